@@ -1,0 +1,188 @@
+"""Forward and backward of the activations, entry by entry; softmax, row by row.
+
+Every backward takes what its forward left behind (x or y), the gradient that came in (dy), and
+fills dx. Shapes are (n, features) throughout. tanh is not here: NumPy's own is vectorised.
+"""
+
+import math
+
+import numpy as np
+
+from minnet.kernels.compiling import kernel
+from minnet.kernels.exponential import exp
+
+INVERSE_ROOT_TWO = 1.0 / math.sqrt(2.0)
+INVERSE_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+FAST = ("contract", "nsz")
+
+
+@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+def sigmoid_forward(x, y):
+    """y = 1 / (1 + exp(-x)); exp(-x) may overflow to inf, and 1/inf is the right 0."""
+    n, features = x.shape
+    one = x.dtype.type(1)
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = one / (one + exp(-x[i, j]))
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+def sigmoid_backward(y, dy, dx):
+    """dx = dy y (1 - y)."""
+    n, features = y.shape
+    one = y.dtype.type(1)
+    for i in range(n):
+        for j in range(features):
+            dx[i, j] = dy[i, j] * y[i, j] * (one - y[i, j])
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+def tanh_backward(y, dy, dx):
+    """dx = dy (1 - y²)."""
+    n, features = y.shape
+    one = y.dtype.type(1)
+    for i in range(n):
+        for j in range(features):
+            dx[i, j] = dy[i, j] * (one - y[i, j] * y[i, j])
+
+
+@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+def relu_forward(x, y):
+    """y = max(x, 0), written so that NaN passes."""
+    n, features = x.shape
+    zero = x.dtype.type(0)
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = zero if x[i, j] < zero else x[i, j]
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+def relu_backward(y, dy, dx):
+    """dx = dy where y > 0, else 0: ReLU'(0) = 0."""
+    n, features = y.shape
+    zero = y.dtype.type(0)
+    for i in range(n):
+        for j in range(features):
+            dx[i, j] = dy[i, j] if y[i, j] > zero else zero
+
+
+@kernel("(T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+def leaky_relu_forward(x, slope, y):
+    """y = x where x > 0, else slope x."""
+    n, features = x.shape
+    zero, a = x.dtype.type(0), x.dtype.type(slope)
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = x[i, j] if x[i, j] > zero else a * x[i, j]
+
+
+@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+def leaky_relu_backward(x, dy, slope, dx):
+    """dx = dy where x > 0, else slope dy."""
+    n, features = x.shape
+    zero, a = x.dtype.type(0), x.dtype.type(slope)
+    for i in range(n):
+        for j in range(features):
+            dx[i, j] = dy[i, j] if x[i, j] > zero else a * dy[i, j]
+
+
+@kernel("(T[:, ::1], T[:, ::1])")
+def negative_part_dot(x, dy):
+    """Return the sum of x dy over the entries where x <= 0, the gradient of a shared slope."""
+    n, features = x.shape
+    total = 0.0
+    for i in range(n):
+        for j in range(features):
+            if not x[i, j] > 0:
+                total += np.float64(x[i, j]) * dy[i, j]
+    return total
+
+
+@kernel("(T[:, ::1], float64, T[:, ::1])")
+def elu_forward(x, alpha, y):
+    """y = x where x > 0, else alpha (exp(x) - 1), by expm1, which is exact near 0."""
+    n, features = x.shape
+    zero, a = x.dtype.type(0), x.dtype.type(alpha)
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = x[i, j] if x[i, j] > zero else a * math.expm1(x[i, j])
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+def elu_backward(x, y, dy, alpha, dx):
+    """dx = dy where x > 0, else dy (y + alpha), because alpha exp(x) = y + alpha."""
+    n, features = x.shape
+    zero, a = x.dtype.type(0), x.dtype.type(alpha)
+    for i in range(n):
+        for j in range(features):
+            dx[i, j] = dy[i, j] if x[i, j] > zero else dy[i, j] * (y[i, j] + a)
+
+
+@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+def silu_forward(x, y):
+    """y = x σ(x)."""
+    n, features = x.shape
+    one = x.dtype.type(1)
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = x[i, j] * (one / (one + exp(-x[i, j])))
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+def silu_backward(x, dy, dx):
+    """dx = dy σ(x) (1 + x (1 - σ(x)))."""
+    n, features = x.shape
+    one = x.dtype.type(1)
+    for i in range(n):
+        for j in range(features):
+            s = one / (one + exp(-x[i, j]))
+            dx[i, j] = dy[i, j] * s * (one + x[i, j] * (one - s))
+
+
+@kernel("(T[:, ::1], T[:, ::1])")
+def gelu_forward(x, y):
+    """y = x Φ(x), Φ the cumulative normal distribution: the exact form, by erfc."""
+    n, features = x.shape
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = x[i, j] * 0.5 * math.erfc(-x[i, j] * INVERSE_ROOT_TWO)
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])")
+def gelu_backward(x, dy, dx):
+    """dx = dy (Φ(x) + x φ(x)), φ the normal density."""
+    n, features = x.shape
+    for i in range(n):
+        for j in range(features):
+            cumulative = 0.5 * math.erfc(-x[i, j] * INVERSE_ROOT_TWO)
+            density = INVERSE_ROOT_TWO_PI * math.exp(-0.5 * x[i, j] * x[i, j])
+            dx[i, j] = dy[i, j] * (cumulative + x[i, j] * density)
+
+
+@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+def softmax_forward(x, y):
+    """y = exp(x - max x) / Σ exp(x - max x) in every row; the maximum keeps exp from overflow."""
+    n, classes = x.shape
+    for i in range(n):
+        highest = x[i, 0]
+        for j in range(1, classes):
+            highest = max(highest, x[i, j])
+        total = x.dtype.type(0)
+        for j in range(classes):
+            y[i, j] = exp(x[i, j] - highest)
+        for j in range(classes):
+            total += y[i, j]
+        for j in range(classes):
+            y[i, j] /= total
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+def softmax_backward(y, dy, dx):
+    """dx = y (dy - Σ dy y): the Jacobian diag(y) - y yᵀ times dy, without building it."""
+    n, classes = y.shape
+    for i in range(n):
+        inner = y.dtype.type(0)
+        for j in range(classes):
+            inner += dy[i, j] * y[i, j]
+        for j in range(classes):
+            dx[i, j] = y[i, j] * (dy[i, j] - inner)

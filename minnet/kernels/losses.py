@@ -1,0 +1,155 @@
+"""What the losses need, row by row: targets as rows of probabilities, logits as logsumexp."""
+
+import math
+
+import numpy as np
+
+from minnet.kernels.compiling import kernel
+from minnet.kernels.exponential import exp
+
+
+@kernel("(T[:, ::1], int64[::1])")
+def one_hot(rows, labels):
+    """Fill rows (n, classes) with 1 at each label and 0 elsewhere.
+
+    Return the first row whose label is no class, or -1. Nothing is written outside rows.
+    """
+    n, classes = rows.shape
+    for i in range(n):
+        for j in range(classes):
+            rows[i, j] = 0
+        if labels[i] < 0 or labels[i] >= classes:
+            return i
+        rows[i, labels[i]] = 1
+    return -1
+
+
+@kernel("(T[:, ::1],)")
+def first_outside_unit(rows):
+    """Return the first row of (n, features) with an entry that is not in [0, 1], or -1."""
+    n, features = rows.shape
+    for i in range(n):
+        for j in range(features):
+            if not 0 <= rows[i, j] <= 1:
+                return i
+    return -1
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+def softmax_cross_entropy_forward(logits, target, probabilities):
+    """Fill probabilities = softmax(logits) and return mean_i Σ_j t_ij (logsumexp(z_i) - z_ij).
+
+    A target of 0 counts nothing, also where the logit is -inf.
+    """
+    n, classes = logits.shape
+    loss = 0.0
+    for i in range(n):
+        highest = logits[i, 0]
+        for j in range(1, classes):
+            highest = max(highest, logits[i, j])
+        for j in range(classes):
+            probabilities[i, j] = exp(logits[i, j] - highest)
+        total = logits.dtype.type(0)
+        for j in range(classes):
+            total += probabilities[i, j]
+        log_total = math.log(np.float64(total))
+        for j in range(classes):
+            probabilities[i, j] /= total
+            if target[i, j] != 0:
+                loss += target[i, j] * (log_total - (np.float64(logits[i, j]) - highest))
+    return loss / n
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+def softmax_cross_entropy_backward(probabilities, target, dx):
+    """dx = (p - t) / n, because every row of t sums to 1."""
+    n, classes = probabilities.shape
+    share = probabilities.dtype.type(1.0 / n)
+    for i in range(n):
+        for j in range(classes):
+            dx[i, j] = (probabilities[i, j] - target[i, j]) * share
+
+
+@kernel("(T[:, ::1], T[:, ::1], float64)")
+def cross_entropy_forward(probabilities, target, lowest):
+    """Return -mean_i Σ_j t_ij log p_ij, with p no smaller than lowest."""
+    n, classes = probabilities.shape
+    loss = 0.0
+    for i in range(n):
+        for j in range(classes):
+            if target[i, j] != 0:
+                p = np.float64(probabilities[i, j])
+                loss -= target[i, j] * math.log(lowest if p < lowest else p)
+    return loss / n
+
+
+@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])")
+def cross_entropy_backward(probabilities, target, lowest, dx):
+    """dx = -t / (p n), with p no smaller than lowest."""
+    n, classes = probabilities.shape
+    for i in range(n):
+        for j in range(classes):
+            p = np.float64(probabilities[i, j])
+            dx[i, j] = -target[i, j] / ((lowest if p < lowest else p) * n)
+
+
+@kernel("(T[:, ::1], T[:, ::1])")
+def sigmoid_binary_cross_entropy_forward(logits, target):
+    """Return mean of max(z, 0) - z t + log(1 + exp(-|z|)), which no logit can overflow."""
+    n, outputs = logits.shape
+    loss = 0.0
+    for i in range(n):
+        for j in range(outputs):
+            z = np.float64(logits[i, j])
+            loss += (z if z > 0 else 0.0) - z * target[i, j] + math.log1p(math.exp(-abs(z)))
+    return loss / (n * outputs)
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+def sigmoid_binary_cross_entropy_backward(logits, target, dx):
+    """dx = (σ(z) - t) / number of entries."""
+    n, outputs = logits.shape
+    one = logits.dtype.type(1)
+    share = logits.dtype.type(1.0 / (n * outputs))
+    for i in range(n):
+        for j in range(outputs):
+            dx[i, j] = (one / (one + exp(-logits[i, j])) - target[i, j]) * share
+
+
+@kernel("(T[:, ::1], T[:, ::1])")
+def mean_squared_error_forward(output, target):
+    """Return the mean over all entries of (output - target)²."""
+    n, outputs = output.shape
+    total = 0.0
+    for i in range(n):
+        for j in range(outputs):
+            total += (np.float64(output[i, j]) - target[i, j]) ** 2
+    return total / (n * outputs)
+
+
+@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+def mean_squared_error_backward(output, target, dx):
+    """dx = 2 (output - target) / number of entries."""
+    n, outputs = output.shape
+    share = output.dtype.type(2.0 / (n * outputs))
+    for i in range(n):
+        for j in range(outputs):
+            dx[i, j] = (output[i, j] - target[i, j]) * share
+
+
+@kernel("(T[:, ::1], T[:, ::1])")
+def count_correct(output, target):
+    """Return in how many rows the largest output stands where the largest target stands."""
+    n, classes = output.shape
+    correct = 0
+    for i in range(n):
+        best = 0
+        wanted = 0
+        for j in range(1, classes):
+            if output[i, j] > output[i, best]:
+                best = j
+            if target[i, j] > target[i, wanted]:
+                wanted = j
+        if best == wanted:
+            correct += 1
+    return correct

@@ -1,0 +1,276 @@
+"""The contract that every layer keeps, minnet's own and a student's alike.
+
+A layer has two methods. ``forward(x, training=...)`` turns rows into rows; ``backward(dy)`` takes
+the gradient of the loss with respect to its output, fills the gradients of its parameters and
+returns the gradient with respect to its input. What flows through stays in plain sight after a
+training step: ``x`` went in, ``y`` came out, ``dy`` came back, ``dx`` was passed on. All are
+(n, features) arrays, valid until the layer's next training step. ``forward(training=False)``
+returns a new array and leaves every buffer alone, so that predicting never disturbs what there is
+to see.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minnet.validation import Array, as_float_dtype, as_rows
+
+Rng = int | np.random.Generator | None
+
+
+class Param:
+    """A parameter: its ``value`` and the loss's gradient ``grad`` with respect to it.
+
+    Assigning to either copies the numbers into the array that is there, because in a network
+    both are views into `Sequential.theta` and `Sequential.grad`.
+
+    Parameters
+    ----------
+    value : array_like
+        The parameter, of any shape; kept as it is where it is a float array.
+    grad : array_like, optional
+        Zeros of the same shape unless given.
+
+    Examples
+    --------
+    >>> gain = Param(np.ones(3))
+    >>> gain.value = [1.0, 2.0, 3.0]
+    >>> gain.value, gain.grad
+    (array([1., 2., 3.]), array([0., 0., 0.]))
+    """
+
+    __slots__ = ("_grad", "_value")
+
+    def __init__(self, value: Any, grad: Any = None) -> None:
+        value = np.asarray(value)
+        self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
+        self._grad: Array = np.zeros_like(self._value)
+        if grad is not None:
+            self._grad[...] = grad
+
+    @property
+    def value(self) -> Array:
+        """The numbers themselves."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value[...] = value
+
+    @property
+    def grad(self) -> Array:
+        """The gradient of the loss; every backward overwrites it."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad[...] = grad
+
+    def move(self, value: Array, grad: Array) -> None:
+        """Go on living in these two arrays, taking the numbers along."""
+        value[...], grad[...] = self._value, self._grad
+        self._value, self._grad = value, grad
+
+    def __repr__(self) -> str:
+        return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
+
+
+def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an array of that shape in the memory of buffer, which is replaced where it is too small.
+
+    So buffers only grow, and a short last batch gets the first rows of what is there.
+    """
+    if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
+        return buffer
+    size = math.prod(shape)
+    memory = None if buffer is None else buffer.base
+    if memory is None or memory.size < size or memory.dtype != dtype:
+        memory = np.empty(size, dtype)
+    return memory[:size].reshape(shape)
+
+
+class Layer:
+    """One step of a network; subclasses define `forward` and `backward`.
+
+    Attributes
+    ----------
+    in_features, out_features : int or None
+        The widths of input and output; None where any width will do and is kept.
+    x, y, dy, dx : ndarray or None
+        The buffers of the last training step, shape (n, features).
+    params : dict of str to Param
+        The parameters, in the order in which a network stores them.
+    state : dict of str to ndarray
+        What is saved beside the parameters, such as running statistics.
+    dtype : numpy.dtype
+        float32, or float64 in a network built with ``dtype=np.float64``.
+    name, position : str, int
+        What the network calls the layer, kind and count such as ``dense1``, and its place in it,
+        counted from 1.
+    rows_to_train : int
+        How many rows a training batch needs: 1, but 2 for batch statistics.
+    bound : bool
+        Whether a network holds the layer; its parameters then live in that network's theta.
+
+    Examples
+    --------
+    A layer of one's own needs NumPy and two methods:
+
+    >>> class Square(Layer):
+    ...     def forward(self, x, *, training):
+    ...         x, y = self.begin_forward(x, training)
+    ...         y[...] = x * x
+    ...         return y
+    ...
+    ...     def backward(self, dy):
+    ...         dy, dx = self.begin_backward(dy)
+    ...         dx[...] = dy * 2 * self.x
+    ...         return dx
+    >>> square = Square()
+    >>> square.forward([[1.0, 2.0, 3.0]], training=True)
+    array([[1., 4., 9.]], dtype=float32)
+    >>> square.backward([[1.0, 1.0, 1.0]])
+    array([[2., 4., 6.]], dtype=float32)
+    """
+
+    in_features: int | None = None
+    out_features: int | None = None
+    name: str = ""
+    position: int = 0
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    x: Array | None = None
+    y: Array | None = None
+    dy: Array | None = None
+    dx: Array | None = None
+    bound: bool = False
+    rows_to_train: int = 1
+    _params: dict[str, Param] | None = None
+    _awaits_backward: bool = False
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        """Return y, (n, out_features), for x, (n, in_features)."""
+        raise TypeError(f"{self}: a layer must define forward(self, x, *, training)")
+
+    def backward(self, dy: Any) -> Array:
+        """Fill the gradient of every parameter and return dx, (n, in_features)."""
+        raise TypeError(f"{self}: a layer must define backward(self, dy)")
+
+    # What forward and backward begin with.
+
+    def begin_forward(self, x: Any, training: bool) -> tuple[Array, Array]:
+        """Check x, keep it for backward, and return it with the array that y goes into.
+
+        While training that array is the buffer ``self.y``; otherwise it is new and no buffer
+        changes.
+
+        Raises
+        ------
+        ValueError
+            If x is not (n, in_features), or has no rows while training.
+        TypeError
+            If x does not hold real numbers.
+        """
+        x = as_rows(x, self.dtype, self)
+        n, width = x.shape
+        if self.in_features is not None and width != self.in_features:
+            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {x.shape}")
+        shape = (n, width if self.out_features is None else self.out_features)
+        if not training:
+            return x, np.empty(shape, self.dtype)
+        if n < self.rows_to_train:
+            raise ValueError(
+                f"{self}: a training batch needs at least {self.rows_to_train} rows, got {x.shape}"
+            )
+        y = grown(self.y, shape, self.dtype)
+        self.x, self.y, self._awaits_backward = x, y, True
+        return x, y
+
+    def begin_backward(self, dy: Any) -> tuple[Array, Array]:
+        """Check dy, keep it in sight, and return it with the buffer ``self.dx``.
+
+        Raises
+        ------
+        RuntimeError
+            If no forward with ``training=True`` waits for a backward.
+        ValueError
+            If dy has not the shape of y.
+        """
+        if not self._awaits_backward or self.x is None or self.y is None:
+            raise RuntimeError(
+                f"{self}: no forward waits for this backward; call forward(x, training=True) "
+                "before each backward (training=False keeps nothing for it)"
+            )
+        dy = as_rows(dy, self.dtype, self)
+        if dy.shape != self.y.shape:
+            raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
+        dx = grown(self.dx, self.x.shape, self.dtype)
+        self.dy, self.dx, self._awaits_backward = dy, dx, False
+        return dy, dx
+
+    # Parameters and state.
+
+    def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
+        """Return new parameters of ``self.dtype`` by name; layers that have some override this."""
+        return {}
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """The parameters by name; a layer used alone draws its own at the first look."""
+        if self._params is None:
+            self._params = self.draw_params(np.random.default_rng())
+        return self._params
+
+    @params.setter
+    def params(self, params: dict[str, Param]) -> None:
+        self._params = params
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """What is saved with the parameters but not trained, by name: arrays, not copies."""
+        return {}
+
+    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
+        """Settle the dtype and draw the parameters, unless they exist; return the layer itself.
+
+        `Sequential` does this for its layers. A layer that is used alone may call it to choose a
+        seed or float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``.
+        """
+        self.dtype = as_float_dtype(dtype)
+        self.forget_buffers()
+        if self._params is None:
+            self._params = self.draw_params(np.random.default_rng(rng))
+        for param in self._params.values():
+            shape = param.value.shape
+            param.move(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
+        return self
+
+    def forget_buffers(self) -> None:
+        """Let go of x, y, dy and dx, as in a new layer."""
+        self.x = self.y = self.dy = self.dx = None
+        self._awaits_backward = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or a pickle of a layer takes its parameters and state along, not its buffers."""
+        gone = {"x", "y", "dy", "dx", "_awaits_backward"}
+        return {key: value for key, value in self.__dict__.items() if key not in gone}
+
+    # How it is named in messages.
+
+    def describe(self) -> str:
+        """Kind and sizes, such as ``Dense(784→100)``."""
+        if self.in_features is None:
+            return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({self.in_features})"
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def __str__(self) -> str:
+        """Place, name and kind in a network, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
+        if not self.name:
+            return self.describe()
+        return f"layer {self.position} '{self.name}' {self.describe()}"

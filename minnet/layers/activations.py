@@ -1,0 +1,253 @@
+"""The activations: one line of mathematics each way, entry by entry (softmax: row by row).
+
+An activation has a layer of its own, so that before and after stay apart: ``dense1.y`` is what
+goes into the activation, ``relu1.y`` is what comes out.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minnet.kernels import activations as kernels
+from minnet.layer import Layer, Param
+from minnet.validation import Array, non_negative, positive
+
+
+class Sigmoid(Layer):
+    """The logistic function, y = σ(x) = 1 / (1 + exp(-x)), with dx = dy y (1 - y).
+
+    σ' is at most 1/4, at x = 0: five such layers shrink a gradient a thousandfold.
+
+    Examples
+    --------
+    >>> Sigmoid().forward([[-1e4, 0.0, 1e4]], training=True)
+    array([[0. , 0.5, 1. ]], dtype=float32)
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.sigmoid_forward(x, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.sigmoid_backward(self.y, dy, dx)
+        return dx
+
+
+class Tanh(Layer):
+    """The hyperbolic tangent, y = tanh(x), with dx = dy (1 - y²).
+
+    Examples
+    --------
+    >>> Tanh().forward([[-1e4, 0.0, 1e4]], training=True)
+    array([[-1.,  0.,  1.]], dtype=float32)
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        np.tanh(x, out=y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.tanh_backward(self.y, dy, dx)
+        return dx
+
+
+class ReLU(Layer):
+    """The rectified linear unit, y = max(x, 0), with dx = dy where x > 0, else 0.
+
+    ReLU'(0) is taken as 0.
+
+    References
+    ----------
+    Nair & Hinton (2010), Rectified linear units improve restricted Boltzmann machines, ICML.
+
+    Examples
+    --------
+    >>> relu = ReLU()
+    >>> relu.forward([[-2.0, 0.0, 3.0]], training=True)
+    array([[0., 0., 3.]], dtype=float32)
+    >>> relu.backward([[1.0, 1.0, 1.0]])
+    array([[0., 0., 1.]], dtype=float32)
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.relu_forward(x, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.relu_backward(self.y, dy, dx)
+        return dx
+
+
+class LeakyReLU(Layer):
+    """ReLU with a small slope below 0: y = x where x > 0, else a x; dx = dy or a dy.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+        The slope a, not negative.
+
+    References
+    ----------
+    Maas, Hannun & Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = non_negative(negative_slope, "LeakyReLU", "negative_slope")
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.leaky_relu_forward(x, self.negative_slope, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.leaky_relu_backward(self.x, dy, self.negative_slope, dx)
+        return dx
+
+    def describe(self) -> str:
+        return f"LeakyReLU({self.negative_slope:g})"
+
+
+class PReLU(Layer):
+    """Leaky ReLU whose slope a, one for the whole layer, is learned: da = Σ dy x where x <= 0.
+
+    Parameters
+    ----------
+    init : float, default 0.25
+        The slope to begin with.
+
+    Attributes
+    ----------
+    slope : Param
+        a, of shape (1,).
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, ICCV.
+    """
+
+    def __init__(self, init: float = 0.25) -> None:
+        self.init = non_negative(init, "PReLU", "init")
+
+    def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
+        return {"slope": Param(np.full(1, self.init, self.dtype))}
+
+    @cached_property
+    def slope(self) -> Param:
+        return self.params["slope"]
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.leaky_relu_forward(x, float(self.slope.value[0]), y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        self.slope.grad = kernels.negative_part_dot(self.x, dy)
+        kernels.leaky_relu_backward(self.x, dy, float(self.slope.value[0]), dx)
+        return dx
+
+
+class ELU(Layer):
+    """The exponential linear unit: y = x where x > 0, else α (exp(x) - 1); dx = dy or dy (y + α).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        α > 0; -α is the value that y approaches far below 0.
+
+    References
+    ----------
+    Clevert, Unterthiner & Hochreiter (2016), Fast and accurate deep network learning by
+    exponential linear units, ICLR.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = positive(alpha, "ELU", "alpha")
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.elu_forward(x, self.alpha, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.elu_backward(self.x, self.y, dy, self.alpha, dx)
+        return dx
+
+    def describe(self) -> str:
+        return f"ELU({self.alpha:g})"
+
+
+class SiLU(Layer):
+    """The sigmoid linear unit or Swish, y = x σ(x), with dx = dy σ(x) (1 + x (1 - σ(x))).
+
+    References
+    ----------
+    Ramachandran, Zoph & Le (2017), Searching for activation functions, arXiv:1710.05941.
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.silu_forward(x, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.silu_backward(self.x, dy, dx)
+        return dx
+
+
+Swish = SiLU
+
+
+class GELU(Layer):
+    """The Gaussian error linear unit, y = x Φ(x), with dx = dy (Φ(x) + x φ(x)).
+
+    Φ and φ are the normal distribution and its density: the exact form, not the tanh
+    approximation.
+
+    References
+    ----------
+    Hendrycks & Gimpel (2016), Gaussian error linear units, arXiv:1606.08415.
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.gelu_forward(x, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.gelu_backward(self.x, dy, dx)
+        return dx
+
+
+class Softmax(Layer):
+    """Rows of probabilities, y_j = exp(x_j) / Σ_k exp(x_k), with dx = y (dy - Σ_k dy_k y_k).
+
+    Backward is the product with the full Jacobian diag(y) - y yᵀ. For training, logits into
+    `SoftmaxCrossEntropy` are simpler and more exact than this layer before `CrossEntropy`.
+
+    Examples
+    --------
+    >>> Softmax().forward([[1e4, 1e4, -1e4]], training=True)
+    array([[0.5, 0.5, 0. ]], dtype=float32)
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        kernels.softmax_forward(x, y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        kernels.softmax_backward(self.y, dy, dx)
+        return dx

@@ -1,0 +1,148 @@
+"""Layers that hold layers: how they are named, how they fit, and where their parameters are.
+
+`Sequential` is the network, `Residual` a stretch of it with a way around. What both need stands
+here: names by kind and count, the check that each layer's width fits the one before it, and
+parameters and state under dotted names such as ``residual1.dense1.weight``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minnet.layer import Layer, Param, Rng
+from minnet.validation import Array, as_rows
+
+
+class Container(Layer):
+    """A layer made of layers, one after the other."""
+
+    def __init__(self, layers: Sequence[Layer | tuple[str, Layer]]) -> None:
+        kind = type(self).__name__
+        if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
+            raise TypeError(f"{kind}: expected a list of layers, at least one, got {layers!r}")
+        pairs = [pair if isinstance(pair, tuple) else ("", pair) for pair in layers]
+        self.layers = [layer for _, layer in pairs]
+        for number, layer in enumerate(self.layers, start=1):
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"{kind}: item {number} must be a Layer, got {layer!r}"
+                    + ("; call it: Dense(4, 3), not Dense" if isinstance(layer, type) else "")
+                )
+            if layer.bound or any(layer is other for other in self.layers[: number - 1]):
+                raise ValueError(f"{kind}: item {number}, {layer}, is in use already; make a new one")
+        self._name([name for name, _ in pairs])
+        self._check_widths()
+        for layer in self.layers:
+            layer.bound = True
+
+    def _name(self, names: list[str]) -> None:
+        kinds: Counter[str] = Counter()
+        for number, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
+            kind = type(layer).__name__.lower()
+            kinds[kind] += 1
+            layer.name, layer.position = name or layer.name or f"{kind}{kinds[kind]}", number
+        twice = [name for name, n in Counter(layer.name for layer in self.layers).items() if n > 1]
+        if twice or any("." in layer.name for layer in self.layers):
+            raise ValueError(
+                f"{type(self).__name__}: names must differ and hold no dot, got "
+                f"{[layer.name for layer in self.layers]}"
+            )
+        self._by_name = {layer.name: layer for layer in self.layers}
+
+    def _check_widths(self) -> None:
+        width, source = None, None
+        for layer in self.layers:
+            expected = layer.in_features
+            if width is not None and expected is not None and width != expected:
+                raise ValueError(
+                    f"{layer}: expected input (n, {expected}), got (n, {width}); "
+                    f"the {type(source).__name__} before it has out_features={width}"
+                )
+            if layer.out_features is not None:
+                width, source = layer.out_features, layer
+        self.in_features = next(
+            (layer.in_features for layer in self.layers if layer.in_features is not None), None
+        )
+        self.out_features = width
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer called ``name``; inside a Residual, ``net["residual1.dense1"]``."""
+        found = dict(self.walk()).get(name)
+        if found is None:
+            raise KeyError(f"no layer {name!r}; there are {', '.join(dict(self.walk()))}")
+        return found
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (dotted name, layer) for every layer, a container before what it holds."""
+        for layer in self.layers:
+            yield layer.name, layer
+            if isinstance(layer, Container):
+                for name, inner in layer.walk():
+                    yield f"{layer.name}.{name}", inner
+
+    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
+        generator = np.random.default_rng(rng)
+        super().build(rng=generator, dtype=dtype)
+        for layer in self.layers:
+            layer.build(rng=generator, dtype=dtype)
+        return self
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """The parameters of all layers under dotted names such as ``dense1.weight``."""
+        return {
+            f"{layer.name}.{name}": param
+            for layer in self.layers
+            for name, param in layer.params.items()
+        }
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The state of all layers under dotted names such as ``batchnorm1.running_mean``."""
+        return {
+            f"{layer.name}.{name}": array
+            for layer in self.layers
+            for name, array in layer.state.items()
+        }
+
+    def forget_buffers(self) -> None:
+        super().forget_buffers()
+        for layer in self.layers:
+            layer.forget_buffers()
+
+    def forward_layers(self, x: Array, training: bool) -> Array:
+        """Send x through the layers and return what comes out."""
+        for layer in self.layers:
+            y = layer.forward(x, training=training)
+            if y is not layer.y:
+                y = self._received(layer, y, "forward", len(x), layer.out_features)
+                if training:
+                    layer.x, layer.y = x, y
+            x = y
+        return x
+
+    def backward_layers(self, dy: Array, layers: Sequence[Layer]) -> Array:
+        """Send dy back through these layers, the last one first, and return what comes out."""
+        for layer in reversed(layers):
+            dx = layer.backward(dy)
+            if dx is not layer.dx:
+                dx = self._received(layer, dx, "backward", len(dy), layer.in_features)
+                layer.dy, layer.dx = dy, dx
+            dy = dx
+        return dy
+
+    def _received(self, layer: Layer, array: Any, method: str, n: int, width: int | None) -> Array:
+        """Check what a layer returned that does not keep it in the buffers of the contract."""
+        if array is None:
+            raise TypeError(f"{layer}: {method} returned None; end it with a return")
+        array = as_rows(array, self.dtype, f"{layer} {method} returned")
+        if len(array) != n or (width is not None and array.shape[1] != width):
+            raise ValueError(
+                f"{layer}: {method} must return ({n}, {width or 'features'}), got {array.shape}"
+            )
+        return array

@@ -1,0 +1,57 @@
+"""The skip connection: a way around some layers, for the signal and for the gradient."""
+
+from typing import Any
+
+from minnet.kernels.dense import add
+from minnet.layer import Layer
+from minnet.layers.container import Container
+from minnet.validation import Array
+
+
+class Residual(Container):
+    """A skip connection around layers F, y = x + F(x), with dx = dy + F's own dx.
+
+    However small F's gradient is, dy itself reaches the layers below: that is why deep networks
+    with skip connections train.
+
+    Parameters
+    ----------
+    *layers : Layer
+        The branch F, whose output must be as wide as its input.
+
+    Raises
+    ------
+    ValueError
+        If the widths of input and output of the branch differ.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep residual learning for image recognition, CVPR.
+
+    Examples
+    --------
+    >>> from minnet.layers.dense import Dense
+    >>> Residual(Dense(2, 2, init="zeros")).forward([[1.0, 2.0]], training=True)
+    array([[1., 2.]], dtype=float32)
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__(layers)
+        if self.in_features != self.out_features:
+            raise ValueError(
+                f"Residual: the branch must keep the width, got {self.in_features} in and "
+                f"{self.out_features} out; x + F(x) needs both alike"
+            )
+
+    def forward(self, x: Any, *, training: bool) -> Array:
+        x, y = self.begin_forward(x, training)
+        add(x, self.forward_layers(x, training), y)
+        return y
+
+    def backward(self, dy: Any) -> Array:
+        dy, dx = self.begin_backward(dy)
+        add(dy, self.backward_layers(dy, self.layers), dx)
+        return dx
+
+    def describe(self) -> str:
+        return f"Residual({', '.join(layer.describe() for layer in self.layers)})"

@@ -1,0 +1,238 @@
+"""The optimizers: each one small rule, applied to all parameters of a network in one pass.
+
+``step()`` reads ``net.grad`` and moves ``net.theta``. ``lr`` may be set between steps; a schedule
+does just that. State arrays are as long as theta and keep their meaning between steps.
+"""
+
+import numpy as np
+
+from minnet.kernels import optimizers as kernels
+from minnet.layers.sequential import Sequential
+from minnet.validation import Array, fraction, non_negative, positive
+
+
+class Optimizer:
+    """What the rules share: the network and the learning rate.
+
+    Attributes
+    ----------
+    net : Sequential
+        The network whose parameters are moved.
+    lr : float
+        The learning rate, not negative; may be set at any time.
+    """
+
+    def __init__(self, net: Sequential, lr: float) -> None:
+        if not isinstance(net, Sequential):
+            raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
+        self.net = net
+        self.lr = lr
+
+    @property
+    def lr(self) -> float:
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = non_negative(lr, type(self).__name__, "lr")
+
+    def step(self) -> None:
+        """Move theta once, along the gradient that the last backward left in ``net.grad``."""
+        raise TypeError(f"{type(self).__name__} must define step(self)")
+
+    def zeros(self) -> Array:
+        """A new array of state, as long as theta."""
+        return np.zeros_like(self.net.theta)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if wanted.
+
+    v = μ v + g and θ = θ - lr v; with Nesterov's momentum θ = θ - lr (g + μ v).
+
+    Parameters
+    ----------
+    net : Sequential
+        The network to train.
+    lr : float, default 0.01
+        Learning rate. It multiplies v and is not folded into it.
+    momentum : float, default 0.0
+        μ, in [0, 1).
+    nesterov : bool, default False
+        Look ahead; needs a momentum.
+    weight_decay : float, default 0.0
+        λ of an added gradient λ θ, on all parameters, as PyTorch has it.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl & Hinton (2013), On the importance of initialization and momentum in
+    deep learning, ICML.
+    """
+
+    def __init__(
+        self,
+        net: Sequential,
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(net, lr)
+        self.momentum = fraction(momentum, "SGD", "momentum")
+        self.nesterov = bool(nesterov)
+        self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
+        self.velocity = self.zeros() if self.momentum else None
+
+    def step(self) -> None:
+        grad, theta = self.net.grad, self.net.theta
+        if self.velocity is None:
+            kernels.plain_sgd(grad, self.lr, self.weight_decay, theta)
+            return
+        kernels.sgd(
+            grad, self.lr, self.momentum, self.nesterov, self.weight_decay, self.velocity, theta
+        )
+
+
+class RMSProp(Optimizer):
+    """Divide each gradient by a running root mean square of its past.
+
+    s = ρ s + (1 - ρ) g² and θ = θ - lr g / (√s + ε).
+
+    Parameters
+    ----------
+    net : Sequential
+        The network to train.
+    lr : float, default 1e-3
+        Learning rate.
+    rho : float, default 0.9
+        ρ, the share of the past that is kept (PyTorch calls it alpha).
+    eps : float, default 1e-8
+        ε, outside the root.
+
+    References
+    ----------
+    Tieleman & Hinton (2012), Lecture 6.5, Coursera: neural networks for machine learning.
+    """
+
+    def __init__(
+        self, net: Sequential, lr: float = 1e-3, rho: float = 0.9, eps: float = 1e-8
+    ) -> None:
+        super().__init__(net, lr)
+        self.rho = fraction(rho, "RMSProp", "rho")
+        self.eps = positive(eps, "RMSProp", "eps")
+        self.square = self.zeros()
+
+    def step(self) -> None:
+        kernels.rmsprop(
+            self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta
+        )
+
+
+class Adagrad(Optimizer):
+    """Divide each gradient by the root of the sum of all its squares so far.
+
+    s = s + g² and θ = θ - lr g / (√s + ε).
+
+    Parameters
+    ----------
+    net : Sequential
+        The network to train.
+    lr : float, default 1e-2
+        Learning rate.
+    eps : float, default 1e-10
+        ε, outside the root.
+
+    References
+    ----------
+    Duchi, Hazan & Singer (2011), Adaptive subgradient methods, JMLR 12.
+    """
+
+    def __init__(self, net: Sequential, lr: float = 1e-2, eps: float = 1e-10) -> None:
+        super().__init__(net, lr)
+        self.eps = positive(eps, "Adagrad", "eps")
+        self.square = self.zeros()
+
+    def step(self) -> None:
+        kernels.adagrad(self.net.grad, self.lr, self.eps, self.square, self.net.theta)
+
+
+class Adam(Optimizer):
+    """Adaptive moments: a running mean of the gradient over a running root mean square of it.
+
+    m = β₁ m + (1 - β₁) g and s = β₂ s + (1 - β₂) g²; then, at step t = 1, 2, ..., with
+    m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ), θ = θ - lr m̂ / (√ŝ + ε).
+
+    Parameters
+    ----------
+    net : Sequential
+        The network to train.
+    lr : float, default 1e-3
+        Learning rate, about the size of a step of each parameter.
+    betas : (float, float), default (0.9, 0.999)
+        β₁ and β₂, each in [0, 1).
+    eps : float, default 1e-8
+        ε, outside the root.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam: a method for stochastic optimization, ICLR.
+    """
+
+    weight_decay = 0.0
+
+    def __init__(
+        self,
+        net: Sequential,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(net, lr)
+        kind = type(self).__name__
+        self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
+        self.eps = positive(eps, kind, "eps")
+        self.mean, self.square = self.zeros(), self.zeros()
+        self.t = 0
+
+    def step(self) -> None:
+        t = self.t + 1
+        kernels.adam(
+            self.net.grad, self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, t,
+            self.mean, self.square, self.net.theta,
+        )  # fmt: skip
+        self.t = t
+
+
+class AdamW(Adam):
+    """Adam with weight decay taken off the parameters themselves, not mixed into the gradient.
+
+    θ = (1 - lr λ) θ before Adam's step, on all parameters, as PyTorch has it.
+
+    Parameters
+    ----------
+    net : Sequential
+        The network to train.
+    lr : float, default 1e-3
+        Learning rate.
+    weight_decay : float, default 1e-2
+        λ, not negative.
+    betas, eps
+        As in `Adam`.
+
+    References
+    ----------
+    Loshchilov & Hutter (2019), Decoupled weight decay regularization, ICLR.
+    """
+
+    def __init__(
+        self,
+        net: Sequential,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(net, lr, betas, eps)
+        self.weight_decay = non_negative(weight_decay, "AdamW", "weight_decay")

@@ -1,0 +1,127 @@
+"""What holds parameters and gradients down: L1 and L2 penalties, and clipping.
+
+Penalties count weights alone, the parameters with two dimensions; biases, γ and β are left free.
+Clipping acts on the whole of ``net.grad``, between backward and the optimizer's step.
+"""
+
+import math
+
+import numpy as np
+
+from minnet.layers.sequential import Sequential
+from minnet.validation import Array, non_negative, positive
+
+
+class Regularizer:
+    """A penalty on weights: a number that is added to the loss, and its gradient.
+
+    Parameters
+    ----------
+    strength : float
+        λ, not negative.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = non_negative(strength, type(self).__name__, "strength")
+
+    def of(self, weight: Array) -> float:
+        """Return the penalty of one weight."""
+        raise TypeError(f"{type(self).__name__} must define of(self, weight)")
+
+    def gradient(self, weight: Array) -> Array:
+        """Return the penalty's gradient with respect to that weight, of its shape."""
+        raise TypeError(f"{type(self).__name__} must define gradient(self, weight)")
+
+    def penalty(self, net: Sequential) -> float:
+        """Return the penalty of all weights of net."""
+        return sum(self.of(param.value) for param in net.params.values() if param.value.ndim == 2)
+
+    def add_gradient(self, net: Sequential) -> None:
+        """Add the penalty's gradient to the gradient of every weight of net."""
+        for param in net.params.values():
+            if param.value.ndim == 2:
+                param.grad += self.gradient(param.value)
+
+
+class L1(Regularizer):
+    """λ Σ |w|, with gradient λ sign(w) and sign(0) = 0: drives weights to exactly 0.
+
+    Examples
+    --------
+    >>> L1(0.1).of(np.array([[1.0, -2.0]])), L1(0.1).gradient(np.array([[0.0, -2.0]]))
+    (0.30000000000000004, array([[ 0. , -0.1]]))
+    """
+
+    def of(self, weight: Array) -> float:
+        return self.strength * float(np.abs(weight).sum(dtype=np.float64))
+
+    def gradient(self, weight: Array) -> Array:
+        return np.sign(weight) * weight.dtype.type(self.strength)
+
+
+class L2(Regularizer):
+    """λ Σ w², with gradient 2 λ w: shrinks every weight by a share of itself.
+
+    Examples
+    --------
+    >>> L2(0.1).of(np.array([[1.0, -2.0]])), L2(0.1).gradient(np.array([[1.0, -2.0]]))
+    (0.5, array([[ 0.2, -0.4]]))
+    """
+
+    def of(self, weight: Array) -> float:
+        return self.strength * float(np.square(weight, dtype=np.float64).sum())
+
+    def gradient(self, weight: Array) -> Array:
+        return weight * weight.dtype.type(2.0 * self.strength)
+
+
+def clip_grad_norm(net: Sequential, max_norm: float) -> float:
+    """Scale the gradient of net down to the length max_norm if it is longer; return its length.
+
+    All parameters count as one vector, g ← g max_norm / ‖g‖ where ‖g‖ > max_norm, so that its
+    direction stays. The length returned is the one before.
+
+    Raises
+    ------
+    FloatingPointError
+        If the gradient holds NaN or infinity; it is left as it is.
+
+    References
+    ----------
+    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, ICML.
+
+    Examples
+    --------
+    >>> from minnet import Dense, Sequential
+    >>> net = Sequential([Dense(2, 1)], rng=0)
+    >>> net.grad = [3.0, 4.0, 0.0]
+    >>> clip_grad_norm(net, 1.0), net.grad
+    (5.0, array([0.6, 0.8, 0. ], dtype=float32))
+    """
+    positive(max_norm, "clip_grad_norm", "max_norm")
+    largest = float(np.abs(net.grad).max(initial=0.0))
+    if not math.isfinite(largest):
+        raise FloatingPointError("clip_grad_norm: the gradient holds NaN or infinity")
+    if largest == 0:
+        return 0.0
+    # Dividing by the largest entry first keeps the squares of float32 from overflow.
+    norm = largest * float(np.linalg.norm(net.grad / net.grad.dtype.type(largest)))
+    if norm > max_norm:
+        net.grad *= max_norm / norm
+    return norm
+
+
+def clip_grad_value(net: Sequential, limit: float) -> None:
+    """Cut every entry of the gradient of net to [-limit, limit]; this may turn its direction.
+
+    Examples
+    --------
+    >>> from minnet import Dense, Sequential
+    >>> net = Sequential([Dense(2, 1)], rng=0)
+    >>> net.grad = [3.0, -4.0, 0.5]
+    >>> clip_grad_value(net, 1.0)
+    >>> net.grad
+    array([ 1. , -1. ,  0.5], dtype=float32)
+    """
+    positive(limit, "clip_grad_value", "limit")
+    np.clip(net.grad, -limit, limit, out=net.grad)
