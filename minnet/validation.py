@@ -60,7 +60,8 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object) -> Array:
             "from values scaled to 0..1: x / 255",
             stacklevel=4,
         )
-    return np.asarray(array, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which has its own error
+        return np.require(array, dtype, ["C", "A", "W"])
 
 
 def as_rows(x: Any, dtype: np.dtype[Any], where: object) -> Array:
@@ -71,7 +72,7 @@ def as_rows(x: Any, dtype: np.dtype[Any], where: object) -> Array:
     ValueError
         If x has not exactly two dimensions.
     """
-    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2 and x.flags.c_contiguous:
+    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2 and x.flags.carray:
         return x
     array = as_array(x, dtype, where)
     if array.ndim == 2:

@@ -1,6 +1,5 @@
 """The dense layer: three matrix products and a bias, in the letters of the blackboard."""
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from minnet.kernels.dense import add_row, column_sum
 from minnet.layer import Layer, Param
 from minnet.validation import Array, count
 
-Initializer = str | Callable[..., Array]
+Init = str | initializers.Initializer
 
 
 class Dense(Layer):
@@ -58,8 +57,8 @@ class Dense(Layer):
         out_features: int,
         *,
         bias: bool = True,
-        init: Initializer = "glorot_uniform",
-        bias_init: Initializer = "zeros",
+        init: Init = "glorot_uniform",
+        bias_init: Init = "zeros",
     ) -> None:
         self.in_features = count(in_features, "Dense", "in_features")
         self.out_features = count(out_features, "Dense", "out_features")

@@ -38,6 +38,8 @@ class Sequential(Container):
         All parameters and all gradients, shape (parameters,).
     layers : list of Layer
         In order; ``net["dense1"]`` finds one by name.
+    history : minnet.training.History or None
+        What the last `minnet.fit` saw.
 
     Raises
     ------
@@ -55,6 +57,8 @@ class Sequential(Container):
     >>> net["relu1"].y.shape
     (2, 8)
     """
+
+    history: Any = None
 
     def __init__(
         self,

@@ -1,0 +1,167 @@
+"""Learning-rate schedules: how big a step is, by how many steps came before.
+
+Each function checks its numbers and returns a schedule: a callable ``step -> lr`` whose steps count
+from 0, one for each update of the parameters, as in ``fit(..., schedule=cosine(0.1, steps=1000))``.
+A schedule keeps no state, so it can be asked about any step in any order, plotted and pickled.
+Beyond its last step it holds its last value, where PyTorch's cosine would rise again and its
+one-cycle would raise an error.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from minnet.validation import count, in_range, positive
+
+Schedule = Callable[[int], float]
+
+
+def constant(lr: float) -> Schedule:
+    """Return the same lr for ever.
+
+    >>> constant(0.1)(1000)
+    0.1
+    """
+    return partial(_constant, lr=positive(lr, "constant", "lr"))
+
+
+def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
+    """Multiply by `factor`, in (0, 1], after each `every` steps: lr · factor^⌊step/every⌋.
+
+    >>> schedule = step(0.5, every=10, factor=0.5)
+    >>> [schedule(t) for t in (0, 9, 10, 20)]
+    [0.5, 0.5, 0.25, 0.125]
+    """
+    return partial(
+        _step,
+        lr=positive(lr, "step", "lr"),
+        every=count(every, "step", "every"),
+        factor=in_range(factor, "step", "factor", lambda v: 0 < v <= 1, "in (0, 1]"),
+    )
+
+
+def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
+    """Fall from lr at step 0 to `final` at step `steps`, along half a cosine.
+
+    final + (lr - final) · (1 + cos(π·step/steps)) / 2, without restarts.
+
+    Loshchilov & Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts", ICLR.
+
+    >>> schedule = cosine(0.5, steps=100)
+    >>> [round(schedule(t), 3) for t in (0, 25, 50, 100, 1000)]
+    [0.5, 0.427, 0.25, 0.0, 0.0]
+    """
+    lr = positive(lr, "cosine", "lr")
+    return partial(
+        _cosine,
+        lr=lr,
+        steps=count(steps, "cosine", "steps"),
+        final=in_range(final, "cosine", "final", lambda v: 0 <= v <= lr, f"from 0 to lr = {lr:g}"),
+    )
+
+
+def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
+    """Climb in a straight line for `steps` steps, then follow `schedule` from its own step 0.
+
+    With top = schedule(0), the lr is top · (step + 1) / (steps + 1) while step < steps, so that no
+    step is lost on an lr of 0. A number stands for a constant schedule.
+
+    Goyal et al. (2017), "Accurate, large minibatch SGD: training ImageNet in 1 hour", section 2.2.
+
+    >>> schedule = warmup(0.5, steps=4)
+    >>> [round(schedule(t), 3) for t in range(6)]
+    [0.1, 0.2, 0.3, 0.4, 0.5, 0.5]
+    """
+    if not callable(schedule):
+        schedule = partial(_constant, lr=positive(schedule, "warmup", "schedule"))
+    return partial(_warmup, schedule=schedule, steps=count(steps, "warmup", "steps"))
+
+
+def one_cycle(
+    max_lr: float,
+    *,
+    steps: int,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> Schedule:
+    """Rise to max_lr, then fall far below the start, each along half a cosine: 1cycle.
+
+    From max_lr/div_factor at step 0 to max_lr at step pct_start·steps - 1, then down to
+    max_lr/(div_factor·final_div_factor) at the last step, steps - 1. As PyTorch's OneCycleLR, whose
+    cycling of the momentum is left out. The paper's own lines are straight and in three phases.
+
+    Smith & Topin (2017), "Super-convergence: very fast training of neural networks using large
+    learning rates", arXiv:1708.07120.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or pct_start·steps ≤ 1: no step would be left to rise in.
+
+    >>> schedule = one_cycle(0.5, steps=100)
+    >>> [round(schedule(t), 4) for t in (0, 29, 64, 99)]
+    [0.02, 0.5, 0.25, 0.0]
+    """
+    steps = count(steps, "one_cycle", "steps")
+    pct_start = in_range(pct_start, "one_cycle", "pct_start", lambda v: 0 < v < 1, "in (0, 1)")
+    if pct_start * steps <= 1:
+        raise ValueError(
+            f"one_cycle: steps must be more than 1/pct_start = {1 / pct_start:g}, got {steps}; "
+            f"give more steps or a larger pct_start"
+        )
+    max_lr = positive(max_lr, "one_cycle", "max_lr")
+    start = max_lr / _divisor(div_factor, "div_factor")
+    return partial(
+        _one_cycle,
+        start=start,
+        top=max_lr,
+        end=start / _divisor(final_div_factor, "final_div_factor"),
+        peak=pct_start * steps - 1,
+        last=steps - 1,
+    )
+
+
+def _constant(step: int, *, lr: float) -> float:
+    _check_step(step)
+    return lr
+
+
+def _step(step: int, *, lr: float, every: int, factor: float) -> float:
+    return lr * factor ** (_check_step(step) // every)
+
+
+def _cosine(step: int, *, lr: float, steps: int, final: float) -> float:
+    return _half_cosine(lr, final, min(_check_step(step) / steps, 1.0))
+
+
+def _warmup(step: int, *, schedule: Schedule, steps: int) -> float:
+    step = _check_step(step)
+    if step < steps:
+        return float(schedule(0)) * (step + 1) / (steps + 1)
+    return float(schedule(step - steps))
+
+
+def _one_cycle(step: int, *, start: float, top: float, end: float, peak: float, last: int) -> float:
+    step = min(_check_step(step), last)
+    if step <= peak:
+        return _half_cosine(start, top, step / peak)
+    return _half_cosine(top, end, (step - peak) / (last - peak))
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
+
+
+def _divisor(value: float, name: str) -> float:
+    return in_range(value, "one_cycle", name, lambda v: v >= 1, "at least 1 and finite")
+
+
+def _check_step(step: int) -> int:
+    if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        raise TypeError(f"schedule: step must be a whole number, got {step!r}")
+    if step < 0:
+        raise ValueError(f"schedule: step must be at least 0, steps count from 0, got {step}")
+    return int(step)

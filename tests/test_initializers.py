@@ -1,0 +1,518 @@
+"""What initializers promise: the spread of their formula, one seed one array, plain refusals."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minnet import initializers
+from minnet.initializers import DEEP, get, orthogonal, recommend
+from minnet.initializers.unit_variance import lsuv
+from minnet.layer import Layer
+from minnet.layers.activations import ReLU
+from minnet.layers.dense import Dense
+from minnet.layers.residual import Residual
+from minnet.layers.sequential import Sequential
+
+# Unequal sides, neither the other's square or double, so that no wrong fan hits the right number.
+FAN_IN, FAN_OUT = SHAPE = (150, 380)
+RULES = {
+    "glorot": 2 / (FAN_IN + FAN_OUT),
+    "he": 2 / FAN_IN,
+    "lecun": 1 / FAN_IN,
+}
+RANDOM = [
+    *(f"{rule}_{kind}" for rule in RULES for kind in ("normal", "uniform")),
+    *("normal", "uniform", "orthogonal"),
+]
+NAMES = [*RANDOM, "zeros", "constant"]
+FAN_RULES = [name for name in RANDOM if "_" in name or name == "orthogonal"]
+DTYPES = [np.float32, np.float64]
+
+
+# The spread. 57,000 values estimate a standard deviation to 0.3 %, so 1.5 % is five deviations.
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize(("rule", "variance"), RULES.items())
+def test_a_fan_rule_has_mean_zero_and_the_std_of_its_formula(rule, variance, kind, dtype):
+    weight = get(f"{rule}_{kind}")(SHAPE, rng=0, dtype=dtype).astype(np.float64)
+    assert weight.std() == pytest.approx(math.sqrt(variance), rel=0.015)
+    assert abs(weight.mean()) < 5 * math.sqrt(variance / weight.size)
+
+
+@pytest.mark.parametrize(("rule", "variance"), RULES.items())
+def test_a_uniform_rule_fills_exactly_its_limits(rule, variance):
+    limit = math.sqrt(3 * variance)
+    weight = get(f"{rule}_uniform")(SHAPE, rng=0, dtype=np.float64)
+    assert 0.999 * limit < weight.max() <= limit
+    assert -limit <= weight.min() < -0.999 * limit
+
+
+@pytest.mark.parametrize(("rule", "variance"), RULES.items())
+def test_a_normal_rule_keeps_its_tails(rule, variance):
+    weight = get(f"{rule}_normal")(SHAPE, rng=0, dtype=np.float64)
+    beyond_two = (abs(weight) > 2 * math.sqrt(variance)).mean()
+    assert beyond_two == pytest.approx(math.erfc(math.sqrt(2)), rel=0.1)  # 4.55 %
+
+
+@pytest.mark.parametrize("std", [0.01, 0.3, 4.0])
+def test_normal_takes_the_standard_deviation_not_the_variance(std):
+    assert initializers.normal(SHAPE, rng=0, std=std).std() == pytest.approx(std, rel=0.015)
+
+
+def test_uniform_takes_the_limit_not_the_standard_deviation():
+    weight = initializers.uniform(SHAPE, rng=0, dtype=np.float64, limit=0.3)
+    assert 0.2997 < weight.max() <= 0.3
+    assert -0.3 <= weight.min() < -0.2997
+    assert weight.std() == pytest.approx(0.3 / math.sqrt(3), rel=0.015)
+
+
+def test_normal_uniform_and_constant_have_the_documented_defaults():
+    assert initializers.normal(SHAPE, rng=0).std() == pytest.approx(0.01, rel=0.015)
+    assert 0.0499 < initializers.uniform(SHAPE, rng=0).max() <= np.float32(0.05)
+    assert (initializers.constant((7,)) == 1.0).all()
+
+
+def test_zeros_and_constant_hold_one_value():
+    assert (initializers.zeros(SHAPE) == 0.0).all()
+    assert (initializers.constant(SHAPE, value=-0.25) == -0.25).all()
+
+
+def test_a_spread_of_zero_gives_zeros():
+    assert not initializers.normal((3, 4), rng=0, std=0.0).any()
+    assert not initializers.uniform((3, 4), rng=0, limit=0.0).any()
+
+
+# Orthogonal.
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
+@pytest.mark.parametrize("shape", [SHAPE, SHAPE[::-1], (60, 60), (1, 5), (5, 1), (1, 1)])
+def test_orthogonal_has_orthonormal_columns_if_tall_and_rows_if_wide(shape, gain, dtype):
+    weight = orthogonal(shape, rng=0, dtype=dtype, gain=gain)
+    assert weight.shape == shape
+    weight = weight.astype(np.float64)
+    gram = weight.T @ weight if shape[0] >= shape[1] else weight @ weight.T
+    assert np.abs(gram - gain**2 * np.eye(min(shape))).max() < 20 * np.finfo(dtype).eps
+
+
+def test_orthogonal_draws_both_signs_everywhere():
+    draws = np.array([orthogonal((3, 3), rng=seed, dtype=np.float64) for seed in range(400)])
+    # An entry of a uniformly drawn 3x3 orthogonal matrix has variance 1/3: five errors of the mean.
+    assert np.abs(draws.mean(axis=0)).max() < 5 * math.sqrt(1 / 3 / 400)
+    trace_squared = np.trace(draws, axis1=1, axis2=2) ** 2
+    assert trace_squared.mean() == pytest.approx(1.0, abs=0.4)
+
+
+# What all of them share.
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float32", np.dtype("float64")])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(4, 7), (7, 4)])
+def test_the_result_is_new_contiguous_and_of_the_dtype_asked_for(name, shape, dtype):
+    weight = get(name)(shape, rng=0, dtype=dtype)
+    assert type(weight) is np.ndarray
+    assert weight.shape == shape
+    assert weight.dtype == np.dtype(dtype)
+    assert weight.flags.c_contiguous
+    assert weight.flags.writeable
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32_is_the_default(name):
+    assert get(name)((4, 7)).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_one_seed_gives_one_array_and_other_seeds_others(name):
+    init = get(name)
+    np.testing.assert_array_equal(init(SHAPE, rng=3), init(SHAPE, rng=3))
+    np.testing.assert_array_equal(init(SHAPE, rng=3), init(SHAPE, rng=np.random.default_rng(3)))
+    assert not np.array_equal(init(SHAPE, rng=3), init(SHAPE, rng=4))
+    assert not np.array_equal(init(SHAPE), init(SHAPE))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_float32_is_float64_rounded(name):
+    single = get(name)(SHAPE, rng=0, dtype=np.float32)
+    double = get(name)(SHAPE, rng=0, dtype=np.float64)
+    np.testing.assert_array_equal(single, double.astype(np.float32))
+    assert not np.array_equal(single, double)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_generator_advances_so_that_layers_differ(name):
+    rng = np.random.default_rng(0)
+    assert not np.array_equal(get(name)(SHAPE, rng=rng), get(name)(SHAPE, rng=rng))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numpys_global_random_state_is_left_alone(name):
+    before = np.random.get_state()  # noqa: NPY002
+    get(name)(SHAPE)
+    after = np.random.get_state()  # noqa: NPY002
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+
+
+@pytest.mark.parametrize("name", ["zeros", "constant", "normal", "uniform"])
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), [5, 2], (np.int64(5), 2)])
+def test_rules_without_fans_take_any_shape(name, shape):
+    assert get(name)(shape).shape == tuple(shape)
+
+
+@pytest.mark.parametrize("name", FAN_RULES)
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
+def test_fan_rules_refuse_what_is_no_weight_matrix(name, shape):
+    with pytest.raises(ValueError, match=r"\(in_features, out_features\), got .*for a bias"):
+        get(name)(shape)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [
+        (5, TypeError),
+        (None, TypeError),
+        ("ab", TypeError),
+        ((5.0, 2), TypeError),
+        ((True, 2), TypeError),
+        ((), ValueError),
+        ((0, 2), ValueError),
+        ((5, -2), ValueError),
+    ],
+)
+def test_a_shape_that_is_no_tuple_of_positive_ints_is_refused(name, shape, error):
+    with pytest.raises(error, match="shape must"):
+        get(name)(shape)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, complex])
+def test_only_float32_and_float64_are_drawn_and_a_refusal_draws_nothing(name, dtype):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=f"float32 or float64, got {np.dtype(dtype)}"):
+        get(name)((4, 7), rng=rng, dtype=dtype)
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("normal", "std"), ("uniform", "limit"), ("orthogonal", "gain")]
+)
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, 1e38])
+def test_a_scale_must_be_non_negative_and_fit_the_dtype(name, option, value):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=f"{name}: {option} must be from 0 to 3e"):
+        get(name)((4, 7), rng=rng, **{option: value})
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39, -1e39])
+def test_a_constant_must_be_finite_in_its_dtype(value):
+    with pytest.raises(ValueError, match="constant: value must be finite in float32"):
+        initializers.constant((3,), value=value)
+
+
+def test_an_option_that_is_no_number_is_a_type_error():
+    with pytest.raises(TypeError, match="std must be a number"):
+        initializers.normal((3, 4), std="1")
+
+
+# Names.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get_returns_the_function_of_that_name(name):
+    assert get(name) is getattr(initializers, name)
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize(("alias", "rule"), [("xavier", "glorot"), ("kaiming", "he")])
+def test_xavier_and_kaiming_are_the_same_functions(alias, rule, kind):
+    function = getattr(initializers, f"{rule}_{kind}")
+    assert getattr(initializers, f"{alias}_{kind}") is function
+    assert get(f"{alias}_{kind}") is function
+
+
+def test_get_hands_a_function_back():
+    mine = partial(initializers.normal, std=1.0)
+    assert get(mine) is mine
+
+
+@pytest.mark.parametrize("wrong", ["glorot_unifrom", "Glorot_Uniform", "glorot-uniform"])
+def test_an_unknown_name_is_answered_with_the_closest_and_all_known(wrong):
+    with pytest.raises(ValueError, match=f"'{wrong}'. Did you mean 'glorot_uniform'") as refusal:
+        get(wrong)
+    for name in [*NAMES, "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform"]:
+        assert name in str(refusal.value)
+
+
+def test_what_is_neither_name_nor_function_is_a_type_error():
+    with pytest.raises(TypeError, match=r"a name or a function .* got 0\.1; .*partial\(constant"):
+        get(0.1)
+
+
+# The guideline.
+
+
+class LeakyReLU:
+    """A layer as far as `recommend` looks: its class has a name."""
+
+
+@pytest.mark.parametrize(
+    ("activations", "name"),
+    [
+        (["relu", "ReLU", "leaky_relu", "prelu", "elu", "silu", "Swish", "gelu"], "he_normal"),
+        ([LeakyReLU, LeakyReLU()], "he_normal"),
+        (["sigmoid", "Tanh", "softmax", "linear"], "glorot_normal"),
+    ],
+)
+def test_he_is_for_relu_and_its_kin_and_xavier_for_the_others(activations, name):
+    for activation in activations:
+        assert recommend(activation).name == name
+        assert recommend(activation, depth=DEEP - 1).name == name
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_deep_networks_are_recommended_orthogonal_weights(activation):
+    for depth in (DEEP, 10 * DEEP):
+        assert recommend(activation, depth=depth).name == "orthogonal"
+
+
+def test_the_reason_names_the_gain_that_deep_relu_networks_need():
+    assert "partial(orthogonal, gain=2**0.5)" in recommend("relu", depth=DEEP).reason
+    assert "gain" not in recommend("tanh", depth=DEEP).reason
+
+
+def test_every_recommended_name_is_one_that_get_takes():
+    for activation in ("relu", "tanh"):
+        for depth in (None, DEEP):
+            assert callable(get(recommend(activation, depth).name))
+
+
+def test_the_recommended_rule_keeps_the_signal_through_a_deep_network():
+    depth, rows = 20, np.random.default_rng(0).standard_normal((64, 100))
+    for init, low, high in [
+        (get(recommend("relu").name), 0.3, 3.0),
+        (partial(orthogonal, gain=2**0.5), 0.3, 3.0),
+        (orthogonal, 0.0, 2e-3),  # why the reason insists on the gain: 2^(-20/2)
+    ]:
+        rng, y = np.random.default_rng(1), rows
+        for _ in range(depth):
+            y = np.maximum(y @ init((100, 100), rng=rng, dtype=np.float64), 0)
+        assert low < math.sqrt((y**2).mean() / (rows**2).mean()) < high
+
+
+def test_an_unknown_activation_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown activation 'maxout'; known: relu, .*tanh"):
+        recommend("maxout")
+    with pytest.raises(ValueError, match="unknown activation 'Dense'"):
+        recommend(Dense)
+
+
+@pytest.mark.parametrize(("depth", "error"), [(0, ValueError), (2.5, TypeError)])
+def test_a_depth_that_counts_nothing_is_refused(depth, error):
+    with pytest.raises(error, match="recommend: depth"):
+        recommend("relu", depth=depth)
+
+
+# LSUV.
+
+
+def network(*layers, dtype=np.float64):
+    return Sequential(layers, rng=0, dtype=dtype)
+
+
+def dense_outputs(layers, x):
+    """Return what each Dense puts out, in order, and the output of the last layer."""
+    seen = []
+    for layer in layers:
+        if isinstance(layer, Residual):
+            seen += dense_outputs(layer.layers, x)[0]
+        x = layer.forward(x, training=False)
+        if isinstance(layer, Dense):
+            seen.append(x)
+    return seen, x
+
+
+def rows(n=200, width=30, seed=0):
+    return 5.0 + 3.0 * np.random.default_rng(seed).standard_normal((n, width))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_lsuv_gives_every_dense_an_output_of_variance_one(dtype):
+    net = network(
+        Dense(30, 40), ReLU(), Dense(40, 20, bias=False), ReLU(), Dense(20, 5), dtype=dtype
+    )
+    x = rows().astype(dtype)
+    given = x.copy()
+    tolerance = 1e3 * float(np.finfo(dtype).eps)
+    assert lsuv(net, x, tolerance=tolerance, rng=0) is None
+    for y in dense_outputs(net.layers, x)[0]:
+        assert y.var() == pytest.approx(1.0, abs=tolerance)
+    np.testing.assert_array_equal(x, given)
+
+
+def test_lsuv_weights_are_scaled_orthogonal_ones_and_biases_zero():
+    net = network(Dense(30, 40, bias_init="constant"), ReLU(), Dense(40, 20, bias_init="constant"))
+    lsuv(net, rows(), rng=0)
+    wide, tall = (net.layers[i].weight.value for i in (0, 2))
+    for gram in (wide @ wide.T, tall.T @ tall):
+        np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-12 * gram[0, 0])
+    assert not any(net.layers[i].bias.value.any() for i in (0, 2))
+
+
+def test_lsuv_reaches_the_dense_layers_inside_a_residual():
+    net = network(
+        Dense(30, 12), Residual(ReLU(), Dense(12, 12), Residual(Dense(12, 12))), Dense(12, 4)
+    )
+    lsuv(net, rows(), tolerance=1e-12, rng=0)
+    seen = dense_outputs(net.layers, rows())[0]
+    assert len(seen) == 4
+    np.testing.assert_allclose([y.var() for y in seen], 1.0, rtol=1e-12)
+
+
+def test_lsuv_writes_into_theta_and_is_reproducible():
+    first, second, other = (network(Dense(30, 40), ReLU(), Dense(40, 5)) for _ in range(3))
+    for net, seed in [(first, 0), (second, 0), (other, 1)]:
+        lsuv(net, rows(), rng=seed)
+        assert all(np.shares_memory(net.layers[i].weight.value, net.theta) for i in (0, 2))
+    np.testing.assert_array_equal(first.theta, second.theta)
+    assert not np.array_equal(first.theta, other.theta)
+
+
+def test_lsuv_leaves_a_weight_alone_whose_output_is_within_the_tolerance():
+    net = network(Dense(30, 20))
+    lsuv(net, rows(), tolerance=1e6, rng=0)
+    np.testing.assert_array_equal(
+        net.layers[0].weight.value, orthogonal((30, 20), rng=0, dtype=np.float64)
+    )
+
+
+class Sluggish(Dense):
+    """Its output follows only the square root of its weight: each division does half the work."""
+
+    def forward(self, x, *, training):
+        y = super().forward(x, training=training)
+        return y / np.sqrt(np.linalg.norm(self.weight.value))
+
+
+def test_lsuv_divides_at_most_max_iterations_times():
+    def distance(iterations, tolerance=1e-9):
+        net = network(Sluggish(30, 20))
+        lsuv(net, rows(), tolerance=tolerance, max_iterations=iterations, rng=0)
+        return abs(np.log(dense_outputs(net.layers, rows())[0][0].var()))
+
+    untouched = distance(1, tolerance=1e6)
+    assert distance(1) == pytest.approx(untouched / 2, rel=1e-6)
+    assert distance(5) == pytest.approx(untouched / 32, rel=1e-6)
+    assert distance(60) < 1e-9
+
+
+class Dead(Layer):
+    def forward(self, x, *, training):
+        _, y = self.begin_forward(x, training)
+        y[...] = 0.0
+        return y
+
+
+class Explosive(Dead):
+    def forward(self, x, *, training):
+        return super().forward(x, training=training) + np.inf
+
+
+@pytest.mark.parametrize(
+    ("middle", "error", "message"),
+    [
+        (
+            Dead,
+            ValueError,
+            r"'dense2' Dense\(40→5\): lsuv got an output without variance, 0 everywhere",
+        ),
+        (
+            Explosive,
+            FloatingPointError,
+            r"'dense2' Dense\(40→5\): lsuv got an output that is not finite",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_an_output_that_cannot_be_scaled_names_the_layer_and_restores_the_net(
+    middle, error, message
+):
+    net = network(Dense(30, 40, bias_init="constant"), middle(), Dense(40, 5))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=message):
+        lsuv(net, rows())
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+class Rounded(Dense):
+    """As where a matrix product rounds equal rows in two ways."""
+
+    def forward(self, x, *, training):
+        y = super().forward(x, training=training)
+        y[::2] = np.nextafter(y[::2], y.dtype.type(np.inf))
+        return y
+
+
+def test_equal_rows_that_differ_by_rounding_alone_have_no_variance():
+    net = network(Rounded(30, 1), dtype=np.float32)
+    theta = net.theta.copy()
+    with pytest.raises(ValueError, match="without variance"):
+        lsuv(net, np.full((999, 30), np.pi), rng=0)
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+class Interrupted(Dead):
+    def forward(self, x, *, training):
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_restores_the_net():
+    net = network(Dense(30, 40), Interrupted())
+    theta = net.theta.copy()
+    with pytest.raises(KeyboardInterrupt):
+        lsuv(net, rows())
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (rows()[0], ValueError, r"lsuv: expected rows .* got shape \(30,\)"),
+        (rows()[:0], ValueError, r"lsuv: expected at least one row"),
+        (rows(width=31), ValueError, r"Dense\(30→40\): expected input \(n, 30\)"),
+        (np.full((4, 30), np.nan), FloatingPointError, r"lsuv: nan at row 0, column 0"),
+        (np.full((4, 30), "a"), TypeError, r"lsuv: expected real numbers"),
+        (None, TypeError, r"lsuv: expected an array, got None"),
+    ],
+)
+def test_lsuv_refuses_what_is_no_batch_and_leaves_the_net_alone(x, error, message):
+    net = network(Dense(30, 40, bias_init="constant"))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=message):
+        lsuv(net, x)
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"tolerance": -0.1}, ValueError),
+        ({"tolerance": math.nan}, ValueError),
+        ({"max_iterations": 0}, ValueError),
+        ({"max_iterations": 1.5}, TypeError),
+    ],
+)
+def test_lsuv_refuses_options_out_of_range_and_leaves_the_net_alone(options, error):
+    net = network(Dense(30, 40))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=f"lsuv: {next(iter(options))}"):
+        lsuv(net, rows(), **options)
+    np.testing.assert_array_equal(net.theta, theta)
