@@ -203,7 +203,7 @@ def test_a_test_size_that_leaves_a_class_empty_is_refused(test_size):
 def test_rows_are_float32_or_float64_and_nothing_else(load, tiny, cache):
     write(cache / "mnist")
     assert load(dtype=np.float64)[0][0].dtype == np.float64
-    with pytest.raises(TypeError, match="expected float32 or float64, got int32"):
+    with pytest.raises(ValueError, match="must be float32 or float64, got int32"):
         load(dtype=np.int32)
 
 
