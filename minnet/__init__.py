@@ -1,5 +1,15 @@
-"""minnet: neural networks from scratch, with every activation and gradient in plain sight."""
+"""minnet: neural networks from scratch, with every activation and gradient in plain sight.
 
+Everything that a lecture needs is a name of this package: layers, losses, optimizers, `fit`,
+`capture`. `plot`, `datasets`, `initializers`, `schedules` and `checks` are modules of it. Importing
+it is quick: numba, matplotlib and scikit-learn are loaded when they are first needed.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from minnet import checks, datasets, initializers, schedules
+from minnet.checks import check_layer, check_loss, numerical_gradient
+from minnet.kernels.compiling import warmup
 from minnet.layer import Layer, Param
 from minnet.layers.activations import (
     ELU,
@@ -20,8 +30,81 @@ from minnet.layers.residual import Residual
 from minnet.layers.sequential import Sequential
 from minnet.losses import (
     CrossEntropy,
+    Loss,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,
     SoftmaxCrossEntropy,
 )
-from minnet.optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
+from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from minnet.probes import Capture, capture
+from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
+from minnet.serialization import load, save
+from minnet.training import History, evaluate, fit, train_step
+
+if TYPE_CHECKING:
+    from minnet import plot
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "L1",
+    "L2",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "BatchNorm",
+    "Capture",
+    "CrossEntropy",
+    "Dense",
+    "Dropout",
+    "GroupNorm",
+    "History",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "Loss",
+    "MeanSquaredError",
+    "Optimizer",
+    "PReLU",
+    "Param",
+    "RMSProp",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SigmoidBinaryCrossEntropy",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "Swish",
+    "Tanh",
+    "capture",
+    "check_layer",
+    "check_loss",
+    "checks",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "datasets",
+    "evaluate",
+    "fit",
+    "initializers",
+    "load",
+    "numerical_gradient",
+    "plot",
+    "save",
+    "schedules",
+    "train_step",
+    "warmup",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The one public module that must wait: it imports matplotlib.
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module("minnet.plot")
+    raise AttributeError(f"module 'minnet' has no attribute {name!r}")

@@ -80,7 +80,7 @@ class Param:
 
 
 def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array of that shape in the memory of buffer, which is replaced where it is too small.
+    """Return an array of that shape in the memory of buffer, or in more memory where it is small.
 
     So buffers only grow, and a short last batch gets the first rows of what is there.
     """
@@ -142,10 +142,11 @@ class Layer:
     name: str = ""
     position: int = 0
     dtype: np.dtype[Any] = np.dtype(np.float32)
-    x: Array | None = None
-    y: Array | None = None
-    dy: Array | None = None
-    dx: Array | None = None
+    # None before the first training step; typed as what they are whenever one looks at them.
+    x: Array = None  # type: ignore[assignment]
+    y: Array = None  # type: ignore[assignment]
+    dy: Array = None  # type: ignore[assignment]
+    dx: Array = None  # type: ignore[assignment]
     bound: bool = False
     rows_to_train: int = 1
     _params: dict[str, Param] | None = None
@@ -199,7 +200,7 @@ class Layer:
         ValueError
             If dy has not the shape of y.
         """
-        if not self._awaits_backward or self.x is None or self.y is None:
+        if not self._awaits_backward:
             raise RuntimeError(
                 f"{self}: no forward waits for this backward; call forward(x, training=True) "
                 "before each backward (training=False keeps nothing for it)"
@@ -219,14 +220,10 @@ class Layer:
 
     @property
     def params(self) -> dict[str, Param]:
-        """The parameters by name; a layer used alone draws its own at the first look."""
+        """The parameters by name, drawn at the first look; ``params[name] = Param(...)`` adds."""
         if self._params is None:
             self._params = self.draw_params(np.random.default_rng())
         return self._params
-
-    @params.setter
-    def params(self, params: dict[str, Param]) -> None:
-        self._params = params
 
     @property
     def state(self) -> dict[str, Array]:
@@ -250,7 +247,8 @@ class Layer:
 
     def forget_buffers(self) -> None:
         """Let go of x, y, dy and dx, as in a new layer."""
-        self.x = self.y = self.dy = self.dx = None
+        for name in ("x", "y", "dy", "dx"):
+            self.__dict__.pop(name, None)
         self._awaits_backward = False
 
     def __getstate__(self) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Loss:
         ValueError, TypeError
             If output is not rows of numbers with at least one row, or target does not fit it.
         """
+        self._awaits_backward = False  # a refused target may have overwritten the last one's rows
         double = getattr(output, "dtype", None) == np.float64
         output = as_rows(output, np.dtype(np.float64 if double else np.float32), self)
         if output.size == 0:
@@ -61,12 +62,12 @@ class Loss:
     def as_target(self, target: Any, output: Array) -> Array:
         """Return target as rows that fit output: for classes, labels or rows of probabilities."""
         if not self.classifies:
-            target = as_rows(target, output.dtype, f"{self} target")
-            if target.shape != output.shape:
+            rows = as_rows(target, output.dtype, f"{self} target")
+            if rows.shape != output.shape:
                 raise ValueError(
-                    f"{self}: output {output.shape} and target {target.shape} must have one shape"
+                    f"{self}: output {output.shape} and target {rows.shape} must have one shape"
                 )
-            return target
+            return rows
         self._one_hot = grown(self._one_hot, output.shape, output.dtype)
         return as_target_rows(target, output, self._one_hot, self)
 

@@ -125,9 +125,7 @@ class RMSProp(Optimizer):
         self.square = self.zeros()
 
     def step(self) -> None:
-        kernels.rmsprop(
-            self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta
-        )
+        kernels.rmsprop(self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta)
 
 
 class Adagrad(Optimizer):

@@ -56,7 +56,8 @@ class L1(Regularizer):
         return self.strength * float(np.abs(weight).sum(dtype=np.float64))
 
     def gradient(self, weight: Array) -> Array:
-        return np.sign(weight) * weight.dtype.type(self.strength)
+        gradient: Array = np.sign(weight) * weight.dtype.type(self.strength)
+        return gradient
 
 
 class L2(Regularizer):
@@ -72,7 +73,8 @@ class L2(Regularizer):
         return self.strength * float(np.square(weight, dtype=np.float64).sum())
 
     def gradient(self, weight: Array) -> Array:
-        return weight * weight.dtype.type(2.0 * self.strength)
+        gradient: Array = weight * weight.dtype.type(2.0 * self.strength)
+        return gradient
 
 
 def clip_grad_norm(net: Sequential, max_norm: float) -> float:

@@ -78,6 +78,8 @@ def summarize(net: Sequential) -> Summary:
     rows, width = [], net.in_features
     for name, layer in net.walk():
         width = width if layer.out_features is None else layer.out_features
-        learned = 0 if hasattr(layer, "layers") else sum(p.value.size for p in layer.params.values())
+        learned = (
+            0 if hasattr(layer, "layers") else sum(p.value.size for p in layer.params.values())
+        )
         rows.append((name, layer.describe(), f"(n, {width})", learned))
     return Summary(tuple(rows), net.theta.size, str(net.dtype))

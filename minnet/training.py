@@ -238,7 +238,8 @@ def fit(
             ctrl_c.hold()
             history.append(seen)
             ctrl_c.release()
-            bar.set_postfix({name: f"{v:.4f}" for name, v in seen.items() if name != "lr"})
+            told = {name: f"{value:.4f}" for name, value in seen.items() if name != "lr"}
+            bar.set_postfix(told, refresh=False)
     return history
 
 
@@ -274,9 +275,7 @@ def _correct(output: Array | None, loss: Loss) -> int:
     return int(count_correct(output, loss.target))
 
 
-def _batches(
-    x: Array, y: Array, order: Array, batch_size: int
-) -> Iterator[tuple[Array, Array]]:
+def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tuple[Array, Array]]:
     batch_x: Array | None = None
     for start in range(0, len(x), batch_size):
         rows = order[start : start + batch_size]
@@ -291,7 +290,9 @@ def _checked_data(net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, A
     if len(x) == 0:
         raise ValueError("fit: x has no rows")
     if y.ndim == 0 or len(x) != len(y):
-        raise ValueError(f"fit: x has {len(x)} rows, y has shape {y.shape}; one target for each row")
+        raise ValueError(
+            f"fit: x has {len(x)} rows, y has shape {y.shape}; one target for each row"
+        )
     check_finite(x, "fit: x")
     output = net.predict(x[:1])
     loss.as_target(y, np.broadcast_to(output, (len(x), output.shape[1])))

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from minnet.kernels import Array as Array
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.kernels.losses import one_hot
-
-Array = NDArray[Any]
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -81,9 +80,7 @@ def as_rows(x: Any, dtype: np.dtype[Any], where: object) -> Array:
         0: "a single number is no batch",
         1: "x[None, :] makes one row of it, x[:, None] one feature",
     }.get(array.ndim, "x.reshape(len(x), -1)?")
-    raise ValueError(
-        f"{where}: expected rows (n, features), got shape {array.shape}; {repair}"
-    )
+    raise ValueError(f"{where}: expected rows (n, features), got shape {array.shape}; {repair}")
 
 
 def check_finite(x: Array, where: object) -> None:

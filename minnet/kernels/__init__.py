@@ -5,3 +5,9 @@ that it fills come last. Rows stand outside and columns inside, because arrays a
 by row. Everything goes through the one door in ``compiling.py``, so importing this package
 does not import numba: that happens when the first kernel is called.
 """
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from minnet.kernels import Array
 from minnet.kernels.compiling import kernel
 from minnet.kernels.exponential import exp
 
@@ -17,7 +18,7 @@ FAST = ("contract", "nsz")
 
 
 @kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
-def sigmoid_forward(x, y):
+def sigmoid_forward(x: Array, y: Array) -> None:
     """y = 1 / (1 + exp(-x)); exp(-x) may overflow to inf, and 1/inf is the right 0."""
     n, features = x.shape
     one = x.dtype.type(1)
@@ -27,7 +28,7 @@ def sigmoid_forward(x, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
-def sigmoid_backward(y, dy, dx):
+def sigmoid_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy y (1 - y)."""
     n, features = y.shape
     one = y.dtype.type(1)
@@ -37,7 +38,7 @@ def sigmoid_backward(y, dy, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
-def tanh_backward(y, dy, dx):
+def tanh_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy (1 - y²)."""
     n, features = y.shape
     one = y.dtype.type(1)
@@ -47,7 +48,7 @@ def tanh_backward(y, dy, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
-def relu_forward(x, y):
+def relu_forward(x: Array, y: Array) -> None:
     """y = max(x, 0), written so that NaN passes."""
     n, features = x.shape
     zero = x.dtype.type(0)
@@ -57,7 +58,7 @@ def relu_forward(x, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
-def relu_backward(y, dy, dx):
+def relu_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy where y > 0, else 0: ReLU'(0) = 0."""
     n, features = y.shape
     zero = y.dtype.type(0)
@@ -67,7 +68,7 @@ def relu_backward(y, dy, dx):
 
 
 @kernel("(T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
-def leaky_relu_forward(x, slope, y):
+def leaky_relu_forward(x: Array, slope: float, y: Array) -> None:
     """y = x where x > 0, else slope x."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(slope)
@@ -77,7 +78,7 @@ def leaky_relu_forward(x, slope, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
-def leaky_relu_backward(x, dy, slope, dx):
+def leaky_relu_backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
     """dx = dy where x > 0, else slope dy."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(slope)
@@ -87,7 +88,7 @@ def leaky_relu_backward(x, dy, slope, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])")
-def negative_part_dot(x, dy):
+def negative_part_dot(x: Array, dy: Array) -> float:
     """Return the sum of x dy over the entries where x <= 0, the gradient of a shared slope."""
     n, features = x.shape
     total = 0.0
@@ -99,7 +100,7 @@ def negative_part_dot(x, dy):
 
 
 @kernel("(T[:, ::1], float64, T[:, ::1])")
-def elu_forward(x, alpha, y):
+def elu_forward(x: Array, alpha: float, y: Array) -> None:
     """y = x where x > 0, else alpha (exp(x) - 1), by expm1, which is exact near 0."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
@@ -109,7 +110,7 @@ def elu_forward(x, alpha, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
-def elu_backward(x, y, dy, alpha, dx):
+def elu_backward(x: Array, y: Array, dy: Array, alpha: float, dx: Array) -> None:
     """dx = dy where x > 0, else dy (y + alpha), because alpha exp(x) = y + alpha."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
@@ -119,7 +120,7 @@ def elu_backward(x, y, dy, alpha, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
-def silu_forward(x, y):
+def silu_forward(x: Array, y: Array) -> None:
     """y = x σ(x)."""
     n, features = x.shape
     one = x.dtype.type(1)
@@ -129,7 +130,7 @@ def silu_forward(x, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
-def silu_backward(x, dy, dx):
+def silu_backward(x: Array, dy: Array, dx: Array) -> None:
     """dx = dy σ(x) (1 + x (1 - σ(x)))."""
     n, features = x.shape
     one = x.dtype.type(1)
@@ -140,7 +141,7 @@ def silu_backward(x, dy, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])")
-def gelu_forward(x, y):
+def gelu_forward(x: Array, y: Array) -> None:
     """y = x Φ(x), Φ the cumulative normal distribution: the exact form, by erfc."""
     n, features = x.shape
     for i in range(n):
@@ -149,7 +150,7 @@ def gelu_forward(x, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])")
-def gelu_backward(x, dy, dx):
+def gelu_backward(x: Array, dy: Array, dx: Array) -> None:
     """dx = dy (Φ(x) + x φ(x)), φ the normal density."""
     n, features = x.shape
     for i in range(n):
@@ -160,7 +161,7 @@ def gelu_backward(x, dy, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
-def softmax_forward(x, y):
+def softmax_forward(x: Array, y: Array) -> None:
     """y = exp(x - max x) / Σ exp(x - max x) in every row; the maximum keeps exp from overflow."""
     n, classes = x.shape
     for i in range(n):
@@ -177,7 +178,7 @@ def softmax_forward(x, y):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
-def softmax_backward(y, dy, dx):
+def softmax_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = y (dy - Σ dy y): the Jacobian diag(y) - y yᵀ times dy, without building it."""
     n, classes = y.shape
     for i in range(n):

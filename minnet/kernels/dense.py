@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from minnet.kernels import Array
 from minnet.kernels.compiling import kernel
 
 
 @kernel("(T[:, ::1], T[::1])")
-def add_row(y, b):
+def add_row(y: Array, b: Array) -> None:
     """Add the row b (features,) to every row of y (n, features), in place."""
     n, features = y.shape
     for i in range(n):
@@ -15,7 +16,7 @@ def add_row(y, b):
 
 
 @kernel("(T[:, ::1], T[::1])")
-def column_sum(dy, db):
+def column_sum(dy: Array, db: Array) -> None:
     """db (features,) = sum of the rows of dy (n, features), accumulated in float64."""
     n, features = dy.shape
     total = np.zeros(features)
@@ -27,7 +28,7 @@ def column_sum(dy, db):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])")
-def add(a, b, total):
+def add(a: Array, b: Array, total: Array) -> None:
     """total = a + b, entry by entry: what a skip connection needs in both directions."""
     n, features = a.shape
     for i in range(n):

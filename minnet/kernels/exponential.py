@@ -32,7 +32,7 @@ INFINITE = np.float32(np.inf)
 
 
 @inline
-def exp_float32(x):
+def exp_float32(x: np.float32) -> np.float32:
     """exp(x) = 2^k exp(r), k = round(x / ln 2), r = x - k ln 2; relative error below 2e-7.
 
     Below -87.3 the result is 0, above 88.3 it is infinite; NaN passes through.

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
+from minnet.kernels import Array
 from minnet.kernels.compiling import kernel
 from minnet.kernels.exponential import exp
 
 
 @kernel("(T[:, ::1], int64[::1])")
-def one_hot(rows, labels):
+def one_hot(rows: Array, labels: Array) -> int:
     """Fill rows (n, classes) with 1 at each label and 0 elsewhere.
 
     Return the first row whose label is no class, or -1. Nothing is written outside rows.
@@ -25,7 +26,7 @@ def one_hot(rows, labels):
 
 
 @kernel("(T[:, ::1],)")
-def first_outside_unit(rows):
+def first_outside_unit(rows: Array) -> int:
     """Return the first row of (n, features) with an entry that is not in [0, 1], or -1."""
     n, features = rows.shape
     for i in range(n):
@@ -36,7 +37,7 @@ def first_outside_unit(rows):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
-def softmax_cross_entropy_forward(logits, target, probabilities):
+def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: Array) -> float:
     """Fill probabilities = softmax(logits) and return mean_i Σ_j t_ij (logsumexp(z_i) - z_ij).
 
     A target of 0 counts nothing, also where the logit is -inf.
@@ -61,7 +62,7 @@ def softmax_cross_entropy_forward(logits, target, probabilities):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
-def softmax_cross_entropy_backward(probabilities, target, dx):
+def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Array) -> None:
     """dx = (p - t) / n, because every row of t sums to 1."""
     n, classes = probabilities.shape
     share = probabilities.dtype.type(1.0 / n)
@@ -71,7 +72,7 @@ def softmax_cross_entropy_backward(probabilities, target, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1], float64)")
-def cross_entropy_forward(probabilities, target, lowest):
+def cross_entropy_forward(probabilities: Array, target: Array, lowest: float) -> float:
     """Return -mean_i Σ_j t_ij log p_ij, with p no smaller than lowest."""
     n, classes = probabilities.shape
     loss = 0.0
@@ -84,7 +85,7 @@ def cross_entropy_forward(probabilities, target, lowest):
 
 
 @kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])")
-def cross_entropy_backward(probabilities, target, lowest, dx):
+def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, dx: Array) -> None:
     """dx = -t / (p n), with p no smaller than lowest."""
     n, classes = probabilities.shape
     for i in range(n):
@@ -94,7 +95,7 @@ def cross_entropy_backward(probabilities, target, lowest, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])")
-def sigmoid_binary_cross_entropy_forward(logits, target):
+def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
     """Return mean of max(z, 0) - z t + log(1 + exp(-|z|)), which no logit can overflow."""
     n, outputs = logits.shape
     loss = 0.0
@@ -106,7 +107,7 @@ def sigmoid_binary_cross_entropy_forward(logits, target):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
-def sigmoid_binary_cross_entropy_backward(logits, target, dx):
+def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Array) -> None:
     """dx = (σ(z) - t) / number of entries."""
     n, outputs = logits.shape
     one = logits.dtype.type(1)
@@ -117,7 +118,7 @@ def sigmoid_binary_cross_entropy_backward(logits, target, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])")
-def mean_squared_error_forward(output, target):
+def mean_squared_error_forward(output: Array, target: Array) -> float:
     """Return the mean over all entries of (output - target)²."""
     n, outputs = output.shape
     total = 0.0
@@ -128,7 +129,7 @@ def mean_squared_error_forward(output, target):
 
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
-def mean_squared_error_backward(output, target, dx):
+def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None:
     """dx = 2 (output - target) / number of entries."""
     n, outputs = output.shape
     share = output.dtype.type(2.0 / (n * outputs))
@@ -138,7 +139,7 @@ def mean_squared_error_backward(output, target, dx):
 
 
 @kernel("(T[:, ::1], T[:, ::1])")
-def count_correct(output, target):
+def count_correct(output: Array, target: Array) -> int:
     """Return in how many rows the largest output stands where the largest target stands."""
     n, classes = output.shape
     correct = 0

@@ -11,13 +11,17 @@ import math
 
 import numpy as np
 
+from minnet.kernels import Array
 from minnet.kernels.compiling import inline, kernel
 
 FAST = ("contract", "nsz")
 
 
 @inline
-def scale_and_shift(x, gamma, beta, eps, mean, var, y):
+def scale_and_shift(
+    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
+) -> None:
+    """Fill y = gamma (x - mean) / sqrt(var + eps) + beta, column by column."""
     n, features = x.shape
     centre, scale, shift = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
     for j in range(features):
@@ -29,8 +33,12 @@ def scale_and_shift(x, gamma, beta, eps, mean, var, y):
             y[i, j] = (x[i, j] - centre[j]) * scale[j] + shift[j]
 
 
-@kernel("(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST)
-def normalize_columns(x, gamma, beta, eps, mean, var, y):
+@kernel(
+    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+)
+def normalize_columns(
+    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
+) -> None:
     """y = gamma (x - mean) / sqrt(var + eps) + beta with statistics that are given.
 
     x and y are (n, features); gamma, beta, mean and var are (features,).
@@ -38,9 +46,13 @@ def normalize_columns(x, gamma, beta, eps, mean, var, y):
     scale_and_shift(x, gamma, beta, eps, mean, var, y)
 
 
-@kernel("(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST)
-def batchnorm_forward(x, gamma, beta, eps, mean, var, y):
-    """Fill mean and (biased) var with the statistics of this batch, and y with x normalized by them.
+@kernel(
+    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+)
+def batchnorm_forward(
+    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
+) -> int:
+    """Fill mean and (biased) var with this batch's statistics, and y with x normalized by them.
 
     Return the first column whose statistics are not finite, y then being left alone, or -1.
     """
@@ -66,7 +78,9 @@ def batchnorm_forward(x, gamma, beta, eps, mean, var, y):
 
 
 @kernel("(T[::1], T[::1], float64[::1], float64[::1], float64, int64)", fastmath=FAST)
-def update_running_statistics(running_mean, running_var, mean, var, momentum, n):
+def update_running_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float, n: int
+) -> None:
     """running = momentum running + (1 - momentum) batch, with the unbiased variance, in place."""
     unbias = n / (n - 1)
     for j in range(mean.size):
@@ -75,10 +89,21 @@ def update_running_statistics(running_mean, running_var, mean, var, momentum, n)
 
 
 @kernel(
-    "(T[:, ::1], T[:, ::1], T[::1], float64, float64[::1], float64[::1], T[::1], T[::1], T[:, ::1])",
+    "(T[:, ::1], T[:, ::1], T[::1], float64, float64[::1], float64[::1],"
+    " T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
-def batchnorm_backward(x, dy, gamma, eps, mean, var, dgamma, dbeta, dx):
+def batchnorm_backward(
+    x: Array,
+    dy: Array,
+    gamma: Array,
+    eps: float,
+    mean: Array,
+    var: Array,
+    dgamma: Array,
+    dbeta: Array,
+    dx: Array,
+) -> None:
     """dx = gamma rstd (dy - mean(dy) - x̂ mean(dy x̂)), dgamma = Σ dy x̂, dbeta = Σ dy.
 
     rstd = 1 / sqrt(var + eps) and x̂ = (x - mean) rstd. One pass sums, one writes dx.
@@ -111,7 +136,9 @@ def batchnorm_backward(x, dy, gamma, eps, mean, var, dgamma, dbeta, dx):
     "(T[:, ::1], T[::1], T[::1], float64, float64[:, ::1], float64[:, ::1], T[:, ::1])",
     fastmath=FAST,
 )
-def groupnorm_forward(x, gamma, beta, eps, mean, rstd, y):
+def groupnorm_forward(
+    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, rstd: Array, y: Array
+) -> None:
     """Normalize each row of x (n, features) within groups of neighbouring features.
 
     mean and rstd (n, groups) are filled; their width says how many groups there are.
@@ -140,7 +167,16 @@ def groupnorm_forward(x, gamma, beta, eps, mean, rstd, y):
     "(T[:, ::1], T[:, ::1], T[::1], float64[:, ::1], float64[:, ::1], T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
-def groupnorm_backward(x, dy, gamma, mean, rstd, dgamma, dbeta, dx):
+def groupnorm_backward(
+    x: Array,
+    dy: Array,
+    gamma: Array,
+    mean: Array,
+    rstd: Array,
+    dgamma: Array,
+    dbeta: Array,
+    dx: Array,
+) -> None:
     """dx = rstd (g - mean(g) - x̂ mean(g x̂)) with g = gamma dy, the means taken over the group."""
     n, features = x.shape
     groups = mean.shape[1]

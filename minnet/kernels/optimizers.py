@@ -7,15 +7,28 @@ stays float32.
 
 import math
 
+from minnet.kernels import Array
 from minnet.kernels.compiling import kernel
 
 FAST = ("contract", "nsz")
 
 
 @kernel("(T[::1], float64, float64, boolean, float64, T[::1], T[::1])", fastmath=FAST)
-def sgd(grad, lr, momentum, nesterov, weight_decay, velocity, theta):
+def sgd(
+    grad: Array,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+    velocity: Array,
+    theta: Array,
+) -> None:
     """v = momentum v + g; theta -= lr v, or lr (g + momentum v) with Nesterov's look ahead."""
-    rate, mu, decay = theta.dtype.type(lr), theta.dtype.type(momentum), theta.dtype.type(weight_decay)
+    rate, mu, decay = (
+        theta.dtype.type(lr),
+        theta.dtype.type(momentum),
+        theta.dtype.type(weight_decay),
+    )
     if nesterov:
         for k in range(theta.size):
             g = grad[k] + decay * theta[k]
@@ -28,7 +41,7 @@ def sgd(grad, lr, momentum, nesterov, weight_decay, velocity, theta):
 
 
 @kernel("(T[::1], float64, float64, T[::1])", fastmath=FAST)
-def plain_sgd(grad, lr, weight_decay, theta):
+def plain_sgd(grad: Array, lr: float, weight_decay: float, theta: Array) -> None:
     """theta -= lr g: without momentum there is no velocity to read and write."""
     rate, decay = theta.dtype.type(lr), theta.dtype.type(weight_decay)
     for k in range(theta.size):
@@ -36,7 +49,7 @@ def plain_sgd(grad, lr, weight_decay, theta):
 
 
 @kernel("(T[::1], float64, float64, float64, T[::1], T[::1])", fastmath=FAST)
-def rmsprop(grad, lr, rho, eps, square, theta):
+def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta: Array) -> None:
     """s = rho s + (1 - rho) g²; theta -= lr g / (sqrt(s) + eps)."""
     dtype = theta.dtype.type
     rate, keep, fresh, floor = dtype(lr), dtype(rho), dtype(1.0 - rho), dtype(eps)
@@ -47,7 +60,7 @@ def rmsprop(grad, lr, rho, eps, square, theta):
 
 
 @kernel("(T[::1], float64, float64, T[::1], T[::1])", fastmath=FAST)
-def adagrad(grad, lr, eps, square, theta):
+def adagrad(grad: Array, lr: float, eps: float, square: Array, theta: Array) -> None:
     """s = s + g²; theta -= lr g / (sqrt(s) + eps)."""
     rate, floor = theta.dtype.type(lr), theta.dtype.type(eps)
     for k in range(theta.size):
@@ -60,7 +73,18 @@ def adagrad(grad, lr, eps, square, theta):
     "(T[::1], float64, float64, float64, float64, float64, int64, T[::1], T[::1], T[::1])",
     fastmath=FAST,
 )
-def adam(grad, lr, beta1, beta2, eps, weight_decay, t, mean, square, theta):
+def adam(
+    grad: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    t: int,
+    mean: Array,
+    square: Array,
+    theta: Array,
+) -> None:
     """m = β₁m + (1-β₁)g; s = β₂s + (1-β₂)g²; theta -= lr m̂ / (sqrt(ŝ) + eps) at step t = 1, 2, ...
 
     m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ) undo the pull of the zeros that m and s began with.

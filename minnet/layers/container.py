@@ -34,7 +34,9 @@ class Container(Layer):
                     + ("; call it: Dense(4, 3), not Dense" if isinstance(layer, type) else "")
                 )
             if layer.bound or any(layer is other for other in self.layers[: number - 1]):
-                raise ValueError(f"{kind}: item {number}, {layer}, is in use already; make a new one")
+                raise ValueError(
+                    f"{kind}: item {number}, {layer}, is in use already; make a new one"
+                )
         self._name([name for name, _ in pairs])
         self._check_widths()
         for layer in self.layers:
@@ -140,9 +142,9 @@ class Container(Layer):
         """Check what a layer returned that does not keep it in the buffers of the contract."""
         if array is None:
             raise TypeError(f"{layer}: {method} returned None; end it with a return")
-        array = as_rows(array, self.dtype, f"{layer} {method} returned")
-        if len(array) != n or (width is not None and array.shape[1] != width):
+        rows = as_rows(array, self.dtype, f"{layer} {method} returned")
+        if len(rows) != n or (width is not None and rows.shape[1] != width):
             raise ValueError(
-                f"{layer}: {method} must return ({n}, {width or 'features'}), got {array.shape}"
+                f"{layer}: {method} must return ({n}, {width or 'features'}), got {rows.shape}"
             )
-        return array
+        return rows

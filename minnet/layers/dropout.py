@@ -56,15 +56,17 @@ class Dropout(Layer):
         if not training:
             y[...] = x
             return y
-        self.mask = grown(self.mask, x.shape, self.dtype)
-        self.rng.random(out=self.mask, dtype=self.dtype)
-        np.greater_equal(self.mask, self.p, out=self.mask)
-        self.mask /= 1.0 - self.p
-        return np.multiply(x, self.mask, out=y)
+        mask = self.mask = grown(self.mask, x.shape, self.dtype)
+        self.rng.random(out=mask, dtype=self.dtype)
+        np.greater_equal(mask, self.p, out=mask)
+        mask /= 1.0 - self.p
+        np.multiply(x, mask, out=y)
+        return y
 
     def backward(self, dy: Any) -> Array:
         dy, dx = self.begin_backward(dy)
-        return np.multiply(dy, self.mask, out=dx)
+        np.multiply(dy, self.mask, out=dx)  # type: ignore[arg-type]  # forward left a mask
+        return dx
 
     def describe(self) -> str:
         return f"Dropout({self.p:g})"

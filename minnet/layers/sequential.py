@@ -86,7 +86,9 @@ class Sequential(Container):
         start = 0
         for param in self._all_params.values():
             shape, stop = param.value.shape, start + param.value.size
-            param.move(self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape))
+            param.move(
+                self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape)
+            )
             start = stop
 
     @property
@@ -124,7 +126,12 @@ class Sequential(Container):
         """
         x = as_rows(x, self.dtype, self.layers[0])
         check_finite(x, "the input x")
-        y = self.forward_layers(x, training)
+        if training:
+            self._awaits_backward = False  # until this forward has come through
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # the next line asks, and names the layer
+            y = self.forward_layers(x, training)
         if first_nonfinite_row(y) >= 0:
             raise FloatingPointError(self._explain_output(x, training))
         if training:
@@ -150,16 +157,16 @@ class Sequential(Container):
                 "forward(x, training=True) before each backward"
             )
         dy = as_rows(dy, self.dtype, "the gradient dy of the network")
-        self._awaits_backward = False
         first = self.layers[0]
-        arrives = self.backward_layers(dy, self.layers[1:])
+        with np.errstate(over="ignore", invalid="ignore"):
+            arrives = self.backward_layers(dy, self.layers[1:])
         if first_nonfinite_row(arrives) >= 0:
             raise FloatingPointError(self._explain_gradient(dy))
         if isinstance(first, Dense) and not input_gradient:
             dx = first.backward(arrives, input_gradient=False)
         else:
             dx = self.backward_layers(arrives, [first])
-        self.dy, self.dx = dy, dx
+        self.dy, self.dx, self._awaits_backward = dy, dx, False
         return dx
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
@@ -192,8 +199,8 @@ class Sequential(Container):
                     "bounds; lower the learning rate or clip the gradient"
                 )
         return (
-            f"{layer}: its output holds {_worst(x)}: too large for {self.dtype}; scale the input "
-            "or the initial weights down"
+            f"{layer}: its output holds {_worst(x)}, too large for {self.dtype}; lower the "
+            "learning rate, or scale the input or the initial weights down"
         )
 
     def _explain_gradient(self, dy: Array) -> str:
