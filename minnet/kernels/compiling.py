@@ -1,69 +1,260 @@
-"""The one door to numba (first draft: no cache yet)."""
-# NOTE to the author of the real file: `inline` must also take one function per dtype,
-# exp = inline(float32=exp_float32, float64=math.exp), see exponential.py; keep that.
+"""The one door to numba: every kernel is made here, so its flags and its dangers are met once.
 
-import types
-from collections.abc import Callable, Iterable
+A kernel is written as plain Python on arrays and compiled at its first call, once for float32 and
+once for float64, each for exactly the types that its signature names: other dtypes and layouts
+are a TypeError. The machine code is kept on disk by ``cache.py``, under a key of everything that
+it depends on, and any trouble there costs time, never a result. numba's own ``cache=True`` is not
+used: it raises where it cannot write, trusts damaged files, and misses edits of helpers.
+"""
+
+import functools
+import hashlib
+import importlib
+import logging  # noqa: F401 - numba imports it, and its fork handlers must come before ours
+import os
+import pkgutil
+import re
+import sys
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 
-class Inline:
-    def __init__(self, choices):
-        self.choices = choices
+from minnet.kernels.cache import Store, warn_once
+from minnet.kernels.inlining import bind, inline, meaning
 
-    def __call__(self, *args):
-        return self.choices[8](*args)
+__all__ = ["Kernel", "inline", "kernel", "warmup"]
 
+DTYPES = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
+# Without error_model="numpy" the check for division by zero stops vectorisation. No parallel: its
+# threads fight those of BLAS for the cores, and do not survive a fork.
+FLAGS = {"error_model": "numpy", "nogil": True}
+SAFE_FASTMATH = {"contract", "nsz", "arcp"}
+# What beside the CPU changes the machine code, of all that numba can be told to do otherwise.
+SETTINGS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "USING_SVML", "ENABLE_AVX", "DEBUGINFO_DEFAULT"),
+    *("ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS"),
+    *("DEBUG_NRT", "NRT_STATS"),
+)
 
-def inline(function=None, *, float32=None, float64=None):
-    return Inline({4: function or float32, 8: function or float64})
-
-
-def _resolve(function, itemsize):
-    import numba
-
-    if isinstance(function, Inline):
-        function = function.choices[itemsize]
-        if isinstance(function, Inline):
-            return _resolve(function, itemsize)
-        if not isinstance(function, types.FunctionType):
-            return function
-        return numba.njit(error_model="numpy", inline="never")(_rebuilt(function, itemsize))
-    return function
-
-
-def _rebuilt(function, itemsize):
-    scope = {
-        name: _resolve(value, itemsize) if name in function.__code__.co_names else value
-        for name, value in function.__globals__.items()
-    }
-    return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+_kernels: dict[str, "Kernel"] = {}
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A fork waits for a build to end: no child inherits half of one, or a lock without a holder.
+    # Handlers run last come first before a fork, so logging's lock, which a build needs, is free.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 class Kernel:
-    def __init__(self, function: Callable[..., Any], signature: str, fastmath: Iterable[str]):
-        self.py_func = function
+    """A compiled function on arrays; ``kernel`` makes it."""
+
+    def __init__(
+        self, function: Callable[..., Any], signature: str, fastmath: frozenset[str]
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func: Any = function
+        self.name = function.__qualname__
         self.signature = signature
-        self.fastmath = frozenset(fastmath)
+        self.fastmath = fastmath
         self._compiled: dict[int, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any) -> Any:
+        """Run the kernel for the dtype of the first argument."""
         try:
             run = self._compiled[args[0].itemsize]
-        except KeyError:
-            run = self._build(args[0].itemsize)
-        return run(*args)
+        except (KeyError, AttributeError, IndexError):
+            run = self._first_call(args)
+        try:
+            return run(*args)
+        except TypeError as error:
+            raise TypeError(self._mismatch(args)) from error
 
-    def _build(self, itemsize: int) -> Callable[..., Any]:
-        import numba
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}{self.signature}>"
 
-        signature = self.signature.replace("T", {4: "float32", 8: "float64"}[itemsize])
-        run = numba.njit(signature, error_model="numpy", nogil=True, fastmath=set(self.fastmath))(
-            _rebuilt(self.py_func, itemsize)
+    def __reduce__(self) -> str:
+        return self.name  # pickled and copied like a function: by name
+
+    def ready(self, dtype: str) -> Callable[..., Any]:
+        """Return what runs for this dtype, built if it was not; of all threads one builds."""
+        itemsize = np.dtype(dtype).itemsize
+        with _lock:
+            if itemsize not in self._compiled:
+                self._compiled[itemsize] = self._build(dtype)
+            return self._compiled[itemsize]
+
+    def _first_call(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+        dtype = DTYPES.get(args[0].dtype) if args and isinstance(args[0], np.ndarray) else None
+        if dtype is None:
+            raise TypeError(self._mismatch(args))
+        return self.ready(dtype)
+
+    def _build(self, dtype: str) -> Callable[..., Any]:
+        numba = _numba()
+        if numba.config.DISABLE_JIT:
+            quiet: Callable[..., Any] = np.errstate(all="ignore")(self.py_func)
+            return quiet
+        compiler = functools.partial(numba.njit, **FLAGS, fastmath=set(self.fastmath))
+        dispatcher = compiler(bind(self.py_func, dtype, compiler))
+        # The key knows the sources of this package alone; checks of bounds must not outlive a run.
+        cached = self.__module__.startswith(f"{__package__}.") and not numba.config.BOUNDSCHECK
+        file_name = self._file_name(dtype)
+        if not (cached and _load(dispatcher, file_name)):
+            dispatcher.compile(re.sub(r"\bT\b", dtype, self.signature))
+            if cached:
+                _save(dispatcher, file_name)
+        dispatcher.disable_compile()
+        return dispatcher  # type: ignore[no-any-return]
+
+    def _file_name(self, dtype: str) -> str:
+        """Tell kernels apart by what is compiled too, for a file may change after its import."""
+        facts = (self.signature, sorted(self.fastmath), *meaning(self.py_func, dtype))
+        digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        return f"{self.__module__}.{self.name}-{dtype}-{digest}"
+
+    def _mismatch(self, args: tuple[Any, ...]) -> str:
+        return (
+            f"kernel {self.name} expected {self.signature} with T either float32 or float64, "
+            f"got ({', '.join(map(_describe, args))}); pass arrays of these dtypes that are "
+            "C-contiguous (np.ascontiguousarray) and writable"
         )
-        self._compiled[itemsize] = run
-        return run
 
 
-def kernel(signature: str, *, fastmath: Iterable[str] = ()) -> Callable[[Callable[..., Any]], Kernel]:
-    return lambda function: Kernel(function, signature, fastmath)
+def kernel(
+    signature: str, *, fastmath: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Kernel]:
+    """Make a function on arrays a kernel, compiled for float32 and float64 when first called.
+
+    Parameters
+    ----------
+    signature : str
+        The types of the arguments as numba writes them, T standing for the dtype. The first
+        argument is an array of T. Numbers are converted to the type named, as in C.
+    fastmath : collection of {"contract", "nsz", "arcp"}
+        Liberties that the compiler may take with the arithmetic.
+
+    Raises
+    ------
+    ValueError
+        If the first argument is no array of T, or fastmath holds another liberty.
+
+    Examples
+    --------
+    >>> @kernel("(T[::1], float64)")
+    ... def scale(x, factor):
+    ...     for k in range(x.size):
+    ...         x[k] *= factor
+    >>> x = np.array([1.0, 2.0])
+    >>> scale(x, 3.0)
+    >>> x
+    array([3., 6.])
+    """
+    if not signature.startswith("(T["):
+        raise ValueError(
+            "the first argument of a kernel must be an array of T, as in '(T[::1], int64)', "
+            f"got {signature!r}"
+        )
+    given: Any = fastmath
+    flags: set[Any] = {given} if isinstance(given, bool) else set(given)
+    if not flags <= SAFE_FASTMATH:
+        raise ValueError(
+            f"fastmath must be a collection out of {sorted(SAFE_FASTMATH)}, got {given!r}: nnan "
+            "and ninf delete checks for NaN and infinity, reassoc breaks sums that keep track of "
+            "their rounding error, and True means all of them"
+        )
+
+    def decorate(function: Callable[..., Any]) -> Kernel:
+        made = Kernel(function, signature, frozenset(flags))
+        _kernels[f"{made.__module__}.{made.name}"] = made
+        return made
+
+    return decorate
+
+
+def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
+    """Compile every kernel now, or load it from the cache: for the minute before a lecture.
+
+    Parameters
+    ----------
+    dtypes : collection of {"float32", "float64"}
+        For which dtypes.
+
+    Returns
+    -------
+    int
+        How many functions are ready, one for each kernel and dtype.
+
+    Raises
+    ------
+    ValueError
+        If there are no kernels of such a dtype.
+    """
+    if not dtypes or not set(dtypes) <= set(DTYPES.values()):
+        raise ValueError(f"dtypes must be 'float32', 'float64' or both, got {dtypes!r}")
+    package = importlib.import_module(str(__package__))
+    for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
+        importlib.import_module(module.name)
+    return len([made.ready(dtype) for made in list(_kernels.values()) for dtype in set(dtypes)])
+
+
+def _numba() -> Any:
+    """Import numba, which takes a third of a second, when the first kernel is called."""
+    return importlib.import_module("numba")
+
+
+def _describe(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    axes = [":"] * value.ndim
+    if value.ndim and value.flags.c_contiguous:
+        axes[-1] = "::1"
+    return f"{'' if value.flags.writeable else 'read-only '}{value.dtype}[{', '.join(axes)}]"
+
+
+def _key(sources: Path) -> str:
+    """Name everything that machine code depends on: sources, versions, the CPU, settings."""
+    numba = _numba()
+    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    facts = (
+        *((path.name, path.read_bytes()) for path in sorted(sources.glob("*.py"))),
+        *(sys.version, numba.__version__, np.__version__),
+        importlib.import_module("llvmlite").__version__,
+        codegen.magic_tuple(),  # triple, CPU name and features
+        *((setting, getattr(numba.config, setting, None)) for setting in SETTINGS),
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _store() -> Store:
+    return Store(_key(Path(__file__).parent))
+
+
+def _load(dispatcher: Any, file_name: str) -> bool:
+    """Give the dispatcher its machine code from the cache, if it is there and of use."""
+    try:
+        payload = _store().read(file_name)
+        if payload is None:
+            return False
+        core, target = _numba().core, dispatcher.targetctx
+        target.refresh()
+        parts = core.serialize.loads(payload)
+        dispatcher.add_overload(core.compiler.CompileResult._rebuild(target, *parts))
+    except Exception:  # compiling anew cures it, whatever it is
+        return False
+    return True
+
+
+def _save(dispatcher: Any, file_name: str) -> None:
+    try:
+        (result,) = dispatcher.overloads.values()
+        payload = _numba().core.serialize.dumps(result._reduce())
+        store = _store()
+    except Exception as error:  # these parts of numba are not public, so they may change
+        warn_once(repr(error))
+    else:
+        store.write(file_name, payload)
