@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run_iris(options: argparse.Namespace) -> int:
     from minnet.experiments import iris
 
+    options.out.mkdir(parents=True, exist_ok=True)  # refused now rather than after the training
     result = iris.run(
         epochs=options.epochs, seed=options.seed, as_article=options.as_article, verbose=1
     )

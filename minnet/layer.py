@@ -162,6 +162,13 @@ class Layer:
 
     # What forward and backward begin with.
 
+    def check_input(self, x: Any) -> Array:
+        """Return x as rows (n, in_features) of the layer's dtype, or refuse; see `begin_forward`."""
+        x = as_rows(x, self.dtype, self)
+        if self.in_features is not None and x.shape[1] != self.in_features:
+            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {x.shape}")
+        return x
+
     def begin_forward(self, x: Any, training: bool) -> tuple[Array, Array]:
         """Check x, keep it for backward, and return it with the array that y goes into.
 
@@ -175,10 +182,8 @@ class Layer:
         TypeError
             If x does not hold real numbers.
         """
-        x = as_rows(x, self.dtype, self)
+        x = self.check_input(x)
         n, width = x.shape
-        if self.in_features is not None and width != self.in_features:
-            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {x.shape}")
         shape = (n, width if self.out_features is None else self.out_features)
         if not training:
             return x, np.empty(shape, self.dtype)

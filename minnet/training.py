@@ -24,7 +24,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer, clip_grad_norm
-from minnet.validation import Array, as_rows, check_finite, count, positive
+from minnet.validation import Array, check_finite, count, positive
 
 
 class Probe(Protocol):
@@ -286,7 +286,7 @@ def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tupl
 
 def _checked_data(net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
     """Return x as rows that fit net and y as targets that fit x, or refuse."""
-    x, y = as_rows(x, net.dtype, "fit: x"), np.asarray(y)
+    x, y = net.layers[0].check_input(x), np.asarray(y)
     if len(x) == 0:
         raise ValueError("fit: x has no rows")
     if y.ndim == 0 or len(x) != len(y):

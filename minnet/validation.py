@@ -120,13 +120,15 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
                 f"{where}: labels must be integers, got dtype {array.dtype}; "
                 "labels.astype(int)? For one-hot rows give shape (n, classes)"
             )
-        row = one_hot(rows, np.ascontiguousarray(array, dtype=np.int64))
+        row = one_hot(rows, np.require(array, np.int64, ["C", "A", "W"]))
         if row >= 0:
             raise ValueError(
                 f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}"
             )
         return rows
-    array = as_rows(target, output.dtype, where)
+    if array.dtype == np.uint8:
+        array = array.astype(output.dtype)  # ones and zeros are no image, so without its warning
+    array = as_rows(array, output.dtype, where)
     if array.shape != output.shape:
         raise ValueError(
             f"{where}: one-hot rows are {array.shape[1]} wide, the output has {classes} classes"

@@ -1,0 +1,372 @@
+"""Training: what a step does, what fit promises, and how it ends."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import minnet
+from minnet import (
+    L2,
+    SGD,
+    Adam,
+    BatchNorm,
+    Dense,
+    MeanSquaredError,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+    evaluate,
+    fit,
+    schedules,
+    train_step,
+)
+
+
+def rows(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    return (rng.standard_normal((n, 4)) + 2.0 * y[:, None]).astype(np.float32), y
+
+
+def network(seed=0, **options):
+    return Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], rng=seed, **options)
+
+
+class Recorder:
+    def __init__(self):
+        self.steps, self.inputs, self.thetas = [], [], []
+
+    def observe(self, step, net):
+        self.steps.append(step)
+        self.inputs.append(net.layers[0].x.copy())
+        self.thetas.append(net.theta.copy())
+
+
+def run(net, x, y, **options):
+    options = {
+        "loss": SoftmaxCrossEntropy(),
+        "optimizer": Adam(net, lr=0.01),
+        "epochs": 3,
+        "batch_size": 16,
+        "rng": 0,
+    } | options
+    return fit(net, x, y, **options)
+
+
+def test_a_step_is_forward_loss_backward_and_the_optimizers_rule():
+    x, y = rows(8)
+    net, by_hand = network(), network()
+    value = train_step(net, x, y, loss=SoftmaxCrossEntropy(), optimizer=SGD(net, lr=0.1))
+    loss = SoftmaxCrossEntropy()
+    expected = loss.forward(by_hand.forward(x, training=True), y)
+    by_hand.backward(loss.backward())
+    by_hand.theta -= np.float32(0.1) * by_hand.grad
+    assert value == expected
+    np.testing.assert_allclose(net.theta, by_hand.theta, rtol=1e-6)
+
+
+def test_a_step_leaves_data_as_they_were_and_shows_buffers_to_probes_before_the_update():
+    x, y = rows(8)
+    x_before, y_before = x.copy(), y.copy()
+    net, recorder = network(), Recorder()
+    theta = net.theta.copy()
+    train_step(
+        net, x, y, loss=SoftmaxCrossEntropy(), optimizer=Adam(net), probes=[recorder], step=7
+    )
+    np.testing.assert_array_equal(x, x_before)
+    np.testing.assert_array_equal(y, y_before)
+    assert recorder.steps == [7]
+    np.testing.assert_array_equal(recorder.thetas[0], theta)
+    assert not np.array_equal(net.theta, theta)
+
+
+def test_the_regularizer_adds_to_loss_and_gradient_and_clipping_comes_after_it():
+    x, y = rows(8)
+    plain, penalised = network(), network()
+    loss = SoftmaxCrossEntropy()
+    value = train_step(plain, x, y, loss=loss, optimizer=SGD(plain, lr=0.0))
+    penalty = L2(0.1).penalty(penalised)
+    with_penalty = train_step(
+        penalised, x, y, loss=loss, optimizer=SGD(penalised, lr=0.0), regularizer=L2(0.1)
+    )
+    assert with_penalty == pytest.approx(value + penalty, rel=1e-6)
+    weight = penalised["dense1"].weight
+    np.testing.assert_allclose(
+        weight.grad, plain["dense1"].weight.grad + 0.2 * weight.value, rtol=1e-5, atol=1e-7
+    )
+    train_step(
+        penalised, x, y, loss=loss, optimizer=SGD(penalised, lr=0.0), regularizer=L2(0.1),
+        clip_norm=1e-3,
+    )  # fmt: skip
+    assert np.linalg.norm(penalised.grad) == pytest.approx(1e-3, rel=1e-5)
+
+
+def test_every_row_is_seen_once_an_epoch_also_in_the_short_last_batch():
+    x, y = rows(50)
+    recorder = Recorder()
+    history = run(network(), x, y, epochs=2, batch_size=16, probes=[recorder])
+    assert [len(batch) for batch in recorder.inputs] == [16, 16, 16, 2] * 2
+    assert recorder.steps == list(range(8)) == list(range(history.steps))
+    for epoch in (recorder.inputs[:4], recorder.inputs[4:]):
+        seen = np.concatenate(epoch)
+        np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(x, axis=0))
+        assert not np.array_equal(seen, x)
+    assert not np.array_equal(recorder.inputs[0], recorder.inputs[4])
+
+
+def test_without_shuffling_rows_come_in_their_order():
+    x, y = rows(40)
+    recorder = Recorder()
+    run(network(), x, y, epochs=1, shuffle=False, probes=[recorder])
+    np.testing.assert_array_equal(np.concatenate(recorder.inputs), x)
+
+
+def test_one_seed_gives_bit_identical_weights_with_and_without_a_probe():
+    x, y = rows()
+    thetas = []
+    for probes in ([], [Recorder()]):
+        net = network(seed=3)
+        run(net, x, y, rng=5, probes=probes)
+        thetas.append(net.theta.copy())
+    np.testing.assert_array_equal(*thetas)
+
+
+def test_numpys_global_random_state_is_left_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    run(network(), *rows(), rng=None)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_it_learns_and_the_history_says_so():
+    x, y = rows(90)
+    net = network()
+    history = run(net, x, y, epochs=60, validation_data=(x, y))
+    assert len(history.loss) == len(history.val_accuracy) == 60
+    assert history.loss[-1] < 0.3 * history.loss[0]
+    assert history.val_accuracy[-1] > 0.9
+    assert net.history is history
+    assert "60 epochs" in repr(history)
+
+
+def test_the_history_is_the_mean_over_rows_and_validation_is_what_evaluate_says():
+    x, y = rows(50)
+    net = network()
+    optimizer = SGD(net, lr=0.0)
+    history = run(net, x, y, epochs=1, optimizer=optimizer, validation_data=(x[:20], y[:20]))
+    everything = evaluate(net, x, y, SoftmaxCrossEntropy())
+    assert history.loss[0] == pytest.approx(everything["loss"], rel=1e-6)
+    assert history.accuracy[0] == pytest.approx(everything["accuracy"])
+    part = evaluate(net, x[:20], y[:20], SoftmaxCrossEntropy())
+    assert history.val_loss == [part["loss"]]
+    assert history.val_accuracy == [part["accuracy"]]
+
+
+def test_regression_has_no_accuracy():
+    x, _ = rows()
+    net = Sequential([Dense(4, 1)], rng=0)
+    history = run(net, x, x[:, :1], loss=MeanSquaredError(), validation_data=(x, x[:, :1]))
+    assert history.accuracy == history.val_accuracy == []
+    assert len(history.val_loss) == 3
+
+
+def test_a_schedule_sets_the_learning_rate_of_every_step():
+    x, y = rows(40)
+    net = network()
+    optimizer = SGD(net, lr=9.0)
+    history = run(
+        net, x, y, optimizer=optimizer, batch_size=20, schedule=schedules.step(0.5, every=2)
+    )
+    assert history.lr == pytest.approx([0.5, 0.05, 0.005])
+
+
+def test_evaluate_disturbs_neither_network_nor_loss():
+    x, y = rows(40)
+    net, loss = network(), SoftmaxCrossEntropy()
+    train_step(net, x, y, loss=loss, optimizer=SGD(net, lr=0.0))
+    kept = {name: layer.y.copy() for name, layer in net.walk()}, loss.dx.copy(), net.grad.copy()
+    measured = evaluate(net, x[:7], y[:7], loss)
+    assert measured["accuracy"] == (net.predict(x[:7]).argmax(axis=1) == y[:7]).mean()
+    for name, layer in net.walk():
+        np.testing.assert_array_equal(layer.y, kept[0][name])
+    np.testing.assert_array_equal(loss.dx, kept[1])
+    np.testing.assert_array_equal(net.grad, kept[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"x": np.zeros((60, 5))}, ValueError, r"Dense\(4→8\).*\(n, 4\).*\(60, 5\)"),
+        ({"x": np.zeros((0, 4)), "y": np.zeros(0, int)}, ValueError, "no rows"),
+        ({"y": np.zeros(59, int)}, ValueError, "60 rows.*59"),
+        ({"y": np.full(60, 3)}, ValueError, r"label 3 at row 0.*0\.\.2"),
+        ({"y": np.full(60, -1)}, ValueError, r"label -1 at row 0"),
+        ({"y": np.zeros(60)}, TypeError, "labels must be integers"),
+        ({"epochs": 0}, ValueError, "epochs.*at least 1"),
+        ({"epochs": 2.5}, TypeError, "epochs.*whole number"),
+        ({"batch_size": -3}, ValueError, "batch_size.*at least 1"),
+        ({"clip_norm": 0.0}, ValueError, "clip_norm.*positive"),
+        ({"validation_data": (np.zeros((2, 3)), [0, 1])}, ValueError, r"\(n, 4\)"),
+        ({"x": np.full((60, 4), np.nan)}, FloatingPointError, "nan at row 0, column 0"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_trained(change, error, words):
+    x, y = rows()
+    net = network()
+    theta = net.theta.copy()
+    options = {"x": x, "y": y} | change
+    with pytest.raises(error, match=words):
+        run(net, **options)
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+def test_an_optimizer_of_another_network_is_refused():
+    with pytest.raises(ValueError, match="another network"):
+        run(network(), *rows(), optimizer=Adam(network()))
+
+
+def test_a_last_batch_too_short_for_batch_statistics_is_refused_at_once():
+    net = Sequential([Dense(4, 8), BatchNorm(8), ReLU(), Dense(8, 3)], rng=0)
+    with pytest.raises(ValueError, match=r"leave a batch of 1.*'batchnorm1'.*another batch_size"):
+        run(net, *rows(33), batch_size=16)
+    run(net, *rows(34), batch_size=16)
+
+
+def test_a_loss_that_stops_being_finite_names_step_and_layer_and_keeps_the_history():
+    x, y = rows()
+    net = network()
+    with pytest.raises(FloatingPointError, match=r"step \d+ \(epoch \d\): layer \d 'dense\d'"):
+        run(net, x, y, optimizer=SGD(net, lr=1e30), epochs=50)
+    assert len(net.history.loss) == len(net.history.accuracy) < 50
+
+
+def test_a_gradient_that_overflows_names_the_layer_and_moves_nothing():
+    net = Sequential([Dense(4, 8), Dense(8, 3)], rng=0)
+    net["dense1"].weight.value *= 1e-30
+    net["dense2"].weight.value *= 1e30
+    x = np.full((4, 4), 1e-3, np.float32)
+    theta = net.theta.copy()
+    with pytest.raises(FloatingPointError, match="gradient"):
+        train_step(
+            net, x, np.full((4, 3), 1e15), loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1)
+        )
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+class PressCtrlC:
+    """Raises SIGINT in the middle of a step, and looks what has happened by then."""
+
+    def __init__(self, at, times=1):
+        self.at, self.times = at, times
+
+    def observe(self, step, net):
+        if step == self.at:
+            for _ in range(self.times):
+                os.kill(os.getpid(), signal.SIGINT)
+            self.theta = net.theta.copy()
+
+
+def test_ctrl_c_ends_training_after_the_step_at_hand():
+    x, y = rows()
+    net, handler = network(), signal.getsignal(signal.SIGINT)
+    optimizer = Adam(net, lr=0.01)
+    probe = PressCtrlC(at=9)
+    with pytest.raises(KeyboardInterrupt):
+        run(net, x, y, optimizer=optimizer, epochs=100, probes=[probe])
+    assert net.history.steps == optimizer.t == 10
+    assert not np.array_equal(net.theta, probe.theta)
+    assert len(net.history.loss) == len(net.history.accuracy) == 2
+    assert signal.getsignal(signal.SIGINT) is handler
+    same = network()
+    run_to_there = run(same, x, y, epochs=2)
+    np.testing.assert_array_equal(run_to_there.loss, net.history.loss)
+
+
+def test_a_second_ctrl_c_within_a_step_is_let_through():
+    x, y = rows()
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        run(net, x, y, epochs=100, probes=[PressCtrlC(at=5, times=2)])
+    assert net.history.steps == 5
+
+
+def test_ctrl_c_is_answered_within_half_a_second():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((4000, 784), dtype=np.float32), rng.integers(0, 10, 4000)
+    net = Sequential([Dense(784, 500), ReLU(), Dense(500, 10)], rng=0)
+    pressed = []
+
+    def press():
+        time.sleep(0.3)
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(net, x, y, epochs=10**6, batch_size=100, validation_data=(x, y))
+    assert time.perf_counter() - pressed[0] < 0.5
+    thread.join()
+
+
+def test_training_works_in_a_thread_where_no_signal_arrives():
+    x, y = rows()
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(network(), x, y)))
+    thread.start()
+    thread.join()
+    assert results[0].loss == run(network(), x, y).loss
+
+
+def test_running_out_of_memory_leaves_everything_consistent(monkeypatch):
+    x, y = rows()
+    net = network()
+    optimizer = Adam(net)
+    step = net["dense2"].forward
+
+    def forward(x, *, training):
+        if training and optimizer.t == 5:
+            raise MemoryError
+        return step(x, training=training)
+
+    monkeypatch.setattr(net["dense2"], "forward", forward)
+    with pytest.raises(MemoryError):
+        run(net, x, y, optimizer=optimizer, epochs=10)
+    monkeypatch.undo()
+    assert optimizer.t == net.history.steps == 5
+    assert np.isfinite(net.theta).all()
+    run(net, x, y, optimizer=optimizer, epochs=1)
+
+
+def test_a_progress_bar_appears_only_when_asked_for(capsys):
+    run(network(), *rows())
+    assert capsys.readouterr().err == ""
+    run(network(), *rows(), verbose=1)
+    told = capsys.readouterr().err
+    assert "12/12" in told
+    assert "loss=" in told
+
+
+def test_a_hundred_thousand_steps_grow_memory_by_less_than_five_megabytes():
+    resource = pytest.importorskip("resource")  # not on Windows
+    x, y = rows(8)
+    net = Sequential([Dense(4, 4), ReLU(), Dense(4, 3)], rng=0)
+    loss, optimizer = SoftmaxCrossEntropy(), Adam(net)
+
+    def peak_in_kilobytes():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    for _ in range(100):
+        train_step(net, x, y, loss=loss, optimizer=optimizer)
+    before = peak_in_kilobytes()
+    for _ in range(100_000):
+        train_step(net, x, y, loss=loss, optimizer=optimizer)
+    assert peak_in_kilobytes() - before < 5_000
+
+
+def test_the_public_names_are_these():
+    for name in minnet.__all__:
+        assert getattr(minnet, name) is not None
