@@ -1,0 +1,813 @@
+"""What save and load promise: the same network back, or a refusal that changes nothing.
+
+Files are made wrong by hand here: `tampered` unpacks a good one, lets a test change its members or
+its manifest, and packs it again with sums that agree, as somebody with bad intentions would.
+"""
+
+import errno
+import hashlib
+import io
+import itertools
+import json
+import os
+import pickle
+import random
+import resource
+import signal
+import stat
+import struct
+import sys
+import tempfile
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minnet import (
+    SGD,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    SoftmaxCrossEntropy,
+)
+from minnet.serialization import load, save
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 4))
+LABELS = RNG.integers(0, 3, 12)
+# A child is left at once or killed, so the threads that it lacks are never missed.
+forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+class Centre(Layer):
+    """A student's layer: it takes off the mean of all rows so far, and counts them."""
+
+    def __init__(self, width):
+        self.in_features = self.out_features = width
+        self.total = np.zeros(width)
+        self.rows = np.zeros((), np.int64)
+
+    @property
+    def state(self):
+        return {"total": self.total, "rows": self.rows}
+
+    def forward(self, x, *, training):
+        x, y = self.begin_forward(x, training)
+        if training:
+            self.total += x.sum(axis=0)
+            self.rows += len(x)
+        y[...] = x - self.total / max(int(self.rows), 1)
+        return y
+
+    def backward(self, dy):
+        dy, dx = self.begin_backward(dy)
+        dx[...] = dy
+        return dx
+
+
+def every_kind(rng, dtype=np.float32):
+    block = Residual(Dense(8, 8), BatchNorm(8), ReLU())
+    layers = [Centre(4), Dense(4, 8), PReLU(), block, Dropout(0.2), ("out", Dense(8, 3))]
+    return Sequential(layers, rng=rng, dtype=dtype)
+
+
+def train(net, steps=3):
+    loss, optimizer = SoftmaxCrossEntropy(), SGD(net, lr=0.1)
+    for _ in range(steps):
+        loss.forward(net.forward(X, training=True), LABELS)
+        net.backward(loss.backward())
+        optimizer.step()
+    return net
+
+
+def small(rng=1, dtype=np.float32):
+    return Sequential([Dense(4, 5), ReLU(), BatchNorm(5), Dense(5, 3)], rng=rng, dtype=dtype)
+
+
+def bits(net):
+    """All that a file holds and what a training step leaves, as bytes."""
+    arrays = {name: param.value for name, param in net.params.items()} | net.state
+    buffers = {f"{name}.y": layer.y for name, layer in net.walk() if layer.y is not None}
+    return {name: array.tobytes() for name, array in (arrays | buffers).items()}
+
+
+def refusal(net, path, error=ValueError):
+    """The message of the error by which load refuses path, leaving net as it was."""
+    before, theta = bits(net), net.theta
+    with pytest.raises(error) as caught:
+        load(net, path)
+    assert type(caught.value) is error
+    assert bits(net) == before
+    assert net.theta is theta
+    return str(caught.value)
+
+
+def pack(path, members, **options):
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def tampered(path, change):
+    """Let change(members, manifest) loose on a good file; a manifest left out stays out."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    change(members, manifest)
+    if "manifest.json" in members:
+        members["manifest.json"] = json.dumps(manifest)
+    pack(path, members)
+
+
+def put(members, manifest, name, array):
+    """Put array in, with the checksum that belongs to it."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    members[f"{name}.npy"] = stream.getvalue()
+    checksum = hashlib.sha256(array.tobytes()).hexdigest()
+    about = {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": checksum}
+    manifest["arrays"][name] = about
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a good file of `small` is, alone in its folder."""
+    save(small(), tmp_path / "net.npz")
+    return tmp_path / "net.npz"
+
+
+# The round trip.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loaded_network_is_the_saved_one_to_the_last_bit(tmp_path, dtype):
+    net = train(every_kind(0, dtype))
+    before = bits(net)
+    save(net, tmp_path / "net.npz")
+    assert bits(net) == before
+    twin = every_kind(1, dtype)
+    theta, rows = twin.theta, twin["centre1"].rows
+    assert load(twin, tmp_path / "net.npz") is twin
+    assert twin.theta is theta
+    assert twin["centre1"].rows is rows
+    assert rows == 36
+    assert twin.params.keys() | twin.state.keys() < before.keys()
+    assert bits(twin).items() <= before.items()
+    assert not np.array_equal(twin["residual1.batchnorm1"].running_var, np.ones(8))
+    np.testing.assert_array_equal(twin.predict(X), net.predict(X), strict=True)
+    twin["dropout1"].rng = np.random.default_rng(5)
+    net["dropout1"].rng = np.random.default_rng(5)
+    assert bits(train(twin)) == bits(train(net))
+
+
+@settings(max_examples=30, deadline=None)
+@given(widths=st.lists(st.integers(1, 9), min_size=2, max_size=5), seed=st.integers(0, 2**32))
+def test_networks_of_any_shape_come_back(widths, seed):
+    def build(rng):
+        layers = [Dense(a, b) for a, b in itertools.pairwise(widths)]
+        return Sequential([*layers, BatchNorm(widths[-1])], rng=rng)
+
+    net = build(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        save(net, f"{folder}/net")
+        assert bits(load(build(None), f"{folder}/net")) == bits(net)
+
+
+def test_a_network_without_numbers_and_one_with_empty_state_come_back(tmp_path):
+    save(Sequential([ReLU()]), tmp_path / "relu")
+    assert load(Sequential([ReLU()]), tmp_path / "relu").theta.size == 0
+    nets = [Sequential([Centre(1), Dense(1, 1)]) for _ in range(2)]
+    for net in nets:
+        net["centre1"].total = np.zeros((0, 3))
+    save(nets[0], tmp_path / "empty")
+    assert bits(load(nets[1], tmp_path / "empty")) == bits(nets[0])
+
+
+def test_an_optimizer_goes_on_after_load_and_backward_asks_for_a_new_forward(path):
+    net = train(small(rng=2), 0)
+    optimizer = SGD(net, lr=1.0)
+    dy = np.ones_like(net.forward(X, training=True))
+    load(net, path)
+    with pytest.raises(RuntimeError, match="forward"):
+        net.backward(dy)
+    assert net["dense1"].y is None
+    net.forward(X, training=True)
+    net.backward(dy)
+    optimizer.step()
+    np.testing.assert_array_equal(net.theta, small().theta - net.grad)
+
+
+def test_numpy_opens_the_file_and_the_manifest_tells_what_it_is(tmp_path):
+    net = train(every_kind(0))
+    save(net, tmp_path / "net.npz")
+    arrays = {name: param.value for name, param in net.params.items()} | net.state
+    with np.load(tmp_path / "net.npz", allow_pickle=False) as file:
+        manifest = json.loads(file["manifest.json"])
+        assert set(file.files) == {"manifest.json", *arrays}
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file[name], array, strict=True)
+    assert [manifest[key] for key in ("format", "version", "dtype")] == [
+        "minnet weights", 1, "float32",
+    ]  # fmt: skip
+    assert manifest["layers"] == {
+        "centre1": "Centre(4)",
+        "dense1": "Dense(4→8)",
+        "prelu1": "PReLU()",
+        "residual1": "Residual",
+        "residual1.dense1": "Dense(8→8)",
+        "residual1.batchnorm1": "BatchNorm(8)",
+        "residual1.relu1": "ReLU()",
+        "dropout1": "Dropout(0.2)",
+        "out": "Dense(8→3)",
+    }
+    assert manifest["arrays"]["out.weight"] == {
+        "dtype": "float32",
+        "shape": [8, 3],
+        "sha256": hashlib.sha256(net["out"].weight.value.tobytes()).hexdigest(),
+    }
+
+
+def test_the_same_network_gives_the_same_bytes_in_another_year(path, tmp_path, monkeypatch):
+    other = time.struct_time((2044, 4, 4, 4, 4, 4, 0, 95, 0))
+    monkeypatch.setattr(time, "localtime", lambda *_: other)
+    save(small(), tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_the_path_is_used_as_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(small(), "net [*] of.today")
+    assert os.listdir() == ["net [*] of.today"]
+    assert bits(load(small(rng=2), Path("net [*] of.today"))) == bits(small())
+
+
+def test_a_link_goes_on_pointing_to_the_file_that_is_replaced(path, tmp_path):
+    link = tmp_path / "best"
+    link.symlink_to("net.npz")
+    save(small(rng=2), link)
+    assert link.is_symlink()
+    assert bits(load(small(), path)) == bits(small(rng=2))
+
+
+def test_the_file_has_the_permissions_of_a_normal_one(tmp_path):
+    before = os.umask(0o027)
+    try:
+        save(small(), tmp_path / "net")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "net").stat().st_mode) == 0o640
+
+
+# What load refuses.
+
+
+def without_bias(members, manifest):
+    del members["dense2.bias.npy"], manifest["arrays"]["dense2.bias"]
+
+
+def with_more(members, manifest):
+    put(members, manifest, "dense9.weight", np.ones((2, 2), np.float32))
+
+
+def with_another_shape(members, manifest):
+    put(members, manifest, "dense1.weight", np.ones((5, 4), np.float32))
+
+
+def with_doubles(members, manifest):
+    put(members, manifest, "dense1.weight", np.ones((4, 5)))
+
+
+def with_nan(members, manifest):
+    put(members, manifest, "batchnorm1.running_var", np.array([1, 1, np.nan, 1, 1], np.float32))
+
+
+def with_infinity(members, manifest):
+    put(members, manifest, "dense1.bias", np.full(5, -np.inf, np.float32))
+
+
+def with_other_numbers(members, manifest):
+    about = dict(manifest["arrays"]["dense1.bias"])
+    put(members, manifest, "dense1.bias", np.ones(5, np.float32))
+    manifest["arrays"]["dense1.bias"] = about
+
+
+def without_checksum(members, manifest):
+    del manifest["arrays"]["dense1.bias"]["sha256"]
+
+
+def with_objects(members, manifest):
+    name, objects = "dense1.bias", np.array([print, None, 1, 2, 3], object)
+    stream = io.BytesIO()
+    np.save(stream, objects, allow_pickle=True)
+    members[f"{name}.npy"] = stream.getvalue()
+
+
+def with_a_header_that_lies(members, manifest):
+    data = members["dense1.bias.npy"]
+    members["dense1.bias.npy"] = data.replace(b"(5,), }     ", b"(5000000,), ", 1)
+    assert members["dense1.bias.npy"] != data
+
+
+def transposed_in_the_header(members, manifest):
+    data = members["dense1.weight.npy"].replace(
+        b"'fortran_order': False", b"'fortran_order': True "
+    )
+    members["dense1.weight.npy"] = data
+
+
+def cut_short(members, manifest):
+    members["dense1.bias.npy"] = members["dense1.bias.npy"][:-4]
+
+
+def without_manifest(members, manifest):
+    del members["manifest.json"]
+
+
+def with_another_format(members, manifest):
+    manifest["format"] = "weights of something else"
+
+
+def from_the_future(members, manifest):
+    manifest["version"] = 2
+
+
+def without_lists(members, manifest):
+    manifest["arrays"] = list(manifest["arrays"])
+
+
+def with_numbers_for_arrays(members, manifest):
+    manifest["arrays"] = dict.fromkeys(manifest["arrays"], 7)
+
+
+def with_a_way_out_of_the_folder(members, manifest):
+    members["../../outside.npy"] = members["dense1.bias.npy"]
+
+
+def with_an_absolute_path(members, manifest):
+    put(members, manifest, "/tmp/outside", np.ones(5, np.float32))
+
+
+def with_another_kind(members, manifest):
+    manifest["layers"]["relu1"] = "Tanh()"
+
+
+def in_another_order(members, manifest):
+    manifest["layers"] = dict(sorted(manifest["layers"].items()))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (without_bias, "array 'dense2.bias': the file has none, the network float32 [3]"),
+        (with_more, "array 'dense9.weight': the file has float32 [2, 2], the network none"),
+        (
+            with_another_shape,
+            "array 'dense1.weight': the file has float32 [5, 4], the network float32 [4, 5]",
+        ),
+        (
+            with_doubles,
+            "array 'dense1.weight': the file has float64 [4, 5], the network float32 [4, 5]",
+        ),
+        (with_nan, "array 'batchnorm1.running_var': holds NaN or infinity"),
+        (with_infinity, "array 'dense1.bias': holds NaN or infinity"),
+        (with_other_numbers, "array 'dense1.bias': its SHA-256 is not the one in the manifest"),
+        (without_checksum, "array 'dense1.bias': its SHA-256 is not the one in the manifest"),
+        (with_objects, "array 'dense1.bias': dense1.bias.npy declares"),
+        (with_a_header_that_lies, "array 'dense1.bias': expected 148 bytes that begin with"),
+        (transposed_in_the_header, "array 'dense1.weight': expected 208 bytes that begin with"),
+        (cut_short, "array 'dense1.bias': expected 148 bytes that begin with"),
+        (without_manifest, "it has no manifest.json: minnet.save did not write it"),
+        (with_another_format, "its manifest.json is not of format 'minnet weights'"),
+        (from_the_future, "it is of version 2, not 1; update minnet"),
+        (without_lists, "are not those that manifest.json lists"),
+        (with_numbers_for_arrays, "are not those that manifest.json lists"),
+        (with_a_way_out_of_the_folder, "'../../outside.npy'"),
+        (with_an_absolute_path, "array '/tmp/outside': the file has float32 [5], the network none"),
+        (with_another_kind, "layer 'relu1': the file has Tanh(), the network ReLU()"),
+        (in_another_order, "order of layers: the file has ['batchnorm1', 'dense1', 'dense2',"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_what_is_wrong_and_nothing_changes(path, change, says):
+    tampered(path, change)
+    message = refusal(train(small(rng=2)), path)
+    assert says in message
+    assert message.startswith(f"load: {path} was refused, the network is unchanged:\n  ")
+    assert "Build the network as it was when it was saved" in message
+    assert os.listdir(path.parent) == ["net.npz"]
+
+
+def test_all_that_is_wrong_is_in_one_message(path):
+    def change(members, manifest):
+        for ruin in (with_nan, with_more, without_bias, with_other_numbers, with_another_kind):
+            ruin(members, manifest)
+
+    tampered(path, change)
+    names = [line.split(":")[0].strip() for line in refusal(small(), path).splitlines()[1:-1]]
+    assert sorted(names) == [
+        "array 'batchnorm1.running_var'",
+        "array 'dense1.bias'",
+        "array 'dense2.bias'",
+        "array 'dense9.weight'",
+        "layer 'relu1'",
+    ]
+
+
+def test_the_file_of_another_network_tells_the_difference_once_for_each_layer_and_array(path):
+    other = Sequential([Dense(4, 6), LeakyReLU(), BatchNorm(6), Dense(6, 3)])
+    lines = refusal(other, path).splitlines()[1:-1]
+    assert "  layer 'dense1': the file has Dense(4→5), the network Dense(4→6)" in lines
+    assert "  layer 'leakyrelu1': the file has none, the network LeakyReLU(0.01)" in lines
+    assert len(lines) == 5 + 7  # dense2.bias alone fits
+
+
+def test_a_layer_of_another_slope_is_another_network(tmp_path):
+    save(Sequential([LeakyReLU(0.2)]), tmp_path / "net")
+    message = refusal(Sequential([LeakyReLU(0.01)]), tmp_path / "net")
+    assert "layer 'leakyrelu1': the file has LeakyReLU(0.2), the network LeakyReLU(0.01)" in message
+
+
+def test_the_same_layers_in_another_order_are_another_network(tmp_path):
+    save(Sequential([("a", Dense(3, 3)), ("b", Dense(3, 3))]), tmp_path / "net")
+    message = refusal(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
+    assert "order of layers: the file has ['a', 'b'], the network ['b', 'a']" in message
+
+
+@pytest.mark.parametrize(("here", "there"), [(np.float32, np.float64), (np.float64, np.float32)])
+def test_numbers_of_another_dtype_are_not_rounded_behind_ones_back(tmp_path, here, there):
+    save(small(dtype=there), tmp_path / "net")
+    message = refusal(small(dtype=here), tmp_path / "net")
+    there, here = np.dtype(there), np.dtype(here)
+    assert f"array 'dense1.bias': the file has {there} [5], the network {here} [5]" in message
+    assert "dtype" in message.splitlines()[-1]
+
+
+class Bomb:
+    """Goes off when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+def a_pickle(path):
+    path.write_bytes(pickle.dumps(Bomb()))
+
+
+def a_zip_with_a_pickle(path):
+    pack(path, {"archive/data.pkl": pickle.dumps(Bomb())})
+
+
+def an_npz_of_objects(path):
+    np.savez(path, weight=np.array([Bomb()], object))
+
+
+def an_npz_of_numpys(path):
+    np.savez(path, **{"dense1.weight": np.ones((4, 5), np.float32)})
+
+
+def a_text(path):
+    path.write_text("PK is how a zip begins\n" * 9)
+
+
+def nothing(path):
+    path.write_bytes(b"")
+
+
+def an_empty_zip(path):
+    pack(path, {})
+
+
+def no_json(path):
+    pack(path, {"manifest.json": b"{'format': "})
+
+
+def no_unicode(path):
+    pack(path, {"manifest.json": b"\xff\xfe{}"})
+
+
+def a_bare_list(path):
+    pack(path, {"manifest.json": b"[1, 2]"})
+
+
+def a_deep_nest(path):
+    pack(path, {"manifest.json": b"[" * 900_000})
+
+
+def compressed(path):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    pack(path, members, compression=zipfile.ZIP_DEFLATED)
+
+
+def encrypted(path):
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + 8] |= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_pickle, a_zip_with_a_pickle, an_npz_of_objects, an_npz_of_numpys, a_text, nothing,
+        an_empty_zip, no_json, no_unicode, a_bare_list, a_deep_nest, compressed, encrypted,
+    ],
+)  # fmt: skip
+def test_what_save_did_not_write_is_refused_and_not_executed(path, make, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    make(path)
+    refusal(train(small(rng=2)), path)
+    assert os.listdir() == ["net.npz"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_an_array_that_is_there_twice_is_refused(path):
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("dense1.bias.npy", archive.read("dense1.bias.npy"))
+    assert "'dense1.bias.npy', 'dense1.bias.npy'" in refusal(small(rng=2), path)
+
+
+def huge(path, member, compression):
+    """Make a member of 30 MB out of nothing but zeros."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    grown = members.pop(member) + bytes(30_000_000)
+    pack(path, members)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(member, grown, compression)
+
+
+def stored(path, member):
+    huge(path, member, zipfile.ZIP_STORED)
+    return f"{member} declares 30,00"
+
+
+def squeezed(path, member):
+    huge(path, member, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 50_000
+    return f"{member} is compressed"
+
+
+def claimed(path, member):
+    """Let the zip's directory say that the member has 2 GB."""
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\1\2", 0, data.rindex(member.encode()))
+    data[entry + 20 : entry + 28] = struct.pack("<LL", 2_000_000_000, 2_000_000_000)
+    path.write_bytes(data)
+    return f"{member} declares 2,000,000,000 bytes, expected at most "
+
+
+@pytest.mark.parametrize("member", ["manifest.json", "dense1.bias.npy"])
+@pytest.mark.parametrize("make", [stored, squeezed, claimed])
+def test_no_memory_is_taken_on_the_word_of_a_file(path, member, make):
+    says, net = make(path, member), small(rng=2)
+    tracemalloc.start()
+    try:
+        message = refusal(net, path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert says in message
+    assert peak < 2_000_000
+
+
+def test_a_missing_file_stays_a_file_not_found_error_with_its_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refusal(small(), "net", FileNotFoundError)
+    assert str(tmp_path / "net") in message
+    assert "no suffix is added" in message
+
+
+def test_arguments_the_wrong_way_round_are_a_type_error(path):
+    with pytest.raises(TypeError, match=r"save: expected save\(net, path\) .* got .*net.npz"):
+        save(path, small())
+    with pytest.raises(TypeError, match=r"load: expected load\(net, path\) .* got Dense\(4→3\)"):
+        load(Dense(4, 3), path)
+
+
+def test_damage_is_found_or_does_no_harm(tmp_path):
+    """200 bytes flipped and 50 truncations, one at a time."""
+    path, rng = tmp_path / "net.npz", random.Random(0)
+    net = train(every_kind(0))
+    saved = bits(net)
+    save(net, path)
+    whole = path.read_bytes()
+    flips = [(rng.randrange(len(whole)), rng.randrange(1, 256)) for _ in range(200)]
+    damaged = [whole[:at] + bytes([whole[at] ^ by]) + whole[at + 1 :] for at, by in flips]
+    damaged += [whole[: rng.randrange(len(whole))] for _ in range(50)]
+    twin = every_kind(1)
+    fresh = bits(twin)
+    refused = 0
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            load(twin, path)
+        except ValueError:
+            refused += 1
+            assert bits(twin) == fresh
+        else:
+            assert bits(twin).items() <= saved.items()
+            twin = every_kind(1)
+    assert refused >= 150
+
+
+# What save refuses, and what it leaves when it fails.
+
+
+def test_a_network_that_load_would_refuse_is_not_saved_over_a_good_one(path):
+    net, good = small(rng=2), path.read_bytes()
+    net["dense2"].bias.value[1] = np.nan
+    net["batchnorm1"].running_var[0] = np.inf
+    with pytest.raises(FloatingPointError, match=r"in dense2\.bias, batchnorm1\.running_var;"):
+        save(net, path)
+    assert path.read_bytes() == good
+    assert os.listdir(path.parent) == ["net.npz"]
+
+
+def centre_with(state):
+    class Wrong(Centre):
+        pass
+
+    Wrong.state = property(state)
+    return Sequential([("wrong", Wrong(2))])
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "says"),
+    [
+        (lambda layer: {"total": layer.total.copy()}, ValueError, "not a copy"),
+        (lambda layer: {"total": np.broadcast_to(layer.total, (2, 2))}, ValueError, "writeable"),
+        (lambda layer: {"total": 0.5}, TypeError, "array of real numbers, got 0.5"),
+        (lambda layer: {"total": np.array([None])}, TypeError, "array of real numbers"),
+    ],
+)
+def test_state_that_could_not_be_filled_is_refused_by_save_and_load(path, state, error, says):
+    for function in (save, load):
+        good = path.read_bytes()
+        with pytest.raises(error, match=rf"{function.__name__}: state wrong\.total .*{says}"):
+            function(centre_with(state), path)
+        assert path.read_bytes() == good
+
+
+def test_state_with_the_name_of_a_parameter_is_refused(tmp_path):
+    class Both(PReLU):
+        @property
+        def state(self):
+            return {"slope": self.__dict__.setdefault("kept", np.zeros(1))}
+
+    with pytest.raises(ValueError, match=r"both1\.slope .* named unlike the layer's parameters"):
+        save(Sequential([Both()]), tmp_path / "net")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder; create it first") as caught:
+        save(small(), tmp_path / "runs" / "net.npz")
+    assert caught.value.filename == str(tmp_path / "runs")
+    assert os.listdir(tmp_path) == []
+
+
+def left_alone(path, error, **attributes):
+    """Whether save raises error, and the old file is whole and alone."""
+    good = path.read_bytes()
+    with pytest.raises(error) as caught:
+        save(small(rng=2), path)
+    for name, value in attributes.items():
+        assert getattr(caught.value, name) == value
+    assert os.listdir(path.parent) == ["net.npz"]
+    return path.read_bytes() == good
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit to the size of files")
+@pytest.mark.parametrize("room", [0, 1, 100, 1000, 2000, 3000])
+def test_when_the_system_stops_writing_the_old_file_is_whole_and_alone(path, room):
+    assert path.stat().st_size > 3000
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        assert left_alone(path, OSError, errno=errno.EFBIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_when_the_disk_is_full_at_the_end_the_old_file_is_whole_and_alone(
+    path, monkeypatch, function, error
+):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(os, function, fails)
+    assert left_alone(path, type(error))
+
+
+@pytest.mark.parametrize("writes", range(0, 40, 3))
+def test_when_the_disk_is_full_at_any_write_the_old_file_is_whole_and_alone(
+    path, monkeypatch, writes
+):
+    class Disk(io.FileIO):
+        room = writes
+
+        def write(self, data):
+            self.room -= 1
+            if self.room < 0:
+                raise OSError(errno.ENOSPC, "disk full")
+            return super().write(data)
+
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode: Disk(path, mode) if "x" in mode else real(path, mode)
+    )
+    assert left_alone(path, OSError, errno=errno.ENOSPC)
+
+
+def test_a_folder_in_the_place_of_the_file_is_an_os_error(tmp_path):
+    (tmp_path / "net").mkdir()
+    with pytest.raises(OSError, match="net"):
+        save(small(), tmp_path / "net")
+    assert os.listdir(tmp_path) == ["net"]
+
+
+def test_the_leftover_of_a_killed_save_goes_with_the_next_one_and_nothing_else_does(path):
+    folder = path.parent
+    (folder / ".net.npz.minnet-12345678").write_bytes(b"half")
+    kept = {"net.npz", ".other.npz.minnet-12345678", ".net.npz", "net.npz.minnet-1", ".minnet-1"}
+    for name in kept - {"net.npz"}:
+        (folder / name).touch()
+    save(small(), path)
+    assert set(os.listdir(folder)) == kept
+
+
+def child(work):
+    """Fork a process that does work, and return its id; it exits with 0 if all went well."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return pid
+
+
+@forks
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_killed_in_the_middle_200_times_no_checkpoint_is_lost(tmp_path):
+    def build(rng):
+        return Sequential([Dense(200, 100), BatchNorm(100), Dense(100, 10)], rng=rng)
+
+    path, delay = tmp_path / "net.npz", random.Random(0)
+    nets = [build(1), build(2)]
+    states = [bits(net) for net in nets]
+    start = time.perf_counter()
+    save(nets[0], path)
+    longest = max(0.02, 3 * (time.perf_counter() - start))  # a slow disk gets its time, too
+
+    def work():
+        while True:
+            save(nets[1], path)
+            save(nets[0], path)
+
+    twin, seen, in_the_middle = build(3), set(), 0
+    for _ in range(200):
+        pid = child(work)
+        time.sleep(delay.uniform(0, longest))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        leftovers = len(os.listdir(tmp_path)) - 1
+        assert leftovers <= 1
+        in_the_middle += leftovers
+        seen.add(states.index(bits(load(twin, path))))
+    assert seen == {0, 1}
+    assert in_the_middle >= 10
+    save(nets[0], path)
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+@forks
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_four_processes_that_save_to_one_path_all_succeed(tmp_path):
+    path = tmp_path / "net.npz"
+    nets = [small(rng) for rng in range(4)]
+    save(nets[0], path)
+
+    def work(net):
+        for _ in range(15):
+            save(net, path)
+            assert bits(load(small(rng=9), path)) in states
+
+    states = [bits(net) for net in nets]
+    pids = [child(lambda net=net: work(net)) for net in nets]
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    assert os.listdir(tmp_path) == ["net.npz"]
