@@ -42,7 +42,7 @@ from minnet.serialization import load, save
 from minnet.training import History, evaluate, fit, train_step
 
 if TYPE_CHECKING:
-    from minnet import plot
+    import minnet.plot as plot
 
 __version__ = "0.1.0"
 

@@ -163,11 +163,11 @@ class Layer:
     # What forward and backward begin with.
 
     def check_input(self, x: Any) -> Array:
-        """Return x as rows (n, in_features) of the layer's dtype, or refuse; see `begin_forward`."""
-        x = as_rows(x, self.dtype, self)
-        if self.in_features is not None and x.shape[1] != self.in_features:
-            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {x.shape}")
-        return x
+        """Return x as rows (n, in_features) of the layer's dtype, or refuse as `begin_forward`."""
+        rows = as_rows(x, self.dtype, self)
+        if self.in_features is not None and rows.shape[1] != self.in_features:
+            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {rows.shape}")
+        return rows
 
     def begin_forward(self, x: Any, training: bool) -> tuple[Array, Array]:
         """Check x, keep it for backward, and return it with the array that y goes into.

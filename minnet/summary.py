@@ -1,4 +1,4 @@
-"""A network as a table: what its layers are called, what they put out, how many numbers they learn."""
+"""A network as a table: what its layers are called, what they put out, how much they learn."""
 
 from __future__ import annotations
 

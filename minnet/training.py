@@ -8,16 +8,14 @@ it ends.
 from __future__ import annotations
 
 import copy
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
 
+from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
 from minnet.layer import Rng, grown
 from minnet.layers.sequential import Sequential
@@ -207,7 +205,7 @@ def fit(
     generator = np.random.default_rng(rng)
     history = net.history = History()
     batches_an_epoch = -(-len(x) // batch_size)
-    with _progress_bar(epochs * batches_an_epoch, verbose) as bar, _Interruptions() as ctrl_c:
+    with _progress_bar(epochs * batches_an_epoch, verbose) as bar, Interruptions() as ctrl_c:
         for epoch in range(1, epochs + 1):
             order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
             total, correct = 0.0, 0
@@ -321,40 +319,3 @@ def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
 
     with tqdm(total=steps, unit="step", disable=not verbose) as bar:
         yield bar
-
-
-class _Interruptions:
-    """Ctrl-C, held back while a step is under way, so that no step is ever half done.
-
-    A second Ctrl-C within one step is let through. Only the main thread receives signals; in
-    another there is nothing to hold back.
-    """
-
-    def __init__(self) -> None:
-        self.held = self.pending = False
-        self.previous: Any = None
-
-    def __enter__(self) -> _Interruptions:
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.getsignal(signal.SIGINT)
-        if callable(self.previous):
-            signal.signal(signal.SIGINT, self._receive)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if callable(self.previous):
-            signal.signal(signal.SIGINT, self.previous)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.held and not self.pending:
-            self.pending = True
-        else:
-            self.previous(number, frame)
-
-    def hold(self) -> None:
-        self.held = True
-
-    def release(self) -> None:
-        self.held = False
-        if self.pending:
-            raise KeyboardInterrupt

@@ -108,7 +108,7 @@ class Kernel:
             if cached:
                 _save(dispatcher, file_name)
         dispatcher.disable_compile()
-        return dispatcher  # type: ignore[no-any-return]
+        return dispatcher
 
     def _file_name(self, dtype: str) -> str:
         """Tell kernels apart by what is compiled too, for a file may change after its import."""

@@ -121,7 +121,7 @@ class Container(Layer):
         """Send x through the layers and return what comes out."""
         for layer in self.layers:
             y = layer.forward(x, training=training)
-            if y is not layer.y:
+            if y is None or y is not layer.y:
                 y = self._received(layer, y, "forward", len(x), layer.out_features)
                 if training:
                     layer.x, layer.y = x, y
@@ -132,7 +132,7 @@ class Container(Layer):
         """Send dy back through these layers, the last one first, and return what comes out."""
         for layer in reversed(layers):
             dx = layer.backward(dy)
-            if dx is not layer.dx:
+            if dx is None or dx is not layer.dx:
                 dx = self._received(layer, dx, "backward", len(dy), layer.in_features)
                 layer.dy, layer.dx = dy, dx
             dy = dx

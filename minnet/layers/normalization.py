@@ -13,6 +13,8 @@ from minnet.kernels import normalization as kernels
 from minnet.layer import Layer, Param, Rng, grown
 from minnet.validation import Array, count, fraction, positive
 
+DEFAULT_EPS = 1e-5
+
 
 class _Normalization(Layer):
     """What the layers share: γ (ones) and β (zeros), one of each for every feature."""
@@ -28,6 +30,13 @@ class _Normalization(Layer):
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         gamma, beta = np.ones(self.in_features, self.dtype), np.zeros(self.in_features, self.dtype)
         return {"gamma": Param(gamma), "beta": Param(beta)}
+
+    def describe(self) -> str:
+        eps = "" if self.eps == DEFAULT_EPS else f", eps={self.eps:g}"
+        return f"{type(self).__name__}({self._sizes()}{eps})"
+
+    def _sizes(self) -> str:
+        return str(self.in_features)
 
     @cached_property
     def gamma(self) -> Param:
@@ -92,7 +101,9 @@ class BatchNorm(_Normalization):
 
     rows_to_train = 2
 
-    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.9) -> None:
+    def __init__(
+        self, num_features: int, *, eps: float = DEFAULT_EPS, momentum: float = 0.9
+    ) -> None:
         super().__init__(num_features, eps)
         self.momentum = fraction(momentum, "BatchNorm", "momentum")
         self.running_mean = np.zeros(self.in_features, self.dtype)
@@ -182,7 +193,7 @@ class GroupNorm(_Normalization):
     mean: Array | None = None
     rstd: Array | None = None
 
-    def __init__(self, num_groups: int, num_features: int, *, eps: float = 1e-5) -> None:
+    def __init__(self, num_groups: int, num_features: int, *, eps: float = DEFAULT_EPS) -> None:
         super().__init__(num_features, eps)
         kind = type(self).__name__
         self.num_groups = count(num_groups, kind, "num_groups")
@@ -210,8 +221,8 @@ class GroupNorm(_Normalization):
         )  # fmt: skip
         return dx
 
-    def describe(self) -> str:
-        return f"GroupNorm({self.num_groups}, {self.in_features})"
+    def _sizes(self) -> str:
+        return f"{self.num_groups}, {self.in_features}"
 
 
 class LayerNorm(GroupNorm):
@@ -235,8 +246,8 @@ class LayerNorm(GroupNorm):
            [-1.,  1.]], dtype=float32)
     """
 
-    def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:
+    def __init__(self, num_features: int, *, eps: float = DEFAULT_EPS) -> None:
         super().__init__(1, num_features, eps=eps)
 
-    def describe(self) -> str:
-        return f"LayerNorm({self.in_features})"
+    def _sizes(self) -> str:
+        return str(self.in_features)

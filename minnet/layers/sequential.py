@@ -114,6 +114,8 @@ class Sequential(Container):
     def grad(self, grad: Any) -> None:
         self._grad[...] = grad
 
+    # What overflows is found by asking, so that the error can name the layer.
+    @np.errstate(over="ignore", invalid="ignore")
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return the output of the last layer, (n, out_features).
 
@@ -128,16 +130,14 @@ class Sequential(Container):
         check_finite(x, "the input x")
         if training:
             self._awaits_backward = False  # until this forward has come through
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # the next line asks, and names the layer
-            y = self.forward_layers(x, training)
+        y = self.forward_layers(x, training)
         if first_nonfinite_row(y) >= 0:
             raise FloatingPointError(self._explain_output(x, training))
         if training:
             self.x, self.y, self._awaits_backward = x, y, True
         return y
 
+    @np.errstate(over="ignore", invalid="ignore")
     def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
         """Fill every gradient in ``grad`` and return dx, (n, in_features).
 
@@ -158,8 +158,7 @@ class Sequential(Container):
             )
         dy = as_rows(dy, self.dtype, "the gradient dy of the network")
         first = self.layers[0]
-        with np.errstate(over="ignore", invalid="ignore"):
-            arrives = self.backward_layers(dy, self.layers[1:])
+        arrives = self.backward_layers(dy, self.layers[1:])
         if first_nonfinite_row(arrives) >= 0:
             raise FloatingPointError(self._explain_gradient(dy))
         if isinstance(first, Dense) and not input_gradient:
