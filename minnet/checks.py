@@ -103,6 +103,9 @@ def check_layer(
 
     used = copy.deepcopy(layer)
     y = _unchanged(used, "forward", x, lambda: used.forward(x, training=True))
+    if np.ndim(y) != 2:
+        got = getattr(y, "shape", type(y).__name__)
+        raise GradientError(f"{used}: expected y as an array (n, out_features), got {got}")
     dy = generator.standard_normal(y.shape)
     dx = _unchanged(used, "backward", dy, lambda: used.backward(dy))
     _check_contract(used, x, y, dy, dx)
@@ -215,7 +218,7 @@ def _compare(
             )
         difference = np.abs(found - expected)
         scale = max(np.abs(found).max(initial=0.0), np.abs(expected).max(initial=0.0), floor)
-        errors[name] = float(difference.max(initial=0.0) / scale) if scale > 0 else 0.0
+        errors[name] = float(difference.max(initial=0.0) / scale) if difference.any() else 0.0
         if not errors[name] <= tolerance:
             worst = np.nan_to_num(difference, nan=np.inf).argmax()
             index = tuple(int(i) for i in np.unravel_index(worst, expected.shape))

@@ -90,8 +90,10 @@ def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, d
     n, classes = probabilities.shape
     for i in range(n):
         for j in range(classes):
-            p = np.float64(probabilities[i, j])
-            dx[i, j] = -target[i, j] / ((lowest if p < lowest else p) * n)
+            dx[i, j] = 0
+            if target[i, j] != 0:
+                p = np.float64(probabilities[i, j])
+                dx[i, j] = -target[i, j] / ((lowest if p < lowest else p) * n)
 
 
 @kernel("(T[:, ::1], T[:, ::1])")

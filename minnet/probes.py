@@ -1,0 +1,194 @@
+"""What is recorded of a network at work.
+
+Every buffer of a network is in plain sight, but only until its layer's next call. A record is a
+copy that stays. Taking one changes nothing: it is taken of a copy of the network, so parameters,
+gradients, buffers, running statistics and dropout's generator go on as if nobody had looked.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from minnet.layer import Layer
+from minnet.layers.sequential import Sequential
+from minnet.losses import Loss
+from minnet.statistics import Statistics, describe
+from minnet.validation import Array, as_rows
+
+
+class Capture(Mapping[str, Mapping[str, Array]]):
+    """One batch's buffers: layer name -> kind -> array, in the order in which layers compute.
+
+    The arrays are read-only copies. Kinds are ``y`` and the parameters such as ``weight``; of a
+    training batch also ``dy``, ``dx`` and the gradients such as ``weight_grad``.
+
+    Examples
+    --------
+    >>> from minnet import Dense, ReLU
+    >>> net = Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], rng=0)
+    >>> seen = capture(net, np.ones((5, 4)))
+    >>> seen
+    Capture of 5 rows
+      dense1  y (5, 8), weight (4, 8), bias (8,)
+      relu1   y (5, 8)
+      dense2  y (5, 3), weight (8, 3), bias (3,)
+    >>> list(seen.kind("weight"))
+    ['dense1', 'dense2']
+    >>> seen["relu1"]["y"].min() >= 0
+    np.True_
+    """
+
+    def __init__(
+        self, buffers: Mapping[str, Mapping[str, Array]], x: Array, loss: float | None = None
+    ) -> None:
+        self._buffers = {
+            name: {kind: _frozen(array) for kind, array in kinds.items()}
+            for name, kinds in buffers.items()
+        }
+        self._x, self._loss = _frozen(x), loss
+
+    @property
+    def x(self) -> Array:
+        """What went into the network, (n, in_features)."""
+        return self._x
+
+    @property
+    def loss(self) -> float | None:
+        """The batch's loss; None where no loss was given."""
+        return self._loss
+
+    def __getitem__(self, name: str) -> Mapping[str, Array]:
+        """Return the arrays of the layer called ``name``, by kind."""
+        if name not in self._buffers:
+            raise KeyError(f"no layer {name!r}; there are {', '.join(self)}")
+        return MappingProxyType(self._buffers[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._buffers)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def kind(self, kind: str) -> dict[str, Array]:
+        """Return layer name -> array for the layers that have this kind of buffer.
+
+        Raises
+        ------
+        ValueError
+            If no layer has it.
+        """
+        found = {name: kinds[kind] for name, kinds in self._buffers.items() if kind in kinds}
+        if not found:
+            there = dict.fromkeys(kind for kinds in self._buffers.values() for kind in kinds)
+            gradients = "" if "dy" in there else "; for gradients, capture with y and loss"
+            raise ValueError(f"no layer has {kind!r}; there are {', '.join(there)}{gradients}")
+        return found
+
+    def statistics(self, kind: str = "y") -> dict[str, Statistics]:
+        """Return layer name -> what `minnet.statistics.describe` tells of that kind of buffer."""
+        return {name: describe(array) for name, array in self.kind(kind).items()}
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        lines = [
+            f"  {name:{width}}  " + ", ".join(f"{k} {array.shape}" for k, array in kinds.items())
+            for name, kinds in self._buffers.items()
+        ]
+        loss = "" if self.loss is None else f", loss {self.loss:.6g}"
+        return "\n".join([f"Capture of {len(self.x)} rows{loss}", *lines])
+
+
+def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) -> Capture:
+    """Return a copy of what every layer computes for the rows x; the network is not changed.
+
+    With x alone it is the evaluation pass, as in ``predict``. With targets y and a loss it is a
+    training step without its update: batch statistics, dropout, and gradients all the way back.
+
+    Parameters
+    ----------
+    net : Sequential
+        The network; layers within a `Residual` have dotted names, ``residual1.dense1``.
+    x : array_like
+        Rows, (n, in_features), at least one.
+    y : array_like, optional
+        Targets, as the loss wants them.
+    loss : Loss, optional
+        Used as a copy too. Neither y nor loss goes without the other.
+
+    Raises
+    ------
+    TypeError
+        If net is no Sequential, or x does not hold real numbers.
+    ValueError
+        If y comes without loss or loss without y, or x is not rows of the right width.
+    FloatingPointError
+        If a value on the way is not finite; the layer is named.
+
+    Examples
+    --------
+    >>> from minnet import Dense, SoftmaxCrossEntropy
+    >>> net = Sequential([Dense(4, 2)], rng=0)
+    >>> seen = capture(net, np.ones((6, 4)), [0, 1, 0, 1, 0, 1], SoftmaxCrossEntropy())
+    >>> seen["dense1"]["weight_grad"].shape
+    (4, 2)
+    """
+    if not isinstance(net, Sequential):
+        raise TypeError(f"capture: expected a Sequential, got {type(net).__name__}")
+    if (y is None) != (loss is None):
+        given, missing = ("loss", "targets y") if y is None else ("targets y", "loss")
+        raise ValueError(
+            f"capture: got {given} but no {missing}; gradients need both, "
+            "capture(net, x, y, loss), and the evaluation pass neither, capture(net, x)"
+        )
+    net = copy.deepcopy(net)
+    x = as_rows(x, net.dtype, net.layers[0])
+    if not len(x):
+        raise ValueError(f"capture: expected at least one row, got shape {x.shape}")
+    outputs: dict[str, Array] = {}
+    for name, layer in net.walk():
+        setattr(layer, "forward", _recorded(layer.forward, name, outputs))  # noqa: B010
+    output = net.forward(x, training=loss is not None)
+    value = None
+    if loss is not None:
+        loss = copy.deepcopy(loss)
+        value = loss.forward(output, y)
+        net.backward(loss.backward())
+    buffers = {name: {"y": y} | _others(net[name], loss is not None) for name, y in outputs.items()}
+    return Capture(buffers, x, value)
+
+
+def _recorded(
+    forward: Callable[..., Array], name: str, outputs: dict[str, Array]
+) -> Callable[..., Array]:
+    """Make a forward that also keeps what it returns, for evaluation leaves it nowhere else."""
+
+    def recorded(x: Any, *, training: bool) -> Array:
+        y = forward(x, training=training)
+        outputs[name] = y
+        return y
+
+    return recorded
+
+
+def _others(layer: Layer, trained: bool) -> dict[str, Array]:
+    """Return a layer's gradients and parameters by kind; a container's own, not those it holds."""
+    kinds: dict[str, Array] = {}
+    if trained and layer.dy is not None and layer.dx is not None:
+        kinds |= {"dy": layer.dy, "dx": layer.dx}
+    for name, param in layer.params.items():
+        if "." not in name:
+            kinds[name] = param.value
+            if trained:
+                kinds[f"{name}_grad"] = param.grad
+    return kinds
+
+
+def _frozen(array: Array) -> Array:
+    array = np.array(array)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,285 @@
+"""The numbers told of a distribution: of activations, of gradients, of weights.
+
+Three things here are not what `numpy.histogram` and its like would do. Exact zeros are kept apart
+from everything else, because the half of a ReLU layer that is off is a point mass and not a
+density. The range of an axis follows the bulk of the values, so that one far value cannot squash
+the rest, and what lies beyond is counted. And everything is computed in float64, whatever came in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minnet.validation import Array, as_array, count, non_negative
+
+_POINTS = 2000  # as many as a curve needs on any screen
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What `describe` tells of an array."""
+
+    count: int
+    mean: float
+    std: float
+    skewness: float
+    kurtosis: float
+    minimum: float
+    maximum: float
+    zeros: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An array split into what has a density and what has not.
+
+    Attributes
+    ----------
+    values : ndarray
+        The values that are not exactly 0, or log10 of their magnitudes, shape (values,).
+    count : int
+        How many values there are, the zeros among them.
+    log : bool
+        Whether ``values`` are log10 of magnitudes.
+    """
+
+    values: Array
+    count: int
+    log: bool = False
+
+    @property
+    def zeros(self) -> float:
+        """Share of values that are exactly 0."""
+        return 1 - self.values.size / self.count
+
+    @property
+    def point(self) -> float | None:
+        """The one value that all others but the zeros share, or None where they differ."""
+        if not self.values.size:
+            return None if self.log else 0.0
+        low, high = float(self.values.min()), float(self.values.max())
+        return low if high - low <= 1e-12 * max(abs(low), abs(high)) else None
+
+
+def as_numbers(array: Any, where: str) -> Array:
+    """Return array in float64 and its own shape; ``where`` begins the messages.
+
+    Raises
+    ------
+    TypeError
+        If array does not hold real numbers.
+    ValueError
+        If it is empty.
+    FloatingPointError
+        If it holds NaN or infinity, of which no moment or density can tell anything.
+    """
+    if getattr(array, "dtype", None) == np.uint8:  # plain numbers here, not an unscaled image
+        array = np.asarray(array, dtype=np.float64)
+    numbers = as_array(array, np.dtype(np.float64), where)
+    if not numbers.size:
+        raise ValueError(f"{where}: expected at least one value, got shape {numbers.shape}")
+    finite = int(np.isfinite(numbers).sum())
+    if finite < numbers.size:
+        raise FloatingPointError(
+            f"{where}: {numbers.size - finite} of {numbers.size} values are NaN or infinity; "
+            "keep the others with array[numpy.isfinite(array)]"
+        )
+    return numbers
+
+
+def describe(array: Any) -> Statistics:
+    """Return count, moments, extremes and the share of exact zeros of an array of any shape.
+
+    With m_k = mean((v - mean)^k): std = √m₂, skewness = m₃ / m₂^1.5, and kurtosis = m₄ / m₂² - 3,
+    the excess over the normal distribution's. All divide by n, not n - 1. Where every value is the
+    same, std is 0 and skewness and kurtosis are nan, for they have no meaning.
+
+    Raises
+    ------
+    TypeError, ValueError, FloatingPointError
+        If array is no array of real numbers, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> told = describe([[0.0, 0.0], [0.0, 4.0]])
+    >>> told.count, told.mean, told.std, told.zeros
+    (4, 1.0, 1.7320508075688772, 0.75)
+    >>> round(told.skewness, 4), round(told.kurtosis, 4)
+    (1.1547, -0.6667)
+    """
+    values = as_numbers(array, "describe").ravel()
+    n, minimum, maximum = values.size, float(values.min()), float(values.max())
+    zeros = 1 - int(np.count_nonzero(values)) / n
+    if minimum == maximum:
+        return Statistics(n, minimum, 0.0, np.nan, np.nan, minimum, maximum, zeros)
+    # A power of two brings them near 1 without rounding, where no fourth power leaves float64.
+    exponent = int(np.frexp(max(-minimum, maximum))[1])
+    deviations = np.ldexp(values, -exponent)
+    mean = deviations.mean()
+    deviations -= mean
+    squares = deviations**2
+    m2, m3, m4 = squares.mean(), (squares * deviations).mean(), (squares**2).mean()
+    return Statistics(
+        n,
+        float(np.ldexp(mean, exponent)),
+        float(np.ldexp(np.sqrt(m2), exponent)),
+        float(m3 / m2**1.5),
+        float(m4 / m2**2 - 3),
+        minimum,
+        maximum,
+        zeros,
+    )
+
+
+def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
+    """Tell which units put out the same value whatever the input: booleans, shape (units,).
+
+    A unit is dead where max - min of its column of y, (n, units), is at most the tolerance: for
+    ReLU, where it is 0 on every row. So dead is more than inactive, which is one entry of y. What
+    is dead on these rows may still live on others.
+
+    Raises
+    ------
+    ValueError
+        If y is not (n, units) with at least two rows.
+
+    Examples
+    --------
+    >>> dead_units([[0.0, 1.0, 5.0], [0.0, 2.0, 5.0]])
+    array([ True, False,  True])
+    """
+    numbers = as_numbers(y, "dead_units")
+    if numbers.ndim != 2 or len(numbers) < 2:
+        raise ValueError(
+            f"dead_units: expected y (n, units) with at least 2 rows, got shape {numbers.shape}; "
+            "one row cannot tell what never changes"
+        )
+    tolerance = non_negative(tolerance, "dead_units", "tolerance")
+    return np.asarray(numbers.max(axis=0) - numbers.min(axis=0) <= tolerance)
+
+
+def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") -> Sample:
+    """Return the array's `Sample`: with ``log``, log10 of the magnitudes.
+
+    >>> split_zeros([0.0, -100.0, 10.0, 0.0], log=True)
+    Sample(values=array([2., 1.]), count=4, log=True)
+    """
+    numbers = as_numbers(array, where)
+    values = numbers[numbers != 0]
+    return Sample(np.log10(np.abs(values)) if log else values, numbers.size, log)
+
+
+def bulk_range(samples: Iterable[Sample]) -> tuple[float, float]:
+    """Return (low, high) that holds the bulk of every sample, for an axis that they share.
+
+    The inner 96% of a sample are always inside. A value further out is inside as long as it is
+    within 5 interquartile ranges of the quartiles, as nearly all of a normal or an exponential
+    distribution are. 0 is inside where there are exact zeros, and low < high.
+
+    >>> bulk_range([Sample(np.append(np.linspace(-1, 1, 99), 1e6), 100)])
+    (-1.0, 1.0)
+    """
+    samples = list(samples)
+    low, high = np.inf, -np.inf
+    for sample in samples:
+        values = sample.values
+        if values.size:
+            lower, upper = _fences(values)
+            low = min(low, float(values[values >= lower].min()))
+            high = max(high, float(values[values <= upper].max()))
+        if sample.zeros and not sample.log:
+            low, high = min(low, 0.0), max(high, 0.0)
+    if low > high:
+        return -1.0, 1.0
+    middle, half = (low + high) / 2, (high - low) / 2
+    if half <= 1e-9 * abs(middle) or half == 0:
+        half = abs(middle) / 2 or 1.0
+        return middle - half, middle + half
+    return low, high
+
+
+def _fences(values: Array) -> tuple[float, float]:
+    if values.size < 10:
+        return float(values.min()), float(values.max())
+    quarter, three_quarters = np.quantile(values, [0.25, 0.75])
+    reach = 5 * (three_quarters - quarter)
+    lower = np.quantile(values, 0.02, method="higher")
+    upper = np.quantile(values, 0.98, method="lower")
+    return min(lower, quarter - reach), max(upper, three_quarters + reach)
+
+
+def bin_edges(low: float, high: float, bins: int) -> Array:
+    """Return bins + 1 edges that cover low..high; 0 is one of them where it lies between.
+
+    So no bin mixes the negative with the positive, and the first bin of a ReLU layer is as full as
+    its density says.
+
+    >>> bin_edges(-1.0, 4.0, 5)
+    array([-1.,  0.,  1.,  2.,  3.,  4.])
+    """
+    bins = count(bins, "histogram", "bins")
+    if bins == 1 or not low < 0 < high:
+        return np.linspace(low, high, bins + 1)
+    below = min(max(round(-low / (high - low) * bins), 1), bins - 1)
+    width = max(-low / below, high / (bins - below))
+    edges = width * (np.arange(bins + 1) - below)
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # where rounding fell short
+    return edges
+
+
+def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
+    """Return the density in each bin, shape (bins,), and how many values lie beyond the edges.
+
+    Bars, exact zeros and what lies beyond make 1 together: Σ density · width + zeros + beyond / n.
+
+    >>> histogram(split_zeros([0.0, 0.0, 1.5, 9.0]), np.array([0.0, 1.0, 2.0]))
+    (array([0.  , 0.25]), 1)
+    """
+    counts, _ = np.histogram(sample.values, edges)
+    return counts / (sample.count * np.diff(edges)), int(sample.values.size - counts.sum())
+
+
+def cumulative(sample: Sample) -> tuple[Array, Array]:
+    """Return (values, share of all values <= each), rising to exactly 1.
+
+    At most about 2000 of the steps, each at its exact height, the one at 0 among them. For log10
+    of magnitudes the zeros lie below every value, so that the shares begin above theirs.
+
+    >>> cumulative(split_zeros([3.0, 0.0, 3.0, 0.0, -1.0]))
+    (array([-1.,  0.,  3.]), array([0.2, 0.6, 1. ]))
+    """
+    values, counts = np.unique(sample.values, return_counts=True)
+    zeros = sample.count - sample.values.size
+    kept = np.linspace(0, values.size - 1, min(_POINTS, values.size)).round().astype(int)
+    if zeros and not sample.log:
+        place = int(np.searchsorted(values, 0.0))
+        values, counts = np.insert(values, place, 0.0), np.insert(counts, place, zeros)
+        kept = np.unique([*kept, max(place - 1, 0), place, values.size - 1])
+        zeros = 0
+    return values[kept], ((zeros + np.cumsum(counts)) / sample.count)[kept]
+
+
+def kernel_density(sample: Sample, at: Array) -> Array:
+    """Return the density at each point, estimated by Gaussian kernels; its area is 1 - zeros.
+
+    The bandwidth is Silverman's rule of thumb, 0.9 min(std, IQR / 1.34) n^(-1/5), which a few far
+    values do not widen. Of more than 2000 values 2000 quantiles stand in. Where 0 is the end of the
+    values, as after a ReLU, what a kernel would spread beyond it is folded back.
+
+    References
+    ----------
+    Silverman (1986), Density estimation for statistics and data analysis, section 3.4.2.
+    """
+    from scipy.stats import gaussian_kde
+
+    values = sample.values
+    if values.size > _POINTS:
+        values = np.quantile(values, np.linspace(0, 1, _POINTS))
+    quarter, three_quarters = np.quantile(values, [0.25, 0.75])
+    std = values.std(ddof=1)
+    spread = min(std, (three_quarters - quarter) / 1.34) or std
+    kernel = gaussian_kde(values, bw_method=0.9 * spread / std * sample.values.size**-0.2)
+    ends_at_zero = sample.zeros and not sample.log and values.min() * values.max() > 0
+    return np.asarray((1 - sample.zeros) * (kernel(at) + (kernel(-at) if ends_at_zero else 0)))

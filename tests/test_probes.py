@@ -1,0 +1,231 @@
+"""What a capture promises: the numbers of the pass itself, as copies, and an untouched network."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from minnet import (
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    SoftmaxCrossEntropy,
+)
+from minnet.probes import Capture, capture
+from minnet.statistics import describe
+
+X = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
+LABELS = np.arange(20) % 3
+
+
+class Double(Layer):
+    """A student's layer that keeps nothing in buffers."""
+
+    def forward(self, x, *, training):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def make(rng=0):
+    return Sequential(
+        [
+            Dense(4, 8),
+            BatchNorm(8),
+            ReLU(),
+            Residual(Dense(8, 8), PReLU(), Residual(Dense(8, 8), ReLU())),
+            Double(),
+            Dropout(0.5),
+            ("logits", Dense(8, 3)),
+        ],
+        rng=rng,
+    )
+
+
+NAMES = [
+    "dense1", "batchnorm1", "relu1", "residual1.dense1", "residual1.prelu1",
+    "residual1.residual1.dense1", "residual1.residual1.relu1", "residual1.residual1", "residual1",
+    "double1", "dropout1", "logits",
+]  # fmt: skip
+
+
+def step(net, loss):
+    value = loss.forward(net.forward(X, training=True), LABELS)
+    net.backward(loss.backward())
+    return value
+
+
+def test_evaluation_shows_every_layers_output_in_the_order_of_the_pass():
+    net = make()
+    step(net, SoftmaxCrossEntropy())  # so that the running statistics are not the initial ones
+    seen = capture(net, X)
+    assert list(seen) == NAMES
+    x = X
+    for name in NAMES[:3]:
+        x = net[name].forward(x, training=False)
+        np.testing.assert_array_equal(seen[name]["y"], x)
+    x = net["residual1.dense1"].forward(x, training=False)
+    np.testing.assert_array_equal(seen["residual1.dense1"]["y"], x)
+    np.testing.assert_array_equal(
+        seen["residual1"]["y"], seen["relu1"]["y"] + seen["residual1.residual1"]["y"]
+    )
+    np.testing.assert_array_equal(seen["double1"]["y"], 2 * seen["residual1"]["y"])
+    np.testing.assert_array_equal(seen["logits"]["y"], net.predict(X))
+    np.testing.assert_array_equal(seen.x, X)
+    assert seen.loss is None
+
+
+def test_evaluation_has_parameters_but_no_gradients():
+    seen = capture(make(), X)
+    kinds = {kind for name in seen for kind in seen[name]}
+    assert kinds == {"y", "weight", "bias", "gamma", "beta", "slope"}, kinds
+
+
+def test_a_training_capture_is_the_step_itself():
+    net, loss = make(), SoftmaxCrossEntropy()
+    seen = capture(net, X, LABELS, SoftmaxCrossEntropy())
+    assert seen.loss == step(net, loss)
+    assert list(seen) == NAMES
+    for name in NAMES:
+        layer = net[name]
+        for kind in ("y", "dy", "dx"):
+            np.testing.assert_array_equal(seen[name][kind], getattr(layer, kind), f"{name} {kind}")
+        for key, param in layer.params.items():
+            if "." not in key:
+                np.testing.assert_array_equal(seen[name][key], param.value)
+                np.testing.assert_array_equal(seen[name][f"{key}_grad"], param.grad)
+    assert (seen["dropout1"]["y"] == 0).any()
+    assert list(seen["residual1"]) == ["y", "dy", "dx"]
+
+
+@pytest.mark.parametrize("arguments", [(X,), (X, LABELS, SoftmaxCrossEntropy())])
+def test_the_network_goes_on_as_if_nobody_had_looked(arguments):
+    net, alone, loss = make(), make(), SoftmaxCrossEntropy()
+    step(net, loss), step(alone, SoftmaxCrossEntropy())
+    before = {name: copy.copy(vars(layer)) for name, layer in net.walk()}
+    buffers = {name: {k: getattr(net[name], k).copy() for k in ("y", "dy", "dx")} for name in NAMES}
+    state = {name: array.copy() for name, array in net.state.items()}
+    theta, grad = net.theta.copy(), net.grad.copy()
+    capture(net, *arguments)
+    np.testing.assert_array_equal(net.theta, theta)
+    np.testing.assert_array_equal(net.grad, grad)
+    for name, array in state.items():
+        np.testing.assert_array_equal(net.state[name], array)
+    for name, layer in net.walk():
+        assert vars(layer).keys() == before[name].keys()
+        assert all(vars(layer)[key] is value for key, value in before[name].items())
+    for name, kinds in buffers.items():
+        for kind, array in kinds.items():
+            np.testing.assert_array_equal(getattr(net[name], kind), array)
+    step(net, loss), step(alone, SoftmaxCrossEntropy())  # dropout draws the same mask as unseen
+    np.testing.assert_array_equal(net.grad, alone.grad)
+
+
+def test_a_capture_leaves_a_step_that_waits_for_its_backward_alone():
+    net, loss = make(), SoftmaxCrossEntropy()
+    loss.forward(net.forward(X, training=True), LABELS)
+    capture(net, X[:5], LABELS[:5], loss)
+    net.backward(loss.backward())
+    alone = make()
+    step(alone, SoftmaxCrossEntropy())
+    np.testing.assert_array_equal(net.grad, alone.grad)
+
+
+def test_a_capture_stays_when_the_network_and_x_change():
+    net, x = make(), X.copy()
+    seen = capture(net, x, LABELS, SoftmaxCrossEntropy())
+    kept = pickle.loads(pickle.dumps(seen))
+    net.theta, net.grad, x[...] = 0.0, 0.0, 0.0
+    step(net, SoftmaxCrossEntropy())
+    for name in NAMES:
+        for kind, array in kept[name].items():
+            np.testing.assert_array_equal(seen[name][kind], array)
+            assert not any(
+                np.shares_memory(array, seen[other][key])
+                for other in seen for key in seen[other]
+            )  # fmt: skip
+    np.testing.assert_array_equal(seen.x, X)
+
+
+def test_a_capture_cannot_be_changed():
+    seen = capture(make(), X)
+    with pytest.raises(ValueError, match="read-only"):
+        seen["relu1"]["y"][0] = 1
+    with pytest.raises(TypeError):
+        seen["relu1"]["y"] = X
+    with pytest.raises(TypeError):
+        seen["relu1"] = {}
+    assert X.flags.writeable
+
+
+def test_kind_gives_the_layers_that_have_it():
+    seen = capture(make(), X)
+    assert list(seen.kind("y")) == NAMES
+    assert list(seen.kind("gamma")) == ["batchnorm1"]
+    np.testing.assert_array_equal(seen.kind("weight")["logits"], make()["logits"].weight.value)
+
+
+def test_an_unknown_layer_or_kind_is_told_what_there_is():
+    seen = capture(make(), X)
+    with pytest.raises(KeyError, match="no layer 'relu7'; there are dense1, batchnorm1"):
+        seen["relu7"]
+    with pytest.raises(ValueError, match=r"no layer has 'dy'; .*capture with y and loss"):
+        seen.kind("dy")
+
+
+def test_statistics_describe_each_layer():
+    seen = capture(make(), X)
+    told = seen.statistics()
+    assert list(told) == NAMES
+    assert told["relu1"] == describe(seen["relu1"]["y"])
+    assert list(seen.statistics("weight")) == [n for n in NAMES if "weight" in seen[n]]
+
+
+def test_repr_tells_layers_and_shapes():
+    text = repr(capture(make(), X, LABELS, SoftmaxCrossEntropy()))
+    assert text.startswith("Capture of 20 rows, loss ")
+    assert "dense1 " in text
+    assert "weight_grad (4, 8)" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X, LABELS), "targets y but no loss"),
+        ((X, None, SoftmaxCrossEntropy()), "loss but no targ"),
+    ],
+)
+def test_targets_and_loss_come_together_or_not_at_all(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        capture(make(), *arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), (LABELS[:0], SoftmaxCrossEntropy())])
+def test_no_rows_is_an_error(arguments):
+    with pytest.raises(ValueError, match="at least one row"):
+        capture(make(), X[:0], *arguments)
+
+
+def test_only_a_network_can_be_captured():
+    with pytest.raises(TypeError, match="expected a Sequential, got Dense"):
+        capture(Dense(4, 3), X)
+
+
+def test_nan_in_x_is_an_error_of_the_network():
+    x = X.copy()
+    x[3, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="row 3, column 2"):
+        capture(make(), x)
+
+
+def test_a_capture_is_a_mapping_that_can_be_made_by_hand():
+    seen = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
+    assert (len(seen), "relu1" in seen, "relu2" in seen) == (1, True, False)
+    assert seen["relu1"]["y"].tolist() == [[1.0, 2.0]]

@@ -1,0 +1,250 @@
+"""What is told of a distribution: the moments of scipy, zeros apart, nothing lost in silence."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from minnet.statistics import (
+    Sample,
+    bin_edges,
+    bulk_range,
+    cumulative,
+    dead_units,
+    describe,
+    histogram,
+    kernel_density,
+    split_zeros,
+)
+
+RNG = np.random.default_rng(0)
+RELU = np.maximum(RNG.normal(size=5000), 0)
+
+# describe
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200, 2.0**-1000])
+@pytest.mark.parametrize("draw", [RNG.normal, RNG.exponential, RNG.uniform])
+def test_describe_gives_scipys_moments_at_any_scale(draw, scale):
+    values = draw(size=2000)
+    told = describe(values * scale)
+    assert told.mean == pytest.approx(values.mean() * scale, rel=1e-12)
+    assert told.std == pytest.approx(values.std() * scale, rel=1e-12)
+    assert told.skewness == pytest.approx(stats.skew(values), rel=1e-10, abs=1e-12)
+    assert told.kurtosis == pytest.approx(stats.kurtosis(values), rel=1e-10, abs=1e-12)
+    assert (told.minimum, told.maximum) == (values.min() * scale, values.max() * scale)
+
+
+def test_describe_computes_float32_in_float64():
+    values = (1e4 + RNG.normal(size=(300, 200))).astype(np.float32)
+    assert describe(values).std == pytest.approx(values.astype(np.float64).std(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint8, np.bool_])
+def test_describe_takes_any_real_dtype_and_shape_and_counts_exact_zeros(dtype):
+    told = describe(np.array([[[0, 1], [1, 0]], [[0, 0], [0, 0]]], dtype))
+    assert (told.count, told.zeros, told.mean) == (8, 0.75, 0.25)
+    assert all(type(value) in (int, float) for value in vars(told).values())
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e-300, 3e38])
+def test_describe_of_constant_values_has_std_zero_and_no_shape(value):
+    told = describe(np.full(1000, value))
+    assert (told.mean, told.std, told.minimum, told.maximum) == (value, 0, value, value)
+    assert np.isnan(told.skewness)
+    assert np.isnan(told.kurtosis)
+    assert told.zeros == (value == 0)
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "message"),
+    [
+        ([], ValueError, r"at least one value, got shape \(0,\)"),
+        ([1.0, np.nan, np.inf], FloatingPointError, "2 of 3 values are NaN or infinity"),
+        (["a"], TypeError, "real numbers"),
+        (None, TypeError, "got None"),
+    ],
+)
+def test_describe_refuses_what_has_no_moments(array, error, message):
+    with pytest.raises(error, match=message):
+        describe(array)
+
+
+def test_nothing_changes_the_array_it_is_given():
+    values = RELU.reshape(100, 50)
+    kept = values.copy()
+    values.flags.writeable = False
+    describe(values), dead_units(values), cumulative(split_zeros(values)), split_zeros(values)
+    np.testing.assert_array_equal(values, kept)
+
+
+# dead_units
+
+
+def test_dead_units_are_those_that_never_change():
+    y = RNG.normal(size=(50, 4)).astype(np.float32)
+    y[:, 1], y[:, 3] = 0, 0.7
+    y[:-1, 2] = 0  # inactive on all rows but one
+    np.testing.assert_array_equal(dead_units(y), [False, True, False, True])
+
+
+def test_dead_units_up_to_a_tolerance():
+    y = np.array([[0.0, 0.0], [1e-3, 1e-2]])
+    assert dead_units(y, tolerance=1e-3).tolist() == [True, False]
+    assert not dead_units(y).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (6,), (2, 3, 4)])
+def test_dead_units_needs_rows_to_compare(shape):
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        dead_units(np.ones(shape))
+
+
+def test_dead_units_refuses_a_negative_tolerance():
+    with pytest.raises(ValueError, match="tolerance"):
+        dead_units(np.ones((2, 2)), tolerance=-1.0)
+
+
+# Zeros apart.
+
+
+def test_split_zeros_keeps_everything_but_exact_zeros():
+    sample = split_zeros([[0.0, -0.0], [5e-324, -2.0]])
+    assert sample.values.tolist() == [5e-324, -2.0]
+    assert (sample.count, sample.zeros) == (4, 0.5)
+
+
+def test_split_zeros_in_powers_of_ten():
+    sample = split_zeros([0.0, -1e-7, 1e3], log=True)
+    np.testing.assert_allclose(sample.values, [-7, 3])
+    assert sample.zeros == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "point"), [([0.3, 0.3, 0.0], 0.3), ([0.0, 0.0], 0.0), ([1.0, 2.0], None)]
+)
+def test_a_sample_knows_the_one_value_that_it_has(values, point):
+    assert split_zeros(values).point == point
+
+
+# bulk_range
+
+
+def test_range_is_that_of_all_values_where_none_is_far():
+    normal = RNG.normal(size=10_000)
+    assert bulk_range([split_zeros(normal)]) == (normal.min(), normal.max())
+
+
+@pytest.mark.parametrize("n", [30, 480, 100_000])
+def test_one_far_value_does_not_squash_the_rest(n):
+    values = np.append(RNG.uniform(-1, 1, n), [1e6])
+    low, high = bulk_range([split_zeros(values)])
+    assert -1 <= low < -0.8
+    assert 0.8 < high <= 1
+
+
+def test_a_mode_of_one_in_twenty_is_never_left_out():
+    values = np.append(RNG.uniform(-1, 1, 950), np.full(50, 1000.0))
+    assert bulk_range([split_zeros(values)])[1] == 1000
+    assert bulk_range([split_zeros(-values)])[0] == -1000
+
+
+def test_range_covers_every_sample_and_zero_where_there_are_zeros():
+    samples = [split_zeros([3.0, 4.0]), split_zeros([0.0, 7.0])]
+    assert bulk_range(samples) == (0.0, 7.0)
+    assert bulk_range(samples[:1]) == (3.0, 4.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -1e-9, 1e30])
+def test_range_of_one_value_has_a_width_and_the_value_inside(value):
+    low, high = bulk_range([split_zeros([value, value])])
+    assert low < value < high
+
+
+# bin_edges and histogram
+
+
+@pytest.mark.parametrize("bins", [1, 2, 7, 50])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-1, 1), (-0.01, 5), (-3, 1e-3), (0, 2), (1, 2), *np.sort(RNG.normal(size=(20, 2))).tolist()],
+)
+def test_bins_cover_the_range_and_none_straddles_zero(low, high, bins):
+    edges = bin_edges(low, high, bins)
+    assert len(edges) == bins + 1
+    assert edges[0] <= low
+    assert edges[-1] >= high
+    np.testing.assert_allclose(np.diff(edges), (edges[-1] - edges[0]) / bins)
+    if bins > 1 and low < 0 < high:
+        assert 0 in edges
+
+
+def test_bars_zeros_and_what_lies_beyond_make_one():
+    values = np.concatenate([RELU, [50.0, -80.0]])
+    sample = split_zeros(values)
+    edges = bin_edges(0, 4, 40)
+    density, beyond = histogram(sample, edges)
+    assert beyond == 2
+    total = (density * np.diff(edges)).sum() + sample.zeros + beyond / sample.count
+    assert total == pytest.approx(1, abs=1e-12)
+    assert density.max() == pytest.approx(stats.norm.pdf(0), rel=0.15)  # no pile of zeros in it
+
+
+def test_no_bins_is_an_error():
+    with pytest.raises(ValueError, match="bins must be at least 1"):
+        bin_edges(0, 1, 0)
+
+
+# cumulative
+
+
+def test_cumulative_is_the_share_of_values_up_to_each():
+    values = np.round(RNG.normal(size=500), 1)
+    at, share = cumulative(split_zeros(values))
+    np.testing.assert_array_equal(at, np.unique(values))
+    np.testing.assert_allclose(share, [(values <= v).mean() for v in at], rtol=1e-14)
+    assert share[-1] == 1.0
+
+
+def test_cumulative_of_many_values_keeps_exact_heights_the_ends_and_the_jump_at_zero():
+    values = np.append(np.where(RNG.random(20_000) < 0.4, 0, RNG.normal(size=20_000)), 1e9)
+    at, share = cumulative(split_zeros(values))
+    assert len(at) <= 2003
+    assert (at[0], at[-1], share[-1]) == (values.min(), 1e9, 1.0)
+    place = at.tolist().index(0.0)
+    assert share[place] - share[place - 1] == pytest.approx((values == 0).mean(), abs=1e-12)
+    for index in range(0, len(at), 97):
+        assert share[index] == pytest.approx((values <= at[index]).mean(), abs=1e-12)
+
+
+def test_cumulative_of_magnitudes_starts_above_the_share_of_zeros():
+    at, share = cumulative(split_zeros([0.0, 0.0, 10.0, -100.0], log=True))
+    assert at.tolist() == [1, 2]
+    assert share.tolist() == [0.75, 1.0]
+
+
+def test_cumulative_of_zeros_alone_is_one_step():
+    at, share = cumulative(split_zeros(np.zeros(9)))
+    assert (at.tolist(), share.tolist()) == ([0], [1])
+
+
+# kernel_density
+
+
+@pytest.mark.parametrize("n", [400, 50_000])
+def test_density_of_normal_values_is_near_the_normal_density(n):
+    at = np.linspace(-3, 3, 61)
+    found = kernel_density(Sample(RNG.normal(size=n), n), at)
+    np.testing.assert_allclose(found, stats.norm.pdf(at), atol=0.06 if n < 1000 else 0.02)
+
+
+def test_density_after_relu_has_the_rest_of_the_area_and_does_not_sink_at_its_end():
+    at = np.linspace(0, 6, 2001)
+    sample = split_zeros(RELU)
+    found = kernel_density(sample, at)
+    assert np.trapezoid(found, at) == pytest.approx(1 - sample.zeros, rel=1e-3)
+    assert found[0] == pytest.approx(stats.norm.pdf(0), rel=0.2)
+
+
+def test_far_values_do_not_flatten_the_density():
+    values = np.append(RNG.normal(size=1000), [1e6, -1e6])
+    assert kernel_density(Sample(values, 1002), np.zeros(1))[0] == pytest.approx(0.4, rel=0.15)
