@@ -40,15 +40,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object) -> Array:
     TypeError
         If x is None, ragged, or holds strings, objects, complex numbers or dates.
     """
-    if x is None:
-        raise TypeError(f"{where}: expected an array, got None")
-    try:
-        array = np.asarray(x)
-    except Exception as error:
-        raise TypeError(
-            f"{where}: expected an array of numbers, got {type(x).__name__} "
-            f"that NumPy cannot convert ({error})"
-        ) from error
+    array = _converted(x, where)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{where}: expected real numbers, got dtype {array.dtype}; convert with x.astype(float)"
@@ -61,6 +53,19 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object) -> Array:
         )
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which has its own error
         return np.require(array, dtype, ["C", "A", "W"])
+
+
+def _converted(x: Any, where: object) -> Array:
+    """Return x as an array of whatever NumPy makes of it, or raise TypeError."""
+    if x is None:
+        raise TypeError(f"{where}: expected an array, got None")
+    try:
+        return np.asarray(x)
+    except Exception as error:
+        raise TypeError(
+            f"{where}: expected an array of numbers, got {type(x).__name__} "
+            f"that NumPy cannot convert ({error})"
+        ) from error
 
 
 def as_rows(x: Any, dtype: np.dtype[Any], where: object) -> Array:
@@ -107,7 +112,7 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
     ValueError
         If a label is no class, the lengths or widths differ, or a row does not sum to 1.
     """
-    array = np.asarray(target)
+    array = _converted(target, where)
     n, classes = output.shape
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(

@@ -109,7 +109,7 @@ def draw(result: IrisRun) -> dict[str, Any]:
     stages = {"before training": result.before, "after training": result.after}
     return {
         "histograms": plot.histograms(stages, layers=HIDDEN),
-        "learning_curves": plot.learning_curves(result.history, metric="loss").figure,
+        "learning_curves": plot.learning_curves(result.history),
     }
 
 

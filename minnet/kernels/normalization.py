@@ -54,7 +54,7 @@ def batchnorm_forward(
 ) -> int:
     """Fill mean and (biased) var with this batch's statistics, and y with x normalized by them.
 
-    Return the first column whose statistics are not finite, y then being left alone, or -1.
+    Return the first column whose statistics are not finite, or -1.
     """
     n, features = x.shape
     for j in range(features):
@@ -69,12 +69,13 @@ def batchnorm_forward(
         for j in range(features):
             distance = x[i, j] - mean[j]
             var[j] += distance * distance
+    bad = -1
     for j in range(features):
         var[j] /= n
-        if not math.isfinite(var[j]):
-            return j
+        if bad < 0 and not math.isfinite(var[j]):
+            bad = j
     scale_and_shift(x, gamma, beta, eps, mean, var, y)
-    return -1
+    return bad
 
 
 @kernel("(T[::1], T[::1], float64[::1], float64[::1], float64, int64)", fastmath=FAST)

@@ -21,6 +21,8 @@ from minnet.validation import Array, as_rows
 class Container(Layer):
     """A layer made of layers, one after the other."""
 
+    fits_inside = True
+
     def __init__(self, layers: Sequence[Layer | tuple[str, Layer]]) -> None:
         kind = type(self).__name__
         if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
@@ -28,49 +30,48 @@ class Container(Layer):
         pairs = [pair if isinstance(pair, tuple) else ("", pair) for pair in layers]
         self.layers = [layer for _, layer in pairs]
         for number, layer in enumerate(self.layers, start=1):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"{kind}: item {number} must be a Layer, got {layer!r}"
-                    + ("; call it: Dense(4, 3), not Dense" if isinstance(layer, type) else "")
-                )
-            if layer.bound or any(layer is other for other in self.layers[: number - 1]):
-                raise ValueError(
-                    f"{kind}: item {number}, {layer}, is in use already; make a new one"
-                )
-        self._name([name for name, _ in pairs])
-        self._check_widths()
-        for layer in self.layers:
-            layer.bound = True
+            self._check_item(number, layer)
+        names = self._choose_names([name for name, _ in pairs])
+        self.check_widths(names)
+        for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
+            layer.name, layer.position, layer.bound = name, position, True
 
-    def _name(self, names: list[str]) -> None:
-        kinds: Counter[str] = Counter()
-        for number, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
+    def _check_item(self, number: int, layer: Any) -> None:
+        item = f"{type(self).__name__}: item {number}"
+        if not isinstance(layer, Layer):
+            repair = "; call it: Dense(4, 3), not Dense" if isinstance(layer, type) else ""
+            raise TypeError(f"{item} must be a Layer, got {layer!r}{repair}")
+        if isinstance(layer, Container) and not layer.fits_inside:
+            raise TypeError(f"{item} is a whole network, {layer}; list the layers themselves")
+        if layer.bound or any(layer is other for other in self.layers[: number - 1]):
+            raise ValueError(f"{item}, {layer}, is in use already; make a new one")
+
+    def _choose_names(self, given: Sequence[str]) -> list[str]:
+        """Return a name for every layer: the given one, or kind and count."""
+        names, kinds = [], Counter[str]()
+        for layer, name in zip(self.layers, given, strict=True):
             kind = type(layer).__name__.lower()
             kinds[kind] += 1
-            layer.name, layer.position = name or layer.name or f"{kind}{kinds[kind]}", number
-        twice = [name for name, n in Counter(layer.name for layer in self.layers).items() if n > 1]
-        if twice or any("." in layer.name for layer in self.layers):
-            raise ValueError(
-                f"{type(self).__name__}: names must differ and hold no dot, got "
-                f"{[layer.name for layer in self.layers]}"
-            )
-        self._by_name = {layer.name: layer for layer in self.layers}
+            names.append(name or f"{kind}{kinds[kind]}")
+        if len(set(names)) < len(names) or any("." in name or "\0" in name for name in names):
+            raise ValueError(f"{type(self).__name__}: names must differ and hold no dot: {names}")
+        return names
 
-    def _check_widths(self) -> None:
+    def check_widths(self, names: Sequence[str]) -> None:
+        """Settle the widths of input and output, or refuse layers that do not fit each other."""
         width, source = None, None
-        for layer in self.layers:
+        for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
             expected = layer.in_features
             if width is not None and expected is not None and width != expected:
                 raise ValueError(
-                    f"{layer}: expected input (n, {expected}), got (n, {width}); "
-                    f"the {type(source).__name__} before it has out_features={width}"
+                    f"layer {position} '{name}' {layer.describe()}: expected input "
+                    f"(n, {expected}), got (n, {width}); the {type(source).__name__} before it "
+                    f"has out_features={width}"
                 )
             if layer.out_features is not None:
                 width, source = layer.out_features, layer
-        self.in_features = next(
-            (layer.in_features for layer in self.layers if layer.in_features is not None), None
-        )
-        self.out_features = width
+        known = (layer.in_features for layer in self.layers if layer.in_features is not None)
+        self.in_features, self.out_features = next(known, None), width
 
     def __getitem__(self, name: str) -> Layer:
         """The layer called ``name``; inside a Residual, ``net["residual1.dense1"]``."""

@@ -129,15 +129,16 @@ class BatchNorm(_Normalization):
             kernels.normalize_columns(x, gamma, beta, self.eps, mean, var, y)
             return y
         bad = kernels.batchnorm_forward(x, gamma, beta, self.eps, self.mean, self.var, y)
-        if bad >= 0:
+        if bad < 0:
+            kernels.update_running_statistics(
+                self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
+            )
+        elif not self.bound:  # a network asks at its end, and names the layer where it began
             self._awaits_backward = False
             raise FloatingPointError(
                 f"{self}: column {bad} of the input has variance {self.var[bad]}; look for NaN, "
-                "infinity or overflow in the layers before it, or lower the learning rate"
+                "infinity or numbers too large"
             )
-        kernels.update_running_statistics(
-            self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
-        )
         return y
 
     def backward(self, dy: Any) -> Array:

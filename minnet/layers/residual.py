@@ -1,5 +1,6 @@
 """The skip connection: a way around some layers, for the signal and for the gradient."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from minnet.kernels.dense import add
@@ -37,6 +38,9 @@ class Residual(Container):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__(layers)
+
+    def check_widths(self, names: Sequence[str]) -> None:
+        super().check_widths(names)
         if self.in_features != self.out_features:
             raise ValueError(
                 f"Residual: the branch must keep the width, got {self.in_features} in and "

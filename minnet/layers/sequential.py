@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,7 +13,7 @@ from minnet.layer import Layer, Param, Rng
 from minnet.layers.container import Container
 from minnet.layers.dense import Dense
 from minnet.summary import Summary, summarize
-from minnet.validation import Array, as_rows, check_finite, count
+from minnet.validation import Array, as_float_dtype, as_rows, check_finite, count
 
 
 class Sequential(Container):
@@ -58,6 +58,7 @@ class Sequential(Container):
     (2, 8)
     """
 
+    fits_inside = False
     history: Any = None
 
     def __init__(
@@ -67,15 +68,14 @@ class Sequential(Container):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
+        generator, dtype = np.random.default_rng(rng), as_float_dtype(dtype)
         super().__init__(layers)
-        for name, layer in self.walk():
-            if isinstance(layer, Sequential):
-                raise TypeError(
-                    f"Sequential: {name} is a network of its own; list its layers instead: "
-                    "[*net.layers] of a net built for it"
-                )
-        self.build(rng=rng, dtype=dtype)
+        self.build(rng=generator, dtype=dtype)
+
+    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
+        super().build(rng=rng, dtype=dtype)
         self._bind()
+        return self
 
     def _bind(self) -> None:
         """Move all parameters into one array and all gradients into another."""
@@ -132,7 +132,7 @@ class Sequential(Container):
             self._awaits_backward = False  # until this forward has come through
         y = self.forward_layers(x, training)
         if first_nonfinite_row(y) >= 0:
-            raise FloatingPointError(self._explain_output(x, training))
+            self._explain_output(x, training)
         if training:
             self.x, self.y, self._awaits_backward = x, y, True
         return y
@@ -185,22 +185,22 @@ class Sequential(Container):
         """Return a table of the layers that prints as text and shows as HTML in a notebook."""
         return summarize(self)
 
-    def _explain_output(self, x: Array, training: bool) -> str:
-        """Name the first layer whose output is not finite, and say whose fault it is."""
+    def _explain_output(self, x: Array, training: bool) -> None:
+        """Raise an error that names the first layer whose output is not finite, and the cause."""
         for layer in self.layers:
-            x = layer.y if training and layer.y is not None else layer.forward(x, training=False)
-            if first_nonfinite_row(x) >= 0:
-                break
-        for name, param in layer.params.items():
-            if not np.isfinite(param.value).all():
-                return (
-                    f"{layer}: its {name} holds {_worst(param.value)}: an update went out of "
-                    "bounds; lower the learning rate or clip the gradient"
-                )
-        return (
-            f"{layer}: its output holds {_worst(x)}, too large for {self.dtype}; lower the "
-            "learning rate, or scale the input or the initial weights down"
-        )
+            x = layer.y if training else layer.forward(x, training=False)
+            if first_nonfinite_row(x) < 0:
+                continue
+            for name, param in layer.params.items():
+                if not np.isfinite(param.value).all():
+                    raise FloatingPointError(
+                        f"{layer}: its {name} holds {_worst(param.value)}: an update went out of "
+                        "bounds; lower the learning rate or clip the gradient"
+                    )
+            raise FloatingPointError(
+                f"{layer}: its output holds {_worst(x)}, too large for {self.dtype}; lower the "
+                "learning rate, or scale the input or the initial weights down"
+            )
 
     def _explain_gradient(self, dy: Array) -> str:
         """Name the layer in which the gradient, on its way back, first was not finite."""

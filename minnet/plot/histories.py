@@ -1,0 +1,124 @@
+"""Pictures of training: a metric by epoch, of one run or of several seeds."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from minnet.plot.style import INK, LINE_COLORS, axes, finish, styled, wrapped
+from minnet.validation import Array
+
+_STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))
+
+
+@styled
+def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = None) -> Figure:
+    """Draw a metric by epoch: training rows dashed, validation rows solid.
+
+    Parameters
+    ----------
+    history : History, list of them, or dict of label -> either
+        Anything with lists ``history.loss`` and ``history.val_loss``, one number an epoch. Several
+        in a list are runs that differ in their seed: drawn is their mean, in a band that is the
+        95% interval of that mean (Student's t).
+    metric : str, default "loss"
+        Or "accuracy", or any other that the history has.
+    ax : matplotlib.axes.Axes, optional
+        Axes that are there already.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a history has no such metric, or the runs of one label differ in length.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> figure = learning_curves(SimpleNamespace(loss=[2.0, 1.0], val_loss=[2.5, 1.5]))
+    >>> [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    [[2.0, 1.0], [2.5, 1.5]]
+    """
+    histories = history if isinstance(history, Mapping) else {"": history}
+    curves = {label: _curves(runs, metric, label) for label, runs in histories.items()}
+    if not curves:
+        raise ValueError("learning_curves: expected at least one history, got an empty dict")
+    ax = axes(ax, len(curves))
+    for number, (label, rows) in enumerate(curves.items()):
+        color = LINE_COLORS[number % len(LINE_COLORS)]
+        for name, stroke in _STROKES:
+            if name in rows:
+                _draw_runs(ax, rows[name], stroke, color, f"{label} {name}".strip())
+    epochs = max(runs.shape[1] for rows in curves.values() for runs in rows.values())
+    margin = min(0.5, 0.03 * epochs)
+    ax.set_xlim(1 - margin, epochs + margin)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    return finish(ax, "epoch", metric, _legend_of_curves(curves))
+
+
+def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: str, label: str) -> None:
+    epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), _band(runs)
+    marker = "o" if len(epochs) == 1 else ""
+    ax.plot(epochs, mean, stroke, color=color, marker=marker, label=label)
+    if half is not None:
+        ax.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.2, linewidth=0)
+
+
+def _legend_of_curves(curves: dict[str, dict[str, Array]]) -> list[Artist]:
+    """Return a colour for each label, a stroke for training and validation, and the band."""
+    handles: list[Artist] = [
+        Line2D([], [], color=LINE_COLORS[number % len(LINE_COLORS)], label=wrapped(label))
+        for number, label in enumerate(curves)
+        if label
+    ]
+    ink = INK if handles else LINE_COLORS[0]
+    for name, stroke in _STROKES:
+        if any(name in rows for rows in curves.values()):
+            handles.append(Line2D([], [], color=ink, linestyle=stroke, label=name))
+    runs = {len(found) for rows in curves.values() for found in rows.values()} - {1}
+    if runs:
+        number = "–".join(str(n) for n in sorted({min(runs), max(runs)}))
+        text = f"95% interval of\nthe mean, {number} runs"
+        handles.append(Patch(color=ink, alpha=0.2, linewidth=0, label=text))
+    return handles
+
+
+def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
+    """Return the metric in training and, where it was measured, validation: (runs, epochs)."""
+    runs = list(runs) if isinstance(runs, list | tuple) else [runs]
+    found = {}
+    for name, attribute in (("training", metric), ("validation", f"val_{metric}")):
+        rows = [getattr(run, attribute, None) for run in runs]
+        if any(row is not None and len(row) for row in rows):
+            lengths = [len(row) if row is not None else 0 for row in rows]
+            if len(set(lengths)) > 1:
+                raise ValueError(
+                    f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
+                    "a mean needs equally many"
+                )
+            found[name] = np.array(rows, dtype=np.float64)
+    if not found:
+        raise ValueError(
+            f"learning_curves: {label or 'the history'} has neither {metric!r} nor 'val_{metric}'; "
+            "expected a History, with lists such as history.loss"
+        )
+    return found
+
+
+def _band(runs: Array) -> Array | None:
+    """Return half the width of the mean's 95% interval at each epoch, None for a single run."""
+    if len(runs) < 2:
+        return None
+    from scipy.stats import t
+
+    quantile = t.ppf(0.975, len(runs) - 1)
+    return np.asarray(quantile * runs.std(axis=0, ddof=1) / np.sqrt(len(runs)))

@@ -1,0 +1,50 @@
+"""Finite differences of the tests' own, so that no gradient is held only by `minnet.checks`."""
+
+import numpy as np
+import pytest
+
+
+def slopes(value, x, step=1e-5):
+    """d value() / dx by central differences, value() being called while x is moved in place."""
+    gradient = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + step
+        above = value()
+        x[index] = kept - step
+        gradient[index] = (above - value()) / (2 * step)
+        x[index] = kept
+    return gradient
+
+
+def largest_error(found, expected):
+    """max |found - expected| over the largest number among them."""
+    return np.abs(found - expected).max() / max(np.abs(found).max(), np.abs(expected).max())
+
+
+def layer_errors(make, n, features, seed):
+    """Relative errors of dx and of each parameter's gradient: all values random, in float64."""
+    rng = np.random.default_rng(seed)
+    layer = make().build(rng=rng, dtype=np.float64)
+    for param in layer.params.values():
+        param.value = rng.normal(size=param.value.shape)
+    x = rng.normal(size=(n, features))
+    dy = rng.normal(size=layer.forward(x, training=True).shape)
+    found = {"dx": layer.backward(dy).copy()}
+    found |= {name: param.grad.copy() for name, param in layer.params.items()}
+
+    def value():
+        return np.sum(layer.forward(x, training=True) * dy)
+
+    moved = {"dx": x} | {name: param.value for name, param in layer.params.items()}
+    return {name: largest_error(found[name], slopes(value, moved[name])) for name in moved}
+
+
+@pytest.fixture(name="slopes", scope="session")
+def slopes_fixture():
+    return slopes
+
+
+@pytest.fixture(name="layer_errors", scope="session")
+def layer_errors_fixture():
+    return layer_errors

@@ -1,0 +1,70 @@
+"""The dense layer's helpers against NumPy: rows added, columns summed in float64, arrays added."""
+
+import numpy as np
+import pytest
+
+from minnet.kernels.dense import add, add_row, column_sum
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+SHAPES = pytest.mark.parametrize(
+    "shape", [(0, 3), (1, 1), (1, 7), (2, 3), (5, 17), (40, 8), (3, 0)]
+)
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, 3.4e38]
+
+
+def arrays(shape, dtype, count=2):
+    return np.random.default_rng(0).normal(size=(count, *shape)).astype(dtype)
+
+
+@DTYPES
+@SHAPES
+def test_add_row_adds_b_to_every_row(shape, dtype):
+    (y,), b = arrays(shape, dtype, 1), arrays(shape[1:], dtype, 1)[0]
+    expected, kept = y + b, b.copy()
+    add_row(y, b)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(b, kept)
+
+
+@DTYPES
+@SHAPES
+def test_column_sum_is_the_sum_of_the_rows_and_overwrites(shape, dtype):
+    (dy,), db = arrays(shape, dtype, 1), np.full(shape[1], 77, dtype)
+    kept = dy.copy()
+    column_sum(dy, db)
+    np.testing.assert_allclose(db, dy.sum(axis=0, dtype=float), rtol=1e-7, atol=1e-14)
+    np.testing.assert_array_equal(dy, kept)
+
+
+def test_column_sum_adds_up_in_float64():
+    dy = np.array([[2.0**24], *([[1.0]] * 8), [-(2.0**24)]], np.float32)
+    db = np.empty(1, np.float32)
+    column_sum(dy, db)
+    assert db.tolist() == [8]
+
+
+@DTYPES
+@SHAPES
+def test_add_is_the_sum_and_leaves_its_arguments(shape, dtype):
+    a, b = arrays(shape, dtype)
+    kept, total = (a.copy(), b.copy()), np.full_like(a, 77)
+    add(a, b, total)
+    np.testing.assert_array_equal(total, a + b)
+    np.testing.assert_array_equal(a, kept[0])
+    np.testing.assert_array_equal(b, kept[1])
+
+
+@DTYPES
+@pytest.mark.parametrize("bad", SPECIAL)
+def test_nan_and_infinity_stay_where_they_belong(bad, dtype):
+    with np.errstate(over="ignore"):
+        bad = np.asarray(bad).astype(dtype)
+    a, b = arrays((3, 9), dtype)
+    a[1, 4] = bad
+    total, db, y = np.empty_like(a), np.empty(9, dtype), a.copy()
+    add(a, b, total)
+    column_sum(a, db)
+    add_row(y, b[0])
+    np.testing.assert_array_equal(total, a + b)
+    np.testing.assert_array_equal(y, a + b[0])
+    np.testing.assert_allclose(db, a.sum(axis=0, dtype=float), rtol=1e-6)

@@ -1,0 +1,377 @@
+"""The contract that every layer keeps: what is in sight after a step, and what is never touched.
+
+Each layer is held to it in the middle of a little network, the student's own layers too.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from minnet import (
+    ELU,
+    GELU,
+    BatchNorm,
+    Dense,
+    Dropout,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Param,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+
+
+class Scale(Layer):
+    """A student's layer with a parameter, kept in the buffers of the contract."""
+
+    def __init__(self):
+        self.params["scale"] = Param(np.full(3, 2.0))
+
+    def forward(self, x, *, training):
+        x, y = self.begin_forward(x, training)
+        np.multiply(x, self.params["scale"].value, out=y)
+        return y
+
+    def backward(self, dy):
+        dy, dx = self.begin_backward(dy)
+        self.params["scale"].grad = (dy * self.x).sum(axis=0)
+        np.multiply(dy, self.params["scale"].value, out=dx)
+        return dx
+
+
+class Square(Layer):
+    """A student's layer that knows nothing of the contract."""
+
+    def forward(self, x, *, training):
+        if training:
+            self.seen = x
+        return x * x
+
+    def backward(self, dy):
+        return 2 * self.seen * dy
+
+
+LAYERS = {
+    "Dense": lambda: Dense(3, 5),
+    "Dense without bias": lambda: Dense(3, 3, bias=False),
+    "Sigmoid": Sigmoid,
+    "Tanh": Tanh,
+    "ReLU": ReLU,
+    "LeakyReLU": LeakyReLU,
+    "PReLU": PReLU,
+    "ELU": ELU,
+    "SiLU": SiLU,
+    "GELU": GELU,
+    "Softmax": Softmax,
+    "BatchNorm": lambda: BatchNorm(3),
+    "LayerNorm": lambda: LayerNorm(3),
+    "GroupNorm": lambda: GroupNorm(3, 3),
+    "Dropout": Dropout,
+    "Residual": lambda: Residual(Dense(3, 4), BatchNorm(4), Tanh(), Dense(4, 3)),
+    "Residual nested": lambda: Residual(Residual(ReLU()), Dense(3, 3)),
+    "student's Scale": Scale,
+    "student's Square": Square,
+}
+ALL = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+OURS = {name: make for name, make in LAYERS.items() if name != "student's Square"}
+# Layers that keep their own buffers and doors; those of Square are the network's.
+OWN = pytest.mark.parametrize("make", OURS.values(), ids=OURS)
+X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+
+
+def network(make, dtype=np.float32):
+    tried = make()
+    width = tried.out_features or 3
+    layers = [("before", Dense(3, 3)), ("tried", tried), ("after", Dense(width, 2))]
+    return Sequential(layers, rng=1, dtype=dtype)
+
+
+def trained(make, n=8, dtype=np.float32):
+    """A network after one step, and the gradient that went into it."""
+    net = network(make, dtype)
+    rng = np.random.default_rng(2)
+    net.forward(X[:n].astype(dtype), training=True)
+    dy = rng.normal(size=(n, 2)).astype(dtype)
+    net.backward(dy)
+    return net, dy
+
+
+def seen(net):
+    """Every array in sight: buffers, gradients, parameters, state, masks and statistics."""
+    found = {"theta": net.theta, "grad": net.grad, **net.state}
+    for name, layer in net.walk():
+        found |= {f"{name}.{key}": a for key, a in vars(layer).items() if isinstance(a, np.ndarray)}
+    return found
+
+
+def copied(arrays):
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def unchanged(arrays, before):
+    assert arrays.keys() == before.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+# Buffers.
+
+
+@ALL
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_after_a_step_every_buffer_is_in_sight_and_handed_on_without_a_copy(make, dtype):
+    net, dy = trained(make, dtype=dtype)
+    before, tried, after = net.layers
+    assert tried.x is before.y
+    assert tried.y is after.x
+    assert tried.dy is after.dx
+    assert tried.dx is before.dy
+    assert after.dy is dy
+    assert net.y is after.y
+    assert net.dx is before.dx
+    for layer in net.layers:
+        assert layer.x.shape == layer.dx.shape
+        assert layer.y.shape == layer.dy.shape
+        assert {a.dtype for a in (layer.x, layer.y, layer.dy, layer.dx)} == {np.dtype(dtype)}
+
+
+@ALL
+def test_no_two_buffers_share_memory(make):
+    net, dy = trained(make)
+    buffers = [(f"{name}.{key}", getattr(layer, key)) for name, layer in net.walk() for key in "y"]
+    buffers += [(f"{name}.dx", layer.dx) for name, layer in net.walk()]
+    buffers += [("x", net.x), ("dy", dy), ("theta", net.theta), ("grad", net.grad)]
+    for (one, a), (other, b) in itertools.combinations(buffers, 2):
+        assert not np.shares_memory(a, b), f"{one} and {other}"
+
+
+@ALL
+def test_x_and_dy_are_read_and_never_written(make):
+    x, net = X.copy(), network(make)
+    net.forward(x, training=True)
+    inputs = {layer: layer.x.copy() for layer in net.layers}
+    outputs = {layer: layer.y.copy() for layer in net.layers}
+    theta = net.theta.copy()
+    dy = np.random.default_rng(3).normal(size=(8, 2)).astype(np.float32)
+    kept = dy.copy()
+    net.backward(dy)
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(dy, kept)
+    np.testing.assert_array_equal(net.theta, theta)
+    for layer in net.layers:
+        np.testing.assert_array_equal(layer.x, inputs[layer])
+        np.testing.assert_array_equal(layer.y, outputs[layer])
+    arrived = net["tried"].dy.copy()
+    net["tried"].forward(net["before"].y, training=True)
+    net["tried"].backward(arrived)
+    np.testing.assert_array_equal(net["after"].dx, arrived)
+
+
+@ALL
+def test_prediction_leaves_every_array_of_the_last_step_alone(make):
+    net, _ = trained(make)
+    arrays = seen(net)
+    before = copied(arrays)
+    other = 1 - X[::-1]
+    y = net.forward(other, training=False)
+    net.predict(other[:5], batch_size=2)
+    net["tried"].forward(other, training=False)
+    unchanged(seen(net), before)
+    for name, array in seen(net).items():
+        assert array is arrays[name], name
+        assert not np.shares_memory(array, y), name
+
+
+@ALL
+def test_prediction_returns_a_new_array_each_time(make):
+    layer = network(make)["tried"]
+    first = layer.forward(X, training=False)
+    second = layer.forward(X, training=False)
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, X)
+    np.testing.assert_array_equal(first, second)
+
+
+@OWN
+def test_buffers_only_grow_and_a_short_batch_is_a_slice_of_them(make):
+    net, _ = trained(make, 8)
+    memory = {name: (layer.y, layer.dx) for name, layer in net.walk()}
+    for n in (3, 8, 2, 7):
+        net.forward(X[:n], training=True)
+        net.backward(np.ones((n, 2), np.float32))
+        for name, layer in net.walk():
+            for buffer, first in zip((layer.y, layer.dx), memory[name], strict=True):
+                assert len(buffer) == n
+                assert buffer.flags.c_contiguous
+                assert buffer.ctypes.data == first.ctypes.data
+
+
+@OWN
+def test_a_short_batch_gives_what_a_fresh_network_gives(make):
+    used, _ = trained(make, 8)
+    fresh = network(make)
+    fresh.theta = used.theta
+    dy = np.ones((3, 2), np.float32)
+    results = []
+    for net in (used, fresh):
+        for _, layer in net.walk():
+            if isinstance(layer, Dropout):
+                layer.rng = np.random.default_rng(0)
+        results.append([net.forward(X[:3], training=True), net.backward(dy), net.grad])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@ALL
+def test_backward_overwrites_the_gradients_of_the_step_before(make):
+    net = network(make)
+    net.grad = np.nan
+    net.forward(X, training=True)
+    net.backward(np.ones((8, 2)))
+    assert np.isfinite(net.grad).all()
+
+
+# Order of calls.
+
+
+@OWN
+def test_backward_needs_a_training_forward_of_its_own(make):
+    layer = network(make)["tried"]
+    dy = np.ones((8, layer.out_features or 3), np.float32)
+    message = r"no forward waits for this backward; call forward\(x, training=True\)"
+    with pytest.raises(RuntimeError, match=message):
+        layer.backward(dy)
+    layer.forward(X, training=False)
+    with pytest.raises(RuntimeError, match=message):
+        layer.backward(dy)
+    layer.forward(X, training=True)
+    layer.forward(X, training=False)
+    layer.backward(dy)
+    with pytest.raises(RuntimeError, match=f"'tried' .*{message}"):
+        layer.backward(dy)
+
+
+@OWN
+def test_dy_of_another_shape_is_refused_and_the_right_one_still_taken(make):
+    layer = network(make)["tried"]
+    y = layer.forward(X, training=True)
+    n, width = y.shape
+    for shape in ((n - 1, width), (n, width + 1), (width, n)):
+        with pytest.raises(ValueError, match="expected dy of y's shape"):
+            layer.backward(np.ones(shape, np.float32))
+    assert layer.backward(np.ones_like(y)).shape == X.shape
+
+
+@ALL
+def test_training_has_no_default(make):
+    for layer in (make(), network(make)):
+        with pytest.raises(TypeError, match="training"):
+            layer.forward(X)
+        with pytest.raises(TypeError, match="positional"):
+            layer.forward(X, True)
+
+
+# Parameters that a layer draws when it is used alone, and the layers of one's own.
+
+
+def test_a_layer_alone_draws_its_parameters_once():
+    dense = Dense(3, 2)
+    weight = dense.weight.value
+    assert dense.params["weight"] is dense.weight
+    dense.forward(X, training=True)
+    assert dense.weight.value is weight
+    assert dense.build(rng=5).weight.value.tolist() == weight.tolist()
+
+
+def test_build_settles_seed_and_dtype():
+    first, again, other = (Dense(3, 2).build(rng=seed, dtype=np.float64) for seed in (0, 0, 1))
+    assert first.weight.value.dtype == first.weight.grad.dtype == np.float64
+    np.testing.assert_array_equal(first.weight.value, again.weight.value)
+    assert (first.weight.value != other.weight.value).all()
+    assert first.forward(X, training=False).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int32, "complex64", "U1"])
+def test_a_dtype_other_than_float32_and_float64_is_refused(dtype):
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got"):
+        Dense(3, 2).build(dtype=dtype)
+
+
+def test_assigning_to_a_param_copies_into_the_array_that_is_there():
+    param = Param(np.zeros((2, 2)))
+    value, grad = param.value, param.grad
+    param.value, param.grad = [[1, 2], [3, 4]], 7
+    assert param.value is value
+    assert param.grad is grad
+    assert value.tolist() == [[1, 2], [3, 4]]
+    assert grad.tolist() == [[7, 7], [7, 7]]
+    with pytest.raises(ValueError, match="broadcast"):
+        param.value = np.zeros(3)
+
+
+def test_a_param_of_integers_becomes_float32_with_a_gradient_of_zeros():
+    param = Param([1, 2])
+    assert param.value.dtype == param.grad.dtype == np.float32
+    assert param.grad.tolist() == [0, 0]
+    assert Param([1.0, 2.0], [3.0, 4.0]).grad.tolist() == [3, 4]
+    assert repr(param) == "Param(shape=(2,), dtype=float32)"
+
+
+def test_a_layer_without_forward_or_backward_says_so():
+    class Empty(Layer):
+        pass
+
+    with pytest.raises(TypeError, match=r"Empty\(\): a layer must define forward"):
+        Empty().forward(X, training=True)
+    with pytest.raises(TypeError, match=r"Empty\(\): a layer must define backward"):
+        Empty().backward(X)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "error", "message"),
+    [
+        (lambda x: None, None, TypeError, "forward returned None; end it with a return"),
+        (lambda x: x[:2], None, ValueError, r"forward must return \(8, features\), got \(2, 3\)"),
+        (lambda x: x[0], None, ValueError, "forward returned: expected rows"),
+        (lambda x: x * 1j, None, TypeError, "forward returned: expected real numbers"),
+        (lambda x: x * 2, lambda dy: None, TypeError, "backward returned None"),
+        (lambda x: x * 2, lambda dy: dy[1:], ValueError, r"backward must return \(8, features\)"),
+    ],
+)
+def test_what_a_students_layer_returns_wrongly_is_told_by_its_name(
+    forward, backward, error, message
+):
+    class Student(Layer):
+        def forward(self, x, *, training):
+            return forward(x)
+
+        def backward(self, dy):
+            return backward(dy)
+
+    net = network(Student)
+
+    def step():
+        net.forward(X, training=True)
+        net.backward(np.ones((8, 2)))
+
+    with pytest.raises(error, match=f"layer 2 'tried' Student..:? {message}"):
+        step()
+
+
+def test_a_students_float64_result_becomes_the_networks_dtype():
+    class Student(Square):
+        def forward(self, x, *, training):
+            return super().forward(x, training=training).astype(np.float64)
+
+    net, _ = trained(Student)
+    assert net["tried"].y.dtype == net["tried"].dx.dtype == np.float32
+    assert net["after"].x is net["tried"].y

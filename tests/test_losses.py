@@ -1,0 +1,325 @@
+"""What losses promise: the mean over the batch, its gradient, and no wrong label let through."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minnet import (
+    CrossEntropy,
+    MeanSquaredError,
+    SigmoidBinaryCrossEntropy,
+    SoftmaxCrossEntropy,
+)
+from minnet.losses import Loss
+
+LOSSES = [SoftmaxCrossEntropy, CrossEntropy, SigmoidBinaryCrossEntropy, MeanSquaredError]
+ALL = pytest.mark.parametrize("make", LOSSES)
+OF_CLASSES = pytest.mark.parametrize("make", LOSSES[:2])
+BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def problem(make, n=4, width=3, seed=0, labels=False, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    output = rng.normal(0, 2, (n, width))
+    if make is CrossEntropy:
+        output = rng.dirichlet(np.ones(width), n) * 0.9 + 0.01
+    target = rng.dirichlet(np.ones(width), n).astype(dtype)
+    return output.astype(dtype), rng.integers(0, width, n) if labels else target
+
+
+def twin(make, output, target):
+    """The formula of each docstring, with labels as one-hot rows, in float64."""
+    output = output.astype(float)
+    if target.ndim == 1:
+        target = np.eye(output.shape[1])[target]
+    n, target = len(output), target.astype(float)
+    if make is SoftmaxCrossEntropy:
+        return -(target * np.log(np.exp(output) / np.exp(output).sum(1)[:, None])).sum() / n
+    if make is CrossEntropy:
+        return -(target * np.log(output)).sum() / n
+    if make is MeanSquaredError:
+        return ((output - target) ** 2).mean()
+    p = 1 / (1 + np.exp(-output))
+    return -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
+
+
+CASES = [*((make, False) for make in LOSSES), *((make, True) for make in LOSSES[:2])]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 32])
+@pytest.mark.parametrize(("make", "labels"), CASES)
+def test_backward_is_the_derivative_of_forward(make, labels, n, slopes):
+    for seed in range(20):
+        output, target = problem(make, n, seed=seed, labels=labels)
+        loss = make()
+        loss.forward(output, target)
+        dx = loss.backward().copy()
+
+        def value(loss=loss, output=output, target=target):
+            return loss.forward(output, target)
+
+        # Steps small beside the smallest probability, 0.01, and large beside rounding.
+        expected = slopes(value, output, 1e-6)
+        assert np.abs(dx - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+@BOTH
+@pytest.mark.parametrize(("make", "labels"), CASES)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (7, 1), (5, 3), (32, 10)])
+def test_forward_is_the_formula(make, labels, shape, dtype):
+    output, target = problem(make, *shape, labels=labels, dtype=dtype)
+    value = make().forward(output, target)
+    assert type(value) is float
+    eps = float(np.finfo(dtype).eps)
+    assert value == pytest.approx(twin(make, output, target), rel=16 * eps, abs=eps)
+
+
+@OF_CLASSES
+def test_labels_and_their_one_hot_rows_are_the_same_target(make):
+    output, labels = problem(make, 6, labels=True)
+    by_label, by_row = make(), make()
+    assert by_label.forward(output, labels) == by_row.forward(output, np.eye(3)[labels])
+    np.testing.assert_array_equal(by_label.target, np.eye(3)[labels])
+    np.testing.assert_array_equal(by_label.backward(), by_row.backward())
+
+
+# Far out.
+
+
+@BOTH
+def test_softmax_cross_entropy_is_finite_and_exact_at_logits_of_ten_thousand(dtype):
+    z = np.array([[1e4, -1e4, 0], [-1e4, -1e4, 1e4], [1e4, 1e4, -1e4]], dtype)
+    loss = SoftmaxCrossEntropy()
+    expected = (0 + 2e4 + np.log(2)) / 3
+    assert loss.forward(z, [0, 0, 0]) == pytest.approx(expected, rel=1e-7)
+    rows = np.array([[0, 0, 0], [-1, 0, 1], [-0.5, 0.5, 0]]) / 3
+    np.testing.assert_allclose(loss.backward(), rows, rtol=1e-6)
+
+
+@BOTH
+def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(dtype):
+    z = np.array([[0, -np.inf, 0], [-np.inf, -np.inf, 2]], dtype)
+    loss = SoftmaxCrossEntropy()
+    assert loss.forward(z, [0, 2]) == pytest.approx(np.log(2) / 2, rel=1e-7)
+    np.testing.assert_allclose(loss.probabilities, [[0.5, 0, 0.5], [0, 0, 1]])
+    np.testing.assert_allclose(loss.backward(), [[-0.25, 0, 0.25], [0, 0, 0]])
+
+
+@BOTH
+def test_sigmoid_binary_cross_entropy_is_finite_and_exact_at_logits_of_ten_thousand(dtype):
+    z = np.array([[1e4, -1e4, 1e4, -1e4]], dtype)
+    loss = SigmoidBinaryCrossEntropy()
+    assert loss.forward(z, [[1, 0, 0, 1]]) == pytest.approx(5e3, rel=1e-12)
+    np.testing.assert_allclose(loss.backward(), [[0, 0, 0.25, -0.25]])
+
+
+def test_near_zero_the_logits_losses_keep_the_digits_that_probabilities_lose():
+    # 1 - σ(40) is 4e-18, which 1 - p would round to 0.
+    assert SigmoidBinaryCrossEntropy().forward(np.array([[40.0]]), [[1]]) == pytest.approx(
+        np.exp(-40), rel=1e-12
+    )
+
+
+@BOTH
+def test_a_probability_of_zero_for_the_label_is_a_finite_loss(dtype):
+    loss = CrossEntropy()
+    p = np.array([[0.0, 1.0], [1.0, 0.0]], dtype)
+    lowest = float(np.finfo(dtype).tiny)
+    assert loss.forward(p, [0, 0]) == pytest.approx(-np.log(lowest) / 2)
+    dx = loss.backward()
+    assert np.isfinite(dx).all()
+    np.testing.assert_allclose(dx, [[-1 / (2 * lowest), 0], [-0.5, 0]], rtol=1e-6)
+
+
+@BOTH
+@ALL
+def test_the_mean_of_many_rows_keeps_its_digits(make, dtype):
+    output, target = problem(make, 20000, 2, dtype=dtype)
+    expected = twin(make, output, target)
+    assert make().forward(output, target) == pytest.approx(expected, rel=1e-6)
+
+
+@ALL
+def test_nan_in_the_output_is_nan_in_the_loss_or_refused(make):
+    output, target = problem(make)
+    output[1, 2] = np.nan
+    if make is CrossEntropy:
+        with pytest.raises(ValueError, match=r"probabilities in \[0, 1\], got .*nan.* at row 1"):
+            make().forward(output, target)
+    else:
+        assert np.isnan(make().forward(output, target))
+
+
+# Targets.
+
+
+@OF_CLASSES
+@pytest.mark.parametrize("label", [3, -1, 2**40])
+def test_a_label_out_of_range_is_refused_with_its_row(make, label):
+    output, labels = problem(make, labels=True)
+    labels[2] = label
+    with pytest.raises(ValueError, match=rf"label {label} at row 2; valid are 0\.\.2"):
+        make().forward(output, labels)
+
+
+@OF_CLASSES
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ([0.0, 1.0, 2.0, 0.0], TypeError, r"labels must be integers, got dtype float64; .*astype"),
+        ([True, False, True, True], TypeError, "labels must be integers, got dtype bool"),
+        (["a", "b", "c", "a"], TypeError, "labels must be integers, got dtype <U1"),
+        ([0, 1, 2], ValueError, r"expected 4 labels .*one for each row.*got shape \(3,\)"),
+        (np.zeros((5, 3)), ValueError, r"expected 4 labels .*got shape \(5, 3\)"),
+        (np.zeros((4, 3, 1)), ValueError, r"expected 4 labels .*got shape \(4, 3, 1\)"),
+        (1, ValueError, r"expected 4 labels .*got shape \(\)"),
+        (None, (TypeError, ValueError), "expected"),
+        (np.eye(4), ValueError, "one-hot rows are 4 wide, the output has 3 classes"),
+        (np.zeros((4, 1), int), ValueError, "one-hot rows are 1 wide, the output has 3 classes"),
+        (np.ones((4, 3)), ValueError, "target row 0 must hold probabilities that sum to 1, got"),
+        (np.full((4, 3), np.nan), ValueError, "target row 0 must hold probabilities"),
+        ([[1, 0, 0], [0, 1, 0], [2, -1, 0], [0, 0, 1]], ValueError, "target row 2 must hold"),
+        (np.ones((4, 3), complex), TypeError, "expected real numbers, got dtype complex128"),
+    ],
+)
+def test_a_target_that_names_no_classes_is_refused(make, target, error, message):
+    output, _ = problem(make)
+    with pytest.raises(error, match=message):
+        make().forward(output, target)
+
+
+@OF_CLASSES
+def test_a_ragged_target_is_refused_by_name(make):
+    output, _ = problem(make)
+    with pytest.raises(TypeError, match=f"{make.__name__}.*expected"):
+        make().forward(output, [[1, 0, 0], [0, 1], [1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("make", LOSSES[2:])
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (3, 3), (4, 3, 1)])
+def test_a_target_of_another_shape_is_refused(make, shape):
+    output, _ = problem(make)
+    with pytest.raises(
+        ValueError, match=rf"{make.__name__}\(\).*(must have one shape|expected rows)"
+    ):
+        make().forward(output, np.zeros(shape))
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan])
+def test_binary_targets_outside_zero_and_one_are_refused_with_their_row(bad):
+    output, target = problem(SigmoidBinaryCrossEntropy)
+    target[3, 1] = bad
+    with pytest.raises(
+        ValueError, match=r"targets must be in \[0, 1\], got .* at row 3; for labels"
+    ):
+        SigmoidBinaryCrossEntropy().forward(output, target)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1])
+def test_outputs_that_are_no_probabilities_are_refused_with_their_row(bad):
+    output, target = problem(CrossEntropy)
+    output[2, 0] = bad
+    with pytest.raises(ValueError, match=r"got .* at row 2; end the network with Softmax\(\)"):
+        CrossEntropy().forward(output, target)
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("output", "error", "message"),
+    [
+        (None, TypeError, "expected an array, got None"),
+        (np.zeros((0, 3)), ValueError, r"expected at least one row and column, got \(0, 3\)"),
+        (np.zeros((4, 0)), ValueError, r"expected at least one row and column, got \(4, 0\)"),
+        (np.zeros(4), ValueError, r"expected rows \(n, features\), got shape \(4,\)"),
+        (np.zeros((4, 3), complex), TypeError, "expected real numbers"),
+    ],
+)
+def test_an_output_that_is_no_rows_of_numbers_is_refused(make, output, error, message):
+    with pytest.raises(error, match=rf"{make.__name__}\(\): {message}"):
+        make().forward(output, np.zeros((4, 3)))
+
+
+# Buffers.
+
+
+@ALL
+def test_output_and_target_are_never_written_and_dx_is_of_its_own(make):
+    output, target = problem(make)
+    kept = output.copy(), target.copy()
+    loss = make()
+    loss.forward(output, target)
+    dx = loss.backward()
+    np.testing.assert_array_equal(output, kept[0])
+    np.testing.assert_array_equal(target, kept[1])
+    assert loss.output is output
+    assert loss.target is target
+    assert loss.dx is dx
+    assert not np.shares_memory(dx, output)
+    assert not np.shares_memory(dx, target)
+
+
+@BOTH
+@ALL
+def test_the_gradient_has_the_outputs_dtype(make, dtype):
+    output, target = problem(make, dtype=dtype)
+    loss = make()
+    loss.forward(output, target.astype(np.float64))
+    assert loss.backward().dtype == dtype
+
+
+@ALL
+def test_buffers_only_grow_and_a_short_batch_is_a_slice_of_them(make):
+    loss, first = make(), None
+    for n in (8, 3, 8, 5):
+        loss.forward(*problem(make, n))
+        dx = loss.backward()
+        first = dx if first is None else first
+        assert dx.shape == (n, 3)
+        assert dx.ctypes.data == first.ctypes.data
+
+
+@ALL
+def test_backward_needs_a_forward_of_its_own(make):
+    loss, message = make(), r"call forward\(output, target\) before each backward\(\)"
+    with pytest.raises(RuntimeError, match=message):
+        loss.backward()
+    loss.forward(*problem(make))
+    loss.backward()
+    with pytest.raises(RuntimeError, match=message):
+        loss.backward()
+
+
+@ALL
+def test_after_a_refused_forward_there_is_no_backward(make):
+    # The refused labels may have overwritten the rows that the forward before it left.
+    output, target = problem(make, labels=make.classifies)
+    loss = make()
+    loss.forward(output, target)
+    wrong = target.copy()
+    wrong[3] = 7
+    if make is MeanSquaredError:
+        wrong = wrong[:2]
+    with pytest.raises(ValueError, match=make.__name__):
+        loss.forward(output, wrong)
+    with pytest.raises(RuntimeError, match="before each backward"):
+        loss.backward()
+    loss.forward(output, target)
+    assert np.isfinite(loss.backward()).all()
+
+
+@ALL
+def test_a_copy_is_independent(make):
+    output, target = problem(make)
+    loss = make()
+    loss.forward(output, target)
+    other = copy.deepcopy(loss)
+    np.testing.assert_array_equal(loss.backward(), other.backward())
+    assert not np.shares_memory(loss.dx, other.dx)
+
+
+def test_a_loss_without_forward_or_backward_says_so():
+    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define forward"):
+        Loss().forward([[1.0]], [[1.0]])
+    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define backward"):
+        Loss().backward()

@@ -1,0 +1,254 @@
+"""What the optimizers promise: the rule of each docstring, step by step, on the whole of theta."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from minnet import SGD, Adagrad, Adam, AdamW, Dense, RMSProp, Sequential
+from minnet.optimizers import Optimizer
+
+OPTIMIZERS = {
+    "SGD": SGD,
+    "momentum": lambda net: SGD(net, lr=0.02, momentum=0.9),
+    "nesterov": lambda net: SGD(net, lr=0.02, momentum=0.9, nesterov=True),
+    "decay": lambda net: SGD(net, lr=0.02, weight_decay=0.1),
+    "RMSProp": RMSProp,
+    "Adagrad": Adagrad,
+    "Adam": Adam,
+    "AdamW": AdamW,
+}
+ALL = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+def network(dtype=np.float64):
+    return Sequential([Dense(3, 4), Dense(4, 2)], rng=0, dtype=dtype)
+
+
+# The rules as generators: the gradient goes in, the new theta comes out.
+
+
+def sgd(theta, lr, momentum=0.0, nesterov=False, decay=0.0):
+    v = 0
+    while True:
+        g = (yield theta) + decay * theta
+        v = momentum * v + g
+        theta = theta - lr * (g + momentum * v if nesterov else v)
+
+
+def rmsprop(theta, lr, rho, eps):
+    s = 0
+    while True:
+        g = yield theta
+        s = rho * s + (1 - rho) * g**2
+        theta = theta - lr * g / (np.sqrt(s) + eps)
+
+
+def adagrad(theta, lr, eps):
+    s = 0
+    while True:
+        g = yield theta
+        s = s + g**2
+        theta = theta - lr * g / (np.sqrt(s) + eps)
+
+
+def adam(theta, lr, beta1, beta2, eps, decay=0.0):
+    m = s = t = 0
+    while True:
+        g = yield theta
+        t += 1
+        m, s = beta1 * m + (1 - beta1) * g, beta2 * s + (1 - beta2) * g**2
+        theta = theta - lr * decay * theta
+        theta = theta - lr * m / (1 - beta1**t) / (np.sqrt(s / (1 - beta2**t)) + eps)
+
+
+RULES = {
+    "SGD": (SGD, lambda p: sgd(p, 0.01)),
+    "SGD plain decay": (
+        lambda net: SGD(net, 0.1, weight_decay=0.3),
+        lambda p: sgd(p, 0.1, decay=0.3),
+    ),
+    "SGD momentum decay": (
+        lambda net: SGD(net, 0.1, 0.7, weight_decay=0.3),
+        lambda p: sgd(p, 0.1, 0.7, decay=0.3),
+    ),
+    "SGD nesterov decay": (
+        lambda net: SGD(net, 0.1, 0.7, True, 0.3),
+        lambda p: sgd(p, 0.1, 0.7, True, 0.3),
+    ),
+    "RMSProp": (RMSProp, lambda p: rmsprop(p, 1e-3, 0.9, 1e-8)),
+    "RMSProp by hand": (
+        lambda net: RMSProp(net, 0.2, 0.6, 0.1),
+        lambda p: rmsprop(p, 0.2, 0.6, 0.1),
+    ),
+    "Adagrad": (Adagrad, lambda p: adagrad(p, 1e-2, 1e-10)),
+    "Adagrad by hand": (lambda net: Adagrad(net, 0.2, 0.1), lambda p: adagrad(p, 0.2, 0.1)),
+    "Adam": (Adam, lambda p: adam(p, 1e-3, 0.9, 0.999, 1e-8)),
+    "Adam by hand": (
+        lambda net: Adam(net, 0.2, (0.5, 0.8), 0.1),
+        lambda p: adam(p, 0.2, 0.5, 0.8, 0.1),
+    ),
+    "AdamW": (AdamW, lambda p: adam(p, 1e-3, 0.9, 0.999, 1e-8, 1e-2)),
+    "AdamW by hand": (
+        lambda net: AdamW(net, 0.2, 0.4, (0.5, 0.8), 0.1),
+        lambda p: adam(p, 0.2, 0.5, 0.8, 0.1, 0.4),
+    ),
+}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 1e-5)])
+@pytest.mark.parametrize("pair", RULES.values(), ids=RULES)
+def test_every_step_follows_the_rule(pair, dtype, tolerance):
+    rng = np.random.default_rng(0)
+    net = network(dtype)
+    optimizer, rule = pair[0](net), pair[1](net.theta.astype(float))
+    next(rule)
+    for _ in range(30):
+        net.grad = rng.normal(size=net.grad.size)
+        optimizer.step()
+        expected = rule.send(net.grad.astype(float))
+        np.testing.assert_allclose(net.theta, expected, rtol=tolerance, atol=tolerance)
+
+
+@ALL
+def test_a_step_moves_theta_in_place_and_reads_the_gradient_only(make):
+    net = network(np.float32)
+    theta, grad = net.theta, net.grad
+    optimizer = make(net)
+    net.grad = 1.0
+    before = theta.copy()
+    optimizer.step()
+    assert net.theta is theta
+    assert net.grad is grad
+    assert (grad == 1).all()
+    assert (theta < before).all()
+    assert theta.dtype == np.float32
+
+
+@ALL
+def test_a_gradient_of_zero_moves_nothing_but_by_decay(make):
+    net = network()
+    before = net.theta.copy()
+    optimizer = make(net)
+    for _ in range(3):
+        optimizer.step()
+    assert np.isfinite(net.theta).all()
+    if getattr(optimizer, "weight_decay", 0) == 0:
+        np.testing.assert_array_equal(net.theta, before)
+    else:
+        assert (np.abs(net.theta[before != 0]) < np.abs(before[before != 0])).all()
+
+
+@ALL
+def test_a_learning_rate_set_between_steps_counts_from_the_next(make):
+    net = network()
+    optimizer = make(net)
+    net.grad = 1.0
+    optimizer.lr = 0.0
+    before = net.theta.copy()
+    optimizer.step()
+    np.testing.assert_array_equal(net.theta, before)
+    optimizer.lr = np.float32(0.5)
+    assert optimizer.lr == 0.5
+    optimizer.step()
+    assert (net.theta < before).all()
+
+
+@ALL
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copy_of_network_and_optimizer_goes_on_with_the_same_steps(make, twin):
+    net = network()
+    optimizer = make(net)
+    pairs = [(net, optimizer)]
+    for step in range(6):
+        if step == 3:
+            pairs.append(twin(pairs[0]))
+            assert pairs[1][1].net is pairs[1][0]
+        for some_net, some_optimizer in pairs:
+            some_net.grad = np.sin(np.arange(net.grad.size) + step)
+            some_optimizer.step()
+    np.testing.assert_array_equal(pairs[0][0].theta, pairs[1][0].theta)
+    assert not np.shares_memory(pairs[0][0].theta, pairs[1][0].theta)
+
+
+def test_adams_first_step_is_lr_long_for_every_parameter_whatever_its_gradient():
+    net = network()
+    before = net.theta.copy()
+    net.grad = np.geomspace(1e-3, 1e3, net.grad.size) * np.resize([1, -1], net.grad.size)
+    Adam(net, lr=0.01, eps=1e-12).step()
+    np.testing.assert_allclose(before - net.theta, 0.01 * np.sign(net.grad), rtol=1e-6)
+
+
+def test_weight_decay_shrinks_biases_too_as_in_pytorch():
+    net = network()
+    net["dense1"].bias.value = 1.0
+    SGD(net, lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose(net["dense1"].bias.value, 0.95, rtol=1e-15)
+    AdamW(net, lr=0.1, weight_decay=0.5).step()
+    np.testing.assert_allclose(net["dense1"].bias.value, 0.95**2, rtol=1e-15)
+
+
+def test_steps_go_down_a_bowl():
+    for name, make in OPTIMIZERS.items():
+        net = network()
+        net.theta = 1.0
+        optimizer = make(net)
+        optimizer.lr = 0.05
+        for _ in range(300):
+            net.grad = net.theta
+            optimizer.step()
+        assert np.abs(net.theta).max() < 0.2, name
+
+
+# What is refused.
+
+NOT_IN_RANGE = [
+    (lambda net, v: SGD(net, lr=v), [-0.1, np.nan, np.inf], "SGD: lr must be non-negative"),
+    (lambda net, v: SGD(net, momentum=v), [-0.1, 1, np.nan], r"SGD: momentum must be in \[0, 1\)"),
+    (lambda net, v: SGD(net, weight_decay=v), [-1, np.inf], "SGD: weight_decay must be non-neg"),
+    (lambda net, v: RMSProp(net, rho=v), [-0.1, 1.0], r"RMSProp: rho must be in \[0, 1\)"),
+    (lambda net, v: RMSProp(net, eps=v), [0, -1e-8], "RMSProp: eps must be positive"),
+    (lambda net, v: Adagrad(net, eps=v), [0, np.nan], "Adagrad: eps must be positive"),
+    (lambda net, v: Adam(net, betas=(v, 0.9)), [1, -0.1], r"Adam: betas must be in \[0, 1\)"),
+    (lambda net, v: Adam(net, betas=(0.9, v)), [1.0, np.nan], r"Adam: betas must be in \[0, 1\)"),
+    (lambda net, v: Adam(net, eps=v), [0, -1], "Adam: eps must be positive"),
+    (lambda net, v: AdamW(net, weight_decay=v), [-0.1, np.nan], "AdamW: weight_decay must be non"),
+    (lambda net, v: AdamW(net, eps=v), [0], "AdamW: eps must be positive"),
+]
+
+
+@pytest.mark.parametrize(("make", "values", "message"), NOT_IN_RANGE)
+def test_a_setting_out_of_range_is_refused_by_name(make, values, message):
+    for value in values:
+        with pytest.raises(ValueError, match=message):
+            make(network(), value)
+    with pytest.raises(TypeError, match="must be a number"):
+        make(network(), "0.1")
+
+
+@ALL
+def test_a_bad_learning_rate_set_later_is_refused_and_the_old_one_kept(make):
+    optimizer = make(network())
+    lr = optimizer.lr
+    for value in (-1.0, np.nan):
+        with pytest.raises(ValueError, match="lr must be non-negative and finite"):
+            optimizer.lr = value
+    assert optimizer.lr == lr
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(ValueError, match="nesterov=True needs a momentum above 0"):
+        SGD(network(), nesterov=True)
+
+
+@ALL
+def test_what_is_no_network_is_refused(make):
+    for wrong in (None, Dense(2, 2), [np.zeros(3)]):
+        with pytest.raises(TypeError, match="expected a Sequential network, got"):
+            make(wrong)
+
+
+def test_an_optimizer_without_a_rule_says_so():
+    with pytest.raises(TypeError, match=r"Optimizer must define step\(self\)"):
+        Optimizer(network(), 0.1).step()

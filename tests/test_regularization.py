@@ -1,0 +1,153 @@
+"""What penalties and clipping promise: weights alone held down, lengths that are what they say."""
+
+import numpy as np
+import pytest
+
+from minnet import BatchNorm, Dense, PReLU, Sequential
+from minnet.regularization import L1, L2, Regularizer, clip_grad_norm, clip_grad_value
+
+BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def network(dtype=np.float64):
+    net = Sequential(
+        [Dense(3, 4), BatchNorm(4), PReLU(), Dense(4, 2, bias=False)], rng=0, dtype=dtype
+    )
+    net.theta = np.random.default_rng(1).normal(size=net.theta.size)
+    return net
+
+
+@pytest.mark.parametrize("make", [L1, L2])
+def test_the_gradient_is_the_derivative_of_the_penalty(make, slopes):
+    net, penalty = network(), make(0.3)
+    penalty.add_gradient(net)
+    expected = slopes(lambda: penalty.penalty(net), net.theta)
+    np.testing.assert_allclose(net.grad, expected, rtol=1e-7, atol=1e-9)
+
+
+@BOTH
+def test_the_penalties_are_sums_over_weights_and_nothing_else(dtype):
+    net = network(dtype)
+    w = np.concatenate([net["dense1"].weight.value.ravel(), net["dense2"].weight.value.ravel()])
+    exact = w.astype(np.float64)
+    assert L1(0.3).penalty(net) == pytest.approx(0.3 * np.abs(exact).sum(), rel=1e-13)
+    assert L2(0.3).penalty(net) == pytest.approx(0.3 * (exact**2).sum(), rel=1e-13)
+
+
+@BOTH
+def test_the_gradient_is_added_to_that_of_the_loss_and_leaves_the_rest(dtype):
+    net = network(dtype)
+    net.grad = 5.0
+    theta = net.theta.copy()
+    L2(0.25).add_gradient(net)
+    for name, param in net.params.items():
+        expected = 5 + 0.5 * param.value if name.endswith("weight") else np.full_like(param.grad, 5)
+        np.testing.assert_allclose(param.grad, expected, rtol=1e-6)
+    np.testing.assert_array_equal(net.theta, theta)
+    L1(2.0).add_gradient(net)
+    np.testing.assert_allclose(net["dense1"].bias.grad, 5)
+    weight = net["dense2"].weight
+    np.testing.assert_allclose(
+        weight.grad, 5 + 0.5 * weight.value + 2 * np.sign(weight.value), 1e-6
+    )
+
+
+def test_the_slope_of_a_weight_of_zero_is_zero():
+    assert L1(3).gradient(np.zeros((2, 2), np.float32)).tolist() == [[0, 0], [0, 0]]
+    assert L2(3).gradient(np.zeros((2, 2), np.float32)).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("make", [L1, L2])
+def test_a_gradient_keeps_the_weights_dtype(make):
+    assert make(0.1).gradient(np.ones((2, 2), np.float32)).dtype == np.float32
+
+
+def test_a_penalty_of_large_float32_weights_is_added_up_in_float64():
+    weight = np.full((1, 4), 1e25, np.float32)
+    exact = 4 * float(np.float32(1e25)) ** 2
+    assert L2(1).of(weight) == pytest.approx(exact, rel=1e-14)
+
+
+def test_strength_zero_is_no_penalty():
+    net = network()
+    for penalty in (L1(0), L2(0)):
+        penalty.add_gradient(net)
+        assert penalty.penalty(net) == 0
+    assert (net.grad == 0).all()
+
+
+@pytest.mark.parametrize("make", [L1, L2])
+@pytest.mark.parametrize("strength", [-0.1, np.nan, np.inf])
+def test_a_strength_out_of_range_is_refused(make, strength):
+    with pytest.raises(ValueError, match=f"{make.__name__}: strength must be non-negative"):
+        make(strength)
+
+
+def test_a_penalty_without_a_formula_says_so():
+    with pytest.raises(TypeError, match=r"Regularizer must define of\(self, weight\)"):
+        Regularizer(1).penalty(network())
+    with pytest.raises(TypeError, match=r"Regularizer must define gradient\(self, weight\)"):
+        Regularizer(1).add_gradient(network())
+
+
+# Clipping.
+
+
+@BOTH
+def test_a_long_gradient_is_scaled_to_max_norm_and_keeps_its_direction(dtype):
+    net = network(dtype)
+    net.grad = np.random.default_rng(2).normal(size=net.grad.size)
+    before = net.grad.astype(np.float64)
+    length = np.linalg.norm(before)
+    assert clip_grad_norm(net, 0.5) == pytest.approx(length, rel=1e-6)
+    np.testing.assert_allclose(net.grad, before * 0.5 / length, rtol=1e-6)
+
+
+@BOTH
+def test_a_gradient_that_is_short_enough_is_left_bit_for_bit(dtype):
+    net = network(dtype)
+    net.grad = np.random.default_rng(3).normal(size=net.grad.size)
+    before = net.grad.copy()
+    length = np.linalg.norm(before.astype(np.float64))
+    assert clip_grad_norm(net, 1.01 * length) == pytest.approx(length, rel=1e-6)
+    np.testing.assert_array_equal(net.grad, before)
+    net.grad = 0
+    assert clip_grad_norm(net, 1) == 0
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30, 1e-44])
+def test_the_length_of_float32_neither_overflows_nor_vanishes(size):
+    net = network(np.float32)
+    net.grad = np.full(net.grad.size, size)
+    entry = float(net.grad[0])
+    expected = entry * np.sqrt(net.grad.size)
+    assert clip_grad_norm(net, 1.0) == pytest.approx(expected, rel=1e-6)
+    length = np.linalg.norm(net.grad.astype(np.float64))
+    assert length == pytest.approx(min(1.0, expected), rel=1e-6)
+
+
+def test_values_are_cut_to_the_limit_in_place():
+    net = network(np.float32)
+    net.grad = np.linspace(-3, 3, net.grad.size)
+    before, grad = net.grad.copy(), net.grad
+    clip_grad_value(net, 1.25)
+    assert net.grad is grad
+    np.testing.assert_array_equal(grad, np.minimum(np.maximum(before, -1.25), 1.25))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_gradient_that_is_not_finite_is_not_clipped_by_norm(bad):
+    net = network()
+    net.grad = 1.0
+    net.grad[7] = bad
+    with pytest.raises(FloatingPointError, match="the gradient holds NaN or infinity"):
+        clip_grad_norm(net, 0.1)
+    assert (np.delete(net.grad, 7) == 1).all()
+
+
+@pytest.mark.parametrize("limit", [0, -1, np.nan, np.inf])
+def test_a_limit_out_of_range_is_refused(limit):
+    with pytest.raises(ValueError, match="clip_grad_norm: max_norm must be positive"):
+        clip_grad_norm(network(), limit)
+    with pytest.raises(ValueError, match="clip_grad_value: limit must be positive"):
+        clip_grad_value(network(), limit)

@@ -1,0 +1,46 @@
+"""What the table of a network promises: every layer, width and parameter, as text and HTML."""
+
+import numpy as np
+
+from minnet import BatchNorm, Dense, PReLU, ReLU, Residual, Sequential
+
+
+def network(dtype=np.float32):
+    layers = [("entry<1>", Dense(3, 40)), PReLU(), Residual(BatchNorm(40), ReLU()), Dense(40, 30)]
+    return Sequential(layers, rng=0, dtype=dtype)
+
+
+def test_a_row_for_every_layer_and_parameters_counted_once():
+    summary = network().summary()
+    assert summary.rows == (
+        ("entry<1>", "Dense(3→40)", "(n, 40)", 160),
+        ("prelu1", "PReLU()", "(n, 40)", 1),
+        ("residual1", "Residual(BatchNorm(40), ReLU())", "(n, 40)", 0),
+        ("residual1.batchnorm1", "BatchNorm(40)", "(n, 40)", 80),
+        ("residual1.relu1", "ReLU()", "(n, 40)", 0),
+        ("dense2", "Dense(40→30)", "(n, 30)", 1230),
+    )
+    assert summary.total == sum(row[3] for row in summary.rows) == network().theta.size == 1471
+
+
+def test_the_text_is_aligned_and_ends_in_the_total():
+    lines = str(network().summary()).splitlines()
+    assert lines[0].split() == ["name", "layer", "output", "parameters"]
+    assert len({len(line) for line in lines[:8]}) == 1
+    assert lines[7].endswith("1,230")
+    assert lines[-1] == "1,471 parameters, 5.7 KiB of float32"
+    assert str(network(np.float64).summary()).endswith("1,471 parameters, 11.5 KiB of float64")
+    assert repr(network().summary()) == str(network().summary())
+
+
+def test_the_html_is_the_same_table_with_names_escaped():
+    html = network().summary()._repr_html_()
+    assert html.count("<tr>") == 7
+    assert "<td>entry&lt;1&gt;</td><td>Dense(3→40)</td><td>(n, 40)</td>" in html
+    assert "1,471 parameters" in html
+
+
+def test_a_network_without_parameters_or_width_has_a_table_too():
+    summary = Sequential([ReLU()]).summary()
+    assert summary.rows[0][0::3] == ("relu1", 0)
+    assert "0 parameters, 0.0 KiB" in str(summary)
