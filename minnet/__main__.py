@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import minnet
+from minnet.exercises import command as exercises
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="minnet", description=minnet.__doc__)
+    parser = argparse.ArgumentParser(prog="minnet", description=__doc__)
     parser.add_argument("--version", action="version", version=f"minnet {minnet.__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
 
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         "--home", type=Path, help="folder to put it in; the user's cache if not given"
     )
     data.set_defaults(run=_fetch)
+
+    exercises.add_parser(commands.add_parser("exercises", help="the exercises that name mistakes"))
     return parser
 
 
@@ -63,8 +66,8 @@ def _run_iris(options: argparse.Namespace) -> int:
     result = iris.run(
         epochs=options.epochs, seed=options.seed, as_article=options.as_article, verbose=1
     )
-    print(iris.tell(result))
     paths = iris.write(result, options.out)
+    print(iris.tell(result))
     print("\nwritten:", *paths, sep="\n  ")
     return 0
 
@@ -72,8 +75,8 @@ def _run_iris(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     from minnet import datasets
 
-    print(f"{options.name}: all four files are there and verified,", end=" ")
-    print(datasets.fetch(options.name, options.home))
+    folder = datasets.fetch(options.name, options.home)
+    print(f"{options.name}: all four files are in {folder}, verified")
     return 0
 
 

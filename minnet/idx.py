@@ -75,9 +75,13 @@ def _homes(data_home: Home) -> list[Path]:
         return [Path(data_home).expanduser().absolute()]
     import platformdirs
 
-    cache = Path(platformdirs.user_cache_dir("minnet", appauthor=False), "data")
     chosen = os.environ.get("MINNET_DATA")
-    return [Path(chosen).expanduser().absolute(), cache] if chosen else [cache]
+    homes = [Path(chosen).expanduser().absolute()] if chosen else []
+    try:
+        cache = Path(platformdirs.user_cache_dir("minnet", appauthor=False), "data")
+    except RuntimeError:  # a user without a home
+        cache = Path("~", ".cache", "minnet", "data")
+    return [*homes, cache]
 
 
 def _path(folder: Path, file: str) -> Path | None:
@@ -100,7 +104,8 @@ def _how_to_get(name: str, folders: list[Path]) -> str:
 
 def _repair(name: str, folder: Path) -> str:
     home = str(folder.parent)
-    return f"Run `minnet data {name}` or minnet.datasets.fetch({name!r}, data_home={home!r})"
+    call = f"minnet.datasets.fetch({name!r}, data_home={home!r})"
+    return f"Run `minnet data {name} --home {home}` or {call}"
 
 
 def _download(name: str, folder: Path) -> None:

@@ -11,6 +11,7 @@ to see.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ from numpy.typing import DTypeLike
 
 from minnet.validation import Array, as_float_dtype, as_rows
 
+BUFFERS = ("x", "y", "dy", "dx", "_y", "_dx", "_awaits_backward")
+
 Rng = int | np.random.Generator | None
 
 
@@ -26,7 +29,7 @@ class Param:
     """A parameter: its ``value`` and the loss's gradient ``grad`` with respect to it.
 
     Assigning to either copies the numbers into the array that is there, because in a network
-    both are views into `Sequential.theta` and `Sequential.grad`.
+    both are views into `Sequential.theta` and `Sequential.grad`; a single number fills all of it.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ class Param:
         self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
         self._grad: Array = np.zeros_like(self._value)
         if grad is not None:
-            self._grad[...] = grad
+            self.grad = grad
 
     @property
     def value(self) -> Array:
@@ -59,7 +62,7 @@ class Param:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._value[...] = value
+        _fill(self._value, value, "value")
 
     @property
     def grad(self) -> Array:
@@ -68,7 +71,7 @@ class Param:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad[...] = grad
+        _fill(self._grad, grad, "grad")
 
     def move(self, value: Array, grad: Array) -> None:
         """Go on living in these two arrays, taking the numbers along."""
@@ -77,6 +80,36 @@ class Param:
 
     def __repr__(self) -> str:
         return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
+
+
+def _fill(array: Array, numbers: Any, what: str) -> None:
+    numbers = np.asarray(numbers)
+    if numbers.ndim and numbers.shape != array.shape:
+        raise ValueError(f"a parameter's {what} has shape {array.shape}, got {numbers.shape}")
+    array[...] = numbers
+
+
+class Params(dict[str, Param]):
+    """The parameters of a layer by name; one that is there cannot be replaced, only assigned to."""
+
+    def __setitem__(self, name: str, param: Param) -> None:
+        if not isinstance(param, Param):
+            raise TypeError(f"params[{name!r}] must be a Param, got {param!r}: Param(array)?")
+        if name in self and self[name] is not param:
+            raise ValueError(f"there is a {name!r} already; assign its numbers: {name}.value = ...")
+        super().__setitem__(name, param)
+
+
+def parameter(name: str) -> Any:
+    """Make a parameter an attribute of its layer, None for a layer that is built without it."""
+
+    def get(self: Layer) -> Param | None:
+        return self.params.get(name)
+
+    def refuse(self: Layer, value: Any) -> None:
+        raise AttributeError(f"{self}: assign the numbers, layer.{name}.value = ...")
+
+    return property(get, refuse, doc=f"The parameter called {name}.")
 
 
 def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -103,14 +136,17 @@ class Layer:
     x, y, dy, dx : ndarray or None
         The buffers of the last training step, shape (n, features).
     params : dict of str to Param
-        The parameters, in the order in which a network stores them.
+        The parameters, in the order in which a network stores them. What is not in it is not
+        trained.
     state : dict of str to ndarray
         What is saved beside the parameters, such as running statistics.
     dtype : numpy.dtype
         float32, or float64 in a network built with ``dtype=np.float64``.
-    name, position : str, int
-        What the network calls the layer, kind and count such as ``dense1``, and its place in it,
-        counted from 1.
+    name, path, position : str, str, int
+        What its container calls the layer, kind and count such as ``dense1``; how the network
+        finds it, such as ``residual1.dense1``; and its place in the container, counted from 1.
+    keeps_finite : bool
+        Whether finite input always gives finite output, so that nobody has to ask.
     rows_to_train : int
         How many rows a training batch needs: 1, but 2 for batch statistics.
     bound : bool
@@ -140,6 +176,7 @@ class Layer:
     in_features: int | None = None
     out_features: int | None = None
     name: str = ""
+    path: str = ""
     position: int = 0
     dtype: np.dtype[Any] = np.dtype(np.float32)
     # None before the first training step; typed as what they are whenever one looks at them.
@@ -148,8 +185,11 @@ class Layer:
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
     bound: bool = False
+    keeps_finite: bool = False
     rows_to_train: int = 1
-    _params: dict[str, Param] | None = None
+    _params: Params | None = None
+    _y: Array | None = None
+    _dx: Array | None = None
     _awaits_backward: bool = False
 
     def forward(self, x: Any, *, training: bool) -> Array:
@@ -191,7 +231,7 @@ class Layer:
             raise ValueError(
                 f"{self}: a training batch needs at least {self.rows_to_train} rows, got {x.shape}"
             )
-        y = grown(self.y, shape, self.dtype)
+        y = self._y = grown(self._y, shape, self.dtype)
         self.x, self.y, self._awaits_backward = x, y, True
         return x, y
 
@@ -213,7 +253,7 @@ class Layer:
         dy = as_rows(dy, self.dtype, self)
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
-        dx = grown(self.dx, self.x.shape, self.dtype)
+        dx = self._dx = grown(self._dx, self.x.shape, self.dtype)
         self.dy, self.dx, self._awaits_backward = dy, dx, False
         return dy, dx
 
@@ -227,7 +267,7 @@ class Layer:
     def params(self) -> dict[str, Param]:
         """The parameters by name, drawn at the first look; ``params[name] = Param(...)`` adds."""
         if self._params is None:
-            self._params = self.draw_params(np.random.default_rng())
+            self._params = Params(self.draw_params(np.random.default_rng()))
         return self._params
 
     @property
@@ -244,7 +284,13 @@ class Layer:
         self.dtype = as_float_dtype(dtype)
         self.forget_buffers()
         if self._params is None:
-            self._params = self.draw_params(np.random.default_rng(rng))
+            self._params = Params(self.draw_params(np.random.default_rng(rng)))
+        for name, value in vars(self).items():
+            if isinstance(value, Param) and all(value is not p for p in self._params.values()):
+                raise TypeError(
+                    f"{self}: self.{name} is a Param that would not be trained; put it into "
+                    f"self.params[{name!r}]"
+                )
         for param in self._params.values():
             shape = param.value.shape
             param.move(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
@@ -252,14 +298,24 @@ class Layer:
 
     def forget_buffers(self) -> None:
         """Let go of x, y, dy and dx, as in a new layer."""
-        for name in ("x", "y", "dy", "dx"):
+        for name in BUFFERS:
             self.__dict__.pop(name, None)
-        self._awaits_backward = False
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle of a layer takes its parameters and state along, not its buffers."""
-        gone = {"x", "y", "dy", "dx", "_awaits_backward"}
+        gone = {*BUFFERS, "bound"}
         return {key: value for key, value in self.__dict__.items() if key not in gone}
+
+    def __copy__(self) -> Self:
+        # A shallow copy would share parameters with the original and take them away from it.
+        return copy.deepcopy(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse, and tell which of the two methods is meant."""
+        raise TypeError(
+            f"{self}: a layer is not called; use forward(x, training=True) to train and "
+            "forward(x, training=False), or a network's predict(x), to predict"
+        )
 
     # How it is named in messages.
 
@@ -276,4 +332,4 @@ class Layer:
         """Place, name and kind in a network, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
         if not self.name:
             return self.describe()
-        return f"layer {self.position} '{self.name}' {self.describe()}"
+        return f"layer {self.position} '{self.path or self.name}' {self.describe()}"

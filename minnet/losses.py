@@ -11,7 +11,7 @@ import numpy as np
 
 from minnet.kernels import losses as kernels
 from minnet.layer import grown
-from minnet.validation import Array, as_float_dtype, as_rows, as_target_rows
+from minnet.validation import Array, as_array, as_rows, as_target_rows, check_finite
 
 
 class Loss:
@@ -25,9 +25,12 @@ class Loss:
         The gradient that the last backward returned, (n, features).
     classifies : bool
         Whether targets are classes, so that accuracy has a meaning.
+    takes_logits : bool
+        Whether softmax or sigmoid is part of the loss, so that the network ends without it.
     """
 
     classifies: bool = False
+    takes_logits: bool = False
     output: Array | None = None
     target: Array | None = None
     dx: Array | None = None
@@ -62,11 +65,14 @@ class Loss:
     def as_target(self, target: Any, output: Array) -> Array:
         """Return target as rows that fit output: for classes, labels or rows of probabilities."""
         if not self.classifies:
-            rows = as_rows(target, output.dtype, f"{self} target")
+            rows = as_array(target, output.dtype, f"{self} target")
             if rows.shape != output.shape:
+                repair = "; target[:, None] makes a column of it" if rows.ndim == 1 else ""
                 raise ValueError(
                     f"{self}: output {output.shape} and target {rows.shape} must have one shape"
+                    + repair
                 )
+            check_finite(rows, f"{self} target")
             return rows
         self._one_hot = grown(self._one_hot, output.shape, output.dtype)
         return as_target_rows(target, output, self._one_hot, self)
@@ -90,7 +96,7 @@ class Loss:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """Cross-entropy of softmax(z), from the logits z.
+    """Cross-entropy of softmax(z), from the logits z: the network ends without a Softmax.
 
     loss = mean_i Σ_j t_ij (logsumexp(z_i) - z_ij), and with p = softmax(z), dz = (p - t) / n.
 
@@ -111,6 +117,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     classifies = True
+    takes_logits = True
     probabilities: Array | None = None
 
     def forward(self, output: Any, target: Any) -> float:
@@ -163,7 +170,7 @@ class CrossEntropy(Loss):
 class SigmoidBinaryCrossEntropy(Loss):
     """Binary cross-entropy of σ(z), from the logits z: each entry is a yes or no of its own.
 
-    loss = mean over all entries of max(z, 0) - z t + log(1 + exp(-|z|)), and with N entries
+    loss = mean over all entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and with N entries
     dz = (σ(z) - t) / N. Targets are numbers in [0, 1] of the shape of z, (n, outputs).
 
     Examples
@@ -173,15 +180,20 @@ class SigmoidBinaryCrossEntropy(Loss):
     0.0
     """
 
-    def forward(self, output: Any, target: Any) -> float:
-        logits, target = self.begin_forward(output, target)
-        row = kernels.first_outside_unit(target)
+    takes_logits = True
+
+    def as_target(self, target: Any, output: Array) -> Array:
+        rows = super().as_target(target, output)
+        row = kernels.first_outside_unit(rows)
         if row >= 0:
-            self._awaits_backward = False
             raise ValueError(
-                f"{self}: targets must be in [0, 1], got {target[row]} at row {row}; "
+                f"{self}: targets must be in [0, 1], got {rows[row]} at row {row}; "
                 "for labels of several classes use SoftmaxCrossEntropy"
             )
+        return rows
+
+    def forward(self, output: Any, target: Any) -> float:
+        logits, target = self.begin_forward(output, target)
         return float(kernels.sigmoid_binary_cross_entropy_forward(logits, target))
 
     def backward(self) -> Array:
@@ -215,4 +227,4 @@ class MeanSquaredError(Loss):
 
 
 def _lowest(probabilities: Array) -> float:
-    return float(np.finfo(as_float_dtype(probabilities.dtype)).tiny)
+    return float(np.finfo(probabilities.dtype).tiny)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minnet.kernels import optimizers as kernels
 from minnet.layers.sequential import Sequential
-from minnet.validation import Array, fraction, non_negative, positive
+from minnet.validation import Array, fraction, in_range, non_negative
 
 
 class Optimizer:
@@ -39,6 +39,13 @@ class Optimizer:
     def step(self) -> None:
         """Move theta once, along the gradient that the last backward left in ``net.grad``."""
         raise TypeError(f"{type(self).__name__} must define step(self)")
+
+    def check_eps(self, eps: float) -> float:
+        """Return eps, which must be above 0 in the network's dtype too, or a zero divides by it."""
+        least = float(np.finfo(self.net.dtype).tiny)
+        return in_range(
+            eps, type(self).__name__, "eps", lambda v: v >= least, f"positive, >= {least:.1e}"
+        )
 
     def zeros(self) -> Array:
         """A new array of state, as long as theta."""
@@ -121,7 +128,7 @@ class RMSProp(Optimizer):
     ) -> None:
         super().__init__(net, lr)
         self.rho = fraction(rho, "RMSProp", "rho")
-        self.eps = positive(eps, "RMSProp", "eps")
+        self.eps = self.check_eps(eps)
         self.square = self.zeros()
 
     def step(self) -> None:
@@ -149,7 +156,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, net: Sequential, lr: float = 1e-2, eps: float = 1e-10) -> None:
         super().__init__(net, lr)
-        self.eps = positive(eps, "Adagrad", "eps")
+        self.eps = self.check_eps(eps)
         self.square = self.zeros()
 
     def step(self) -> None:
@@ -189,8 +196,10 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(net, lr)
         kind = type(self).__name__
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise TypeError(f"{kind}: betas must be a pair such as (0.9, 0.999), got {betas!r}")
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
-        self.eps = positive(eps, kind, "eps")
+        self.eps = self.check_eps(eps)
         self.mean, self.square = self.zeros(), self.zeros()
         self.t = 0
 

@@ -11,32 +11,26 @@ what to expect: no size in the file is believed, and no memory taken, before it 
 """
 
 import errno
-import glob
-import hashlib
 import json
 import os
-import secrets
-import struct
-import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from minnet.archives import (
+    DAMAGE,
+    describe_arrays,
+    read_array,
+    read_manifest,
+    write_archive,
+)
 from minnet.layers.container import Container
 from minnet.layers.sequential import Sequential
 from minnet.validation import Array
 
-FORMAT, VERSION, MANIFEST = "minnet weights", 1, "manifest.json"
-
-# Damage makes zipfile and json raise any of these.
-_DAMAGE = (
-    zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError,
-    struct.error,
-)  # fmt: skip
+FORMAT, VERSION = "minnet weights", 1
 
 
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
@@ -84,15 +78,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
             f"save: NaN or infinity in {', '.join(bad)}; nothing was written. Go back to the last "
             "checkpoint and lower the learning rate"
         )
-    manifest = _describe(net, arrays)
-    with _replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            data = array.tobytes()
-            manifest["arrays"][name]["sha256"] = hashlib.sha256(data).hexdigest()
-            # A ZipInfo, unlike a mere name, brings no time of day into the file.
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), _npy_header(array) + data)
-        text = json.dumps(manifest, indent=1, ensure_ascii=False)
-        archive.writestr(zipfile.ZipInfo(MANIFEST), text.encode())
+    write_archive(path, _describe(net, arrays), arrays)
 
 
 def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
@@ -175,21 +161,8 @@ def _describe(net: Sequential, arrays: dict[str, Array]) -> dict[str, Any]:
             name: type(layer).__name__ if isinstance(layer, Container) else layer.describe()
             for name, layer in net.walk()
         },
-        "arrays": {
-            name: {"dtype": str(array.dtype), "shape": list(array.shape)}
-            for name, array in arrays.items()
-        },
+        "arrays": describe_arrays(arrays),
     }
-
-
-def _npy_header(array: Array) -> bytes:
-    """Return the one header that a file of ours has for array: `load` need not parse, only compare.
-
-    NumPy's own would differ between its versions in the padding.
-    """
-    text = f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': {array.shape}, }}"
-    text += " " * (-(10 + len(text) + 1) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
 
 # Reading: each line of what is wrong goes into one message.
@@ -204,7 +177,8 @@ def _examine(
     problems: list[str] = []
     try:
         with zipfile.ZipFile(file) as archive:
-            manifest = _read_manifest(archive, limit=2**20 + 4 * len(json.dumps(expected)))
+            limit = 2**20 + 4 * len(json.dumps(expected))
+            manifest = read_manifest(archive, FORMAT, VERSION, ("layers", "arrays"), limit)
             problems += _differences("layer", manifest["layers"], expected["layers"])
             problems += _differences("array", manifest["arrays"], expected["arrays"])
             for name, about in manifest["arrays"].items():
@@ -212,32 +186,11 @@ def _examine(
                     continue
                 try:
                     found[name] = _read_array(archive, name, arrays[name], about.get("sha256"))
-                except _DAMAGE as error:
+                except DAMAGE as error:
                     problems.append(f"array {name!r}: {error or 'it ends too early'}")
-    except _DAMAGE as error:
+    except DAMAGE as error:
         problems.append(f"it cannot be read: {error or 'it ends too early'}")
     return found, problems
-
-
-def _read_manifest(archive: zipfile.ZipFile, limit: int) -> dict[str, Any]:
-    """Return the manifest, if archive has one, and the members that it names, and no others."""
-    members = sorted(archive.namelist())
-    if MANIFEST not in members:
-        raise ValueError(f"it has no {MANIFEST}: minnet.save did not write it")
-    manifest = json.loads(_read_member(archive, MANIFEST, limit).decode())
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ValueError(f"its {MANIFEST} is not of format {FORMAT!r}")
-    version, layers, about = (manifest.get(key) for key in ("version", "layers", "arrays"))
-    if version != VERSION:
-        raise ValueError(f"it is of version {version!r}, not {VERSION}; update minnet")
-    if (
-        not isinstance(layers, dict)
-        or not isinstance(about, dict)
-        or not all(isinstance(array, dict) for array in about.values())
-        or members != sorted([MANIFEST, *(f"{name}.npy" for name in about)])
-    ):
-        raise ValueError(f"its members, {members}, are not those that {MANIFEST} lists")
-    return manifest
 
 
 def _differences(kind: str, there: dict[str, Any], here: dict[str, Any]) -> list[str]:
@@ -256,75 +209,9 @@ def _told(about: Any) -> str:
     return f"{about.get('dtype')} {about.get('shape')}" if isinstance(about, dict) else str(about)
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"{name} is compressed, as minnet.save leaves nothing")
-    if info.file_size > limit:
-        raise ValueError(f"{name} declares {info.file_size:,} bytes, expected at most {limit:,}")
-    return archive.read(info)
-
-
 def _read_array(archive: zipfile.ZipFile, name: str, array: Array, checksum: Any) -> Array:
     """Return what the file has for one array of the network, or raise."""
-    header = _npy_header(array)
-    size = len(header) + array.nbytes
-    data = _read_member(archive, f"{name}.npy", limit=size)
-    if len(data) != size or not data.startswith(header):
-        raise ValueError(f"expected {size:,} bytes that begin with {header!r}")
-    if hashlib.sha256(memoryview(data)[len(header) :]).hexdigest() != checksum:
-        raise ValueError("its SHA-256 is not the one in the manifest")
-    value: Array = np.ndarray(array.shape, array.dtype, data, len(header))
+    value = read_array(archive, name, array.dtype, array.shape, checksum)
     if not np.isfinite(value).all():
         raise ValueError("holds NaN or infinity")
     return value
-
-
-# Writing.
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of path at the end, unless an error comes before."""
-    path = Path(os.path.realpath(path))  # a link goes on pointing to the file
-    if not path.parent.is_dir():
-        text = "save: no such folder; create it first, for instance with Path.mkdir"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
-    prefix = f".{path.name}.minnet-"
-    with _alone_in(path.parent):
-        for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
-            with suppress(OSError):
-                leftover.unlink()
-        temporary = path.with_name(prefix + secrets.token_hex(4))
-        try:
-            with temporary.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let other saves into folder wait; a killed process lets go of the lock at once.
-
-    Where there is no lock, on Windows and on some network drives, two saves to one path at a time
-    may end in an error, but not in a broken file, since each writes a file of its own.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        with suppress(OSError):
-            # Not left to close: a process forked meanwhile holds the descriptor, too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)

@@ -37,7 +37,9 @@ class Summary:
         return f"{self.total:,} parameters, {size / 1024:,.1f} KiB of {self.dtype}"
 
     def __str__(self) -> str:
-        table = [HEADINGS, *((name, kind, out, f"{n:,}") for name, kind, out, n in self.rows)]
+        # Not every console has an arrow.
+        plain = ((name, kind.replace("→", "->"), out, f"{n:,}") for name, kind, out, n in self.rows)
+        table = [HEADINGS, *plain]
         widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
         lines = [
             "  ".join(
@@ -67,11 +69,11 @@ def summarize(net: Sequential) -> Summary:
     --------
     >>> from minnet import Dense, ReLU, Sequential
     >>> print(Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], rng=0).summary())
-    name    layer       output  parameters
-    --------------------------------------
-    dense1  Dense(4→8)  (n, 8)          40
-    relu1   ReLU()      (n, 8)           0
-    dense2  Dense(8→3)  (n, 3)          27
+    name    layer        output  parameters
+    ---------------------------------------
+    dense1  Dense(4->8)  (n, 8)          40
+    relu1   ReLU()       (n, 8)           0
+    dense2  Dense(8->3)  (n, 3)          27
     <BLANKLINE>
     67 parameters, 0.3 KiB of float32
     """

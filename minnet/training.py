@@ -1,16 +1,18 @@
 """Training: one step, the loop over epochs, and what is measured on the way.
 
-A step is five lines, and `train_step` is those lines. `fit` repeats it over shuffled mini-batches,
-remembers what it saw in a `History`, and leaves network, optimizer and history consistent however
-it ends.
+A step is forward, loss, backward, and the optimizer's rule: `train_step`. `fit` repeats it over
+shuffled mini-batches, remembers what it saw in a `History`, and leaves network, optimizer and
+history consistent however it ends.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ import numpy as np
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
 from minnet.layer import Rng, grown
+from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer
@@ -39,7 +42,8 @@ class History:
     ``loss`` and ``accuracy`` are means over the batches as they were trained on, in training mode
     and with weights that changed from batch to batch; ``val_loss`` and ``val_accuracy`` belong to
     the network as it stood at the end of the epoch. To compare training and validation rows fairly,
-    call `evaluate` on both. Accuracies stay empty for losses without classes.
+    call `evaluate` on both. A regularizer's penalty is in none of them. Accuracies stay empty for
+    losses without classes.
 
     Attributes
     ----------
@@ -99,7 +103,8 @@ def train_step(
     probes : sequence of Probe
         Each may look at the buffers before the parameters move.
     regularizer : Regularizer, optional
-        Its penalty is part of the loss that is returned.
+        Its gradient is added. The penalty itself is not part of the loss that is returned, so that
+        training and validation can be compared; ``regularizer.penalty(net)`` tells it.
     clip_norm : float, optional
         The length to which the gradient is clipped.
     step : int, default 0
@@ -113,16 +118,16 @@ def train_step(
     Raises
     ------
     FloatingPointError
-        If an output, the loss or a gradient is not finite; the parameters are not moved then.
+        If an output, the loss, or the gradient that arrives at the first layer is not finite; the
+        parameters are not moved then.
     """
     output = net.forward(x, training=True)
     value = loss.forward(output, y)
+    if not math.isfinite(value):
+        raise FloatingPointError(f"{loss} is {value} on finite outputs; look at the targets")
     net.backward(loss.backward(), input_gradient=False)
     if regularizer is not None:
-        value += regularizer.penalty(net)
         regularizer.add_gradient(net)
-    if not np.isfinite(value):
-        raise FloatingPointError(f"{loss} is {value} on finite outputs; look at the targets")
     if clip_norm is not None:
         clip_grad_norm(net, clip_norm)
     for probe in probes:
@@ -198,46 +203,56 @@ def fit(
     >>> net.predict(x).argmax(axis=1)
     array([0, 1, 1, 0])
     """
-    x, y = _checked_data(net, loss, x, y)
-    held_out = None if validation_data is None else _checked_data(net, loss, *validation_data)
-    epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
-    _check_settings(net, optimizer, clip_norm, len(x), batch_size)
-    generator = np.random.default_rng(rng)
+    _check_settings(net, loss, optimizer, regularizer, schedule)
     history = net.history = History()
-    batches_an_epoch = -(-len(x) // batch_size)
-    with _progress_bar(epochs * batches_an_epoch, verbose) as bar, Interruptions() as ctrl_c:
-        for epoch in range(1, epochs + 1):
-            order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
-            total, correct = 0.0, 0
-            for batch_x, batch_y in _batches(x, y, order, batch_size):
-                if schedule is not None:
-                    optimizer.lr = schedule(history.steps)
-                ctrl_c.hold()
-                try:
-                    value = train_step(
-                        net, batch_x, batch_y, loss=loss, optimizer=optimizer, probes=probes,
-                        regularizer=regularizer, clip_norm=clip_norm, step=history.steps,
-                    )  # fmt: skip
-                except FloatingPointError as error:
-                    raise FloatingPointError(
-                        f"step {history.steps} (epoch {epoch}): {error}; "
-                        "net.history keeps the epochs before"
-                    ) from error
-                history.steps += 1
-                ctrl_c.release()
-                total += value * len(batch_x)
-                correct += _correct(net.y, loss)
-                bar.update()
-            seen = {"loss": total / len(x), "lr": optimizer.lr}
-            if loss.classifies:
-                seen["accuracy"] = correct / len(x)
-            if held_out is not None:
-                seen |= {f"val_{name}": v for name, v in evaluate(net, *held_out, loss).items()}
-            ctrl_c.hold()
-            history.append(seen)
-            ctrl_c.release()
-            told = {name: f"{value:.4f}" for name, value in seen.items() if name != "lr"}
-            bar.set_postfix(told, refresh=False)
+    x, y = _checked_data("", net, loss, x, y)
+    held_out = None
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise TypeError("fit: validation_data must be a pair (x, y)")
+        held_out = _checked_data("validation ", net, loss, *validation_data)
+    epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
+    _check_batches(net, len(x), batch_size)
+    if clip_norm is not None:
+        positive(clip_norm, "fit", "clip_norm")
+    generator = np.random.default_rng(rng)
+    settings: dict[str, Any] = {
+        "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
+        "clip_norm": clip_norm,
+    }  # fmt: skip
+    steps = epochs * -(-len(x) // batch_size)
+    epoch = 1
+    try:
+        with _progress_bar(steps, verbose) as bar, Interruptions() as ctrl_c:
+            for epoch in range(1, epochs + 1):  # noqa: B007 - told in the error
+                order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
+                total, correct = 0.0, 0
+                for batch_x, batch_y in _batches(x, y, order, batch_size):
+                    if schedule is not None:
+                        optimizer.lr = schedule(history.steps)
+                    ctrl_c.wait()
+                    value = train_step(net, batch_x, batch_y, step=history.steps, **settings)
+                    history.steps += 1
+                    ctrl_c.resume()
+                    total += value * len(batch_x)
+                    correct += _correct(net.y, batch_y, loss)
+                    bar.update()
+                net.check_theta()
+                seen = {"loss": total / len(x), "lr": optimizer.lr}
+                if loss.classifies:
+                    seen["accuracy"] = correct / len(x)
+                if held_out is not None:
+                    measured = evaluate(net, *held_out, loss)
+                    seen |= {f"val_{name}": number for name, number in measured.items()}
+                ctrl_c.wait()
+                history.append(seen)
+                ctrl_c.resume()
+                told = {name: f"{number:.4f}" for name, number in seen.items() if name != "lr"}
+                bar.set_postfix(told, refresh=False)
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"step {history.steps} (epoch {epoch}): {error}; net.history keeps the epochs before"
+        ) from error
     return history
 
 
@@ -262,15 +277,16 @@ def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
     output = net.predict(x)
     measured = {"loss": own.forward(output, y)}
     if own.classifies:
-        measured["accuracy"] = _correct(output, own) / len(output)
+        measured["accuracy"] = _correct(output, y, own) / len(output)
     return measured
 
 
-def _correct(output: Array | None, loss: Loss) -> int:
+def _correct(output: Array, y: Any, loss: Loss) -> int:
     """In how many rows the largest output is that of the target; 0 where there are no classes."""
-    if not loss.classifies or loss.target is None:
+    if not loss.classifies:
         return 0
-    return int(count_correct(output, loss.target))
+    target = loss.target if loss.target is not None else loss.as_target(y, output)
+    return int(count_correct(output, target))
 
 
 def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tuple[Array, Array]]:
@@ -282,28 +298,40 @@ def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tupl
         yield batch_x, y[rows]
 
 
-def _checked_data(net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
+def _checked_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
     """Return x as rows that fit net and y as targets that fit x, or refuse."""
     x, y = net.layers[0].check_input(x), np.asarray(y)
     if len(x) == 0:
-        raise ValueError("fit: x has no rows")
+        raise ValueError(f"fit: the {which}x has no rows")
     if y.ndim == 0 or len(x) != len(y):
         raise ValueError(
-            f"fit: x has {len(x)} rows, y has shape {y.shape}; one target for each row"
+            f"fit: the {which}x has {len(x)} rows, y has shape {y.shape}; one target for each row"
         )
-    check_finite(x, "fit: x")
+    check_finite(x, f"fit: {which}x")
     output = net.predict(x[:1])
     loss.as_target(y, np.broadcast_to(output, (len(x), output.shape[1])))
     return x, y
 
 
-def _check_settings(
-    net: Sequential, optimizer: Optimizer, clip_norm: float | None, n: int, batch_size: int
-) -> None:
+def _check_settings(net: Any, loss: Any, optimizer: Any, regularizer: Any, schedule: Any) -> None:
+    for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
+        if not isinstance(given, kind):
+            made = f"; make one of it: {given.__name__}(...)" if isinstance(given, type) else ""
+            raise TypeError(f"fit: expected a {kind.__name__}, got {given!r}{made}")
+    if regularizer is not None and not isinstance(regularizer, Regularizer):
+        raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"fit: expected a schedule step -> lr, got {schedule!r}; for one lr set it")
     if optimizer.net is not net:
         raise ValueError("fit: the optimizer belongs to another network; make one for this one")
-    if clip_norm is not None:
-        positive(clip_norm, "fit", "clip_norm")
+    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
+        raise ValueError(
+            f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
+            "applied twice; leave that layer out"
+        )
+
+
+def _check_batches(net: Sequential, n: int, batch_size: int) -> None:
     shortest = n % batch_size or min(batch_size, n)
     for _, layer in net.walk():
         if shortest < layer.rows_to_train:
@@ -315,7 +343,21 @@ def _check_settings(
 
 @contextmanager
 def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
-    from tqdm.auto import tqdm
-
-    with tqdm(total=steps, unit="step", disable=not verbose) as bar:
+    """A progress bar, or something that is told the same and stays silent."""
+    if not verbose:
+        yield _Silence()
+        return
+    if find_spec("ipywidgets"):  # without it the bar for notebooks warns instead of showing
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    with tqdm(total=steps, unit="step") as bar:
         yield bar
+
+
+class _Silence:
+    def update(self) -> None:
+        """A step is done."""
+
+    def set_postfix(self, told: dict[str, str], refresh: bool) -> None:
+        """An epoch is done."""

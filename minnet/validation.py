@@ -57,8 +57,9 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object) -> Array:
 
 def _converted(x: Any, where: object) -> Array:
     """Return x as an array of whatever NumPy makes of it, or raise TypeError."""
-    if x is None:
-        raise TypeError(f"{where}: expected an array, got None")
+    if x is None or isinstance(x, np.ma.MaskedArray):
+        what = "None" if x is None else "a masked array; x.filled(0) fills the gaps"
+        raise TypeError(f"{where}: expected an array, got {what}")
     try:
         return np.asarray(x)
     except Exception as error:
@@ -123,12 +124,14 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
         if array.dtype.kind not in "iu":
             raise TypeError(
                 f"{where}: labels must be integers, got dtype {array.dtype}; "
-                "labels.astype(int)? For one-hot rows give shape (n, classes)"
+                "labels.astype(int), or numpy.unique(labels, return_inverse=True)[1] for names; "
+                "one-hot rows have shape (n, classes)"
             )
         row = one_hot(rows, np.require(array, np.int64, ["C", "A", "W"]))
         if row >= 0:
             raise ValueError(
                 f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}"
+                + ("; one output tells no classes apart" if classes == 1 else "")
             )
         return rows
     if array.dtype == np.uint8:
@@ -137,6 +140,7 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
     if array.shape != output.shape:
         raise ValueError(
             f"{where}: one-hot rows are {array.shape[1]} wide, the output has {classes} classes"
+            + ("; labels.ravel()?" if array.shape[1] == 1 else "")
         )
     unlike = ~((array >= 0).all(axis=1) & (abs(array.sum(axis=1) - 1) < 1e-3))
     if unlike.any():
@@ -151,7 +155,7 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
 def in_range(value: Any, owner: str, name: str, test: Callable[[float], bool], says: str) -> float:
     """Return value as a float for which test holds, or raise ValueError or TypeError."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise TypeError(f"{owner}: {name} must be a number {says}, got {value!r}")
+        raise TypeError(f"{owner}: {name} must be a number, {says}, got {value!r}")
     number = float(value)
     if not (math.isfinite(number) and test(number)):
         raise ValueError(f"{owner}: {name} must be {says}, got {value!r}")

@@ -340,7 +340,7 @@ def test_a_wrong_file_is_named_refused_and_left_alone(load, data, message, tiny,
     with pytest.raises(ValueError, match=message) as caught:
         load()
     assert str(caught.value).startswith(f"{path}: expected ")
-    assert "Delete it. Run `minnet data mnist` or " in str(caught.value)
+    assert "Delete it. Run `minnet data mnist --home " in str(caught.value)
     assert path.read_bytes() == data
     assert mirrors.asked == []
 
@@ -417,7 +417,7 @@ def test_an_interrupted_download_leaves_nothing(tiny, cache, mirrors):
 
 def test_download_false_asks_no_mirror_and_makes_no_folder(tiny, cache, mirrors):
     mirrors.serve("https://one.invalid/")
-    with pytest.raises(FileNotFoundError, match="Run `minnet data mnist`"):
+    with pytest.raises(FileNotFoundError, match="Run `minnet data mnist --home "):
         datasets.mnist(download=False)
     assert mirrors.asked == []
     assert not cache.exists()
@@ -449,7 +449,7 @@ def test_fetch_names_the_sets_it_knows():
 def test_a_cache_that_cannot_be_made_is_an_error_with_the_repair(tiny, cache, mirrors):
     mirrors.serve("https://one.invalid/")
     cache.parent.write_text("a file where the folder should be")
-    with pytest.raises(FileNotFoundError, match="Run `minnet data mnist`") as caught:
+    with pytest.raises(FileNotFoundError, match="Run `minnet data mnist --home ") as caught:
         datasets.mnist()
     assert "The download failed:\n" in str(caught.value)
     assert str(cache.parent) in str(caught.value)

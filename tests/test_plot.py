@@ -264,7 +264,7 @@ def test_a_spike_is_cut_and_told_so_that_the_rest_can_be_seen():
     (ax,) = plot.histograms({"a": values}).axes
     heights = bars(ax).values
     assert ax.get_ylim()[1] < 10 * np.median(heights) < heights.max()
-    assert f"▲ up to {heights.max():.2g}" in texts(ax)
+    assert f"▲ bars up to {heights.max():.2g}" in texts(ax)
     (smooth,) = plot.histograms({"a": RNG.exponential(size=5000)}).axes
     assert smooth.get_ylim()[1] >= bars(smooth).values.max()
     assert "▲" not in texts(smooth)

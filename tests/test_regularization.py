@@ -68,6 +68,13 @@ def test_a_penalty_of_large_float32_weights_is_added_up_in_float64():
     assert L2(1).of(weight) == pytest.approx(exact, rel=1e-14)
 
 
+def test_penalties_and_lengths_are_plain_floats():
+    net = network(np.float32)
+    net.grad = 1.0
+    lengths = L1(1).penalty(net), L2(1).penalty(net), clip_grad_norm(net, 1.0)
+    assert [type(length) for length in lengths] == [float] * 3
+
+
 def test_strength_zero_is_no_penalty():
     net = network()
     for penalty in (L1(0), L2(0)):
@@ -121,9 +128,9 @@ def test_the_length_of_float32_neither_overflows_nor_vanishes(size):
     net.grad = np.full(net.grad.size, size)
     entry = float(net.grad[0])
     expected = entry * np.sqrt(net.grad.size)
-    assert clip_grad_norm(net, 1.0) == pytest.approx(expected, rel=1e-6)
+    assert clip_grad_norm(net, 1.0) == pytest.approx(expected, rel=1e-6, abs=0)
     length = np.linalg.norm(net.grad.astype(np.float64))
-    assert length == pytest.approx(min(1.0, expected), rel=1e-6)
+    assert length == pytest.approx(min(1.0, expected), rel=1e-6, abs=0)
 
 
 def test_values_are_cut_to_the_limit_in_place():

@@ -20,6 +20,7 @@ def test_a_row_for_every_layer_and_parameters_counted_once():
         ("residual1.relu1", "ReLU()", "(n, 40)", 0),
         ("dense2", "Dense(40→30)", "(n, 30)", 1230),
     )
+    assert type(summary.dtype) is str
     assert summary.total == sum(row[3] for row in summary.rows) == network().theta.size == 1471
 
 
@@ -35,7 +36,9 @@ def test_the_text_is_aligned_and_ends_in_the_total():
 
 def test_the_html_is_the_same_table_with_names_escaped():
     html = network().summary()._repr_html_()
-    assert html.count("<tr>") == 7
+    assert html.count("<tr>") == html.count("</tr>") == 7
+    assert "<th>name</th><th>layer</th><th>output</th><th>parameters</th>" in html
+    assert html.count(">1,230</td></tr>") == 1
     assert "<td>entry&lt;1&gt;</td><td>Dense(3→40)</td><td>(n, 40)</td>" in html
     assert "1,471 parameters" in html
 

@@ -15,9 +15,13 @@ from minnet import (
     Adam,
     BatchNorm,
     Dense,
+    Loss,
     MeanSquaredError,
     ReLU,
     Sequential,
+    Sigmoid,
+    SigmoidBinaryCrossEntropy,
+    Softmax,
     SoftmaxCrossEntropy,
     evaluate,
     fit,
@@ -84,16 +88,15 @@ def test_a_step_leaves_data_as_they_were_and_shows_buffers_to_probes_before_the_
     assert not np.array_equal(net.theta, theta)
 
 
-def test_the_regularizer_adds_to_loss_and_gradient_and_clipping_comes_after_it():
+def test_the_regularizer_adds_to_the_gradient_not_to_the_loss_and_clipping_comes_after_it():
     x, y = rows(8)
     plain, penalised = network(), network()
     loss = SoftmaxCrossEntropy()
     value = train_step(plain, x, y, loss=loss, optimizer=SGD(plain, lr=0.0))
-    penalty = L2(0.1).penalty(penalised)
     with_penalty = train_step(
         penalised, x, y, loss=loss, optimizer=SGD(penalised, lr=0.0), regularizer=L2(0.1)
     )
-    assert with_penalty == pytest.approx(value + penalty, rel=1e-6)
+    assert with_penalty == value
     weight = penalised["dense1"].weight
     np.testing.assert_allclose(
         weight.grad, plain["dense1"].weight.grad + 0.2 * weight.value, rtol=1e-5, atol=1e-7
@@ -221,6 +224,67 @@ def test_bad_input_is_refused_before_anything_is_trained(change, error, words):
     with pytest.raises(error, match=words):
         run(net, **options)
     np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (
+            {"loss": SoftmaxCrossEntropy},
+            TypeError,
+            r"expected a Loss.*SoftmaxCrossEntropy\(\.\.\.\)",
+        ),
+        ({"optimizer": Adam}, TypeError, r"expected a Optimizer.*Adam\(\.\.\.\)"),
+        ({"regularizer": 0.01}, TypeError, r"expected a Regularizer such as L2"),
+        ({"schedule": 0.01}, TypeError, "expected a schedule step -> lr"),
+        ({"validation_data": (np.zeros((0, 4)), np.zeros(0, int))}, ValueError, "the validation x"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_told_with_its_repair(change, error, words):
+    with pytest.raises(error, match=words):
+        run(network(), *rows(), **change)
+
+
+@pytest.mark.parametrize("last", [Softmax, Sigmoid])
+def test_softmax_twice_is_refused(last):
+    net = Sequential([Dense(4, 3), last()], rng=0)
+    with pytest.raises(ValueError, match=r"takes logits, but the network ends in layer 2.*twice"):
+        run(net, *rows())
+
+
+def test_targets_are_checked_in_all_rows_before_anything_is_trained():
+    x, _ = rows()
+    net = Sequential([Dense(4, 1)], rng=0)
+    theta = net.theta.copy()
+    target = np.zeros((60, 1))
+    for value, loss, error in (
+        (2.0, SigmoidBinaryCrossEntropy(), ValueError),
+        (np.nan, MeanSquaredError(), FloatingPointError),
+    ):
+        target[59] = value
+        with pytest.raises(error, match="row 59"):
+            run(net, x, target, loss=loss)
+        with pytest.raises(error, match="row 59"):
+            run(net, x, np.zeros((60, 1)), loss=loss, validation_data=(x, target))
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+def test_a_students_own_loss_for_classes_has_its_accuracy():
+    class Own(Loss):
+        classifies = True
+
+        def forward(self, output, target):
+            self.inner = SoftmaxCrossEntropy()
+            return self.inner.forward(output, target)
+
+        def backward(self):
+            return self.inner.backward()
+
+    x, y = rows(90)
+    first = run(network(), x, y, loss=Own(), validation_data=(x, y))
+    second = run(network(), x, y, validation_data=(x, y))
+    assert first.accuracy == second.accuracy
+    assert first.val_accuracy == second.val_accuracy
 
 
 def test_an_optimizer_of_another_network_is_refused():

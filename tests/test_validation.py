@@ -369,7 +369,7 @@ def test_numbers_in_range_come_back_as_floats_and_others_are_refused_by_name():
         with pytest.raises(ValueError, match=re.escape(message)):
             test(value, "A", "b")
     for value in ("1", None, True, [1.0], 1j):
-        with pytest.raises(TypeError, match="A: b must be a number odd, got"):
+        with pytest.raises(TypeError, match="A: b must be a number, odd, got"):
             in_range(value, "A", "b", bool, "odd")
         with pytest.raises(TypeError, match="A: b must be a whole number, got"):
             count(value, "A", "b")

@@ -36,6 +36,7 @@ from minnet.initializers.rules import (
     xavier_uniform,
     zeros,
 )
+from minnet.initializers.unit_variance import lsuv
 
 __all__ = [
     "DEEP",
@@ -51,6 +52,7 @@ __all__ = [
     "kaiming_uniform",
     "lecun_normal",
     "lecun_uniform",
+    "lsuv",
     "normal",
     "orthogonal",
     "recommend",

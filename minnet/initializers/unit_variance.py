@@ -1,16 +1,20 @@
 """Initial weights by the data: each layer in turn is scaled until its outputs have variance 1."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minnet.initializers.rules import orthogonal
 from minnet.layer import Layer, Rng
-from minnet.layers.dense import Dense
-from minnet.layers.sequential import Sequential
 from minnet.validation import Array, as_rows, check_finite, count, non_negative
+
+if TYPE_CHECKING:
+    from minnet.layers.sequential import Sequential
 
 
 def lsuv(
@@ -75,7 +79,7 @@ def _lsuv_layers(
     layers: Sequence[Layer], x: Array, tolerance: float, most: int, rng: np.random.Generator
 ) -> None:
     for layer in layers:
-        if isinstance(layer, Dense):
+        if "weight" in layer.params:
             _lsuv_dense(layer, x, tolerance, most, rng)
         else:
             # what comes into a container (Residual) comes into the first of its layers
@@ -84,9 +88,9 @@ def _lsuv_layers(
 
 
 def _lsuv_dense(
-    layer: Dense, x: Array, tolerance: float, most: int, rng: np.random.Generator
+    layer: Layer, x: Array, tolerance: float, most: int, rng: np.random.Generator
 ) -> None:
-    weight = layer.weight.value
+    weight = layer.params["weight"].value
     weight[...] = orthogonal(weight.shape, rng=rng, dtype=weight.dtype)
     if "bias" in layer.params:
         layer.params["bias"].value[...] = 0.0

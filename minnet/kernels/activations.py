@@ -109,14 +109,14 @@ def elu_forward(x: Array, alpha: float, y: Array) -> None:
             y[i, j] = x[i, j] if x[i, j] > zero else a * math.expm1(x[i, j])
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
-def elu_backward(x: Array, y: Array, dy: Array, alpha: float, dx: Array) -> None:
-    """dx = dy where x > 0, else dy (y + alpha), because alpha exp(x) = y + alpha."""
+@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+def elu_backward(x: Array, dy: Array, alpha: float, dx: Array) -> None:
+    """dx = dy where x > 0, else dy alpha exp(x)."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
     for i in range(n):
         for j in range(features):
-            dx[i, j] = dy[i, j] if x[i, j] > zero else dy[i, j] * (y[i, j] + a)
+            dx[i, j] = dy[i, j] if x[i, j] > zero else dy[i, j] * a * exp(x[i, j])
 
 
 @kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)

@@ -40,6 +40,7 @@ SETTINGS = (
 )
 
 _kernels: dict[str, "Kernel"] = {}
+building: set[str] = set()  # what is being compiled; it may be interrupted, a step may not
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     # A fork waits for a build to end: no child inherits half of one, or a lock without a holder.
@@ -84,7 +85,11 @@ class Kernel:
         itemsize = np.dtype(dtype).itemsize
         with _lock:
             if itemsize not in self._compiled:
-                self._compiled[itemsize] = self._build(dtype)
+                building.add(self.name)
+                try:
+                    self._compiled[itemsize] = self._build(dtype)
+                finally:
+                    building.discard(self.name)
             return self._compiled[itemsize]
 
     def _first_call(self, args: tuple[Any, ...]) -> Callable[..., Any]:

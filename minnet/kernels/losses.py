@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
+from minnet.kernels.compiling import inline, kernel
 from minnet.kernels.exponential import exp
 
 
@@ -63,12 +63,15 @@ def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: A
 
 @kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Array) -> None:
-    """dx = (p - t) / n, because every row of t sums to 1."""
+    """dx = (p Σt - t) / n; Σt is 1 but for rounding in what was given."""
     n, classes = probabilities.shape
     share = probabilities.dtype.type(1.0 / n)
     for i in range(n):
+        total = target.dtype.type(0)
         for j in range(classes):
-            dx[i, j] = (probabilities[i, j] - target[i, j]) * share
+            total += target[i, j]
+        for j in range(classes):
+            dx[i, j] = (probabilities[i, j] * total - target[i, j]) * share
 
 
 @kernel("(T[:, ::1], T[:, ::1], float64)")
@@ -96,15 +99,24 @@ def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, d
                 dx[i, j] = -target[i, j] / ((lowest if p < lowest else p) * n)
 
 
+@inline
+def _softplus(z: float) -> float:
+    """log(1 + exp(z)), which no z overflows."""
+    return (z if z > 0 else 0.0) + math.log1p(math.exp(-abs(z)))
+
+
 @kernel("(T[:, ::1], T[:, ::1])")
 def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
-    """Return mean of max(z, 0) - z t + log(1 + exp(-|z|)), which no logit can overflow."""
+    """Return the mean of t softplus(-z) + (1 - t) softplus(z); a weight of 0 counts nothing."""
     n, outputs = logits.shape
     loss = 0.0
     for i in range(n):
         for j in range(outputs):
-            z = np.float64(logits[i, j])
-            loss += (z if z > 0 else 0.0) - z * target[i, j] + math.log1p(math.exp(-abs(z)))
+            z, t = np.float64(logits[i, j]), np.float64(target[i, j])
+            if t != 0:
+                loss += t * _softplus(-z)
+            if t != 1:
+                loss += (1.0 - t) * _softplus(z)
     return loss / (n * outputs)
 
 

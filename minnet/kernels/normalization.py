@@ -119,6 +119,8 @@ def batchnorm_backward(
         for j in range(features):
             sum_dy[j] += dy[i, j]
             sum_dy_x[j] += dy[i, j] * (x[i, j] - centre[j])
+    # x - mean = (x - centre) - rest: what the rest adds is the same in every row, so it goes into
+    # the shift, and dx = scale (dy - shift - (x - centre) slope).
     for j in range(features):
         rest = mean[j] - centre[j]
         rstd = 1.0 / math.sqrt(var[j] + eps)

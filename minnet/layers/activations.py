@@ -4,13 +4,12 @@ An activation has a layer of its own, so that before and after stay apart: ``den
 goes into the activation, ``relu1.y`` is what comes out.
 """
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minnet.kernels import activations as kernels
-from minnet.layer import Layer, Param
+from minnet.layer import Layer, Param, parameter
 from minnet.validation import Array, non_negative, positive
 
 
@@ -24,6 +23,8 @@ class Sigmoid(Layer):
     >>> Sigmoid().forward([[-1e4, 0.0, 1e4]], training=True)
     array([[0. , 0.5, 1. ]], dtype=float32)
     """
+
+    keeps_finite = True
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
@@ -44,6 +45,8 @@ class Tanh(Layer):
     >>> Tanh().forward([[-1e4, 0.0, 1e4]], training=True)
     array([[-1.,  0.,  1.]], dtype=float32)
     """
+
+    keeps_finite = True
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
@@ -73,6 +76,8 @@ class ReLU(Layer):
     >>> relu.backward([[1.0, 1.0, 1.0]])
     array([[0., 0., 1.]], dtype=float32)
     """
+
+    keeps_finite = True
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
@@ -136,12 +141,10 @@ class PReLU(Layer):
     def __init__(self, init: float = 0.25) -> None:
         self.init = non_negative(init, "PReLU", "init")
 
+    slope = parameter("slope")
+
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         return {"slope": Param(np.full(1, self.init, self.dtype))}
-
-    @cached_property
-    def slope(self) -> Param:
-        return self.params["slope"]
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
@@ -156,7 +159,7 @@ class PReLU(Layer):
 
 
 class ELU(Layer):
-    """The exponential linear unit: y = x where x > 0, else α (exp(x) - 1); dx = dy or dy (y + α).
+    """The exponential linear unit: y = x where x > 0, else α (exp(x) - 1); dx = dy or dy α exp(x).
 
     Parameters
     ----------
@@ -179,7 +182,7 @@ class ELU(Layer):
 
     def backward(self, dy: Any) -> Array:
         dy, dx = self.begin_backward(dy)
-        kernels.elu_backward(self.x, self.y, dy, self.alpha, dx)
+        kernels.elu_backward(self.x, dy, self.alpha, dx)
         return dx
 
     def describe(self) -> str:
@@ -241,6 +244,8 @@ class Softmax(Layer):
     >>> Softmax().forward([[1e4, 1e4, -1e4]], training=True)
     array([[0.5, 0.5, 0. ]], dtype=float32)
     """
+
+    keeps_finite = True
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)

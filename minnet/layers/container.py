@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
 from minnet.validation import Array, as_rows
 
@@ -28,19 +29,21 @@ class Container(Layer):
         if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
             raise TypeError(f"{kind}: expected a list of layers, at least one, got {layers!r}")
         pairs = [pair if isinstance(pair, tuple) else ("", pair) for pair in layers]
-        self.layers = [layer for _, layer in pairs]
+        self.layers = tuple(layer for _, layer in pairs)
         for number, layer in enumerate(self.layers, start=1):
             self._check_item(number, layer)
         names = self._choose_names([name for name, _ in pairs])
         self.check_widths(names)
         for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
-            layer.name, layer.position, layer.bound = name, position, True
+            layer.name, layer.position = name, position
+        for path, layer in self.walk():
+            layer.path = path
 
     def _check_item(self, number: int, layer: Any) -> None:
         item = f"{type(self).__name__}: item {number}"
         if not isinstance(layer, Layer):
-            repair = "; call it: Dense(4, 3), not Dense" if isinstance(layer, type) else ""
-            raise TypeError(f"{item} must be a Layer, got {layer!r}{repair}")
+            made = f"; make one of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
+            raise TypeError(f"{item} must be a Layer, got {layer!r}{made}")
         if isinstance(layer, Container) and not layer.fits_inside:
             raise TypeError(f"{item} is a whole network, {layer}; list the layers themselves")
         if layer.bound or any(layer is other for other in self.layers[: number - 1]):
@@ -53,6 +56,8 @@ class Container(Layer):
             kind = type(layer).__name__.lower()
             kinds[kind] += 1
             names.append(name or f"{kind}{kinds[kind]}")
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(f"{type(self).__name__}: names must be strings, got {names}")
         if len(set(names)) < len(names) or any("." in name or "\0" in name for name in names):
             raise ValueError(f"{type(self).__name__}: names must differ and hold no dot: {names}")
         return names
@@ -75,10 +80,15 @@ class Container(Layer):
 
     def __getitem__(self, name: str) -> Layer:
         """The layer called ``name``; inside a Residual, ``net["residual1.dense1"]``."""
-        found = dict(self.walk()).get(name)
-        if found is None:
-            raise KeyError(f"no layer {name!r}; there are {', '.join(dict(self.walk()))}")
-        return found
+        by_name = dict(self.walk())
+        if name not in by_name:
+            raise KeyError(
+                f"no layer {name!r}; there are {', '.join(by_name)}; by place: net.layers[0]"
+            )
+        return by_name[name]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
         """Yield (dotted name, layer) for every layer, a container before what it holds."""
@@ -122,10 +132,12 @@ class Container(Layer):
         """Send x through the layers and return what comes out."""
         for layer in self.layers:
             y = layer.forward(x, training=training)
-            if y is None or y is not layer.y:
+            if y is None or y is not layer.y:  # plain NumPy, or not training: not in the buffer
                 y = self._received(layer, y, "forward", len(x), layer.out_features)
                 if training:
                     layer.x, layer.y = x, y
+            if not layer.keeps_finite and first_nonfinite_row(y) >= 0:
+                raise FloatingPointError(_explain(layer, y))
             x = y
         return x
 
@@ -149,3 +161,22 @@ class Container(Layer):
                 f"{layer}: {method} must return ({n}, {width or 'features'}), got {rows.shape}"
             )
         return rows
+
+
+def worst(array: Array) -> str:
+    """NaN if there is one, else the infinity that is there."""
+    return "NaN" if np.isnan(array).any() else "infinity"
+
+
+def _explain(layer: Layer, y: Array) -> str:
+    """Say why the output y of layer, whose input was finite, is not."""
+    for name, param in layer.params.items():
+        if not np.isfinite(param.value).all():
+            return (
+                f"{layer}: its {name} holds {worst(param.value)}: an update went out of bounds; "
+                "lower the learning rate or clip the gradient"
+            )
+    return (
+        f"{layer}: its output holds {worst(y)}, too large for {y.dtype}; lower the learning rate, "
+        "or scale the input or the initial weights down"
+    )

@@ -1,13 +1,12 @@
 """The dense layer: three matrix products and a bias, in the letters of the blackboard."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minnet import initializers
 from minnet.kernels.dense import add_row, column_sum
-from minnet.layer import Layer, Param
+from minnet.layer import Layer, Param, parameter
 from minnet.validation import Array, count
 
 Init = str | initializers.Initializer
@@ -66,20 +65,25 @@ class Dense(Layer):
         self.init = initializers.get(init)
         self.bias_init = initializers.get(bias_init)
 
+    weight, bias = parameter("weight"), parameter("bias")
+
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         shape = (self.in_features, self.out_features)
-        params = {"weight": Param(self.init(shape, rng=rng, dtype=self.dtype))}
+        params = {"weight": self._draw(self.init, shape, rng)}
         if self.has_bias:
-            params["bias"] = Param(self.bias_init(shape[1:], rng=rng, dtype=self.dtype))
+            params["bias"] = self._draw(self.bias_init, shape[1:], rng)
         return params
 
-    @cached_property
-    def weight(self) -> Param:
-        return self.params["weight"]
-
-    @cached_property
-    def bias(self) -> Param | None:
-        return self.params.get("bias")
+    def _draw(
+        self, init: initializers.Initializer, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> Param:
+        value = np.asarray(init(shape, rng=rng, dtype=self.dtype), dtype=self.dtype)
+        if value.shape != shape or not np.isfinite(value).all():
+            raise ValueError(
+                f"{self}: an initializer must give finite numbers of shape {shape}, got shape "
+                f"{value.shape}{'' if value.shape != shape else ' with NaN or infinity'}"
+            )
+        return Param(value)
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)

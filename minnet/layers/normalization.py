@@ -3,14 +3,13 @@
 All three layers end with y = γ x̂ + β, where x̂ has mean 0 and variance 1 over what they average.
 """
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.kernels import normalization as kernels
-from minnet.layer import Layer, Param, Rng, grown
+from minnet.layer import Layer, Param, Rng, grown, parameter
 from minnet.validation import Array, count, fraction, positive
 
 DEFAULT_EPS = 1e-5
@@ -38,13 +37,7 @@ class _Normalization(Layer):
     def _sizes(self) -> str:
         return str(self.in_features)
 
-    @cached_property
-    def gamma(self) -> Param:
-        return self.params["gamma"]
-
-    @cached_property
-    def beta(self) -> Param:
-        return self.params["beta"]
+    gamma, beta = parameter("gamma"), parameter("beta")
 
 
 class BatchNorm(_Normalization):
@@ -106,20 +99,37 @@ class BatchNorm(_Normalization):
     ) -> None:
         super().__init__(num_features, eps)
         self.momentum = fraction(momentum, "BatchNorm", "momentum")
-        self.running_mean = np.zeros(self.in_features, self.dtype)
-        self.running_var = np.ones(self.in_features, self.dtype)
+        self._state = {
+            "running_mean": np.zeros(self.in_features, self.dtype),
+            "running_var": np.ones(self.in_features, self.dtype),
+        }
         self.mean = np.zeros(self.in_features)
         self.var = np.ones(self.in_features)
 
     def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> "BatchNorm":
         super().build(rng=rng, dtype=dtype)
-        self.running_mean = self.running_mean.astype(self.dtype)
-        self.running_var = self.running_var.astype(self.dtype)
+        self._state = {name: array.astype(self.dtype) for name, array in self._state.items()}
         return self
 
     @property
     def state(self) -> dict[str, Array]:
-        return {"running_mean": self.running_mean, "running_var": self.running_var}
+        return self._state
+
+    @property
+    def running_mean(self) -> Array:
+        return self._state["running_mean"]
+
+    @running_mean.setter
+    def running_mean(self, mean: Any) -> None:
+        self._state["running_mean"][...] = mean
+
+    @property
+    def running_var(self) -> Array:
+        return self._state["running_var"]
+
+    @running_var.setter
+    def running_var(self, var: Any) -> None:
+        self._state["running_var"][...] = var
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
@@ -133,7 +143,7 @@ class BatchNorm(_Normalization):
             kernels.update_running_statistics(
                 self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
             )
-        elif not self.bound:  # a network asks at its end, and names the layer where it began
+        else:
             self._awaits_backward = False
             raise FloatingPointError(
                 f"{self}: column {bad} of the input has variance {self.var[bad]}; look for NaN, "

@@ -38,6 +38,8 @@ class Residual(Container):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__(layers)
+        for layer in self.layers:
+            layer.bound = True
 
     def check_widths(self, names: Sequence[str]) -> None:
         super().check_widths(names)

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.layers.container import Container
+from minnet.layers.container import Container, worst
 from minnet.layers.dense import Dense
 from minnet.summary import Summary, summarize
 from minnet.validation import Array, as_float_dtype, as_rows, check_finite, count
@@ -28,7 +28,8 @@ class Sequential(Container):
     layers : sequence of Layer or (name, Layer)
         Layers are called by kind and count, ``dense1``, ``relu1``, ``dense2``, unless named.
     rng : int, numpy.random.Generator or None
-        Seed or generator of the initial parameters and of dropout.
+        Seed or generator of the initial parameters and of dropout. A layer whose parameters have
+        been looked at or set before keeps them.
     dtype : {float32, float64}
         Of parameters and buffers. Gradient checks want float64.
 
@@ -64,10 +65,14 @@ class Sequential(Container):
     def __init__(
         self,
         layers: Sequence[Layer | tuple[str, Layer]],
-        *,
+        *more: Any,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
+        if more:
+            raise TypeError(
+                "Sequential: give the layers as one list, Sequential([Dense(4, 3), ...])"
+            )
         generator, dtype = np.random.default_rng(rng), as_float_dtype(dtype)
         super().__init__(layers)
         self.build(rng=generator, dtype=dtype)
@@ -90,6 +95,8 @@ class Sequential(Container):
                 self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape)
             )
             start = stop
+        for _, layer in self.walk():
+            layer.bound = True
 
     @property
     def params(self) -> dict[str, Param]:
@@ -115,7 +122,7 @@ class Sequential(Container):
         self._grad[...] = grad
 
     # What overflows is found by asking, so that the error can name the layer.
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return the output of the last layer, (n, out_features).
 
@@ -131,13 +138,11 @@ class Sequential(Container):
         if training:
             self._awaits_backward = False  # until this forward has come through
         y = self.forward_layers(x, training)
-        if first_nonfinite_row(y) >= 0:
-            self._explain_output(x, training)
         if training:
             self.x, self.y, self._awaits_backward = x, y, True
         return y
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
         """Fill every gradient in ``grad`` and return dx, (n, in_features).
 
@@ -174,43 +179,37 @@ class Sequential(Container):
         An empty x gives an empty (0, out_features). No buffer is disturbed.
         """
         batch_size = count(batch_size, "predict", "batch_size")
-        x = as_rows(x, self.dtype, self.layers[0])
+        x = self.layers[0].check_input(x)
+        check_finite(x, "the input x")
         batches = [
             self.forward(x[start : start + batch_size], training=False)
             for start in range(0, max(len(x), 1), batch_size)
         ]
         return np.concatenate(batches) if len(batches) > 1 else batches[0]
 
+    def check_theta(self) -> None:
+        """Raise FloatingPointError if a parameter is not finite, and name it."""
+        if first_nonfinite_row(self.theta.reshape(1, -1)) >= 0:
+            for name, param in self.params.items():
+                if not np.isfinite(param.value).all():
+                    raise FloatingPointError(
+                        f"{name} holds {worst(param.value)}: an update went out of bounds; lower "
+                        "the learning rate or clip the gradient"
+                    )
+
     def summary(self) -> Summary:
         """Return a table of the layers that prints as text and shows as HTML in a notebook."""
         return summarize(self)
 
-    def _explain_output(self, x: Array, training: bool) -> None:
-        """Raise an error that names the first layer whose output is not finite, and the cause."""
-        for layer in self.layers:
-            x = layer.y if training else layer.forward(x, training=False)
-            if first_nonfinite_row(x) < 0:
-                continue
-            for name, param in layer.params.items():
-                if not np.isfinite(param.value).all():
-                    raise FloatingPointError(
-                        f"{layer}: its {name} holds {_worst(param.value)}: an update went out of "
-                        "bounds; lower the learning rate or clip the gradient"
-                    )
-            raise FloatingPointError(
-                f"{layer}: its output holds {_worst(x)}, too large for {self.dtype}; lower the "
-                "learning rate, or scale the input or the initial weights down"
-            )
-
     def _explain_gradient(self, dy: Array) -> str:
         """Name the layer in which the gradient, on its way back, first was not finite."""
         if first_nonfinite_row(dy) >= 0:
-            return f"the gradient dy given to the network holds {_worst(dy)}"
+            return f"the gradient dy given to the network holds {worst(dy)}"
         for layer in reversed(self.layers):
             if layer.dx is not None and first_nonfinite_row(layer.dx) >= 0:
                 break
         return (
-            f"{layer}: the gradient that it passes on holds {_worst(layer.dx)}; lower the initial "
+            f"{layer}: the gradient that it passes on holds {worst(layer.dx)}; lower the initial "
             "weights, or clip the gradient of the steps before"
         )
 
@@ -224,9 +223,3 @@ class Sequential(Container):
 
     def describe(self) -> str:
         return f"Sequential([{', '.join(layer.describe() for layer in self.layers)}])"
-
-
-def _worst(array: Array | None) -> str:
-    """NaN if there is one, else the infinity that is there."""
-    assert array is not None
-    return "NaN" if np.isnan(array).any() else "infinity"

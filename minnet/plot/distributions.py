@@ -273,7 +273,7 @@ def _notes(array: Any, sample: Sample, beyond: int, density: Array, ceiling: flo
     if beyond:
         notes.append(f"{beyond} beyond the axis")
     if density.max() > ceiling:
-        notes.append(f"▲ up to {density.max():.2g}")
+        notes.append(f"▲ bars up to {density.max():.2g}")
     return notes
 
 

@@ -61,7 +61,7 @@ def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = Non
     epochs = max(runs.shape[1] for rows in curves.values() for runs in rows.values())
     margin = min(0.5, 0.03 * epochs)
     ax.set_xlim(1 - margin, epochs + margin)
-    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     return finish(ax, "epoch", metric, _legend_of_curves(curves))
 
 

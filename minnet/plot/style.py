@@ -39,6 +39,13 @@ P = ParamSpec("P")
 class LectureFigure(Figure):
     """A figure that a notebook shows by itself, whether or not pyplot was ever imported."""
 
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save as Matplotlib does; the same picture gives the same SVG, without a date."""
+        if str(fname).endswith(".svg"):
+            options["metadata"] = {"Date": None} | options.get("metadata", {})
+        with mpl.rc_context({"svg.hashsalt": "minnet"}):
+            super().savefig(fname, **options)
+
     def _repr_png_(self) -> bytes:
         png = io.BytesIO()
         self.savefig(png, format="png")
@@ -104,5 +111,8 @@ def finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist] | None = No
     ax.set_xlabel(xlabel, fontsize=MEDIUM)
     ax.set_ylabel(ylabel, fontsize=MEDIUM)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    if isinstance(ax.figure, LectureFigure):
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    else:  # somebody's own axes have room for it only inside
+        ax.legend(handles=handles, loc="best")
     return ax.figure.figure

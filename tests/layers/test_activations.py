@@ -167,7 +167,7 @@ def test_slopes_out_of_range_are_refused(value):
 
 
 def test_a_parameter_that_is_no_number_is_refused():
-    with pytest.raises(TypeError, match="ELU: alpha must be a number positive"):
+    with pytest.raises(TypeError, match="ELU: alpha must be a number, positive"):
         ELU("1")
     with pytest.raises(ValueError, match="ELU: alpha must be positive"):
         ELU(0)

@@ -74,6 +74,15 @@ def test_a_seed_of_the_network_fixes_the_masks_and_two_layers_differ():
     assert (first[0] != other[0]).any()
 
 
+def test_every_seed_has_a_mask_of_its_own():
+    masks = set()
+    for seed in range(60):
+        dropout = Dropout(0.5).build(rng=seed)
+        dropout.forward(np.ones((1, 64)), training=True)
+        masks.add(dropout.mask.tobytes())
+    assert len(masks) == 60
+
+
 def test_a_copy_goes_on_with_the_same_masks():
     dropout = Dropout(0.5).build(rng=0)
     x = np.ones((10, 10))

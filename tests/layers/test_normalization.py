@@ -168,6 +168,15 @@ def test_predicting_leaves_groupnorms_statistics_of_the_training_step():
     np.testing.assert_array_equal(layer.rstd, rstd)
 
 
+def test_groupnorms_statistics_are_buffers_that_only_grow():
+    layer = GroupNorm(2, 4)
+    layer.forward(np.ones((6, 4)), training=True)
+    places = layer.mean.ctypes.data, layer.rstd.ctypes.data
+    layer.forward(np.ones((3, 4)), training=True)
+    assert layer.mean.shape == layer.rstd.shape == (3, 2)
+    assert (layer.mean.ctypes.data, layer.rstd.ctypes.data) == places
+
+
 def test_batchnorm_refuses_to_train_on_one_row_but_predicts_it():
     batchnorm = BatchNorm(3)
     with pytest.raises(ValueError, match=r"BatchNorm\(3\): .*at least 2 rows, got \(1, 3\)"):
@@ -220,6 +229,8 @@ def test_state_is_the_running_statistics_themselves():
     assert LayerNorm(2).state == {}
 
 
-def test_descriptions_show_the_widths():
+def test_descriptions_show_the_widths_and_an_eps_that_is_not_the_default():
     layers = BatchNorm(64), LayerNorm(8), GroupNorm(2, 8)
     assert [repr(layer) for layer in layers] == ["BatchNorm(64)", "LayerNorm(8)", "GroupNorm(2, 8)"]
+    assert repr(BatchNorm(64, eps=0.01)) == "BatchNorm(64, eps=0.01)"
+    assert repr(GroupNorm(2, 8, eps=1e-3)) == "GroupNorm(2, 8, eps=0.001)"

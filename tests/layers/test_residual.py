@@ -77,6 +77,14 @@ def test_its_layers_parameters_and_state_have_dotted_names():
     assert np.shares_memory(net["residual1.dense1"].weight.value, net.theta)
 
 
+def test_one_seed_gives_its_layers_different_weights():
+    residual = Residual(Dense(3, 3), Dense(3, 3)).build(rng=0)
+    first, second = residual.layers
+    assert (first.weight.value != second.weight.value).all()
+    again = Residual(Dense(3, 3), Dense(3, 3)).build(rng=0)
+    np.testing.assert_array_equal(second.weight.value, again.layers[1].weight.value)
+
+
 def test_training_and_prediction_differ_inside_the_branch():
     residual = Residual(Dropout(0.5)).build(rng=0)
     x = np.ones((8, 8), np.float32)

@@ -13,10 +13,12 @@ from minnet import (
     GroupNorm,
     Layer,
     LayerNorm,
+    Param,
     PReLU,
     ReLU,
     Residual,
     Sequential,
+    Sigmoid,
     Softmax,
     Tanh,
 )
@@ -182,9 +184,13 @@ def test_two_runs_from_one_seed_are_the_same_to_the_bit():
 
 
 def test_building_a_network_anew_keeps_its_views():
-    net = everything()
+    net = step(everything())
     theta = net.theta.copy()
+    net.forward(X, training=True)
     net.build(dtype=np.float64)
+    with pytest.raises(RuntimeError, match="no forward that waits"):
+        net.backward(np.ones((6, 3)))
+    assert all(layer.y is None for _, layer in net.walk())
     assert net.theta.dtype == np.float64
     np.testing.assert_array_equal(net.theta, theta)
     views_hold(step(net))
@@ -211,7 +217,7 @@ def test_an_unknown_name_lists_the_names_there_are():
     assert "residual1.dense1" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["dense1", "a.b"])
+@pytest.mark.parametrize("name", ["dense1", "a.b", "a\0b"])
 def test_names_that_are_there_twice_or_hold_a_dot_are_refused(name):
     with pytest.raises(ValueError, match="names must differ and hold no dot"):
         Sequential([Dense(2, 2), (name, Dense(2, 2))])
@@ -241,8 +247,8 @@ def test_widths_are_those_of_the_first_and_last_layer_that_has_one():
         ([], "expected a list of layers, at least one"),
         (Dense(2, 2), "expected a list of layers"),
         (None, "expected a list of layers"),
-        ([Dense(2, 2), "relu"], "item 2 must be a Layer, got 'relu'"),
-        ([Dense], r"item 1 must be a Layer.*call it: Dense\(4, 3\), not Dense"),
+        ([Dense(2, 2), "relu"], "item 2 must be a Layer, got 'relu'$"),
+        ([Dense], r"item 1 must be a Layer.*make one of it: Dense\(\.\.\.\)"),
         ([Sequential([Dense(2, 2)])], r"item 1 is a whole network, Sequential.*list the layers"),
     ],
 )
@@ -347,6 +353,17 @@ def test_predicting_in_batches_is_predicting_at_once():
         net.predict(x, batch_size=0)
 
 
+def test_predict_converts_what_it_is_given_once_for_all_batches():
+    net, x = everything(), np.arange(20, dtype=np.uint8).reshape(5, 4)
+    expected = net.predict(x.astype(np.float32), batch_size=2)
+    np.testing.assert_array_equal(net.predict(x.tolist(), batch_size=2), expected)
+    with pytest.warns(UserWarning, match=r"uint8.*x / 255") as caught:
+        np.testing.assert_array_equal(net.predict(x, batch_size=2), expected)
+    assert len(caught) == 1
+    with pytest.raises(TypeError, match="expected an array, got None"):
+        net.predict(None)
+
+
 # Numbers that are not finite.
 
 
@@ -369,6 +386,24 @@ def test_an_overflow_before_a_batchnorm_names_the_layer_where_it_arose():
     assert net["batchnorm1"].running_var.tolist() == [1, 1, 1]
 
 
+def test_an_overflow_of_training_alone_is_told_as_well():
+    net = Sequential([Dropout(0.9)], rng=0)
+    x = np.full((6, 4), 3e38, np.float32)
+    np.testing.assert_array_equal(net.predict(x), x)
+    with pytest.raises(FloatingPointError, match=r"'dropout1' Dropout\(0\.9\): its output holds"):
+        net.forward(x, training=True)
+
+
+def test_telling_where_a_prediction_overflowed_leaves_the_last_step_alone():
+    net = step(everything())
+    kept = {name: layer.y.copy() for name, layer in net.walk()}
+    net["dense1"].weight.value = 3e38
+    with pytest.raises(FloatingPointError, match="'dense1' "):
+        net.predict(np.abs(X) * 1e5)
+    for name, layer in net.walk():
+        np.testing.assert_array_equal(layer.y, kept[name])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_parameter_that_is_not_finite_is_named(bad):
     net = Sequential([Dense(4, 3), Tanh(), ("last", Dense(3, 2))], rng=0)
@@ -380,11 +415,12 @@ def test_a_parameter_that_is_not_finite_is_named(bad):
 
 def test_a_gradient_that_is_not_finite_is_told_by_its_layer_or_as_the_callers_own():
     net = Sequential([Dense(4, 3), Tanh(), ("big", Dense(3, 3)), Dense(3, 2)], rng=0)
-    net.forward(X, training=True)
-    dy = np.ones((6, 2), np.float32)
-    dy[3, 1] = np.nan
-    with pytest.raises(FloatingPointError, match="dy given to the network holds NaN"):
-        net.backward(dy)
+    for row in (0, 3):
+        net.forward(X, training=True)
+        dy = np.ones((6, 2), np.float32)
+        dy[row, 1] = np.nan
+        with pytest.raises(FloatingPointError, match="dy given to the network holds NaN"):
+            net.backward(dy)
     net["big"].weight.value = 1e10
     net.forward(X * 0, training=True)
     with pytest.raises(FloatingPointError, match=r"'big' .*gradient that it passes on holds infin"):
@@ -416,3 +452,109 @@ def test_a_students_layer_counts_as_any_other():
 def test_its_description_is_its_layers():
     net = Sequential([Dense(4, 3), Residual(Dense(3, 3)), ReLU()])
     assert repr(net) == "Sequential([Dense(4→3), Residual(Dense(3→3)), ReLU()])"
+
+
+# What must not go wrong in silence.
+
+
+def test_a_shallow_copy_is_a_whole_copy_and_leaves_the_original_alone():
+    net = Sequential([Dense(4, 3)], rng=0)
+    best = copy.copy(net)
+    assert np.shares_memory(net["dense1"].weight.value, net.theta)
+    net.theta = 0.0
+    assert best.theta.any()
+
+
+def test_a_parameter_is_assigned_by_its_numbers_alone():
+    net = Sequential([Dense(4, 3)], rng=0)
+    with pytest.raises(AttributeError, match=r"'dense1'.*layer\.weight\.value = \.\.\."):
+        net["dense1"].weight = np.zeros((4, 3))
+    with pytest.raises(ValueError, match="there is a 'weight' already"):
+        net["dense1"].params["weight"] = Param(np.zeros((4, 3)))
+    with pytest.raises(TypeError, match="must be a Param"):
+        net["dense1"].params["other"] = np.zeros(3)
+
+
+def test_layers_cannot_be_exchanged_behind_the_networks_back():
+    net = Sequential([Dense(4, 3)], rng=0)
+    with pytest.raises(TypeError):
+        net.layers[0] = Dense(4, 3)
+
+
+def test_a_parameter_that_would_not_be_trained_is_refused():
+    class Forgetful(Layer):
+        def __init__(self):
+            self.gain = Param(np.ones(3))
+
+    with pytest.raises(TypeError, match=r"self\.gain is a Param.*self\.params\['gain'\]"):
+        Sequential([Dense(4, 3), Forgetful()])
+
+
+@pytest.mark.parametrize("value", [np.zeros((4, 4)), np.full((4, 3), np.nan)])
+def test_an_initializer_that_gives_the_wrong_array_is_refused(value):
+    with pytest.raises(ValueError, match=r"Dense\(4→3\).*finite numbers of shape \(4, 3\)"):
+        Sequential([Dense(4, 3, init=lambda shape, *, rng, dtype: value)])
+
+
+def test_running_statistics_are_assigned_by_their_numbers():
+    batchnorm = BatchNorm(3)
+    held = batchnorm.running_mean
+    batchnorm.running_mean = [1, 2, 3]
+    assert held.tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="broadcast"):
+        batchnorm.running_var = np.zeros(2)
+
+
+@pytest.mark.parametrize("activation", [ReLU, Sigmoid, Tanh])
+@pytest.mark.parametrize("training", [True, False])
+def test_an_overflow_that_the_next_layer_would_hide_is_named(activation, training):
+    net = Sequential([Dense(4, 3), activation(), Dense(3, 2)], rng=0)
+    net["dense1"].weight.value = -3e38
+    with pytest.raises(FloatingPointError, match=r"layer 1 'dense1'.*output holds infinity"):
+        net.forward(np.full((2, 4), 10.0), training=training)
+
+
+def test_a_layer_that_once_passed_its_input_through_never_writes_into_it():
+    class Switch(Layer):
+        on = False
+
+        def forward(self, x, *, training):
+            if not self.on:
+                return x
+            x, y = self.begin_forward(x, training)
+            y[...] = 0
+            return y
+
+    switch = Switch()
+    net = Sequential([switch])
+    x = np.ones((3, 2), np.float32)
+    net.forward(x, training=True)
+    switch.on = True
+    net.forward(np.ones((3, 2), np.float32), training=True)
+    assert (x == 1).all()
+
+
+def test_predict_counts_the_bad_row_from_the_beginning():
+    x = np.zeros((3000, 4))
+    x[1500, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="row 1500, column 2"):
+        Sequential([Dense(4, 3)]).predict(x)
+
+
+def test_a_layer_within_a_residual_is_called_by_its_whole_name():
+    net = Sequential([Dense(4, 3), Residual(Dense(3, 3))])
+    assert str(net["residual1.dense1"]) == "layer 1 'residual1.dense1' Dense(3→3)"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: Sequential(Dense(4, 3), ReLU()), TypeError, "one list"),
+        (lambda: Sequential([(3, Dense(4, 3))]), TypeError, "names must be strings"),
+        (lambda: Sequential([Dense(4, 3)])(np.zeros((1, 4))), TypeError, r"predict\(x\)"),
+        (lambda: Sequential([Dense(4, 3)])[0], KeyError, r"net\.layers\[0\]"),
+    ],
+)
+def test_the_habits_of_other_frameworks_are_answered_with_ours(wrong, error, words):
+    with pytest.raises(error, match=words):
+        wrong()

@@ -1,0 +1,178 @@
+"""Files of ours: arrays and what they are, as an ordinary npz that nothing can slip through.
+
+One ``.npy`` for each array, and ``manifest.json``, which says what they belong to and has a
+checksum for each. There is no pickle in it, because loading a pickle runs whatever it says, and
+nothing is compressed, so that no size in the file can be larger than the file. A new file takes
+the place of an old one in one step, when all of it is on the disk.
+"""
+
+import errno
+import glob
+import hashlib
+import json
+import math
+import os
+import secrets
+import struct
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minnet.validation import Array
+
+MANIFEST = "manifest.json"
+
+# Damage makes zipfile and json raise any of these.
+DAMAGE = (
+    zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError,
+    struct.error,
+)  # fmt: skip
+
+
+def describe_arrays(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+    """Return what a manifest says of arrays, but for their checksums."""
+    return {
+        name: {"dtype": str(array.dtype), "shape": list(array.shape)}
+        for name, array in arrays.items()
+    }
+
+
+# Reading: whatever is wrong is one of DAMAGE.
+
+
+def read_manifest(
+    archive: zipfile.ZipFile, manifest_format: str, version: int, parts: tuple[str, ...], limit: int
+) -> dict[str, Any]:
+    """Return the manifest, if archive has one, and the members that it names, and no others.
+
+    It must be of this format and version, and have these parts, all of them dicts; one is
+    ``arrays``.
+    """
+    members = sorted(archive.namelist())
+    if MANIFEST not in members:
+        raise ValueError(f"it has no {MANIFEST}: minnet.save did not write it")
+    manifest = json.loads(_read_member(archive, MANIFEST, limit).decode())
+    if not isinstance(manifest, dict) or manifest.get("format") != manifest_format:
+        raise ValueError(f"its {MANIFEST} is not of format {manifest_format!r}")
+    if manifest.get("version") != version:
+        raise ValueError(
+            f"it is of version {manifest.get('version')!r}, not {version}; update minnet"
+        )
+    arrays = manifest.get("arrays")
+    if (
+        not isinstance(arrays, dict)
+        or not all(isinstance(manifest.get(part), dict) for part in parts)
+        or not all(isinstance(about, dict) for about in arrays.values())
+        or members != sorted([MANIFEST, *(f"{name}.npy" for name in arrays)])
+    ):
+        raise ValueError(f"its members, {members}, are not those that {MANIFEST} lists")
+    return manifest
+
+
+def read_array(
+    archive: zipfile.ZipFile, name: str, dtype: DTypeLike, shape: tuple[int, ...], checksum: Any
+) -> Array:
+    """Return the array called ``name``, read-only, if it is of this dtype and shape."""
+    dtype = np.dtype(dtype)
+    header = _npy_header(dtype, shape)
+    size = len(header) + math.prod(shape) * dtype.itemsize
+    data = _read_member(archive, f"{name}.npy", limit=size)
+    if len(data) != size or not data.startswith(header):
+        raise ValueError(f"expected {size:,} bytes that begin with {header!r}")
+    if hashlib.sha256(memoryview(data)[len(header) :]).hexdigest() != checksum:
+        raise ValueError("its SHA-256 is not the one in the manifest")
+    return np.ndarray(shape, dtype, data, len(header))
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"{name} is compressed, as minnet.save leaves nothing")
+    if info.file_size > limit:
+        raise ValueError(f"{name} declares {info.file_size:,} bytes, expected at most {limit:,}")
+    return archive.read(info)
+
+
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return the one header that a file of ours has for it: reading need not parse, only compare.
+
+    NumPy's own would differ between its versions in the padding.
+    """
+    text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (-(10 + len(text) + 1) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+# Writing.
+
+
+def write_archive(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
+    """Write arrays, and the manifest with its checksums, to path: all of it or nothing.
+
+    The same content gives the same bytes each time.
+    """
+    checked = describe_arrays(arrays)
+    with _replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            data = array.tobytes()
+            checked[name]["sha256"] = hashlib.sha256(data).hexdigest()
+            # A ZipInfo, unlike a mere name, brings no time of day into the file.
+            header = _npy_header(array.dtype, array.shape)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), header + data)
+        text = json.dumps({**manifest, "arrays": checked}, indent=1, ensure_ascii=False)
+        archive.writestr(zipfile.ZipInfo(MANIFEST), text.encode())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of path at the end, unless an error comes before."""
+    path = Path(os.path.realpath(path))  # a link goes on pointing to the file
+    if not path.parent.is_dir():
+        text = "save: no such folder; create it first, for instance with Path.mkdir"
+        raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
+    prefix = f".{path.name}.minnet-"
+    with _alone_in(path.parent):
+        for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
+            with suppress(OSError):
+                leftover.unlink()
+        temporary = path.with_name(prefix + secrets.token_hex(4))
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let other saves into folder wait; a killed process lets go of the lock at once.
+
+    Where there is no lock, on Windows and on some network drives, two saves to one path at a time
+    may end in an error, but not in a broken file, since each writes a file of its own.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):
+            # Not left to close: a process forked meanwhile holds the descriptor, too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)

@@ -1,0 +1,109 @@
+"""A student's folder: what `init` writes into it, and what its answers are worth."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+from minnet.exercises import check, files
+from minnet.exercises.catalog import catalog
+from minnet.exercises.exercise import Exercise
+from minnet.exercises.judging import WrongAnswer
+from minnet.exercises.observing import told
+
+_CONFTEST = '''"""Makes pytest print one line an exercise."""
+
+from minnet.exercises.reporting import (
+    pytest_report_teststatus,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+)
+
+__all__ = ["pytest_report_teststatus", "pytest_runtest_makereport", "pytest_terminal_summary"]
+'''
+_PYTEST_INI = """[pytest]
+addopts = -q --tb=no -rN -p no:cacheprovider
+console_output_style = classic
+"""
+_TEST = """from minnet.exercises import check
+
+
+def test_{exercise.file}():
+    from {exercise.file} import {exercise.answer}
+
+    check("{exercise.name}", {exercise.answer})
+"""
+
+
+def init(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Write stubs, their tests and the settings of pytest; leave alone what is there already.
+
+    Returns
+    -------
+    (written, kept) : lists of Path
+        The files that are new, and those that were there.
+    """
+    texts = {"conftest.py": _CONFTEST, "pytest.ini": _PYTEST_INI}
+    for exercise in catalog():
+        texts[f"{exercise.file}.py"] = files.stub(exercise)
+        texts[f"test_{exercise.file}.py"] = _TEST.format(exercise=exercise)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    kept: list[Path] = []
+    for name, text in texts.items():
+        path = folder / name
+        try:
+            with path.open("x", encoding="utf-8") as new:
+                new.write(text)
+            written.append(path)
+        except FileExistsError:
+            kept.append(path)
+    return written, kept
+
+
+def reset(exercise: Exercise, folder: Path) -> Path | None:
+    """Put the stub back in place; return the name under which the file that was there is kept."""
+    path = answer_path(exercise, folder)
+    backup = None
+    if path.exists():
+        names = (path.with_name(f"{path.name}.bak{number}") for number in count(1))
+        backup = path.rename(next(name for name in names if not name.exists()))
+    path.write_text(files.stub(exercise), encoding="utf-8")
+    return backup
+
+
+def answer_path(exercise: Exercise, folder: Path) -> Path:
+    """Return where the answer to an exercise stands in a folder."""
+    return folder / f"{exercise.file}.py"
+
+
+def present(folder: Path) -> list[Exercise]:
+    """Return the exercises that have a file in the folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    found = [exercise for exercise in catalog() if answer_path(exercise, folder).exists()]
+    if not found:
+        raise FileNotFoundError(
+            f"no exercises in {folder.resolve()}; `minnet exercises init {folder}` writes them"
+        )
+    return found
+
+
+def wrong_with(exercise: Exercise, folder: Path) -> WrongAnswer | None:
+    """Check the answer in the folder; return what is wrong with it, or None where it is right."""
+    try:
+        answer = files.load_answer(exercise, answer_path(exercise, folder))
+    except (Exception, SystemExit) as error:
+        return WrongAnswer(f"{exercise}: {told(error)}", "import")
+    if not callable(answer):
+        text = f"{exercise}: {exercise.answer} is no function or class, but {answer!r}."
+        return WrongAnswer(text, "import")
+    try:
+        check(exercise, answer)
+    except WrongAnswer as wrong:
+        return wrong
+    return None

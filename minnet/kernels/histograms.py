@@ -1,0 +1,82 @@
+"""Counting floats by their own bits: a histogram with no range to choose and nothing to lose.
+
+A float32 begins with its sign, eight bits of exponent and the mantissa. The first eleven bits, as
+a whole number, name one of 2048 bins: four to each power of two, none wider than a quarter of its
+lower edge, from the smallest float to the largest, infinity and NaN included. No pass has to look
+for the minimum and the maximum first, and histograms of different arrays add up exactly.
+"""
+
+import numpy as np
+
+from minnet.kernels import Array
+from minnet.kernels.compiling import inline, kernel
+
+BINS = 2048
+COPIES = 8
+WIDTH = BINS + 16  # a row of 2^k bytes would put all copies of a counter into one set of the cache
+INFINITY = 1020  # its bin, and with the sign bit 1024 further on; the next three are NaN's
+SIGN = 1024
+SHIFT = np.uint32(21)
+UNSIGNED_INFINITY = np.uint32(0x7F800000)
+UNSIGNED = np.uint32(0x7FFFFFFF)
+
+
+def _bits_of_float32(x: Array) -> Array:
+    return x.view(np.uint32)
+
+
+def _bits_of_float64(x: Array) -> Array:
+    return x.astype(np.float32).view(np.uint32)
+
+
+bits_of = inline(float32=_bits_of_float32, float64=_bits_of_float64)
+
+
+@kernel("(T[:, ::1], int64, int64, int32[:, ::1])")
+def count_floats(x: Array, start: int, step: int, counts: Array) -> None:
+    """Add the values in rows start, start + step, ... of x (n, width) to counts (COPIES, WIDTH).
+
+    The bin of a value is named by the first eleven bits of it as a float32. Neighbours are counted
+    in different rows of counts, whose sum is the histogram, because many neighbours are alike, and
+    a counter that was just written would have to be waited for. Of each row BINS are used.
+    """
+    n, width = x.shape
+    whole = width - width % COPIES
+    bits, before = bits_of(x), _infinities(counts)
+    for i in range(start, n, step):
+        for j in range(0, whole, COPIES):
+            counts[0, bits[i, j] >> SHIFT] += 1
+            counts[1, bits[i, j + 1] >> SHIFT] += 1
+            counts[2, bits[i, j + 2] >> SHIFT] += 1
+            counts[3, bits[i, j + 3] >> SHIFT] += 1
+            counts[4, bits[i, j + 4] >> SHIFT] += 1
+            counts[5, bits[i, j + 5] >> SHIFT] += 1
+            counts[6, bits[i, j + 6] >> SHIFT] += 1
+            counts[7, bits[i, j + 7] >> SHIFT] += 1
+        for j in range(whole, width):
+            counts[0, bits[i, j] >> SHIFT] += 1
+    if _infinities(counts) != before:
+        for i in range(start, n, step):
+            _part_nan_from_infinity(bits[i], counts)
+
+
+def _count_infinities(counts: Array) -> int:
+    total = 0
+    for k in range(COPIES):
+        total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
+    return total
+
+
+def _move_nan(bits: Array, counts: Array) -> None:
+    """Move each NaN whose first payload bits are 0, as infinity's are, to the bin of NaN."""
+    for j in range(bits.size):
+        found = bits[j] >> SHIFT
+        if bits[j] & UNSIGNED > UNSIGNED_INFINITY and (
+            found == INFINITY or found == INFINITY + SIGN
+        ):
+            counts[0, found] -= 1
+            counts[0, found + np.uint32(1)] += 1
+
+
+_infinities = inline(_count_infinities)
+_part_nan_from_infinity = inline(_move_nan)

@@ -1,0 +1,350 @@
+"""What the two probes that look on share: whom they look at, when, and how a file keeps it.
+
+A probe is handed to `minnet.fit`, which calls `observe` at every step after the backward pass and
+before the optimizer moves anything. It reads the buffers where they are, keeps numbers told of them
+and no array, and writes nowhere: training computes the same bits with and without it. What one
+probe keeps in bounded memory is the business of the class that inherits this one.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
+from minnet.layer import Layer
+from minnet.layers.sequential import Sequential
+from minnet.probes.timeline import Timeline
+from minnet.validation import Array, count
+
+BUFFERS = ("y", "dy", "dx")
+EVERY_NETWORK = (*BUFFERS, "weight", "weight_grad", "update")
+DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
+VERSION = 1
+Key = tuple[str, str]  # a layer's dotted name, and a kind
+
+
+class View(NamedTuple):
+    """The values of an array that are looked at: rows start, start + step, ... of (n, width)."""
+
+    rows: Array
+    start: int
+    step: int
+    size: int  # of the whole array
+
+
+class Before(NamedTuple):
+    """A copy of the rows of a weight that are looked at, until the weight has moved."""
+
+    observed_at: int
+    values: Array
+    shape: tuple[int, ...]  # of all rows, (n, width)
+    start: int
+    step: int
+
+
+class Recording:
+    """A probe that reads the kinds asked for, layer by layer, at every ``every``-th step.
+
+    Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
+    value, the name with ``_grad`` for its gradient, and ``update`` for what the optimizer's step
+    changed in ``weight``. A layer that lacks a kind is passed over.
+    """
+
+    _format: ClassVar[str]  # what a file of such a probe calls itself
+
+    def __init__(
+        self, kinds: Sequence[str], every: int, layers: Sequence[str] | None, max_values: int | None
+    ) -> None:
+        who = type(self).__name__
+        self._kinds = _names(kinds, who, "kinds")
+        self._every = count(every, who, "every")
+        self._only = None if layers is None else _names(layers, who, "layers")
+        self._max_values = None if max_values is None else count(max_values, who, "max_values")
+        self._timelines: dict[Key, Timeline] = {}
+        self._before: dict[str, Before] = {}
+        self._order: list[str] = []
+        self._last_step, self._observed = -1, 0
+
+    # What a probe does with what it sees.
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON has them."""
+        only = None if self._only is None else list(self._only)
+        return {"kinds": list(self._kinds), "every": self._every, "layers": only}
+
+    def _timeline(self) -> Timeline:
+        """Return an empty timeline."""
+        raise NotImplementedError
+
+    def _look(self, key: Key, step: int, layer: Layer, view: View, weight: Array | None) -> None:
+        """Record the view; weight is what an update has changed, and None for other kinds."""
+        raise NotImplementedError
+
+    def _state(self, key: Key) -> dict[str, Array]:
+        """Return the arrays that a file keeps of this layer and kind."""
+        raise NotImplementedError
+
+    def _restore(self, key: Key, state: dict[str, Array]) -> None:
+        """Take over what `_state` returned, or raise one of DAMAGE."""
+        raise NotImplementedError
+
+    # Recording.
+
+    def observe(self, step: int, net: Sequential) -> None:
+        """Look at net at this step, if its turn has come.
+
+        An update is known only when the next step begins: it is recorded then, under the step that
+        made it. So the update of the very last step of all is not in the record.
+
+        Raises
+        ------
+        ValueError
+            If a step does not come after the last one observed, the network has not the layers or
+            kinds that were asked for, or its weights have another shape than before.
+        TypeError
+            If net is no Sequential, or step no whole number.
+        """
+        who = type(self).__name__
+        if not isinstance(net, Sequential):
+            raise TypeError(f"{who}: expected a Sequential, got {type(net).__name__}")
+        layers = dict(net.walk())
+        self._check(step, layers, who)
+        self._record_updates(layers)
+        if step % self._every:
+            return
+        for name, layer in layers.items():
+            if self._only is not None and name not in self._only:
+                continue
+            for kind in self._kinds:
+                array = _find(layer, "weight" if kind == "update" else kind)
+                if array is None or not array.size:
+                    continue
+                view = self._view(array, layer)
+                if kind == "update":
+                    values = view.rows[view.start :: view.step].copy()
+                    self._before[name] = Before(
+                        step, values, view.rows.shape, view.start, view.step
+                    )
+                else:
+                    self._look((name, kind), step, layer, view, None)
+        self._last_step = step
+        self._observed += 1
+
+    def _check(self, step: int, layers: Mapping[str, Layer], who: str) -> None:
+        if isinstance(step, bool) or not isinstance(step, int | np.integer):
+            raise TypeError(f"{who}: step must be a whole number, got {step!r}")
+        if step <= self._last_step or step < 0:
+            raise ValueError(
+                f"{who}: step {step} came after step {self._last_step}; a probe records one run, "
+                "so make a new one for the next, and give each train_step its number, step=..."
+            )
+        for name, before in self._before.items():
+            weight = _find(layers[name], "weight") if name in layers else None
+            if weight is None or weight.size != math.prod(before.shape):
+                raise ValueError(
+                    f"{who}: the weight of {name!r} is not that of the step before; a probe "
+                    "records one network, so make a new one for the next"
+                )
+        if self._observed or step % self._every:
+            return
+        strangers = [name for name in self._only or () if name not in layers]
+        if strangers:
+            raise ValueError(f"{who}: no layers {strangers}; there are {', '.join(layers)}")
+        strangers = [
+            kind
+            for kind in self._kinds
+            if kind not in EVERY_NETWORK and all(_find(i, kind) is None for i in layers.values())
+        ]
+        if strangers:
+            params = {name for i in layers.values() for name in i.params if "." not in name}
+            there = [*EVERY_NETWORK[:3], *sorted(params), *sorted(f"{p}_grad" for p in params)]
+            raise ValueError(
+                f"{who}: no layer has {strangers}; there are {', '.join(there)} and update"
+            )
+
+    def _view(self, array: Array, layer: Layer) -> View:
+        """Return which values of array to look at: no more than ``max_values``, in whole rows.
+
+        At each observation the next rows have their turn.
+        """
+        if array.dtype != layer.dtype or not array.flags.carray:
+            array = np.require(array, layer.dtype, ["C", "A", "W"])
+        if self._max_values is None or array.size <= self._max_values:
+            return View(array.reshape(1, -1), 0, 1, array.size)
+        rows = array.reshape(len(array), -1)
+        step = -(-len(rows) // max(self._max_values // rows.shape[1], 1))
+        return View(rows, self._observed % step, step, array.size)
+
+    def _record_updates(self, layers: Mapping[str, Layer]) -> None:
+        """Compare the weights with those of the step observed before."""
+        pending, self._before = self._before, {}
+        for name, (step, values, shape, start, stride) in pending.items():
+            now = np.asarray(_find(layers[name], "weight")).reshape(shape)
+            change = now[start::stride] - values
+            view = View(change.reshape(1, -1), 0, 1, now.size)
+            self._look((name, "update"), step, layers[name], view, values)
+
+    def _extend(self, key: Key) -> Timeline:
+        """Return the timeline of a layer and kind, a new one where there is none yet."""
+        if key not in self._timelines:
+            self._timelines[key] = self._timeline()
+        return self._timelines[key]
+
+    # Reading.
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that were asked for."""
+        return self._kinds
+
+    @property
+    def every(self) -> int:
+        """Steps whose number is a multiple of this are observed."""
+        return self._every
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of which something was recorded."""
+        return tuple(dict.fromkeys(name for name, _ in self._timelines))
+
+    def layers_of(self, kind: str) -> tuple[str, ...]:
+        """Return the layers of which this kind was recorded, in the order of the network."""
+        return tuple(name for name, its_kind in self._timelines if its_kind == kind)
+
+    def steps(self, layer: str, kind: str) -> Array:
+        """Return the first and the last step of each slot, (slots, 2)."""
+        return self._found(layer, kind).steps.copy()
+
+    def _found(self, layer: str, kind: str) -> Timeline:
+        found = self._timelines.get((layer, kind))
+        if found is None:
+            who = type(self).__name__
+            there = [its_kind for name, its_kind in self._timelines if name == layer]
+            if there:
+                raise KeyError(f"{who}: no {kind!r} of {layer!r}, only {', '.join(there)}")
+            raise KeyError(
+                f"{who}: no layer {layer!r}; there are {', '.join(self.layers) or 'none'}"
+            )
+        return found
+
+    def __repr__(self) -> str:
+        seen = f"{self._observed} steps of {len(self.layers)} layers"
+        return f"{type(self).__name__}({', '.join(self._kinds)}; {seen})"
+
+    # Files.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the recording to a file, an npz without pickle: all of it or nothing.
+
+        Parameters
+        ----------
+        path : str or path
+            Used as given: no suffix is added, but ``.npz`` is the usual one.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or does not let us write; FileNotFoundError if there is no folder.
+        """
+        from minnet import __version__
+
+        series: dict[str, list[str]] = {}
+        arrays: dict[str, Array] = {}
+        for number, key in enumerate(self._timelines):
+            series[str(number)] = list(key)
+            arrays |= {f"{number}.{name}": array for name, array in self._state(key).items()}
+        manifest = {
+            "format": self._format,
+            "version": VERSION,
+            "minnet": __version__,
+            "settings": self._settings(),
+            "series": series,
+        }
+        write_archive(path, manifest, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the recording in a file of `save`'s.
+
+        It can be read, and goes on being recorded where a run goes on. The update that was not yet
+        known when it was saved is not in it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, of another kind, or from a later minnet.
+        """
+        path = Path(path)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError as error:
+            text = f"{cls.__name__}.load: no such file (the path is used as given)"
+            raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
+        try:
+            with file, zipfile.ZipFile(file) as archive:
+                return cls._read(archive, os.fstat(file.fileno()).st_size)
+        except (*DAMAGE, TypeError) as error:
+            raise ValueError(
+                f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
+                "another copy or record again"
+            ) from error
+
+    @classmethod
+    def _read(cls, archive: zipfile.ZipFile, size: int) -> Self:
+        parts = ("settings", "series", "arrays")
+        manifest = read_manifest(archive, cls._format, VERSION, parts, limit=size)
+        probe = cls(**manifest["settings"])
+        states: dict[str, dict[str, Array]] = {number: {} for number in manifest["series"]}
+        for name, about in manifest["arrays"].items():
+            number, _, part = name.partition(".")
+            dtype, shape = about.get("dtype"), about.get("shape")
+            if dtype not in ("int64", "float32", "float64") or not _is_shape(shape):
+                raise ValueError(f"array {name!r} is {dtype} {shape}")
+            checksum = about.get("sha256")
+            states[number][part] = read_array(archive, name, dtype, tuple(shape), checksum)
+        for number, (layer, kind) in manifest["series"].items():
+            if not isinstance(layer, str) or kind not in probe.kinds:
+                raise ValueError(f"there is a series of {layer!r} {kind!r}")
+            probe._timelines[layer, kind] = probe._timeline()
+            probe._restore((layer, kind), states[number])
+        for timeline in probe._timelines.values():
+            probe._last_step = max(probe._last_step, int(timeline.steps[-1, -1]))
+            probe._observed = max(probe._observed, timeline.observed)
+        return probe
+
+
+def _find(layer: Layer, kind: str) -> Array | None:
+    """Return the layer's array of this kind, or None."""
+    if kind in BUFFERS:
+        found: Array | None = getattr(layer, kind)
+        return found
+    params = layer.params
+    if kind in params:
+        return params[kind].value
+    param = params.get(kind.removesuffix("_grad")) if kind.endswith("_grad") else None
+    return None if param is None else param.grad
+
+
+def _names(given: Any, who: str, argument: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"{who}: {argument} must be names, at least one, got {given!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{who}: {argument} has a name twice: {given!r}")
+    return names
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list) and all(
+        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape
+    )

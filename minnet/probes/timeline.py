@@ -1,0 +1,172 @@
+"""A record of any length in bounded memory.
+
+A timeline has rows, each for one observed step at first. When all rows are in use, neighbours are
+merged two by two, and from then on each row covers twice as many observed steps. So a run of ten
+steps is kept step by step, a run of a million in as much memory, and the rows are always alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minnet.validation import Array
+
+FIRST, LAST, OBSERVED = range(3)
+
+
+class Timeline:
+    """At most ``capacity`` rows, each for ``span`` observed steps; the last may have fewer yet.
+
+    Parameters
+    ----------
+    capacity : int
+        At least 2.
+    width : int
+        How many numbers make a row.
+    dtype : {int64, float64}
+        Of the rows.
+    merge : callable
+        (earlier rows, later rows) -> rows, each (..., width).
+
+    Attributes
+    ----------
+    span : int
+        How many observed steps a row covers, a power of 2.
+
+    Examples
+    --------
+    >>> timeline = Timeline(2, 1, np.int64, np.add)
+    >>> for step in range(5):
+    ...     timeline.extend(step)
+    ...     timeline.row[:] += 1
+    >>> timeline.rows.ravel(), timeline.steps.tolist(), timeline.span
+    (array([4, 1]), [[0, 3], [4, 4]], 4)
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        width: int,
+        dtype: type[np.int64] | type[np.float64],
+        merge: Callable[[Array, Array], Array],
+    ) -> None:
+        self._capacity, self._merge = capacity, merge
+        self._rows: Array = np.zeros((0, width), dtype)
+        self._steps: Array = np.zeros((0, 3), np.int64)
+        self._used, self.span = 0, 1
+        self._taken = 0  # steps in the row at hand
+
+    @property
+    def rows(self) -> Array:
+        """The rows in use, (rows, width)."""
+        return self._rows[: self._used]
+
+    @property
+    def row(self) -> Array:
+        """The row of the step at hand, (width,)."""
+        row: Array = self._rows[self._used - 1]
+        return row
+
+    @property
+    def steps(self) -> Array:
+        """The first and the last observed step of each row, (rows, 2)."""
+        return self._steps[: self._used, :OBSERVED]
+
+    @property
+    def observed(self) -> int:
+        """How many steps were observed."""
+        return int(self._steps[: self._used, OBSERVED].sum())
+
+    @property
+    def full(self) -> bool:
+        """Whether the row at hand has all its steps, so that the next one begins another."""
+        return self._used == 0 or self._taken >= self.span
+
+    def extend(self, step: int) -> None:
+        """Make ``row`` the one that this step belongs to; a new one is all zeros."""
+        if self.full and self._used == self._capacity:
+            self._halve()
+        if self.full:
+            self._reserve(self._used + 1)
+            self._steps[self._used, FIRST] = step
+            self._used += 1
+            self._taken = 0
+        self._taken += 1
+        self._steps[self._used - 1, LAST] = step
+        self._steps[self._used - 1, OBSERVED] = self._taken
+
+    def find(self, step: int) -> int:
+        """Return the place of the row that step belongs to, the last one for -1.
+
+        Raises
+        ------
+        ValueError
+            If step lies before the first observed step or after the last one.
+        """
+        if step == -1:
+            return self._used - 1
+        first, last = int(self.steps[0, FIRST]), int(self.steps[-1, LAST])
+        if not first <= step <= last:
+            raise ValueError(
+                f"nothing was observed at step {step}, only from step {first} to {last} "
+                "(-1 is the last)"
+            )
+        return int(np.searchsorted(self.steps[:, FIRST], step, side="right")) - 1
+
+    def state(self) -> dict[str, Array]:
+        """Return all that a file must keep: ``steps`` (rows, 3) and ``rows`` (rows, width)."""
+        return {"steps": self._steps[: self._used], "rows": self.rows}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Take over what `state` returned, or raise ValueError where that cannot be."""
+        steps, rows = state["steps"], state["rows"]
+        used = len(steps)
+        if (steps.dtype, rows.dtype) != (self._steps.dtype, self._rows.dtype) or (
+            (steps.shape, rows.shape) != ((used, 3), (used, self._rows.shape[1]))
+        ):
+            raise ValueError(f"rows {rows.dtype} {rows.shape} and steps {steps.shape} do not fit")
+        first, last, counts = steps.T
+        if (
+            not 1 <= used <= self._capacity
+            or first[0] < 0
+            or (first > last).any()
+            or (first[1:] <= last[:-1]).any()
+            or (counts[:-1] != counts[0]).any()
+            or not 1 <= counts[-1] <= counts[0]
+            or (counts - 1 > last - first).any()
+        ):
+            raise ValueError("its steps are out of order")
+        self._rows, self._steps = rows.copy(), steps.copy()
+        self._used, self.span, self._taken = used, int(counts[0]), int(counts[-1])
+
+    def _reserve(self, rows: int) -> None:
+        if rows > len(self._rows):
+            size = min(max(rows, 2 * len(self._rows)), self._capacity)
+            self._rows = _longer(self._rows, size)
+            self._steps = _longer(self._steps, size)
+
+    def _halve(self) -> None:
+        pairs, odd = divmod(self._used, 2)
+        left, right = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        self._rows[:pairs] = self._merge(self._rows[left], self._rows[right])
+        earlier, later = self._steps[left].copy(), self._steps[right].copy()
+        self._steps[:pairs, FIRST] = earlier[:, FIRST]
+        self._steps[:pairs, LAST] = later[:, LAST]
+        self._steps[:pairs, OBSERVED] = earlier[:, OBSERVED] + later[:, OBSERVED]
+        if odd:
+            self._rows[pairs] = self._rows[self._used - 1]
+            self._steps[pairs] = self._steps[self._used - 1]
+            self._taken = int(self._steps[pairs, OBSERVED])
+        else:
+            self._taken = 2 * self.span
+        self._used = pairs + odd
+        self._rows[self._used :] = 0
+        self.span *= 2
+
+
+def _longer(array: Array, size: int) -> Array:
+    longer = np.zeros((size, array.shape[1]), array.dtype)
+    longer[: len(array)] = array
+    return longer

@@ -1,0 +1,99 @@
+"""The exercises: each is ready, each known mistake is told apart, no solution is given away."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minnet.exercises
+from minnet.exercises import catalog, check, devcheck, files, find
+from minnet.exercises.catalog import names
+
+SOLUTIONS = Path(__file__).parent / "solutions"
+EACH = pytest.mark.parametrize("exercise", catalog(), ids=names())
+
+
+@EACH
+def test_the_stub_is_not_implemented_and_there_are_three_hints(exercise):
+    assert list(devcheck.of_files(exercise)) == []
+
+
+@EACH
+def test_the_results_of_each_known_mistake_lead_to_its_own_id_over_20_seeds(exercise):
+    assert list(devcheck.of_mistakes(exercise)) == []
+
+
+@EACH
+def test_right_answers_pass_and_wrong_ones_are_named_over_20_seeds(exercise):
+    solutions = devcheck.load_solutions(exercise, SOLUTIONS)
+    assert list(devcheck.of_solutions(exercise, solutions)) == []
+    check(exercise, solutions.RIGHT[0])
+
+
+def test_the_exercises_are_numbered_and_named_as_their_files():
+    assert [exercise.number for exercise in catalog()] == list(range(1, 17))
+    assert [exercise.file for exercise in catalog()] == list(names())
+
+
+def test_there_are_at_least_95_known_mistakes():
+    assert sum(len(exercise.mistakes) for exercise in catalog()) >= 95
+
+
+@EACH
+def test_nothing_in_the_package_passes_as_an_answer(exercise):
+    module = import_module(f"minnet.exercises.catalog.{exercise.file}")
+    own = [
+        value
+        for value in vars(module).values()
+        if callable(value) and getattr(value, "__module__", "") == module.__name__
+    ]
+    own += [mistake.results for mistake in exercise.mistakes if mistake.results is not None]
+    assert exercise.inputs in own
+    for value in own:
+        assert devcheck.found_mistake(exercise, value, 0) != "right", value
+
+
+@EACH
+def test_the_stub_leaves_every_body_to_be_written(exercise):
+    answer = files.answer_in(exercise, files.stub(exercise), exercise.file)
+    bodies = [answer] if inspect.isfunction(answer) else [
+        method
+        for name, method in vars(answer).items()
+        if inspect.isfunction(method) and name != "__init__"
+    ]  # fmt: skip
+    for body in bodies:
+        assert body.__code__.co_names.count("NotImplementedError") == 1
+
+
+def test_the_package_holds_no_solutions():
+    package = Path(minnet.exercises.__file__).parent
+    kinds = {path.suffix for path in package.rglob("*") if path.is_file()} - {".pyc"}
+    assert kinds == {".py", ".txt", ".md"}
+    for path in package.rglob("*"):
+        assert "solution" not in path.name
+        if path.suffix in (".py", ".txt"):
+            assert "RIGHT =" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "asked", [1, "1", "01", "e1", "e01", "E01", "dense", "e01_dense", " dense "]
+)
+def test_an_exercise_is_found_by_number_or_name(asked):
+    assert find(asked).name == "dense"
+
+
+@pytest.mark.parametrize("asked", [0, 99, "densest", "", None])
+def test_an_unknown_exercise_is_refused_with_a_list(asked):
+    with pytest.raises(ValueError, match=r"there is no exercise .* e01_dense, "):
+        find(asked)
+
+
+@EACH
+def test_inputs_are_drawn_anew_from_each_seed_and_alike_from_one(exercise):
+    first, second = (devcheck.case(exercise, 1) for _ in range(2))
+    other = devcheck.case(exercise, 2)
+    assert repr(vars(first)) == repr(vars(second)) != repr(vars(other))
+    for value in vars(first).values():
+        assert isinstance(value, np.ndarray | int | float | str)

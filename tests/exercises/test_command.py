@@ -1,0 +1,187 @@
+"""The way of a student: init, fail, hint, solve, pass; and nothing that was written is lost."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from minnet.__main__ import main
+from minnet.exercises import catalog, command, files, find
+
+SOLUTIONS = Path(__file__).parent / "solutions"
+HINT = "Hint: minnet exercises hint"
+
+
+def run(*arguments):
+    return main(["exercises", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    run("init", tmp_path / "work")
+    return tmp_path / "work"
+
+
+def solve(folder, name, source=None):
+    """Put a right answer, or the text given, in the place of the stub."""
+    path = folder / f"{find(name).file}.py"
+    if source is None:
+        shutil.copy(SOLUTIONS / path.name, path)
+    else:
+        path.write_text(source, encoding="utf-8")
+
+
+def pytest_in(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_init_writes_a_stub_and_a_test_for_each_exercise(tmp_path, capsys):
+    folder = tmp_path / "new" / "work"
+    assert run("init", folder) == 0
+    for exercise in catalog():
+        assert (folder / f"{exercise.file}.py").read_text() == files.stub(exercise)
+        assert f'check("{exercise.name}", ' in (folder / f"test_{exercise.file}.py").read_text()
+    assert len(list(folder.iterdir())) == 2 * len(catalog()) + 2
+    assert "begin with e01_dense.py" in capsys.readouterr().out
+
+
+def test_init_again_keeps_what_was_written(folder, capsys):
+    solve(folder, "dense", "my work")
+    (folder / "e03_softmax_cross_entropy.py").unlink()
+    assert run("init", folder) == 0
+    assert (folder / "e01_dense.py").read_text() == "my work"
+    assert (folder / "e03_softmax_cross_entropy.py").exists()
+    assert "1 files written, " in capsys.readouterr().out
+
+
+def test_pytest_prints_one_line_an_exercise_and_is_quick(folder):
+    solve(folder, "activations", "def activation(kind, x, dy, slope):\n    return x @ dy, dy\n")
+    solve(folder, "initializers", "def initialize(rule, shape rng):\n    pass\n")
+    started = time.perf_counter()
+    lines = pytest_in(folder)
+    seconds = time.perf_counter() - started
+    assert lines[0] == f"e01 dense: not implemented yet. {HINT} 1"
+    assert lines[1].startswith(
+        "e02 activations: it stops with ValueError in line 2, `return x @ dy, dy`: matmul"
+    )
+    assert lines[3] == "e04 initializers: SyntaxError in line 1: invalid syntax"
+    assert f"0 of {len(catalog())} right" in lines
+    assert len([line for line in lines if line]) == len(catalog()) + 2
+    assert seconds < 5
+
+
+def test_pytest_passes_a_right_answer(folder):
+    solve(folder, "dense")
+    assert pytest_in(folder, "test_e01_dense.py")[0] == "e01 dense: right"
+
+
+def test_run_tells_each_answer_and_how_far_one_is(folder, capsys):
+    solve(folder, "dense")
+    capsys.readouterr()
+    assert run("run", "--dir", folder) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "e01 dense: right, and a network trains with it"
+    assert lines[1] == f"e02 activations: not implemented yet. {HINT} 2"
+    assert lines[-1] == f"1 of {len(catalog())} right"
+    assert run("run", "dense", "--dir", folder) == 0
+    assert run("run", 2, "--dir", folder) == 1
+
+
+def test_list_shows_title_minutes_and_state(folder, capsys):
+    solve(folder, "dense")
+    solve(folder, 2, "activation = 3")
+    capsys.readouterr()
+    assert run("list", "--dir", folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r" +1 +right +20 min +The dense layer", lines[0])
+    assert re.fullmatch(r" +2 +wrong +25 min +Activations and their slopes", lines[1])
+    assert re.fullmatch(r" +3 +to do +30 min .*", lines[2])
+    assert lines[-1] == f"1 of {len(catalog())} right"
+
+
+def test_a_hint_speaks_of_the_very_mistake(folder, capsys):
+    right = (SOLUTIONS / "e01_dense.py").read_text()
+    solve(folder, "dense", right.replace("dy.sum(axis=0)", "dy.mean(axis=0)", 1))
+    capsys.readouterr()
+    assert run("hint", 1, "--dir", folder) == 0
+    told = capsys.readouterr().out
+    assert find(1).mistake("dbias_averaged").hint in told
+    assert "dbias is the mean over the rows" in told
+
+
+def test_hints_come_in_three_levels_and_the_first_for_a_stub(folder, capsys):
+    capsys.readouterr()
+    for arguments, level in ((("3",), 1), (("3", "1"), 1), (("3", "2"), 2), (("3", "3"), 3)):
+        assert run("hint", *arguments, "--dir", folder) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(files.hints(find(3))[level - 1])
+        assert (f"minnet exercises hint 3 {level + 1}" in told) == (level < 3)
+
+
+def test_reset_keeps_what_was_written_under_another_name(folder, capsys):
+    for number in (1, 2):
+        solve(folder, "dense", f"attempt {number}")
+        assert run("reset", 1, "--dir", folder) == 0
+        assert (folder / f"e01_dense.py.bak{number}").read_text() == f"attempt {number}"
+        assert (folder / "e01_dense.py").read_text() == files.stub(find(1))
+    assert "e01_dense.py.bak2" in capsys.readouterr().out
+
+
+def test_watch_checks_what_is_saved_until_all_is_right(folder, capsys, monkeypatch):
+    for exercise in catalog()[1:]:
+        (folder / f"{exercise.file}.py").unlink()
+    saves = iter([None, "wrong", "right"])
+
+    def save(seconds):
+        kind = next(saves)
+        if kind == "wrong":
+            solve(folder, "dense", "Dense = 3")
+        if kind == "right":
+            solve(folder, "dense")
+
+    monkeypatch.setattr(command.time, "sleep", save)
+    capsys.readouterr()
+    assert run("watch", "--dir", folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(".")[0] for line in lines] == [
+        "e01 dense: not implemented yet",
+        "0 of 1 right",
+        "e01 dense: Dense is no function or class, but 3",
+        "0 of 1 right",
+        "e01 dense: right, and a network trains with it",
+        "1 of 1 right",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("watch",)])
+def test_a_folder_without_exercises_is_told(arguments, tmp_path, capsys):
+    assert run(*arguments, "--dir", tmp_path) == 1
+    assert "`minnet exercises init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("run", "99"), ("hint", "x"), ("reset", "0")])
+def test_an_unknown_exercise_is_told(arguments, folder, capsys):
+    assert run(*arguments, "--dir", folder) == 1
+    assert "there is no exercise" in capsys.readouterr().err
+
+
+def test_dev_check_tells_whether_an_exercise_is_ready(capsys):
+    assert run("dev-check", 3, "--solutions", SOLUTIONS) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("e03 softmax_cross_entropy: 11 known mistakes; the closest two, ")
+    assert told.endswith("no complaints\n")
+
+
+def test_dev_check_complains(capsys, monkeypatch):
+    monkeypatch.setattr(files, "hints", lambda exercise: ["one"])
+    assert run("dev-check", 3) == 1
+    assert "there should be three hints" in capsys.readouterr().err

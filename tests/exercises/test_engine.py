@@ -1,0 +1,304 @@
+"""What a check says of an answer that is on no list: contract, factors, shapes, the worst entry."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from minnet.exercises import WrongAnswer, check
+from minnet.exercises.exercise import Case, Exercise, Mistake, returned
+from minnet.exercises.judging import judge, relative_error
+from minnet.exercises.observing import Observation, observe
+
+
+def double(x, dy):
+    """The right answer to the exercise of these tests: y = 2x with dx = 2dy."""
+    return 2 * x, 2 * dy
+
+
+def exercise(**changes):
+    settings = {
+        "number": 7,
+        "name": "double",
+        "title": "Double it",
+        "minutes": 5,
+        "answer": "double",
+        "inputs": lambda rng: Case(x=rng.normal(size=(6, 5)), dy=rng.normal(size=(6, 5))),
+        "run": lambda answer, case: returned(answer(case.x, case.dy), "y", "dx"),
+        "specification": lambda case: {"y": 2 * case.x, "dx": 2 * case.dy},
+        "mistakes": (
+            Mistake("tripled", "y is tripled.", "Why?", lambda c, r: {"y": 3 * c.x}),
+            Mistake("both_tripled", "all is tripled.", "Why?",
+                    lambda c, r: {"y": 3 * c.x, "dx": 3 * c.dy}),
+            Mistake("dx_squared", "dx is squared.", "Why?", lambda c, r: {"dx": c.dy**2}),
+            Mistake("overflow", "y overflows.", "Why?"),
+        ),
+        "derivatives": {"dx": "x"},
+    }  # fmt: skip
+    return Exercise(**(settings | changes))
+
+
+def told(answer, **changes):
+    with pytest.raises(WrongAnswer) as wrong:
+        check(exercise(**changes), answer, seed=3)
+    message = str(wrong.value)
+    assert message.startswith("e07 double: ")
+    assert message.endswith(" Hint: minnet exercises hint 7")
+    return message[12:-30], wrong.value.mistake
+
+
+def test_a_right_answer_returns_none():
+    assert check(exercise(), double) is None
+
+
+def test_a_known_mistake_is_told_in_its_own_words():
+    assert told(lambda x, dy: (3 * x, 2 * dy)) == ("y is tripled.", "tripled")
+    assert told(lambda x, dy: (3 * x, 3 * dy)) == ("all is tripled.", "both_tripled")
+    assert told(lambda x, dy: (2 * x, dy**2)) == ("dx is squared.", "dx_squared")
+
+
+def test_of_two_mistakes_at_once_the_first_is_told():
+    only = (
+        Mistake("tripled", "y is tripled.", "Why?", lambda c, r: {"y": 3 * c.x}),
+        Mistake("dx_squared", "dx is squared.", "Why?", lambda c, r: {"dx": c.dy**2}),
+    )
+    assert told(lambda x, dy: (3 * x, dy**2), mistakes=only)[1] == "tripled"
+
+
+def test_two_mistakes_that_are_alike_are_not_guessed_between():
+    alike = tuple(
+        Mistake(name, f"{name}.", "Why?", lambda c, r: {"y": 3 * c.x}) for name in ("one", "other")
+    )
+    message, mistake = told(lambda x, dy: (3 * x, 2 * dy), mistakes=alike)
+    assert mistake is None
+    assert message == "y is 1.5 times what it should be."
+
+
+@pytest.mark.parametrize(
+    ("factor", "told_as"),
+    [(6, "N = 6"), (1 / 6, "1/N = 1/6"), (5, "C = 5"), (1 / 5, "1/C = 1/5"), (2, "2"), (-1, "-1")],
+)
+def test_a_constant_factor_is_named(factor, told_as):
+    message, mistake = told(lambda x, dy: (2 * x, 2 * dy * factor), mistakes=())
+    assert message == f"dx is {told_as} times what it should be."
+    assert mistake is None
+
+
+def test_a_right_derivative_of_a_wrong_forward_is_told_as_such():
+    message, _ = told(lambda x, dy: (x**3, 3 * x**2 * dy))
+    assert message.startswith("the backward is the right derivative of a wrong forward: y[")
+    message, _ = told(lambda x, dy: (x**3, 2 * dy))
+    assert message.startswith("y[")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x, dy: (np.zeros((6, 5)), dy), "y is all zeros."),
+        (lambda x, dy: (x.copy(), dy), "y is the same as the input x."),
+        (lambda x, dy: (2 * x, 2 * x), "dx is the same as y."),
+        (lambda x, dy: (2 * x.T, dy), "y is transposed."),
+        (lambda x, dy: (2 * x[:5], dy), "y has shape (5, 5), but should have (6, 5)."),
+        (lambda x, dy: (2 * x[0], dy), "y has shape (5,), but should have (6, 5)."),
+        (lambda x, dy: (2.0, dy), "y has shape (), but should have (6, 5)."),
+        (lambda x, dy: ((2 * x).astype("f4"), dy), "y is float32, but should be float64"),
+        (lambda x, dy: None, "it should return y, dx, but returned NoneType."),
+        (lambda x, dy: (x, dy, x), "it should return y, dx, but returned 3 values."),
+        (lambda x, dy: (None, dy), "y is None; is a return missing?"),
+        (
+            lambda x, dy: ((2 * x).tolist(), dy),
+            "y should be a NumPy array, but it is of type list.",
+        ),
+        (lambda x, dy: (np.ma.array(2 * x), dy), "type MaskedArray."),
+        (lambda x, dy: (x.astype(str), dy), "y should hold numbers, but its dtype is <U32."),
+        (lambda x, dy: (x * np.nan, dy), "y holds NaN."),
+        (lambda x, dy: (x + np.inf, dy), "y holds infinity."),
+    ],
+)
+def test_the_contract_and_simple_relations_are_told(answer, message):
+    assert message in told(answer)[0]
+
+
+def test_a_transposed_square_is_told():
+    def square(rng):
+        return Case(x=rng.normal(size=(5, 5)), dy=rng.normal(size=(5, 5)))
+
+    assert told(lambda x, dy: (2 * x.T, dy), inputs=square)[0] == "y is transposed."
+
+
+def test_the_worst_entry_is_told_with_both_values():
+    def off(x, dy):
+        y = 2 * x
+        y[4, 1] += 1
+        return y, 2 * dy
+
+    x = exercise().inputs(np.random.default_rng(3)).x
+    message, mistake = told(off, derivatives={})
+    assert mistake is None
+    assert message.startswith(
+        f"y[4, 1] is {2 * x[4, 1] + 1:.6g}, but should be {2 * x[4, 1]:.6g} (relative error "
+    )
+
+
+def test_an_exception_is_told_with_the_line_of_the_answer():
+    def fails(x, dy):
+        return x @ dy, dy
+
+    message, mistake = told(fails)
+    assert "ValueError in line " in message
+    assert "`return x @ dy, dy`: matmul: Input operand" in message
+    assert mistake == "error"
+
+
+def test_leaving_the_interpreter_is_an_exception_as_any_other():
+    def leaves(x, dy):
+        raise SystemExit(3)
+
+    assert "SystemExit in line" in told(leaves)[0]
+
+
+def test_not_implemented_says_how_far_it_came():
+    def stub(x, dy):
+        raise NotImplementedError
+
+    def half(answer, case):
+        yield "y", 2 * case.x
+        yield "dx", answer(case.x, case.dy)
+
+    assert told(stub) == ("not implemented yet.", "not_implemented")
+    assert told(stub, run=half) == ("not implemented yet after y.", "not_implemented")
+
+
+def test_what_is_wrong_before_a_fault_is_told_first():
+    def run(answer, case):
+        yield "y", 3 * case.x
+        yield "dx", answer(case.x, case.dy)
+
+    def fails(x, dy):
+        raise KeyError
+
+    only = exercise().mistakes[:1]
+    assert told(fails, run=run, mistakes=only) == ("y is tripled.", "tripled")
+
+
+@pytest.mark.parametrize("name", ["x", "dy"])
+def test_an_input_that_is_written_to_is_told(name):
+    def writes(x, dy):
+        {"x": x, "dy": dy}[name][0, 0] += 1e-9
+        return 2 * x, 2 * dy
+
+    message, mistake = told(writes)
+    assert message == f"it writes into its argument {name}; work on a copy of it."
+    assert mistake == "input_changed"
+
+
+def test_a_second_run_that_differs_is_told():
+    calls = []
+
+    def counts(x, dy):
+        calls.append(x)
+        return 2 * x + 1e-3 * (len(calls) - 1), 2 * dy
+
+    message, mistake = told(counts)
+    assert message.startswith("y is different when everything is run once more")
+    assert mistake == "second_run_differs"
+
+
+@pytest.mark.parametrize(
+    ("expression", "mistake"),
+    [
+        (lambda x: np.exp(x * 0 + 1e4), "overflow"),
+        (lambda x: np.log(x * 0), "divide_by_zero"),
+        (lambda x: (x * 0) / (x * 0), "invalid_value"),
+        (lambda x: 1 / 0, "divide_by_zero"),
+        (lambda x: 10.0**400, "overflow"),
+    ],
+)
+def test_floating_point_trouble_has_an_id_and_the_words_of_the_exercise(expression, mistake):
+    message, found = told(lambda x, dy: (2 * x + 0 * expression(x), 2 * dy))
+    assert found == mistake
+    assert (message == "y overflows.") == (mistake == "overflow")
+
+
+def test_a_warning_is_told_with_its_line():
+    message, _ = told(lambda x, dy: (2 * x + 1 / np.exp(x * 0 + 1e4), 2 * dy), mistakes=())
+    assert message.startswith("NumPy warns of 'overflow encountered in exp' in line ")
+
+
+def test_flags_that_a_blas_raises_in_a_right_product_do_not_count():
+    def spurious(x, dy):
+        warnings.warn("divide by zero encountered in matmul", RuntimeWarning, stacklevel=1)
+        return double(x, dy)
+
+    assert check(exercise(), spurious) is None
+
+
+def test_an_answer_that_equals_everything_does_not_pass():
+    class Chameleon:
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+    assert "type Chameleon" in told(lambda x, dy: (Chameleon(), Chameleon()))[0]
+
+
+def test_a_patched_allclose_does_not_help(monkeypatch):
+    monkeypatch.setattr(np, "allclose", lambda *_, **__: True)
+    monkeypatch.setattr(np.testing, "assert_allclose", lambda *_, **__: None)
+    assert told(lambda x, dy: (3 * x, 2 * dy))[1] == "tripled"
+
+
+def test_results_that_are_missing_are_wrong():
+    case = exercise().inputs(np.random.default_rng(0))
+    verdict = judge(exercise(), case, Observation({"y": 2 * case.x}))
+    assert "there is no dx" in str(verdict.wrong)
+
+
+def test_points_count_the_results_that_are_right():
+    case = exercise().inputs(np.random.default_rng(0))
+
+    def points(answer):
+        verdict = judge(exercise(), case, observe(exercise(), answer, case, False))
+        return verdict.passed, verdict.checks
+
+    assert points(double) == (3, 3)
+    assert points(lambda x, dy: (2 * x, dy)) == (1, 3)
+    assert points(lambda x, dy: (x, dy)) == (0, 3)
+
+
+def test_the_network_is_the_last_check():
+    logits = np.zeros((360, 10))
+    assert told(double, train=lambda answer: logits)[1] == "network"
+
+    def fails(answer):
+        raise TypeError("no dx")
+
+    message, mistake = told(double, train=fails)
+    assert message.startswith("alone it works, but in a network on the digits TypeError in line ")
+    assert message.endswith(": no dx.")
+    assert mistake == "network"
+
+
+def test_nothing_is_trained_while_the_answer_is_wrong():
+    def train(answer):
+        raise AssertionError("too early")
+
+    with pytest.raises(WrongAnswer, match="tripled"):
+        check(exercise(train=train), lambda x, dy: (3 * x, 2 * dy))
+
+
+def test_the_answer_must_be_callable():
+    with pytest.raises(TypeError, match="e07 double: expected the double of the stub, got 3"):
+        check(exercise(), 3)
+
+
+def test_a_notebook_shows_the_message_alone():
+    assert WrongAnswer("e01 dense: no.", "x")._render_traceback_() == ["e01 dense: no."]
+
+
+def test_relative_error_divides_by_the_largest_number_and_by_nothing_tiny():
+    assert relative_error(np.array([0.0, 1.0]), np.array([0.0, 2.0])) == 0.5
+    assert relative_error(np.array([1e-17]), np.array([0.0])) < 1e-10
+    assert relative_error(np.array([np.nan]), np.array([1.0])) == np.inf
+    assert relative_error(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0

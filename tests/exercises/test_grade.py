@@ -1,0 +1,227 @@
+"""Grading: every submission gets a row, nothing hangs, and the files are what they should be."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minnet.__main__ import main
+from minnet.exercises import find, grading, worker
+from minnet.exercises.devcheck import case
+from minnet.exercises.observing import Fault, Observation
+
+SOLUTIONS = Path(__file__).parent / "solutions"
+STUDENT = (
+    "import numpy as np\n"
+    "def softmax_cross_entropy(logits, labels):\n"
+    "    s = logits - logits.max(axis=1, keepdims=True)\n"
+    "    log_p = s - np.log(np.exp(s).sum(axis=1, keepdims=True))\n"
+    "    rows = np.arange(len(labels))\n"
+    "    d = np.exp(log_p)\n"
+    "    d[rows, labels] -= 1\n"
+    "    return -log_p[rows, labels].mean(), d / len(labels)\n"
+)
+ENDLESS = ("endless", "endless_import")
+WRONG = STUDENT.replace(".mean()", ".sum()")
+SUBMISSIONS = {
+    "right": STUDENT,
+    "wrong": WRONG,
+    "endless": STUDENT.replace("    rows", "    while True: pass\n    rows"),
+    "endless_import": STUDENT + "while True: print('x')\n",
+    "no_import": "import nothing_of_that_name\n" + STUDENT,
+    "no_answer": "def other(): pass\n",
+    "equal_to_all": STUDENT
+    + "class Any:\n    def __eq__(self, other): return True\n"
+    + "def softmax_cross_entropy(logits, labels): return Any(), Any()\n",
+    "patches_allclose": "import numpy\nnumpy.allclose = lambda *a, **k: True\n"
+    + "numpy.testing.assert_allclose = lambda *a, **k: None\n" + WRONG,
+    "exits": "import os\n" + STUDENT.replace("    rows", "    os._exit(0)\n    rows"),
+    "exits_at_import": "import os\nos._exit(3)\n",
+    "prints": "print('x' * 1_000_000)\n" + STUDENT,
+    "forges": "import sys, os, numpy as np\nnp.savez(open(sys.argv[4], 'wb'), logits=np.ones(3))\n"
+    + "os._exit(0)\n",
+    "forges_pickle": "import sys, os, numpy as np\n"
+    + "np.savez(open(sys.argv[4], 'wb'), loss=np.array([{}], object))\nos._exit(0)\n",
+    "forges_noise": "import sys, os\nopen(sys.argv[4], 'wb').write(b'noise')\nos._exit(0)\n",
+    "banned": "from torch.nn import functional\n" + STUDENT,
+    "missing": None,
+}  # fmt: skip
+EXPECTED = {
+    "right": None,
+    "wrong": "loss_summed",
+    "endless": "timeout",
+    "endless_import": "timeout",
+    "no_import": "import",
+    "no_answer": "import",
+    "equal_to_all": "no_array",
+    "patches_allclose": "loss_summed",
+    "exits": "exit",
+    "exits_at_import": "exit",
+    "prints": None,
+    "forges": "no_result",
+    "forges_pickle": "results",
+    "forges_noise": "results",
+    "banned": "banned",
+    "missing": "missing",
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """All submissions, graded once by the command: the rows by name, and the folder."""
+    root = tmp_path_factory.mktemp("course")
+    for name, source in SUBMISSIONS.items():
+        folder = root / ("endless" if name in ENDLESS else "handed_in") / name
+        folder.mkdir(parents=True)
+        if source is not None:
+            (folder / "e03_softmax_cross_entropy.py").write_text(source)
+    rows = {}
+    for out, folder, timeout in (("out", "handed_in", 60), ("out_endless", "endless", 2)):
+        where = [str(root / folder), "--out", str(root / out)]
+        options = ["--isolated", "--only", "3", "--timeout", str(timeout)]
+        assert main(["exercises", "grade", *where, *options]) == 0
+        grades = json.loads((root / out / "grades.json").read_text())
+        rows |= {row["submission"]: row for row in grades["rows"]}
+    return rows, root / "out"
+
+
+@pytest.mark.parametrize("name", SUBMISSIONS)
+def test_every_submission_gets_a_row(graded, name):
+    row = graded[0][name]
+    assert row["mistake"] == EXPECTED[name], row["message"]
+    assert row["passed"] == (EXPECTED[name] is None)
+    assert (row["score"] == 1.0) == row["passed"]
+    assert row["exercise"] == "e03 softmax_cross_entropy"
+
+
+def test_an_endless_loop_ends_after_the_timeout(graded):
+    for name in ENDLESS:
+        assert 2 <= graded[0][name]["seconds"] < 10
+        assert "no end after 2 seconds" in graded[0][name]["message"]
+
+
+def test_partial_credit_counts_the_checks_passed(graded):
+    # of loss, dlogits, both again for large logits, contract and network, two losses are wrong
+    assert graded[0]["wrong"]["score"] == round(2 / 6, 4)
+    assert graded[0]["missing"]["score"] == 0
+
+
+def test_output_is_kept_and_cut(graded):
+    printed = graded[0]["prints"]["printed"]
+    assert printed.startswith("xxx")
+    assert printed.endswith("... (cut)")
+    assert len(printed) < 2100
+
+
+def test_results_json_has_the_form_that_gradescope_reads(graded):
+    for name in set(SUBMISSIONS) - set(ENDLESS):
+        results = json.loads((graded[1] / name / "results.json").read_text())
+        assert set(results) == {"score", "execution_time", "extra_data", "tests"}
+        assert results["score"] == sum(test["score"] for test in results["tests"])
+        assert isinstance(results["extra_data"]["seed"], int)
+        (test,) = results["tests"]
+        assert test["max_score"] == 1.0
+        assert test["status"] in ("passed", "failed")
+        assert graded[0][name]["message"] in test["output"]
+
+
+def test_grades_csv_has_a_line_for_each_row(graded):
+    with (graded[1] / "grades.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["submission"] for row in rows] == sorted(set(SUBMISSIONS) - set(ENDLESS))
+    assert {row["exercise"] for row in rows} == {"e03 softmax_cross_entropy"}
+
+
+@pytest.fixture
+def one(tmp_path):
+    folder = tmp_path / "ada"
+    folder.mkdir()
+    shutil.copy(SOLUTIONS / "e04_initializers.py", folder)
+    (folder / "e03_softmax_cross_entropy.py").write_text(WRONG)
+    return folder
+
+
+def test_the_seed_is_fresh_recorded_and_can_be_repeated(one):
+    exercises = (find(3),)
+    submitted = grading.submissions([one])
+    first, second = (grading.grade(submitted, exercises, isolated=False) for _ in range(2))
+    assert first.seed != second.seed
+    again = grading.grade(submitted, exercises, isolated=False, seed=first.seed)
+    assert again.seed == first.seed
+    assert again.rows[0].message == first.rows[0].message
+
+
+def test_in_this_process_the_rows_are_the_same(one):
+    rows = [
+        grading.grade(grading.submissions([one]), (find(3),), isolated=isolated, seed=5).rows[0]
+        for isolated in (False, True)
+    ]
+    assert rows[0].message == rows[1].message
+    assert rows[0].score == rows[1].score
+
+
+def test_one_submission_has_its_results_json_where_gradescope_looks(one, tmp_path, capsys):
+    out = tmp_path / "results"
+    assert main(["exercises", "grade", str(one), "--only", "3", "1", "--out", str(out)]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert [test["name"] for test in results["tests"]] == ["e03 softmax_cross_entropy", "e01 dense"]
+    told = capsys.readouterr().out
+    assert "ada" in told
+    assert "there is no e01_dense.py" in told
+
+
+def test_folders_of_submissions_and_submissions_can_be_mixed(one, tmp_path):
+    for name in ("grace", "emmy"):
+        (tmp_path / "more" / name).mkdir(parents=True)
+    (tmp_path / "more" / "ada").mkdir()
+    found = grading.submissions([one, tmp_path / "more"])
+    assert list(found) == ["ada", str(tmp_path / "more" / "ada"), "emmy", "grace"]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
+    assert main(["exercises", "grade", str(tmp_path / "none")]) == 1
+    assert "none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "banned"),
+    [
+        ("import numpy as np", []),
+        ("import torch", ["torch"]),
+        ("import torch.nn as nn, jax", ["jax", "torch"]),
+        ("def f():\n    from tensorflow import keras", ["tensorflow"]),
+        ("from minnet import Dense", ["minnet"]),
+        ("from . import minnet", []),
+        ("import minnetwork", []),
+        ("def f(:", []),
+    ],
+)
+def test_banned_imports_are_found(source, banned, tmp_path):
+    (tmp_path / "answer.py").write_text(source)
+    assert grading.banned_imports(tmp_path / "answer.py") == banned
+
+
+def test_inputs_and_what_was_seen_survive_the_way_through_files(tmp_path):
+    inputs = case(find(2), 0)
+    worker.write_case(tmp_path / "case.npz", inputs)
+    again = worker.read_case(tmp_path / "case.npz")
+    assert repr(vars(again)) == repr(vars(inputs))
+    seen = Observation(
+        {"y of a": np.eye(2)}, Fault("error", "it stops."), lambda: {"dx": np.ones(3)}
+    )
+    worker.write_observation(tmp_path / "seen.npz", seen)
+    read = worker.read_observation(tmp_path / "seen.npz")
+    np.testing.assert_array_equal(read.results["y of a"], np.eye(2))
+    np.testing.assert_array_equal(read.slopes()["dx"], np.ones(3))
+    assert read.fault == Fault("error", "it stops.")
+    assert read.logits is None
+
+
+def test_results_too_large_to_unpack_are_refused(tmp_path, monkeypatch):
+    worker.write_observation(tmp_path / "seen.npz", Observation({"y": np.zeros(1000)}))
+    monkeypatch.setattr(worker, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="too large"):
+        worker.read_observation(tmp_path / "seen.npz")

@@ -1,0 +1,267 @@
+"""A HistogramProbe's counts are NumPy's, add up exactly, and tell quantiles within a bin."""
+
+import numpy as np
+import pytest
+
+from minnet import Dense, HistogramProbe, Layer, ReLU, Sequential
+from minnet.probes import EDGES, FINITE, MINUS_INFINITY, PLUS_INFINITY, ZERO, histogram_probe
+
+DTYPES = [np.float32, np.float64]
+
+
+def network(dtype=np.float32, width=4):
+    return Sequential([("only", ReLU()), ("weights", Dense(width, width))], rng=0, dtype=dtype)
+
+
+def show(net, values):
+    """Let the network have these values as what the first layer put out."""
+    net["only"].y = np.array(values, net.dtype)
+
+
+def recorded(*batches, dtype=np.float32, **options):
+    net, probe = network(dtype), HistogramProbe(["y"], layers=["only"], **options)
+    for step, values in enumerate(batches):
+        show(net, values)
+        probe.observe(step, net)
+    return probe
+
+
+def test_edges_ascend_and_are_where_the_floats_bits_say():
+    assert EDGES.shape == (2041,)
+    assert EDGES.dtype == np.float64
+    assert (np.diff(EDGES) > 0).all()
+    np.testing.assert_array_equal(EDGES, -EDGES[::-1])
+    keys = np.arange(1020, dtype=np.uint32) << 21
+    np.testing.assert_array_equal(EDGES[1020:-1], keys.view(np.float32))
+    assert EDGES[-1] == 2.0**128
+    normal = EDGES[EDGES >= 2.0**-126]
+    assert (normal[1:] / normal[:-1]).max() == 1.25
+    assert not EDGES.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_counts_are_numpys_on_the_same_edges(dtype):
+    rng = np.random.default_rng(4)
+    bits = rng.integers(0, 2**32, (50, 100), dtype=np.uint64).astype(np.uint32)
+    values = bits.view(np.float32)
+    values[0, :4] = 0.0, -0.0, 1.0, -1.0
+    values[1, :6] = np.nan, np.inf, -np.inf, 1e-45, -1e-45, 3.4028235e38
+    with np.errstate(invalid="ignore"):
+        values = values.astype(dtype)
+    probe = recorded(values, dtype=dtype)
+    counts = probe.counts("only", "y")
+    assert (counts.shape, counts.dtype) == ((1, 2048), np.int64)
+    wide = values[np.isfinite(values)].astype(np.float64)
+    # A bin holds its edge nearer to 0: for the negative, the histogram of the mirror image.
+    expected = np.concatenate(
+        [
+            np.histogram(-wide[np.signbit(wide)], EDGES[1020:])[0][::-1],
+            np.histogram(wide[~np.signbit(wide)], EDGES[1020:])[0],
+        ]
+    )
+    np.testing.assert_array_equal(counts[0, FINITE], expected)
+    assert counts[0, MINUS_INFINITY] == (values == -np.inf).sum()
+    assert counts[0, PLUS_INFINITY] == (values == np.inf).sum()
+    assert counts[0, ZERO].sum() == (abs(wide) < 2.0**-128).sum()
+    assert counts.sum() == values.size
+    share = np.isnan(values).mean()
+    assert probe.nans("only", "y") == pytest.approx(share)
+
+
+def test_shares_of_zeros_nan_and_infinities_are_told_slot_by_slot():
+    nan, inf = np.nan, np.inf
+    probe = recorded([[0.0, -0.0, 0.0, 1.0]], [[nan, nan, inf, 2.0]], [[-inf, -inf, -inf, inf]])
+    assert probe.zeros("only", "y").tolist() == [0.75, 0, 0]
+    assert probe.nans("only", "y").tolist() == [0, 0.5, 0]
+    minus, plus = probe.infinities("only", "y")
+    assert (minus.tolist(), plus.tolist()) == ([0, 0, 0.75], [0, 0.25, 0.25])
+
+
+def test_slots_are_merged_without_losing_a_count():
+    rng = np.random.default_rng(0)
+    batches = rng.normal(size=(37, 5, 4))
+    few, many = recorded(*batches, slots=4), recorded(*batches)
+    assert (len(few.counts("only", "y")), len(many.counts("only", "y"))) == (3, 37)
+    ends = few.steps("only", "y")
+    assert ends.tolist() == [[0, 15], [16, 31], [32, 36]]
+    for slot, (first, last) in enumerate(ends):
+        np.testing.assert_array_equal(
+            few.counts("only", "y")[slot], many.counts("only", "y")[first : last + 1].sum(axis=0)
+        )
+
+
+def test_reading_in_between_changes_nothing():
+    batches = np.random.default_rng(0).normal(size=(20, 5, 4))
+    net, read = network(), HistogramProbe(["y"], layers=["only"], slots=4)
+    for step, values in enumerate(batches):
+        show(net, values)
+        read.observe(step, net)
+        read.counts("only", "y")
+        read.quantile("only", "y", 0.5)
+    unread = recorded(*batches, slots=4)
+    np.testing.assert_array_equal(read.counts("only", "y"), unread.counts("only", "y"))
+
+
+def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
+    monkeypatch.setattr(histogram_probe, "MOST_PENDING", 20)
+    probe = recorded(*[np.ones((4, 4))] * 9, slots=2)
+    assert probe.counts("only", "y").sum(axis=1).tolist() == [128, 16]
+    assert probe.coverage("only", "y").tolist() == [1, 1]
+
+
+def test_the_update_is_what_the_step_did_to_the_weight():
+    net, probe = network(), HistogramProbe(["weight", "update"])
+    rng = np.random.default_rng(0)
+    changes = [rng.normal(size=(4, 4)).astype(np.float32) for _ in range(3)]
+    seen = []
+    for step, change in enumerate(changes):
+        probe.observe(10 * step, net)
+        before = net["weights"].weight.value.copy()
+        net["weights"].weight.value += change
+        seen.append(net["weights"].weight.value - before)
+    assert probe.steps("weights", "update").tolist() == [[0, 0], [10, 10]]
+    probe.observe(30, net)
+    assert probe.steps("weights", "update").tolist() == [[0, 0], [10, 10], [20, 20]]
+    expected = recorded(*seen).counts("only", "y")
+    np.testing.assert_array_equal(probe.counts("weights", "update"), expected)
+
+
+def test_large_arrays_are_sampled_by_whole_rows_that_take_turns():
+    rows = np.repeat(2.0 ** np.arange(10), 4).reshape(10, 4)  # each row has a bin of its own
+    probe = recorded(*[rows] * 5, max_values=10)
+    counts = probe.counts("only", "y")
+    used = counts[:, counts.any(axis=0)]
+    assert used[0].tolist() == [4, 0, 0, 0, 0, 4, 0, 0, 0, 0]
+    assert used[1].tolist() == [0, 4, 0, 0, 0, 0, 4, 0, 0, 0]
+    assert (used.sum(axis=0) == 4).all()
+    assert probe.coverage("only", "y").tolist() == [0.2] * 5
+    one_row = recorded(rows, max_values=1).counts("only", "y")
+    assert one_row.sum() == 4
+
+
+def test_updates_of_a_sampled_weight_are_of_the_rows_that_were_copied():
+    net, probe = network(width=6), HistogramProbe(["update"], max_values=12)
+    change = np.repeat(2.0 ** np.arange(6), 6).reshape(6, 6)
+    for step in range(4):
+        probe.observe(step, net)
+        net["weights"].weight.value = 0.0
+        probe._before["weights"].values[...] = 0.0
+        net["weights"].weight.value = change
+    counts = probe.counts("weights", "update")
+    used = counts[:, counts.any(axis=0)].tolist()
+    assert used == [[6, 0, 0, 6, 0, 0], [0, 6, 0, 0, 6, 0], [0, 0, 6, 0, 0, 6]]
+    np.testing.assert_allclose(probe.coverage("weights", "update"), 1 / 3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1.0, 1e20])
+def test_quantiles_lie_in_the_bin_of_the_exact_one_and_within_a_quarter(scale, dtype):
+    values = (np.random.default_rng(1).normal(size=(101, 7)) * scale).astype(dtype)
+    probe = recorded(values, dtype=dtype)
+    q = np.concatenate([[0.0, 1.0], np.random.default_rng(2).random(200)])
+    found = probe.quantile("only", "y", q)
+    exact = np.quantile(values.astype(np.float32), q, method="inverted_cdf").astype(np.float64)
+    assert found.shape == q.shape
+    assert abs(found / exact - 1).max() <= 0.25
+    np.testing.assert_array_equal(np.searchsorted(EDGES, found), np.searchsorted(EDGES, exact))
+    assert abs(found / exact - 1).mean() < 0.08
+    assert (np.diff(found[np.argsort(q)]) >= 0).all()
+
+
+def test_quantiles_know_zeros_and_infinities_and_leave_nan_out():
+    nan, inf = np.nan, np.inf
+    probe = recorded([[-inf, 0.0, 0.0, nan]], [[inf, inf, nan, nan]], [[nan] * 4])
+    at = [0.0, 0.5, 1.0]
+    assert probe.quantile("only", "y", at, step=0).tolist() == [-inf, 0, 0]
+    assert probe.quantile("only", "y", at, step=1).tolist() == [inf] * 3
+    assert np.isnan(probe.quantile("only", "y", at, step=-1)).all()
+    assert probe.quantile("only", "y", at).tolist() == [-inf, 0, inf]
+    with pytest.raises(ValueError, match=r"q must be in 0\.\.1, got 1\.5"):
+        probe.quantile("only", "y", 1.5)
+
+
+def test_a_linear_histogram_is_exact_where_its_edges_are_those_of_floats():
+    values = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    values[:50, 0] = 0
+    edges = [-4.0, -1.0, -0.5, 0.0, 0.25, 1.0, 4.0]
+    found = recorded(values).histogram("only", "y", edges)
+    np.testing.assert_array_equal(found, np.histogram(values, edges)[0])
+
+
+def test_a_linear_histogram_shares_bins_that_its_edges_cut():
+    values = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
+    edges = np.linspace(-3, 3, 25)
+    found, exact = recorded(values).histogram("only", "y", edges), np.histogram(values, edges)[0]
+    assert found.sum() == pytest.approx(exact.sum(), rel=2e-3)
+    assert abs(found - exact).max() < 0.06 * exact.max()
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [([-1, 0, 1], [0, 3]), ([-1, 0], [3]), ([0, 1], [3]), ([-1, 1, 2], [3, 1]), ([0.5, 3], [1])],
+)
+def test_zeros_are_a_point_that_one_bin_holds(edges, expected):
+    probe = recorded([[0.0, -0.0, 0.0, 1.0]])
+    assert probe.histogram("only", "y", edges).tolist() == expected
+
+
+def test_a_step_chooses_its_slot_and_edges_must_ascend():
+    probe = recorded([[1.0] * 4], [[5.0] * 4])
+    assert probe.histogram("only", "y", [0, 4], step=0).tolist() == [4]
+    assert probe.histogram("only", "y", [0, 4], step=-1).tolist() == [0]
+    assert probe.histogram("only", "y", [0, 8]).tolist() == [8]
+    with pytest.raises(ValueError, match="nothing was observed at step 2"):
+        probe.histogram("only", "y", [0, 4], step=2)
+    for edges in ([1], [2, 1], [1, 1], [[1, 2]], [0, np.nan]):
+        with pytest.raises(ValueError, match="edges must be ascending"):
+            probe.histogram("only", "y", edges)
+
+
+def test_merging_two_seeds_adds_their_counts_and_leaves_both_alone():
+    batches = np.random.default_rng(0).normal(size=(2, 9, 6, 4))
+    first, second = (recorded(*batch, slots=4) for batch in batches)
+    together = first.merge(second)
+    kept = first.counts("only", "y"), second.counts("only", "y")
+    np.testing.assert_array_equal(together.counts("only", "y"), kept[0] + kept[1])
+    both = recorded(*np.concatenate(batches, axis=1), slots=4)
+    np.testing.assert_array_equal(together.counts("only", "y"), both.counts("only", "y"))
+    np.testing.assert_array_equal(together.coverage("only", "y"), 1)
+    alone = recorded(*batches[0], slots=4).counts("only", "y")
+    np.testing.assert_array_equal(first.counts("only", "y"), alone)
+
+
+def test_recordings_of_other_runs_are_not_merged():
+    one = np.ones((3, 4))
+    for other, message in [
+        (recorded(one, slots=8), "slots 64 and 8"),
+        (recorded(one, one), "the steps of only y"),
+        (HistogramProbe(["y"], layers=["only"]), "layers"),
+    ]:
+        with pytest.raises(ValueError, match=f"the recordings differ in {message}"):
+            recorded(one).merge(other)
+    with pytest.raises(TypeError, match="expected a HistogramProbe, got dict"):
+        recorded(one).merge({})
+
+
+def test_a_students_layer_that_keeps_nothing_in_buffers_is_recorded_too():
+    class Double(Layer):
+        def forward(self, x, *, training):
+            return 2 * x
+
+        def backward(self, dy):
+            return 2 * dy
+
+    net, probe = Sequential([Dense(4, 4), Double()], rng=0), HistogramProbe(["y", "dy"])
+    net.backward(net.forward(np.ones((3, 4)), training=True))
+    probe.observe(0, net)
+    assert probe.layers == ("dense1", "double1")
+    assert probe.counts("double1", "dy").sum() == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"slots": 1}, "slots must be at least 2, got 1"), ({"max_values": 0}, "max_values must be")],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"HistogramProbe: {message}"):
+        HistogramProbe(**arguments)

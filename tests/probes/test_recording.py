@@ -1,0 +1,273 @@
+"""What both streaming probes promise: they change nothing, keep nothing, and come back from files."""
+
+import gc
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from minnet import (
+    SGD,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    HistogramProbe,
+    PReLU,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    StatisticsProbe,
+    fit,
+    train_step,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 4))
+LABELS = RNG.integers(0, 3, 40)
+PROBES = [HistogramProbe, StatisticsProbe]
+ALL = ("y", "dy", "dx", "weight", "weight_grad", "gamma", "slope_grad", "update")
+both = pytest.mark.parametrize("make", PROBES)
+
+
+def network(rng=0, dtype=np.float32):
+    block = Residual(Dense(8, 8), PReLU())
+    layers = [Dense(4, 8), BatchNorm(8), ReLU(), block, Dropout(0.2), Sigmoid(), Dense(8, 3)]
+    return Sequential(layers, rng=rng, dtype=dtype)
+
+
+def run(net, *probes, epochs=3):
+    return fit(
+        net, X, LABELS, loss=SoftmaxCrossEntropy(), optimizer=Adam(net, lr=0.01), epochs=epochs,
+        batch_size=12, probes=probes, rng=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_are_bit_identical_with_and_without_probes(dtype):
+    alone, watched = network(dtype=dtype), network(dtype=dtype)
+    run(alone)
+    run(watched, HistogramProbe(ALL), StatisticsProbe(ALL), HistogramProbe(max_values=5, every=2))
+    assert watched.theta.tobytes() == alone.theta.tobytes()
+    assert watched.grad.tobytes() == alone.grad.tobytes()
+    for name, array in alone.state.items():
+        np.testing.assert_array_equal(watched.state[name], array)
+
+
+@both
+def test_buffers_are_neither_changed_nor_kept(make):
+    net, probe = network(), make(ALL)
+    run(net, probe, epochs=1)
+    arrays = [net.theta, net.grad]
+    arrays += [getattr(layer, kind) for _, layer in net.walk() for kind in ("x", "y", "dy", "dx")]
+    before = [array.copy() for array in arrays]
+    probe.observe(99, net)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    reachable, seen = [probe], set()
+    while reachable:
+        thing = reachable.pop()
+        if id(thing) in seen or isinstance(thing, type):
+            continue
+        seen.add(id(thing))
+        assert not isinstance(thing, Sequential)
+        if isinstance(thing, np.ndarray):
+            assert not any(np.shares_memory(thing, array) for array in arrays)
+        elif isinstance(thing, (dict, list, tuple)) or hasattr(thing, "_rows"):
+            reachable += gc.get_referents(thing)
+        else:
+            reachable += [*getattr(thing, "__dict__", {}).values()]
+
+
+@both
+def test_layers_and_kinds_are_those_of_the_network(make):
+    probe = make(ALL)
+    run(network(), probe)
+    assert probe.kinds == ALL
+    assert probe.layers == (
+        "dense1", "batchnorm1", "relu1", "residual1", "residual1.dense1", "residual1.prelu1",
+        "dropout1", "sigmoid1", "dense2",
+    )  # fmt: skip
+    weights = ("dense1", "residual1.dense1", "dense2")
+    assert probe.layers_of("weight") == probe.layers_of("update") == weights
+    assert probe.layers_of("gamma") == ("batchnorm1",)
+    assert probe.layers_of("slope_grad") == ("residual1.prelu1",)
+    assert probe.layers_of("dx") == probe.layers[1:]  # the first layer's was not computed
+    np.testing.assert_array_equal(probe.steps("relu1", "y"), [[k, k] for k in range(12)])
+    np.testing.assert_array_equal(probe.steps("dense1", "update"), [[k, k] for k in range(11)])
+
+
+@both
+def test_steps_between_are_passed_over_but_their_updates_are_not(make):
+    probe = make(["y", "update"], every=5, layers=["dense2"])
+    run(network(), probe)
+    assert probe.layers == ("dense2",)
+    np.testing.assert_array_equal(probe.steps("dense2", "y")[:, 0], [0, 5, 10])
+    np.testing.assert_array_equal(probe.steps("dense2", "update")[:, 0], [0, 5, 10])
+
+
+@both
+def test_what_cannot_be_recorded_is_refused_before_anything_is_recorded(make):
+    net = network()
+    loss, optimizer = SoftmaxCrossEntropy(), SGD(net)
+    for probe, message in [
+        (make(["weigth"]), "no layer has \\['weigth'\\]; there are y, dy, dx, beta"),
+        (make(layers=["dense7"]), "no layers \\['dense7'\\]; there are dense1, batchnorm1"),
+    ]:
+        theta = net.theta.copy()
+        with pytest.raises(ValueError, match=message):
+            train_step(net, X, LABELS, loss=loss, optimizer=optimizer, probes=[probe])
+        np.testing.assert_array_equal(net.theta, theta)
+        assert probe.layers == ()
+    probe = make()
+    train_step(net, X, LABELS, loss=loss, optimizer=optimizer, probes=[probe], step=3)
+    with pytest.raises(ValueError, match=r"step 3 came after step 3; .*step="):
+        train_step(net, X, LABELS, loss=loss, optimizer=optimizer, probes=[probe], step=3)
+    with pytest.raises(ValueError, match="the weight of 'dense1' is not that of the step before"):
+        probe.observe(4, Sequential([Dense(2, 2)]))
+    with pytest.raises(TypeError, match="expected a Sequential, got Dense"):
+        probe.observe(4, Dense(2, 2))
+    with pytest.raises(TypeError, match=r"step must be a whole number, got 4\.5"):
+        probe.observe(4.5, net)
+    assert probe.steps("dense1", "y").tolist() == [[3, 3]]
+    assert probe.layers_of("update") == ()
+    with pytest.raises(KeyError, match=r"no layer 'relu9'; there are dense1"):
+        probe.steps("relu9", "y")
+    with pytest.raises(KeyError, match=r"no 'weight' of 'relu1', only y, dy"):
+        probe.steps("relu1", "weight")
+
+
+@both
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"kinds": []}, TypeError), ({"kinds": [3]}, TypeError), ({"kinds": ["y", "y"]}, ValueError),
+        ({"every": 0}, ValueError), ({"every": 2.0}, TypeError), ({"layers": []}, TypeError),
+    ],
+)  # fmt: skip
+def test_arguments_out_of_range_are_refused(make, arguments, error):
+    with pytest.raises(error, match=f"{make.__name__}: {next(iter(arguments))}"):
+        make(**arguments)
+
+
+@both
+def test_memory_is_bounded_on_a_run_of_any_length(make):
+    net, probe = Sequential([Dense(1, 2)], rng=0), make(["y"])
+    net.forward([[1.0]], training=True)
+    sizes = {}
+    for step in range(100_000):
+        probe.observe(step, net)
+        if step in (2_000, 99_999):
+            sizes[step] = len(pickle.dumps(probe))
+    assert sizes[99_999] <= sizes[2_000] * 1.1 + 200_000
+    assert sizes[99_999] < 2_000_000
+    ends = probe.steps("dense1", "y")
+    assert (ends[0, 0], ends[-1, 1]) == (0, 99_999)
+    np.testing.assert_array_equal(ends[1:, 0], ends[:-1, 1] + 1)
+
+
+def arrays_of(probe):
+    return {
+        (key, name): array.copy()
+        for key in probe._timelines
+        for name, array in probe._state(key).items()
+    }
+
+
+@both
+def test_a_recording_comes_back_from_its_file_and_goes_on(make, tmp_path):
+    net, probe = network(), make(ALL, every=2)
+    run(net, probe)
+    probe.save(tmp_path / "run.npz")
+    again = make.load(tmp_path / "run.npz")
+    assert repr(again) == repr(probe)
+    assert (again.kinds, again.every, again.layers) == (probe.kinds, probe.every, probe.layers)
+    probe._before.clear()
+    for one in (probe, again):
+        one.observe(30, net)
+    old, new = arrays_of(probe), arrays_of(again)
+    assert old.keys() == new.keys()
+    for key, array in old.items():
+        np.testing.assert_array_equal(new[key], array, str(key))
+    with pytest.raises(ValueError, match="step 30 came after step 30"):
+        again.observe(30, net)
+    again.save(tmp_path / "again.npz")
+    make.load(tmp_path / "run.npz").save(tmp_path / "third.npz")
+    assert (tmp_path / "third.npz").read_bytes() == (tmp_path / "run.npz").read_bytes()
+
+
+@both
+def test_files_open_in_numpy_and_hold_no_pickle(make, tmp_path):
+    probe = make()
+    run(network(), probe)
+    probe.save(tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz", allow_pickle=False) as file:
+        assert len(file["0.steps"]) == 12
+
+
+def tampered(path, change):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(members["manifest.json"])
+    change(manifest)
+    members["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def set_to(*place_and_value):
+    *place, last, value = place_and_value
+
+    def change(manifest):
+        for key in place:
+            manifest = manifest[key]
+        manifest[last] = value
+
+    return change
+
+
+@both
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_to("format", "minnet weights"), set_to("version", 2), set_to("settings", "every", 0),
+        set_to("settings", "slips", 3), set_to("series", "0", ["dense1", "gamma"]),
+        set_to("series", "0", 3), set_to("arrays", "0.steps", "dtype", "object"),
+        set_to("arrays", "0.steps", "shape", [10**12, 3]),
+        set_to("arrays", "0.steps", "shape", [-1]), set_to("arrays", "0.steps", "sha256", "0"),
+        set_to("series", {}),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_right_is_refused(make, change, tmp_path):
+    path, probe = tmp_path / "run.npz", make(["y"])
+    run(network(), probe)
+    probe.save(path)
+    tampered(path, change)
+    with pytest.raises(ValueError, match=f"{make.__name__}.load: .*run.npz was refused: "):
+        make.load(path)
+
+
+@both
+def test_a_damaged_file_is_refused_wherever_it_is_cut_or_hit(make, tmp_path):
+    path, probe = tmp_path / "run.npz", make(["y"], layers=["relu1"])
+    run(network(), probe)
+    probe.save(path)
+    good = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for cut in rng.integers(0, len(good), 30):
+        path.write_bytes(good[:cut])
+        with pytest.raises(ValueError, match="was refused"):
+            make.load(path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        make.load(tmp_path / "none.npz")
+
+
+def test_one_probes_file_is_not_the_others(tmp_path):
+    HistogramProbe().save(tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="not of format 'minnet statistics'"):
+        StatisticsProbe.load(tmp_path / "run.npz")

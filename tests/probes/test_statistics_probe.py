@@ -1,0 +1,184 @@
+"""A StatisticsProbe's numbers are those of `describe`, and thinning loses nothing that went wrong."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from minnet import Dense, ReLU, Sequential, Sigmoid, StatisticsProbe, Tanh
+from minnet.experiments.report import COLUMNS, distribution_table
+from minnet.probes import NAMES
+from minnet.statistics import describe
+
+DTYPES = [np.float32, np.float64]
+
+
+def network(layer=ReLU, dtype=np.float32):
+    return Sequential([("only", layer()), ("weights", Dense(4, 4))], rng=0, dtype=dtype)
+
+
+def recorded(*batches, dtype=np.float32, layer=ReLU, **options):
+    net = network(layer, dtype)
+    probe = StatisticsProbe(["y"], layers=["only"], **options)
+    for step, values in enumerate(batches):
+        net["only"].y = np.array(values, dtype)
+        probe.observe(step, net)
+    return probe
+
+
+def number(probe, name):
+    return probe.series("only", "y", name)[1].tolist()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_moments_extremes_and_zeros_are_those_of_describe(offset, scale, dtype):
+    rng = np.random.default_rng(0)
+    values = ((rng.exponential(size=(300, 4)) + offset) * scale).astype(dtype)
+    values[rng.random((300, 4)) < 0.4] = 0
+    told, row = describe(values), recorded(values, dtype=dtype).table()["only"]
+    for name in ("mean", "std", "skewness", "kurtosis", "minimum", "maximum", "zeros"):
+        assert row[name] == pytest.approx(getattr(told, name), rel=1e-9), name
+    wide = values.astype(np.float64) / scale
+    assert row["rms"] == pytest.approx(np.sqrt((wide**2).mean()) * scale, rel=1e-9)
+    assert row["nonfinite"] == 0
+
+
+def test_a_constant_has_no_skewness_and_no_kurtosis():
+    row = recorded(np.full((5, 4), -3.0)).table()["only"]
+    assert [row[name] for name in ("mean", "std", "minimum", "maximum", "rms")] == [-3, 0, -3, -3, 3]
+    assert np.isnan([row["skewness"], row["kurtosis"]]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_not_finite_is_counted_and_left_out(dtype):
+    nan, inf = np.nan, np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        probe = recorded([[1, 2, nan, 0]], [[inf, -inf, 4, 4]], [[nan] * 4], dtype=dtype)
+    assert number(probe, "nonfinite") == [1, 2, 4]
+    np.testing.assert_array_equal(number(probe, "mean"), [1, 4, nan])
+    np.testing.assert_array_equal(number(probe, "maximum"), [2, 4, nan])
+    np.testing.assert_array_equal(number(probe, "rms"), [np.sqrt(5 / 3), 4, nan])
+    assert number(probe, "zeros") == [0.25, 0, 0]
+
+
+def test_the_hugest_numbers_do_not_crash():
+    probe = recorded([[1.7e308, -1.7e308, 1.7e308, 1.7e308]], [[5e-324, 0, 0, 0]], dtype=np.float64)
+    assert number(probe, "maximum") == [1.7e308, 5e-324]
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "shares"),
+    [
+        (Sigmoid, {}, [0.5, 0.25]), (Tanh, {}, [0.25, 0.25]), (ReLU, {}, [np.nan, np.nan]),
+        (ReLU, {"saturation": {"ReLU": (0.0, 0.5)}}, [0.5, 0.5]),
+        (Sigmoid, {"saturation": {"Sigmoid": (-1, 2)}}, [0, 0]),
+    ],
+)  # fmt: skip
+def test_the_saturated_share_is_that_of_the_flat_parts(layer, options, shares):
+    probe = recorded([[0.01, 0.03, 0.5, 0.98]], [[0.5, 0.2, 0.9, 0.99]], layer=layer, **options)
+    np.testing.assert_array_equal(number(probe, "saturated"), shares)
+
+
+def test_a_unit_is_dead_when_it_did_not_change_over_the_window():
+    batches = np.random.default_rng(0).normal(size=(8, 5, 4))
+    batches[:, :, 0] = 0  # never alive
+    batches[3:, :, 1] = 7  # from step 3 on
+    batches[:, :, 2] = np.arange(8)[:, None]  # constant within each step only
+    probe = recorded(*batches, window=3)
+    assert number(probe, "dead") == [2, 1, 1, 1, 1, 2, 2, 2]
+    assert probe.dead_units("only").tolist() == [True, True, False, False]
+    assert recorded(*batches[:3], window=3).dead_units("only").tolist() == [True] + 3 * [False]
+
+
+def test_one_row_cannot_tell_what_never_changes():
+    probe = recorded([[0, 1, 2, 3]], [[0, 1, 2, 4]])
+    np.testing.assert_array_equal(number(probe, "dead"), [np.nan, 3])
+
+
+@pytest.mark.parametrize("steps", [8, 9, 31, 1000])
+def test_thinning_keeps_steps_evenly_and_the_extremes_of_all(steps):
+    rng = np.random.default_rng(0)
+    batches = rng.normal(size=(steps, 2, 4)).astype(np.float32)
+    batches[5, 0, 0], batches[6, 1, 1], batches[7, 0, 0] = 1e6, -1e6, np.nan
+    probe = recorded(*batches, points=8)
+    kept, mean = probe.series("only", "y", "mean")
+    stride = kept[1] - kept[0]
+    assert stride & (stride - 1) == 0
+    np.testing.assert_array_equal(kept, np.arange(0, steps, stride))
+    assert len(kept) <= 8
+    for place, step in enumerate(kept):
+        covered = batches[step : step + stride]
+        finite = covered[np.isfinite(covered)]
+        own = batches[step][np.isfinite(batches[step])]
+        assert mean[place] == pytest.approx(own.mean(dtype=np.float64), rel=1e-6)
+        assert number(probe, "minimum")[place] == finite.min()
+        assert number(probe, "maximum")[place] == finite.max()
+        assert number(probe, "nonfinite")[place] == covered.size - finite.size
+
+
+def test_thinning_keeps_the_largest_count_of_dead_units():
+    batches = np.random.default_rng(0).normal(size=(9, 3, 4))
+    batches[3] = 0
+    assert number(recorded(*batches, window=1, points=2), "dead") == [4, 0]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_ratio_is_the_updates_rms_over_that_of_the_weight_before_it(dtype):
+    net, probe = network(dtype=dtype), StatisticsProbe(["weight", "update"])
+    weight = net["weights"].weight
+    expected = []
+    for step in range(4):
+        probe.observe(step, net)
+        before = weight.value.astype(np.float64)
+        weight.value *= 1.25
+        expected.append(0.25 * np.sqrt((before**2).mean()))
+    steps, rms = probe.series("weights", "update", "rms")
+    assert steps.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(rms, expected[:3], rtol=1e-5)
+    np.testing.assert_allclose(probe.series("weights", "update", "ratio")[1], 0.25, rtol=1e-5)
+    weight.value = 0.0
+    for step, value in ((5, 0.0), (6, 1.0), (7, 0.0)):
+        probe.observe(step, net)
+        weight.value = value
+    np.testing.assert_array_equal(
+        probe.series("weights", "update", "ratio")[1][-3:], [0.25 / 1.25 * 5, np.nan, np.inf]
+    )
+
+
+def test_the_table_is_one_that_reports_print():
+    probe = recorded(np.random.default_rng(0).normal(size=(6, 4)), np.zeros((6, 4)))
+    row = probe.table(0)["only"]
+    assert set(COLUMNS) <= row.keys() <= {*NAMES, "units"}
+    assert (row["units"], row["dead"], probe.table()["only"]["zeros"]) == (4, 0, 1)
+    assert "only" in distribution_table(probe.table(0))
+    weights = StatisticsProbe(["weight"])
+    weights.observe(0, network())
+    assert list(weights.table(kind="weight")) == ["weights"]
+    assert "dead" not in weights.table(kind="weight")["weights"]
+    with pytest.raises(KeyError, match="nothing recorded of 'y'"):
+        weights.table()
+
+
+def test_a_number_that_is_not_told_is_refused():
+    probe = recorded(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
+        probe.series("only", "y", "median")
+    with pytest.raises(ValueError, match="'ratio' is told of 'update', not of 'y'"):
+        probe.series("only", "y", "ratio")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"points": 1}, "points must be at least 2, got 1"),
+        ({"window": 0}, "window must be at least 1"),
+        ({"saturation": {"ReLU": (1, 0)}}, "saturation of 'ReLU' must be low < high"),
+        ({"saturation": {"ReLU": 3}}, "saturation of 'ReLU' must be low < high"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"StatisticsProbe: {message}"):
+        StatisticsProbe(**arguments)
