@@ -244,14 +244,15 @@ def _split(x: Rows, y: Labels, *, test_size: float, rng: Rng, dtype: DTypeLike) 
     from sklearn.model_selection import train_test_split
 
     # scikit-learn knows no Generator, and None would draw from NumPy's global state.
+    seed: Any = rng
     if not isinstance(rng, int | np.integer):
-        rng = np.random.default_rng(rng).integers(2**32)
+        seed = np.random.default_rng(rng).integers(2**32)
     x_train, x_test, y_train, y_test = train_test_split(
         x.astype(as_float_dtype(dtype)),
         y.astype(np.int64),
         test_size=test_size,
         stratify=y,
-        random_state=int(rng),
+        random_state=int(seed),
     )
     return (x_train, y_train), (x_test, y_test)
 

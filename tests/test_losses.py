@@ -269,6 +269,17 @@ def test_the_gradient_has_the_outputs_dtype(make, dtype):
 
 
 @ALL
+def test_one_loss_serves_outputs_of_both_dtypes_in_turn(make):
+    loss = make()
+    for dtype in (np.float32, np.float64, np.float32):
+        output, target = problem(make, dtype=dtype)
+        value, fresh = loss.forward(output, target), make()
+        assert value == fresh.forward(output, target)
+        np.testing.assert_array_equal(loss.backward(), fresh.backward())
+        assert loss.dx.dtype == dtype
+
+
+@ALL
 def test_buffers_only_grow_and_a_short_batch_is_a_slice_of_them(make):
     loss, first = make(), None
     for n in (8, 3, 8, 5):

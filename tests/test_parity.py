@@ -13,6 +13,16 @@ from minnet.regularization import clip_grad_norm, clip_grad_value
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Arrays this small are slower in several threads, and much slower beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 BOTH = pytest.mark.parametrize("dtype", TOLERANCE)
 

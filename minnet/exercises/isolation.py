@@ -40,19 +40,20 @@ def observe_apart(
             cwd=scratch, start_new_session=True,
             env=os.environ | {"PYTHONPATH": here, "PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
-        printed = _Drain(process)
+        printed = Drain(process)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             seen = Observation(fault=Fault("timeout", f"no end after {timeout:g} seconds."))
         else:
-            seen = _read(outputs, process.returncode, train)
+            seen = read(outputs, process.returncode, train)
         finally:
             _end(process)
         return seen, printed.text()
 
 
-def _read(outputs: Path, code: int, train: bool) -> Observation:
+def read(outputs: Path, code: int, train: bool) -> Observation:
+    """Return what the process left behind, or the fault that tells why it is of no use."""
     if not outputs.exists():
         return Observation(fault=Fault("exit", f"it ended early, with exit code {code}."))
     try:
@@ -73,23 +74,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-class _Drain(threading.Thread):
+class Drain(threading.Thread):
     """Reads what a process prints, so that it never waits, and keeps the beginning."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
         assert process.stdout is not None
-        self._stream, self._kept = process.stdout, b""
+        self._stream, self.kept = process.stdout, b""
         self.start()
 
     def run(self) -> None:
         """Read to the end."""
         with self._stream:
             while chunk := self._stream.read1(65536):  # type: ignore[attr-defined]
-                self._kept += chunk[: max(0, 4 * PRINTED - len(self._kept))]
+                self.kept += chunk[: max(0, 4 * PRINTED - len(self.kept))]
 
     def text(self) -> str:
         """Return the beginning of it; wait a second at most for the end."""
         self.join(1.0)
-        text = self._kept.decode("utf-8", errors="replace")
+        text = self.kept.decode("utf-8", errors="replace")
         return text if len(text) <= PRINTED else f"{text[:PRINTED]}... (cut)"

@@ -91,7 +91,7 @@ def leaky_relu_backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
 def negative_part_dot(x: Array, dy: Array) -> float:
     """Return the sum of x dy over the entries where x <= 0, the gradient of a shared slope."""
     n, features = x.shape
-    total = 0.0
+    total = np.float64(0.0)
     for i in range(n):
         for j in range(features):
             if not x[i, j] > 0:

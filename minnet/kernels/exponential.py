@@ -1,11 +1,9 @@
 """exp for the kernels: a polynomial that the compiler can turn into SIMD instructions.
 
-``math.exp`` is one library call a number, which stops vectorisation: a sigmoid of (100, 1000)
+The library's exp is one call a number, which stops vectorisation: a sigmoid of (100, 1000)
 took 218 µs with it and 18 µs with the polynomial. float64 is the type of gradient checks, where
-the last bit matters more than speed, so there ``math.exp`` stays.
+the last bit matters more than speed, so there the library's stays.
 """
-
-import math
 
 import numpy as np
 
@@ -51,4 +49,4 @@ def exp_float32(x: np.float32) -> np.float32:
     return result
 
 
-exp = inline(float32=exp_float32, float64=math.exp)
+exp = inline(float32=exp_float32, float64=np.exp)

@@ -43,7 +43,7 @@ def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: A
     A target of 0 counts nothing, also where the logit is -inf.
     """
     n, classes = logits.shape
-    loss = 0.0
+    loss = np.float64(0.0)
     for i in range(n):
         highest = logits[i, 0]
         for j in range(1, classes):
@@ -78,12 +78,12 @@ def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Arra
 def cross_entropy_forward(probabilities: Array, target: Array, lowest: float) -> float:
     """Return -mean_i Σ_j t_ij log p_ij, with p no smaller than lowest."""
     n, classes = probabilities.shape
-    loss = 0.0
+    loss = np.float64(0.0)
     for i in range(n):
         for j in range(classes):
             if target[i, j] != 0:
                 p = np.float64(probabilities[i, j])
-                loss -= target[i, j] * math.log(lowest if p < lowest else p)
+                loss -= np.float64(target[i, j]) * math.log(lowest if p < lowest else p)
     return loss / n
 
 
@@ -109,7 +109,7 @@ def _softplus(z: float) -> float:
 def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
     """Return the mean of t softplus(-z) + (1 - t) softplus(z); a weight of 0 counts nothing."""
     n, outputs = logits.shape
-    loss = 0.0
+    loss = np.float64(0.0)
     for i in range(n):
         for j in range(outputs):
             z, t = np.float64(logits[i, j]), np.float64(target[i, j])
@@ -135,7 +135,7 @@ def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Arra
 def mean_squared_error_forward(output: Array, target: Array) -> float:
     """Return the mean over all entries of (output - target)²."""
     n, outputs = output.shape
-    total = 0.0
+    total = np.float64(0.0)
     for i in range(n):
         for j in range(outputs):
             total += (np.float64(output[i, j]) - target[i, j]) ** 2

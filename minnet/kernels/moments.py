@@ -11,9 +11,40 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
+from minnet.kernels.compiling import inline, kernel
 
 LANES = 64
+
+
+@inline
+def note_value(
+    v: float, k: int, total: Array, low: Array, high: Array, zeros: Array, bad: Array
+) -> None:
+    """Take one value into place k of the sums, extremes and counts."""
+    total[k] += v
+    low[k] = v if v < low[k] else low[k]
+    high[k] = v if v > high[k] else high[k]
+    zeros[k] += v == 0
+    bad[k] += v - v != 0
+
+
+@inline
+def note_powers(
+    v: float,
+    k: int,
+    scale: float,
+    scale_too: float,
+    centre: float,
+    second: Array,
+    third: Array,
+    fourth: Array,
+) -> None:
+    """Take the powers of one value's distance from the centre into place k of their sums."""
+    d = np.float64(v) * scale * scale_too - centre
+    square = d * d
+    second[k] += square
+    third[k] += square * d
+    fourth[k] += square * square
 
 
 @kernel("(T[::1], float64[::1])")
@@ -21,14 +52,12 @@ def sums_and_extremes(x: Array, told: Array) -> None:
     """told = sum, minimum, maximum, number of zeros, number of NaN and infinities of x (size,)."""
     total, zeros, bad = np.zeros(LANES), np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
     low, high = np.full(LANES, x[0]), np.full(LANES, x[0])
-    for start in range(0, x.size, LANES):
-        for k in range(min(LANES, x.size - start)):
-            v = x[start + k]
-            total[k] += v
-            low[k] = v if v < low[k] else low[k]
-            high[k] = v if v > high[k] else high[k]
-            zeros[k] += v == 0
-            bad[k] += v - v != 0
+    whole = x.size - x.size % LANES
+    for start in range(0, whole, LANES):
+        for k in range(LANES):
+            note_value(x[start + k], k, total, low, high, zeros, bad)
+    for k in range(x.size - whole):
+        note_value(x[whole + k], k, total, low, high, zeros, bad)
     told[0], told[1], told[2] = total.sum(), low.min(), high.max()
     told[3], told[4] = zeros.sum(), bad.sum()
 
@@ -44,13 +73,12 @@ def central_moments(x: Array, mean: float, exponent: int, moments: Array) -> Non
     scale = math.ldexp(1.0, -(exponent // 2))
     scale_too = math.ldexp(1.0, exponent // 2 - exponent)
     centre = mean * scale * scale_too
-    for start in range(0, x.size, LANES):
-        for k in range(min(LANES, x.size - start)):
-            d = np.float64(x[start + k]) * scale * scale_too - centre
-            square = d * d
-            second[k] += square
-            third[k] += square * d
-            fourth[k] += square * square
+    whole = x.size - x.size % LANES
+    for start in range(0, whole, LANES):
+        for k in range(LANES):
+            note_powers(x[start + k], k, scale, scale_too, centre, second, third, fourth)
+    for k in range(x.size - whole):
+        note_powers(x[whole + k], k, scale, scale_too, centre, second, third, fourth)
     moments[0], moments[1] = second.sum() / x.size, third.sum() / x.size
     moments[2] = fourth.sum() / x.size
 

@@ -152,11 +152,11 @@ def groupnorm_forward(
     for i in range(n):
         for g in range(groups):
             start, stop = g * width, (g + 1) * width
-            total = 0.0
+            total = np.float64(0.0)
             for j in range(start, stop):
                 total += x[i, j]
             centre = total / width
-            squares = 0.0
+            squares = np.float64(0.0)
             for j in range(start, stop):
                 squares += (x[i, j] - centre) ** 2
             scale = 1.0 / math.sqrt(squares / width + eps)
@@ -189,8 +189,8 @@ def groupnorm_backward(
         for g in range(groups):
             start, stop = g * width, (g + 1) * width
             centre, scale = mean[i, g], rstd[i, g]
-            sum_g = 0.0
-            sum_g_x_hat = 0.0
+            sum_g = np.float64(0.0)
+            sum_g_x_hat = np.float64(0.0)
             for j in range(start, stop):
                 x_hat = (x[i, j] - centre) * scale
                 sum_dy[j] += dy[i, j]

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from minnet.kernels.histograms import BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 from minnet.layer import Layer
-from minnet.probes.recording import DEFAULT_KINDS, Key, Recording, View
+from minnet.probes.files import Key
+from minnet.probes.recording import DEFAULT_KINDS, Recording, View
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -165,7 +166,8 @@ class HistogramProbe(Recording):
 
     def coverage(self, layer: str, kind: str) -> Array:
         """Return which share of all values was looked at, (slots,): 1 without ``max_values``."""
-        return self.counts(layer, kind).sum(axis=1) / self._timelines[layer, kind].rows[:, BINS]
+        present = self._found(layer, kind).rows
+        return np.asarray(self.counts(layer, kind).sum(axis=1) / present[:, BINS])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""

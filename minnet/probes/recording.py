@@ -8,27 +8,23 @@ probe keeps in bounded memory is the business of the class that inherits this on
 
 from __future__ import annotations
 
-import errno
 import math
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
+from minnet.archives import DAMAGE
 from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
+from minnet.probes.files import Key, States, read_recording, write_recording
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
 BUFFERS = ("y", "dy", "dx")
 EVERY_NETWORK = (*BUFFERS, "weight", "weight_grad", "update")
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
-VERSION = 1
-Key = tuple[str, str]  # a layer's dotted name, and a kind
 
 
 class View(NamedTuple):
@@ -70,7 +66,6 @@ class Recording:
         self._max_values = None if max_values is None else count(max_values, who, "max_values")
         self._timelines: dict[Key, Timeline] = {}
         self._before: dict[str, Before] = {}
-        self._order: list[str] = []
         self._last_step, self._observed = -1, 0
 
     # What a probe does with what it sees.
@@ -254,21 +249,8 @@ class Recording:
         OSError
             If the disk is full or does not let us write; FileNotFoundError if there is no folder.
         """
-        from minnet import __version__
-
-        series: dict[str, list[str]] = {}
-        arrays: dict[str, Array] = {}
-        for number, key in enumerate(self._timelines):
-            series[str(number)] = list(key)
-            arrays |= {f"{number}.{name}": array for name, array in self._state(key).items()}
-        manifest = {
-            "format": self._format,
-            "version": VERSION,
-            "minnet": __version__,
-            "settings": self._settings(),
-            "series": series,
-        }
-        write_archive(path, manifest, arrays)
+        states = {key: self._state(key) for key in self._timelines}
+        write_recording(path, self._format, self._settings(), states)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -284,15 +266,11 @@ class Recording:
         ValueError
             If the file is damaged, of another kind, or from a later minnet.
         """
-        path = Path(path)
         try:
-            file = path.open("rb")
-        except FileNotFoundError as error:
-            text = f"{cls.__name__}.load: no such file (the path is used as given)"
-            raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
-        try:
-            with file, zipfile.ZipFile(file) as archive:
-                return cls._read(archive, os.fstat(file.fileno()).st_size)
+            settings, states = read_recording(path, cls._format, cls.__name__)
+            return cls._restored(settings, states)
+        except FileNotFoundError:
+            raise
         except (*DAMAGE, TypeError) as error:
             raise ValueError(
                 f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
@@ -300,24 +278,13 @@ class Recording:
             ) from error
 
     @classmethod
-    def _read(cls, archive: zipfile.ZipFile, size: int) -> Self:
-        parts = ("settings", "series", "arrays")
-        manifest = read_manifest(archive, cls._format, VERSION, parts, limit=size)
-        probe = cls(**manifest["settings"])
-        states: dict[str, dict[str, Array]] = {number: {} for number in manifest["series"]}
-        for name, about in manifest["arrays"].items():
-            number, _, part = name.partition(".")
-            dtype, shape = about.get("dtype"), about.get("shape")
-            if dtype not in ("int64", "float32", "float64") or not _is_shape(shape):
-                raise ValueError(f"array {name!r} is {dtype} {shape}")
-            checksum = about.get("sha256")
-            states[number][part] = read_array(archive, name, dtype, tuple(shape), checksum)
-        for number, (layer, kind) in manifest["series"].items():
-            if not isinstance(layer, str) or kind not in probe.kinds:
-                raise ValueError(f"there is a series of {layer!r} {kind!r}")
-            probe._timelines[layer, kind] = probe._timeline()
-            probe._restore((layer, kind), states[number])
-        for timeline in probe._timelines.values():
+    def _restored(cls, settings: dict[str, Any], states: States) -> Self:
+        probe = cls(**settings)
+        for key, state in states.items():
+            if key[1] not in probe.kinds:
+                raise ValueError(f"there is a series of {key}, but kinds are {probe.kinds}")
+            timeline = probe._extend(key)
+            probe._restore(key, state)
             probe._last_step = max(probe._last_step, int(timeline.steps[-1, -1]))
             probe._observed = max(probe._observed, timeline.observed)
         return probe
@@ -342,9 +309,3 @@ def _names(given: Any, who: str, argument: str) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"{who}: {argument} has a name twice: {given!r}")
     return names
-
-
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, list) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape
-    )

@@ -20,7 +20,8 @@ from minnet.kernels.moments import (
     sums_and_extremes,
 )
 from minnet.layer import Layer
-from minnet.probes.recording import DEFAULT_KINDS, Key, Recording, View
+from minnet.probes.files import Key
+from minnet.probes.recording import DEFAULT_KINDS, Recording, View
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 

@@ -84,6 +84,12 @@ def test_pytest_passes_a_right_answer(folder):
     assert pytest_in(folder, "test_e01_dense.py")[0] == "e01 dense: right"
 
 
+def test_a_failure_that_pytest_shows_in_full_is_the_message_alone(folder):
+    lines = pytest_in(folder, "test_e01_dense.py", "--tb=long")
+    assert lines.count(f"e01 dense: not implemented yet. {HINT} 1") == 2
+    assert not any("check(" in line or "raise" in line for line in lines)
+
+
 def test_run_tells_each_answer_and_how_far_one_is(folder, capsys):
     solve(folder, "dense")
     capsys.readouterr()

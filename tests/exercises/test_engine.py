@@ -299,6 +299,7 @@ def test_a_notebook_shows_the_message_alone():
 
 def test_relative_error_divides_by_the_largest_number_and_by_nothing_tiny():
     assert relative_error(np.array([0.0, 1.0]), np.array([0.0, 2.0])) == 0.5
+    assert relative_error(np.array([1e-3]), np.array([2e-3])) == 0.5
     assert relative_error(np.array([1e-17]), np.array([0.0])) < 1e-10
     assert relative_error(np.array([np.nan]), np.array([1.0])) == np.inf
     assert relative_error(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0

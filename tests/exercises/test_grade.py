@@ -3,13 +3,15 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minnet.__main__ import main
-from minnet.exercises import find, grading, worker
+from minnet.exercises import find, grading, isolation, worker
 from minnet.exercises.devcheck import case
 from minnet.exercises.observing import Fault, Observation
 
@@ -145,10 +147,13 @@ def one(tmp_path):
 
 
 def test_the_seed_is_fresh_recorded_and_can_be_repeated(one):
+    source = STUDENT.replace(".mean()", ".mean() + 0.1")  # its message holds the values
+    (one / "e03_softmax_cross_entropy.py").write_text(source)
     exercises = (find(3),)
     submitted = grading.submissions([one])
     first, second = (grading.grade(submitted, exercises, isolated=False) for _ in range(2))
     assert first.seed != second.seed
+    assert first.rows[0].message != second.rows[0].message
     again = grading.grade(submitted, exercises, isolated=False, seed=first.seed)
     assert again.seed == first.seed
     assert again.rows[0].message == first.rows[0].message
@@ -218,6 +223,20 @@ def test_inputs_and_what_was_seen_survive_the_way_through_files(tmp_path):
     np.testing.assert_array_equal(read.slopes()["dx"], np.ones(3))
     assert read.fault == Fault("error", "it stops.")
     assert read.logits is None
+
+
+def test_a_network_that_left_no_output_is_told(tmp_path):
+    worker.write_observation(tmp_path / "seen.npz", Observation({"y": np.zeros(3)}))
+    assert isolation.read(tmp_path / "seen.npz", 0, train=False).fault is None
+    assert isolation.read(tmp_path / "seen.npz", 0, train=True).fault.id == "results"
+
+
+def test_little_is_kept_of_what_is_printed():
+    process = subprocess.Popen([sys.executable, "-c", "print('x' * 10**6)"], stdout=subprocess.PIPE)
+    printed = isolation.Drain(process)
+    assert process.wait(60) == 0
+    assert printed.text().startswith("xxx")
+    assert len(printed.kept) <= 4 * isolation.PRINTED
 
 
 def test_results_too_large_to_unpack_are_refused(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What both streaming probes promise: they change nothing, keep nothing, and come back from files."""
+"""What both streaming probes promise: they change nothing, keep no array, come back from files."""
 
 import gc
 import json
@@ -145,7 +145,8 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_recorded(make):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"kinds": []}, TypeError), ({"kinds": [3]}, TypeError), ({"kinds": ["y", "y"]}, ValueError),
+        ({"kinds": []}, TypeError), ({"kinds": [3]}, TypeError),
+        ({"kinds": ["y", "y"]}, ValueError),
         ({"every": 0}, ValueError), ({"every": 2.0}, TypeError), ({"layers": []}, TypeError),
     ],
 )  # fmt: skip
