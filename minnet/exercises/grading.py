@@ -146,7 +146,7 @@ def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float | 
         max_score=1.0,
         passed=verdict.wrong is None,
         mistake=None if verdict.wrong is None else verdict.wrong.mistake,
-        message="right" if verdict.wrong is None else str(verdict.wrong),
+        message=f"{exercise}: right" if verdict.wrong is None else str(verdict.wrong),
         printed=printed[0] if printed else "",
         seconds=round(time.perf_counter() - started, 2),
     )
