@@ -104,7 +104,7 @@ def parameter(name: str) -> Any:
     """Make a parameter an attribute of its layer, None for a layer that is built without it."""
 
     def get(self: Layer) -> Param | None:
-        return self.params.get(name)
+        return (self._params or self.params).get(name)
 
     def refuse(self: Layer, value: Any) -> None:
         raise AttributeError(f"{self}: assign the numbers, layer.{name}.value = ...")
