@@ -15,7 +15,17 @@ from matplotlib.text import Text
 from scipy import stats
 
 import minnet
-from minnet import Dense, ReLU, Residual, Sequential, Sigmoid, SoftmaxCrossEntropy, plot
+from minnet import (
+    Dense,
+    HistogramProbe,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    StatisticsProbe,
+    plot,
+)
 from minnet.probes import capture
 
 RNG = np.random.default_rng(0)
@@ -44,6 +54,21 @@ def history(*losses, val=()):
     return SimpleNamespace(loss=list(losses), val_loss=list(val), accuracy=[], val_accuracy=[])
 
 
+def recording(probe_class):
+    """Return what such a probe sees of a deep network in 5 steps, NaN in the last gradients."""
+    layers = [layer for _ in range(12) for layer in (Dense(4, 4), ReLU())]
+    net, probe, loss = Sequential(layers, rng=0), probe_class(), SoftmaxCrossEntropy()
+    optimizer = minnet.SGD(net)
+    for step in range(5):
+        loss.forward(net.forward(X, training=True), LABELS)
+        net.backward(loss.backward())
+        if step == 4:
+            net["relu1"].dy[0] = np.nan
+        probe.observe(step, net)
+        optimizer.step()
+    return probe
+
+
 def bars(ax):
     (patch,) = (patch for patch in ax.patches if isinstance(patch, StepPatch))
     return patch.get_data()
@@ -68,7 +93,8 @@ def legend(figure):
 def visible_texts(figure):
     """Return every text that is drawn: of Matplotlib's tick labels those within the axis."""
     found = [*figure.texts]
-    for ax in figure.axes:
+    insets = [inset for ax in figure.axes for inset in ax.child_axes]
+    for ax in [*figure.axes, *insets]:
         found += [child for child in ax.get_children() if isinstance(child, Text)]
         found += [ax.xaxis.label, ax.yaxis.label]
         if ax.get_legend():
@@ -102,6 +128,13 @@ DRAW = {
     "density_log": lambda: plot.density(ODD, log=True),
     "cdf": lambda: plot.cdf(ODD),
     "cdf_log": lambda: plot.cdf(ODD, log=True),
+    "heatmap": lambda: plot.heatmap(recording(HistogramProbe), "relu1", kind="dy"),
+    "gradient_flow": lambda: plot.gradient_flow(recording(StatisticsProbe), kind="dy"),
+    "gradient_flow_lines": lambda: plot.gradient_flow(
+        recording(StatisticsProbe), lines=True, theory={"dense1": 0.1}
+    ),
+    "update_ratio": lambda: plot.update_ratio(recording(StatisticsProbe)),
+    "dead_units": lambda: plot.dead_units(recording(StatisticsProbe)),
     "learning_curves": lambda: plot.learning_curves(
         {"a": [history(3, 2, val=(4, 3)), history(2, 2, val=(3, 3))], "b": history(1, 1, 1)}
     ),
@@ -137,7 +170,9 @@ def test_letters_are_large_and_none_overlaps_another(draw):
     assert min(text.get_fontsize() for text in visible_texts(figure)) >= 13
 
 
-@pytest.mark.parametrize("name", ["density", "cdf", "learning_curves"])
+@pytest.mark.parametrize(
+    "name", ["density", "cdf", "learning_curves", "gradient_flow_lines", "update_ratio"]
+)
 def test_no_line_can_be_under_the_legend(name):
     figure = DRAW[name]()
     FigureCanvasAgg(figure).draw()

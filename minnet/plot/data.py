@@ -7,9 +7,15 @@ from minnet import statistics
 from minnet.plot.style import percent, wrapped
 from minnet.probes import Capture
 from minnet.statistics import Sample
+from minnet.validation import positive
 
 Data = Capture | Mapping[str, Any]
-KINDS = {"y": "activation y", "dy": "gradient dy", "dx": "gradient dx"}
+KINDS = {
+    "y": "activation y",
+    "dy": "gradient dy",
+    "dx": "gradient dx",
+    "update": "update of weight",
+}
 
 
 def has_labels(data: Any) -> bool:
@@ -34,6 +40,20 @@ def arrays_of(data: Any, kind: str, layers: Sequence[str] | None) -> dict[str, A
     return {name: found[name] for name in wanted}
 
 
+def predictions(
+    theory: Mapping[str, Any] | None, layers: Sequence[str], who: str
+) -> dict[str, float]:
+    """Return the predicted std of those of the layers that theory tells of."""
+    given = {} if theory is None else dict(theory)
+    strangers = [name for name in given if name not in layers]
+    if strangers:
+        raise ValueError(
+            f"{who}: theory tells of {strangers}, which are not drawn; there are "
+            f"{', '.join(layers)}"
+        )
+    return {name: positive(std, who, f"theory of {name!r}") for name, std in given.items()}
+
+
 def samples_of(arrays: Mapping[str, Any], log: bool) -> dict[str, Sample]:
     """Return layer name -> its values with the exact zeros apart, or log10 of magnitudes."""
     for name, array in arrays.items():
@@ -48,13 +68,16 @@ def samples_of(arrays: Mapping[str, Any], log: bool) -> dict[str, Sample]:
     }
 
 
+def name_of_kind(kind: str) -> str:
+    """Return what the axes call this kind of buffer."""
+    if kind.endswith("_grad"):
+        return f"gradient of {kind.removesuffix('_grad')}"
+    return KINDS.get(kind, kind)
+
+
 def quantity(data: Data, kind: str, log: bool, names: Sequence[str] = ()) -> str:
     """Return what the x axis says of these values."""
-    text = "value"
-    if isinstance(data, Capture):
-        text = KINDS.get(kind, kind)
-        if kind.endswith("_grad"):
-            text = f"gradient of {kind.removesuffix('_grad')}"
+    text = name_of_kind(kind) if isinstance(data, Capture) else "value"
     if log:
         text = f"log₁₀ |{text}|"
     return f"{text} of {names[0]}" if len(names) == 1 else text

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,6 +32,7 @@ _STYLE: dict[Any, Any] = {
     "text.usetex": False,
 }
 INK = "#222222"
+OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on any colour
 # Okabe & Ito's colours for the colour-blind, the ones that stand out on white.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")
 P = ParamSpec("P")
@@ -104,12 +106,17 @@ def limits(ax: Axes, low: float, high: float, ceiling: float) -> None:
     ax.set_ylim(0, 1.06 * ceiling)
 
 
-def finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist] | None = None) -> Figure:
-    """Name the axes, put the legend where no line can be, and return the figure."""
+def name_axes(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Say what the axes are, and draw no more of them than is needed."""
     tick_params(ax)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel(xlabel, fontsize=MEDIUM)
     ax.set_ylabel(ylabel, fontsize=MEDIUM)
+
+
+def finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist] | None = None) -> Figure:
+    """Name the axes, put the legend where no line can be, and return the figure."""
+    name_axes(ax, xlabel, ylabel)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     if isinstance(ax.figure, LectureFigure):
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

@@ -1,0 +1,130 @@
+"""The panels that histograms are drawn in, and what stands in and above each."""
+
+import textwrap
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from minnet.plot.style import INK, OUTLINE, SMALL, LectureFigure, percent, tick_params, wrapped
+from minnet.statistics import Sample, describe
+from minnet.validation import Array
+
+
+def make_panels(
+    labels: list[str], names: list[str], log: bool
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Return a figure with a panel for each label and layer, at most four layers side by side.
+
+    All share the x axis. The labels of one layer stand below each other.
+    """
+    columns = -(-len(names) // -(-len(names) // 4))
+    rows = -(-len(names) // columns) * len(labels)
+    figure = LectureFigure(
+        figsize=(max(3.5 * columns, 6.0), 3.1 * rows + 0.5), layout="constrained"
+    )
+    grid = figure.add_gridspec(rows, columns)
+    panels: dict[tuple[str, str], Axes] = {}
+    first = None
+    for place, name in enumerate(names):
+        block, column = divmod(place, columns)
+        for number, label in enumerate(labels):
+            ax = figure.add_subplot(grid[block * len(labels) + number, column], sharex=first)
+            first = first or ax
+            panels[label, name] = ax
+            lowest = place + columns >= len(names) and number == len(labels) - 1
+            tick_params(ax, labelbottom=lowest)
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=log))
+            ax.yaxis.set_major_locator(MaxNLocator(3))
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            if column == 0:
+                ax.set_ylabel(f"{wrapped(label)}\ndensity".strip())
+    return figure, panels
+
+
+def common_height(panels: list[Array]) -> float:
+    """Return the height of the y axis that the panels of one layer share.
+
+    It is that of the tallest bar, unless it would hide the others: within a panel where it dwarfs
+    nearly all bars, between panels where another is much flatter throughout.
+    """
+    heights = []
+    for density in panels:
+        positive = density[density > 0]
+        if positive.size:
+            usual = 3 * float(np.quantile(positive, 0.9))
+            tallest = float(positive.max())
+            heights.append(usual if tallest > 2 * usual else tallest)
+    if not heights:
+        return 1.0
+    limit = 5 * min(heights)
+    return limit if max(heights) > 1.5 * limit else max(heights)
+
+
+def zero_stem(ax: Axes, zeros: float) -> None:
+    """Draw the exact zeros as a stem at 0, as high as their share of the panel."""
+    across = ax.get_xaxis_transform()
+    ax.vlines(0, 0, zeros, transform=across, color=INK, linewidth=3)
+    ax.plot(0, zeros, "o", transform=across, color=INK, markersize=8, clip_on=False)
+    left, right = ax.get_xlim()
+    to_the_right = -left < 0.6 * (right - left)
+    ax.annotate(
+        f"{percent(zeros)} zeros",
+        (0, min(max(zeros, 0.08), 0.92)),
+        xycoords=across,
+        xytext=(9 if to_the_right else -9, 0),
+        textcoords="offset points",
+        ha="left" if to_the_right else "right",
+        va="center",
+        color=INK,
+        path_effects=OUTLINE,
+    )
+
+
+def cut_bars(ax: Axes, density: Array, edges: Array, ceiling: float, color: Any) -> None:
+    """Mark the bars that are higher than the panel."""
+    cut = density > ceiling
+    if cut.any():
+        middles = (edges[:-1] + edges[1:])[cut] / 2
+        across = ax.get_xaxis_transform()
+        ax.plot(middles, np.ones(len(middles)), "^", transform=across, color=color, clip_on=False)
+
+
+def notes(array: Any, sample: Sample, beyond: int, density: Array, ceiling: float) -> list[str]:
+    """Return what is to be told of a panel's values and of what it does not show."""
+    told = describe(array)
+    notes = [f"mean {told.mean:.2g}", f"std {told.std:.2g}", f"n = {told.count}"]
+    if sample.log and sample.zeros:
+        notes.append(f"{percent(sample.zeros)} zeros")
+    if beyond:
+        notes.append(f"{beyond} beyond the axis")
+    if density.max() > ceiling:
+        notes.append(f"▲ bars up to {density.max():.2g}")
+    return notes
+
+
+def mark_std(ax: Axes, array: Any, std: float, log: bool) -> None:
+    """Draw dashed lines at the mean ± a predicted std, with ``log`` one at its log10."""
+    mean = describe(array).mean
+    places = [float(np.log10(std))] if log else [mean - std, mean + std]
+    for place in places:
+        ax.axvline(place, color=INK, linestyle="--", linewidth=1.8, path_effects=OUTLINE)
+
+
+def header(ax: Axes, name: str, notes: list[str]) -> None:
+    """Write the layer's name above a panel, and the notes between."""
+    unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
+    text = textwrap.fill(unbroken, 30).replace("\xa0", " ")
+    height = 1.3 * SMALL * (1 + text.count("\n"))
+    ax.set_title(wrapped(name), loc="left", pad=12 + height, color=INK)
+    ax.annotate(
+        text,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 8),
+        textcoords="offset points",
+        va="bottom",
+        color=INK,
+    )
