@@ -42,6 +42,7 @@ from minnet.serialization import load, save
 from minnet.training import History, evaluate, fit, train_step
 
 if TYPE_CHECKING:
+    import minnet.exercises as exercises
     import minnet.plot as plot
 
 __version__ = "0.1.0"
@@ -91,6 +92,7 @@ __all__ = [
     "clip_grad_value",
     "datasets",
     "evaluate",
+    "exercises",
     "fit",
     "initializers",
     "load",
@@ -104,9 +106,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The one public module that must wait: it imports matplotlib.
-    if name == "plot":
+    # Two modules wait until they are asked for: one imports matplotlib, the other is for homework.
+    if name in ("exercises", "plot"):
         from importlib import import_module
 
-        return import_module("minnet.plot")
+        return import_module(f"minnet.{name}")
     raise AttributeError(f"module 'minnet' has no attribute {name!r}")
