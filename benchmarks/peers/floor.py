@@ -1,0 +1,40 @@
+"""The floor: the matrix products of a training step and nothing else.
+
+No activation, no bias, no loss, no optimizer: NumPy's products into arrays that are there already.
+What a library adds to this is what it can be blamed for.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.networks import Network
+
+
+def step(network: Network) -> Callable[[], None]:
+    rng = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    # All weights in one array and all gradients in another: large arrays get large pages of memory,
+    # and the products then run a little faster.
+    size = sum(fan_in * fan_out for fan_in, fan_out in network.dense)
+    weights, gradients = normal(size), np.empty(size, np.float32)
+    layers, start = [], 0
+    for fan_in, fan_out in network.dense:
+        stop = start + fan_in * fan_out
+        weight, dweight = (a[start:stop].reshape(fan_in, fan_out) for a in (weights, gradients))
+        x, dy = normal(network.batch, fan_in), normal(network.batch, fan_out)
+        layers.append((x, weight, dy, np.empty_like(dy), dweight, np.empty_like(x)))
+        start = stop
+
+    def products() -> None:
+        for x, weight, _, y, _, _ in layers:
+            np.dot(x, weight, out=y)
+        for number, (x, weight, dy, _, dweight, dx) in reversed(list(enumerate(layers))):
+            np.dot(x.T, dy, out=dweight)
+            if number > 0:  # nobody waits for the first layer's dx
+                np.dot(dy, weight.T, out=dx)
+
+    return products

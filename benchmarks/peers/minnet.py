@@ -1,0 +1,72 @@
+"""minnet as a user writes it: `train_step` on a `Sequential`, with or without probes."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+import minnet as m
+from benchmarks.networks import Network
+
+ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
+PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
+
+
+def step(
+    network: Network, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
+) -> Callable[[], float]:
+    """Return a training step, watched by a probe of these kinds and options if one is named."""
+    net = m.Sequential(_layers(network), rng=0)
+    if network.optimizer == "sgd":
+        optimizer: m.Optimizer = m.SGD(net, lr=network.lr, momentum=network.momentum)
+    else:
+        optimizer = m.Adam(net, lr=network.lr)
+    x, y = network.data()
+    loss = m.SoftmaxCrossEntropy()
+    probes = [PROBES[probe](kinds, **options)] if probe else []
+    steps = count()
+    return lambda: m.train_step(
+        net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=next(steps)
+    )
+
+
+def batchnorm(rows: int, features: int) -> Callable[[], Any]:
+    layer = m.BatchNorm(features).build(rng=0)
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((rows, features), dtype=np.float32) for _ in range(2))
+
+    def forward_backward() -> Any:
+        layer.forward(x, training=True)
+        return layer.backward(dy)
+
+    return forward_backward
+
+
+class MeasuredStep:
+    """A training step that also tells, as a fact, how many bytes it keeps for itself."""
+
+    def __init__(self, network: Network) -> None:
+        step(network)()  # kernels are built and held for good; what they take is not the step's
+        gc.collect()
+        tracemalloc.start()
+        self.step = step(network)
+        self.step()
+        gc.collect()
+        self.facts = {"bytes": tracemalloc.get_traced_memory()[0]}
+        tracemalloc.stop()
+
+    def __call__(self) -> float:
+        return self.step()
+
+
+def _layers(network: Network) -> list[m.Layer]:
+    layers: list[m.Layer] = []
+    for fan_in, fan_out in network.dense[:-1]:
+        layers.append(m.Dense(fan_in, fan_out, bias=not network.batchnorm))
+        if network.batchnorm:
+            layers.append(m.BatchNorm(fan_out))
+        layers.append(ACTIVATIONS[network.activation]())
+    return [*layers, m.Dense(*network.dense[-1])]

@@ -1,0 +1,112 @@
+"""PyTorch in its usual ways: eager, with each implementation of its optimizers, and compiled.
+
+The default optimizer is what the articles' code runs: on a CPU a loop in Python over the
+parameters. ``foreach`` and ``fused`` are the others, which have to be asked for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.networks import Network
+
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+BINS = 100
+
+
+def step(
+    network: Network,
+    *,
+    optimizer: str = "default",
+    compiled: bool = False,
+    kinds: Sequence[str] = (),
+) -> Callable[[], float]:
+    """Return a training step; with kinds, one that takes a histogram of each such tensor."""
+    torch.manual_seed(0)
+    model, criterion = nn.Sequential(*_layers(network)), nn.CrossEntropyLoss()
+    rule = _optimizer(network, list(model.parameters()), optimizer)
+    x, y = (torch.from_numpy(array) for array in network.data())
+
+    def loss_of(x: torch.Tensor, y: torch.Tensor) -> Any:
+        return criterion(model(x), y)
+
+    forward: Callable[..., Any] = torch.compile(loss_of) if compiled else loss_of
+    watch = Watch(model, kinds)
+
+    def train() -> float:
+        rule.zero_grad()
+        loss = forward(x, y)
+        loss.backward()
+        watch.before_update()
+        rule.step()
+        watch.after_update()
+        return float(loss.item())
+
+    return train
+
+
+def batchnorm(rows: int, features: int, *, compiled: bool = False) -> Callable[[], Any]:
+    torch.manual_seed(0)
+    layer = nn.BatchNorm1d(features)
+    forward: Callable[..., Any] = torch.compile(layer) if compiled else layer
+    x, dy = torch.randn(rows, features, requires_grad=True), torch.randn(rows, features)
+    wanted = [x, *layer.parameters()]
+    return lambda: torch.autograd.grad(forward(x), wanted, dy)
+
+
+class Watch:
+    """What a PyTorch user writes to see distributions: hooks, and histc on what they are given."""
+
+    def __init__(self, model: nn.Module, kinds: Sequence[str]) -> None:
+        self.kinds = kinds
+        self.weights = [p for p in model.parameters() if p.ndim == 2]
+        self.seen: list[torch.Tensor] = []
+        self.old: list[torch.Tensor] = []
+        if "y" in kinds or "dy" in kinds:
+            for layer in model.children():
+                layer.register_forward_hook(self._after_forward)
+
+    def before_update(self) -> None:
+        if "weight" in self.kinds:
+            self._look(self.weights)
+        if "weight_grad" in self.kinds:
+            self._look(weight.grad for weight in self.weights)
+        if "update" in self.kinds:
+            self.old = [weight.detach().clone() for weight in self.weights]
+
+    def after_update(self) -> None:
+        if "update" in self.kinds:
+            pairs = zip(self.weights, self.old, strict=True)
+            self._look(weight.detach() - old for weight, old in pairs)
+        self.seen.clear()  # kept for one step only, so that memory does not grow
+
+    def _after_forward(self, layer: nn.Module, x: Any, y: torch.Tensor) -> None:
+        if "y" in self.kinds:
+            self._look([y])
+        if "dy" in self.kinds:
+            y.register_hook(lambda dy: self._look([dy]))  # type: ignore[no-untyped-call]
+
+    def _look(self, tensors: Any) -> None:
+        self.seen.extend(torch.histc(tensor.detach(), BINS) for tensor in tensors)
+
+
+def _optimizer(network: Network, parameters: list[Any], kind: str) -> torch.optim.Optimizer:
+    options: dict[str, Any] = {
+        "default": {},
+        "foreach": {"foreach": True},
+        "fused": {"fused": True},
+    }[kind]
+    if network.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=network.lr, momentum=network.momentum, **options)
+    return torch.optim.Adam(parameters, lr=network.lr, **options)
+
+
+def _layers(network: Network) -> Iterator[nn.Module]:
+    for fan_in, fan_out in network.dense[:-1]:
+        yield nn.Linear(fan_in, fan_out, bias=not network.batchnorm)
+        if network.batchnorm:
+            yield nn.BatchNorm1d(fan_out)
+        yield ACTIVATIONS[network.activation]()
+    yield nn.Linear(*network.dense[-1])

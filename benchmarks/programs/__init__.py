@@ -1,0 +1,1 @@
+"""Whole programs that other libraries' users would write, to be timed from start to end."""

@@ -1,0 +1,82 @@
+"""What a measurement depends on and must be told with it: versions, threads, machine, date."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("minnet", "numpy", "numba", "torch", "jax", "jaxlib", "keras", "scipy", "matplotlib")
+VARIABLES = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "MINNET_", "XLA_", "JAX_", "KERAS_", "TORCH")
+
+
+def of_the_machine() -> dict[str, Any]:
+    """Date, machine, and what in the environment bears on threads or libraries."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "usable_cores": _usable_cores(),
+        "python": platform.python_version(),
+        "installed": {name: found for name in PACKAGES if (found := _version(name))},
+        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)},
+    }
+
+
+def of_this_process() -> dict[str, Any]:
+    """Versions of what is loaded here, and how many threads it works with."""
+    loaded = [name for name in PACKAGES if name in sys.modules]
+    return {
+        "versions": {name: _version(name) for name in loaded},
+        "threads": _threads(),
+    }
+
+
+def _threads() -> dict[str, Any]:
+    """Threads by library: asked of threadpoolctl where it is installed, else only of PyTorch."""
+    told: dict[str, Any] = {}
+    if find_spec("threadpoolctl"):
+        from threadpoolctl import threadpool_info
+
+        pools = {
+            f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"]
+            for pool in threadpool_info()
+        }
+        told.update(sorted(pools.items()))
+    else:
+        told["unknown"] = "threadpoolctl is not installed"
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        told["torch"] = torch.get_num_threads()
+    if "jax" in sys.modules:
+        told["xla"] = f"its own, for {_usable_cores()} cores"  # it has no way to ask
+    return told
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _usable_cores() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,267 @@
+"""The subjects: who takes part, what is told, and that what is timed is what is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minnet as m
+from benchmarks import measuring, recording, scaling, startup, step, tables
+from benchmarks.__main__ import main
+from benchmarks.measuring import Candidate, Result, Spread
+from benchmarks.networks import NETWORKS, SMALL, Network
+from benchmarks.peers import floor, programs
+from benchmarks.peers import minnet as mine
+from benchmarks.reports import Report
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Text and numbers of `python -m benchmarks step --quick`, of minnet and the floor only."""
+    out = tmp_path_factory.mktemp("benchmarks")
+    arguments = ["step", "--quick", "--only", "minnet", "floor", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    return done.stdout, json.loads((out / "step.json").read_text("utf-8"))
+
+
+def test_step_tells_every_network_with_its_ratio_to_the_floor(quick):
+    text, _ = quick
+    for name, network in SMALL.items():
+        assert f"{name}: {network}" in text
+    assert text.count("\nminnet over the floor: ") == len(SMALL)
+    assert text.count("geometric mean, minnet over the floor: ") == 1
+    assert "load before the start: " in text
+    assert "threads of minnet" in text
+
+
+def test_step_writes_every_round_with_versions_and_threads(quick):
+    _, told = quick
+    assert told["plan"]["rounds"] == 2
+    assert told["surroundings"]["installed"]["numpy"] == np.__version__
+    assert list(told["contests"]) == list(SMALL)
+    for results in told["contests"].values():
+        assert [result["name"] for result in results] == ["minnet", "floor"]
+        for result in results:
+            assert result["trouble"] is None
+            assert len(result["seconds"]) == 2
+            assert min(result["seconds"]) > 0
+            assert result["facts"]["threads"]
+    ours, bare = (result["seconds"] for result in told["contests"]["iris"])
+    over = told["figures"]["iris: minnet over the floor"]
+    each = [a / b for a, b in zip(ours, bare, strict=True)]
+    assert over == {
+        "median": pytest.approx(np.median(each)), "lowest": min(each), "highest": max(each)
+    }  # fmt: skip
+
+
+def test_peers_that_are_not_installed_are_named_in_the_table(monkeypatch, capsys):
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
+    assert main(["step", "--quick", "--only", "torch", "jax", "keras"]) == 0
+    told = capsys.readouterr().out
+    for library in ("torch", "jax", "keras"):
+        assert f"missing: {library} not installed" in told
+    assert "over minnet" not in told
+
+
+def test_step_has_every_peer_in_its_ways():
+    libraries = [c.library for c in step.candidates(NETWORKS["iris"])]
+    assert libraries == ["minnet", "floor", *["torch"] * 4, "jax", "keras"]
+    assert step.FIRST in [c.name for c in step.candidates(NETWORKS["iris"])]
+
+
+def test_the_best_peer_is_one_for_all_rounds_and_never_minnet_or_the_floor():
+    def result(name, *seconds):
+        needs = () if name in ("minnet", "floor") else (name,)
+        return Result(Candidate(name, "x:y", needs=needs), list(seconds))
+
+    results = [
+        result("minnet", 1, 1, 1), result("floor", 0.1, 0.1, 0.1), result("torch", 2, 9, 9),
+        result("jax", 4, 4, 4), result("keras"),
+    ]  # fmt: skip
+    assert step.fastest_peer(results) is results[3]
+    assert step.fastest_peer(results[:2]) is None
+
+
+def test_the_networks_are_the_articles():
+    sizes = {name: (network.sizes, network.batch) for name, network in NETWORKS.items()}
+    assert sizes == {
+        "iris": ((4, 64, 32, 16, 3), 120),
+        "vanishing": ((784, 1000, 1000, 1000, 1000, 1000, 10), 100),
+        "initializers": ((784, 512, 256, 128, 64, 10), 32),
+        "batchnorm": ((784, 128, 64, 10), 128),
+    }
+    x, y = NETWORKS["iris"].data()
+    assert (x.shape, x.dtype, y.shape, y.max()) == ((120, 4), np.float32, (120,), 2)
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_minnet_and_pytorch_train_the_same_network(batchnorm, optimizer):
+    pytest.importorskip("torch")
+    from benchmarks.peers import torch as peer
+
+    network = Network((4, 8, 3), batch=16, batchnorm=batchnorm, optimizer=optimizer, lr=0.05)
+    modules = list(peer._layers(network))
+    layers = mine._layers(network)
+    kinds = {"Linear": "Dense", "BatchNorm1d": "BatchNorm", "ReLU": "ReLU"}
+    assert [kinds[type(module).__name__] for module in modules] == [
+        type(i).__name__ for i in layers
+    ]
+    hidden = 4 * 8 + (2 * 8 if batchnorm else 8)  # gamma and beta stand for the bias
+    assert sum(p.numel() for module in modules for p in module.parameters()) == hidden + 8 * 3 + 3
+    for train in (mine.step(network), peer.step(network), peer.step(network, optimizer="fused")):
+        losses = [train() for _ in range(100)]
+        assert losses[0] == pytest.approx(np.log(3), abs=0.6)
+        assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_minnet_and_jax_train_the_same_network_to_the_same_losses(batchnorm, optimizer):
+    pytest.importorskip("jax")
+    from benchmarks.peers import jax as peer
+
+    network = Network(
+        (6, 8, 7, 3), batch=16, activation="sigmoid", batchnorm=batchnorm, optimizer=optimizer,
+        momentum=0.9, lr=0.01,
+    )  # fmt: skip
+    net = m.Sequential(mine._layers(network))
+    dense = [layer for layer in net.layers if isinstance(layer, m.Dense)]
+    for layer, params in zip(dense, peer._initial(network)[0], strict=True):
+        layer.weight.value = params["weight"]
+    rule = m.Adam(net, lr=0.01) if optimizer == "adam" else m.SGD(net, lr=0.01, momentum=0.9)
+    x, y = network.data()
+    loss, theirs = m.SoftmaxCrossEntropy(), peer.step(network)
+    for _ in range(30):
+        assert theirs() == pytest.approx(m.train_step(net, x, y, loss=loss, optimizer=rule), 1e-4)
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_keras_trains_the_network(batchnorm, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax" if measuring.find_spec("jax") else "torch")
+    pytest.importorskip("keras")
+    from benchmarks.peers import keras as peer
+
+    train = peer.step(Network((4, 8, 3), batch=16, batchnorm=batchnorm, lr=0.05))
+    losses = [train() for _ in range(50)]
+    assert losses[-1] < losses[0] < 2
+
+
+def test_pytorch_is_recorded_by_as_many_histograms_as_there_are_tensors():
+    torch = pytest.importorskip("torch")
+    from benchmarks.peers import torch as peer
+
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    watch = peer.Watch(model, recording.ALL)
+    model(torch.randn(5, 4)).sum().backward()
+    assert len(watch.seen) == 3 + 3  # y and dy of three layers
+    watch.before_update()
+    assert len(watch.seen) == 6 + 2 * 2  # two weights and their gradients
+    assert watch.seen[0].sum() == 5 * 8
+
+
+def test_the_floor_computes_the_products_of_a_step_and_no_more(monkeypatch):
+    shapes = []
+
+    def dot(a, b, out):
+        shapes.append((a.shape, b.shape, out.shape))
+
+    monkeypatch.setattr(floor.np, "dot", dot)
+    floor.step(Network((4, 8, 3), batch=5))()
+    assert shapes == [
+        ((5, 4), (4, 8), (5, 8)), ((5, 8), (8, 3), (5, 3)),  # forward
+        ((8, 5), (5, 3), (8, 3)), ((5, 3), (3, 8), (5, 8)), ((4, 5), (5, 8), (4, 8)),
+    ]  # fmt: skip
+
+
+def test_a_measured_step_tells_the_bytes_that_it_keeps():
+    network = Network((256, 256, 256, 10), batch=64)
+    kept = mine.MeasuredStep(network).facts["bytes"]
+    parameters = 2 * (256 * 256 + 256) + 256 * 10 + 10
+    buffers = 64 * (6 * 256 + 10)  # x of the network, y and dx of four layers, the logits
+    assert 4 * (4 * parameters + buffers) < kept < 1.5 * 4 * (4 * parameters + buffers)
+
+
+def test_every_recorded_step_is_compared_with_the_bare_step_of_its_library():
+    candidates = recording.candidates(NETWORKS["iris"])
+    assert [c.name for c in candidates if "kinds" not in c.arguments] == [
+        "minnet",
+        "torch eager, fused",
+    ]
+    assert {c.library for c in candidates} == {"minnet", "torch"}
+
+
+def test_a_program_runs_with_a_cache_of_its_own_and_its_failure_is_told(tmp_path):
+    log = tmp_path / "log"
+    code = f"import os; print(os.environ['MINNET_CACHE_DIR'], file=open({str(log)!r}, 'a'))"
+    for cache, folders in (("kept", 1), ("none", 2)):
+        work = programs.Program(["-c", code], cache=cache)
+        work()
+        work()
+        assert len(set(log.read_text().split())) == folders
+        work.place.cleanup()
+        log.unlink()
+    bad = programs.Program(["-c", "raise ValueError('told')"])
+    with pytest.raises(RuntimeError, match=r"^ValueError: told$"):
+        bad()
+    bad.place.cleanup()
+
+
+def test_startup_runs_whole_programs_and_names_the_interpreters_share():
+    names = {name: [c.name for c in who] for name, who in startup.contests().items()}
+    assert names["import"] == ["python alone", "numpy", "minnet", "torch", "jax", "keras"]
+    assert names["iris, end to end"] == [startup.RUN, startup.SCRIPT]
+    uncached = startup.contests()["first step (iris)"][1]
+    assert (uncached.name, uncached.arguments["cache"]) == (startup.UNCACHED, "none")
+
+
+def test_the_exponent_is_that_of_the_larger_half():
+    sizes = [1, 2, 4, 8, 16, 32]
+    assert scaling.exponent(sizes, [7, 7, 7, *(3 * s**1.5 for s in sizes[3:])]) == pytest.approx(
+        1.5
+    )
+    assert np.isnan(scaling.exponent([4], [1.0]))
+
+
+def test_the_picture_of_scaling_has_time_above_and_memory_below():
+    pytest.importorskip("matplotlib")
+    report = Report({}, "")
+    for axis in ("width", "depth", "batch"):
+        report.contests[axis] = [
+            Result(scaling._candidate(who, axis, size, network), [1e-3 * size], {"bytes": size})
+            for size, network in scaling.networks(axis).items()
+            for who in scaling.LIBRARIES
+        ]
+    figure = scaling.draw(report)
+    above, below = figure.axes[:3], figure.axes[3:]
+    assert [len(ax.lines) for ax in above] == [2, 2, 2]
+    assert [ax.get_xlabel() for ax in below] == ["width", "depth", "batch"]
+    assert below[0].lines[0].get_ydata()[0] == 64 / 1e6
+    assert above[0].lines[0].get_ydata()[0] == pytest.approx(64)
+
+
+def test_a_table_tells_trouble_in_the_place_of_a_ratio():
+    good = Result(Candidate("minnet", "x:y"), [1e-3, 1e-3])
+    slow = Result(Candidate("torch eager", "x:y", needs=["torch"]), [2e-3, 3e-3])
+    gone = Result(Candidate("jax jit", "x:y", needs=["jax"]), trouble="missing: jax not installed")
+    assert tables.contest([good, slow, gone], to="minnet").splitlines()[1:] == [
+        "minnet       1.00 ms",
+        "torch eager  2.50 ms  2.50x (2.00 to 3.00) of minnet",
+        "jax jit            -  missing: jax not installed",
+    ]
+    assert tables.times(Spread(1.5, 1.0, 2.0)) == "1.50x (1.00 to 2.00)"
+
+
+@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--seconds", "-1"], ["speed"]])
+def test_the_command_refuses_what_it_cannot_do(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "error" in capsys.readouterr().err
