@@ -54,7 +54,11 @@ def _add_grade(grade: argparse.ArgumentParser) -> None:
     grade.add_argument(
         "--isolated",
         action="store_true",
-        help="each answer in a process of its own, compared out here; without it, in this one",
+        default=True,
+        help="each answer in a process of its own, compared out here; this is the default",
+    )
+    grade.add_argument(
+        "--here", dest="isolated", action="store_false", help="all answers in this process"
     )
     grade.add_argument("--only", nargs="+", metavar="N", help="these exercises alone")
     grade.add_argument("--seed", type=int, help="of the inputs; a fresh one if not given")
@@ -70,6 +74,7 @@ def _init(options: argparse.Namespace) -> int:
     print(f"{options.folder}: {len(written)} files written, {len(kept)} kept as they were")
     print(f"Go there and begin with {catalog()[0].file}.py; `pytest` checks all answers,")
     print("`minnet exercises watch` checks each one as you save it.")
+    print("Answers use NumPy and Python alone; other packages are refused when they are graded.")
     return 0
 
 

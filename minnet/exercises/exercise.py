@@ -118,6 +118,12 @@ def returned(values: Any, *names: str) -> Iterator[tuple[str, Any]]:
     [('loss', 1.0), ('dlogits', 2.0)]
     """
     if not isinstance(values, tuple) or len(values) != len(names):
-        got = f"{len(values)} values" if isinstance(values, tuple) else type(values).__name__
-        raise Refusal(f"it should return {', '.join(names)}, but returned {got}.")
+        got = f"{type(values).__name__}."
+        if values is None:
+            got = "None; is a return missing?"
+        elif isinstance(values, list):
+            got = f"a list; write `return {', '.join(name.split()[0] for name in names)}`."
+        elif isinstance(values, tuple):
+            got = f"{len(values)} values."
+        raise Refusal(f"it should return {', '.join(names)}, but returned {got}")
     yield from zip(names, values, strict=True)

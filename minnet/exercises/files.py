@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ def hints(exercise: Exercise) -> list[str]:
 def load_answer(exercise: Exercise, path: Path) -> Any:
     """Run the student's file and return the function or class that the exercise asks for.
 
-    The file is compiled anew each time, so that what was saved a moment ago counts.
+    The file is compiled anew each time, so that what was saved a moment ago counts; so are the
+    files beside it that it imports.
 
     Raises
     ------
@@ -36,7 +39,24 @@ def load_answer(exercise: Exercise, path: Path) -> Any:
     Exception
         Whatever the file itself raises.
     """
-    return answer_in(exercise, path.read_text(encoding="utf-8"), str(path))
+    with _beside(path):
+        return answer_in(exercise, path.read_text(encoding="utf-8"), str(path))
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Let a file import those beside it, and forget these again: other folders have some too."""
+    folder = path.resolve().parent
+    searched, known = sys.path[:], {*sys.modules, path.stem}
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = searched
+        for name in sys.modules.keys() - known:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file is not None and Path(file).is_relative_to(folder):
+                del sys.modules[name]
 
 
 def answer_in(exercise: Exercise, source: str, filename: str) -> Any:

@@ -26,6 +26,7 @@ from minnet.exercises.judging import Verdict, WrongAnswer, assess
 from minnet.exercises.observing import Fault, Observation, observe, told
 
 BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
+ALLOWED = "minnet.exercises"  # a file may check itself
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Grades:
 def submissions(folders: Sequence[Path]) -> dict[str, Path]:
     """Return submissions by name: each folder with answers in it, else its subfolders.
 
+    Where two folders have one name, the later one has those above it in front, as in "b-hw".
+
     Raises
     ------
     FileNotFoundError
@@ -82,8 +85,9 @@ def submissions(folders: Sequence[Path]) -> dict[str, Path]:
         inner = sorted(path for path in folder.iterdir() if path.is_dir())
         chosen = [folder] if any(folder.glob("e[0-9][0-9]_*.py")) or not inner else inner
         for path in chosen:
-            name = path.resolve().name
-            found[name if name not in found else str(path)] = path
+            parts = path.resolve().parts
+            names = ("-".join(parts[-count:]) for count in range(1, len(parts) + 1))
+            found[next(name for name in names if name not in found)] = path
     return found
 
 
@@ -166,7 +170,7 @@ def _observed_here(exercise: Exercise, path: Path, case: Case, train: bool) -> O
     try:
         return observe(exercise, files.load_answer(exercise, path), case, train)
     except (Exception, SystemExit) as error:
-        return Observation(fault=Fault("import", told(error)))
+        return Observation(fault=Fault("import", f"{told(error)}."))
 
 
 def banned_imports(path: Path) -> list[str]:
@@ -178,10 +182,10 @@ def banned_imports(path: Path) -> list[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    return sorted(names & BANNED)
+            names.add(node.module)
+    return sorted({name.split(".")[0] for name in names - {ALLOWED}} & BANNED)
 
 
 def table(grades: Grades) -> str:
@@ -208,7 +212,7 @@ def write(grades: Grades, out: Path) -> list[Path]:
         writer.writerows(rows)
     names = list(dict.fromkeys(row.submission for row in grades.rows))
     for name in names:
-        folder = out if len(names) == 1 else out / Path(name).name
+        folder = out if len(names) == 1 else out / name
         folder.mkdir(exist_ok=True)
         paths.append(folder / "results.json")
         own = [row for row in grades.rows if row.submission == name]

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import minnet
@@ -66,12 +67,12 @@ def read(outputs: Path, code: int, train: bool) -> Observation:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that runs, and where the system can, all that it started."""
-    if process.poll() is None:
-        if hasattr(os, "killpg"):
+    """End a process, if it still runs, and where the system can, all that it started."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):  # nothing of it is left
             os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
+    process.kill()
+    process.wait()
 
 
 class Drain(threading.Thread):

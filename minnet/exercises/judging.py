@@ -91,7 +91,8 @@ def assess(
 
 def specified(exercise: Exercise, case: Case) -> Results:
     """Return the right results as arrays."""
-    return {name: np.asarray(value) for name, value in exercise.specification(case).items()}
+    with np.errstate(all="ignore"):
+        return {name: np.asarray(value) for name, value in exercise.specification(case).items()}
 
 
 def mistaken(mistake: Mistake, case: Case, right: Results) -> Results:
@@ -125,7 +126,7 @@ def relative_error(found: Array, expected: Array) -> float:
         return 0.0
     a, b = found.astype(np.float64), expected.astype(np.float64)
     scale = max(np.abs(a).max(), np.abs(b).max(), 1e-6)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         error = float(np.abs(a - b).max() / scale)
     return error if np.isfinite(error) else float("inf")
 
@@ -158,14 +159,17 @@ def _known(
 ) -> Mistake | None:
     """Find the known mistake that gives the first wrong result, and the most of the others.
 
-    None if there is no such mistake, or more than one.
+    None if there is no such mistake, or more than one; one that would change a result that is
+    right was not made.
     """
     alike: dict[int, list[Mistake]] = {}
+    fine = [name for name in found if agrees(exercise, name, found, right)]
     for mistake in exercise.mistakes:
         expected = mistaken(mistake, case, right)
         if not expected or agrees(exercise, first, expected, right):
             continue
-        if agrees(exercise, first, found, expected):
+        untouched = all(agrees(exercise, name, expected, right) for name in fine)
+        if untouched and agrees(exercise, first, found, expected):
             others = sum(agrees(exercise, name, found, expected) for name in found)
             alike.setdefault(others, []).append(mistake)
     best = alike[max(alike)] if alike else []
@@ -184,10 +188,9 @@ def _detect(case: Case, right: Results, name: str, found: Array) -> str:
     expected = right[name]
     if found.ndim == 2 and _alike(found.T, expected):
         return f"{name} is transposed."
-    if found.shape != expected.shape:
-        return f"{name} has shape {found.shape}, but should have {expected.shape}."
-    if found.dtype != expected.dtype and expected.ndim:
-        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
+    form = _form(name, found, expected)
+    if form is not None:
+        return form
     if not found.any():
         return f"{name} is all zeros."
     others = {f"the input {key}": value for key, value in vars(case).items()}
@@ -198,18 +201,37 @@ def _detect(case: Case, right: Results, name: str, found: Array) -> str:
     return _ratio(case, name, found, expected) or _worst(name, found, expected)
 
 
+def _form(name: str, found: Array, expected: Array) -> str | None:
+    """Say whether the shape or the kind of numbers is wrong."""
+    if found.shape != expected.shape:
+        return f"{name} has shape {found.shape}, but should have {expected.shape}."
+    if found.dtype.kind == "b" != expected.dtype.kind:
+        return f"{name} holds True and False, but should hold numbers."
+    if found.dtype != expected.dtype and expected.ndim:
+        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
+    return None
+
+
 def _ratio(case: Case, name: str, found: Array, expected: Array) -> str | None:
-    """Name a constant factor: by the batch, N = 6, 1/N, C = 5, 1/C, where it is one of these."""
+    """Name a constant factor: by the batch, N = 6, 1/N, C = 5, 1/C, where it is one of these.
+
+    A single number is always some multiple of another: there 2 and -1 alone are named besides.
+    """
     if not expected.any():
         return None
     factor = float((found * expected).sum() / np.square(expected).sum())
     if not _alike(found, factor * expected):
         return None
-    rows = [value.shape for value in vars(case).values() if np.ndim(value) == 2]
+    inputs = [vars(case).get("x"), vars(case).get("dy"), *vars(case).values()]
+    rows = [value.shape for value in inputs if isinstance(value, np.ndarray) and value.ndim == 2]
     sizes = {"N": rows[0][0], "C": rows[0][1]} if rows else {}
     known = {f"{letter} = {size}": size for letter, size in sizes.items()}
     known |= {f"1/{letter} = 1/{size}": 1 / size for letter, size in sizes.items()}
-    told = next((text for text, size in known.items() if np.isclose(factor, size)), f"{factor:.6g}")
+    known |= {"2": 2, "-1": -1}
+    told = next((text for text, size in known.items() if np.isclose(factor, size)), None)
+    if told is None and expected.size == 1:
+        return None
+    told = told or f"{factor:.6g}"
     return f"{name} is {told} times what it should be."
 
 

@@ -77,7 +77,8 @@ def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observa
         observation.slopes = partial(_slopes, exercise, answer, case)
     if observation.fault is None and train and exercise.train is not None:
         try:
-            observation.logits = exercise.train(answer)
+            with np.errstate(all="ignore"):
+                observation.logits = exercise.train(answer)
         except Exception as error:
             observation.fault = Fault(
                 "network", f"alone it works, but in a network on the digits {told(error)}."
@@ -89,7 +90,7 @@ def _collect(exercise: Exercise, answer: Any, case: Case) -> tuple[Results, Faul
     """Return the results up to the first fault, and the fault."""
     given = copy.deepcopy(case)
     seen: Results = {}
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"):
         warnings.simplefilter("always")
         try:
             for name, value in exercise.run(answer, given):
@@ -100,11 +101,15 @@ def _collect(exercise: Exercise, answer: Any, case: Case) -> tuple[Results, Faul
                     return seen, fault
                 seen[name] = np.array(value)
         except NotImplementedError:
-            after = f" after {next(reversed(seen))}" if seen else ""
-            return seen, Fault("not_implemented", f"not implemented yet{after}.")
+            message = "not implemented yet."
+            if seen:  # a fault is told only where all before it is right
+                message = f"{next(reversed(seen))} is right; what comes after it is {message}"
+            return seen, Fault("not_implemented", message)
         except Refusal as refusal:
             return seen, Fault("returned", str(refusal))
         except (Exception, SystemExit) as error:
+            if isinstance(error, AttributeError) and error.name in exercise.derivatives:
+                return seen, Fault("error", f"backward should set self.{error.name}.")
             kind = next((kind for of, kind in _ERRORS.items() if isinstance(error, of)), "error")
             return seen, Fault(kind, f"it stops with {told(error)}.")
     return seen, None
@@ -154,6 +159,7 @@ def _same(a: Any, b: Any) -> bool:
         return bool(a == b)
     if not isinstance(b, np.ndarray) or a.shape != b.shape:
         return False
+    a, b = a.astype(np.float64), b.astype(np.float64)  # True and False have no difference
     return a.size == 0 or bool(np.abs(a - b).max() <= 1e-12 * (1 + np.abs(a).max()))
 
 
@@ -166,7 +172,7 @@ def _slopes(exercise: Exercise, answer: Any, case: Case, step: float = 1e-5) -> 
 
     slopes: Results = {}
     moved = copy.deepcopy(case)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             for name, of in exercise.derivatives.items():

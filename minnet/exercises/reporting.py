@@ -1,6 +1,7 @@
 """What pytest prints in a student's folder: one line an exercise, and no traceback.
 
-The folder's ``conftest.py`` imports these hooks. They touch the tests of that folder alone.
+The folder's ``conftest.py`` imports these hooks. They touch the tests of exercises alone, and leave
+those that a student adds as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minnet.exercises.catalog import find
+from minnet.exercises.catalog import find, names
 from minnet.exercises.judging import WrongAnswer
 from minnet.exercises.observing import told
 
@@ -19,8 +20,9 @@ from minnet.exercises.observing import told
 def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]:
     """Replace the traceback by the message."""
     report = yield
-    if call.when == "call":
-        exercise = find(item.name.removeprefix("test_"))
+    name = item.name.removeprefix("test_")
+    if call.when == "call" and name in names():
+        exercise = find(name)
         report.told = f"{exercise}: right"
         if call.excinfo is not None:
             error = call.excinfo.value
@@ -39,6 +41,8 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how far one has come."""
-    right = len(terminalreporter.stats.get("passed", []))
-    done = right + len(terminalreporter.stats.get("failed", []))
-    terminalreporter.write_line(f"{right} of {done} right")
+    right, wrong = (
+        sum(hasattr(report, "told") for report in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed")
+    )
+    terminalreporter.write_line(f"{right} of {right + wrong} right")

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         answer = files.load_answer(exercise, path)
     except (Exception, SystemExit) as error:
-        observation = Observation(fault=Fault("import", told(error)))
+        observation = Observation(fault=Fault("import", f"{told(error)}."))
     else:
         observation = observe(exercise, answer, read_case(inputs), "train" in sys.argv[5:])
     write_observation(outputs, observation)

@@ -10,9 +10,14 @@ import pytest
 import minnet.exercises
 from minnet.exercises import catalog, check, devcheck, files, find
 from minnet.exercises.catalog import names
+from minnet.exercises.judging import WrongAnswer
 
 SOLUTIONS = Path(__file__).parent / "solutions"
 EACH = pytest.mark.parametrize("exercise", catalog(), ids=names())
+
+
+def _right(name):
+    return devcheck.load_solutions(find(name), SOLUTIONS).RIGHT[0]
 
 
 @EACH
@@ -88,6 +93,67 @@ def test_an_exercise_is_found_by_number_or_name(asked):
 def test_an_unknown_exercise_is_refused_with_a_list(asked):
     with pytest.raises(ValueError, match=r"there is no exercise .* e01_dense, "):
         find(asked)
+
+
+def _one_maximum(logits, labels):
+    """Softmax by itself, which divides 0 by 0 in a row far below the maximum."""
+    p = np.exp(logits - logits.max())
+    p /= p.sum(axis=1, keepdims=True)
+    one_hot = np.eye(logits.shape[1])[labels]
+    loss = np.where(one_hot == 1, logits - np.logaddexp.reduce(logits, axis=1)[:, None], 0)
+    return -loss.sum() / len(labels), (p - one_hot) / len(labels)
+
+
+def _not_finite_hidden(logits, labels):
+    loss, dlogits = _one_maximum(logits, labels)
+    return loss, np.nan_to_num(dlogits, nan=1.0)
+
+
+def _limited(logits, labels):
+    """Another limit than the one that the catalog knows."""
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    one_hot = np.eye(logits.shape[1])[labels]
+    loss = -np.log(np.clip(p[one_hot == 1], 1e-8, 1)).mean()
+    return loss, (p - one_hot) / len(labels)
+
+
+def _weights_replaced(x, weights, deviations, activation):
+    results = _right("variance_propagation")(x, weights, deviations, activation)
+    weights[0] = weights[0] / 2
+    return results
+
+
+def _weight_written(x, weights, deviations, activation):
+    weights[0] *= 2
+    return _right("variance_propagation")(x, weights, deviations, activation)
+
+
+def _norm_deleted(log, bins):
+    del log[0]["norm"]
+    return _right("vanishing_gradients")(log, bins)
+
+
+def _clipped_written(log, bins):
+    log[1]["clipped"][0] *= 2
+    return _right("vanishing_gradients")(log, bins)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "message"),
+    [
+        ("softmax_cross_entropy", _one_maximum, "one maximum is taken off all rows"),
+        ("softmax_cross_entropy", _not_finite_hidden, "common and large logits together"),
+        ("softmax_cross_entropy", _limited, "loss stops growing"),
+        ("variance_propagation", _weights_replaced, "weights: the list or an array in it"),
+        ("variance_propagation", _weight_written, "weights: the list or an array in it"),
+        ("vanishing_gradients", _norm_deleted, "it changes the log"),
+        ("vanishing_gradients", _clipped_written, "it changes the log"),
+    ],
+)
+def test_a_mistake_is_named_when_it_is_written_in_another_way(name, answer, message):
+    with pytest.raises(WrongAnswer, match=message):
+        check(name, answer)
 
 
 @EACH

@@ -51,7 +51,9 @@ def test_init_writes_a_stub_and_a_test_for_each_exercise(tmp_path, capsys):
         assert (folder / f"{exercise.file}.py").read_text() == files.stub(exercise)
         assert f'check("{exercise.name}", ' in (folder / f"test_{exercise.file}.py").read_text()
     assert len(list(folder.iterdir())) == 2 * len(catalog()) + 2
-    assert "begin with e01_dense.py" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "begin with e01_dense.py" in told
+    assert "Answers use NumPy and Python alone" in told
 
 
 def test_init_again_keeps_what_was_written(folder, capsys):
@@ -88,6 +90,31 @@ def test_a_failure_that_pytest_shows_in_full_is_the_message_alone(folder):
     lines = pytest_in(folder, "test_e01_dense.py", "--tb=long")
     assert lines.count(f"e01 dense: not implemented yet. {HINT} 1") == 2
     assert not any("check(" in line or "raise" in line for line in lines)
+
+
+def test_tests_that_a_student_adds_are_run_and_not_counted(folder):
+    solve(folder, "dense")
+    (folder / "test_mine.py").write_text("def test_mine():\n    assert True\n")
+    lines = pytest_in(
+        folder, "test_e01_dense.py", "test_e03_softmax_cross_entropy.py", "test_mine.py"
+    )
+    assert lines[0] == "e01 dense: right"
+    assert "1 of 2 right" in lines
+    assert "1 failed, 2 passed" in lines[-1]
+
+
+def test_answers_may_use_files_beside_them_which_are_read_anew(folder, tmp_path, capsys):
+    answer = "from helper import activation\n"
+    solve(folder, "activations", answer)
+    searched = sys.path[:]
+    for text in ("first", "second one"):
+        helper = f"def activation(kind, x, dy, slope):\n    raise ValueError({text!r})\n"
+        (folder / "helper.py").write_text(helper)
+        capsys.readouterr()
+        assert run("run", 2, "--dir", folder) == 1
+        assert f": {text}. Hint" in capsys.readouterr().out
+    assert sys.path == searched
+    assert "helper" not in sys.modules
 
 
 def test_run_tells_each_answer_and_how_far_one_is(folder, capsys):
@@ -183,7 +210,8 @@ def test_an_unknown_exercise_is_told(arguments, folder, capsys):
 def test_dev_check_tells_whether_an_exercise_is_ready(capsys):
     assert run("dev-check", 3, "--solutions", SOLUTIONS) == 0
     told = capsys.readouterr().out
-    assert told.startswith("e03 softmax_cross_entropy: 11 known mistakes; the closest two, ")
+    known = len(find(3).mistakes)
+    assert told.startswith(f"e03 softmax_cross_entropy: {known} known mistakes; the closest two, ")
     assert told.endswith("no complaints\n")
 
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from minnet.exercises import WrongAnswer, check
+from minnet.exercises import WrongAnswer, check, files, find, network
 from minnet.exercises.exercise import Case, Exercise, Mistake, returned
 from minnet.exercises.judging import judge, relative_error
 from minnet.exercises.observing import Observation, observe
@@ -65,6 +65,14 @@ def test_of_two_mistakes_at_once_the_first_is_told():
     assert told(lambda x, dy: (3 * x, dy**2), mistakes=only)[1] == "tripled"
 
 
+def test_a_mistake_that_would_change_what_is_right_is_not_told():
+    both = exercise().mistakes[1:2]
+    message, mistake = told(lambda x, dy: (3 * x, 2 * dy), mistakes=both)
+    assert message == "y is 1.5 times what it should be."
+    assert mistake is None
+    assert told(lambda x, dy: (3 * x, 3 * dy), mistakes=both)[1] == "both_tripled"
+
+
 def test_two_mistakes_that_are_alike_are_not_guessed_between():
     alike = tuple(
         Mistake(name, f"{name}.", "Why?", lambda c, r: {"y": 3 * c.x}) for name in ("one", "other")
@@ -82,6 +90,36 @@ def test_a_constant_factor_is_named(factor, told_as):
     message, mistake = told(lambda x, dy: (2 * x, 2 * dy * factor), mistakes=())
     assert message == f"dx is {told_as} times what it should be."
     assert mistake is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "told_as"),
+    [(6, "N = 6"), (1 / 6, "1/N = 1/6"), (5, "C = 5"), (1 / 5, "1/C = 1/5"), (2, "2"), (-1, "-1")],
+)
+def test_of_a_single_number_the_usual_factors_alone_are_named(factor, told_as):
+    settings = {
+        "run": lambda answer, case: [("loss", answer(case.x))],
+        "specification": lambda case: {"loss": case.x.sum()},
+        "mistakes": (),
+    }
+    message, _ = told(lambda x: factor * x.sum(), **settings)
+    assert message == f"loss is {told_as} times what it should be."
+    message, _ = told(lambda x: 0.3 * factor * x.sum(), **settings)
+    assert message.startswith("loss is ")
+    assert ", but should be " in message
+
+
+def test_n_and_c_are_those_of_the_batch_and_not_of_a_weight():
+    def with_weight(rng):
+        return Case(weight=rng.normal(size=(4, 3)), **vars(exercise().inputs(rng)))
+
+    def tripled(x, dy):
+        return 2 * x, 6 * dy
+
+    message, _ = told(tripled, mistakes=(), inputs=with_weight)
+    assert message == "dx is 3 times what it should be."
+    message, _ = told(lambda x, dy: (2 * x, 12 * dy), mistakes=(), inputs=with_weight)
+    assert message == "dx is N = 6 times what it should be."
 
 
 def test_a_right_derivative_of_a_wrong_forward_is_told_as_such():
@@ -102,7 +140,16 @@ def test_a_right_derivative_of_a_wrong_forward_is_told_as_such():
         (lambda x, dy: (2 * x[0], dy), "y has shape (5,), but should have (6, 5)."),
         (lambda x, dy: (2.0, dy), "y has shape (), but should have (6, 5)."),
         (lambda x, dy: ((2 * x).astype("f4"), dy), "y is float32, but should be float64"),
-        (lambda x, dy: None, "it should return y, dx, but returned NoneType."),
+        (lambda x, dy: (x > 0, dy), "y holds True and False, but should hold numbers."),
+        (
+            lambda x, dy: None,
+            "it should return y, dx, but returned None; is a return missing?",
+        ),
+        (
+            lambda x, dy: [2 * x, 2 * dy],
+            "it should return y, dx, but returned a list; write `return y, dx`.",
+        ),
+        (lambda x, dy: x, "it should return y, dx, but returned ndarray."),
         (lambda x, dy: (x, dy, x), "it should return y, dx, but returned 3 values."),
         (lambda x, dy: (None, dy), "y is None; is a return missing?"),
         (
@@ -166,7 +213,23 @@ def test_not_implemented_says_how_far_it_came():
         yield "dx", answer(case.x, case.dy)
 
     assert told(stub) == ("not implemented yet.", "not_implemented")
-    assert told(stub, run=half) == ("not implemented yet after y.", "not_implemented")
+    message = "y is right; what comes after it is not implemented yet."
+    assert told(stub, run=half) == (message, "not_implemented")
+
+
+@pytest.mark.parametrize("name", ["dweight", "dbias"])
+def test_a_gradient_that_was_never_set_is_told(name):
+    source = (
+        "class Dense:\n"
+        "    def __init__(self, weight, bias):\n        self.weight, self.bias = weight, bias\n"
+        "    def forward(self, x):\n        self.x = x\n"
+        "        return x @ self.weight + self.bias\n"
+        "    def backward(self, dy):\n        self.dweight = self.x.T @ dy\n"
+        "        self.dbias = dy.sum(axis=0)\n        return dy @ self.weight.T\n"
+    ).replace(f"self.{name}", "unused")
+    dense = files.answer_in(find("dense"), source, "e01_dense.py")
+    with pytest.raises(WrongAnswer, match=rf"e01 dense: backward should set self\.{name}\. Hint"):
+        check("dense", dense)
 
 
 def test_what_is_wrong_before_a_fault_is_told_first():
@@ -218,6 +281,26 @@ def test_floating_point_trouble_has_an_id_and_the_words_of_the_exercise(expressi
     message, found = told(lambda x, dy: (2 * x + 0 * expression(x), 2 * dy))
     assert found == mistake
     assert (message == "y overflows.") == (mistake == "overflow")
+
+
+@pytest.mark.parametrize("mode", ["ignore", "raise"])
+def test_what_the_caller_set_numpy_to_do_makes_no_difference(mode):
+    def train(answer):
+        answer(np.array([1e-300]), np.array([1e-300]))
+        np.exp(np.array([1e4, -1e4]))
+        logits = np.zeros((360, 10))
+        logits[np.arange(360), network.digits()[1][1]] = 1
+        return logits
+
+    def overflows(x, dy):
+        return 2 * x + 0 * np.exp(-np.exp(x * 0 + 1e4)), 2 * dy
+
+    def underflows(x, dy):
+        return 2 * x + x * 1e-200 * 1e-200, 2 * dy
+
+    with np.errstate(all=mode):
+        assert told(overflows) == ("y overflows.", "overflow")
+        assert check(exercise(train=train), underflows) is None
 
 
 def test_a_warning_is_told_with_its_line():

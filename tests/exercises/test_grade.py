@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ STUDENT = (
 )
 ENDLESS = ("endless", "endless_import")
 WRONG = STUDENT.replace(".mean()", ".sum()")
+RESULTS = list(find(3).specification(case(find(3), 0)))
+CREDIT = sum(name.startswith("dlogits") for name in RESULTS) / (len(RESULTS) + 2)
 SUBMISSIONS = {
     "right": STUDENT,
     "wrong": WRONG,
@@ -106,8 +109,8 @@ def test_an_endless_loop_ends_after_the_timeout(graded):
 
 
 def test_partial_credit_counts_the_checks_passed(graded):
-    # of loss, dlogits, both again for large logits, contract and network, two losses are wrong
-    assert graded[0]["wrong"]["score"] == round(2 / 6, 4)
+    # the losses are wrong, the gradients right; contract and network count where all is right
+    assert graded[0]["wrong"]["score"] == round(CREDIT, 4)
     assert graded[0]["missing"]["score"] == 0
 
 
@@ -174,7 +177,7 @@ def test_one_submission_has_its_results_json_where_gradescope_looks(one, tmp_pat
     results = json.loads((out / "results.json").read_text())
     assert [test["name"] for test in results["tests"]] == ["e03 softmax_cross_entropy", "e01 dense"]
     told = capsys.readouterr().out
-    assert "ada   33%  e03 softmax_cross_entropy: loss is the sum over the rows" in told
+    assert f"ada  {CREDIT:4.0%}  e03 softmax_cross_entropy: loss is the sum over the rows" in told
     assert "there is no e01_dense.py" in told
 
 
@@ -183,7 +186,71 @@ def test_folders_of_submissions_and_submissions_can_be_mixed(one, tmp_path):
         (tmp_path / "more" / name).mkdir(parents=True)
     (tmp_path / "more" / "ada").mkdir()
     found = grading.submissions([one, tmp_path / "more"])
-    assert list(found) == ["ada", str(tmp_path / "more" / "ada"), "emmy", "grace"]
+    assert list(found) == ["ada", "more-ada", "emmy", "grace"]
+
+
+def test_submissions_of_one_name_have_a_results_json_each(tmp_path):
+    folders = [tmp_path / name / "hw" for name in ("a", "b")]
+    for folder, source in zip(folders, (STUDENT, WRONG), strict=True):
+        folder.mkdir(parents=True)
+        (folder / "e03_softmax_cross_entropy.py").write_text(source)
+    submitted = grading.submissions(folders)
+    assert submitted == {"hw": folders[0], "b-hw": folders[1]}
+    grades = grading.grade(submitted, (find(3),), isolated=False, seed=0)
+    grading.write(grades, tmp_path / "out")
+    scores = [
+        json.loads((tmp_path / "out" / name / "results.json").read_text())["score"]
+        for name in submitted
+    ]
+    assert scores == [row.score for row in grades.rows]
+    assert scores[1] < scores[0] == 1.0
+
+
+def test_answers_are_graded_apart_unless_asked_for_here(one, tmp_path, monkeypatch):
+    asked = []
+
+    def grade(submitted, exercises, *, isolated, **options):
+        asked.append(isolated)
+        return actual(submitted, (), isolated=isolated, **options)
+
+    actual = grading.grade
+    monkeypatch.setattr(grading, "grade", grade)
+    monkeypatch.setattr(grading, "table", lambda grades: "")
+    monkeypatch.setattr(grading, "write", lambda grades, out: [])
+    for options in ([], ["--isolated"], ["--here"]):
+        assert main(["exercises", "grade", str(one), *options]) == 0
+    assert asked == [True, True, False]
+
+
+def test_what_an_answer_starts_ends_with_it(tmp_path):
+    path = tmp_path / "e03_softmax_cross_entropy.py"
+    path.write_text(
+        "import subprocess, sys\n"
+        + "child = [sys.executable, '-c', 'import time; time.sleep(20)']\n"
+        + "print(subprocess.Popen(child, stdout=subprocess.DEVNULL).pid)\n" + STUDENT
+    )  # fmt: skip
+    seen, printed = isolation.observe_apart(find(3), path, case(find(3), 0), False, 60)
+    assert seen.fault is None
+    pid = int(printed)
+    deadline = time.monotonic() + 2
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_running(pid)
+
+
+def is_running(pid):
+    """Whether there is such a process that has not ended; one that waits to be reaped has."""
+    done = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_an_import_that_fails_is_told_in_full_sentences(isolated, tmp_path):
+    (tmp_path / "e03_softmax_cross_entropy.py").write_text("import nothing_of_that_name\n")
+    (row,) = grading.grade({"a": tmp_path}, (find(3),), isolated=isolated).rows
+    assert "No module named 'nothing_of_that_name'. Hint: " in row.message
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
@@ -199,6 +266,9 @@ def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
         ("import torch.nn as nn, jax", ["jax", "torch"]),
         ("def f():\n    from tensorflow import keras", ["tensorflow"]),
         ("from minnet import Dense", ["minnet"]),
+        ("from minnet.exercises import check", []),
+        ("import minnet.exercises, minnet.layers", ["minnet"]),
+        ("from minnet.exercises.catalog import e01_dense", ["minnet"]),
         ("from . import minnet", []),
         ("import minnetwork", []),
         ("def f(:", []),

@@ -112,6 +112,12 @@ MISTAKES = (
         lambda case, right: {"dbias": case.dy.mean(axis=0)},
     ),
     Mistake(
+        "dweight_divided_by_n",
+        "dweight is divided by the number of rows: one 1/N too many.",
+        "Where did dy come from, and what did the loss divide by?",
+        lambda case, right: {"dweight": right["dweight"] / N},
+    ),
+    Mistake(
         "divided_by_n",
         "dweight and dbias are both divided by the number of rows: one 1/N too many.",
         "Where did dy come from, and what did the loss divide by?",

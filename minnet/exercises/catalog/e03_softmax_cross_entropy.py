@@ -1,7 +1,9 @@
 """Exercise 3, softmax and cross-entropy together, from logits and labels.
 
 There are more rows than classes, N = 6 and C = 4, so that no axis and no factor is mistaken for
-another. Large logits come last; there a probability is exactly 0 and its logarithm is not.
+another. Large logits come last; there a probability is exactly 0 and its logarithm is not. Beside
+them, in one batch, the common ones tell whether each row has a maximum of its own; and twice as
+large they tell whether the loss stops growing, wherever a limit was set.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from minnet.losses import Loss, SoftmaxCrossEntropy
 from minnet.validation import Array
 
 N, LARGE, CLASSES = 6, 3, 4
+TOGETHER = "dlogits of common and large logits together"
+ADDED = "loss added by twice as large logits"
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -37,17 +41,33 @@ def inputs(rng: np.random.Generator) -> Case:
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Take the loss and its gradient, for common logits and for large ones."""
     yield from returned(answer(case.logits, case.labels), "loss", "dlogits")
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is told as 0
+        _, (_, dlogits) = returned(answer(*_together(case)), "loss", "dlogits")
+    yield TOGETHER, np.nan_to_num(dlogits, posinf=0, neginf=0)
     values = answer(case.large_logits, case.large_labels)
-    yield from returned(values, "loss of large logits", "dlogits of large logits")
+    (_, loss), (_, dlogits) = returned(values, "loss", "dlogits")
+    twice = answer(2 * case.large_logits, case.large_labels)
+    yield ADDED, next(returned(twice, "loss", "dlogits"))[1] - loss
+    yield "loss of large logits", loss
+    yield "dlogits of large logits", dlogits
+
+
+def _together(case: Case) -> tuple[Array, Array]:
+    logits = np.concatenate([case.logits, case.large_logits])
+    return logits, np.concatenate([case.labels, case.large_labels])
 
 
 def specification(case: Case) -> Results:
     """minnet's own loss."""
-    loss, large = SoftmaxCrossEntropy(), SoftmaxCrossEntropy()
+    loss, together, large, twice = (SoftmaxCrossEntropy() for _ in range(4))
+    together.forward(*_together(case))
+    of_large = large.forward(case.large_logits, case.large_labels)
     return {
         "loss": loss.forward(case.logits, case.labels),
         "dlogits": loss.backward(),
-        "loss of large logits": large.forward(case.large_logits, case.large_labels),
+        TOGETHER: together.backward(),
+        ADDED: twice.forward(2 * case.large_logits, case.large_labels) - of_large,
+        "loss of large logits": of_large,
         "dlogits of large logits": large.backward(),
     }
 
@@ -68,10 +88,10 @@ def _each(case: Case, right: Results, formula: Callable[..., Results]) -> Result
 
 def _scaled(right: Results, name: str, factor: Callable[[int], float]) -> Results:
     """The results when one of them is larger by a factor that depends on the number of rows."""
+    rows = {key: LARGE if key.endswith("large logits") else N for key in right}
+    rows[TOGETHER] = N + LARGE
     return {
-        key: value * factor(N if not key.endswith("large logits") else LARGE)
-        for key, value in right.items()
-        if key.split()[0] == name
+        key: value * factor(rows[key]) for key, value in right.items() if key.split()[0] == name
     }
 
 
@@ -142,6 +162,22 @@ MISTAKES = (
         "Which chain rule leads from p back to the logits?",
         # with large logits this divides by 0, which is told in its own words
         lambda case, right: {"dlogits": _each(case, right, _of_p)["dlogits"]},
+    ),
+    Mistake(
+        "one_maximum_for_all_rows",
+        "one maximum is taken off all rows: beside a row of large logits all exp of an ordinary "
+        "row are 0, and log 0 or 0 / 0 comes of it.",
+        "What is exp(z - max) in a row whose logits are all 10000 below the maximum?",
+        lambda case, right: {
+            TOGETHER: right[TOGETHER] * np.repeat([[0.0], [1.0]], [N, LARGE], axis=0)
+        },
+    ),
+    Mistake(
+        "limited_logarithm",
+        "loss stops growing for large logits: a small number, such as 1e-12, is added to p or is "
+        "its lower limit.",
+        "If p is e^-20000, what is -log p, and what does yours say?",
+        lambda case, right: {ADDED: 0.0, "loss of large logits": -np.log(1e-12)},
     ),
     Mistake(
         "overflow",

@@ -23,6 +23,10 @@ from minnet.validation import Array
 FAN_IN, FAN_OUT = 150, 380
 NORMAL, UNIFORM = ("xavier_normal", "he_normal"), ("xavier_uniform", "he_uniform")
 TALL, WIDE = (12, 5), (5, 12)
+LIKENESS = {
+    "likeness of two layers": "he_normal",
+    "likeness of two orthogonal layers": "orthogonal",
+}
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -34,13 +38,14 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Statistics of each rule; then whether two layers differ that draw from one generator."""
     yield from _statistics(answer, case.seed)
     rng = np.random.default_rng(case.seed)
-    first, second = (answer("he_normal", (30, 20), rng) for _ in range(2))
-    yield "likeness of two layers", float(np.array_equal(first, second))
+    for name, rule in LIKENESS.items():
+        first, second = (answer(rule, (30, 20), rng) for _ in range(2))
+        yield name, float(np.array_equal(first, second))
 
 
 def specification(case: Case) -> Results:
     """minnet's own initializers, drawn from a seed of their own."""
-    return _own_statistics() | {"likeness of two layers": 0.0}
+    return _own_statistics() | dict.fromkeys(LIKENESS, 0.0)
 
 
 @cache
@@ -149,7 +154,13 @@ MISTAKES = (
         "reseeded",
         "two layers drawn one after the other are the same: a generator is seeded inside.",
         "Where do your random numbers come from, and do they go on from call to call?",
-        lambda case, right: {"likeness of two layers": 1.0},
+        lambda case, right: dict.fromkeys(LIKENESS, 1.0),
+    ),
+    Mistake(
+        "orthogonal_not_random",
+        "orthogonal gives the same weight every time: nothing of it is drawn from rng.",
+        "There are many orthogonal matrices. What chooses one of them?",
+        lambda case, right: {"likeness of two orthogonal layers": 1.0},
     ),
     Mistake(
         "second_run_differs",

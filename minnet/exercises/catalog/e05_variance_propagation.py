@@ -22,6 +22,7 @@ from minnet.layers.sequential import Sequential
 from minnet.validation import Array
 
 N, WIDTHS = 40, (30, 24, 36, 20)
+CHANGE = "change of the list of weights"
 FAN_IN, FAN_OUT = np.array(WIDTHS[:-1]), np.array(WIDTHS[1:])
 
 
@@ -39,10 +40,14 @@ def inputs(rng: np.random.Generator) -> Case:
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Predict and measure without an activation in between, then with ReLU."""
+    changed = False
     for activation in ("linear", "relu"):
         weights = [case.weight1, case.weight2, case.weight3]
+        before = list(map(id, weights))
         values = answer(case.x, weights, case.deviations, activation)
         yield from returned(values, f"predicted with {activation}", f"measured with {activation}")
+        changed |= list(map(id, weights)) != before
+    yield CHANGE, float(changed)
 
 
 def specification(case: Case) -> Results:
@@ -54,6 +59,7 @@ def specification(case: Case) -> Results:
         "measured with linear": np.array([z.var() for z in _outputs(case, "linear", Dense)]),
         "predicted with relu": predicted / 2 ** np.arange(3),
         "measured with relu": np.array([z.var() for z in _outputs(case, "relu", Dense)]),
+        CHANGE: 0.0,
     }
 
 
@@ -158,6 +164,12 @@ MISTAKES = (
         "variance over all entries of z.",
         "What does axis=0 do in z.var(axis=0)?",
         _by_unit,
+    ),
+    Mistake(
+        "input_changed",
+        "it changes x, deviations, or weights: the list or an array in it; work on copies.",
+        "Which of your lines use *=, .pop(), .clear() or [...] = on what came in?",
+        lambda case, right: {CHANGE: 1.0},
     ),
 )
 

@@ -17,6 +17,7 @@ from minnet.validation import Array
 
 SHAPES = ((7, 6), (6, 5), (5, 4), (4, 3))
 BATCHES, BINS, MAX_NORM = 3, 8, 0.1
+CHANGE = "change of the log"
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -33,9 +34,12 @@ def inputs(rng: np.random.Generator) -> Case:
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Hand in the log of a training; whole numbers may be counted in any dtype."""
-    values = answer(_log(case), BINS)
+    log = _log(case)
+    before = repr(log)
+    values = answer(log, BINS)
     for name, value in returned(values, "rms", "edges", "counts"):
         yield name, value.astype(np.float64) if isinstance(value, np.ndarray) else value
+    yield CHANGE, float(repr(log) != before)
 
 
 def _log(case: Case) -> list[dict[str, Any]]:
@@ -51,7 +55,7 @@ def _log(case: Case) -> list[dict[str, Any]]:
 
 def specification(case: Case) -> Results:
     """The formulas."""
-    return _measured(_layers(case))
+    return _measured(_layers(case)) | {CHANGE: 0.0}
 
 
 def _layers(case: Case) -> list[Array]:
@@ -157,7 +161,7 @@ MISTAKES = (
         "last_layer_first",
         "rms begins with the last layer; begin with the first, as the log does.",
         "Does your loop run as backward does?",
-        lambda case, right: {name: value[::-1] for name, value in right.items()},
+        lambda case, right: {name: right[name][::-1] for name in ("rms", "edges", "counts")},
     ),
     Mistake(
         "edges_and_counts_swapped",
@@ -178,6 +182,20 @@ MISTAKES = (
         "a bin or two; each layer has a range of its own.",
         "What would you see of an ant in a picture made for elephants?",
         _shared_range,
+    ),
+    Mistake(
+        "counts_as_shares",
+        "counts holds the share of each bin, but should hold how many g there are in it.",
+        "What do the counts of a layer add up to, and what did you divide by?",
+        lambda case, right: {
+            "counts": right["counts"] / right["counts"].sum(axis=1, keepdims=True)
+        },
+    ),
+    Mistake(
+        "input_changed",
+        "it changes the log that it was given: a list, a dictionary or an array in it.",
+        "Which of your lines use *=, .pop(), .clear() or [...] = on something in the log?",
+        lambda case, right: {CHANGE: 1.0},
     ),
 )
 

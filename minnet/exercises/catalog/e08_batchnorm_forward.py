@@ -101,11 +101,17 @@ def _rows_normalised(case: Case, right: Results) -> Results:
 
 
 def _running(
-    case: Case, share: float | None = None, axis: int = 0, ddof: int = 1, power: float = 1
+    case: Case,
+    *,
+    share: float | None = None,
+    axis: int = 0,
+    ddof: int = 1,
+    power: float = 1,
+    begin: tuple[Any, Any] = (0.0, 1.0),
 ) -> Results:
-    """What running statistics bring about that keep or take in something else."""
+    """What running statistics bring about that begin with, keep or take in something else."""
     share = case.momentum if share is None else share
-    mean, var = np.zeros(FEATURES), np.ones(FEATURES)
+    mean, var = begin
     results: Results = {}
     for step, x in enumerate((case.x, case.next_x)):
         mean = share * mean + (1 - share) * x.mean(axis=axis)
@@ -192,6 +198,25 @@ MISTAKES = (
         "is kept.",
         "With a momentum of 1, should the running statistics ever change?",
         lambda case, right: _running(case, share=1 - case.momentum),
+    ),
+    Mistake(
+        "begun_with_first_batch",
+        "running_mean and running_var begin with the statistics of the first batch; they should "
+        "begin with 0 and 1.",
+        "What stands in __init__, and does your first step still use it?",
+        lambda case, right: _running(case, begin=(case.x.mean(axis=0), case.x.var(axis=0, ddof=1))),
+    ),
+    Mistake(
+        "running_mean_begun_with_first_batch",
+        "running_mean begins with the mean of the first batch, but should begin with 0.",
+        "What stands in __init__, and does your first step still use it?",
+        lambda case, right: _running(case, begin=(case.x.mean(axis=0), 1.0)),
+    ),
+    Mistake(
+        "running_var_begun_at_0",
+        "running_var begins with 0, but should begin with 1.",
+        "Before the first batch, which variance leaves x as it is?",
+        lambda case, right: _running(case, begin=(0.0, 0.0)),
     ),
     Mistake(
         "last_batch_kept",

@@ -132,6 +132,12 @@ MISTAKES = (
         lambda case, right: {"dx": right["dx"] + 2 * _by_variance(case)},
     ),
     Mistake(
+        "variance_exponent",
+        "dx matches the answer with the exponent -1/2 in the gradient of var, where it is -3/2.",
+        "What is the derivative of v^(-1/2)?",
+        lambda case, right: {"dx": right["dx"] + _by_variance(case) * (1 - _root(case) ** 2)},
+    ),
+    Mistake(
         "gamma_missing",
         "dx is computed without gamma.",
         "y is gamma xhat + beta. By what is dy multiplied on its way from y to xhat?",
@@ -150,6 +156,18 @@ MISTAKES = (
         lambda case, right: _summed_over(case, 0, 1),
     ),
     Mistake(
+        "sum_for_mean_by_mean",
+        "dx matches the answer in which the path through the mean lacks its 1/n.",
+        "By how much does the mean of a column change if one of its n entries grows by 1?",
+        lambda case, right: {"dx": right["dx"] - (N - 1) * _direct(case).mean(axis=0)},
+    ),
+    Mistake(
+        "sum_for_mean_by_variance",
+        "dx matches the answer in which the path through the variance lacks its 1/n.",
+        "The variance is a mean of (x - mu)². What does one of its n terms count?",
+        lambda case, right: {"dx": right["dx"] - (N - 1) * _by_variance(case)},
+    ),
+    Mistake(
         "divided_by_features",
         "dx divides by the number of features where it should divide by the number of rows.",
         "Which index of x.shape counts the rows?",
@@ -166,6 +184,18 @@ MISTAKES = (
         "dgamma or dx is computed without eps in the root.",
         "The backward needs the very xhat of the forward. What stands in its root?",
         lambda case, right: _divided_by(case.x.std(axis=0), case, right),
+    ),
+    Mistake(
+        "eps_forgotten_in_dx",
+        "dx is divided by a root without eps, but dgamma and xhat by one with it.",
+        "How many roots are there in your code, and is eps in each of them?",
+        lambda case, right: {"dx": right["dx"] * _root(case) / case.x.std(axis=0)},
+    ),
+    Mistake(
+        "eps_forgotten_in_every_path",
+        "dx is computed without eps in all of its paths; dgamma has it.",
+        "How many roots are there in your code, and is eps in each of them?",
+        lambda case, right: {"dx": _divided_by(case.x.std(axis=0), case, right)["dx"]},
     ),
     Mistake(
         "eps_outside_root",
@@ -213,6 +243,12 @@ MISTAKES = (
         "dgamma or dbeta is the mean over the rows, not the sum.",
         "dy holds the 1/n of the loss already.",
         lambda case, right: {"dgamma": right["dgamma"] / N, "dbeta": right["dbeta"] / N},
+    ),
+    Mistake(
+        "dgamma_and_dbeta_swapped",
+        "dgamma is what dbeta should be, and the other way round.",
+        "In which order does your last line return them?",
+        lambda case, right: {"dgamma": right["dbeta"], "dbeta": right["dgamma"]},
     ),
     Mistake(
         "input_changed",

@@ -116,6 +116,14 @@ def _by_variance(case: Case) -> Array:
     return _xhat(case) * _mean(_direct(case) * _xhat(case))
 
 
+def _y_for_xhat(case: Case, right: Results) -> Results:
+    y, direct = right["y"], _direct(case)
+    return {
+        "dx": right["dx"] + _by_variance(case) - y * _mean(direct * y),
+        "dgamma": (case.dy * y).sum(axis=0),
+    }
+
+
 def _over_the_batch(case: Case) -> Array:
     h, xhat = case.dy * case.gamma, _xhat(case)
     dx: Array = (h - h.mean(axis=0) - xhat * (h * xhat).mean(axis=0)) / _root(case)
@@ -163,6 +171,20 @@ MISTAKES = (
         "y divides by var + eps: the root is missing.",
         "If x is in metres, what is its variance in?",
         lambda case, right: _divided_by(_var(case.x) + case.eps, case),
+    ),
+    Mistake(
+        "sum_for_mean",
+        "dx matches the answer with sums over the features where means should be.",
+        "By how much does the mean of a row change if one of its entries grows by 1?",
+        lambda case, right: {
+            "dx": FEATURES * right["dx"] - (FEATURES - 1) * _direct(case),
+        },
+    ),
+    Mistake(
+        "y_for_xhat",
+        "dx or dgamma uses y where xhat should be.",
+        "gamma is multiplied by xhat. Are gamma and beta in what you kept already?",
+        _y_for_xhat,
     ),
     Mistake(
         "gamma_outside_means",

@@ -132,12 +132,12 @@ MISTAKES = (
     Mistake(
         "scaled_by_1_minus_p",
         "what is kept is multiplied by 1 - p, but it should be divided by it.",
-        "Has what is left to grow or to shrink, so that the mean stays?",
+        "Must what is left grow or shrink, so that the mean stays?",
         lambda case, right: {FACTOR: _both(1 - case.p), DX_FACTOR: _both(1 - case.p)},
     ),
     Mistake(
         "scaled_in_evaluation",
-        "y in evaluation is x (1 - p); here the scale belongs into training, and x stays as it is.",
+        "y in evaluation is x (1 - p); here the scale belongs in training, and x stays as it is.",
         "There are two ways of keeping the mean. Which of them does the stub ask for?",
         lambda case, right: {
             IDLE_FACTOR: _both(1 - case.p),
@@ -161,7 +161,13 @@ MISTAKES = (
         "upside_down",
         "entries are left out in evaluation and not in training: it should be the other way round.",
         "What should your forward do if training is True?",
-        lambda case, right: _never(case, right) | {IDLE_SHARE: case.p, IDLE_FACTOR: right[FACTOR]},
+        # dx has the mask of evaluation, or none
+        lambda case, right: {
+            IDLE_SHARE: case.p,
+            IDLE_FACTOR: right[FACTOR],
+            SHARE: 0.0,
+            FACTOR: _both(1.0),
+        },
     ),
     Mistake(
         "never_active",

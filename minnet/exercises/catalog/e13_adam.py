@@ -225,6 +225,12 @@ MISTAKES = (
         lambda case, right: _rmsprop(case, _moments(case)[1] / _corrections(case)[1]),
     ),
     Mistake(
+        "g_for_m",
+        "the weights after adam match the answer that moves by g in place of m̂.",
+        "Which of your running means stands above the fraction bar?",
+        lambda case, right: _adam(case, case.grads, _moments(case)[1] / _corrections(case)[1]),
+    ),
+    Mistake(
         "no_correction",
         "the weights after adam match the answer without the bias correction.",
         "m and s start at 0. How large are they after one step, against g and g²?",

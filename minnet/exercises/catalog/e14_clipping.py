@@ -1,8 +1,8 @@
 """Exercise 14, clipping the gradient by its norm.
 
 The long gradient has arrays above and below max_norm, so that each cut alone differs from all cut
-together. Of the short one the sum of norms is above max_norm, but the norm itself is below; and the
-last one is zeros.
+together; its longest array is neither the first nor the last. Of the short one the sum of norms is
+above max_norm, but the norm itself is below; and the last one is zeros.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minnet.layers.sequential import Sequential
 from minnet.optimizers import SGD
 from minnet.validation import Array
 
-SHAPES = {"dweight": (4, 3), "dbias": (3,), "dgamma": (3,)}
+SHAPES = {"dbias": (3,), "dweight": (4, 3), "dgamma": (3,)}
 LONG, SHORT, ZEROS = "", " of a short gradient", " of a gradient of zeros"
 
 
@@ -133,6 +133,12 @@ MISTAKES = (
             case,
             lambda grads: float(np.sqrt(np.mean(np.concatenate([g.ravel() for g in grads]) ** 2))),
         ),
+    ),
+    Mistake(
+        "largest_norm",
+        "norm is the largest of the norms of the arrays: all other arrays count for nothing.",
+        "The vector (3, 4) has parts of length 3 and 4. Is it 4 long?",
+        lambda case, right: _measured(case, lambda grads: max(map(_length, grads))),
     ),
     Mistake(
         "first_array_only",

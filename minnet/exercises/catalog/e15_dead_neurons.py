@@ -41,6 +41,7 @@ def _columns(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[
         0.8 * rng.random(ROWS),
         1.5 * (row % 2),
         3.0 * (row == 8),
+        0.7 * ((row + 1) % 3 - 1),  # the first row lies in the middle
     ):
         yield _level(rng, kind) + tolerance * wobble
     if kind == "tanh":
@@ -146,7 +147,7 @@ MISTAKES = (
     Mistake(
         "wrong_axis",
         "the dead units are looked for along axis 1: an entry for each row, not each unit.",
-        "y is (n, units). Which axis must vanish?",
+        "y is (n, units). Over which axis do you take max and min?",
         lambda case, right: _by_rows(case, lambda y, tolerance: _still(y, tolerance, axis=1)),
     ),
     Mistake(
@@ -172,7 +173,8 @@ MISTAKES = (
     ),
     Mistake(
         "each_batch_alone",
-        "the dead units match those that are constant in each batch, if by another value in each.",
+        "the dead units match those that are constant in each batch, even if the value differs "
+        "from batch to batch.",
         "A unit gives 0 for every row of one batch and 1 for every row of the next. Is it dead?",
         lambda case, right: _told(
             case,
@@ -206,6 +208,15 @@ MISTAKES = (
         ),
     ),
     Mistake(
+        "distance_from_first_row",
+        "the dead units match those that stay within the tolerance of their first row, not max - "
+        "min.",
+        "If the first row lies in the middle, how far apart can the others be?",
+        lambda case, right: _by_rows(
+            case, lambda y, tolerance: np.abs(y - y[0]).max(axis=0) <= tolerance
+        ),
+    ),
+    Mistake(
         "alive_for_dead",
         "the units that are True are the living ones.",
         "Is dead[j] True where unit j never changes?",
@@ -214,7 +225,7 @@ MISTAKES = (
     Mistake(
         "share_of_zero_entries",
         "the share of dead units is the share of outputs that are 0, those of living units too.",
-        "Of what is it the share: of units, or of entries of y?",
+        "It is the share of what: of units, or of entries of y?",
         lambda case, right: _shares(case, right, lambda dead, y: (y == 0).mean()),
     ),
     Mistake(

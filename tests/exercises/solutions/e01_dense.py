@@ -129,6 +129,13 @@ class DbiasAveraged(Dense):
         return dx
 
 
+class DweightDividedByN(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dweight = self.dweight / len(dy)
+        return dx
+
+
 class DividedByN(Dense):
     def backward(self, dy):
         dx = super().backward(dy)
@@ -167,6 +174,7 @@ WRONG = {
     "dweight_transposed": DweightTransposed,
     "dbias_over_axis_1": DbiasOverAxis1,
     "dbias_averaged": DbiasAveraged,
+    "dweight_divided_by_n": DweightDividedByN,
     "divided_by_n": DividedByN,
     "gradients_add_up": GradientsAddUp,
     "first_x_kept": FirstXKept,

@@ -55,10 +55,14 @@ def with_mistake(logits, labels, mistake):
         logits -= logits.max(axis=1, keepdims=True)
     axis = 0 if mistake == "softmax_over_axis_0" else 1
     shifted = logits - (0 if mistake == "overflow" else logits.max(axis=axis, keepdims=True))
+    if mistake == "one_maximum_for_all_rows":
+        shifted = logits - logits.max()
     log_p = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     p = np.exp(log_p)
     if mistake == "divide_by_zero":
         log_p = np.log(p)
+    if mistake == "limited_logarithm":
+        log_p = np.log(p + 1e-12)
     if mistake == "softmax_twice":
         log_p = np.log(np.exp(p) / np.exp(p).sum(axis=1, keepdims=True))
         p = np.exp(log_p)
@@ -95,6 +99,8 @@ WRONG = {
         "divided_by_nc",
         "loss_over_all_entries",
         "stopped_at_dp",
+        "one_maximum_for_all_rows",
+        "limited_logarithm",
         "overflow",
         "divide_by_zero",
         "input_changed",

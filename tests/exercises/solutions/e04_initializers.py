@@ -15,6 +15,8 @@ def initialize(rule, shape, rng, mistake=None):
     if mistake == "second_run_differs":
         rng = np.random.default_rng()
     if rule == "orthogonal":
+        if mistake == "orthogonal_not_random":
+            return np.eye(*shape)
         if fan_in >= fan_out or mistake == "orthogonal_wide_is_square":
             return np.linalg.qr(rng.normal(size=shape))[0]
         return np.linalg.qr(rng.normal(size=(fan_out, fan_in)))[0].T
@@ -86,6 +88,7 @@ WRONG = {
         "uniform_not_centred",
         "orthogonal_wide_is_square",
         "reseeded",
+        "orthogonal_not_random",
         "second_run_differs",
     )
 }

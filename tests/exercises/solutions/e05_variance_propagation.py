@@ -101,6 +101,8 @@ def with_mistake(x, weights, deviations, activation, mistake):
         measured.append(
             seen.var(axis=0).mean() if mistake == "measured_unit_by_unit" else seen.var()
         )
+    if mistake == "input_changed":
+        weights.clear()
     return np.array(predicted), np.array(measured)
 
 
@@ -124,5 +126,6 @@ WRONG = {
         "variance_after_relu",
         "measured_after_relu",
         "measured_unit_by_unit",
+        "input_changed",
     )
 }

@@ -95,6 +95,10 @@ def with_mistake(log, bins, mistake):
     pairs = [np.histogram(g, bins, range=ends) for g in layers]
     if mistake == "edges_and_counts_swapped":
         pairs = [(edges, counts) for counts, edges in pairs]
+    if mistake == "counts_as_shares":
+        pairs = [(counts / counts.sum(), edges) for counts, edges in pairs]
+    if mistake == "input_changed":
+        log.clear()
     return (
         np.array([measure(g) for g in layers]),
         np.array([edges for _, edges in pairs]),
@@ -126,5 +130,7 @@ WRONG = {
         "edges_and_counts_swapped",
         "fixed_range",
         "shared_range",
+        "counts_as_shares",
+        "input_changed",
     )
 }

@@ -97,9 +97,15 @@ class WithMistake(BatchNorm):
     def __init__(self, gamma, beta, eps, momentum, mistake):
         super().__init__(gamma, beta, eps, momentum)
         self.mistake = mistake
+        if mistake == "running_var_begun_at_0":
+            self.running_var = np.zeros_like(gamma)
 
     def forward(self, x, training):
         mean, var, kept = self.of_batch(x)
+        if self.mistake == "begun_with_first_batch" and not self.running_mean.any():
+            self.running_mean, self.running_var = mean, kept
+        if self.mistake == "running_mean_begun_with_first_batch" and not self.running_mean.any():
+            self.running_mean = mean
         if training or self.mistake == "updated_in_evaluation":
             m = self.momentum
             m = {"momentum_other_way_round": 1 - m, "last_batch_kept": 0}.get(self.mistake, m)
@@ -146,6 +152,9 @@ WRONG = {
         "deviation_averaged",
         "running_var_biased",
         "momentum_other_way_round",
+        "begun_with_first_batch",
+        "running_mean_begun_with_first_batch",
+        "running_var_begun_at_0",
         "last_batch_kept",
         "batch_statistics_in_evaluation",
         "updated_in_evaluation",

@@ -38,6 +38,10 @@ def batchnorm_backward(x, gamma, beta, eps, dy, mistake=None):
         dx = g - g.mean(axis=1, keepdims=True) - xhat * (g * xhat).mean(axis=1, keepdims=True)
     else:
         dx = g - g.mean(axis=0) - xhat * (g * xhat).mean(axis=0)
+    if mistake == "eps_forgotten_in_dx":
+        dx = gamma / (len(x) * x.std(axis=0)) * (len(x) * dy - dbeta - xhat * dgamma)
+    if mistake == "dgamma_and_dbeta_swapped":
+        return dx, dbeta, dgamma
     return dx * root if mistake == "dx_not_divided" else dx, dgamma, dbeta
 
 
@@ -47,8 +51,11 @@ def in_steps(x, gamma, beta, eps, dy, mistake=None):
     centred = x - x.mean(axis=0)
     var = (centred**2).mean(axis=0) + eps
     xhat = centred / np.sqrt(var)
+    if mistake == "eps_forgotten_in_every_path":
+        var = x.var(axis=0)
     dxhat = dy * gamma
-    dvar = (dxhat * centred).sum(axis=0) * -0.5 * var**-1.5
+    power = -0.5 if mistake == "variance_exponent" else -1.5
+    dvar = (dxhat * centred).sum(axis=0) * -0.5 * var**power
     dmean = -dxhat.sum(axis=0) / np.sqrt(var) - 2 * dvar * centred.mean(axis=0)
     if mistake in ("variance_path_missing", "both_paths_missing"):
         dvar = np.zeros_like(dvar)
@@ -57,7 +64,9 @@ def in_steps(x, gamma, beta, eps, dy, mistake=None):
     if mistake in ("mean_path_missing", "both_paths_missing"):
         dmean = np.zeros_like(dmean)
     two = 1 if mistake == "variance_path_halved" else 2
-    dx = dxhat / np.sqrt(var) + dvar * two * centred / n + dmean / n
+    of_mean = 1 if mistake == "sum_for_mean_by_mean" else n
+    of_var = 1 if mistake == "sum_for_mean_by_variance" else n
+    dx = dxhat / np.sqrt(var) + dvar * two * centred / of_var + dmean / of_mean
     return dx, (dy * xhat).sum(axis=0), dy.sum(axis=0)
 
 
@@ -133,6 +142,8 @@ WRONG = {
         "centred_for_xhat",
         "dgamma_over_axis_1",
         "dgamma_averaged",
+        "dgamma_and_dbeta_swapped",
+        "eps_forgotten_in_dx",
         "input_changed",
     )
 } | {
@@ -143,5 +154,9 @@ WRONG = {
         "both_paths_missing",
         "variance_path_halved",
         "variance_path_sign",
+        "variance_exponent",
+        "sum_for_mean_by_mean",
+        "sum_for_mean_by_variance",
+        "eps_forgotten_in_every_path",
     )
 }

@@ -30,6 +30,8 @@ class LayerNorm:
 
     def backward(self, dy):
         mistake, xhat = self.mistake, self.xhat
+        if mistake == "y_for_xhat":
+            xhat = self.gamma * xhat + self.beta
         axis = 1 if mistake == "dgamma_over_axis_1" else 0
         collect = np.mean if mistake == "dgamma_averaged" else np.sum
         dgamma, dbeta = collect(dy * xhat, axis=axis), collect(dy, axis=axis)
@@ -38,8 +40,9 @@ class LayerNorm:
         self.dgamma, self.dbeta = dgamma, dbeta
         h = dy if mistake in ("gamma_missing", "gamma_outside_means") else dy * self.gamma
         axis = {"batch_axis": 0, "backward_of_batchnorm": 0, "whole_batch": None}.get(mistake, 1)
-        by_mean = h.mean(axis=axis, keepdims=True)
-        by_variance = xhat * (h * xhat).mean(axis=axis, keepdims=True)
+        average = np.sum if mistake == "sum_for_mean" else np.mean
+        by_mean = average(h, axis=axis, keepdims=True)
+        by_variance = xhat * average(h * xhat, axis=axis, keepdims=True)
         if mistake in ("mean_path_missing", "both_paths_missing"):
             by_mean = 0
         if mistake in ("variance_path_missing", "both_paths_missing"):
@@ -157,6 +160,8 @@ WRONG = {
         "eps_outside_root",
         "eps_forgotten",
         "root_forgotten",
+        "sum_for_mean",
+        "y_for_xhat",
         "gamma_outside_means",
         "gamma_missing",
         "both_paths_missing",

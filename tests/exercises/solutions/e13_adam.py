@@ -171,6 +171,8 @@ class Wrong(Optimizer):
         m_hat, s_hat = self.m[i] / (1 - beta1**self.t), self.s[i] / (1 - beta2**self.t)
         if self.mistake == "corrected_stored":
             self.m[i], self.s[i] = m_hat, s_hat
+        if self.mistake == "g_for_m":
+            m_hat = g
         return self.divide(m_hat, self.s[i] if self.mistake == "only_m_corrected" else s_hat)
 
     def divide(self, g, s):
@@ -196,6 +198,7 @@ WRONG = {
         "state_anew",
         "rmsprop_by_beta1",
         "rmsprop_corrected",
+        "g_for_m",
         "no_correction",
         "only_m_corrected",
         "t_stays_1",

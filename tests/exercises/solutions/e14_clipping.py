@@ -86,6 +86,8 @@ def wrongly_measured(grads, max_norm, mistake):
         norm = sum(np.abs(g).sum() for g in grads)
     elif mistake == "largest_entry":
         norm = max(np.abs(g).max() for g in grads)
+    elif mistake == "largest_norm":
+        norm = max(np.linalg.norm(g) for g in grads)
     elif mistake == "root_of_mean":
         norm = np.sqrt(np.mean([v**2 for g in grads for v in g.flat]))
     elif mistake == "first_array_only":
@@ -131,6 +133,7 @@ MEASURED = (
     "sum_of_norms",
     "sum_of_magnitudes",
     "largest_entry",
+    "largest_norm",
     "root_of_mean",
     "first_array_only",
     "last_array_only",

@@ -112,6 +112,8 @@ def wrongly_dead(batches, tolerance, mistake):
         dead = np.std(y, axis=0) <= tolerance
     elif mistake == "distance_from_mean":
         dead = np.all(abs(y - y.mean(axis=0)) <= tolerance, axis=0)
+    elif mistake == "distance_from_first_row":
+        dead = np.all(abs(y - y[0]) <= tolerance, axis=0)
     elif mistake == "alive_for_dead":
         dead = span(y) > tolerance
     else:
@@ -144,6 +146,7 @@ DEAD = (
     "less_than",
     "deviation_for_span",
     "distance_from_mean",
+    "distance_from_first_row",
     "alive_for_dead",
     "input_changed",
 )
