@@ -40,7 +40,7 @@ def load_answer(exercise: Exercise, path: Path) -> Any:
         Whatever the file itself raises.
     """
     with _beside(path):
-        return answer_in(exercise, path.read_text(encoding="utf-8"), str(path))
+        return answer_in(exercise, path.read_text(encoding="utf-8-sig"), str(path))
 
 
 @contextmanager

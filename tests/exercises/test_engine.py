@@ -386,3 +386,9 @@ def test_relative_error_divides_by_the_largest_number_and_by_nothing_tiny():
     assert relative_error(np.array([1e-17]), np.array([0.0])) < 1e-10
     assert relative_error(np.array([np.nan]), np.array([1.0])) == np.inf
     assert relative_error(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0
+
+
+def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "e14_clipping.py"
+    path.write_text("def clipping(grads, max_norm):\n    return 7\n", encoding="utf-8-sig")
+    assert files.load_answer(find(14), path)([], 1.0) == 7
