@@ -343,3 +343,9 @@ def test_the_gradient_is_right_for_rows_that_sum_to_one_only_nearly():
 def test_labels_in_a_column_are_told_to_be_flattened():
     with pytest.raises(ValueError, match=r"labels\.ravel\(\)\?"):
         SoftmaxCrossEntropy().forward(np.zeros((2, 3)), [[0], [1]])
+
+
+def test_infinite_logits_on_the_right_side_cost_nothing():
+    loss = SigmoidBinaryCrossEntropy()
+    assert loss.forward([[-np.inf], [np.inf]], [[0], [1]]) == 0.0
+    assert loss.backward().tolist() == [[0.0], [0.0]]

@@ -458,3 +458,9 @@ def test_it_draws_what_fit_returns(net):
         lines = plot.learning_curves(seen, metric=metric).axes[0].lines
         assert lines[0].get_ydata().tolist() == getattr(seen, metric)
         assert lines[1].get_ydata().tolist() == getattr(seen, f"val_{metric}")
+
+
+def test_the_same_picture_gives_the_same_svg(tmp_path):
+    for name in ("one.svg", "two.svg"):
+        plot.histograms({"relu1": [0.0, 1.0, 2.0]}).savefig(tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
