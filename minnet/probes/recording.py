@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -46,7 +47,7 @@ class Before(NamedTuple):
     step: int
 
 
-class Recording:
+class Recording(ABC):
     """A probe that reads the kinds asked for, layer by layer, at every ``every``-th step.
 
     Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
@@ -75,21 +76,21 @@ class Recording:
         only = None if self._only is None else list(self._only)
         return {"kinds": list(self._kinds), "every": self._every, "layers": only}
 
+    @abstractmethod
     def _timeline(self) -> Timeline:
         """Return an empty timeline."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _look(self, key: Key, step: int, layer: Layer, view: View, weight: Array | None) -> None:
         """Record the view; weight is what an update has changed, and None for other kinds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _state(self, key: Key) -> dict[str, Array]:
         """Return the arrays that a file keeps of this layer and kind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restore(self, key: Key, state: dict[str, Array]) -> None:
         """Take over what `_state` returned, or raise one of DAMAGE."""
-        raise NotImplementedError
 
     # Recording.
 
