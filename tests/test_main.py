@@ -8,6 +8,7 @@ import pytest
 
 import minnet
 from minnet.__main__ import main
+from minnet.experiments import iris
 
 
 def test_run_iris_prints_numbers_and_writes_figures(tmp_path, capsys):
@@ -48,7 +49,8 @@ def test_a_wrong_call_is_told_what_is_wrong(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys):
+def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(iris, "run", lambda **_: pytest.fail("it trained all the same"))
     (tmp_path / "file").write_text("in the way")
     assert main(["run", "iris", "--epochs", "1", "--out", str(tmp_path / "file")]) == 1
     told = capsys.readouterr()

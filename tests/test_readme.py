@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minnet.__main__ import main
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -37,13 +39,12 @@ def test_the_layer_of_ones_own_passes_its_check(ran):
     assert max(ran["errors"].values()) < 1e-9
 
 
-def test_the_picture_is_the_one_that_the_command_draws(ran, tmp_path):
-    from minnet.__main__ import main
+def test_the_picture_is_the_one_that_the_command_draws(tmp_path):
+    from matplotlib.image import imread
 
     assert main(["run", "iris", "--out", str(tmp_path)]) == 0
-    shown = README.parent / "examples" / "figures" / "iris_histograms.png"
-    drawn, kept = (
-        np.frombuffer(path.read_bytes()[:32], np.uint8)
-        for path in (tmp_path / "histograms.png", shown)
-    )
-    np.testing.assert_array_equal(drawn[:24], kept[:24])  # the same kind and size of picture
+    shown = imread(README.parent / "examples" / "figures" / "iris_histograms.png")
+    drawn = imread(tmp_path / "histograms.png")
+    assert drawn.shape == shown.shape
+    # Another Matplotlib may set its letters a little otherwise; other numbers move whole bars.
+    assert np.abs(drawn - shown).mean() < 0.005

@@ -190,12 +190,14 @@ def test_evaluate_disturbs_neither_network_nor_loss():
     x, y = rows(40)
     net, loss = network(), SoftmaxCrossEntropy()
     train_step(net, x, y, loss=loss, optimizer=SGD(net, lr=0.0))
+    loss.forward(net.y, y)
     kept = {name: layer.y.copy() for name, layer in net.walk()}, loss.dx.copy(), net.grad.copy()
     measured = evaluate(net, x[:7], y[:7], loss)
     assert measured["accuracy"] == (net.predict(x[:7]).argmax(axis=1) == y[:7]).mean()
     for name, layer in net.walk():
         np.testing.assert_array_equal(layer.y, kept[0][name])
     np.testing.assert_array_equal(loss.dx, kept[1])
+    np.testing.assert_array_equal(loss.backward(), kept[1])
     np.testing.assert_array_equal(net.grad, kept[2])
 
 
@@ -320,6 +322,29 @@ def test_a_gradient_that_overflows_names_the_layer_and_moves_nothing():
     np.testing.assert_array_equal(net.theta, theta)
 
 
+def test_a_loss_that_is_nan_on_finite_outputs_moves_nothing():
+    class Broken(SoftmaxCrossEntropy):
+        def forward(self, output, target):
+            super().forward(output, target)
+            return float("nan")
+
+    x, y = rows(8)
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(FloatingPointError, match="is nan on finite outputs; look at the targets"):
+        train_step(net, x, y, loss=Broken(), optimizer=SGD(net, lr=0.1))
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+def test_a_last_update_that_goes_out_of_bounds_is_told_too():
+    net = Sequential([Dense(1, 1, init="zeros")])
+    with pytest.raises(FloatingPointError, match=r"dense1\.weight holds .*an update went out"):
+        run(
+            net, [[10.0]], [[10.0]], loss=MeanSquaredError(), optimizer=SGD(net, lr=3e38),
+            epochs=1, batch_size=1,
+        )  # fmt: skip
+
+
 class PressCtrlC:
     """Raises SIGINT in the middle of a step, and looks what has happened by then."""
 
@@ -354,6 +379,14 @@ def test_a_second_ctrl_c_within_a_step_is_let_through():
     net = network()
     with pytest.raises(KeyboardInterrupt):
         run(net, x, y, epochs=100, probes=[PressCtrlC(at=5, times=2)])
+    assert net.history.steps == 5
+
+
+def test_ctrl_c_does_not_wait_for_a_kernel_that_is_being_compiled(monkeypatch):
+    monkeypatch.setattr("minnet.interruptions.building", {"a kernel"})
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        run(net, *rows(), epochs=100, probes=[PressCtrlC(at=5)])
     assert net.history.steps == 5
 
 
