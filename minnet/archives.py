@@ -120,7 +120,7 @@ def write_archive(
     The same content gives the same bytes each time.
     """
     checked = describe_arrays(arrays)
-    with _replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             data = array.tobytes()
             checked[name]["sha256"] = hashlib.sha256(data).hexdigest()
@@ -132,7 +132,7 @@ def write_archive(
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of path at the end, unless an error comes before."""
     path = Path(os.path.realpath(path))  # a link goes on pointing to the file
     if not path.parent.is_dir():

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minnet
+from minnet.experiments.intervals import mean
+from minnet.experiments.setup import Setup
+from minnet.experiments.trial import Trial
 from minnet.probes import Capture
 from minnet.statistics import dead_units, describe
 
@@ -59,8 +62,55 @@ def distribution_table(table: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def write(out: Path, figures: Mapping[str, Figure], metrics: Mapping[str, Any]) -> list[Path]:
-    """Write each figure as PNG and SVG, and the numbers as metrics.json; return the paths.
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, its columns aligned so that it reads as plain text, too.
+
+    >>> print(table(["layer", "std"], [["relu1", "0.52"]]))
+    | layer | std  |
+    |-------|------|
+    | relu1 | 0.52 |
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in (header, *rows)]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+    """Return how each setup ended: losses, accuracies, and seconds an epoch, means over its seeds.
+
+    With several seeds the test accuracy has its 95% interval. Where a training broke off, the
+    epoch's numbers before it count, and the number of such trainings is told.
+    """
+    rows = []
+    for label, runs in trials.items():
+        last = {
+            name: mean(run.last(name) for run in runs)
+            for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds")
+        }
+        stopped = sum(run.stopped is not None for run in runs)
+        rows.append(
+            [
+                label + (f" ({stopped} of {len(runs)} broke off)" if stopped else ""),
+                *(f"{last[name].value:.4f}" for name in ("train_loss", "val_loss")),
+                *(str(last[name]) for name in ("train_accuracy", "val_accuracy")),
+                f"{last['seconds'].value:.3g}",
+            ]
+        )
+    header = ["", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch"]
+    return table(header, rows)
+
+
+def write(
+    out: Path,
+    *,
+    title: str,
+    summary: str,
+    text: str,
+    figures: Mapping[str, Figure],
+    trials: Mapping[str, Sequence[Trial]],
+) -> None:
+    """Write the figures as PNG and SVG, the numbers as metrics.json, and report.md with both.
 
     Raises
     ------
@@ -68,14 +118,44 @@ def write(out: Path, figures: Mapping[str, Figure], metrics: Mapping[str, Any]) 
         If the folder cannot be made or written to.
     """
     out.mkdir(parents=True, exist_ok=True)
-    paths = []
     for name, figure in figures.items():
         for suffix in ("png", "svg"):
-            paths.append(out / f"{name}.{suffix}")
-            figure.savefig(paths[-1], dpi=150)
-    paths.append(out / "metrics.json")
-    paths[-1].write_text(json.dumps(_plain(metrics), indent=2) + "\n", encoding="utf-8")
-    return paths
+            figure.savefig(out / f"{name}.{suffix}", dpi=100)
+    told = {label: [trial.as_dict() for trial in runs] for label, runs in trials.items()}
+    metrics = {"experiment": title, "versions": versions(), "trials": told}
+    write_json(out / "metrics.json", metrics)
+    parts = [f"# {title}", summary, text, settings_table(trials)]
+    parts += [f"![{name.replace('_', ' ')}]({name}.png)" for name in figures]
+    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+    """Return what each label's networks are: what differs between them, and what they share."""
+    setups = {label: runs[0].setup.as_dict() for label, runs in trials.items()}
+    default = Setup(hidden=()).as_dict()
+    names = [name for name in default if name != "seed"]
+    values = {name: [setup[name] for setup in setups.values()] for name in names}
+    differ = [name for name in names if any(v != values[name][0] for v in values[name])]
+    same = [
+        f"{name} {_said(values[name][0])}"
+        for name in names
+        if name not in differ and values[name][0] != default[name]
+    ]
+    seeds = next(iter(trials.values()))
+    shared = f"Seeds {seeds[0].setup.seed} to {seeds[-1].setup.seed}; all: {', '.join(same)}."
+    rows = [[label, *(_said(setup[name]) for name in differ)] for label, setup in setups.items()]
+    return "\n\n".join(["## Settings", shared, *([table(["", *differ], rows)] if differ else [])])
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write value into a file, NaN as null."""
+    path.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def versions() -> dict[str, str]:
@@ -88,10 +168,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn NaN into None all the way down, because JSON has no NaN."""
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

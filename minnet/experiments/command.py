@@ -1,0 +1,102 @@
+"""The commands ``minnet run`` and ``minnet claims``: their options, and what they print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minnet.experiments.experiment import Experiment
+
+# Told here, so that `minnet --help` need not import what trains and draws.
+EXPERIMENTS = {
+    "iris": "4-64-32-16-3 on Iris; histograms of its hidden layers",
+    "vanishing": "784-1000x5-10 sigmoid on MNIST; its gradients, and what heals them",
+    "initializers": "784-512-256-128-64-10 ReLU on MNIST; what each initializer makes of it",
+    "batchnorm": "784-128-64-10 ReLU on MNIST with BatchNorm and without; learning curves",
+}
+
+
+def add_run(commands: Any) -> None:
+    """Add ``run``, with a command for each experiment."""
+    run = commands.add_parser("run", help="run an experiment and draw its figures")
+    experiments = run.add_subparsers(metavar="experiment", required=True)
+    for name, told in EXPERIMENTS.items():
+        parser = experiments.add_parser(
+            name, help=told, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        parser.add_argument(
+            "--out", type=Path, default=Path("runs") / name, help="folder for the results"
+        )
+        parser.add_argument("--seed", type=whole(0), default=0, help="the first seed")
+        _add_seeds(parser, 1)
+        parser.add_argument("--epochs", type=whole(1), help="of every network")
+        parser.add_argument(
+            "--quick", action="store_true", help="fewer rows and epochs: a classroom's minute"
+        )
+        parser.add_argument(
+            "--as-article", action="store_true", help="the article's own choices, faults included"
+        )
+        if name != "iris":
+            parser.add_argument(
+                "--data", choices=("mnist", "fashion_mnist", "digits"), default="mnist",
+                help="digits come with scikit-learn, for a machine with no network",
+            )  # fmt: skip
+        parser.set_defaults(run=_run, experiment=name, data=None)
+
+
+def _add_seeds(parser: argparse.ArgumentParser, seeds: int) -> None:
+    parser.add_argument("--seeds", type=whole(1), default=seeds, help="how many seeds")
+    parser.add_argument(
+        "--jobs", type=int, help="trainings at a time, -1 for as many as there are cores"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    module = import_module(f"minnet.experiments.{options.experiment}")
+    experiment: Experiment = module.EXPERIMENT
+    options.out.mkdir(parents=True, exist_ok=True)  # refused now rather than after the training
+    setups = experiment.setups(
+        as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
+    )
+    seeds = range(options.seed, options.seed + options.seeds)
+    try:
+        results = experiment.run(
+            setups, options.out, seeds=seeds, jobs=options.jobs, as_article=options.as_article,
+            verbose=1,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        _say_what_is_kept(options.out)
+        raise
+    print(experiment.tell(results))
+    print("\nwritten:", *_files(options.out), sep="\n  ")
+    return 0
+
+
+def _files(out: Path) -> list[Path]:
+    return sorted(path for path in out.iterdir() if path.is_file())
+
+
+def _say_what_is_kept(out: Path) -> None:
+    kept = len(list((out / "trials").glob("*.json")))
+    print(
+        f"\n{kept} trainings are kept in {out / 'trials'}; the same command goes on from there",
+        file=sys.stderr,
+    )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from least on, whose refusal says so."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
+        return number
+
+    parse.__name__ = "whole number"
+    return parse

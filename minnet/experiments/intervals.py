@@ -1,0 +1,65 @@
+"""A number over seeds with its uncertainty: the mean of what was measured, or a share of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its 95% interval, from ``n`` seeds; the interval of one seed is nan."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        if self.n < 2:
+            return f"{self.value:.4g}"
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
+
+
+def mean(values: Iterable[float]) -> Interval:
+    """Return the mean with Student's t interval; what is not finite makes all of it nan.
+
+    >>> print(mean([1.0, 2.0, 3.0]))
+    2 (-0.4841 to 4.484)
+    """
+    from scipy.stats import t
+
+    numbers = np.array(list(values), dtype=np.float64)
+    n, middle = numbers.size, float(numbers.mean()) if numbers.size else float("nan")
+    if n < 2 or not np.isfinite(numbers).all():
+        return Interval(middle, float("nan"), float("nan"), n)
+    half = float(t.ppf(0.975, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
+    return Interval(middle, middle - half, middle + half, n)
+
+
+def geometric_mean(values: Iterable[float]) -> Interval:
+    """Return the geometric mean of positive numbers, with the interval of their logarithms' mean.
+
+    For what differs by factors, such as gradients.
+
+    >>> print(geometric_mean([1.0, 10.0, 100.0]))
+    10 (0.03276 to 3053)
+    """
+    logs = mean(np.log(np.array(list(values), dtype=np.float64)))
+    value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
+    return Interval(value, low, high, logs.n)
+
+
+def share(outcomes: Iterable[bool]) -> Interval:
+    """Return the share that is true, with Wilson's interval.
+
+    >>> print(share([True] * 9 + [False]))
+    0.9 (0.5958 to 0.9821)
+    """
+    from scipy.stats import binomtest
+
+    told = [bool(outcome) for outcome in outcomes]
+    result = binomtest(sum(told), len(told)).proportion_ci(method="wilson")
+    return Interval(sum(told) / len(told), float(result.low), float(result.high), len(told))

@@ -1,0 +1,83 @@
+"""What single claims need to know of a network beyond what every trial tells.
+
+A measure is a function of a network and its data that returns numbers as JSON has them; a `Setup`
+asks for it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minnet.experiments.setup import Data
+from minnet.layers.activations import ReLU
+from minnet.layers.dense import Dense
+from minnet.layers.sequential import Sequential
+from minnet.statistics import describe
+from minnet.validation import Array
+
+BARS = 50  # in the articles' histograms
+
+
+def weights(net: Sequential, data: Data) -> list[dict[str, int]]:
+    """Tell of each Dense how many of its units differ, and the rank of its weight.
+
+    Two units that have the same column of weights and the same bias compute the same for ever.
+    """
+    del data
+    table = []
+    for layer in _dense(net):
+        weight = layer.weight.value
+        bias = layer.bias.value if layer.bias is not None else np.zeros_like(weight[0])
+        columns = np.unique(np.vstack([weight, bias]), axis=1)
+        table.append(
+            {
+                "units": layer.out_features,
+                "different": columns.shape[1],
+                "rank": int(np.linalg.matrix_rank(weight)),
+            }
+        )
+    return table
+
+
+def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
+    """Tell of the hidden layers what they put out, and what the article's code made of them.
+
+    The article chained the modules of a network whose ReLUs were functions and no modules: so it
+    drew x W1 W2 W3 with biases, which no part of the network ever computed.
+    """
+    right, wrong = data.x_test, data.x_test
+    told: dict[str, list[dict[str, float]]] = {"right": [], "article": []}
+    for layer in _dense(net)[:-1]:
+        right = ReLU().forward(layer.forward(right, training=False), training=False)
+        wrong = layer.forward(wrong, training=False)
+        told["right"].append(_drawn(right))
+        told["article"].append(_drawn(wrong))
+    return told
+
+
+def _drawn(y: Array) -> dict[str, float]:
+    """Tell of a histogram's values what the article reads off it."""
+    counts, edges = np.histogram(y, BARS)
+    tallest = int(counts.argmax())
+    numbers = describe(y)
+    return {
+        "kurtosis": numbers.kurtosis,
+        "range": numbers.maximum - numbers.minimum,
+        "zeros": numbers.zeros,
+        "inactive": float((y <= 0).mean()),
+        "tallest_bar_holds_0": float(edges[tallest] <= 0 <= edges[tallest + 1]),
+        "dead": float((y <= 0).all(axis=0).mean()),
+    }
+
+
+def _dense(net: Sequential) -> list[Dense]:
+    return [layer for _, layer in net.walk() if isinstance(layer, Dense)]
+
+
+MEASURES: dict[str, Callable[[Sequential, Data], Any]] = {
+    "weights": weights,
+    "extractors": extractors,
+}

@@ -1,0 +1,255 @@
+"""A training described by plain values: data, network, optimizer, seed.
+
+All experiments and all claims train networks that a `Setup` describes. It can be written into a
+file, compared, and sent to another process, and nothing but it decides what a training computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from minnet import datasets, initializers
+from minnet.layer import Layer
+from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
+from minnet.layers.dense import Dense
+from minnet.layers.dropout import Dropout
+from minnet.layers.normalization import BatchNorm
+from minnet.layers.residual import Residual
+from minnet.layers.sequential import Sequential
+from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
+from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from minnet.regularization import L1, L2, Regularizer
+from minnet.validation import Array
+
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU, "leaky_relu": LeakyReLU, "prelu": PReLU,
+    "elu": ELU, "swish": SiLU, "gelu": GELU,
+}  # fmt: skip
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD, "rmsprop": RMSProp, "adagrad": Adagrad, "adam": Adam, "adamw": AdamW,
+}  # fmt: skip
+LOSSES: dict[str, type[Loss]] = {
+    "cross_entropy": SoftmaxCrossEntropy, "squared_error": MeanSquaredError,
+}  # fmt: skip
+SCALINGS = {"unit": (0.0, 1.0), "centred": (0.5, 2.0), "bytes": (0.0, 255.0)}  # (x - shift) * scale
+IMAGES = ("mnist", "fashion_mnist", "digits")
+ARTICLE_SPLIT = 42
+
+
+class LogOfClipped(Layer):
+    """y = log(x) of x clipped to [1e-7, 1 - 1e-7], dx = dy / x within and 0 outside.
+
+    This is what Keras does to outputs that it takes for probabilities; the softmax that comes after
+    it divides them by their sum.
+    """
+
+    def forward(self, x: Any, *, training: bool) -> Array:  # noqa: D102
+        x, y = self.begin_forward(x, training)
+        np.log(np.clip(x, 1e-7, 1 - 1e-7), out=y)
+        return y
+
+    def backward(self, dy: Any) -> Array:  # noqa: D102
+        dy, dx = self.begin_backward(dy)
+        inside = (self.x > 1e-7) & (self.x < 1 - 1e-7)
+        np.divide(dy, self.x, out=dx, where=inside)
+        dx[~inside] = 0
+        return dx
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is trained on what, and how.
+
+    Attributes
+    ----------
+    data : str
+        One of IMAGES, "iris", or "iris_article" (standardised before the split, split not
+        stratified).
+    scaling : str
+        Of images: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
+    rows : int or None
+        Use this many of the training rows only, the first ones.
+    hidden : tuple of int
+        Units of each hidden layer; a Dense, an activation, and what is asked for below.
+    activation : str
+        One of ACTIVATIONS.
+    init : str
+        An initializer's name, or "torch": weights and biases uniform within ±1/√fan_in, which is
+        how PyTorch's Linear begins.
+    weight_scale : float
+        The first weights are multiplied by it.
+    batchnorm : bool
+        A BatchNorm before each activation.
+    bias : bool or None
+        Whether hidden layers have a bias; None leaves it out before a BatchNorm alone.
+    residual : bool
+        A way around each hidden layer that keeps the width.
+    dropout : float
+        Probability, after each activation.
+    output : bool
+        A last Dense with one unit a class. Without it the last hidden units are taken for
+        probabilities.
+    loss : {"cross_entropy", "squared_error"}
+        On logits, or on one-hot rows.
+    optimizer, lr, momentum
+        One of OPTIMIZERS; momentum is for "sgd" alone.
+    l1, l2 : float
+        Strengths of the penalties; at most one may be positive.
+    clip_norm : float or None
+        The length to which gradients are clipped.
+    batch_size, epochs : int
+        No batch is larger than there are rows.
+    measures : tuple of str
+        What else is measured of the network, by the names in `minnet.experiments.measures`.
+    seed : int
+        Of the first weights, the order of the rows, and dropout.
+    """
+
+    hidden: tuple[int, ...]
+    data: str = "mnist"
+    scaling: str = "unit"
+    rows: int | None = None
+    activation: str = "relu"
+    init: str = "glorot_uniform"
+    weight_scale: float = 1.0
+    batchnorm: bool = False
+    bias: bool | None = None
+    residual: bool = False
+    dropout: float = 0.0
+    output: bool = True
+    loss: str = "cross_entropy"
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    clip_norm: float | None = None
+    batch_size: int = 128
+    epochs: int = 1
+    measures: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "measures"):  # JSON knows lists only
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def but(self, **changes: Any) -> Setup:
+        """Return the same setup with these values changed."""
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it; ``Setup(**setup.as_dict())`` is equal to it."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+
+    def build(self) -> Sequential:
+        """Return the network as it begins."""
+        data = load(self.data, self.scaling, self.rows)
+        width = data.x.shape[1]
+        layers: list[Layer] = []
+        for units in self.hidden:
+            block = self._block(width, units)
+            if self.residual and width == units:
+                layers.append(Residual(*block))
+            else:
+                layers += block
+            width = units
+        layers += [self._dense(width, data.classes, bias=True)] if self.output else [LogOfClipped()]
+        return Sequential(layers, rng=self.seed)
+
+    def _block(self, width: int, units: int) -> list[Layer]:
+        bias = not self.batchnorm if self.bias is None else self.bias
+        block: list[Layer] = [self._dense(width, units, bias=bias)]
+        if self.batchnorm:
+            block.append(BatchNorm(units))
+        block.append(ACTIVATIONS[self.activation]())
+        if self.dropout:
+            block.append(Dropout(self.dropout))
+        return block
+
+    def _dense(self, width: int, units: int, *, bias: bool) -> Dense:
+        if self.init == "torch":
+            draw = partial(initializers.uniform, limit=1 / math.sqrt(width))
+            return Dense(width, units, bias=bias, init=draw, bias_init=draw)
+        draw = partial(_scaled, self.init, self.weight_scale)
+        return Dense(width, units, bias=bias, init=draw)
+
+    def make_loss(self) -> Loss:
+        """Return a new loss."""
+        return LOSSES[self.loss]()
+
+    def make_optimizer(self, net: Sequential) -> Optimizer:
+        """Return a new optimizer of net."""
+        options = {"momentum": self.momentum} if self.optimizer == "sgd" else {}
+        return OPTIMIZERS[self.optimizer](net, lr=self.lr, **options)
+
+    def make_regularizer(self) -> Regularizer | None:
+        """Return the penalty, if there is one."""
+        if self.l1 and self.l2:
+            raise ValueError("Setup: l1 and l2 cannot both be positive")
+        return L1(self.l1) if self.l1 else L2(self.l2) if self.l2 else None
+
+
+def _scaled(init: str, scale: float, shape: tuple[int, ...], *, rng: Any, dtype: Any) -> Array:
+    weight = initializers.get(init)(shape, rng=rng, dtype=dtype)
+    return np.multiply(weight, scale, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows x (n, features) with their labels, to train on and to test on."""
+
+    x: Array
+    labels: Array
+    x_test: Array
+    labels_test: Array
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return int(self.labels.max()) + 1
+
+
+@lru_cache(maxsize=2)
+def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
+    """Return the data of a setup; treat the arrays as read-only, for the next one gets the same.
+
+    Raises
+    ------
+    ValueError
+        If there is no such data set or scaling.
+    FileNotFoundError
+        If the files of MNIST are nowhere and cannot be downloaded.
+    """
+    if name not in (*IMAGES, "iris", "iris_article"):
+        raise ValueError(f"unknown data {name!r}; there are {', '.join(IMAGES)}, iris")
+    if scaling not in SCALINGS:
+        raise ValueError(f"unknown scaling {scaling!r}; there are {', '.join(SCALINGS)}")
+    if name == "iris_article":
+        (x, labels), (x_test, labels_test) = _article_iris()
+    else:
+        (x, labels), (x_test, labels_test) = getattr(datasets, name)()
+        if name == "iris":
+            x, x_test = datasets.standardize(x, x_test)
+    shift, scale = SCALINGS[scaling] if name in IMAGES else (0.0, 1.0)
+    x, x_test = ((part - np.float32(shift)) * np.float32(scale) for part in (x, x_test))
+    for array in (x, x_test, labels, labels_test):
+        array.flags.writeable = False
+    return Data(x[:rows], labels[:rows], x_test, labels_test)
+
+
+def _article_iris() -> datasets.Split:
+    from sklearn.datasets import load_iris
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_iris(return_X_y=True)
+    (x,) = datasets.standardize(x)
+    x_train, x_test, y_train, y_test = train_test_split(
+        x.astype(np.float32), y, test_size=0.2, random_state=ARTICLE_SPLIT
+    )
+    return (x_train, y_train), (x_test, y_test)
