@@ -84,6 +84,8 @@ class Setup:
         how PyTorch's Linear begins.
     weight_scale : float
         The first weights are multiplied by it.
+    weight_sign : {"both", "positive", "negative"}
+        Whether hidden layers begin with the weights as drawn, or with ± their magnitudes.
     batchnorm : bool
         A BatchNorm before each activation.
     bias : bool or None
@@ -104,7 +106,7 @@ class Setup:
     clip_norm : float or None
         The length to which gradients are clipped.
     batch_size, epochs : int
-        No batch is larger than there are rows.
+        No batch is larger than there are rows; with 0 epochs a network is only looked at.
     measures : tuple of str
         What else is measured of the network, by the names in `minnet.experiments.measures`.
     seed : int
@@ -118,6 +120,7 @@ class Setup:
     activation: str = "relu"
     init: str = "glorot_uniform"
     weight_scale: float = 1.0
+    weight_sign: str = "both"
     batchnorm: bool = False
     bias: bool | None = None
     residual: bool = False
@@ -164,7 +167,7 @@ class Setup:
 
     def _block(self, width: int, units: int) -> list[Layer]:
         bias = not self.batchnorm if self.bias is None else self.bias
-        block: list[Layer] = [self._dense(width, units, bias=bias)]
+        block: list[Layer] = [self._dense(width, units, bias=bias, sign=self.weight_sign)]
         if self.batchnorm:
             block.append(BatchNorm(units))
         block.append(ACTIVATIONS[self.activation]())
@@ -172,12 +175,13 @@ class Setup:
             block.append(Dropout(self.dropout))
         return block
 
-    def _dense(self, width: int, units: int, *, bias: bool) -> Dense:
+    def _dense(self, width: int, units: int, *, bias: bool, sign: str = "both") -> Dense:
         if self.init == "torch":
             draw = partial(initializers.uniform, limit=1 / math.sqrt(width))
-            return Dense(width, units, bias=bias, init=draw, bias_init=draw)
-        draw = partial(_scaled, self.init, self.weight_scale)
-        return Dense(width, units, bias=bias, init=draw)
+            weight = partial(_changed, draw, self.weight_scale, sign)
+            return Dense(width, units, bias=bias, init=weight, bias_init=draw)
+        weight = partial(_changed, initializers.get(self.init), self.weight_scale, sign)
+        return Dense(width, units, bias=bias, init=weight)
 
     def make_loss(self) -> Loss:
         """Return a new loss."""
@@ -195,9 +199,14 @@ class Setup:
         return L1(self.l1) if self.l1 else L2(self.l2) if self.l2 else None
 
 
-def _scaled(init: str, scale: float, shape: tuple[int, ...], *, rng: Any, dtype: Any) -> Array:
-    weight = initializers.get(init)(shape, rng=rng, dtype=dtype)
-    return np.multiply(weight, scale, dtype=dtype)
+def _changed(
+    init: initializers.Initializer, scale: float, sign: str, shape: Any, *, rng: Any, dtype: Any
+) -> Array:
+    """Draw a weight, and scale it, with the sign that is asked for."""
+    weight = np.multiply(init(shape, rng=rng, dtype=dtype), scale, dtype=dtype)
+    if sign == "both":
+        return weight
+    return np.abs(weight) if sign == "positive" else -np.abs(weight)
 
 
 @dataclass(frozen=True)

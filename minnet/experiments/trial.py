@@ -56,7 +56,8 @@ class Trial:
         exact zeros), dead (units that are the same on all rows), saturated (share outside of where
         the activation's slope is an eighth of its largest; NaN where that has no meaning).
         ``dense`` has one for each Dense: name, fan_in, fan_out, weight_rms, and of the gradients
-        on the first training batch weight_grad_rms, dy_rms.
+        on the first training batch weight_grad_rms, dy_rms; at the end also moved, the RMS of what
+        training changed in the weight over the RMS it began with.
     measures : dict
         What the setup's ``measures`` gave, by name, at ``start`` and ``end``.
     stopped : str or None
@@ -188,6 +189,10 @@ def train(
             if tick:
                 tick()
         trial.end = snapshot(setup, net, data)
+        for row, now, first in zip(
+            trial.end["dense"], dense(net), dense(setup.build()), strict=True
+        ):
+            row["moved"] = _change(first.weight.value, now.weight.value)
         _measure(trial, "end", net, data)
     except FloatingPointError as error:
         trial.stopped = str(error)
@@ -224,6 +229,11 @@ def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
     }
 
 
+def dense(net: Sequential) -> list[Dense]:
+    """Return the dense layers of net, also those within others, in the order of computation."""
+    return [layer for _, layer in net.walk() if isinstance(layer, Dense)]
+
+
 def rms(array: Array) -> float:
     """Return the root of the mean square, in float64.
 
@@ -250,7 +260,7 @@ class _From:
 
 def _probes(setup: Setup, n: int, batch_size: int) -> tuple[HistogramProbe, StatisticsProbe]:
     steps = setup.epochs * -(-n // batch_size)
-    every = -(-steps // SLOTS)
+    every = max(-(-steps // SLOTS), 1)
     return (
         HistogramProbe(("y", "dy", "weight_grad"), every, slots=SLOTS),
         StatisticsProbe(("y", "dy", "weight_grad", "update"), every, window=SLOTS // 4),
@@ -287,6 +297,12 @@ def _hidden(name: str, kind: str, y: Array) -> dict[str, Any]:
         "dead": int(dead_units(y).sum()),
         "saturated": float(((y < low) | (y > high)).mean()) if kind in SATURATION else float("nan"),
     }
+
+
+def _change(first: Array, now: Array) -> float:
+    """Return how far a weight has gone from where it began, in its own size."""
+    size = rms(first)
+    return rms(now - first) / size if size else float("nan")
 
 
 def _measure(trial: Trial, when: str, net: Sequential, data: Data) -> None:
