@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command", required=True)
 
     experiments.add_run(commands)
+    experiments.add_claims(commands)
 
     data = commands.add_parser("data", help="fetch a data set and verify its files")
     data.add_argument("name", choices=("mnist", "fashion_mnist"))

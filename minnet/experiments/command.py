@@ -49,8 +49,34 @@ def add_run(commands: Any) -> None:
         parser.set_defaults(run=_run, experiment=name, data=None)
 
 
-def _add_seeds(parser: argparse.ArgumentParser, seeds: int) -> None:
-    parser.add_argument("--seeds", type=whole(1), default=seeds, help="how many seeds")
+def add_claims(commands: Any) -> None:
+    """Add ``claims``, which measures what the articles say."""
+    parser = commands.add_parser(
+        "claims",
+        help="measure the claims of the articles and print the ledger",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--article", help="only those of this one: 000, 001, 002, 003 or 004")
+    parser.add_argument(
+        "--only", type=whole(1), nargs="+", default=[], metavar="N", help="only these numbers"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs") / "claims", help="folder for the results"
+    )
+    _add_seeds(parser, None)
+    parser.add_argument(
+        "--quick", action="store_true", help="on small digits, to see how it works: no verdicts"
+    )
+    parser.set_defaults(run=_claims)
+
+
+def _add_seeds(parser: argparse.ArgumentParser, seeds: int | None) -> None:
+    parser.add_argument(
+        "--seeds",
+        type=whole(1),
+        default=seeds,
+        help="how many seeds" + ("" if seeds else "; those of each claim if not given"),
+    )
     parser.add_argument(
         "--jobs", type=int, help="trainings at a time, -1 for as many as there are cores"
     )
@@ -75,6 +101,37 @@ def _run(options: argparse.Namespace) -> int:
     print(experiment.tell(results))
     print("\nwritten:", *_files(options.out), sep="\n  ")
     return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from minnet.experiments.claims import ledger
+
+    chosen = ledger.choose(options.article, options.only)
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        entries = ledger.run(
+            chosen, options.out, print, seeds=options.seeds, jobs=options.jobs, quick=options.quick,
+            verbose=1,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        _say_what_is_kept(options.out)
+        raise
+    ledger.write(entries, options.out, command=_said(options), quick=options.quick)
+    print(ledger.summary(entries))
+    if options.quick:
+        print(f"\n{ledger.QUICK_NOTE}")
+    print("\nwritten:", *_files(options.out), sep="\n  ")
+    return 0
+
+
+def _said(options: argparse.Namespace) -> str:
+    """Return the command that asks for the same ledger."""
+    words = ["minnet", "claims"]
+    words += ["--article", options.article] if options.article else []
+    words += ["--only", *map(str, options.only)] if options.only else []
+    words += ["--seeds", str(options.seeds)] if options.seeds else []
+    words += ["--quick"] if options.quick else []
+    return " ".join(words)
 
 
 def _files(out: Path) -> list[Path]:

@@ -120,7 +120,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         for suffix in ("png", "svg"):
-            figure.savefig(out / f"{name}.{suffix}", dpi=100)
+            figure.savefig(out / f"{name}.{suffix}", dpi=150)
     told = {label: [trial.as_dict() for trial in runs] for label, runs in trials.items()}
     metrics = {"experiment": title, "versions": versions(), "trials": told}
     write_json(out / "metrics.json", metrics)

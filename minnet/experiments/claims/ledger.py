@@ -1,0 +1,234 @@
+"""The ledger: every claim with what was measured of it and the verdict, as text, JSON and pictures.
+
+A run trains what its folder has not yet, claim by claim; each verdict is told as soon as it is
+known. What was trained for one claim serves all that ask for the same training.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from minnet.experiments import report
+from minnet.experiments.claims import activations, gradients, initialization, normalization
+from minnet.experiments.claims.claim import Claim, Finding, Trials
+from minnet.experiments.intervals import Interval
+from minnet.experiments.setup import IMAGES, Setup
+from minnet.experiments.sweep import Store, sweep
+
+CLAIMS: tuple[Claim, ...] = tuple(
+    sorted(
+        activations.CLAIMS + gradients.CLAIMS + initialization.CLAIMS + normalization.CLAIMS,
+        key=lambda claim: claim.number,
+    )
+)
+QUICK_SEEDS = 3
+QUICK_NOTE = (
+    "This was a quick run, on small digits with few epochs and seeds: it shows how the ledger is "
+    "made; its verdicts say nothing of the articles."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim with its trials and what was found."""
+
+    claim: Claim
+    trials: Trials
+    finding: Finding
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its trials."""
+        return [trial.setup.seed for trial in next(iter(self.trials.values()))]
+
+
+def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
+    """Return the claims of an article, or with these numbers, or both; all by default.
+
+    Raises
+    ------
+    ValueError
+        If there is no such article or number.
+
+    Examples
+    --------
+    >>> [claim.number for claim in choose("003")]
+    [16, 17, 18]
+    """
+    wanted = set(numbers)
+    strangers = wanted - {claim.number for claim in CLAIMS}
+    if strangers:
+        raise ValueError(f"no claim has the number {min(strangers)}; there are 1 to {len(CLAIMS)}")
+    articles = sorted({name for claim in CLAIMS for name in claim.article.split("/")})
+    if article is not None and article not in articles:
+        raise ValueError(f"no claims of an article {article!r}; there are {', '.join(articles)}")
+    return tuple(
+        claim
+        for claim in CLAIMS
+        if (article is None or article in claim.article.split("/"))
+        and (not wanted or claim.number in wanted)
+    )
+
+
+def judge(
+    claim: Claim,
+    store: Store,
+    *,
+    seeds: int | None = None,
+    jobs: int | None = None,
+    quick: bool = False,
+    verbose: int = 0,
+) -> Entry:
+    """Train what the claim needs and the store has not, and apply its rule.
+
+    Parameters
+    ----------
+    claim : Claim
+        Which one.
+    store : Store
+        Keeps the trials.
+    seeds : int, optional
+        How many; the claim's own number unless given, and 3 in a quick run.
+    jobs, verbose
+        As in `minnet.experiments.sweep.sweep`.
+    quick : bool, default False
+        Train on small digits, with at most 100 units a layer, for one epoch (100 on Iris).
+    """
+    chosen = range(seeds or (QUICK_SEEDS if quick else claim.seeds))
+    setups = {label: quickened(setup) if quick else setup for label, setup in claim.setups.items()}
+    every = [setup.but(seed=seed) for setup in setups.values() for seed in chosen]
+    trained = iter(sweep(every, store, jobs=jobs, verbose=verbose))
+    trials = {label: [next(trained) for _ in chosen] for label in setups}
+    return Entry(claim, trials, claim.judge(trials))
+
+
+def quickened(setup: Setup) -> Setup:
+    """Return the setup as a quick run trains it."""
+    if setup.data not in IMAGES:
+        return setup.but(epochs=min(setup.epochs, 100))
+    hidden = tuple(min(units, 100) for units in setup.hidden)
+    return setup.but(data="digits", hidden=hidden, epochs=min(setup.epochs, 1))
+
+
+def tell(entry: Entry) -> str:
+    """Return the claim, the verdict, the number with its interval, and why, as lines of text."""
+    claim, finding = entry.claim, entry.finding
+    lines = [
+        f"{claim.number:2}. {claim.says} (article {claim.article})",
+        f"{finding.verdict.upper()}. {finding.what}: {finding.number}, {len(entry.seeds)} seeds.",
+        finding.because,
+    ]
+    wrapped = [textwrap.fill(line, 96, subsequent_indent="    ") for line in lines[:1]]
+    wrapped += [
+        textwrap.fill(line, 96, initial_indent="    ", subsequent_indent="    ")
+        for line in lines[1:]
+    ]
+    return "\n".join(wrapped)
+
+
+def summary(entries: Sequence[Entry]) -> str:
+    """Return the ledger as a table in Markdown."""
+    rows = [
+        [
+            str(entry.claim.number),
+            entry.claim.article,
+            entry.claim.says,
+            entry.finding.verdict,
+            f"{entry.finding.what}: {_number(entry.finding.number)}",
+            _between(entry.finding.number),
+            str(len(entry.seeds)),
+        ]
+        for entry in entries
+    ]
+    header = ["#", "article", "claim", "verdict", "number", "95% interval", "seeds"]
+    return report.table(header, rows)
+
+
+def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> None:
+    """Write ``claims.json``, ``claims.md`` and a figure a claim into the folder out.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        What `judge` returned.
+    out : Path
+        Made if it is not there.
+    command : str
+        What the ledger was made by; it stands in both files.
+    quick : bool
+        Whether it was a quick run; both files say so.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    written: dict[str, Any] = {
+        "command": command,
+        "quick": quick,
+        "versions": report.versions(),
+        "claims": [_as_dict(entry) for entry in entries],
+    }
+    report.write_json(out / "claims.json", written)
+    parts = ["# The claims of the articles, measured"]
+    if quick:
+        parts.append(QUICK_NOTE)
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions().items())
+    parts += [f"Made by `{command}` with {versions}.", summary(entries)]
+    for entry in entries:
+        name = f"claim{entry.claim.number:02}.png"
+        entry.claim.draw(entry.trials).savefig(out / name, dpi=60)
+        parts += _section(entry, name)
+    (out / "claims.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def run(
+    claims: Sequence[Claim], out: Path, say: Callable[[str], object], **options: Any
+) -> list[Entry]:
+    """Judge the claims one after another, saying each verdict; ``options`` are those of `judge`."""
+    store, entries = Store(out / "trials"), []
+    for claim in claims:
+        entries.append(judge(claim, store, **options))
+        say(tell(entries[-1]) + "\n")
+    return entries
+
+
+def _section(entry: Entry, figure: str) -> list[str]:
+    claim, finding = entry.claim, entry.finding
+    numbers = [[name, _number(n), _between(n)] for name, n in finding.numbers.items()]
+    return [
+        f"## {claim.number}. {claim.says}",
+        f"Article {claim.article}. **{finding.verdict[0].upper()}{finding.verdict[1:]}.** "
+        f"{finding.because}",
+        f"Measured: {claim.measured}",
+        f"Rule: {claim.rule}",
+        report.table(["", "mean over seeds", "95% interval"], numbers) if numbers else "",
+        report.settings_table(entry.trials),
+        f"![claim {claim.number}]({figure})",
+    ]
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    claim, finding = entry.claim, entry.finding
+    return {
+        "number": claim.number,
+        "article": claim.article,
+        "says": claim.says,
+        "measured": claim.measured,
+        "rule": claim.rule,
+        "verdict": finding.verdict,
+        "what": finding.what,
+        "value": asdict(finding.number),
+        "because": finding.because,
+        "numbers": {name: asdict(number) for name, number in finding.numbers.items()},
+        "seeds": entry.seeds,
+        "setups": {label: runs[0].setup.as_dict() for label, runs in entry.trials.items()},
+    }
+
+
+def _number(number: Interval) -> str:
+    return f"{number.value:.4g}"
+
+
+def _between(number: Interval) -> str:
+    return f"{number.low:.4g} to {number.high:.4g}" if number.n > 1 else "one seed"

@@ -1,0 +1,145 @@
+"""The ledger: all twenty claims are there, and what is printed is what was measured."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from minnet.__main__ import main
+from minnet.experiments.claims import ledger
+from minnet.experiments.claims.claim import HOLDS, Claim, Finding
+from minnet.experiments.intervals import mean
+from minnet.experiments.setup import IMAGES, Setup
+from minnet.experiments.sweep import Store
+
+TINY = Setup(data="digits", hidden=(8,), epochs=1)
+
+
+def found(trials):
+    numbers = {label: mean(t.last("val_accuracy") for t in runs) for label, runs in trials.items()}
+    first = next(iter(numbers.values()))
+    return Finding(HOLDS, first, "test accuracy", f"It is {first.value:.3f}.", numbers)
+
+
+def drawn(trials):
+    from minnet import plot
+
+    return plot.learning_curves({k: [t.history() for t in runs] for k, runs in trials.items()})
+
+
+CLAIM = Claim(
+    number=21, article="005", says="Small networks learn.", measured="accuracy", rule="always",
+    setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=found, draw=drawn, seeds=2,
+)  # fmt: skip
+
+
+def test_there_are_twenty_claims_each_with_its_seeds():
+    assert [claim.number for claim in ledger.CLAIMS] == list(range(1, 21))
+    for claim in ledger.CLAIMS:
+        only_iris = all(setup.data not in IMAGES for setup in claim.setups.values())
+        assert claim.seeds >= (30 if only_iris else 10), claim.number
+        assert claim.setups, claim.number
+        assert claim.says, claim.number
+        assert claim.rule, claim.number
+
+
+def test_no_claim_is_judged_by_another_size_of_mnist():
+    for claim in ledger.CLAIMS:
+        for label, setup in claim.setups.items():
+            assert setup.data in ("mnist", "iris", "iris_article"), (claim.number, label)
+            assert setup.rows is None, (claim.number, label)
+
+
+@pytest.mark.parametrize(
+    ("article", "numbers", "chosen"),
+    [
+        (None, (), list(range(1, 21))),
+        ("001", (), [5, 6, 7, 8, 9, 10]),
+        ("004", (), [1, 2, 3, 4, 19, 20]),
+        (None, (7, 3), [3, 7]),
+        ("002", (12, 5), [12]),
+    ],
+)
+def test_claims_are_chosen_by_article_and_number(article, numbers, chosen):
+    assert [claim.number for claim in ledger.choose(article, numbers)] == chosen
+
+
+def test_a_choice_that_is_not_there_is_told():
+    with pytest.raises(ValueError, match=r"no claim has the number 21; there are 1 to 20"):
+        ledger.choose(numbers=[21])
+    with pytest.raises(ValueError, match=r"no claims of an article '007'; there are 000, 001"):
+        ledger.choose("007")
+
+
+def test_an_entry_has_the_trials_of_its_seeds_and_the_rules_finding(tmp_path):
+    entry = ledger.judge(CLAIM, Store(tmp_path))
+    assert entry.seeds == [0, 1]
+    assert set(entry.trials) == {"narrow", "wide"}
+    for label, runs in entry.trials.items():
+        expected = [CLAIM.setups[label].but(seed=seed) for seed in (0, 1)]
+        assert [trial.setup for trial in runs] == expected
+    assert entry.finding == found(entry.trials)
+
+
+def test_seeds_can_be_asked_for_and_a_quick_run_takes_three(tmp_path):
+    assert ledger.judge(CLAIM, Store(tmp_path), seeds=1).seeds == [0]
+    assert ledger.judge(CLAIM, Store(tmp_path), quick=True).seeds == [0, 1, 2]
+
+
+def test_a_quick_run_is_small():
+    big = Setup(hidden=(1000, 64), epochs=10, batch_size=100)
+    assert ledger.quickened(big) == big.but(data="digits", hidden=(100, 64), epochs=1)
+    flowers = Setup(data="iris", hidden=(64,), epochs=500)
+    assert ledger.quickened(flowers) == flowers.but(epochs=100)
+    looked_at = big.but(epochs=0)
+    assert ledger.quickened(looked_at).epochs == 0
+
+
+def test_what_is_told_and_written_is_what_was_found(tmp_path):
+    said = []
+    entries = ledger.run([CLAIM], tmp_path, said.append)
+    number = entries[0].finding.number
+    assert "21. Small networks learn. (article 005)" in said[0]
+    assert f"HOLDS. test accuracy: {number}, 2 seeds." in said[0]
+
+    ledger.write(entries, tmp_path, command="minnet claims")
+    kept = json.loads((tmp_path / "claims.json").read_text())
+    assert kept["command"] == "minnet claims"
+    (claim,) = kept["claims"]
+    assert claim["verdict"] == HOLDS
+    assert claim["value"] == {
+        "value": number.value, "low": number.low, "high": number.high, "n": 2,
+    }  # fmt: skip
+    assert claim["seeds"] == [0, 1]
+    assert Setup(**claim["setups"]["wide"]) == CLAIM.setups["wide"]
+    assert set(claim["numbers"]) == {"narrow", "wide"}
+
+    text = (tmp_path / "claims.md").read_text()
+    assert f"{number.low:.4g} to {number.high:.4g}" in text
+    assert "![claim 21](claim21.png)" in text
+    assert (tmp_path / "claim21.png").stat().st_size > 1000
+
+
+def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1), replace(CLAIM, number=2)))
+    assert main(["claims", "--only", "2", "--seeds", "2", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert " 2. Small networks learn." in told
+    assert "| 2 | 005     | Small networks learn. | holds" in told
+    assert " 1. Small" not in told
+    assert json.loads((tmp_path / "claims.json").read_text())["command"] == (
+        "minnet claims --only 2 --seeds 2"
+    )
+
+
+def test_a_quick_run_says_that_it_has_no_verdicts(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1),))
+    assert main(["claims", "--quick", "--seeds", "1", "--out", str(tmp_path)]) == 0
+    assert ledger.QUICK_NOTE in capsys.readouterr().out
+    assert ledger.QUICK_NOTE in (tmp_path / "claims.md").read_text()
+
+
+def test_an_unknown_article_is_refused_before_anything_is_made(tmp_path, capsys):
+    assert main(["claims", "--article", "9", "--out", str(tmp_path / "new")]) == 1
+    assert "no claims of an article '9'" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
