@@ -3,12 +3,50 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 import minnet
 from minnet.__main__ import main
-from minnet.experiments import iris
+from minnet.experiments import command
+from minnet.experiments import experiment as experiment_module
+from minnet.experiments import sweep as sweep_module
+from minnet.experiments.experiment import Experiment
+from minnet.experiments.report import outcome_table
+from minnet.experiments.setup import Setup
+from minnet.experiments.trial import train
+
+TINY = Setup(data="iris", hidden=(8,), batch_size=40, epochs=3)
+
+
+@pytest.fixture
+def vanishing(monkeypatch):
+    """In the place of that experiment: a tiny one of two networks, and the setups it trained."""
+    trained = []
+
+    def counted(setup, **options):
+        trained.append(setup)
+        return train(setup, **options)
+
+    experiment = Experiment(
+        name="vanishing",
+        summary="Two tiny networks.",
+        variants={"sigmoid": TINY.but(activation="sigmoid"), "ReLU": TINY},
+        article={"sigmoid": TINY.but(activation="sigmoid", lr=0.1)},
+        quick={"epochs": 1},
+        draw=lambda _: {},
+        tell=lambda results: outcome_table(results.trials),
+    )
+    monkeypatch.setattr(sweep_module, "train", counted)
+    monkeypatch.setattr(
+        command, "import_module", lambda name: SimpleNamespace(EXPERIMENT=experiment, name=name)
+    )
+    return trained
+
+
+def run(out, *arguments):
+    return main(["run", "vanishing", "--out", str(out), *arguments])
 
 
 def test_run_iris_prints_numbers_and_writes_figures(tmp_path, capsys):
@@ -16,11 +54,72 @@ def test_run_iris_prints_numbers_and_writes_figures(tmp_path, capsys):
     told = capsys.readouterr().out
     for word in ("loss", "accuracy", "kurtosis", "zeros", "dead", "relu3", "before training"):
         assert word in told
-    for name in ("histograms.png", "histograms.svg", "metrics.json"):
+    for name in ("histograms.png", "histograms.svg", "metrics.json", "report.md"):
         assert str(tmp_path / name) in told
         assert (tmp_path / name).exists()
-    settings = json.loads((tmp_path / "metrics.json").read_text())["settings"]
-    assert (settings["epochs"], settings["seed"]) == (30, 3)
+    (trial,) = json.loads((tmp_path / "metrics.json").read_text())["trials"]["iris"]
+    assert (trial["setup"]["epochs"], trial["setup"]["seed"]) == (30, 3)
+    assert len(trial["curves"]["val_accuracy"]) == 30
+
+
+def test_run_iris_over_seeds_tells_an_interval(tmp_path, capsys):
+    arguments = ["run", "iris", "--seeds", "2", "--quick", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert " to " in capsys.readouterr().out.splitlines()[2]
+    trials = json.loads((tmp_path / "metrics.json").read_text())["trials"]["iris"]
+    assert [trial["setup"]["seed"] for trial in trials] == [0, 1]
+
+
+def test_run_iris_as_the_article_has_it(tmp_path, capsys):
+    arguments = ["run", "iris", "--as-article", "--epochs", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "| iris |" in capsys.readouterr().out
+    (trial,) = json.loads((tmp_path / "metrics.json").read_text())["trials"]["iris"]
+    assert (trial["setup"]["data"], trial["setup"]["loss"]) == ("iris_article", "squared_error")
+
+
+def test_options_reach_every_setup(vanishing, tmp_path, capsys):
+    assert run(tmp_path, "--seed", "5", "--seeds", "2", "--epochs", "2", "--data", "digits") == 0
+    expected = TINY.but(epochs=2, data="digits")
+    assert vanishing == [
+        expected.but(activation=activation, seed=seed)
+        for seed in (5, 6)
+        for activation in ("sigmoid", "relu")
+    ]
+    told = capsys.readouterr().out
+    assert "| sigmoid |" in told
+    assert str(tmp_path / "report.md") in told
+
+
+def test_without_options_an_experiment_is_what_it_says_itself(vanishing, tmp_path):
+    assert run(tmp_path) == 0
+    assert vanishing == [TINY.but(activation="sigmoid"), TINY]
+
+
+def test_quick_and_as_article_choose_the_setups(vanishing, tmp_path):
+    assert run(tmp_path, "--quick", "--as-article") == 0
+    assert vanishing == [TINY.but(activation="sigmoid", lr=0.1, epochs=1)]
+
+
+def test_the_same_command_again_trains_nothing(vanishing, tmp_path, capsys):
+    assert run(tmp_path) == 0
+    told = capsys.readouterr().out
+    assert run(tmp_path) == 0
+    assert len(vanishing) == 2
+    assert capsys.readouterr().out == told
+
+
+def test_ctrl_c_says_how_many_trainings_are_kept(vanishing, tmp_path, capsys, monkeypatch):
+    def stopped(setup, **options):
+        if setup.seed == 1:
+            raise KeyboardInterrupt
+        return train(setup, **options)
+
+    monkeypatch.setattr(sweep_module, "train", stopped)
+    assert run(tmp_path, "--seeds", "2") == 130
+    told = capsys.readouterr()
+    assert f"2 trainings are kept in {tmp_path / 'trials'}; the same command goes on" in told.err
+    assert not (tmp_path / "report.md").exists()
 
 
 def test_python_dash_m_is_the_same_command():
@@ -39,6 +138,12 @@ def test_python_dash_m_is_the_same_command():
         (["run", "iris", "--epochs", "0"], "at least 1"),
         (["run", "iris", "--epochs", "many"], "invalid whole number"),
         (["run", "iris", "--seed", "-1"], "at least 0"),
+        (["run", "iris", "--seeds", "0"], "--seeds: must be at least 1, got 0"),
+        (["run", "iris", "--jobs", "0"], "--jobs: must be at least 1, or -1 for as many"),
+        (["run", "iris", "--jobs", "-2"], "--jobs: must be at least 1, or -1 for as many"),
+        (["run", "iris", "--jobs", "all"], "--jobs: invalid jobs value: 'all'"),
+        (["run", "iris", "--data", "digits"], "unrecognized arguments"),
+        (["run", "vanishing", "--data", "cifar"], "invalid choice"),
         (["data", "cifar"], "invalid choice"),
     ],
 )
@@ -49,14 +154,39 @@ def test_a_wrong_call_is_told_what_is_wrong(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(iris, "run", lambda **_: pytest.fail("it trained all the same"))
+def test_as_many_jobs_as_there_are_cores_may_be_asked_for(vanishing, tmp_path, monkeypatch):
+    asked = []
+
+    def sweep(setups, store, *, jobs, **options):
+        asked.append(jobs)
+        return sweep_module.sweep(setups, store, jobs=1, **options)
+
+    monkeypatch.setattr(experiment_module, "sweep", sweep)
+    for number in ("-1", "3"):
+        assert run(tmp_path, "--jobs", number) == 0
+    assert asked == [-1, 3]
+
+
+def test_the_help_of_an_experiment_tells_its_options(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["run", "vanishing", "--help"])
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    for option in ("--out", "--seed", "--seeds", "--jobs", "--epochs", "--quick", "--as-article"):
+        assert option in told
+    assert "digits come with scikit-learn" in told
+    assert "how many seeds (default: 1)" in told
+    assert "None" not in told
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(vanishing, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    assert main(["run", "iris", "--epochs", "1", "--out", str(tmp_path / "file")]) == 1
+    assert run(tmp_path / "file") == 1
     told = capsys.readouterr()
     assert "minnet: " in told.err
     assert str(tmp_path / "file") in told.err
     assert "accuracy" not in told.out
+    assert vanishing == []
 
 
 def test_data_that_are_broken_are_told_in_one_line(tmp_path, capsys):

@@ -21,14 +21,19 @@ EXPERIMENTS = {
 }
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the default of an option where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def add_run(commands: Any) -> None:
     """Add ``run``, with a command for each experiment."""
     run = commands.add_parser("run", help="run an experiment and draw its figures")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     for name, told in EXPERIMENTS.items():
-        parser = experiments.add_parser(
-            name, help=told, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        parser = experiments.add_parser(name, help=told, formatter_class=_Defaults)
         parser.add_argument(
             "--out", type=Path, default=Path("runs") / name, help="folder for the results"
         )
@@ -43,7 +48,7 @@ def add_run(commands: Any) -> None:
         )
         if name != "iris":
             parser.add_argument(
-                "--data", choices=("mnist", "fashion_mnist", "digits"), default="mnist",
+                "--data", choices=("mnist", "fashion_mnist", "digits"),
                 help="digits come with scikit-learn, for a machine with no network",
             )  # fmt: skip
         parser.set_defaults(run=_run, experiment=name, data=None)
@@ -54,7 +59,7 @@ def add_claims(commands: Any) -> None:
     parser = commands.add_parser(
         "claims",
         help="measure the claims of the articles and print the ledger",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Defaults,
     )
     parser.add_argument("--article", help="only those of this one: 000, 001, 002, 003 or 004")
     parser.add_argument(
@@ -78,7 +83,7 @@ def _add_seeds(parser: argparse.ArgumentParser, seeds: int | None) -> None:
         help="how many seeds" + ("" if seeds else "; those of each claim if not given"),
     )
     parser.add_argument(
-        "--jobs", type=int, help="trainings at a time, -1 for as many as there are cores"
+        "--jobs", type=jobs, help="trainings at a time, -1 for as many as there are cores"
     )
 
 
@@ -141,9 +146,20 @@ def _files(out: Path) -> list[Path]:
 def _say_what_is_kept(out: Path) -> None:
     kept = len(list((out / "trials").glob("*.json")))
     print(
-        f"\n{kept} trainings are kept in {out / 'trials'}; the same command goes on from there",
+        f"\n{kept} training{' is' if kept == 1 else 's are'} kept in {out / 'trials'}; "
+        "the same command goes on from there",
         file=sys.stderr,
     )
+
+
+def jobs(text: str) -> int:
+    """Return a number of trainings at a time, or refuse it."""
+    number = int(text)
+    if number < 1 and number != -1:
+        raise argparse.ArgumentTypeError(
+            f"must be at least 1, or -1 for as many as there are cores, got {number}"
+        )
+    return number
 
 
 def whole(least: int) -> Callable[[str], int]:

@@ -42,12 +42,23 @@ def mean(values: Iterable[float]) -> Interval:
 def geometric_mean(values: Iterable[float]) -> Interval:
     """Return the geometric mean of positive numbers, with the interval of their logarithms' mean.
 
-    For what differs by factors, such as gradients.
+    For what differs by factors, such as gradients. With a 0 among them it is 0.
 
+    Raises
+    ------
+    ValueError
+        If a number is negative.
+
+    Examples
+    --------
     >>> print(geometric_mean([1.0, 10.0, 100.0]))
-    10 (0.03276 to 3053)
+    10 (0.0328 to 3049)
     """
-    logs = mean(np.log(np.array(list(values), dtype=np.float64)))
+    numbers = np.array(list(values), dtype=np.float64)
+    if (numbers < 0).any():
+        raise ValueError(f"geometric_mean: expected no negative numbers, got {numbers.min()}")
+    with np.errstate(divide="ignore"):
+        logs = mean(np.log(numbers))
     value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
     return Interval(value, low, high, logs.n)
 
@@ -61,5 +72,7 @@ def share(outcomes: Iterable[bool]) -> Interval:
     from scipy.stats import binomtest
 
     told = [bool(outcome) for outcome in outcomes]
+    if not told:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
     result = binomtest(sum(told), len(told)).proportion_ci(method="wilson")
     return Interval(sum(told) / len(told), float(result.low), float(result.high), len(told))

@@ -42,9 +42,9 @@ def tell(results: Results) -> str:
         [
             report.outcome_table(results.trials),
             "Outputs of each layer on the test rows, before training:",
-            report.distribution_table(report.distributions(record.before())),
+            report.verbatim(report.distribution_table(report.distributions(record.before()))),
             "and after:",
-            report.distribution_table(report.distributions(record.after())),
+            report.verbatim(report.distribution_table(report.distributions(record.after()))),
         ]
     )
 

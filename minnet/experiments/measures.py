@@ -7,16 +7,18 @@ asks for it by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.experiments.setup import Data
 from minnet.layers.activations import ReLU
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.statistics import describe
 from minnet.validation import Array
+
+if TYPE_CHECKING:
+    from minnet.experiments.setup import Data
 
 BARS = 50  # in the articles' histograms
 

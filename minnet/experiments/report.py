@@ -76,6 +76,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def verbatim(text: str) -> str:
+    """Return text as Markdown shows it line by line."""
+    return f"```text\n{text}\n```"
+
+
 def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     """Return how each setup ended: losses, accuracies, and seconds an epoch, means over its seeds.
 
@@ -141,10 +146,13 @@ def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
         for name in names
         if name not in differ and values[name][0] != default[name]
     ]
-    seeds = next(iter(trials.values()))
-    shared = f"Seeds {seeds[0].setup.seed} to {seeds[-1].setup.seed}; all: {', '.join(same)}."
+    seeds = [trial.setup.seed for trial in next(iter(trials.values()))]
+    told = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+    told += f"; {'all: ' if differ else ''}{', '.join(same)}" if same else ""
     rows = [[label, *(_said(setup[name]) for name in differ)] for label, setup in setups.items()]
-    return "\n\n".join(["## Settings", shared, *([table(["", *differ], rows)] if differ else [])])
+    return "\n\n".join(
+        ["## Settings", f"{told}.", *([table(["", *differ], rows)] if differ else [])]
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

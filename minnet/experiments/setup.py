@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minnet import datasets, initializers
+from minnet.experiments.measures import MEASURES
 from minnet.layer import Layer
 from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from minnet.layers.dense import Dense
@@ -25,7 +27,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.regularization import L1, L2, Regularizer
-from minnet.validation import Array
+from minnet.validation import Array, count, fraction, in_range, non_negative, positive
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU, "leaky_relu": LeakyReLU, "prelu": PReLU,
@@ -39,6 +41,8 @@ LOSSES: dict[str, type[Loss]] = {
 }  # fmt: skip
 SCALINGS = {"unit": (0.0, 1.0), "centred": (0.5, 2.0), "bytes": (0.0, 255.0)}  # (x - shift) * scale
 IMAGES = ("mnist", "fashion_mnist", "digits")
+DATA = (*IMAGES, "iris", "iris_article")
+SIGNS = ("both", "positive", "negative")
 ARTICLE_SPLIT = 42
 
 
@@ -111,6 +115,13 @@ class Setup:
         What else is measured of the network, by the names in `minnet.experiments.measures`.
     seed : int
         Of the first weights, the order of the rows, and dropout.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of those that there are, or a number is out of range.
+    TypeError
+        If a number is none.
     """
 
     hidden: tuple[int, ...]
@@ -139,8 +150,18 @@ class Setup:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "measures"):  # JSON knows lists only
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        # Numbers as plain Python has them, so that equal setups are written into files alike.
+        for name, value in _checked(self).items():
+            object.__setattr__(self, name, value)
+        if self.l1 and self.l2:
+            raise ValueError(
+                f"Setup: l1 and l2 cannot both be positive, got {self.l1} and {self.l2}"
+            )
+        if not self.output and (self.loss != "cross_entropy" or not self.hidden):
+            raise ValueError(
+                "Setup: output=False takes the last hidden units for probabilities, so it needs "
+                f"hidden layers and loss='cross_entropy', got {self.hidden} and {self.loss!r}"
+            )
 
     def but(self, **changes: Any) -> Setup:
         """Return the same setup with these values changed."""
@@ -194,9 +215,47 @@ class Setup:
 
     def make_regularizer(self) -> Regularizer | None:
         """Return the penalty, if there is one."""
-        if self.l1 and self.l2:
-            raise ValueError("Setup: l1 and l2 cannot both be positive")
         return L1(self.l1) if self.l1 else L2(self.l2) if self.l2 else None
+
+
+def _checked(setup: Setup) -> dict[str, Any]:
+    """Return values of setup as plain Python has them, or raise."""
+    known: dict[str, Collection[str]] = {
+        "data": DATA, "scaling": SCALINGS, "activation": ACTIVATIONS, "weight_sign": SIGNS,
+        "loss": LOSSES, "optimizer": OPTIMIZERS, "measure": MEASURES,
+    }  # fmt: skip
+    given = {**vars(setup), "measure": None}
+    for what, names in known.items():
+        for name in setup.measures if what == "measure" else [given[what]]:
+            if name not in names:
+                raise ValueError(f"Setup: unknown {what} {name!r}; there are {', '.join(names)}")
+    if setup.init != "torch":
+        try:
+            initializers.get(str(setup.init))
+        except ValueError as error:
+            raise ValueError(f"Setup: {error} And 'torch'.") from None
+    for name in ("batchnorm", "bias", "residual", "output"):
+        if not isinstance(given[name], bool) and (name, given[name]) != ("bias", None):
+            raise ValueError(f"Setup: {name} must be True or False, got {given[name]!r}")
+    tests: dict[str, Callable[[Any, str, str], float]] = {
+        "rows": count, "batch_size": count, "epochs": _from_zero, "seed": _from_zero,
+        "weight_scale": non_negative, "lr": non_negative, "l1": non_negative, "l2": non_negative,
+        "dropout": fraction, "momentum": fraction, "clip_norm": positive,
+    }  # fmt: skip
+    return {
+        "hidden": tuple(count(units, "Setup", "hidden") for units in setup.hidden),
+        "measures": tuple(setup.measures),  # JSON knows lists only
+        **{
+            name: test(given[name], "Setup", name)
+            for name, test in tests.items()
+            if given[name] is not None or name not in ("rows", "clip_norm")
+        },
+    }
+
+
+def _from_zero(value: Any, owner: str, name: str) -> int:
+    in_range(value, owner, name, lambda v: v >= 0 and v.is_integer(), "a whole number from 0 on")
+    return int(value)
 
 
 def _changed(
@@ -220,8 +279,8 @@ class Data:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
-        return int(self.labels.max()) + 1
+        """How many classes there are, also where the first rows have not all of them."""
+        return int(max(self.labels.max(), self.labels_test.max())) + 1
 
 
 @lru_cache(maxsize=2)
@@ -235,8 +294,8 @@ def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
     FileNotFoundError
         If the files of MNIST are nowhere and cannot be downloaded.
     """
-    if name not in (*IMAGES, "iris", "iris_article"):
-        raise ValueError(f"unknown data {name!r}; there are {', '.join(IMAGES)}, iris")
+    if name not in DATA:
+        raise ValueError(f"unknown data {name!r}; there are {', '.join(DATA)}")
     if scaling not in SCALINGS:
         raise ValueError(f"unknown scaling {scaling!r}; there are {', '.join(SCALINGS)}")
     if name == "iris_article":

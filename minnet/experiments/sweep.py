@@ -10,8 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import minnet
 from minnet.archives import replacing
@@ -19,7 +26,7 @@ from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, train
 
-KEPT = (".histograms.npz", ".statistics.npz")  # of a record, besides a network that has ended
+KEPT, ENDED = (".histograms.npz", ".statistics.npz"), ".net.npz"  # of a record
 
 
 class Store:
@@ -41,9 +48,18 @@ class Store:
         return self.folder / f"{setup.data}-{setup.activation}-seed{setup.seed}-{digest}"
 
     def has(self, setup: Setup, record: bool = False) -> bool:
-        """Tell whether the trial of this setup is there, and its record if that is asked for."""
-        stem = self.stem(setup)
-        return all(Path(f"{stem}{end}").is_file() for end in (".json", *(KEPT if record else ())))
+        """Tell whether the trial of this setup is there, and its record if that is asked for.
+
+        What cannot be read as its trial, such as half a file, is as good as not there.
+        """
+        try:
+            trial = self.trial(setup)
+        except (FileNotFoundError, ValueError, LookupError, TypeError):
+            return False
+        if trial.setup != setup:
+            return False
+        kept = KEPT if trial.stopped else (*KEPT, ENDED)
+        return not record or all(Path(f"{self.stem(setup)}{end}").is_file() for end in kept)
 
     def trial(self, setup: Setup) -> Trial:
         """Return the trial of this setup."""
@@ -100,11 +116,34 @@ def sweep(
     missing = [setup for setup in dict.fromkeys(setups) if not store.has(setup, setup in recorded)]
     alone = joblib.effective_n_jobs(jobs) == 1
     with tqdm(total=sum(s.epochs for s in missing), unit="epoch", disable=not verbose) as bar:
-        tick = bar.update if alone else None
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        tasks = (joblib.delayed(train)(s, record=s in recorded, tick=tick) for s in missing)
-        for trial, record in parallel(tasks):
-            store.keep(trial, record)
-            if not alone:
-                bar.update(trial.setup.epochs)
+        run = partial(train, tick=bar.update) if alone else partial(_train_apart, os.getpid())
+        parallel = joblib.Parallel(jobs, batch_size=1, return_as="generator_unordered")
+        tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
+        with _ending(parallel(tasks)) as done:
+            for trial, record in done:
+                store.keep(trial, record)
+                if not alone:
+                    bar.update(trial.setup.epochs)
     return [store.trial(setup) for setup in setups]
+
+
+def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Record | None]:
+    """Train in a process other than the caller's, to which Ctrl-C is left.
+
+    A terminal sends it to every process. One that died of it while it handed over a result would
+    leave the caller waiting for the other half; the caller ends it instead.
+    """
+    if os.getpid() != caller and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return train(setup, record=record)
+
+
+@contextmanager
+def _ending(results: Generator[Any]) -> Iterator[Iterator[Any]]:
+    """End the processes that still train when we leave, and not when a traceback is let go of."""
+    try:
+        yield results
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # joblib would tell that they were ended
+            results.close()

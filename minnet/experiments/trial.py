@@ -53,11 +53,13 @@ class Trial:
     start, end : dict
         The network before and after. ``hidden`` has a dict for each hidden layer's activation on
         up to 1000 test rows: name, units, mean, std, kurtosis, minimum, maximum, zeros (share of
-        exact zeros), dead (units that are the same on all rows), saturated (share outside of where
-        the activation's slope is an eighth of its largest; NaN where that has no meaning).
+        exact zeros), dead (units that are the same on all rows), saturated (share outside of
+        (.03, .97) after a sigmoid and of (-.94, .94) after tanh, where the slope is less than an
+        eighth of its largest; NaN after the others).
         ``dense`` has one for each Dense: name, fan_in, fan_out, weight_rms, and of the gradients
         on the first training batch weight_grad_rms, dy_rms; at the end also moved, the RMS of what
-        training changed in the weight over the RMS it began with.
+        training changed in the weight over the RMS it began with. None where the network's
+        outputs or gradients are not finite, and at the end of a training that broke off.
     measures : dict
         What the setup's ``measures`` gave, by name, at ``start`` and ``end``.
     stopped : str or None
@@ -165,12 +167,12 @@ def train(
     data, net, trial = load_data(setup), setup.build(), Trial(setup)
     optimizer, regularizer = setup.make_optimizer(net), setup.make_regularizer()
     batch_size = min(setup.batch_size, len(data.x))
-    targets = _targets(setup, data.labels)
+    targets = _targets(setup, data, data.labels)
     probes = _probes(setup, len(data.x), batch_size)
     order, steps = np.random.default_rng([setup.seed, 1]), 0
-    trial.start = snapshot(setup, net, data)
-    _measure(trial, "start", net, data)
     try:
+        trial.start = snapshot(setup, net, data)
+        _measure(trial, "start", net, data)
         for _ in range(setup.epochs):
             started = time.perf_counter()
             history = fit(
@@ -182,8 +184,8 @@ def train(
             seen = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
             if history.accuracy:
                 seen["accuracy"] = history.accuracy[0]
-            seen |= _evaluate("train", setup, net, data.x[:EVALUATED], data.labels[:EVALUATED])
-            seen |= _evaluate("val", setup, net, data.x_test, data.labels_test)
+            for which in ("train", "val"):
+                seen |= _evaluate(which, setup, net, data)
             for name, value in seen.items():
                 trial.curves[name].append(value)
             if tick:
@@ -204,7 +206,7 @@ def train(
 def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
     """Return what is told of every layer of net as it is; see `Trial`."""
     batch = min(setup.batch_size, len(data.x))
-    x, targets = data.x[:batch], _targets(setup, data.labels[:batch])
+    x, targets = data.x[:batch], _targets(setup, data, data.labels[:batch])
     outputs, trained = capture(net, _seen(data)), capture(net, x, targets, setup.make_loss())
     activation = ACTIVATIONS[setup.activation]
     layers = dict(net.walk())
@@ -271,18 +273,19 @@ def _seen(data: Data) -> Array:
     return data.x_test[:SEEN]
 
 
-def _targets(setup: Setup, labels: Array) -> Array:
+def _targets(setup: Setup, data: Data, labels: Array) -> Array:
     if setup.loss == "squared_error":
-        return np.eye(labels.max() + 1, dtype=np.float32)[labels]
+        return np.eye(data.classes, dtype=np.float32)[labels]
     return labels
 
 
-def _evaluate(
-    which: str, setup: Setup, net: Sequential, x: Array, labels: Array
-) -> dict[str, float]:
+def _evaluate(which: str, setup: Setup, net: Sequential, data: Data) -> dict[str, float]:
+    x, labels = data.x_test, data.labels_test
+    if which == "train":
+        x, labels = data.x[:EVALUATED], data.labels[:EVALUATED]
     output = net.predict(x)
     return {
-        f"{which}_loss": setup.make_loss().forward(output, _targets(setup, labels)),
+        f"{which}_loss": setup.make_loss().forward(output, _targets(setup, data, labels)),
         f"{which}_accuracy": float((output.argmax(axis=1) == labels).mean()),
     }
 

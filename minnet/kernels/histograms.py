@@ -32,17 +32,22 @@ def _bits_of_float64(x: Array) -> Array:
 bits_of = inline(float32=_bits_of_float32, float64=_bits_of_float64)
 
 
-@kernel("(T[:, ::1], int64, int64, int32[:, ::1])")
-def count_floats(x: Array, start: int, step: int, counts: Array) -> None:
+@kernel("(T[:, ::1], int64, int64, int32[:, ::1], int64[::1])")
+def count_floats(x: Array, start: int, step: int, counts: Array, total: Array) -> None:
     """Add the values in rows start, start + step, ... of x (n, width) to counts (COPIES, WIDTH).
 
     The bin of a value is named by the first eleven bits of it as a float32. Neighbours are counted
     in different rows of counts, whose sum is the histogram, because many neighbours are alike, and
     a counter that was just written would have to be waited for. Of each row BINS are used.
+
+    If total has room for BINS, the counts are then added to it and begin anew at 0.
     """
-    n, width = x.shape
+    bits = bits_of(x)
+    if step == 1:  # a single long row has a single remainder
+        bits = bits[start:].reshape(1, -1)
+        start = 0
+    n, width = bits.shape
     whole = width - width % COPIES
-    bits, before = bits_of(x), _infinities(counts)
     for i in range(start, n, step):
         for j in range(0, whole, COPIES):
             counts[0, bits[i, j] >> SHIFT] += 1
@@ -55,16 +60,21 @@ def count_floats(x: Array, start: int, step: int, counts: Array) -> None:
             counts[7, bits[i, j + 7] >> SHIFT] += 1
         for j in range(whole, width):
             counts[0, bits[i, j] >> SHIFT] += 1
-    if _infinities(counts) != before:
+    if _any_infinities(counts):
         for i in range(start, n, step):
             _part_nan_from_infinity(bits[i], counts)
+    if total.size:
+        for k in range(COPIES):
+            for j in range(BINS):
+                total[j] += counts[k, j]
+                counts[k, j] = 0
 
 
-def _count_infinities(counts: Array) -> int:
+def _has_infinities(counts: Array) -> bool:
     total = 0
     for k in range(COPIES):
         total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
-    return total
+    return total > 0
 
 
 def _move_nan(bits: Array, counts: Array) -> None:
@@ -78,5 +88,5 @@ def _move_nan(bits: Array, counts: Array) -> None:
             counts[0, found + np.uint32(1)] += 1
 
 
-_infinities = inline(_count_infinities)
+_any_infinities = inline(_has_infinities)
 _part_nan_from_infinity = inline(_move_nan)

@@ -8,9 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from minnet.plot.seeds import half_interval, interval_key
 from minnet.plot.style import INK, LINE_COLORS, axes, finish, styled, wrapped
 from minnet.validation import Array
 
@@ -66,7 +66,7 @@ def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = Non
 
 
 def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: str, label: str) -> None:
-    epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), _band(runs)
+    epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), half_interval(runs)
     marker = "o" if len(epochs) == 1 else ""
     ax.plot(epochs, mean, stroke, color=color, marker=marker, label=label)
     if half is not None:
@@ -84,11 +84,8 @@ def _legend_of_curves(curves: dict[str, dict[str, Array]]) -> list[Artist]:
     for name, stroke in _STROKES:
         if any(name in rows for rows in curves.values()):
             handles.append(Line2D([], [], color=ink, linestyle=stroke, label=name))
-    runs = {len(found) for rows in curves.values() for found in rows.values()} - {1}
-    if runs:
-        number = "–".join(str(n) for n in sorted({min(runs), max(runs)}))
-        text = f"95% interval of\nthe mean, {number} runs"
-        handles.append(Patch(color=ink, alpha=0.2, linewidth=0, label=text))
+    runs = [len(found) for rows in curves.values() for found in rows.values()]
+    handles += interval_key(ink, runs)
     return handles
 
 
@@ -112,13 +109,3 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
             "expected a History, with lists such as history.loss"
         )
     return found
-
-
-def _band(runs: Array) -> Array | None:
-    """Return half the width of the mean's 95% interval at each epoch, None for a single run."""
-    if len(runs) < 2:
-        return None
-    from scipy.stats import t
-
-    quantile = t.ppf(0.975, len(runs) - 1)
-    return np.asarray(quantile * runs.std(axis=0, ddof=1) / np.sqrt(len(runs)))

@@ -79,7 +79,7 @@ def percent(share: float) -> str:
 
 def wrapped(name: str) -> str:
     """Break a long name where it is cut into words, by blanks, dots or underscores."""
-    words = re.sub(r"([._])(?=.)", "\\1\0 ", name)
+    words = re.sub(r"([._])(?=\D)", "\\1\0 ", name)
     return re.sub("\0 ?", "", textwrap.fill(words, 24))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from minnet.kernels.histograms import BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 from minnet.layer import Layer
 from minnet.probes.files import Key
-from minnet.probes.recording import DEFAULT_KINDS, Recording, View
+from minnet.probes.recording import DEFAULT_KINDS, Recording
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -28,6 +28,7 @@ _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 MOST_PENDING = 2**31 - 1  # as many as an int32 can count
+NOTHING, UNTIL_LATER = np.empty((0, 0), np.float32), np.empty(0, np.int64)
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
 
@@ -43,12 +44,23 @@ EDGES.flags.writeable = False
 
 
 class _Pending:
-    """Counts that are not in the timeline yet, and of how many values they are."""
+    """Counts that are not in the timeline's row yet, and of how many values they are.
 
-    __slots__ = ("counts", "size")
+    So not every step has to add up the copies.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("counts", "size", "timeline")
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
         self.counts: Array = np.zeros((COPIES, WIDTH), np.int32)
+        self.size = 0
+
+    def fold(self, rows: Array = NOTHING, start: int = 0, stride: int = 1) -> None:
+        """Count these rows too, and move all that is pending to the row at hand."""
+        row = self.timeline.row
+        count_floats(rows, start, stride, self.counts, row)
+        row[BINS] += self.size
         self.size = 0
 
 
@@ -122,7 +134,6 @@ class HistogramProbe(Recording):
         self._slots = count(slots, "HistogramProbe", "slots")
         if self._slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
-        # What is not yet in the timeline's row, so that not every step has to add up the copies.
         self._pending: dict[Key, _Pending] = {}
 
     def _settings(self) -> dict[str, Any]:
@@ -132,24 +143,28 @@ class HistogramProbe(Recording):
         """Rows are counts by a float's first bits, and last how many values there were."""
         return Timeline(self._slots, BINS + 1, np.int64, np.add)
 
-    def _look(self, key: Key, step: int, layer: Layer, view: View, weight: Array | None) -> None:
-        timeline, pending = self._extend(key), self._pending.get(key)
+    def _look(
+        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+    ) -> None:
+        pending = self._pending.get(key)
         if pending is None:
-            pending = self._pending[key] = _Pending()
-        elif timeline.full or pending.size + view.size > MOST_PENDING:
-            self._fold(key)
+            pending = self._pending[key] = _Pending(self._extend(key))
+        timeline = pending.timeline
+        if pending.size + size > MOST_PENDING:
+            pending.fold()
         timeline.extend(step)
-        pending.size += view.size
-        count_floats(view.rows, view.start, view.step, pending.counts)
+        pending.size += size
+        start, stride = self._turn(rows)
+        if timeline.full:
+            pending.fold(rows, start, stride)
+        else:
+            count_floats(rows, start, stride, pending.counts, UNTIL_LATER)
 
     def _fold(self, key: Key) -> Timeline:
-        """Add what is pending to the row that it belongs to, and return the timeline."""
-        timeline, pending = self._timelines[key], self._pending.get(key)
-        if pending is not None:
-            timeline.row[:BINS] += pending.counts[:, :BINS].sum(axis=0, dtype=np.int32)
-            timeline.row[BINS] += pending.size
-            pending.counts[...] = pending.size = 0
-        return timeline
+        """Return the timeline of this layer and kind with nothing left pending."""
+        if key in self._pending:
+            self._pending[key].fold()
+        return self._timelines[key]
 
     # Reading.
 

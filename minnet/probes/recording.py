@@ -28,15 +28,6 @@ EVERY_NETWORK = (*BUFFERS, "weight", "weight_grad", "update")
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 
 
-class View(NamedTuple):
-    """The values of an array that are looked at: rows start, start + step, ... of (n, width)."""
-
-    rows: Array
-    start: int
-    step: int
-    size: int  # of the whole array
-
-
 class Before(NamedTuple):
     """A copy of the rows of a weight that are looked at, until the weight has moved."""
 
@@ -44,7 +35,7 @@ class Before(NamedTuple):
     values: Array
     shape: tuple[int, ...]  # of all rows, (n, width)
     start: int
-    step: int
+    stride: int
 
 
 class Recording(ABC):
@@ -81,8 +72,14 @@ class Recording(ABC):
         """Return an empty timeline."""
 
     @abstractmethod
-    def _look(self, key: Key, step: int, layer: Layer, view: View, weight: Array | None) -> None:
-        """Record the view; weight is what an update has changed, and None for other kinds."""
+    def _look(
+        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+    ) -> None:
+        """Record those of the rows (n, width) whose turn it is.
+
+        size is that of the whole array. Of an update, rows are only those of which a copy was made,
+        and weight is what they have changed; for other kinds it is None.
+        """
 
     @abstractmethod
     def _state(self, key: Key) -> dict[str, Array]:
@@ -108,49 +105,43 @@ class Recording(ABC):
         TypeError
             If net is no Sequential, or step no whole number.
         """
-        who = type(self).__name__
         if not isinstance(net, Sequential):
-            raise TypeError(f"{who}: expected a Sequential, got {type(net).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}: expected a Sequential, got {type(net).__name__}"
+            )
+        self._check_step(step)
         layers = dict(net.walk())
-        self._check(step, layers, who)
         self._record_updates(layers)
         if step % self._every:
             return
+        if not self._observed:
+            self._check_names(layers)
         for name, layer in layers.items():
-            if self._only is not None and name not in self._only:
-                continue
-            for kind in self._kinds:
-                array = _find(layer, "weight" if kind == "update" else kind)
-                if array is None or not array.size:
-                    continue
-                view = self._view(array, layer)
-                if kind == "update":
-                    values = view.rows[view.start :: view.step].copy()
-                    self._before[name] = Before(
-                        step, values, view.rows.shape, view.start, view.step
-                    )
-                else:
-                    self._look((name, kind), step, layer, view, None)
+            if self._only is None or name in self._only:
+                for kind in self._kinds:
+                    array = _find(layer, kind)
+                    if array is None or not array.size:
+                        continue
+                    rows = _as_rows(array, layer)
+                    if kind == "update":
+                        self._before[name] = self._copy(step, rows)
+                    else:
+                        self._look((name, kind), step, layer, rows, array.size, None)
         self._last_step = step
         self._observed += 1
 
-    def _check(self, step: int, layers: Mapping[str, Layer], who: str) -> None:
+    def _check_step(self, step: int) -> None:
         if isinstance(step, bool) or not isinstance(step, int | np.integer):
-            raise TypeError(f"{who}: step must be a whole number, got {step!r}")
+            raise TypeError(f"{type(self).__name__}: step must be a whole number, got {step!r}")
         if step <= self._last_step or step < 0:
             raise ValueError(
-                f"{who}: step {step} came after step {self._last_step}; a probe records one run, "
-                "so make a new one for the next, and give each train_step its number, step=..."
+                f"{type(self).__name__}: step {step} came after step {self._last_step}; a probe "
+                "records one run, so make a new one for the next, and give each train_step its "
+                "number, step=..."
             )
-        for name, before in self._before.items():
-            weight = _find(layers[name], "weight") if name in layers else None
-            if weight is None or weight.size != math.prod(before.shape):
-                raise ValueError(
-                    f"{who}: the weight of {name!r} is not that of the step before; a probe "
-                    "records one network, so make a new one for the next"
-                )
-        if self._observed or step % self._every:
-            return
+
+    def _check_names(self, layers: Mapping[str, Layer]) -> None:
+        who = type(self).__name__
         strangers = [name for name in self._only or () if name not in layers]
         if strangers:
             raise ValueError(f"{who}: no layers {strangers}; there are {', '.join(layers)}")
@@ -166,27 +157,37 @@ class Recording(ABC):
                 f"{who}: no layer has {strangers}; there are {', '.join(there)} and update"
             )
 
-    def _view(self, array: Array, layer: Layer) -> View:
-        """Return which values of array to look at: no more than ``max_values``, in whole rows.
+    def _turn(self, rows: Array) -> tuple[int, int]:
+        """Return which rows to look at: the first, and how far from each to the next.
 
-        At each observation the next rows have their turn.
+        They have no more than ``max_values`` values, and at each observation the next rows have
+        their turn.
         """
-        if array.dtype != layer.dtype or not array.flags.carray:
-            array = np.require(array, layer.dtype, ["C", "A", "W"])
-        if self._max_values is None or array.size <= self._max_values:
-            return View(array.reshape(1, -1), 0, 1, array.size)
-        rows = array.reshape(len(array), -1)
-        step = -(-len(rows) // max(self._max_values // rows.shape[1], 1))
-        return View(rows, self._observed % step, step, array.size)
+        if self._max_values is None or rows.size <= self._max_values:
+            return 0, 1
+        n, width = rows.shape
+        stride = -(-n // max(self._max_values // width, 1))
+        return self._observed % stride, stride
+
+    def _copy(self, step: int, rows: Array) -> Before:
+        start, stride = self._turn(rows)
+        return Before(step, rows[start::stride].copy(), rows.shape, start, stride)
 
     def _record_updates(self, layers: Mapping[str, Layer]) -> None:
         """Compare the weights with those of the step observed before."""
-        pending, self._before = self._before, {}
-        for name, (step, values, shape, start, stride) in pending.items():
-            now = np.asarray(_find(layers[name], "weight")).reshape(shape)
-            change = now[start::stride] - values
-            view = View(change.reshape(1, -1), 0, 1, now.size)
-            self._look((name, "update"), step, layers[name], view, values)
+        weights = {}
+        for name, before in self._before.items():
+            weight = _find(layers[name], "weight") if name in layers else None
+            if weight is None or weight.size != math.prod(before.shape):
+                raise ValueError(
+                    f"{type(self).__name__}: the weight of {name!r} is not that of the step "
+                    "before; a probe records one network, so make a new one for the next"
+                )
+            weights[name] = weight.reshape(before.shape)
+        for name, weight in weights.items():
+            step, values, _, start, stride = self._before.pop(name)
+            change = weight[start::stride] - values
+            self._look((name, "update"), step, layers[name], change, weight.size, values)
 
     def _extend(self, key: Key) -> Timeline:
         """Return the timeline of a layer and kind, a new one where there is none yet."""
@@ -292,15 +293,24 @@ class Recording(ABC):
 
 
 def _find(layer: Layer, kind: str) -> Array | None:
-    """Return the layer's array of this kind, or None."""
+    """Return the layer's array of this kind, for an update that which it changes, or None."""
     if kind in BUFFERS:
         found: Array | None = getattr(layer, kind)
         return found
     params = layer.params
+    if kind == "update":
+        kind = "weight"
     if kind in params:
         return params[kind].value
     param = params.get(kind.removesuffix("_grad")) if kind.endswith("_grad") else None
     return None if param is None else param.grad
+
+
+def _as_rows(array: Array, layer: Layer) -> Array:
+    """Return array as rows (n, width) that a kernel takes, with no copy where it is some."""
+    if array.dtype != layer.dtype or not array.flags.carray:
+        array = np.require(array, layer.dtype, ["C", "A", "W"])
+    return array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)
 
 
 def _names(given: Any, who: str, argument: str) -> tuple[str, ...]:

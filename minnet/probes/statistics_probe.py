@@ -21,7 +21,7 @@ from minnet.kernels.moments import (
 )
 from minnet.layer import Layer
 from minnet.probes.files import Key
-from minnet.probes.recording import DEFAULT_KINDS, Recording, View
+from minnet.probes.recording import DEFAULT_KINDS, Recording
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -117,16 +117,18 @@ class StatisticsProbe(Recording):
     def _timeline(self) -> Timeline:
         return Timeline(self._points, len(NAMES), np.float64, _thin)
 
-    def _look(self, key: Key, step: int, layer: Layer, view: View, weight: Array | None) -> None:
+    def _look(
+        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+    ) -> None:
         told = np.full(len(NAMES), np.nan)
-        values = view.rows.ravel()
+        values = rows.ravel()
         told[: PLACE["saturated"]] = _describe(values)
         timeline = self._extend(key)
         fresh = timeline.full
         timeline.extend(step)
         name, kind = key
         if kind == "y":
-            told[PLACE["dead"]] = self._follow(name, view.rows.reshape(layer.y.shape), timeline)
+            told[PLACE["dead"]] = self._follow(name, rows, timeline)
             bounds = self._saturation.get(type(layer).__name__)
             if bounds is not None:
                 told[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
@@ -149,6 +151,11 @@ class StatisticsProbe(Recording):
         return np.asarray(self._units[name][0] >= min(self._window, timeline.observed))
 
     # Reading.
+
+    @property
+    def window(self) -> int:
+        """Over how many observed steps a unit must not have changed to be dead."""
+        return self._window
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the steps that were kept, (points,), and the number called ``name`` at each.

@@ -14,6 +14,7 @@ import numpy as np
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
+LEAST = 64  # rows to begin with: pages of zeros that nobody has written to take no memory
 
 
 class Timeline:
@@ -56,7 +57,9 @@ class Timeline:
         self._rows: Array = np.zeros((0, width), dtype)
         self._steps: Array = np.zeros((0, 3), np.int64)
         self._used, self.span = 0, 1
-        self._taken = 0  # steps in the row at hand
+        # How many steps are in the row at hand, and the last of them. They go into the array when
+        # it is read, because a step has to be cheap. The row before the first one is full.
+        self._taken, self._last = 1, -1
 
     @property
     def rows(self) -> Array:
@@ -72,30 +75,24 @@ class Timeline:
     @property
     def steps(self) -> Array:
         """The first and the last observed step of each row, (rows, 2)."""
-        return self._steps[: self._used, :OBSERVED]
+        return self._settled()[:, :OBSERVED]
 
     @property
     def observed(self) -> int:
         """How many steps were observed."""
-        return int(self._steps[: self._used, OBSERVED].sum())
+        return (self._used - 1) * self.span + self._taken
 
     @property
     def full(self) -> bool:
         """Whether the row at hand has all its steps, so that the next one begins another."""
-        return self._used == 0 or self._taken >= self.span
+        return self._taken == self.span
 
     def extend(self, step: int) -> None:
         """Make ``row`` the one that this step belongs to; a new one is all zeros."""
-        if self.full and self._used == self._capacity:
-            self._halve()
-        if self.full:
-            self._reserve(self._used + 1)
-            self._steps[self._used, FIRST] = step
-            self._used += 1
-            self._taken = 0
+        if self._taken == self.span:
+            self._begin_row(step)
         self._taken += 1
-        self._steps[self._used - 1, LAST] = step
-        self._steps[self._used - 1, OBSERVED] = self._taken
+        self._last = step
 
     def find(self, step: int) -> int:
         """Return the place of the row that step belongs to, the last one for -1.
@@ -107,7 +104,7 @@ class Timeline:
         """
         if step == -1:
             return self._used - 1
-        first, last = int(self.steps[0, FIRST]), int(self.steps[-1, LAST])
+        first, last = int(self._steps[0, FIRST]), self._last
         if not first <= step <= last:
             raise ValueError(
                 f"nothing was observed at step {step}, only from step {first} to {last} "
@@ -117,7 +114,7 @@ class Timeline:
 
     def state(self) -> dict[str, Array]:
         """Return all that a file must keep: ``steps`` (rows, 3) and ``rows`` (rows, width)."""
-        return {"steps": self._steps[: self._used], "rows": self.rows}
+        return {"steps": self._settled(), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Take over what `state` returned, or raise ValueError where that cannot be."""
@@ -139,11 +136,28 @@ class Timeline:
         ):
             raise ValueError("its steps are out of order")
         self._rows, self._steps = rows.copy(), steps.copy()
-        self._used, self.span, self._taken = used, int(counts[0]), int(counts[-1])
+        self._used, self.span = used, int(counts[0])
+        self._taken, self._last = int(counts[-1]), int(last[-1])
+
+    def _settled(self) -> Array:
+        """Return the first and last step of each row in use and how many it has, (rows, 3)."""
+        if self._used:
+            self._steps[self._used - 1, LAST:] = self._last, self._taken
+        return self._steps[: self._used]
+
+    def _begin_row(self, step: int) -> None:
+        self._settled()
+        if self._used == self._capacity:
+            self._halve()
+        if self.full:
+            self._reserve(self._used + 1)
+            self._rows[self._used], self._steps[self._used, FIRST] = 0, step
+            self._used += 1
+            self._taken = 0
 
     def _reserve(self, rows: int) -> None:
         if rows > len(self._rows):
-            size = min(max(rows, 2 * len(self._rows)), self._capacity)
+            size = min(max(rows, 2 * len(self._rows), LEAST), self._capacity)
             self._rows = _longer(self._rows, size)
             self._steps = _longer(self._steps, size)
 
@@ -162,7 +176,6 @@ class Timeline:
         else:
             self._taken = 2 * self.span
         self._used = pairs + odd
-        self._rows[self._used :] = 0
         self.span *= 2
 
 

@@ -6,41 +6,74 @@ import numpy as np
 import pytest
 
 from minnet import datasets
-from minnet.experiments import iris
+from minnet.experiments import report
+from minnet.experiments.iris import EXPERIMENT
+from minnet.experiments.setup import load
+from minnet.experiments.trial import train
 
 
 @pytest.fixture(scope="module")
-def trained():
-    return iris.run(seed=0)
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("iris") / "new" / "folder"
 
 
-def test_the_network_is_the_articles(trained):
-    assert trained.net.summary().total == 4 * 64 + 64 + 64 * 32 + 32 + 32 * 16 + 16 + 16 * 3 + 3
-    assert list(trained.after.kind("y"))[:2] == ["dense1", "relu1"]
-    assert trained.history.steps == 500
+@pytest.fixture(scope="module")
+def results(out):
+    return EXPERIMENT.run(EXPERIMENT.setups(), out, seeds=range(10))
 
 
-def test_the_median_test_accuracy_of_ten_seeds_is_at_least_093():
-    accuracies = [iris.run(seed=seed).metrics["accuracy"]["test"] for seed in range(10)]
-    assert np.median(accuracies) >= 0.93
+@pytest.fixture(scope="module")
+def trials(results):
+    return results.trials["iris"]
+
+
+@pytest.fixture(scope="module")
+def record(results):
+    return results.records["iris"]
+
+
+@pytest.fixture(scope="module")
+def article():
+    (setup,) = EXPERIMENT.setups(as_article=True).values()
+    return train(setup, record=True)
+
+
+def test_the_network_is_the_articles(record):
+    assert record.net.summary().total == 4 * 64 + 64 + 64 * 32 + 32 + 32 * 16 + 16 + 16 * 3 + 3
+    layers = ["dense1", "relu1", "dense2", "relu2", "dense3", "relu3", "dense4"]
+    assert list(record.after().kind("y")) == layers
+
+
+def test_it_is_trained_for_500_steps_of_all_rows(trials, record):
+    assert len(trials[0].curves["loss"]) == 500
+    assert record.statistics.steps("dense1", "y")[-1, 1] <= 499
+    assert len(load("iris").x) == 120 == record.setup.batch_size
+
+
+def test_the_median_test_accuracy_of_ten_seeds_is_at_least_093(trials):
+    assert len({trial.setup.seed for trial in trials}) == 10
+    assert np.median([trial.last("val_accuracy") for trial in trials]) >= 0.93
 
 
 def test_a_seed_decides_everything():
-    first, again, other = (iris.run(seed=seed, epochs=20) for seed in (1, 1, 2))
-    assert first.metrics == again.metrics
-    assert first.metrics["loss"] != other.metrics["loss"]
+    (setup,) = EXPERIMENT.setups(epochs=20).values()
+    first, again, other = (train(setup.but(seed=seed))[0] for seed in (1, 1, 2))
+    assert first.curves["val_loss"] == again.curves["val_loss"]
+    assert first.end["dense"] == again.end["dense"]
+    assert first.curves["val_loss"] != other.curves["val_loss"]
 
 
-def test_the_data_are_split_by_seed_42_and_scaled_by_the_training_rows(trained):
+def test_the_data_are_split_by_seed_42_and_scaled_by_the_training_rows(trials, record):
     (x_train, _), (x_test, y_test) = datasets.iris(rng=42)
     x_test = (x_test - x_train.mean(axis=0)) / x_train.std(axis=0)
-    predicted = trained.net.predict(x_test).argmax(axis=1)
-    assert trained.metrics["accuracy"]["test"] == (predicted == y_test).mean()
+    predicted = record.net.predict(x_test).argmax(axis=1)
+    assert trials[0].last("val_accuracy") == (predicted == y_test).mean()
 
 
-def test_the_table_tells_what_the_captured_arrays_hold(trained):
-    y = trained.after["relu2"]["y"].astype(np.float64)
-    row = trained.metrics["layers"]["after"]["relu2"]
+def test_the_table_tells_what_the_captured_arrays_hold(record):
+    seen = record.after()
+    y = seen["relu2"]["y"].astype(np.float64)
+    row = report.distributions(seen)["relu2"]
     assert y.shape == (30, 32)
     assert row["mean"] == pytest.approx(y.mean())
     assert row["std"] == pytest.approx(y.std())
@@ -50,26 +83,47 @@ def test_the_table_tells_what_the_captured_arrays_hold(trained):
     assert row["dead"] == (y == y[0]).all(axis=0).sum()
 
 
-def test_before_training_is_another_network_than_after(trained):
-    before, after = trained.before["dense1"]["y"], trained.after["dense1"]["y"]
+def test_both_tables_are_told(results, record):
+    told = EXPERIMENT.tell(results)
+    for captured in (record.before(), record.after()):
+        assert report.distribution_table(report.distributions(captured)) in told
+    assert report.outcome_table(results.trials) in told
+
+
+def test_before_training_is_another_network_than_after(record):
+    before, after = record.before()["dense1"]["y"], record.after()["dense1"]["y"]
     assert before.shape == after.shape
     assert not np.allclose(before, after)
 
 
-def test_as_article_trains_a_linear_output_on_squared_error_with_its_own_split():
-    result = iris.run(as_article=True, seed=0)
-    assert result.metrics["settings"]["loss"] == "MeanSquaredError"
-    assert result.metrics["loss"]["training"] < 0.02
+def test_as_article_trains_a_linear_output_on_squared_error_with_its_own_split(article):
+    trial, record = article
+    assert trial.setup.loss == "squared_error"
+    assert trial.last("train_loss") < 0.02
+    output = record.net.predict(load("iris_article").x_test)
+    assert abs(output.sum(axis=1) - 1).max() > 1e-3, "no softmax"
     # seed 42 without stratification leaves 10, 9 and 11 flowers for the test
-    _, (_, y_test) = iris._article_data()
-    assert np.bincount(y_test).tolist() == [10, 9, 11]
+    assert np.bincount(load("iris_article").labels_test).tolist() == [10, 9, 11]
 
 
-def test_write_leaves_figures_and_numbers_that_a_json_reader_takes(trained, tmp_path):
-    paths = iris.write(trained, tmp_path / "new" / "folder")
-    names = {path.name for path in paths}
-    assert {"histograms.png", "histograms.svg", "learning_curves.png", "metrics.json"} <= names
-    assert all(path.stat().st_size > 1000 for path in paths)
-    metrics = json.loads((tmp_path / "new" / "folder" / "metrics.json").read_text())
-    assert metrics["accuracy"] == trained.metrics["accuracy"]
-    assert set(metrics["layers"]) == {"before", "after"}
+def test_the_folder_has_figures_and_numbers_that_a_json_reader_takes(results, trials, out):
+    names = {path.name for path in out.iterdir()}
+    assert {
+        "histograms.png",
+        "histograms.svg",
+        "learning_curves.png",
+        "learning_curves.svg",
+    } < names
+    assert {"metrics.json", "report.md"} < names
+    assert all(path.stat().st_size > 1000 for path in out.iterdir() if path.is_file())
+    metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
+    kept = metrics["trials"]["iris"][0]
+    assert kept["curves"]["val_accuracy"] == trials[0].curves["val_accuracy"]
+    assert [row["name"] for row in kept["end"]["hidden"]] == ["relu1", "relu2", "relu3"]
+    assert kept["end"]["hidden"] != kept["start"]["hidden"]
+
+
+def test_the_quick_one_learns_too():
+    (setup,) = EXPERIMENT.setups(quick=True).values()
+    assert setup.epochs < 500
+    assert train(setup)[0].last("train_accuracy") >= 0.9

@@ -14,9 +14,12 @@ def empty():
     return np.zeros((COPIES, WIDTH), np.int32)
 
 
+NOWHERE = np.empty(0, np.int64)
+
+
 def counted(x, start=0, step=1):
     counts = empty()
-    count_floats(x, start, step, counts)
+    count_floats(x, start, step, counts, NOWHERE)
     assert (counts[:, BINS:] == 0).all()
     return counts[:, :BINS].sum(axis=0)
 
@@ -83,6 +86,30 @@ def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
     x[1, 3], x[2, 9] = np.nan, np.inf
     before, counts = x.copy(), empty()
     for _ in range(3):
-        count_floats(x, 0, 1, counts)
+        count_floats(x, 0, 1, counts, NOWHERE)
     np.testing.assert_array_equal(counts[:, :BINS].sum(axis=0), 3 * twin(x))
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_all_that_was_counted_moves_to_the_total_where_there_is_one(dtype):
+    x = np.random.default_rng(0).normal(size=(4, 50)).astype(dtype)
+    x[1, 3], x[2, 9] = np.nan, np.inf
+    counts, total = empty(), np.full(BINS + 1, 7)
+    count_floats(x, 0, 1, counts, NOWHERE)
+    count_floats(x, 1, 2, counts, total)
+    np.testing.assert_array_equal(total[:BINS], 7 + twin(x) + twin(x[1::2]))
+    assert total[BINS] == 7
+    assert not counts.any()
+    count_floats(x[:0], 0, 1, counts, total)
+    assert total[:BINS].sum() == 7 * BINS + 300
+
+
+def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
+    infinite = np.full((1, 3), np.inf, np.float32)
+    mixed = np.array([[0x7F800001, 0x7F800000, 0xFF800000]], np.uint32).view(np.float32)
+    counts = empty()
+    for x in (infinite, mixed, infinite):
+        count_floats(x, 0, 1, counts, NOWHERE)
+    counts = counts.sum(axis=0)
+    assert (counts[INFINITY], counts[INFINITY + SIGN], counts[INFINITY + 1]) == (7, 1, 1)

@@ -1,0 +1,138 @@
+"""What judges read off trials, and how an interval decides.
+
+A training that broke off, by NaN or infinity, counts as a network that guesses: so a rule has a
+number for every seed, and a network that explodes is as bad as one that learned nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from minnet.experiments.claims.claim import FAILS, HOLDS
+from minnet.experiments.intervals import Interval, mean
+from minnet.experiments.trial import Snapshot, Trial
+
+GUESS = {"accuracy": 0.1, "loss": math.log(10)}  # of ten digits, about equally many of each
+TINY = 1e-38  # float32 has no smaller number with all its digits; what is 0 there counts as this
+# At one learning rate the first layer then takes a thousand steps to go as far as the last goes in
+# one, and an epoch of MNIST in batches of 100 has 600.
+VANISHED = 1000.0
+
+
+def last(trial: Trial, curve: str) -> float:
+    """Return a curve's last number, or what guessing gives if the training broke off.
+
+    >>> from minnet.experiments.setup import Setup
+    >>> last(Trial(Setup(hidden=(8,)), stopped="NaN"), "val_accuracy")
+    0.1
+    """
+    value = trial.last(curve)
+    return guess(curve) if trial.stopped or not math.isfinite(value) else value
+
+
+def guess(curve: str) -> float:
+    """Return what a network that guesses has of a curve."""
+    return GUESS[curve.rpartition("_")[-1]]
+
+
+def accuracy(trial: Trial) -> float:
+    """Return the test accuracy at the end."""
+    return last(trial, "val_accuracy")
+
+
+def loss_gap(trial: Trial) -> float:
+    """Return how much higher the loss is on test rows than on training rows, at the end."""
+    return last(trial, "val_loss") - last(trial, "train_loss")
+
+
+def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
+    """Return the networks before training and, of those that did not break off, after it."""
+    return {
+        "before training": [trial.start for trial in trials if trial.start is not None],
+        "after training": [trial.end for trial in trials if trial.end is not None],
+    }
+
+
+def by_layer(networks: Sequence[Snapshot], kind: str, number: str) -> list[list[float]]:
+    """Return a list over layers of lists over seeds; kind is "hidden" or "dense"."""
+    return [
+        [float(row[number]) for row in rows]
+        for rows in zip(*(network[kind] for network in networks), strict=True)
+    ]
+
+
+def gradients(network: Snapshot) -> list[float]:
+    """Return the RMS of the gradient of each weight, from the first layer to the last."""
+    return [max(row["weight_grad_rms"], TINY) for row in network["dense"]]
+
+
+def last_over_first(network: Snapshot) -> float:
+    """Return how many times as large the last layer's gradient is as the first's."""
+    rms = gradients(network)
+    return rms[-1] / rms[0]
+
+
+def paired(
+    trials: Sequence[Trial], others: Sequence[Trial], number: Callable[[Trial], float]
+) -> Interval:
+    """Return by how much a number is larger in trials than in others, pair by pair of one seed."""
+    return mean(number(one) - number(two) for one, two in zip(trials, others, strict=True))
+
+
+def above(interval: Interval, threshold: float) -> bool:
+    """Tell whether the whole interval lies above a threshold; of one seed, the number itself.
+
+    >>> above(mean([2.0, 3.0, 4.0]), 0), above(mean([2.0, 3.0, 4.0]), 2)
+    (True, False)
+    """
+    return (interval.low if interval.n > 1 else interval.value) > threshold
+
+
+def below(interval: Interval, threshold: float) -> bool:
+    """Tell whether the whole interval lies below a threshold; of one seed, the number itself."""
+    return (interval.high if interval.n > 1 else interval.value) < threshold
+
+
+def percent(share: Interval) -> str:
+    """Write a share in percent.
+
+    >>> percent(mean([0.5, 0.52, 0.54]))
+    '52.0% (47.0 to 57.0)'
+    """
+    return f"{100 * share.value:.1f}%{_between(share, 1)}"
+
+
+def points(difference: Interval) -> str:
+    """Write a difference of two shares in percentage points.
+
+    >>> points(mean([0.01, 0.02, 0.03]))
+    '2.00 points (-0.48 to 4.48)'
+    """
+    return f"{100 * difference.value:.2f} points{_between(difference, 2)}"
+
+
+def _between(share: Interval, digits: int) -> str:
+    if share.n < 2:
+        return ""
+    return f" ({100 * share.low:.{digits}f} to {100 * share.high:.{digits}f})"
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a sentence has them.
+
+    >>> listed(["ReLU", "Swish", "Xavier"], "or")
+    'ReLU, Swish or Xavier'
+    """
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def verdict_of_parts(holding: Sequence[str], parts: Sequence[str], said: str, word: str) -> str:
+    """Return the verdict on a claim of several parts, from those that hold.
+
+    >>> verdict_of_parts(["Adam"], ["Adam", "RMSProp"], "the optimizer is", "or")
+    'holds only if the optimizer is Adam'
+    """
+    if len(holding) == len(parts):
+        return HOLDS
+    return f"holds only if {said} {listed(holding, word)}" if holding else FAILS

@@ -1,0 +1,199 @@
+"""Claims 16 to 18: each verdict is reached from numbers made up for it, and from no others."""
+
+import math
+
+import pytest
+
+from minnet.experiments.claims import normalization
+from minnet.experiments.claims.claim import FAILS, HOLDS
+from minnet.experiments.claims.robustness import BATCHES, RATES, SCALES
+from minnet.experiments.trial import Trial, train
+
+CLAIMS = {claim.number: claim for claim in normalization.CLAIMS}
+SEEDS = 4
+BARE, NORMED = "without BatchNorm", "with BatchNorm"
+EPOCHS = 20
+
+
+def made(setup, seed, accuracy, *, seconds=1.0, loss=(0.1, 0.1), stopped=None):
+    """A trial with this curve of test accuracies, and losses on training and test rows."""
+    trial = Trial(setup.but(seed=seed), stopped=stopped)
+    trial.curves["val_accuracy"] = [share + 1e-4 * seed for share in accuracy]
+    trial.curves["seconds"] = [seconds * (1 + 0.01 * seed)] * len(accuracy)
+    trial.curves["train_loss"] = [loss[0]] * len(accuracy)
+    trial.curves["val_loss"] = [loss[1] + 1e-4 * seed] * len(accuracy)
+    return trial
+
+
+def rising(reached, top=0.98):
+    """Accuracies that are at 97% after so many epochs, and then stay at top."""
+    return [0.95] * (reached - 1) + [top] * (EPOCHS - reached + 1)
+
+
+def pair(bare, normed, seconds=(1.0, 1.0)):
+    return {
+        label: [made(CLAIMS[16].setups[label], seed, curve, seconds=time) for seed in range(SEEDS)]
+        for label, curve, time in zip((BARE, NORMED), (bare, normed), seconds, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("reached", "seconds", "expected"),
+    [
+        ((6, 2), (1.0, 1.5), HOLDS),
+        ((3, 2), (1.0, 2.0), "holds only if epochs are counted, not seconds"),
+        ((2, 3), (2.0, 1.0), "holds only if seconds are counted, not epochs"),
+        ((2, 2), (1.0, 1.5), FAILS),
+    ],
+)
+def test_16_counts_epochs_and_seconds(reached, seconds, expected):
+    finding = CLAIMS[16].judge(pair(*map(rising, reached), seconds))
+    assert finding.verdict == expected
+    assert finding.number.value == reached[1] - reached[0]
+    took = finding.numbers[f"seconds, {BARE}"].value
+    assert took == pytest.approx(reached[0] * seconds[0], rel=0.02)
+
+
+def test_16_counts_an_epoch_more_where_the_goal_is_never_reached():
+    finding = CLAIMS[16].judge(pair([0.9] * EPOCHS, rising(4)))
+    assert finding.verdict == HOLDS
+    assert finding.numbers[f"epochs, {BARE}"].value == EPOCHS + 1
+    assert finding.numbers[f"seconds, {BARE}"].value == pytest.approx(EPOCHS + 1, rel=0.02)
+    assert f"never get there: {SEEDS} {BARE}." in finding.because
+
+
+def test_16_counts_so_also_what_broke_off():
+    trials = pair(rising(5), rising(5))
+    setup = CLAIMS[16].setups[NORMED]
+    trials[NORMED] = [made(setup, seed, [0.9] * 2, stopped="NaN") for seed in range(SEEDS)]
+    finding = CLAIMS[16].judge(trials)
+    assert finding.verdict == FAILS
+    assert finding.numbers[f"epochs, {NORMED}"].value == EPOCHS + 1
+    CLAIMS[16].draw(trials).canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("bare", "normed", "expected"),
+    [
+        ([0.97, 0.97], [0.98, 0.98], HOLDS),
+        ([0.98, 0.98], [0.98, 0.98], FAILS),
+        ([0.98, 0.97], [0.975, 0.975], "holds only if accuracy is read at the end"),
+        ([0.97, 0.97], [0.98, 0.96], "holds only if accuracy is read in the best epoch"),
+    ],
+)
+def test_17_reads_the_end_and_the_best(bare, normed, expected):
+    finding = CLAIMS[17].judge(pair(bare, normed))
+    assert finding.verdict == expected
+    assert finding.number.value == pytest.approx(normed[-1] - bare[-1])
+
+
+def test_17_needs_the_whole_interval():
+    trials = pair([0.97] * 3, [0.98] * 3)
+    trials[NORMED][0].curves["val_accuracy"] = [0.95] * 3
+    assert CLAIMS[17].judge(trials).verdict == FAILS
+
+
+def test_17_tells_how_much_accuracy_goes_up_and_down():
+    finding = CLAIMS[17].judge(pair([0.97, 0.98] * 10, [0.98] * EPOCHS))
+    jitter = finding.numbers[f"std over the last epochs, {BARE}"].value
+    assert jitter == pytest.approx(0.0049, abs=1e-4)
+    assert "0.49 points without and 0.00 with it" in finding.because
+
+
+def settings(changes=(), gaps=(0.1, 0.1)):
+    """Claim 18: all accuracies are .97, but for changes; test loss minus training loss is gaps."""
+    changes, trials = dict(changes), {}
+    for label, setup in CLAIMS[18].setups.items():
+        loss = (0.1, 0.1 + gaps[label.endswith(NORMED)])
+        curve = [changes.get(label, 0.97)]
+        trials[label] = [made(setup, seed, curve, loss=loss) for seed in range(SEEDS)]
+    return trials
+
+
+HIGHER = {f"lr 0.1, {BARE}": 0.1}
+STEADIER = {f"first weights, times 10, {BARE}": 0.9}
+MATTERS = {f"batch size 2048, {BARE}": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("changes", "gaps", "expected"),
+    [
+        ({}, (0.1, 0.1), FAILS),
+        (HIGHER | STEADIER | MATTERS, (0.1, 0.05), HOLDS),
+        (HIGHER, (0.05, 0.1), "holds only if it is said of a higher learning rate"),
+        (STEADIER, (0.1, 0.1), "holds only if it is said of sensitivity to the first weights"),
+        ({}, (0.1, 0.05), "holds only if it is said of regularization"),
+        (MATTERS, (0.1, 0.1), "holds only if it is said of batch size"),
+        (
+            {f"batch size 32, {BARE}": 0.9, f"first weights, times 0.1, {NORMED}": 0.9},
+            (0.1, 0.05),
+            "holds only if it is said of regularization and batch size",
+        ),
+    ],
+)
+def test_18_judges_each_part(changes, gaps, expected):
+    assert CLAIMS[18].judge(settings(changes, gaps)).verdict == expected
+
+
+def test_18_takes_a_learning_rate_for_too_high_if_it_costs_two_points():
+    changes = {f"lr 0.1, {NORMED}": 0.2, f"lr 0.03, {NORMED}": 0.96}
+    changes |= {f"lr 0.1, {BARE}": 0.2, f"lr 0.03, {BARE}": 0.94}
+    finding = CLAIMS[18].judge(settings(changes))
+    assert finding.verdict == "holds only if it is said of a higher learning rate"
+    assert "0.01 without and 0.03 with BatchNorm" in finding.because
+
+
+def test_18_trains_three_epochs_but_one_in_batches_of_8_and_twenty_of_the_pair():
+    setups = CLAIMS[18].setups
+    assert len(setups) == 2 * (len(RATES) + len(SCALES) + len(BATCHES) + 1)
+    epochs = {label: setup.epochs for label, setup in setups.items()}
+    assert {label for label in epochs if epochs[label] == 1} == {
+        f"batch size 8, {which}" for which in (BARE, NORMED)
+    }
+    assert [setups[f"20 epochs, {which}"] for which in (BARE, NORMED)] == [
+        *CLAIMS[16].setups.values()
+    ]
+    assert sorted(epochs.values())[2:-2] == [3] * (len(setups) - 4)
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_claim_fails_and_has_a_picture_if_all_trainings_broke_off(number):
+    claim = CLAIMS[number]
+    trials = {
+        label: [made(setup, seed, [], stopped="NaN") for seed in range(SEEDS)]
+        for label, setup in claim.setups.items()
+    }
+    finding = claim.judge(trials)
+    assert finding.verdict == FAILS
+    assert math.isfinite(finding.number.low)
+    claim.draw(trials).canvas.draw()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    kept = {}
+
+    def tiny(setup, seed):
+        changes = {"data": "digits", "hidden": (16, 8), "epochs": 1, "rows": 400, "seed": seed}
+        setup = setup.but(**changes)
+        if setup not in kept:
+            kept[setup] = train(setup)[0]
+        return kept[setup]
+
+    return tiny
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_claim_judges_and_draws_what_was_really_trained(number, trained):
+    claim = CLAIMS[number]
+    trials = {
+        label: [trained(setup, seed) for seed in range(2)] for label, setup in claim.setups.items()
+    }
+    finding = claim.judge(trials)
+    assert finding.verdict in (HOLDS, FAILS) or finding.verdict.startswith("holds only if ")
+    assert math.isfinite(finding.number.low)
+    assert "nan" not in finding.because
+    assert all(number.n == 2 for number in finding.numbers.values())
+    figure = claim.draw(trials)
+    figure.canvas.draw()
+    assert all(ax.get_xlabel() for ax in figure.axes)

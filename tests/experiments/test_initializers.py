@@ -1,0 +1,284 @@
+"""The initializers: theory, the article's network, and that text and pictures are the trials'."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minnet import initializers as rules
+from minnet.experiments import initializers as experiment
+from minnet.experiments.experiment import Results
+from minnet.experiments.initializers import (
+    ARTICLE,
+    EXPERIMENT,
+    LAYERS,
+    VARIANTS,
+    by_layer,
+    measured_rms,
+    predicted_rms,
+)
+from minnet.experiments.setup import Setup, load
+from minnet.experiments.sweep import Store
+from minnet.experiments.trial import Trial, train
+
+TINY = {"data": "digits", "rows": 200, "epochs": 2}
+SEEDS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("initializers")
+
+
+def run(setups, out, as_article):
+    setups = {label: setup.but(**TINY) for label, setup in setups.items()}
+    return EXPERIMENT.run(setups, out, seeds=SEEDS, as_article=as_article)
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return run(EXPERIMENT.variants, folder / "ours", as_article=False)
+
+
+@pytest.fixture(scope="module")
+def as_article(folder):
+    return run(EXPERIMENT.article, folder / "article", as_article=True)
+
+
+@pytest.fixture(scope="module")
+def figures(trained):
+    return experiment.draw(trained)
+
+
+def start_of(setup):
+    trial, _ = train(setup.but(epochs=0))
+    return [measured_rms(row) for row in trial.start["hidden"]]
+
+
+def rms(array):
+    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
+
+
+def row_of(text, heading, label):
+    """Return the cells behind label in the first table after heading."""
+    lines = text[text.index(heading) :].splitlines()
+    line = next(line for line in lines if line.startswith(f"| {label} "))
+    return [cell.strip() for cell in line.strip("|").split("|")[1:]]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_he_keeps_the_rms_of_the_input_in_all_layers(seed):
+    wide = Setup(data="digits", hidden=(1500, 1000, 1500), init="he_normal", seed=seed)
+    x = load("digits").x_test
+    assert predicted_rms(wide) == pytest.approx([rms(x)] * 3)
+    assert start_of(wide) == pytest.approx([rms(x)] * 3, rel=0.1)
+
+
+def test_xavier_keeps_as_much_as_the_widths_on_both_sides_say():
+    wide = Setup(data="digits", hidden=(1500, 500, 1500), init="glorot_normal")
+    kept = [64 / (64 + 1500), 1500 / (1500 + 500), 500 / (500 + 1500)]
+    expected = rms(load("digits").x_test) * np.sqrt(np.cumprod(kept))
+    assert predicted_rms(wide) == pytest.approx(expected.tolist())
+    assert start_of(wide) == pytest.approx(expected.tolist(), rel=0.1)
+
+
+@pytest.mark.parametrize("init", ["normal", "lecun_normal", "orthogonal"])
+def test_other_rules_do_as_predicted_on_wide_layers(init):
+    wide = Setup(data="digits", hidden=(1500, 1000, 1500), init=init)
+    assert start_of(wide) == pytest.approx(predicted_rms(wide), rel=0.1)
+
+
+@pytest.mark.parametrize("init", [setup.init for setup in VARIANTS.values()])
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300)])
+def test_the_variances_are_those_of_the_drawn_weights(init, shape):
+    drawn = float(rules.get(init)(shape, rng=0).var())
+    assert experiment.VARIANCES[init](*shape) == pytest.approx(drawn, rel=0.03)
+
+
+def test_a_scale_of_the_weights_and_of_the_pixels_is_part_of_the_prediction():
+    setup = Setup(data="digits", hidden=(512, 512), init="he_normal")
+    scaled = setup.but(weight_scale=0.5, scaling="bytes")
+    unit = predicted_rms(setup)
+    assert predicted_rms(scaled) == pytest.approx([255 * unit[0] / 2, 255 * unit[1] / 4])
+
+
+def test_weights_of_zero_make_a_dead_network_before_and_after_training(trained):
+    record = trained.records["zero"]
+    for captured in (record.before(), record.after()):
+        assert all((captured[name]["y"] == 0).all() for name in LAYERS)
+    for trial in trained.trials["zero"]:
+        assert [row["dead"] for row in trial.end["hidden"]] == [512, 256, 128, 64]
+    assert "no hidden layer has less than 100% exact zeros" in experiment.tell(trained)
+
+
+def test_the_networks_are_the_articles_with_ten_logits_after_them():
+    net = VARIANTS["He"].but(data="digits").build()
+    assert [net[f"dense{n}"].out_features for n in range(1, 6)] == [512, 256, 128, 64, 10]
+    assert list(VARIANTS) == ["zero", "random normal", "Xavier", "He", "LeCun", "orthogonal"]
+
+
+def test_as_article_the_labels_go_to_64_units_and_the_pixels_are_bytes(as_article):
+    assert list(as_article.trials) == ["zero", "random normal", "Xavier", "He", "LeCun"]
+    setup = ARTICLE["He"].but(**TINY)
+    net, x = setup.build(), load("digits", "bytes").x_test
+    assert x.max() == 255
+    assert net.predict(x).shape == (len(x), 64)
+    assert "dense5" not in as_article.records["He"].after()
+
+
+def test_quick_changes_rows_and_epochs_alone():
+    quick = EXPERIMENT.setups(quick=True)
+    for label, setup in quick.items():
+        assert setup.rows < 60_000
+        assert setup.epochs < VARIANTS[label].epochs
+        assert setup.but(rows=None, epochs=5) == VARIANTS[label]
+
+
+def test_by_layer_gives_each_layers_number_of_each_seed(trained):
+    table = by_layer(trained.trials, "end", lambda row: row["std"])
+    for label, trials in trained.trials.items():
+        for layer in range(4):
+            assert table[label][layer] == [trial.end["hidden"][layer]["std"] for trial in trials]
+
+
+def test_the_tables_tell_what_the_trials_hold(trained):
+    text = experiment.tell(trained)
+    first, second = trained.trials["Xavier"]
+
+    def average(when, layer, name):
+        return sum(getattr(t, when)["hidden"][layer][name] for t in (first, second)) / 2
+
+    told = {
+        "Their std": row_of(text, "Their std", "Xavier"),
+        "zeros": row_of(text, "The share of exact zeros", "Xavier"),
+        "dead": row_of(text, "How many units", "Xavier"),
+    }
+    for layer in range(4):
+        std = [average(when, layer, "std") for when in ("start", "end")]
+        zeros = [average(when, layer, "zeros") for when in ("start", "end")]
+        dead = [average(when, layer, "dead") for when in ("start", "end")]
+        assert told["Their std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
+        assert told["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
+        assert told["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
+
+
+def test_the_std_that_is_told_is_that_of_the_captured_arrays(trained):
+    alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
+    record = trained.records["He"]
+    told = row_of(experiment.tell(alone), "Their std", "He")
+    for name, cell in zip(LAYERS, told, strict=True):
+        before, after = (
+            captured[name]["y"].astype(np.float64).std()
+            for captured in (record.before(), record.after())
+        )
+        assert cell == f"{before:.3g} → {after:.3g}"
+
+
+def test_the_rms_table_has_theory_in_brackets(trained):
+    measured = by_layer(trained.trials, "start", measured_rms)["LeCun"]
+    cells = row_of(experiment.tell(trained), "Their RMS", "LeCun")
+    predicted = predicted_rms(trained.trials["LeCun"][0].setup)
+    for cell, seeds, theory in zip(cells, measured, predicted, strict=True):
+        assert cell == f"{sum(seeds) / 2:.3g} ({theory:.3g})"
+
+
+def test_the_sentences_tell_the_ratios_of_the_stds(trained):
+    def std(label, layer):
+        its = trained.trials[label]
+        return sum(trial.start["hidden"][layer]["std"] for trial in its) / len(its)
+
+    text = experiment.tell(trained)
+    kept = {label: std(label, 3) / std(label, 0) for label in VARIANTS if label != "zero"}
+    assert ", ".join(f"{label} {ratio:.2g}" for label, ratio in kept.items()) in text
+    most_even = min(kept, key=lambda label: max(kept[label], 1 / kept[label]))
+    assert f"The most even is {most_even}." in text
+    for these, those in (("Xavier", "random normal"), ("LeCun", "Xavier")):
+        ratios = [f"{std(these, layer) / std(those, layer):.3g}" for layer in range(4)]
+        assert f"{', '.join(ratios)}" in text
+
+
+def test_the_grid_of_activations_has_a_panel_for_each_initializer_and_layer(figures):
+    for when in ("before", "after"):
+        rows = []
+        for part in (1, 2):
+            axes = figures[f"activations_{when}_{part}"].axes
+            assert sorted(ax.get_title(loc="left") for ax in axes) == sorted(LAYERS * 3)
+            rows += [ax.get_ylabel() for ax in axes if ax.get_ylabel()]
+        assert rows == [f"{label}\ndensity" for label in VARIANTS]
+
+
+def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(figures, trained):
+    (ax,) = figures["rms_before"].axes
+    assert ax.get_yscale() == "log"
+    assert "RMS" in ax.get_ylabel()
+    setup = trained.trials["He"][0].setup
+    (line,) = (line for line in ax.lines if line.get_label() == "He")
+    seeds = by_layer(trained.trials, "start", measured_rms)["He"]
+    assert line.get_ydata() == pytest.approx([math.prod(its) ** 0.5 for its in seeds])
+    theory = [
+        dashed
+        for dashed in ax.lines
+        if dashed.get_linestyle() == "--" and dashed.get_color() == line.get_color()
+    ]
+    assert [dashed.get_ydata() == pytest.approx(predicted_rms(setup)) for dashed in theory] == [
+        True
+    ]
+
+
+def test_curves_of_the_dead_do_not_press_those_that_learn_together(figures, trained):
+    (ax,) = figures["accuracy"].axes
+    alive = [
+        value
+        for label, trials in trained.trials.items()
+        if label != "zero"
+        for trial in trials
+        for name in ("train_accuracy", "val_accuracy")
+        for value in trial.curves[name]
+    ]
+    low, high = ax.get_ylim()
+    assert low < min(alive) < max(alive) < high
+    level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
+    assert f"zero, dead, ends at {level:.3g}" in ax.get_xlabel()
+
+
+def test_the_articles_axes_are_drawn_and_what_they_cut_is_told(as_article):
+    figure = experiment.draw(as_article)["as_the_article_cuts_it"]
+    text = experiment.tell(as_article)
+    assert [ax.get_title() for ax in figure.axes] == list(ARTICLE)
+    for label, ax in zip(ARTICLE, figure.axes, strict=True):
+        assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 4))
+        captured = as_article.records[label].after()
+        cut = [f"{(captured[name]['y'] > 1).mean():.0%}" for name in LAYERS]
+        told = [entry.get_text() for entry in ax.get_legend().get_texts()]
+        for name, share, entry in zip(LAYERS, cut, told, strict=True):
+            assert entry.startswith(f"{name}: {share} cut")
+        silent = (captured["relu4"]["y"][:, :10] == 0).all(axis=0).sum()
+        assert row_of(text, "The article's axis", label) == [*cut, f"{silent} of 10"]
+
+
+def test_ours_has_no_picture_on_the_articles_axes(figures, trained):
+    assert "as_the_article_cuts_it" not in figures
+    assert "The article's axis" not in experiment.tell(trained)
+
+
+def test_a_training_that_broke_off_leaves_the_others_to_be_told_and_drawn(trained, tmp_path):
+    setup = VARIANTS["LeCun"].but(**TINY, optimizer="sgd", lr=1e30)
+    broken, record = train(setup, record=True)
+    assert broken.stopped
+    store = Store(tmp_path)
+    store.keep(broken, record)
+    trials = {label: list(its) for label, its in trained.trials.items()} | {
+        "LeCun": [Trial.from_dict(broken.as_dict())] * 2
+    }
+    records = {**trained.records, "LeCun": store.record(setup)}
+    results = Results(trials, records, as_article=False)
+    assert "LeCun (2 of 2 broke off)" in experiment.tell(results)
+    figures = experiment.draw(results)
+    rows = [
+        ax.get_ylabel()
+        for name in ("activations_after_1", "activations_after_2")
+        for ax in figures[name].axes
+    ]
+    assert [row for row in rows if row] == [
+        f"{label}\ndensity" for label in VARIANTS if label != "LeCun"
+    ]

@@ -1,0 +1,96 @@
+"""The measures: what single claims ask of a network, each against its definition written out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minnet.experiments.measures import BARS, MEASURES
+from minnet.experiments.setup import Setup, load
+from minnet.experiments.trial import train
+
+SMALL = Setup(data="digits", rows=60, hidden=(12, 8), seed=3)
+
+
+def measured(name, setup):
+    return MEASURES[name](setup.build(), load(setup.data, setup.scaling, setup.rows))
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_gives_what_json_has_and_changes_nothing(name):
+    net, data = SMALL.build(), load("digits", rows=60)
+    theta = net.theta.copy()
+    told = MEASURES[name](net, data)
+    assert json.loads(json.dumps(told)) == told
+    np.testing.assert_array_equal(net.theta, theta)
+    assert told == MEASURES[name](net, data)
+
+
+def test_a_setup_asks_for_measures_by_name():
+    trial, _ = train(SMALL.but(measures=("extractors", "weights"), epochs=0))
+    assert trial.measures["start"] == {
+        name: measured(name, SMALL) for name in trial.measures["end"]
+    }
+    assert list(trial.measures["end"]) == ["extractors", "weights"]
+
+
+def test_random_weights_have_full_rank_and_no_twins():
+    told = measured("weights", SMALL)
+    assert told == [
+        {"units": 12, "different": 12, "rank": 12},
+        {"units": 8, "different": 8, "rank": 8},
+        {"units": 10, "different": 10, "rank": 8},
+    ]
+
+
+@pytest.mark.parametrize(("init", "rank"), [("zeros", 0), ("constant", 1)])
+def test_units_that_begin_alike_are_one(init, rank):
+    told = measured("weights", SMALL.but(init=init))
+    assert [row["different"] for row in told] == [1, 1, 1]
+    assert [row["rank"] for row in told] == [rank] * 3
+
+
+def test_a_bias_tells_units_of_equal_weights_apart():
+    net = SMALL.but(init="constant").build()
+    net.layers[0].bias.value = np.repeat([0.0, 1.0, 2.0], 4)
+    told = MEASURES["weights"](net, load("digits", rows=60))
+    assert [row["different"] for row in told] == [3, 1, 1]
+
+
+def test_units_without_a_bias_are_counted_by_their_weights():
+    told = measured("weights", SMALL.but(batchnorm=True, init="constant"))
+    assert [row["different"] for row in told] == [1, 1, 1]
+
+
+def test_extractors_are_the_network_as_it_is_and_as_the_article_chained_it():
+    net, data = SMALL.but(init="torch").build(), load("digits", rows=60)
+    right = wrong = data.x_test.astype(np.float64)
+    told = MEASURES["extractors"](net, data)
+    assert [len(rows) for rows in told.values()] == [2, 2]
+    for place, layer in enumerate(net.layers[:4:2]):
+        right = np.maximum(right @ layer.weight.value + layer.bias.value, 0)
+        wrong = wrong @ layer.weight.value + layer.bias.value
+        for which, y in (("right", right), ("article", wrong)):
+            row, centred = told[which][place], y - y.mean()
+            kurtosis = (centred**4).mean() / y.var() ** 2 - 3
+            assert row["kurtosis"] == pytest.approx(kurtosis, rel=1e-3, abs=1e-4)
+            assert row["range"] == pytest.approx(y.max() - y.min(), rel=1e-5)
+            assert row["zeros"] == pytest.approx((y == 0).mean())
+            assert row["inactive"] == pytest.approx((y <= 0).mean())
+            assert row["dead"] == pytest.approx((y <= 0).all(axis=0).mean())
+    assert all(row["zeros"] == 0 for row in told["article"])
+    assert all(row["zeros"] > 0.1 for row in told["right"])
+
+
+def test_the_tallest_bar_of_a_relu_layer_holds_0():
+    told = measured("extractors", SMALL)
+    assert [row["tallest_bar_holds_0"] for row in told["right"]] == [1, 1]
+    assert BARS == 50
+
+
+def test_the_tallest_bar_of_what_lies_far_from_0_does_not_hold_it():
+    net = SMALL.build()
+    net.layers[0].bias.value = 100.0
+    told = MEASURES["extractors"](net, load("digits", rows=60))
+    assert told["right"][0]["tallest_bar_holds_0"] == 0
+    assert told["right"][0]["inactive"] == 0

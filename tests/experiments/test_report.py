@@ -1,0 +1,137 @@
+"""The report: its tables read as text and as Markdown, and hide neither doubt nor failure."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from minnet import Dense, ReLU, Sequential, capture
+from minnet.experiments.report import (
+    distribution_table,
+    distributions,
+    outcome_table,
+    plain,
+    settings_table,
+    table,
+    versions,
+    write_json,
+)
+from minnet.experiments.setup import Setup
+from minnet.experiments.trial import CURVES, Trial
+
+SMALL = Setup(data="digits", hidden=(8,), rows=60)
+
+
+def ended(setup, **last):
+    """A trial with two epochs, whose curves end at these numbers, or at 0.5."""
+    return Trial(setup, {name: [9.0, last.get(name, 0.5)] for name in CURVES})
+
+
+def broken(setup):
+    return Trial(setup, {name: [] for name in CURVES}, stopped="step 3 (epoch 1): inf")
+
+
+def cells(text, row):
+    return [cell.strip() for cell in text.splitlines()[row].strip("|").split("|")]
+
+
+# Tables.
+
+
+def test_a_table_is_aligned_markdown():
+    text = table(["", "accuracy"], [["plain", "0.9"], ["with BatchNorm", "0.95 (0.9 to 1)"]])
+    lines = text.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len({tuple(i for i, c in enumerate(line) if c == "|") for line in lines}) == 1
+    assert cells(text, 2) == ["plain", "0.9"]
+    assert set(lines[1]) == {"|", "-"}
+
+
+def test_a_row_that_misses_a_cell_is_an_error():
+    with pytest.raises(ValueError, match="shorter"):
+        table(["a", "b"], [["1"]])
+
+
+def test_the_outcome_is_the_mean_of_the_last_numbers_with_an_interval_for_accuracies():
+    runs = [ended(SMALL.but(seed=i), val_accuracy=a, seconds=2.0) for i, a in enumerate((0.8, 0.9))]
+    text = outcome_table({"plain": runs, "one": runs[:1]})
+    assert cells(text, 0) == [
+        "", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch",
+    ]  # fmt: skip
+    half = 12.706204736 * math.sqrt(0.005) / math.sqrt(2)  # Student's t, 1 degree of freedom
+    told = f"0.85 ({0.85 - half:.4g} to {0.85 + half:.4g})"
+    assert cells(text, 2) == ["plain", "0.5000", "0.5000", "0.5 (0.5 to 0.5)", told, "2"]
+    assert cells(text, 3) == ["one", "0.5000", "0.5000", "0.5", "0.8", "2"]
+
+
+def test_the_outcome_says_how_many_trainings_broke_off():
+    text = outcome_table({"wild": [ended(SMALL), broken(SMALL), broken(SMALL)]})
+    assert cells(text, 2)[0] == "wild (2 of 3 broke off)"
+    assert "nan" in cells(text, 2)[4]
+
+
+def test_settings_tell_what_differs_in_a_table_and_what_is_shared_in_a_line():
+    trials = {
+        "plain": [ended(SMALL.but(seed=seed)) for seed in (2, 3)],
+        "wide": [ended(SMALL.but(hidden=(16, 8), batchnorm=True, seed=seed)) for seed in (2, 3)],
+    }
+    text = settings_table(trials)
+    assert text.startswith("## Settings\n\nSeeds 2 to 3; all: data digits, rows 60.\n\n")
+    lines = text.split("\n\n")[2]
+    assert cells(lines, 0) == ["", "hidden", "batchnorm"]
+    assert cells(lines, 2) == ["plain", "8", "False"]
+    assert cells(lines, 3) == ["wide", "16-8", "True"]
+
+
+def test_settings_of_one_network_and_one_seed_need_no_table():
+    assert settings_table({"plain": [ended(SMALL)]}) == (
+        "## Settings\n\nSeed 0; hidden 8, data digits, rows 60."
+    )
+
+
+def test_settings_that_are_all_as_they_are_anyway_are_told_by_what_differs():
+    trials = {str(w): [ended(Setup(hidden=(w,), seed=s)) for s in (0, 1)] for w in (4, 5)}
+    assert settings_table(trials).startswith("## Settings\n\nSeeds 0 to 1.\n\n")
+
+
+# Distributions.
+
+
+def test_distributions_are_told_layer_by_layer():
+    net = Sequential([Dense(2, 2, init="zeros"), ReLU()], rng=0)
+    net["dense1"].weight.value = [[1.0, 0.0], [0.0, -1.0]]
+    told = distributions(capture(net, [[1.0, 1.0], [3.0, 1.0]]))
+    assert list(told) == ["dense1", "relu1"]
+    row = told["relu1"]  # [[1, 0], [3, 0]]
+    assert (row["mean"], row["minimum"], row["maximum"], row["zeros"]) == (1, 0, 3, 0.5)
+    assert row["std"] == pytest.approx(math.sqrt(1.5))
+    assert (row["dead"], row["units"]) == (1, 2)
+    y = np.array([1.0, 0, 3, 0]) - 1
+    assert row["kurtosis"] == pytest.approx((y**4).mean() / (y**2).mean() ** 2 - 3)
+
+
+def test_the_distribution_table_stands_in_columns():
+    net = Sequential([Dense(2, 200), ReLU(), Dense(200, 3)], rng=0)
+    text = distribution_table(distributions(capture(net, np.eye(2) * 50)))
+    lines = text.splitlines()
+    assert len(lines) == 4
+    assert len({len(line) for line in lines}) == 1
+    assert [line.split()[0] for line in lines] == ["layer", "dense1", "relu1", "dense2"]
+    assert lines[2].endswith("of 200")
+
+
+# Numbers.
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path):
+    value = {"a": [1.0, math.nan, (math.inf, -math.inf)], "b": {"c": "nan", "d": None, "e": 2}}
+    write_json(tmp_path / "value.json", value)
+    kept = json.loads((tmp_path / "value.json").read_text(), parse_constant=pytest.fail)
+    assert kept == {"a": [1.0, None, [None, None]], "b": {"c": "nan", "d": None, "e": 2}}
+    assert plain(value) == kept
+
+
+def test_versions_are_those_that_run():
+    assert versions()["numpy"] == np.__version__
+    assert all(isinstance(text, str) and text for text in versions().values())

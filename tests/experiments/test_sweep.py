@@ -1,0 +1,270 @@
+"""A sweep: every training once, each kept when it is done, and gone on with after Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minnet.__main__ import main
+from minnet.experiments import sweep as module
+from minnet.experiments.report import plain
+from minnet.experiments.setup import Setup
+from minnet.experiments.sweep import Store, sweep
+from minnet.experiments.trial import train
+
+SMALL = Setup(data="digits", rows=60, hidden=(8,), batch_size=20, epochs=1)
+EXPLODING = SMALL.but(hidden=(8, 8), activation="leaky_relu", optimizer="sgd", lr=1e20)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "trials")
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The setups that were trained, in the order in which they were."""
+    calls = []
+
+    def counted(setup, **options):
+        calls.append(setup)
+        return train(setup, **options)
+
+    monkeypatch.setattr(module, "train", counted)
+    return calls
+
+
+def seeds(n, **changes):
+    return [SMALL.but(seed=seed, **changes) for seed in range(n)]
+
+
+def numbers(trials):
+    told = plain([trial.as_dict() for trial in trials])
+    for trial in told:
+        trial["curves"].pop("seconds")
+    return told
+
+
+# What is kept.
+
+
+def test_results_come_in_the_order_of_the_setups(store):
+    setups = [SMALL.but(seed=seed, epochs=epochs) for seed in (2, 0, 1) for epochs in (2, 1)]
+    assert [trial.setup for trial in sweep(setups, store)] == setups
+    assert numbers(sweep(setups[::-1], store)) == numbers(sweep(setups, store))[::-1]
+
+
+def test_what_is_kept_is_what_was_trained(store):
+    (trial,) = sweep([SMALL], store)
+    assert numbers([trial]) == numbers([train(SMALL)[0]])
+    assert numbers([store.trial(SMALL)]) == numbers([trial])
+
+
+def test_each_trial_is_on_the_disk_as_soon_as_it_is_done(store, monkeypatch):
+    found = []
+
+    def looking(setup, **options):
+        found.append(len(list(store.folder.glob("*.json"))))
+        return train(setup, **options)
+
+    monkeypatch.setattr(module, "train", looking)
+    sweep(seeds(4), store)
+    assert found == [0, 1, 2, 3]
+
+
+def test_only_what_is_missing_is_trained(store, trained):
+    sweep(seeds(2), store)
+    sweep(seeds(4), store)
+    sweep(seeds(4), store)
+    assert [setup.seed for setup in trained] == [0, 1, 2, 3]
+
+
+def test_any_value_of_a_setup_makes_it_another_training(store, trained):
+    others = [SMALL.but(lr=0.5), SMALL.but(hidden=(9,)), SMALL.but(measures=("weights",))]
+    sweep([SMALL, *others], store)
+    assert trained == [SMALL, *others]
+    assert len({store.stem(setup) for setup in trained}) == 4
+
+
+def test_equal_setups_are_trained_once_and_told_each_time(store, trained):
+    trials = sweep([SMALL, SMALL.but(seed=1), SMALL, SMALL.but(lr=1e-3)], store)
+    assert trained == [SMALL, SMALL.but(seed=1)]
+    assert [trial.setup.seed for trial in trials] == [0, 1, 0, 0]
+
+
+def test_equal_setups_are_one_training_whatever_kind_of_number_was_given(store, trained):
+    sweep([SMALL.but(lr=1.0), SMALL.but(lr=1), SMALL.but(lr=np.float64(1))], store)
+    assert len(trained) == 1
+
+
+def test_what_exploded_is_kept_and_not_trained_again(store, trained):
+    for _ in range(2):
+        (trial,) = sweep([EXPLODING], store, recorded=[EXPLODING])
+        assert "layer" in trial.stopped
+        assert trial.end is None
+    assert trained == [EXPLODING]
+    assert store.record(EXPLODING).net is None
+
+
+def test_no_setups_are_no_trials(store):
+    assert sweep([], store) == []
+    assert not store.folder.exists()
+
+
+# What cannot be read.
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "\x00" * 100,
+        lambda text: "{}",
+        lambda text: "[1, 2]",
+        lambda text: "null",
+        lambda text: text.replace('"hidden"', '"hide"'),
+        lambda text: text.replace('"digits"', '"cifar"'),
+    ],
+    ids=["half", "empty", "zeros", "no keys", "a list", "null", "another key", "other data"],
+)
+def test_a_damaged_file_is_trained_again(store, trained, damage):
+    (before,) = sweep([SMALL], store)
+    (path,) = store.folder.glob("*.json")
+    path.write_text(damage(path.read_text()))
+    (after,) = sweep([SMALL], store)
+    assert trained == [SMALL, SMALL]
+    assert numbers([after]) == numbers([before])
+    json.loads(path.read_text())
+
+
+def test_a_file_of_another_training_is_not_taken_for_this_one(store, trained):
+    sweep(seeds(2), store)
+    other = store.stem(SMALL.but(seed=1)).with_name(store.stem(SMALL.but(seed=1)).name + ".json")
+    store.stem(SMALL).with_name(store.stem(SMALL).name + ".json").write_text(other.read_text())
+    (trial,) = sweep([SMALL], store)
+    assert trial.setup == SMALL
+    assert len(trained) == 3
+
+
+# Records.
+
+
+def test_records_are_kept_of_those_that_are_asked_for(store, trained):
+    sweep(seeds(2), store, recorded=[SMALL])
+    assert len(list(store.folder.glob("*.npz"))) == 3
+    net = store.record(SMALL).net
+    np.testing.assert_array_equal(net.theta, train(SMALL, record=True)[1].net.theta)
+    sweep(seeds(2), store, recorded=[SMALL])
+    assert len(trained) == 2
+
+
+def test_a_record_that_is_asked_for_later_is_made(store, trained):
+    (before,) = sweep([SMALL], store)
+    (after,) = sweep([SMALL], store, recorded=[SMALL])
+    assert len(trained) == 2
+    assert numbers([after]) == numbers([before])
+    assert store.record(SMALL).net is not None
+
+
+@pytest.mark.parametrize("end", ["net", "histograms", "statistics"])
+def test_a_record_that_misses_a_file_is_made_again(store, trained, end):
+    sweep([SMALL], store, recorded=[SMALL])
+    (path,) = store.folder.glob(f"*.{end}.npz")
+    path.unlink()
+    sweep([SMALL], store)
+    assert len(trained) == 1, "nobody asked for the record"
+    sweep([SMALL], store, recorded=[SMALL])
+    assert len(trained) == 2
+    assert path.exists()
+
+
+# Several processes.
+
+
+def test_two_processes_give_the_numbers_of_one(store, tmp_path):
+    alone = sweep(seeds(3), Store(tmp_path / "alone"), jobs=1)
+    together = sweep(seeds(3), store, jobs=2, recorded=[SMALL])
+    assert numbers(together) == numbers(alone)
+    np.testing.assert_array_equal(
+        store.record(SMALL).net.theta, train(SMALL, record=True)[1].net.theta
+    )
+
+
+def test_an_error_in_a_training_is_raised_and_what_was_done_is_kept(store, monkeypatch):
+    def failing(setup, **options):
+        if setup.seed == 2:
+            raise OSError("no data")
+        return train(setup, **options)
+
+    monkeypatch.setattr(module, "train", failing)
+    with pytest.raises(OSError, match="no data"):
+        sweep(seeds(4), store)
+    assert [store.has(setup) for setup in seeds(4)] == [True, True, False, False]
+
+
+def test_ctrl_c_between_trainings_keeps_what_was_done(store, monkeypatch):
+    def stopped(setup, **options):
+        if setup.seed == 1:
+            raise KeyboardInterrupt
+        return train(setup, **options)
+
+    monkeypatch.setattr(module, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(seeds(3), store)
+    assert len(list(store.folder.iterdir())) == 1
+
+
+def group_is_gone(group, patience=10.0):
+    """Whether no process of this group is left but those that have ended."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pgid=", "-o", "stat="], capture_output=True, text=True, check=True
+        )
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        if not any(int(pgid) == group and not stat.startswith("Z") for pgid, stat in rows):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C in another way")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_stops_the_command_which_then_goes_on(jobs, tmp_path, capsys):
+    arguments = ["run", "iris", "--epochs", "300", "--seeds", "6", "--jobs", str(jobs)]
+    arguments += ["--out", str(tmp_path)]
+    trials = tmp_path / "trials"
+    with subprocess.Popen(
+        [sys.executable, "-m", "minnet", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            while not list(trials.glob("*.json")):
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches workers as well
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    kept = {path: path.stat().st_mtime_ns for path in trials.glob("*.json")}
+    assert process.returncode == 130, told
+    assert 1 <= len(kept) < 6
+    said = "1 training is kept" if len(kept) == 1 else f"{len(kept)} trainings are kept"
+    assert f"{said} in {trials}; the same command goes on from there" in told
+    if jobs == 1:  # a process that is just being started may still say that it was stopped
+        assert "Traceback" not in told
+    assert "Warning" not in told
+    assert group_is_gone(process.pid)
+    assert not list(trials.glob(".*"))
+    assert not (tmp_path / "report.md").exists()
+
+    assert main(arguments) == 0
+    assert len(list(trials.glob("*.json"))) == 6
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert str(tmp_path / "report.md") in capsys.readouterr().out

@@ -1,0 +1,559 @@
+"""What the pictures of comparisons promise: true means in their intervals, none left out unsaid."""
+
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PolyCollection, QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from scipy import stats
+
+from minnet import plot
+from minnet.experiments import intervals
+
+RNG = np.random.default_rng(0)
+LABELS = (
+    "without BatchNorm", "with BatchNorm", "ReLU + He", "sigmoid", "Swish", "skip connections",
+    "Xavier", "all of them",
+)  # fmt: skip
+INITIALIZERS = ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal")
+
+
+def spread(middle, seeds=10):
+    return list(middle * np.exp(RNG.normal(scale=0.4, size=seeds)))
+
+
+LAYERS = {
+    label: [spread(10.0 ** ((layer - 6) * (8 - number) / 8)) for layer in range(1, 7)]
+    for number, label in enumerate(LABELS)
+}
+LAYERS["zero"] = [[0.0] * 10] * 5 + [spread(0.01)]
+LAYERS["sigmoid"] = [[np.nan, np.inf, *seeds[2:]] for seeds in LAYERS["sigmoid"]]
+ROWS = {label: spread(10.0**-number) for number, label in enumerate(LABELS)} | {
+    "dead": [0.0] * 10, "some broke off": [np.nan] * 3 + [1e-3] * 7, "one seed": [1e-5],
+    "residual1.batchnorm2": [0.0, np.nan, 1e-4],
+}  # fmt: skip
+RATES = {
+    label: {lr: spread(0.3 + abs(np.log10(lr) + 2)) for lr in (1e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0)}
+    for label in LABELS
+}
+RATES["Swish"][1.0] = [np.nan] * 10
+CELLS = {
+    f"activation {row}": {name: 10 ** RNG.uniform(-6, 1) for name in INITIALIZERS}
+    for row in range(12)
+}
+CELLS["activation 0"]["zeros"], CELLS["activation 1"]["zeros"] = 0.0, np.nan
+
+
+def beside():
+    figure, panels = plot.side_by_side(["sigmoid", "ReLU", "ReLU + He", "all of them"])
+    for panel in panels:
+        plot.by_layer({name: LAYERS[name] for name in LABELS[:3]}, ylabel="RMS", log=True, ax=panel)
+    return figure
+
+
+def tables_beside():
+    figure, panels = plot.side_by_side(["2 layers", "20 layers"])
+    for panel in panels:
+        draw_matrix(ax=panel, limits=(1e-6, 10))
+    return figure
+
+
+def draw_matrix(values=None, **options):
+    options = {"log": True} | options
+    return plot.matrix(
+        values or CELLS, xlabel="initializer", ylabel="activation", label="std", **options
+    )
+
+
+def curves(values, **options):
+    return plot.by_layer(values, **{"ylabel": "RMS of the gradient"} | options)
+
+
+def rates(values, **options):
+    return plot.by_setting(values, **{"xlabel": "lr", "ylabel": "loss"} | options)
+
+
+def rows(values, **options):
+    return plot.by_label(values, **{"xlabel": "first layer / last layer"} | options)
+
+
+DRAW = {
+    "by_layer": lambda: curves(
+        LAYERS, log=True, theory={"Xavier": [0.1] * 6, "½·√(n·Var W)": [1e-4] * 6}
+    ),
+    "by_setting": lambda: rates(RATES, log_y=True),
+    "by_label": lambda: rows(ROWS, log=True, reference={"healthy": 1, "theory": 1e-4}),
+    "matrix": draw_matrix,
+    "side_by_side": beside,
+    "tables side_by_side": tables_beside,
+}
+EVERY = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
+
+
+def legend(ax):
+    return [text.get_text().replace("\n", " ") for text in ax.get_legend().get_texts()]
+
+
+def lines(ax):
+    """Return the lines that have points."""
+    return [line for line in ax.lines if len(line.get_xdata())]
+
+
+def band(collection, x):
+    """Return from where to where a band goes at x."""
+    corners = np.concatenate([path.vertices for path in collection.get_paths()])
+    heights = corners[corners[:, 0] == x, 1]
+    return heights.min(), heights.max()
+
+
+def bands(ax):
+    return [found for found in ax.collections if isinstance(found, PolyCollection)]
+
+
+def visible_texts(figure):
+    found = [*figure.texts]
+    for ax in figure.axes:
+        found += [child for child in ax.get_children() if isinstance(child, Text)]
+        found += [ax.xaxis.label, ax.yaxis.label]
+        found += ax.get_legend().get_texts() if ax.get_legend() else []
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                inside = low <= tick.get_loc() <= high
+                found += [label for label in (tick.label1, tick.label2) if inside]
+    return [text for text in found if text.get_visible() and text.get_text()]
+
+
+# What all of them promise.
+
+
+@EVERY
+def test_nothing_global_is_touched_and_a_notebook_shows_it(draw):
+    import matplotlib.pyplot as plt
+
+    settings, numbers = dict(mpl.rcParams), plt.get_fignums()
+    assert draw()._repr_png_().startswith(b"\x89PNG")
+    assert dict(mpl.rcParams) == settings
+    assert plt.get_fignums() == numbers
+
+
+@EVERY
+def test_the_users_settings_do_not_reach_the_picture(draw):
+    with mpl.rc_context({"font.size": 4, "axes.labelsize": 4, "text.usetex": True}):
+        figure = draw()
+    assert {text.get_fontsize() for text in visible_texts(figure)} <= {13, 15, 17}
+    assert not any(text.get_usetex() for text in visible_texts(figure))
+
+
+@EVERY
+def test_letters_are_large_lie_on_the_page_and_none_overlaps_another(draw):
+    figure = draw()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    found = visible_texts(figure)
+    assert min(text.get_fontsize() for text in found) >= 13
+    page = figure.bbox.padded(1)
+    boxes = [(text, text.get_window_extent(renderer)) for text in found]
+    for number, (text, box) in enumerate(boxes):
+        assert page.contains(*box.min), text
+        assert page.contains(*box.max), text
+        for other, its in boxes[number + 1 :]:
+            # The boxes of slanted names overlap, their letters do not.
+            if text.get_rotation() % 90 == 0 or other.get_rotation() % 90 == 0:
+                assert not box.overlaps(its), (text, other)
+
+
+@EVERY
+def test_no_data_can_be_under_a_legend(draw):
+    figure = draw()
+    FigureCanvasAgg(figure).draw()
+    legends = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    for box in (found.get_window_extent() for found in legends):
+        assert not any(box.overlaps(ax.bbox) for ax in figure.axes)
+
+
+@pytest.mark.parametrize(
+    ("draw", "values"),
+    [
+        (curves, {"a": [[1.0, 2.0]]}),
+        (rates, {"a": {1: [1.0]}}),
+        (rows, {"a": [1.0]}),
+        (draw_matrix, {"a": {"b": 1.0}}),
+    ],
+)
+def test_axes_that_are_there_are_drawn_on(draw, values):
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert draw(values, ax=right) is figure
+    assert not left.has_data()
+    assert right.has_data()
+    assert right.xaxis.label.get_fontsize() == 15
+    with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
+        draw(values, ax=np.array([left, right]))
+
+
+@pytest.mark.parametrize("draw", [curves, rates, rows, draw_matrix])
+def test_there_must_be_labels(draw):
+    with pytest.raises(ValueError, match="expected at least one label, got an empty dict"):
+        draw({"a": {}} if draw is draw_matrix else {})
+    with pytest.raises(TypeError, match="expected a dict with labels, got list"):
+        draw([1.0])
+
+
+def test_eight_labels_and_more_can_be_told_apart():
+    many = {str(number): [[1.0], [2.0]] for number in range(20)}
+    drawn = lines(curves(many).axes[0])
+    assert len({line.get_color() for line in drawn[:8]}) == 8
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 20
+
+
+# by_layer and by_setting
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_each_layer_has_the_mean_of_its_seeds_in_the_interval_of_the_experiments(log):
+    layers = [spread(1.0), spread(100.0), spread(5.0)]
+    ax = curves({"a": layers}, log=log).axes[0]
+    (line,), (area,) = lines(ax), bands(ax)
+    tell = intervals.geometric_mean if log else intervals.mean
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert ax.get_yscale() == ("log" if log else "linear")
+    for number, seeds in enumerate(layers, start=1):
+        told = tell(seeds)
+        assert line.get_ydata()[number - 1] == pytest.approx(told.value)
+        assert band(area, number) == (pytest.approx(told.low), pytest.approx(told.high))
+    mean = "geometric mean" if log else "mean"
+    assert legend(ax) == ["a", f"95% interval of the {mean}, 10 runs"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "RMS of the gradient")
+
+
+def test_a_single_seed_has_no_band_and_one_layer_can_be_seen():
+    ax = curves({"a": [[1.0], [2.0]], "b": [[3.0]]}).axes[0]
+    assert all(np.isnan(line.get_ydata()).sum() == 0 for line in lines(ax))
+    assert legend(ax) == ["a", "b"]
+    assert lines(ax)[1].get_marker() != "None"
+    drawn = [path for area in bands(ax) for path in area.get_paths()]
+    assert not drawn
+
+
+def test_theory_is_dashed_in_the_labels_colour_or_in_ink_under_its_own_name():
+    ax = curves(
+        {"a": [[1.0], [2.0]], "b": [[3.0], [4.0]]}, theory={"b": [5.0, 6.0], "limit": [7.0] * 3}
+    ).axes[0]
+    _, b, laid_over, own = lines(ax)
+    assert laid_over.get_ydata().tolist() == [5, 6]
+    assert laid_over.get_linestyle() == "--"
+    assert laid_over.get_color() == b.get_color()
+    assert own.get_xydata().tolist() == [[1, 7], [2, 7], [3, 7]]
+    assert own.get_color() == "#222222"
+    assert own.get_linestyle() not in {"-", "--"}
+    assert legend(ax) == ["a", "b", "theory", "limit"]
+    alone = curves({"a": [[1.0]]}, theory={"limit": [7.0]}).axes[0]
+    assert lines(alone)[1].get_linestyle() == "--"
+    assert legend(alone) == ["a", "limit"]
+
+
+def test_seeds_that_are_not_finite_are_left_out_and_told():
+    broken = [[np.nan, np.inf, 1.0, 3.0], [np.nan, np.nan, 4.0, 6.0]]
+    ax = curves({"a": broken, "b": [[1.0, 2.0], [np.nan, 2.0]]}).axes[0]
+    assert lines(ax)[0].get_ydata().tolist() == [2, 5]
+    assert band(bands(ax)[0], 1) == pytest.approx(
+        stats.ttest_1samp([1.0, 3.0], 0).confidence_interval(0.95)
+    )
+    assert legend(ax)[:2] == ["a 2 of 4 not finite", "b 1 of 2 not finite at layer 2"]
+    assert legend(ax)[-1] == "95% interval of the mean, 2 runs"
+
+
+def test_zeros_on_a_log_axis_leave_a_gap_and_are_told():
+    layers = [[0.0, 0.0], [0.0, 0.0], [4.0, 9.0], [0.0, 5.0], [1.0, 1.0]]
+    figure = curves({"zero": layers}, log=True)
+    figure._repr_png_()
+    (line,) = lines(figure.axes[0])
+    np.testing.assert_allclose(line.get_ydata(), [np.nan, np.nan, 6, 5, 1])
+    told = "zero 2 of 2 exactly 0 at layers 1 to 2 1 of 2 exactly 0 at layer 4"
+    assert legend(figure.axes[0])[0] == told
+    plain = curves({"zero": layers}).axes[0]
+    assert lines(plain)[0].get_ydata().tolist() == [0, 0, 6.5, 2.5, 1]
+    assert legend(plain)[0] == "zero"
+    curves({"nothing": [[0.0, np.nan]]}, log=True)._repr_png_()
+
+
+def test_an_interval_beyond_what_floats_can_say_is_drawn():
+    curves({"a": [[1e-30, 1e30], [1.0, 2.0]]}, log=True)._repr_png_()
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "error", "message"),
+    [
+        ({"a": []}, {}, ValueError, "'a': expected a list over layers of lists over seeds"),
+        ({"a": [[1.0], []]}, {}, ValueError, r"'a', layer 2: expected .* got shape \(0,\)"),
+        ({"a": [1.0, 2.0]}, {}, TypeError, r"'a', layer 1: .* write a single number as \[number\]"),
+        ({"a": [["x"]]}, {}, TypeError, "'a', layer 1: expected a list of numbers"),
+        ({"a": [[1.0, 2.0], [1.0]]}, {}, ValueError, r"layers of 'a' have \[2, 1\] seeds"),
+        ({"a": [[-1.0]]}, {"log": True}, ValueError, "-1 has no place on a log axis"),
+        ({"a": [[1.0]]}, {"theory": {"a": [1, 2]}}, ValueError, "has 2 layers, its values have 1"),
+        ({"a": [[1.0]]}, {"theory": {"b": 2.0}}, ValueError, "'b': expected a list over layers"),
+        ({"a": [[1.0]]}, {"theory": {"a": [0]}, "log": True}, ValueError, "put nan there"),
+    ],
+)
+def test_what_has_no_place_among_layers_is_refused(values, options, error, message):
+    with pytest.raises(error, match=message):
+        curves(values, **options)
+
+
+def test_settings_are_drawn_in_rising_order_with_ticks_where_they_are():
+    ax = rates({"SGD": {0.1: [1.0, 3.0], 0.001: [4.0, 4.0]}, "Adam": {0.01: [2.0]}}).axes[0]
+    sgd, adam = lines(ax)
+    assert sgd.get_xydata().tolist() == [[0.001, 4], [0.1, 2]]
+    assert adam.get_xydata().tolist() == [[0.01, 2]]
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.001", "0.01", "0.1"]
+    told = intervals.mean([1.0, 3.0])
+    assert band(bands(ax)[0], 0.1) == (pytest.approx(told.low), pytest.approx(told.high))
+    crowded = {10.0**-power: [1.0] for power in np.arange(0, 5, 0.25)}
+    ax = rates({"a": crowded}).axes[0]
+    FigureCanvasAgg(ax.figure).draw()
+    assert [f"{tick:g}" for tick in ax.get_xticks()] == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    plain = rates({"a": {0: [1.0], 0.5: [2.0]}}, log_x=False).axes[0]
+    assert plain.get_xscale() == "linear"
+    assert lines(plain)[0].get_xdata().tolist() == [0, 0.5]
+
+
+def test_settings_at_which_seeds_broke_off_are_told():
+    lrs = {0.01: [1.0, 4.0], 0.1: [np.nan, 1.0], 1: [np.inf, np.nan]}
+    ax = rates({"a": lrs}, log_y=True).axes[0]
+    np.testing.assert_allclose(lines(ax)[0].get_ydata(), [2, 1, np.nan])
+    assert ax.get_yscale() == "log"
+    assert legend(ax)[0] == "a 1–2 of 2 not finite at 0.1 to 1"
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"a": [1.0]}, ValueError, "'a': expected a dict of number -> list over seeds"),
+        ({"a": {"lr": [1.0]}}, TypeError, "expected a number to set, got 'lr'"),
+        ({"a": {0: [1.0]}}, ValueError, "0 has no place on a log axis; .* log_x=False"),
+        ({"a": {0.1: 1.0}}, TypeError, "'a' at 0.1: expected a list of numbers, one a seed"),
+        ({"a": {0.1: [-1.0]}}, ValueError, "-1 has no place on a log axis"),
+    ],
+)
+def test_what_has_no_place_among_settings_is_refused(values, error, message):
+    with pytest.raises(error, match=message):
+        rates(values, log_y=True)
+
+
+# by_label
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_each_row_has_a_dot_a_seed_and_its_mean_in_the_interval(log):
+    values = {"first": spread(3.0), "second": spread(50.0)}
+    ax = rows(values, log=log).axes[0]
+    tell = intervals.geometric_mean if log else intervals.mean
+    strokes = [c for c in ax.collections if isinstance(c, LineCollection)]
+    for place, seeds in enumerate(values.values()):
+        dots, mean = lines(ax)[2 * place : 2 * place + 2]
+        told = tell(seeds)
+        assert sorted(dots.get_xdata()) == sorted(seeds)
+        assert (np.abs(dots.get_ydata() - place) < 0.3).all()
+        assert (mean.get_xdata()[0], mean.get_ydata()[0]) == (pytest.approx(told.value), place)
+        (ends,) = strokes[place].get_segments()
+        np.testing.assert_allclose(ends, [[told.low, place], [told.high, place]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+    assert ax.yaxis_inverted()
+    mean = "geometric mean" if log else "mean"
+    assert legend(ax) == ["one run", f"{mean}, 95% interval"]
+    assert ax.get_xscale() == ("log" if log else "linear")
+
+
+def test_references_are_dashed_vertical_lines_with_their_text():
+    ax = rows({"a": [1.0, 2.0]}, reference={"healthy": 1.5, "theory": 3}).axes[0]
+    marks = lines(ax)[-2:]
+    assert [line.get_xdata()[0] for line in marks] == [1.5, 3]
+    assert {line.get_linestyle() for line in marks} == {"--"}
+    assert marks[0].get_color() != marks[1].get_color()
+    assert legend(ax)[-2:] == ["healthy", "theory"]
+    for reference, log in (({"x": 0}, True), ({"x": np.nan}, False)):
+        with pytest.raises(ValueError, match=r"reference 'x': .* has no place on"):
+            rows({"a": [1.0]}, reference=reference, log=log)
+
+
+def test_rows_tell_whom_they_leave_out():
+    values = {"whole": [1.0], "dead": [0.0, 0.0], "both": [0.0, np.nan, 4.0]}
+    figure = rows(values, log=True)
+    figure._repr_png_()
+    told = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert told == ["2 of 2 exactly 0", "1 of 3 not finite, 1 of 3 exactly 0"]
+    plain = rows(values).axes[0]
+    assert [text.get_text() for text in plain.texts if text.get_text()] == ["1 of 3 not finite"]
+    assert lines(plain)[5].get_xdata()[0] == 2
+    assert legend(rows({"a": [1.0]}).axes[0]) == ["one run", "mean"]
+
+
+def test_what_has_no_place_among_rows_is_refused():
+    with pytest.raises(TypeError, match=r"'a': .* write a single number as \[number\]"):
+        rows({"a": 1.0})
+    with pytest.raises(ValueError, match="'b': -2 has no place on a log axis"):
+        rows({"a": [1.0], "b": [-2.0]}, log=True)
+
+
+# matrix
+
+
+def contrast(one, other):
+    rgb = np.array([to_rgb(one), to_rgb(other)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_every_number_is_written_where_it_belongs_and_can_be_read_on_its_colour(log):
+    numbers = 10.0 ** np.linspace(-3, 0, 60).reshape(6, 10)
+    values = {
+        f"row{i}": {f"column{j}": n for j, n in enumerate(its)} for i, its in enumerate(numbers)
+    }
+    ax = draw_matrix(values, log=log, text="{:.3f}").axes[0]
+    (mesh,) = (found for found in ax.collections if isinstance(found, QuadMesh))
+    np.testing.assert_array_equal(mesh.get_array(), numbers)
+    colors = mesh.to_rgba(numbers)
+    for text in ax.texts:
+        column, row = (int(place) for place in text.get_position())
+        assert text.get_text() == f"{numbers[row, column]:.3f}"
+        assert contrast(text.get_color(), colors[row, column][:3]) >= 3.9
+    assert len(ax.texts) == 60
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(values)
+    assert [label.get_text() for label in ax.get_xticklabels()] == list(values["row0"])
+    assert ax.yaxis_inverted()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("initializer", "activation")
+    assert ax.figure.axes[1].get_ylabel() == "std"
+    darkness = 1 - colors[..., :3].mean(axis=-1).ravel()
+    assert (np.diff(darkness) >= 0).all()
+
+
+def test_what_has_no_colour_is_white_and_its_number_is_written():
+    values = {"a": {1: np.nan, 2: 0.0, 0.5: 1.0}, "b": {1: np.inf, 2: 2.0}}
+    figure = draw_matrix(values, log=True)
+    figure._repr_png_()
+    ax = figure.axes[0]
+    (mesh,) = (found for found in ax.collections if isinstance(found, QuadMesh))
+    hidden = [[True, True, False], [True, False, True]]
+    assert np.ma.getmaskarray(mesh.get_array()).tolist() == hidden
+    assert [text.get_text() for text in ax.texts] == ["–", "0", "1", "inf", "2", "–"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "0.5"]
+    assert not np.ma.getmaskarray(
+        draw_matrix(values, log=False).axes[0].collections[0].get_array()
+    )[0, 1]
+
+
+def test_limits_make_two_tables_comparable():
+    for log in (False, True):
+        mesh = draw_matrix({"a": {"b": 0.5}}, log=log, limits=(0.1, 1)).axes[0].collections[0]
+        assert mesh.get_clim() == (0.1, 1)
+    with pytest.raises(ValueError, match=r"limits must be 0 < low < high, got \(0, 1\)"):
+        draw_matrix(limits=(0, 1))
+    with pytest.raises(ValueError, match=r"limits must be low < high, got \(1, 1\)"):
+        draw_matrix(log=False, limits=(1, 1))
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("number", [2.0, 0.0, np.nan])
+def test_a_table_of_one_number_can_be_drawn(number, log):
+    draw_matrix({"a": {"b": number, "c": number}}, log=log)._repr_png_()
+
+
+# side_by_side
+
+
+@pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 3)), (7, (3, 3))])
+def test_panels_stand_in_rows_of_at_most_three_under_their_titles(count, grid):
+    titles = [f"panel {number}" for number in range(count)]
+    _, panels = plot.side_by_side(titles)
+    assert [ax.get_title() for ax in panels] == titles
+    assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in panels} == {grid}
+    places = [ax.get_subplotspec().num1 for ax in panels]
+    assert places == list(range(count))
+
+
+def test_panels_share_their_y_axis_unless_told_otherwise():
+    for share in (True, False):
+        _, (left, right) = plot.side_by_side(["a", "b"], share_y=share)
+        curves({"x": [[1.0], [2.0]]}, ax=left)
+        curves({"x": [[1.0], [9.0]]}, ax=right)
+        assert (left.get_ylim() == right.get_ylim()) is share
+        assert left.get_ylabel() == "RMS of the gradient"
+        assert right.get_ylabel() == ("" if share else "RMS of the gradient")
+
+
+def test_panels_with_one_legend_show_it_once_and_others_each_their_own():
+    figure = beside()
+    shown = [number for number, ax in enumerate(figure.axes) if ax.get_legend()]
+    assert shown == [2]
+    _, panels = plot.side_by_side(["a", "b"])
+    for name, panel in zip("xy", panels, strict=True):
+        curves({name: [[1.0]]}, ax=panel)
+    assert [legend(panel) for panel in panels] == [["x"], ["y"]]
+
+
+def test_a_shared_axis_is_not_given_the_names_of_other_rows():
+    _, (left, right) = plot.side_by_side(["a", "b"])
+    rows({"x": [1.0], "y": [2.0]}, ax=left)
+    rows({"x": [3.0], "y": [4.0]}, ax=right)
+    _, (left, right) = plot.side_by_side(["a", "b"])
+    rows({"x": [1.0]}, ax=left)
+    with pytest.raises(ValueError, match=r"rows, \['x'\], so that \['z'\] .* share_y=False"):
+        rows({"z": [1.0]}, ax=right)
+    with pytest.raises(ValueError, match="matrix: the y axis is shared"):
+        draw_matrix(ax=right)
+    _, (left, right) = plot.side_by_side(["a", "b"], share_y=False)
+    rows({"x": [1.0]}, ax=left)
+    rows({"z": [1.0]}, ax=right)
+
+
+def test_the_figure_grows_with_rows_and_columns():
+    figure, panels = plot.side_by_side(["a", "b"])
+    for panel in panels:
+        rows({f"label {number}": [0.0, 1.0] for number in range(12)}, log=True, ax=panel)
+    FigureCanvasAgg(figure).draw()
+    assert panels[0].bbox.height / figure.dpi * 72 / 12 >= 2 * 13
+
+
+def test_other_pictures_can_be_drawn_side_by_side():
+    history = SimpleNamespace(loss=[2.0, 1.0], val_loss=[2.0, 1.5])
+    figure, (left, right) = plot.side_by_side(["curves", "density"], share_y=False)
+    assert plot.learning_curves(history, ax=left) is figure
+    assert plot.density({"relu1": [0.0, 1.0, 2.0]}, ax=right) is figure
+    assert (len(left.lines), len(right.lines)) == (2, 1)
+
+
+def test_side_by_side_needs_titles():
+    for titles in ([], "sigmoid"):
+        with pytest.raises(ValueError, match="expected a list of titles, at least one"):
+            plot.side_by_side(titles)
+
+
+# logarithmic axes
+
+
+@pytest.mark.parametrize(
+    ("middles", "written"),
+    [
+        ((1e-6, 1.0), ["10⁻⁶", "10⁻⁴", "10⁻²", "1"]),
+        ((0.01, 10.0), ["0.01", "0.1", "1", "10"]),
+        ((0.12, 0.9), ["0.2", "0.5"]),
+        ((0.21, 0.27), ["0.22", "0.24", "0.26"]),
+    ],
+)
+def test_a_log_axis_has_few_and_plain_numbers(middles, written):
+    figure = curves({"a": [[middle] for middle in middles]}, log=True)
+    FigureCanvasAgg(figure).draw()
+    ax = figure.axes[0]
+    low, high = ax.get_ylim()
+    shown = [tick for tick in ax.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert [tick.label1.get_text() for tick in shown] == written
+    assert [tick.get_loc() for tick in shown] == sorted(tick.get_loc() for tick in shown)
