@@ -333,7 +333,8 @@ def test_dead_units_are_a_barcode_of_their_share_on_a_scale_from_none_to_all():
     assert {mesh.get_clim() for mesh in figure.axes[0].collections} == {(0, 1)}
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["relu1: 5 of 8", "dense2: 0 of 3"]
-    assert bar_label(figure) == "share of units that are dead"
+    told = "share of units that are dead\n(unchanged for 2 observed steps)"
+    assert bar_label(figure) == told
 
 
 # all of them

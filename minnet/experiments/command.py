@@ -18,6 +18,8 @@ EXPERIMENTS = {
     "vanishing": "784-1000x5-10 sigmoid on MNIST; its gradients, and what heals them",
     "initializers": "784-512-256-128-64-10 ReLU on MNIST; what each initializer makes of it",
     "batchnorm": "784-128-64-10 ReLU on MNIST with BatchNorm and without; learning curves",
+    "exploding": "784-128x10-10 ReLU with first weights too large; clipping",
+    "dead_units": "784-128x3-10 ReLU whose units die; what is said to help",
 }
 
 

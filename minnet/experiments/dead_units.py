@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
+from minnet.experiments.pictures import learning_curves
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import SEEN, Trial
-from minnet.experiments.vanishing import learning_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -47,7 +47,7 @@ class Experiment:
     variants : dict of str to Setup
         Label -> what is trained, for seed 0: the mended experiment and its healed counterparts.
     article : dict of str to Setup
-        The same as the article's code has it, faults included.
+        The same as the article's code has it, faults included; empty where there is none.
     quick : dict
         What is changed in every setup for a classroom's minute.
     draw : callable
@@ -72,13 +72,21 @@ class Experiment:
         data: str | None = None,
         epochs: int | None = None,
     ) -> dict[str, Setup]:
-        """Return label -> setup, with these changes made in all of them."""
+        """Return label -> setup, with these changes made in all of them.
+
+        Raises
+        ------
+        ValueError
+            If no article has code for the experiment.
+        """
         changes: dict[str, Any] = dict(self.quick) if quick else {}
         if data is not None:
             changes["data"] = data
         if epochs is not None:
             changes["epochs"] = epochs
         chosen = self.article if as_article else self.variants
+        if not chosen:
+            raise ValueError(f"{self.name}: no article has code for it; leave out --as-article")
         return {label: setup.but(**changes) for label, setup in chosen.items()}
 
     def run(

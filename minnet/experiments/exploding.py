@@ -18,9 +18,10 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
+from minnet.experiments.pictures import decades, learning_curves
+from minnet.experiments.readings import attenuation, by_layer, stages, start
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
-from minnet.experiments.vanishing import attenuation, by_layer, decades, learning_curves, start
 from minnet.probes import StatisticsProbe
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def draw(results: Results) -> dict[str, Figure]:
     values, theory = {}, {}
     for label, runs in results.trials.items():
         if runs[0].setup.clip_norm is None:  # clipped or not, it begins with the same gradients
-            values[label] = by_layer((trial.start for trial in runs), "dy_rms")
+            values[label] = by_layer(stages(runs)["before training"], "dense", "dy_rms")
             theory[label] = predicted(runs[0], geometric_mean(values[label][-1]).value)
     figures["by_layer"] = plot.by_layer(
         values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
@@ -101,8 +102,8 @@ def gradient_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     """
     rows = []
     for label, runs in trials.items():
-        dw = by_layer((trial.start for trial in runs), "weight_grad_rms")
-        dy = by_layer((trial.start for trial in runs), "dy_rms")[:-1]
+        dw = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+        dy = by_layer(stages(runs)["before training"], "dense", "dy_rms")[:-1]
         growth = [
             (first / last) ** (1 / (len(dy) - 1)) for first, last in zip(dy[0], dy[-1], strict=True)
         ]

@@ -140,10 +140,14 @@ def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Rec
 
 @contextmanager
 def _ending(results: Generator[Any]) -> Iterator[Iterator[Any]]:
-    """End the processes that still train when we leave, and not when a traceback is let go of."""
-    try:
-        yield results
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # joblib would tell that they were ended
+    """End the processes that still train when we leave, and not when a traceback is let go of.
+
+    joblib would warn of that, and also when it takes the data that a process keeps for a leak and
+    begins another one: neither is of any matter here.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
+        try:
+            yield results
+        finally:
             results.close()

@@ -7,9 +7,8 @@ every moment, on a logarithmic scale, and beside it the same network with one re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +16,11 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
+from minnet.experiments.pictures import decades, learning_curves, share_y
+from minnet.experiments.readings import attenuation, by_layer, last_over_first, stages, start
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Record, Snapshot, Trial, load_data, rms
-from minnet.probes import SATURATION, Capture, StatisticsProbe, capture
+from minnet.experiments.trial import Record, Trial, load_data, rms
+from minnet.probes import SATURATION, Capture, capture
 from minnet.validation import Array
 
 if TYPE_CHECKING:
@@ -44,34 +45,6 @@ SLOPE, MIDDLE = 0.25, 0.5  # of the sigmoid at 0, where it is steepest, and its 
 BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 
 
-def attenuation(network: Snapshot, slope: float) -> list[float]:
-    """Return by which factor theory has the gradient shrink from each layer to the one below it.
-
-    dy of layer k is (W dy) σ'(z), with W and dy of the layer above, which has n units: a sum of n
-    terms whose signs are independent. So RMS(dy) is multiplied by σ' √(n Var W).
-
-    Parameters
-    ----------
-    network : dict
-        A trial's ``start``: from it n and Var W.
-    slope : float
-        The RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU.
-
-    Returns
-    -------
-    list of float
-        One number less than there are layers; the first is that from layer 2 to layer 1.
-
-    Examples
-    --------
-    >>> rows = [{"fan_out": 1000, "weight_rms": (3 * fan_in) ** -0.5} for fan_in in (784, 1000)]
-    >>> [round(factor, 3) for factor in attenuation({"dense": rows}, SLOPE)]
-    [0.144]
-    """
-    above = network["dense"][1:]
-    return [float(slope * np.sqrt(row["fan_out"]) * row["weight_rms"]) for row in above]
-
-
 def predicted(trial: Trial, last: float) -> list[float]:
     """Return the RMS of each layer's weight gradient as theory has it, given that of the last.
 
@@ -83,29 +56,6 @@ def predicted(trial: Trial, last: float) -> list[float]:
         found.insert(0, found[0] * factor)
     found[0] *= rms(load_data(trial.setup).x) / MIDDLE
     return found
-
-
-def by_layer(networks: Iterable[Snapshot | None], number: str) -> list[list[float]]:
-    """Return a number of the dense layers, a list over layers of lists over seeds.
-
-    A network that has no gradients, because its training broke off, is left out.
-    """
-    rows = [network["dense"] for network in networks if network is not None]
-    return [[float(row[number]) for row in layer] for layer in zip(*rows, strict=True)]
-
-
-def moments(trials: Sequence[Trial]) -> dict[str, list[Snapshot | None]]:
-    """Return the networks of these trials before training, and after it."""
-    return {
-        "before training": [trial.start for trial in trials],
-        "after training": [trial.end for trial in trials],
-    }
-
-
-def last_over_first(networks: Iterable[Snapshot | None]) -> list[float]:
-    """Return for each seed how many times larger the last layer's gradient is than the first's."""
-    layers = by_layer(networks, "weight_grad_rms")
-    return [last / first for first, last in zip(layers[0], layers[-1], strict=True)]
 
 
 def gradients(record: Record, *, trained: bool = False) -> Capture:
@@ -144,10 +94,10 @@ def draw(results: Results) -> dict[str, Figure]:
     figures = {**draw_sick(results), **draw_all(results)}
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
-        from minnet.plot.pooled import pooled_histogram
+        from minnet import plot
 
         counts, _ = pooled(gradients(record, trained=True))
-        figures["article_histogram"] = pooled_histogram(
+        figures["article_histogram"] = plot.pooled_histogram(
             counts, np.linspace(*RANGE, BINS + 1), xlabel="gradient, of all weights and biases"
         )
     return figures
@@ -178,7 +128,7 @@ def draw_all(results: Results) -> dict[str, Figure]:
     figures = {}
     for when in ("before training", "after training"):
         values = {
-            label: by_layer(moments(trials)[when], "weight_grad_rms")
+            label: by_layer(stages(trials)[when], "dense", "weight_grad_rms")
             for label, trials in results.trials.items()
         }
         values = {label: layers for label, layers in values.items() if layers}
@@ -199,50 +149,12 @@ def draw_all(results: Results) -> dict[str, Figure]:
     return figures | learning_curves(results.trials)
 
 
-def share_y(figures: Sequence[Figure]) -> None:
-    """Give the first axes of all figures one y axis."""
-    ends = [ax.get_ylim() for ax in (figure.axes[0] for figure in figures)]
-    for figure in figures:
-        figure.axes[0].set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-
-
 def number_rows(ax: Axes) -> None:
     """Count the layers of a map, whose names are long and differ between networks."""
     rows = ax.get_yticks()
     ax.set_yticks(rows, [f"{row + 1:.0f}" for row in rows])
     ax.set_ylabel("layer", fontsize=ax.xaxis.label.get_fontsize())
     ax.locator_params(axis="x", nbins=3)
-
-
-def decades(probes: Iterable[StatisticsProbe]) -> tuple[float, float]:
-    """Return from where to where the RMS of all these weight gradients goes, in whole log10."""
-    found = np.concatenate(
-        [
-            probe.series(layer, "weight_grad", "rms")[1]
-            for probe in probes
-            for layer in probe.layers_of("weight_grad")
-        ]
-    )
-    logs = np.log10(found[(found > 0) & np.isfinite(found)])
-    return float(np.floor(logs.min())), float(np.ceil(logs.max()))
-
-
-def learning_curves(trials: Mapping[str, Sequence[Trial]]) -> dict[str, Figure]:
-    """Return accuracy and loss by epoch of the trainings that came to their end.
-
-    How many did not stands in the legend, also where none did and there is nothing to draw.
-    """
-    from minnet import plot
-
-    curves = {}
-    for label, runs in trials.items():
-        ended = [trial.history() for trial in runs if trial.stopped is None]
-        broke = len(runs) - len(ended)
-        note = f" ({broke} of {len(runs)} broke off)" if broke else ""
-        missing = [float("nan")] * runs[0].setup.epochs
-        nothing = SimpleNamespace(loss=missing, accuracy=missing)
-        curves[label + note] = ended or [nothing]
-    return {metric: plot.learning_curves(curves, metric=metric) for metric in ("accuracy", "loss")}
 
 
 def tell(results: Results) -> str:
@@ -274,21 +186,22 @@ def attenuation_table(trials: Sequence[Trial]) -> str:
     columns = {
         when: [f"{geometric_mean(seeds).value:.2e}" for seeds in layers]
         for when, layers in (
-            (when, by_layer(its, "weight_grad_rms")) for when, its in moments(trials).items()
+            (when, by_layer(its, "dense", "weight_grad_rms"))
+            for when, its in stages(trials).items()
         )
         if layers
     }
     columns["dy over dy above"] = [*map(str, map(geometric_mean, measured(trials))), ""]
     columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
     names = [row["name"] for row in network["dense"]]
-    header = [f"RMS of dW {name}" if name in moments(trials) else name for name in columns]
+    header = [f"RMS of dW {name}" if name in stages(trials) else name for name in columns]
     rows = [list(row) for row in zip(names, *columns.values(), strict=True)]
     return report.table(["sigmoid", *header], rows)
 
 
 def measured(trials: Sequence[Trial]) -> list[list[float]]:
     """Return RMS(dy) of each layer over that of the layer above, before training, by seed."""
-    layers = by_layer(moments(trials)["before training"], "dy_rms")
+    layers = by_layer(stages(trials)["before training"], "dense", "dy_rms")
     return [
         [below / above for below, above in zip(*pair, strict=True)] for pair in pairwise(layers)
     ]
@@ -298,7 +211,7 @@ def told_of_attenuation(trials: Sequence[Trial]) -> str:
     """Return how much the gradient shrinks between hidden layers, and whether units saturate."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
     theory = attenuation(start(trials[0]), SLOPE)[:-1]
-    ratio = geometric_mean(last_over_first(moments(trials)["before training"]))
+    ratio = geometric_mean(map(last_over_first, stages(trials)["before training"]))
     hidden = [row for trial in trials for row in start(trial)["hidden"]]
     saturated = mean(row["saturated"] for row in hidden).value
     middle = mean(row["mean"] for row in hidden).value
@@ -327,8 +240,8 @@ def ratio_table(trials: Mapping[str, Sequence[Trial]]) -> str:
         [
             label,
             *(
-                str(geometric_mean(last_over_first(its))) if any(its) else "broke off"
-                for its in moments(runs).values()
+                str(geometric_mean(map(last_over_first, its))) if its else "broke off"
+                for its in stages(runs).values()
             ),
         ]
         for label, runs in trials.items()
@@ -353,19 +266,6 @@ def told_of_learning(trials: Mapping[str, Sequence[Trial]]) -> str:
         return text
     told = ", ".join(f"{label} {100 * accuracy:.1f}%" for label, accuracy in accuracies.items())
     return f"{text} With a remedy it is: {told}."
-
-
-def start(trial: Trial) -> Snapshot:
-    """Return the network before training.
-
-    Raises
-    ------
-    ValueError
-        If its outputs or gradients were not finite.
-    """
-    if trial.start is None:
-        raise ValueError(f"this network was not finite before training: {trial.setup}")
-    return trial.start
 
 
 EXPERIMENT = Experiment(

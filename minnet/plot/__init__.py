@@ -13,6 +13,7 @@ from minnet.plot.comparisons import by_label, by_layer, by_setting
 from minnet.plot.distributions import cdf, density, histograms
 from minnet.plot.heatmap import heatmap
 from minnet.plot.histories import learning_curves
+from minnet.plot.pooled import pooled_histogram
 from minnet.plot.runs import dead_units, gradient_flow, update_ratio
 from minnet.plot.style import depth_colors
 from minnet.plot.tables import matrix
@@ -30,6 +31,7 @@ __all__ = [
     "histograms",
     "learning_curves",
     "matrix",
+    "pooled_histogram",
     "side_by_side",
     "update_ratio",
 ]

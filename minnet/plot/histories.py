@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from minnet.plot.seeds import half_interval, interval_key
-from minnet.plot.style import INK, LINE_COLORS, axes, finish, styled, wrapped
+from minnet.plot.style import GREY, LINE_COLORS, axes, finish, styled, wrapped
 from minnet.validation import Array
 
 _STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))
@@ -80,7 +80,7 @@ def _legend_of_curves(curves: dict[str, dict[str, Array]]) -> list[Artist]:
         for number, label in enumerate(curves)
         if label
     ]
-    ink = INK if handles else LINE_COLORS[0]
+    ink = GREY if handles else LINE_COLORS[0]  # no line is grey
     for name, stroke in _STROKES:
         if any(name in rows for rows in curves.values()):
             handles.append(Line2D([], [], color=ink, linestyle=stroke, label=name))

@@ -116,7 +116,7 @@ def mark_std(ax: Axes, array: Any, std: float, log: bool) -> None:
 def header(ax: Axes, name: str, notes: list[str]) -> None:
     """Write the layer's name above a panel, and the notes between."""
     unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
-    text = textwrap.fill(unbroken, 30).replace("\xa0", " ")
+    text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
     height = 1.3 * SMALL * (1 + text.count("\n"))
     ax.set_title(wrapped(name), loc="left", pad=12 + height, color=INK)
     ax.annotate(

@@ -104,7 +104,8 @@ def gradient_flow(
         curves(ax, series)
         _draw_theory(ax, series, predicted)
         step_axis(ax, [step_edges(probe, name, kind) for name in names], margin=0.03)
-        ax.set_ylim(limits)
+        if limits is not None:
+            ax.set_ylim(limits)
         finish(ax, "step", text)
     else:
         logs = {name: log10(numbers) for name, (_, numbers) in series.items()}
@@ -237,7 +238,9 @@ def dead_units(
     for name in names:
         share = probe.series(name, "y", "dead")[1] / units[name].size
         cells[name] = step_edges(probe, name, "y"), np.where(share > 0, share, np.nan)
-    rows(ax, cells, Normalize(0, 1), "share of units that are dead", format=PercentFormatter(1))
+    steps = "1 observed step" if probe.window == 1 else f"{probe.window} observed steps"
+    label = f"share of units that are dead\n(unchanged for {steps})"
+    rows(ax, cells, Normalize(0, 1), label, format=PercentFormatter(1))
     name_axes(ax, "step", "")
     row_names(ax, [f"{wrapped(name)}: {its.sum()} of {its.size}" for name, its in units.items()])
     return ax.figure.figure

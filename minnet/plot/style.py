@@ -31,7 +31,7 @@ _STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
     "text.usetex": False,
 }
-INK = "#222222"
+INK, GREY = "#222222", "#8A8A8A"
 OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on any colour
 # Okabe & Ito's colours for the colour-blind, the ones that stand out on white.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")

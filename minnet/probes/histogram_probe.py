@@ -144,7 +144,14 @@ class HistogramProbe(Recording):
         return Timeline(self._slots, BINS + 1, np.int64, np.add)
 
     def _look(
-        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+        self,
+        key: Key,
+        step: int,
+        layer: Layer,
+        rows: Array,
+        size: int,
+        *,
+        weight: Array | None = None,
     ) -> None:
         pending = self._pending.get(key)
         if pending is None:

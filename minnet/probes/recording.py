@@ -73,7 +73,14 @@ class Recording(ABC):
 
     @abstractmethod
     def _look(
-        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+        self,
+        key: Key,
+        step: int,
+        layer: Layer,
+        rows: Array,
+        size: int,
+        *,
+        weight: Array | None = None,
     ) -> None:
         """Record those of the rows (n, width) whose turn it is.
 
@@ -126,7 +133,7 @@ class Recording(ABC):
                     if kind == "update":
                         self._before[name] = self._copy(step, rows)
                     else:
-                        self._look((name, kind), step, layer, rows, array.size, None)
+                        self._look((name, kind), step, layer, rows, array.size)
         self._last_step = step
         self._observed += 1
 
@@ -187,7 +194,8 @@ class Recording(ABC):
         for name, weight in weights.items():
             step, values, _, start, stride = self._before.pop(name)
             change = weight[start::stride] - values
-            self._look((name, "update"), step, layers[name], change, weight.size, values)
+            key, layer = (name, "update"), layers[name]
+            self._look(key, step, layer, change, weight.size, weight=values)
 
     def _extend(self, key: Key) -> Timeline:
         """Return the timeline of a layer and kind, a new one where there is none yet."""

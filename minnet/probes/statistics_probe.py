@@ -118,7 +118,14 @@ class StatisticsProbe(Recording):
         return Timeline(self._points, len(NAMES), np.float64, _thin)
 
     def _look(
-        self, key: Key, step: int, layer: Layer, rows: Array, size: int, weight: Array | None
+        self,
+        key: Key,
+        step: int,
+        layer: Layer,
+        rows: Array,
+        size: int,
+        *,
+        weight: Array | None = None,
     ) -> None:
         told = np.full(len(NAMES), np.nan)
         values = rows.ravel()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minnet.experiments import vanishing
+from minnet.experiments.readings import attenuation, last_over_first
 from minnet.experiments.trial import load_data, train
 from minnet.plot.pooled import pooled_histogram
 
@@ -125,7 +126,7 @@ def test_other_weights_attenuate_as_theory_says():
 @needs_mnist
 def test_what_is_measured_of_the_network_is_within_a_tenth_of_the_theory(begun):
     factors = np.ravel(vanishing.measured([begun["sigmoid"]]))
-    theory = vanishing.attenuation(begun["sigmoid"].start, vanishing.SLOPE)
+    theory = attenuation(begun["sigmoid"].start, vanishing.SLOPE)
     assert theory[:4] == pytest.approx([0.1443] * 4, rel=0.01)
     assert theory[4] == pytest.approx(0.25 * np.sqrt(10 / 3000), rel=0.02)  # ten logits above
     assert factors[:4] == pytest.approx(theory[:4], rel=0.1)
@@ -141,8 +142,8 @@ def test_no_unit_is_saturated(begun):
 @needs_mnist
 @pytest.mark.parametrize("label", list(vanishing.VARIANTS)[1:])
 def test_each_remedy_brings_first_and_last_layer_a_hundred_times_nearer(begun, label):
-    (sick,) = vanishing.last_over_first([begun["sigmoid"].start])
-    (healed,) = vanishing.last_over_first([begun[label].start])
+    sick = last_over_first(begun["sigmoid"].start)
+    healed = last_over_first(begun[label].start)
     assert sick > 1e4
     assert abs(np.log(healed)) < abs(np.log(sick / 100))
 
@@ -230,13 +231,13 @@ def test_lines_have_theory_at_the_first_step_going_down_from_the_last_layer(ran,
     last = lines[-1].get_ydata()[0]
     assert diamonds[5] == pytest.approx(last)
     assert legend(figures["gradient_lines"])[-1] == "theory, first step"
-    theory = vanishing.attenuation(ran[0].trials["sigmoid"][0].start, 0.25)
+    theory = attenuation(ran[0].trials["sigmoid"][0].start, 0.25)
     assert np.diff(diamonds[1:6]) == pytest.approx(-np.log10(theory[1:]))
 
 
 def test_the_theory_of_the_first_layer_has_the_size_of_its_inputs(ran):
     trial = ran[0].trials["sigmoid"][0]
-    theory = vanishing.attenuation(trial.start, 0.25)
+    theory = attenuation(trial.start, 0.25)
     x = load_data(trial.setup).x
     first, second = vanishing.predicted(trial, 1.0)[:2]
     assert first / second == pytest.approx(theory[0] * np.sqrt(np.mean(x**2)) / 0.5)

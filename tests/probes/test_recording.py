@@ -15,6 +15,7 @@ from minnet import (
     Dense,
     Dropout,
     HistogramProbe,
+    Param,
     PReLU,
     ReLU,
     Residual,
@@ -169,6 +170,33 @@ def test_memory_is_bounded_on_a_run_of_any_length(make):
     ends = probe.steps("dense1", "y")
     assert (ends[0, 0], ends[-1, 1]) == (0, 99_999)
     np.testing.assert_array_equal(ends[1:, 0], ends[:-1, 1] + 1)
+
+
+@pytest.mark.parametrize(("max_values", "of_rows", "of_single"), [(None, 12, 12), (6, 2, 3)])
+def test_arrays_of_any_shape_and_layout_are_recorded(max_values, of_rows, of_single):
+    values = np.arange(1.0, 25.0, dtype=np.float32)
+    layouts = {
+        "rows": values.reshape(6, 4),
+        "transposed": values.reshape(4, 6).T,
+        "apart": np.repeat(values, 2).reshape(6, 8)[:, ::2],
+        "double": values.astype(np.float64).reshape(6, 4),
+        "solid": values.reshape(6, 2, 2),
+        "single": values,
+    }
+    net = Sequential([(name, ReLU()) for name in layouts])
+    net["rows"].params["scalar"] = Param(np.float32(3.0))
+    layouts["rows"].flags.writeable = False
+    probe = HistogramProbe(["y", "scalar"], max_values=max_values)
+    for step in range(12):
+        for name, array in layouts.items():
+            net[name].y = array
+        probe.observe(step, net)
+    edges = [1, 2, 4, 8, 16, 32]
+    once = np.histogram(values, edges)[0]
+    for name in layouts:
+        times = of_single if name == "single" else of_rows
+        np.testing.assert_array_equal(probe.histogram(name, "y", edges), times * once, name)
+    assert probe.histogram("rows", "scalar", edges).tolist() == [0, 12, 0, 0, 0]
 
 
 def arrays_of(probe):

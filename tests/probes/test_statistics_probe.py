@@ -99,6 +99,15 @@ def test_a_unit_is_dead_when_it_did_not_change_over_the_window():
     assert recorded(*batches[:3], window=3).dead_units("only").tolist() == [True] + 3 * [False]
 
 
+def test_the_window_can_be_read_and_comes_back_from_a_file(tmp_path):
+    probe = recorded(np.ones((3, 4)), window=7)
+    assert (probe.window, StatisticsProbe().window) == (7, 100)
+    probe.save(tmp_path / "run.npz")
+    assert StatisticsProbe.load(tmp_path / "run.npz").window == 7
+    with pytest.raises(AttributeError):
+        probe.window = 8
+
+
 def test_one_row_cannot_tell_what_never_changes():
     probe = recorded([[0, 1, 2, 3]], [[0, 1, 2, 4]])
     np.testing.assert_array_equal(number(probe, "dead"), [np.nan, 3])

@@ -6,25 +6,21 @@ here has the claims of all three.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from minnet.experiments.claims import consequences, remedies
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import (
-    TINY,
-    VANISHED,
-    above,
-    below,
-    by_layer,
-    gradients,
-    last_over_first,
-    listed,
-    percent,
-    stages,
-)
+from minnet.experiments.claims.readings import VANISHED, above, below, listed, percent
 from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.readings import (
+    TINY,
+    attenuation,
+    by_layer,
+    last_over_first,
+    stages,
+    weight_gradients,
+)
 from minnet.experiments.trial import Snapshot
 from minnet.experiments.vanishing import SICK
 
@@ -42,7 +38,7 @@ def judge_vanishing(trials: Trials) -> Finding:
     factors = {when: geometric_mean(map(last_over_first, nets)) for when, nets in seen.items()}
     vanished = [when for when, factor in factors.items() if above(factor, VANISHED)]
     layers = {
-        when: [geometric_mean(rms) for rms in zip(*map(gradients, nets), strict=True)]
+        when: [geometric_mean(rms) for rms in zip(*map(weight_gradients, nets), strict=True)]
         for when, nets in seen.items()
     }
     told = ", ".join(f"{rms.value:.1e}" for rms in layers["before training"])
@@ -71,7 +67,7 @@ def draw_vanishing(trials: Trials) -> Figure:
     from minnet import plot
 
     values = {
-        when: [list(rms) for rms in zip(*map(gradients, nets), strict=True)]
+        when: [list(rms) for rms in zip(*map(weight_gradients, nets), strict=True)]
         for when, nets in stages(trials["sigmoid"]).items()
         if nets
     }
@@ -150,9 +146,7 @@ def _passed(net: Snapshot) -> list[float]:
 
 def _due(net: Snapshot) -> list[float]:
     """Return what that is if the sigmoid's slope is 1/4 everywhere and weights are independent."""
-    return [
-        0.25 * math.sqrt(row["fan_out"]) * row["weight_rms"] for row in net["dense"][1:-1]
-    ]  # dx = dy Wᵀ sums over a layer's outputs; the hidden layers have as many inputs
+    return attenuation(net, 0.25)[:-1]
 
 
 def _typical(factors: list[float]) -> float:
@@ -240,7 +234,7 @@ def _nets(trials: Trials, sign: str, scale: float) -> list[Snapshot]:
 
 
 def _first(trials: Trials, sign: str, scale: float) -> list[float]:
-    return [gradients(net)[0] for net in _nets(trials, sign, scale)]
+    return [weight_gradients(net)[0] for net in _nets(trials, sign, scale)]
 
 
 def _saturated(trials: Trials, sign: str, scale: float) -> list[float]:

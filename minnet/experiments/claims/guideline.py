@@ -11,10 +11,11 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import TINY, above, accuracy, listed, paired, percent
+from minnet.experiments.claims.readings import above, accuracy, listed, paired, percent
 from minnet.experiments.claims.regularization import confined
 from minnet.experiments.initializers import VARIANTS
 from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.readings import TINY
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 

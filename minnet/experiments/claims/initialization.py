@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from minnet.experiments.claims import guideline
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import above, accuracy, below, by_layer, paired, stages
+from minnet.experiments.claims.readings import above, accuracy, below, paired
 from minnet.experiments.claims.regularization import confined, evenness
 from minnet.experiments.initializers import TAPERING, VARIANTS
 from minnet.experiments.intervals import Interval, mean, share
+from minnet.experiments.readings import by_layer, stages
 from minnet.experiments.trial import Snapshot, Trial
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 
 from minnet.experiments.claims.claim import FAILS, HOLDS
 from minnet.experiments.intervals import Interval, mean
-from minnet.experiments.trial import Snapshot, Trial
+from minnet.experiments.trial import Trial
 
 GUESS = {"accuracy": 0.1, "loss": math.log(10)}  # of ten digits, about equally many of each
-TINY = 1e-38  # float32 has no smaller number with all its digits; what is 0 there counts as this
 # At one learning rate the first layer then takes a thousand steps to go as far as the last goes in
 # one, and an epoch of MNIST in batches of 100 has 600.
 VANISHED = 1000.0
@@ -44,33 +43,6 @@ def accuracy(trial: Trial) -> float:
 def loss_gap(trial: Trial) -> float:
     """Return how much higher the loss is on test rows than on training rows, at the end."""
     return last(trial, "val_loss") - last(trial, "train_loss")
-
-
-def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
-    """Return the networks before training and, of those that did not break off, after it."""
-    return {
-        "before training": [trial.start for trial in trials if trial.start is not None],
-        "after training": [trial.end for trial in trials if trial.end is not None],
-    }
-
-
-def by_layer(networks: Sequence[Snapshot], kind: str, number: str) -> list[list[float]]:
-    """Return a list over layers of lists over seeds; kind is "hidden" or "dense"."""
-    return [
-        [float(row[number]) for row in rows]
-        for rows in zip(*(network[kind] for network in networks), strict=True)
-    ]
-
-
-def gradients(network: Snapshot) -> list[float]:
-    """Return the RMS of the gradient of each weight, from the first layer to the last."""
-    return [max(row["weight_grad_rms"], TINY) for row in network["dense"]]
-
-
-def last_over_first(network: Snapshot) -> float:
-    """Return how many times as large the last layer's gradient is as the first's."""
-    rms = gradients(network)
-    return rms[-1] / rms[0]
 
 
 def paired(

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 from minnet.experiments.claims.claim import Claim, Finding, Trials
 from minnet.experiments.claims.readings import (
     GUESS,
-    TINY,
     VANISHED,
     above,
     accuracy,
     below,
-    by_layer,
-    last_over_first,
     paired,
     percent,
-    stages,
     verdict_of_parts,
 )
 from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.readings import TINY, by_layer, last_over_first, stages
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import SICK
