@@ -1,4 +1,4 @@
-"""What is read off trials: numbers by layer and by seed, gradients, and what theory has for them."""
+"""What is read off trials: numbers by layer and seed, gradients, and what theory has for them."""
 
 from __future__ import annotations
 
