@@ -29,6 +29,7 @@ DYING = Setup(
 VARIANTS = {
     "ReLU": DYING,
     "Leaky ReLU": DYING.but(activation="leaky_relu"),
+    "PReLU": DYING.but(activation="prelu"),
     "L1": DYING.but(l1=1e-4),
     "L2": DYING.but(l2=1e-4),
     "dropout": DYING.but(dropout=0.2),

@@ -17,8 +17,9 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
+from minnet.experiments.measures import rms
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import SEEN, Trial, load_data, rms
+from minnet.experiments.trial import SEEN, Trial, load_data
 from minnet.probes import Capture
 from minnet.validation import Array
 
@@ -33,6 +34,8 @@ INITIALIZERS = {
     "LeCun": "lecun_normal", "orthogonal": "orthogonal",
 }  # fmt: skip
 VARIANTS = {label: TAPERING.but(init=init) for label, init in INITIALIZERS.items()}
+# ReLU lets half of the second moment through; He's rule makes up for it, as this does.
+VARIANTS["orthogonal"] = VARIANTS["orthogonal"].but(weight_scale=math.sqrt(2))
 ARTICLE = {
     label: TAPERING.but(init=init, scaling="bytes", output=False)
     for label, init in INITIALIZERS.items()

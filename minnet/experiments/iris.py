@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NETWORK = Setup(data="iris", hidden=(64, 32, 16), batch_size=120, epochs=500)
 VARIANTS = {"iris": NETWORK}
-ARTICLE = {"iris": NETWORK.but(data="iris_article", loss="squared_error")}
+ARTICLE = {"iris": NETWORK.but(data="iris_article", loss="squared_error", init="torch")}
 LAYERS = ("relu1", "relu2", "relu3")
 
 

@@ -23,24 +23,20 @@ if TYPE_CHECKING:
 BARS = 50  # in the articles' histograms
 
 
-def weights(net: Sequential, data: Data) -> list[dict[str, int]]:
-    """Tell of each Dense how many of its units differ, and the rank of its weight.
+def likeness(net: Sequential, data: Data) -> list[float]:
+    """Tell of each Dense how far its units are from being all alike: 0 if they are.
 
-    Two units that have the same column of weights and the same bias compute the same for ever.
+    Units whose weights and biases are the same compute the same. Told is the RMS of what is left
+    when the mean over the units is taken away, over the RMS of all weights and biases.
     """
     del data
     table = []
-    for layer in _dense(net):
+    for layer in dense(net):
         weight = layer.weight.value
         bias = layer.bias.value if layer.bias is not None else np.zeros_like(weight[0])
-        columns = np.unique(np.vstack([weight, bias]), axis=1)
-        table.append(
-            {
-                "units": layer.out_features,
-                "different": columns.shape[1],
-                "rank": int(np.linalg.matrix_rank(weight)),
-            }
-        )
+        units = np.vstack([weight, bias]).astype(np.float64)
+        apart = units - units.mean(axis=1, keepdims=True)
+        table.append(rms(apart) / size if (size := rms(units)) else 0.0)
     return table
 
 
@@ -52,7 +48,7 @@ def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]
     """
     right, wrong = data.x_test, data.x_test
     told: dict[str, list[dict[str, float]]] = {"right": [], "article": []}
-    for layer in _dense(net)[:-1]:
+    for layer in dense(net)[:-1]:
         right = ReLU().forward(layer.forward(right, training=False), training=False)
         wrong = layer.forward(wrong, training=False)
         told["right"].append(_drawn(right))
@@ -75,11 +71,21 @@ def _drawn(y: Array) -> dict[str, float]:
     }
 
 
-def _dense(net: Sequential) -> list[Dense]:
+def dense(net: Sequential) -> list[Dense]:
+    """Return the dense layers of net, also those within others, in the order of computation."""
     return [layer for _, layer in net.walk() if isinstance(layer, Dense)]
 
 
+def rms(array: Array) -> float:
+    """Return the root of the mean square, in float64.
+
+    >>> rms(np.array([3.0, -3.0], dtype="float32"))
+    3.0
+    """
+    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
+
+
 MEASURES: dict[str, Callable[[Sequential, Data], Any]] = {
-    "weights": weights,
+    "likeness": likeness,
     "extractors": extractors,
 }

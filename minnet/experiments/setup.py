@@ -21,7 +21,7 @@ from minnet.layer import Layer
 from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from minnet.layers.dense import Dense
 from minnet.layers.dropout import Dropout
-from minnet.layers.normalization import BatchNorm
+from minnet.layers.normalization import BatchNorm, LayerNorm
 from minnet.layers.residual import Residual
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -92,6 +92,8 @@ class Setup:
         Whether hidden layers begin with the weights as drawn, or with ± their magnitudes.
     batchnorm : bool
         A BatchNorm before each activation.
+    layernorm : bool
+        A LayerNorm before each activation.
     bias : bool or None
         Whether hidden layers have a bias; None leaves it out before a BatchNorm alone.
     residual : bool
@@ -133,6 +135,7 @@ class Setup:
     weight_scale: float = 1.0
     weight_sign: str = "both"
     batchnorm: bool = False
+    layernorm: bool = False
     bias: bool | None = None
     residual: bool = False
     dropout: float = 0.0
@@ -171,6 +174,11 @@ class Setup:
         """Return it as JSON has it; ``Setup(**setup.as_dict())`` is equal to it."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
+    def told(self) -> dict[str, Any]:
+        """Return what differs from the default: what has to be said of this setup."""
+        default = Setup(hidden=()).as_dict()
+        return {name: value for name, value in self.as_dict().items() if value != default[name]}
+
     def build(self) -> Sequential:
         """Return the network as it begins."""
         data = load(self.data, self.scaling, self.rows)
@@ -191,6 +199,8 @@ class Setup:
         block: list[Layer] = [self._dense(width, units, bias=bias, sign=self.weight_sign)]
         if self.batchnorm:
             block.append(BatchNorm(units))
+        if self.layernorm:
+            block.append(LayerNorm(units))
         block.append(ACTIVATIONS[self.activation]())
         if self.dropout:
             block.append(Dropout(self.dropout))
@@ -234,7 +244,7 @@ def _checked(setup: Setup) -> dict[str, Any]:
             initializers.get(str(setup.init))
         except ValueError as error:
             raise ValueError(f"Setup: {error} And 'torch'.") from None
-    for name in ("batchnorm", "bias", "residual", "output"):
+    for name in ("batchnorm", "layernorm", "bias", "residual", "output"):
         if not isinstance(given[name], bool) and (name, given[name]) != ("bias", None):
             raise ValueError(f"Setup: {name} must be True or False, got {given[name]!r}")
     tests: dict[str, Callable[[Any, str, str], float]] = {

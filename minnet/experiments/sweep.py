@@ -43,7 +43,7 @@ class Store:
 
     def stem(self, setup: Setup) -> Path:
         """Return where files of this setup are, without their suffix."""
-        said = json.dumps([minnet.__version__, setup.as_dict()], sort_keys=True)
+        said = json.dumps([minnet.__version__, setup.told()], sort_keys=True)
         digest = hashlib.sha256(said.encode()).hexdigest()[:16]
         return self.folder / f"{setup.data}-{setup.activation}-seed{setup.seed}-{digest}"
 

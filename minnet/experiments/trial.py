@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.experiments.measures import MEASURES
+from minnet.experiments.measures import MEASURES, dense, rms
 from minnet.experiments.setup import ACTIVATIONS, Data, Setup, load
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
@@ -229,20 +229,6 @@ def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
             if isinstance(layer, Dense)
         ],
     }
-
-
-def dense(net: Sequential) -> list[Dense]:
-    """Return the dense layers of net, also those within others, in the order of computation."""
-    return [layer for _, layer in net.walk() if isinstance(layer, Dense)]
-
-
-def rms(array: Array) -> float:
-    """Return the root of the mean square, in float64.
-
-    >>> rms(np.array([3.0, -3.0], dtype="float32"))
-    3.0
-    """
-    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
 
 
 def load_data(setup: Setup) -> Data:

@@ -16,10 +16,11 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
+from minnet.experiments.measures import rms
 from minnet.experiments.pictures import decades, learning_curves, share_y
 from minnet.experiments.readings import attenuation, by_layer, last_over_first, stages, start
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Record, Trial, load_data, rms
+from minnet.experiments.trial import Record, Trial, load_data
 from minnet.probes import SATURATION, Capture, capture
 from minnet.validation import Array
 
@@ -37,6 +38,7 @@ VARIANTS = {
     "ReLU + He": SICK.but(activation="relu", init="he_uniform"),
     "Swish": SICK.but(activation="swish", init="he_uniform"),
     "BatchNorm": SICK.but(batchnorm=True),
+    "LayerNorm": SICK.but(layernorm=True),
     "Residual": SICK.but(residual=True),
 }
 ARTICLE = {"sigmoid": SICK}

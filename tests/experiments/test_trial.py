@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate
+from minnet.experiments.measures import rms
 from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup, load
-from minnet.experiments.trial import CURVES, Record, Trial, rms, train
+from minnet.experiments.trial import CURVES, Record, Trial, train
 
 SMALL = Setup(
     data="digits", rows=90, hidden=(12, 10), activation="relu", lr=0.01, batch_size=20, epochs=3,

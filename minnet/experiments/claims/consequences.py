@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import (
+from minnet.experiments.claims.remedies import HEALED
+from minnet.experiments.claims.verdicts import (
     GUESS,
     above,
     accuracy,
@@ -16,7 +17,6 @@ from minnet.experiments.claims.readings import (
     paired,
     percent,
 )
-from minnet.experiments.claims.remedies import HEALED
 from minnet.experiments.intervals import Interval, mean
 from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import SICK

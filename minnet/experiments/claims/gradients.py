@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from minnet.experiments.claims import consequences, remedies
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import VANISHED, above, below, listed, percent
+from minnet.experiments.claims.verdicts import VANISHED, above, below, listed, percent
 from minnet.experiments.intervals import Interval, geometric_mean, mean
 from minnet.experiments.readings import (
     TINY,

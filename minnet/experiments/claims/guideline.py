@@ -7,12 +7,13 @@ another, that the article's network has no output layer, and the guideline is tr
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import above, accuracy, listed, paired, percent
 from minnet.experiments.claims.regularization import confined
+from minnet.experiments.claims.verdicts import above, accuracy, listed, paired, percent
 from minnet.experiments.initializers import VARIANTS
 from minnet.experiments.intervals import Interval, geometric_mean, mean
 from minnet.experiments.readings import TINY
@@ -39,7 +40,11 @@ DEPTHS = (3, 10, 30)
 DEEP = Setup(hidden=(), optimizer="sgd", lr=0.01, momentum=0.9, batch_size=128, epochs=1)
 GRID = {
     f"{name}, {rule}, {depth} layers": DEEP.but(
-        hidden=(128,) * depth, activation=activation, init=init
+        hidden=(128,) * depth,
+        activation=activation,
+        init=init,
+        # ReLU lets half of the second moment through; He's rule makes up for it, as this does.
+        weight_scale=math.sqrt(2) if (name, rule) == ("ReLU", "orthogonal") else 1.0,
     )
     for name, activation in ACTIVATIONS.items()
     for rule, init in RULES.items()

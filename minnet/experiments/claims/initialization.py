@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from minnet.experiments.claims import guideline
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import above, accuracy, below, paired
 from minnet.experiments.claims.regularization import confined, evenness
+from minnet.experiments.claims.verdicts import above, accuracy, below, paired
 from minnet.experiments.initializers import TAPERING, VARIANTS
 from minnet.experiments.intervals import Interval, mean, share
 from minnet.experiments.readings import by_layer, stages
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONSTANT = 0.01
-ALIKE = TAPERING.but(epochs=1, measures=("weights",))
+ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
 SYMMETRIC = {
     f"{weights}, {name}": ALIKE.but(init=init, weight_scale=scale, activation=activation)
     for weights, init, scale in (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import (
+from minnet.experiments.claims.robustness import CLAIM, PAIR, more
+from minnet.experiments.claims.verdicts import (
     above,
     accuracy,
     below,
@@ -17,7 +18,6 @@ from minnet.experiments.claims.readings import (
     points,
     verdict_of_parts,
 )
-from minnet.experiments.claims.robustness import CLAIM, PAIR, more
 from minnet.experiments.intervals import Interval, mean
 from minnet.experiments.trial import Trial
 

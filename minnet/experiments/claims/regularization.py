@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.readings import above, accuracy, below, listed, paired
+from minnet.experiments.claims.verdicts import above, accuracy, below, listed, paired
 from minnet.experiments.initializers import TAPERING
 from minnet.experiments.intervals import Interval
 from minnet.experiments.iris import NETWORK

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.readings import (
+from minnet.experiments.claims.verdicts import (
     GUESS,
     VANISHED,
     above,
@@ -16,9 +16,9 @@ from minnet.experiments.claims.readings import (
     percent,
     verdict_of_parts,
 )
+from minnet.experiments.exploding import VARIANTS
 from minnet.experiments.intervals import Interval, geometric_mean, mean
 from minnet.experiments.readings import TINY, by_layer, last_over_first, stages
-from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import SICK
 
@@ -93,12 +93,10 @@ def _draw_accuracies(trials: Trials, ax: Axes) -> None:
 
 # 20. Clipping stops explosions; Adam and RMSProp soften vanishing gradients.
 
-# He's weights, half as large again: ten layers make the gradient 1.5 ** 10 = 58 times as large.
-EXPLODING = Setup(
-    scaling="centred", hidden=(128,) * 10, activation="relu", init="he_normal", weight_scale=1.5,
-    optimizer="sgd", lr=0.01, momentum=0.9, batch_size=100, epochs=1,
-)  # fmt: skip
-EXPLOSION = {"not clipped": EXPLODING, "clipped to norm 1": EXPLODING.but(clip_norm=1.0)}
+EXPLOSION = {
+    "not clipped": VARIANTS["too large"],
+    "clipped to norm 1": VARIANTS["too large, clipped"],
+}
 ADAPTIVE = {
     "Adam": SICK_1.but(optimizer="adam", lr=1e-3),
     "RMSProp": SICK_1.but(optimizer="rmsprop", lr=1e-3),

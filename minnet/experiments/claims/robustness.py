@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minnet.experiments.batchnorm import WITHOUT
 from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.readings import (
+from minnet.experiments.claims.verdicts import (
     above,
     accuracy,
     below,
@@ -27,7 +27,7 @@ BARE, NORMED = "without BatchNorm", "with BatchNorm"
 PAIR = {BARE: WITHOUT, NORMED: WITHOUT.but(batchnorm=True)}
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
-BATCHES = (8, 32, 128, 512, 2048)
+BATCHES = (32, 128, 512, 2048)
 SWEEPS: dict[str, tuple[str, tuple[float, ...]]] = {
     "lr": ("lr", RATES),
     "first weights, times": ("weight_scale", SCALES),
@@ -41,10 +41,13 @@ def _label(sweep: str, value: float, which: str) -> str:
 
 
 def _setups() -> dict[str, Setup]:
-    """Return the sweeps, three epochs each but one at batches of 8, and the long pair."""
+    """Return the sweeps and the long pair.
+
+    Three epochs each; of batch sizes as many as make equally many steps, an epoch of the smallest.
+    """
     setups = {
         _label(sweep, value, which): setup.but(
-            epochs=1 if (sweep, value) == ("batch size", 8) else 3, **{field: value}
+            epochs=int(value) // BATCHES[0] if field == "batch_size" else 3, **{field: value}
         )
         for sweep, (field, values) in SWEEPS.items()
         for value in values

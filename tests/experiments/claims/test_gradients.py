@@ -7,7 +7,7 @@ import pytest
 from minnet.experiments.claims import gradients
 from minnet.experiments.claims.claim import FAILS, HOLDS
 from minnet.experiments.claims.gradients import LARGE, SCALES, SIGNS
-from minnet.experiments.claims.readings import (
+from minnet.experiments.claims.verdicts import (
     above,
     below,
     last,
