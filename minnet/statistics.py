@@ -210,6 +210,22 @@ def _fences(values: Array) -> tuple[float, float]:
     return min(lower, quarter - reach), max(upper, three_quarters + reach)
 
 
+def half_interval(runs: Array) -> Array:
+    """Return half the width of the mean's 95% interval over the first axis, by Student's t.
+
+    Of fewer than two runs it is nan.
+
+    >>> half_interval(np.array([1.0, 2.0, 3.0])).round(3)
+    np.float64(2.484)
+    """
+    n = len(runs)
+    if n < 2:
+        return np.full(np.shape(runs)[1:], np.nan)
+    from scipy.stats import t
+
+    return np.asarray(t.ppf(0.975, n - 1) * runs.std(axis=0, ddof=1) / np.sqrt(n))[()]
+
+
 def bin_edges(low: float, high: float, bins: int) -> Array:
     """Return bins + 1 edges that cover low..high; 0 is one of them where it lies between.
 

@@ -37,8 +37,9 @@ def add_run(commands: Any) -> None:
     for name, told in EXPERIMENTS.items():
         parser = experiments.add_parser(name, help=told, formatter_class=_Defaults)
         parser.add_argument(
-            "--out", type=Path, default=Path("runs") / name, help="folder for the results"
-        )
+            "--out", type=Path,
+            help=f"folder for the results (default: runs/{name}, or runs/{name}-as-article)",
+        )  # fmt: skip
         parser.add_argument("--seed", type=whole(0), default=0, help="the first seed")
         _add_seeds(parser, 1)
         parser.add_argument("--epochs", type=whole(1), help="of every network")
@@ -92,21 +93,23 @@ def _add_seeds(parser: argparse.ArgumentParser, seeds: int | None) -> None:
 def _run(options: argparse.Namespace) -> int:
     module = import_module(f"minnet.experiments.{options.experiment}")
     experiment: Experiment = module.EXPERIMENT
-    options.out.mkdir(parents=True, exist_ok=True)  # refused now rather than after the training
+    article = "-as-article" if options.as_article else ""
+    out: Path = options.out or Path("runs") / f"{options.experiment}{article}"
     setups = experiment.setups(
         as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
     )
+    out.mkdir(parents=True, exist_ok=True)  # refused now rather than after the training
     seeds = range(options.seed, options.seed + options.seeds)
     try:
         results = experiment.run(
-            setups, options.out, seeds=seeds, jobs=options.jobs, as_article=options.as_article,
+            setups, out, seeds=seeds, jobs=options.jobs, as_article=options.as_article,
             verbose=1,
         )  # fmt: skip
     except KeyboardInterrupt:
-        _say_what_is_kept(options.out)
+        _say_what_is_kept(out)
         raise
     print(experiment.tell(results))
-    print("\nwritten:", *_files(options.out), sep="\n  ")
+    print("\nwritten:", *sorted(path for path in out.iterdir() if path.is_file()), sep="\n  ")
     return 0
 
 
@@ -123,11 +126,11 @@ def _claims(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say_what_is_kept(options.out)
         raise
-    ledger.write(entries, options.out, command=_said(options), quick=options.quick)
+    written = ledger.write(entries, options.out, command=_said(options), quick=options.quick)
     print(ledger.summary(entries))
     if options.quick:
         print(f"\n{ledger.QUICK_NOTE}")
-    print("\nwritten:", *_files(options.out), sep="\n  ")
+    print("\nwritten:", *written, sep="\n  ")
     return 0
 
 
@@ -139,10 +142,6 @@ def _said(options: argparse.Namespace) -> str:
     words += ["--seeds", str(options.seeds)] if options.seeds else []
     words += ["--quick"] if options.quick else []
     return " ".join(words)
-
-
-def _files(out: Path) -> list[Path]:
-    return sorted(path for path in out.iterdir() if path.is_file())
 
 
 def _say_what_is_kept(out: Path) -> None:

@@ -2,9 +2,8 @@
 
 A unit whose weights one large step has driven so far that no input gets above 0 has no gradient any
 more, and never comes back. The articles name Leaky ReLU, L1, L2 and dropout against it and have no
-code for it. Here Adam's learning rate is 30 times its default: in small runs, on 6000 rows, the
-network then still learned, while more than half of its units died; plain SGD with a learning rate
-of 1 killed as many, but with them the network.
+code for it. Here Adam's learning rate is 30 times its default, chosen by small runs: large enough
+that many units die, and not so large that the network dies with them.
 """
 
 from __future__ import annotations

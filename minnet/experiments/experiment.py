@@ -28,11 +28,6 @@ class Results:
     records: Mapping[str, Record]
     as_article: bool
 
-    @property
-    def seeds(self) -> int:
-        """How many trials each label has."""
-        return len(next(iter(self.trials.values())))
-
 
 @dataclass(frozen=True)
 class Experiment:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+from minnet.statistics import half_interval
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,20 @@ def mean(values: Iterable[float]) -> Interval:
     >>> print(mean([1.0, 2.0, 3.0]))
     2 (-0.4841 to 4.484)
     """
-    from scipy.stats import t
-
     numbers = np.array(list(values), dtype=np.float64)
     n, middle = numbers.size, float(numbers.mean()) if numbers.size else float("nan")
     if n < 2 or not np.isfinite(numbers).all():
         return Interval(middle, float("nan"), float("nan"), n)
-    half = float(t.ppf(0.975, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
+    half = float(half_interval(numbers))
     return Interval(middle, middle - half, middle + half, n)
 
 
 def geometric_mean(values: Iterable[float]) -> Interval:
     """Return the geometric mean of positive numbers, with the interval of their logarithms' mean.
 
-    For what differs by factors, such as gradients. With a 0 among them it is 0.
+    For what differs by factors, such as gradients. With a 0 among them it is 0, and so is the lower
+    end; the upper end is that of the others, which lie above. Likewise with an infinite number,
+    which a ratio over 0 is.
 
     Raises
     ------
@@ -53,14 +56,29 @@ def geometric_mean(values: Iterable[float]) -> Interval:
     --------
     >>> print(geometric_mean([1.0, 10.0, 100.0]))
     10 (0.0328 to 3049)
+    >>> print(geometric_mean([0.0, 0.0, 0.0]))
+    0 (0 to 0)
     """
     numbers = np.array(list(values), dtype=np.float64)
     if (numbers < 0).any():
         raise ValueError(f"geometric_mean: expected no negative numbers, got {numbers.min()}")
-    with np.errstate(divide="ignore"):
-        logs = mean(np.log(numbers))
+    beyond = np.unique(numbers[(numbers == 0) | np.isposinf(numbers)]).tolist()
+    if len(beyond) == 1:
+        return _with_extremes(numbers, beyond[0])
+    logs = mean(np.log(numbers[numbers > 0])) if not beyond else mean([float("nan")])
     value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
-    return Interval(value, low, high, logs.n)
+    return Interval(value, low, high, numbers.size)
+
+
+def _with_extremes(numbers: NDArray[np.float64], extreme: float) -> Interval:
+    """Return the interval of numbers some of which are the extreme: all 0, or all infinite."""
+    others = geometric_mean(numbers[numbers != extreme])
+    if numbers.size < 2:
+        return Interval(extreme, float("nan"), float("nan"), numbers.size)
+    if not others.n:
+        return Interval(extreme, extreme, extreme, numbers.size)
+    low, high = (extreme, others.high) if extreme == 0 else (others.low, extreme)
+    return Interval(extreme, low, high, numbers.size)
 
 
 def share(outcomes: Iterable[bool]) -> Interval:

@@ -7,10 +7,11 @@ mended, and ``--as-article`` brings the article's own back for comparison.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
+from minnet.experiments.measures import chained
 from minnet.experiments.setup import Setup
 
 if TYPE_CHECKING:
@@ -20,19 +21,31 @@ NETWORK = Setup(data="iris", hidden=(64, 32, 16), batch_size=120, epochs=500)
 VARIANTS = {"iris": NETWORK}
 ARTICLE = {"iris": NETWORK.but(data="iris_article", loss="squared_error", init="torch")}
 LAYERS = ("relu1", "relu2", "relu3")
+BEFORE, AFTER = "before training", "after training"
 
 
 def draw(results: Results) -> dict[str, Figure]:
-    """Return histograms of the hidden layers before and after, and the learning curves."""
+    """Return histograms of the hidden layers before and after, and the learning curves.
+
+    As the article has it, also what its code drew, beside what the network computes.
+    """
     from minnet import plot
 
     (record,) = results.records.values()
     (trials,) = results.trials.values()
-    stages = {"before training": record.before(), "after training": record.after()}
-    return {
+    stages: dict[str, Any] = {BEFORE: record.before(), AFTER: record.after()}
+    figures = {
         "histograms": plot.histograms(stages, layers=LAYERS),
         "learning_curves": plot.learning_curves([trial.history() for trial in trials]),
     }
+    if results.as_article and record.net is not None:
+        drawn = dict(zip(LAYERS, chained(record.net, record.after().x), strict=True))
+        both = {
+            "as the article's code chains it": drawn,
+            "what the network computes": stages[AFTER],
+        }
+        figures["extractors"] = plot.histograms(both, layers=LAYERS)
+    return figures
 
 
 def tell(results: Results) -> str:

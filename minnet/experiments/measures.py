@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.layers.activations import ReLU
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
+from minnet.probes import capture
 from minnet.statistics import describe
 from minnet.validation import Array
 
 if TYPE_CHECKING:
-    from minnet.experiments.setup import Data
+    from minnet.experiments.data import Data
 
 BARS = 50  # in the articles' histograms
 
@@ -41,19 +41,25 @@ def likeness(net: Sequential, data: Data) -> list[float]:
 
 
 def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
-    """Tell of the hidden layers what they put out, and what the article's code made of them.
+    """Tell of the hidden layers what they put out, and what the article's code made of them."""
+    right = capture(net, data.x_test)
+    return {
+        "right": [_drawn(right[name]["y"]) for name in right if name.startswith("relu")],
+        "article": [_drawn(y) for y in chained(net, data.x_test)],
+    }
 
-    The article chained the modules of a network whose ReLUs were functions and no modules: so it
-    drew x W1 W2 W3 with biases, which no part of the network ever computed.
+
+def chained(net: Sequential, x: Array) -> list[Array]:
+    """Return what the article's code drew in place of the hidden layers.
+
+    It chained the modules of a network whose ReLUs were functions and no modules: so it drew
+    x W1 W2 W3 with biases, which no part of the network ever computed.
     """
-    right, wrong = data.x_test, data.x_test
-    told: dict[str, list[dict[str, float]]] = {"right": [], "article": []}
+    outputs = []
     for layer in dense(net)[:-1]:
-        right = ReLU().forward(layer.forward(right, training=False), training=False)
-        wrong = layer.forward(wrong, training=False)
-        told["right"].append(_drawn(right))
-        told["article"].append(_drawn(wrong))
-    return told
+        x = layer.forward(x, training=False)
+        outputs.append(x)
+    return outputs
 
 
 def _drawn(y: Array) -> dict[str, float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Snapshot, Trial
 
-TINY = 1e-38  # float32 has no smaller number with all its digits; what is 0 there counts as this
+TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller ones lose digits, and soon are 0
 
 
 def start(trial: Trial) -> Snapshot:
@@ -32,6 +34,28 @@ def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
     }
 
 
+def after(setup: Setup) -> str:
+    """Return how long a training is, as a sentence has it.
+
+    >>> after(Setup(hidden=(), epochs=1)), after(Setup(hidden=(), epochs=5))
+    ('after an epoch', 'after 5 epochs')
+    """
+    return "after an epoch" if setup.epochs == 1 else f"after {setup.epochs} epochs"
+
+
+def evenness(trial: Trial, when: str = "end") -> float:
+    """Return the std of the last hidden layer over the first's, or the inverse if that is above 1.
+
+    1 is as even as can be; 0 is a layer that puts out the same always, or a training that broke
+    off.
+    """
+    network = getattr(trial, when)
+    if network is None:
+        return 0.0
+    low, high = sorted(network["hidden"][place]["std"] for place in (0, -1))
+    return float(low / high) if high else 0.0
+
+
 def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[float]]:
     """Return a number of the "hidden" or the "dense" layers: over layers, lists over networks."""
     return [
@@ -42,13 +66,24 @@ def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[
 
 def weight_gradients(network: Snapshot) -> list[float]:
     """Return the RMS of the gradient of each weight, from the first layer to the last."""
-    return [max(row["weight_grad_rms"], TINY) for row in network["dense"]]
+    return [float(row["weight_grad_rms"]) for row in network["dense"]]
 
 
 def last_over_first(network: Snapshot) -> float:
     """Return how many times as large the last layer's weight gradient is as the first's."""
     rms = weight_gradients(network)
-    return rms[-1] / rms[0]
+    return over(rms[-1], rms[0])
+
+
+def over(one: float, two: float) -> float:
+    """Return one / two, where that over 0 is infinite, and 0 over 0 is nan.
+
+    >>> over(1.0, 4.0), over(1.0, 0.0)
+    (0.25, inf)
+    """
+    if two == 0:
+        return math.inf if one > 0 else math.nan
+    return one / two
 
 
 def attenuation(network: Snapshot, slope: float) -> list[float]:

@@ -84,24 +84,21 @@ def verbatim(text: str) -> str:
 def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     """Return how each setup ended: losses, accuracies, and seconds an epoch, means over its seeds.
 
-    With several seeds the test accuracy has its 95% interval. Where a training broke off, the
-    epoch's numbers before it count, and the number of such trainings is told.
+    With several seeds the accuracies have their 95% interval; seconds are the median of all epochs.
+    How many trainings broke off is told; the means are over the others, and a dash says that there
+    are none.
     """
     rows = []
     for label, runs in trials.items():
-        last = {
-            name: mean(run.last(name) for run in runs)
-            for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds")
-        }
-        stopped = sum(run.stopped is not None for run in runs)
-        rows.append(
-            [
-                label + (f" ({stopped} of {len(runs)} broke off)" if stopped else ""),
-                *(f"{last[name].value:.4f}" for name in ("train_loss", "val_loss")),
-                *(str(last[name]) for name in ("train_accuracy", "val_accuracy")),
-                f"{last['seconds'].value:.3g}",
-            ]
-        )
+        ended = [run for run in runs if run.stopped is None]
+        broke = len(runs) - len(ended)
+        cells = [label + (f" ({broke} of {len(runs)} broke off)" if broke else "")]
+        for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy"):
+            number = mean(run.last(name) for run in ended)
+            cells.append(str(number) if "accuracy" in name else f"{number.value:.4f}")
+        seconds = [second for run in ended for second in run.curves["seconds"]]
+        cells.append(f"{np.median(seconds):.3g}" if seconds else "")
+        rows.append(cells if ended else [cells[0], *"-----"])
     header = ["", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch"]
     return table(header, rows)
 
@@ -123,15 +120,22 @@ def write(
         If the folder cannot be made or written to.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        for suffix in ("png", "svg"):
-            figure.savefig(out / f"{name}.{suffix}", dpi=150)
     told = {label: [trial.as_dict() for trial in runs] for label, runs in trials.items()}
     metrics = {"experiment": title, "versions": versions(), "trials": told}
     write_json(out / "metrics.json", metrics)
     parts = [f"# {title}", summary, text, settings_table(trials)]
     parts += [f"![{name.replace('_', ' ')}]({name}.png)" for name in figures]
     (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    for name, figure in figures.items():
+        save(figure, out / name)
+
+
+def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
+    """Write a figure as PNG and SVG; return the paths."""
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=dpi)
+    return paths
 
 
 def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:

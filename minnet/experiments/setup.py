@@ -10,12 +10,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minnet import datasets, initializers
+from minnet import initializers
+from minnet.experiments.data import DATA, SCALINGS, load
 from minnet.experiments.measures import MEASURES
 from minnet.layer import Layer
 from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
@@ -39,11 +40,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": SoftmaxCrossEntropy, "squared_error": MeanSquaredError,
 }  # fmt: skip
-SCALINGS = {"unit": (0.0, 1.0), "centred": (0.5, 2.0), "bytes": (0.0, 255.0)}  # (x - shift) * scale
-IMAGES = ("mnist", "fashion_mnist", "digits")
-DATA = (*IMAGES, "iris", "iris_article")
 SIGNS = ("both", "positive", "negative")
-ARTICLE_SPLIT = 42
 
 
 class LogOfClipped(Layer):
@@ -209,9 +206,9 @@ class Setup:
     def _dense(self, width: int, units: int, *, bias: bool, sign: str = "both") -> Dense:
         if self.init == "torch":
             draw = partial(initializers.uniform, limit=1 / math.sqrt(width))
-            weight = partial(_changed, draw, self.weight_scale, sign)
+            weight = partial(_scaled_and_signed, draw, self.weight_scale, sign)
             return Dense(width, units, bias=bias, init=weight, bias_init=draw)
-        weight = partial(_changed, initializers.get(self.init), self.weight_scale, sign)
+        weight = partial(_scaled_and_signed, initializers.get(self.init), self.weight_scale, sign)
         return Dense(width, units, bias=bias, init=weight)
 
     def make_loss(self) -> Loss:
@@ -268,7 +265,7 @@ def _from_zero(value: Any, owner: str, name: str) -> int:
     return int(value)
 
 
-def _changed(
+def _scaled_and_signed(
     init: initializers.Initializer, scale: float, sign: str, shape: Any, *, rng: Any, dtype: Any
 ) -> Array:
     """Draw a weight, and scale it, with the sign that is asked for."""
@@ -276,58 +273,3 @@ def _changed(
     if sign == "both":
         return weight
     return np.abs(weight) if sign == "positive" else -np.abs(weight)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Rows x (n, features) with their labels, to train on and to test on."""
-
-    x: Array
-    labels: Array
-    x_test: Array
-    labels_test: Array
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are, also where the first rows have not all of them."""
-        return int(max(self.labels.max(), self.labels_test.max())) + 1
-
-
-@lru_cache(maxsize=2)
-def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
-    """Return the data of a setup; treat the arrays as read-only, for the next one gets the same.
-
-    Raises
-    ------
-    ValueError
-        If there is no such data set or scaling.
-    FileNotFoundError
-        If the files of MNIST are nowhere and cannot be downloaded.
-    """
-    if name not in DATA:
-        raise ValueError(f"unknown data {name!r}; there are {', '.join(DATA)}")
-    if scaling not in SCALINGS:
-        raise ValueError(f"unknown scaling {scaling!r}; there are {', '.join(SCALINGS)}")
-    if name == "iris_article":
-        (x, labels), (x_test, labels_test) = _article_iris()
-    else:
-        (x, labels), (x_test, labels_test) = getattr(datasets, name)()
-        if name == "iris":
-            x, x_test = datasets.standardize(x, x_test)
-    shift, scale = SCALINGS[scaling] if name in IMAGES else (0.0, 1.0)
-    x, x_test = ((part - np.float32(shift)) * np.float32(scale) for part in (x, x_test))
-    for array in (x, x_test, labels, labels_test):
-        array.flags.writeable = False
-    return Data(x[:rows], labels[:rows], x_test, labels_test)
-
-
-def _article_iris() -> datasets.Split:
-    from sklearn.datasets import load_iris
-    from sklearn.model_selection import train_test_split
-
-    x, y = load_iris(return_X_y=True)
-    (x,) = datasets.standardize(x)
-    x_train, x_test, y_train, y_test = train_test_split(
-        x.astype(np.float32), y, test_size=0.2, random_state=ARTICLE_SPLIT
-    )
-    return (x_train, y_train), (x_test, y_test)

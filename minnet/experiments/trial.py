@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from minnet.experiments.data import Data, load
 from minnet.experiments.measures import MEASURES, dense, rms
-from minnet.experiments.setup import ACTIVATIONS, Data, Setup, load
+from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.probes import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
@@ -169,7 +170,8 @@ def train(
     batch_size = min(setup.batch_size, len(data.x))
     targets = _targets(setup, data, data.labels)
     probes = _probes(setup, len(data.x), batch_size)
-    order, steps = np.random.default_rng([setup.seed, 1]), 0
+    order = np.random.default_rng([setup.seed, 1])  # not the numbers that the weights came from
+    steps = 0
     try:
         trial.start = snapshot(setup, net, data)
         _measure(trial, "start", net, data)

@@ -117,6 +117,8 @@ def draw_sick(results: Results) -> dict[str, Figure]:
     return {
         "gradient_map": plot.gradient_flow(probe),
         "gradient_lines": plot.gradient_flow(probe, lines=True, theory=theory),
+        "first_layer": plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
+        "update_ratio": plot.update_ratio(probe),
         "gradient_densities": plot.density(
             gradients(record), kind="weight_grad", layers=layers, log=True
         ),

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from minnet.plot.style import wrapped
+from minnet.statistics import half_interval
 from minnet.validation import Array
 
 
@@ -20,19 +21,6 @@ class Means(NamedTuple):
     high: Array
 
 
-def half_interval(runs: Array) -> Array | None:
-    """Return half the width of the 95% interval of the mean over the first axis (Student's t).
-
-    Of a single run there is none.
-    """
-    if len(runs) < 2:
-        return None
-    from scipy.stats import t
-
-    quantile = t.ppf(0.975, len(runs) - 1)
-    return np.asarray(quantile * runs.std(axis=0, ddof=1) / np.sqrt(len(runs)))
-
-
 def means(columns: Sequence[Array], log: bool) -> Means:
     """Return the mean of each column's usable seeds, with ``log`` their geometric mean."""
     table = np.full((3, len(columns)), np.nan)
@@ -41,9 +29,7 @@ def means(columns: Sequence[Array], log: bool) -> Means:
         if seeds.size:
             seeds = np.log(seeds) if log else seeds
             mean, half = seeds.mean(), half_interval(seeds)
-            table[0, place] = mean
-            if half is not None:
-                table[1:, place] = mean - half, mean + half
+            table[:, place] = mean, mean - half, mean + half
     # Two seeds that are far apart leave nearly everything possible: more than a float can say.
     return Means(*(np.exp(np.clip(table, -350, 350)) if log else table))
 

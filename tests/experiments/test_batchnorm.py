@@ -16,8 +16,8 @@ from minnet.experiments.batchnorm import (
     differences,
     epochs_to,
 )
+from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
-from minnet.experiments.setup import load
 from minnet.experiments.trial import Trial, train
 
 TINY = {"data": "digits", "rows": 600, "epochs": 3}

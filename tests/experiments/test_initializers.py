@@ -7,6 +7,7 @@ import pytest
 
 from minnet import initializers as rules
 from minnet.experiments import initializers as experiment
+from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
 from minnet.experiments.initializers import (
     ARTICLE,
@@ -17,7 +18,7 @@ from minnet.experiments.initializers import (
     measured_rms,
     predicted_rms,
 )
-from minnet.experiments.setup import Setup, load
+from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store
 from minnet.experiments.trial import Trial, train
 

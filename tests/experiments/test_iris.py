@@ -7,8 +7,8 @@ import pytest
 
 from minnet import datasets
 from minnet.experiments import report
+from minnet.experiments.data import load
 from minnet.experiments.iris import EXPERIMENT
-from minnet.experiments.setup import load
 from minnet.experiments.trial import train
 
 

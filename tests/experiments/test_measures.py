@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from minnet.experiments.data import load
 from minnet.experiments.measures import BARS, MEASURES
-from minnet.experiments.setup import Setup, load
+from minnet.experiments.setup import Setup
 from minnet.experiments.trial import train
 
 SMALL = Setup(data="digits", rows=60, hidden=(12, 8), seed=3)

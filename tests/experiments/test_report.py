@@ -61,14 +61,18 @@ def test_the_outcome_is_the_mean_of_the_last_numbers_with_an_interval_for_accura
     ]  # fmt: skip
     half = 12.706204736 * math.sqrt(0.005) / math.sqrt(2)  # Student's t, 1 degree of freedom
     told = f"0.85 ({0.85 - half:.4g} to {0.85 + half:.4g})"
-    assert cells(text, 2) == ["plain", "0.5000", "0.5000", "0.5 (0.5 to 0.5)", told, "2"]
-    assert cells(text, 3) == ["one", "0.5000", "0.5000", "0.5", "0.8", "2"]
+    assert cells(text, 2) == ["plain", "0.5000", "0.5000", "0.5 (0.5 to 0.5)", told, "5.5"]
+    assert cells(text, 3) == ["one", "0.5000", "0.5000", "0.5", "0.8", "5.5"]  # median of 9 and 2
 
 
-def test_the_outcome_says_how_many_trainings_broke_off():
+def test_the_outcome_is_that_of_the_trainings_that_ended_and_tells_how_many_did_not():
     text = outcome_table({"wild": [ended(SMALL), broken(SMALL), broken(SMALL)]})
-    assert cells(text, 2)[0] == "wild (2 of 3 broke off)"
-    assert "nan" in cells(text, 2)[4]
+    assert cells(text, 2) == ["wild (2 of 3 broke off)", "0.5000", "0.5000", "0.5", "0.5", "4.75"]
+
+
+def test_where_all_trainings_broke_off_there_are_dashes():
+    text = outcome_table({"wild": [broken(SMALL)]})
+    assert cells(text, 2) == ["wild (1 of 1 broke off)", *"-----"]
 
 
 def test_settings_tell_what_differs_in_a_table_and_what_is_shared_in_a_line():

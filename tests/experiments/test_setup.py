@@ -30,7 +30,7 @@ def kinds(net):
 
 
 def test_a_setup_comes_back_from_json_equal_with_the_same_hash():
-    setup = SMALL.but(measures=("weights",), clip_norm=1.0, bias=False, init="torch", seed=3)
+    setup = SMALL.but(measures=("likeness",), clip_norm=1.0, bias=False, init="torch", seed=3)
     again = Setup(**json.loads(json.dumps(setup.as_dict())))
     assert again == setup
     assert hash(again) == hash(setup)
@@ -63,7 +63,7 @@ def test_equal_setups_are_written_alike_whatever_kind_of_number_was_given():
         ({"weight_sign": "minus"}, ["weight_sign 'minus'", "both, positive, negative"]),
         ({"loss": "hinge"}, ["loss 'hinge'", *LOSSES]),
         ({"optimizer": "lion"}, ["optimizer 'lion'", *OPTIMIZERS]),
-        ({"measures": ("weights", "colour")}, ["measure 'colour'", "weights, extractors"]),
+        ({"measures": ("likeness", "colour")}, ["measure 'colour'", "likeness, extractors"]),
         ({"hidden": (8, 0)}, ["hidden", "at least 1, got 0"]),
         ({"rows": 0}, ["rows", "at least 1, got 0"]),
         ({"batch_size": 0}, ["batch_size", "at least 1, got 0"]),

@@ -85,7 +85,7 @@ def test_only_what_is_missing_is_trained(store, trained):
 
 
 def test_any_value_of_a_setup_makes_it_another_training(store, trained):
-    others = [SMALL.but(lr=0.5), SMALL.but(hidden=(9,)), SMALL.but(measures=("weights",))]
+    others = [SMALL.but(lr=0.5), SMALL.but(hidden=(9,)), SMALL.but(measures=("likeness",))]
     sweep([SMALL, *others], store)
     assert trained == [SMALL, *others]
     assert len({store.stem(setup) for setup in trained}) == 4

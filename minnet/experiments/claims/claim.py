@@ -1,7 +1,7 @@
 """What a claim is: a sentence of an article, trainings that test it, and the rule that judges it.
 
-The rule is code, written before the trainings are run; it sees nothing but the trials' numbers. So
-a verdict follows from what was measured, and a reader can check how.
+The rule is code that sees nothing but the trials' numbers. So a verdict follows from what was
+measured, and a reader can check how.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HOLDS, FAILS = "holds", "fails"
+UNSETTLED = "holds only if more seeds show it"  # neither it nor its contrary was shown
 Trials = Mapping[str, Sequence[Trial]]  # label -> by seed, the same seeds under every label
 
 
@@ -28,7 +29,8 @@ class Finding:
     Attributes
     ----------
     verdict : str
-        HOLDS, FAILS, or "holds only if ..." with the condition.
+        HOLDS; FAILS, if the contrary was measured; UNSETTLED, if the seeds show neither; or
+        "holds only if ..." with the condition.
     number : Interval
         The number that says most, over seeds.
     what : str
@@ -61,7 +63,8 @@ class Claim:
     measured : str
         What is measured to test it.
     rule : str
-        In words, what `judge` does in code: when it holds, when it fails, when it holds only if.
+        In words, what `judge` does in code: when it holds, when it fails, when it holds only if,
+        and when it stays UNSETTLED.
     setups : dict of str to Setup
         Label -> what is trained, for seed 0.
     judge : callable

@@ -15,8 +15,9 @@ from typing import Any
 from minnet.experiments import report
 from minnet.experiments.claims import activations, gradients, initialization, normalization
 from minnet.experiments.claims.claim import Claim, Finding, Trials
+from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
-from minnet.experiments.setup import IMAGES, Setup
+from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 
 CLAIMS: tuple[Claim, ...] = tuple(
@@ -44,6 +45,12 @@ class Entry:
     def seeds(self) -> list[int]:
         """The seeds of its trials."""
         return [trial.setup.seed for trial in next(iter(self.trials.values()))]
+
+    @property
+    def caveat(self) -> str:
+        """What is said after the verdict of fewer seeds than the claim takes."""
+        seeds, needed = len(self.seeds), self.claim.seeds
+        return f" (by {seeds} seeds; the claim takes {needed})" if seeds < needed else ""
 
 
 def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
@@ -120,7 +127,8 @@ def tell(entry: Entry) -> str:
     claim, finding = entry.claim, entry.finding
     lines = [
         f"{claim.number:2}. {claim.says} (article {claim.article})",
-        f"{finding.verdict.upper()}. {finding.what}: {finding.number}, {len(entry.seeds)} seeds.",
+        f"{finding.verdict.upper()}{entry.caveat}. {finding.what}: {finding.number}, "
+        f"{len(entry.seeds)} seeds.",
         finding.because,
     ]
     wrapped = [textwrap.fill(line, 96, subsequent_indent="    ") for line in lines[:1]]
@@ -138,7 +146,7 @@ def summary(entries: Sequence[Entry]) -> str:
             str(entry.claim.number),
             entry.claim.article,
             entry.claim.says,
-            entry.finding.verdict,
+            entry.finding.verdict + entry.caveat,
             f"{entry.finding.what}: {_number(entry.finding.number)}",
             _between(entry.finding.number),
             str(len(entry.seeds)),
@@ -149,8 +157,8 @@ def summary(entries: Sequence[Entry]) -> str:
     return report.table(header, rows)
 
 
-def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> None:
-    """Write ``claims.json``, ``claims.md`` and a figure a claim into the folder out.
+def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:
+    """Write ``claims.md``, ``claims.json`` and a figure a claim into out; return the paths.
 
     Parameters
     ----------
@@ -176,11 +184,13 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
         parts.append(QUICK_NOTE)
     versions = ", ".join(f"{name} {version}" for name, version in report.versions().items())
     parts += [f"Made by `{command}` with {versions}.", summary(entries)]
+    pictures = []
     for entry in entries:
-        name = f"claim{entry.claim.number:02}.png"
-        entry.claim.draw(entry.trials).savefig(out / name, dpi=60)
-        parts += _section(entry, name)
+        name = f"claim{entry.claim.number:02}"
+        pictures += report.save(entry.claim.draw(entry.trials), out / name, dpi=70)
+        parts += _section(entry, f"{name}.png")
     (out / "claims.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return [out / "claims.md", out / "claims.json", *pictures]
 
 
 def run(
@@ -196,14 +206,14 @@ def run(
 
 def _section(entry: Entry, figure: str) -> list[str]:
     claim, finding = entry.claim, entry.finding
+    verdict = finding.verdict[0].upper() + finding.verdict[1:] + entry.caveat
     numbers = [[name, _number(n), _between(n)] for name, n in finding.numbers.items()]
     return [
         f"## {claim.number}. {claim.says}",
-        f"Article {claim.article}. **{finding.verdict[0].upper()}{finding.verdict[1:]}.** "
-        f"{finding.because}",
+        f"Article {claim.article}. **{verdict}.** {finding.because}",
         f"Measured: {claim.measured}",
         f"Rule: {claim.rule}",
-        report.table(["", "mean over seeds", "95% interval"], numbers) if numbers else "",
+        report.table(["", "over seeds", "95% interval"], numbers) if numbers else "",
         report.settings_table(entry.trials),
         f"![claim {claim.number}]({figure})",
     ]

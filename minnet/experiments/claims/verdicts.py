@@ -7,9 +7,9 @@ number for every seed, and a network that explodes is as bad as one that learned
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from minnet.experiments.claims.claim import FAILS, HOLDS
+from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
 from minnet.experiments.intervals import Interval, mean
 from minnet.experiments.trial import Trial
 
@@ -66,6 +66,49 @@ def below(interval: Interval, threshold: float) -> bool:
     return (interval.high if interval.n > 1 else interval.value) < threshold
 
 
+def sided(interval: Interval, threshold: float = 0.0) -> bool | None:
+    """Tell on which side of a threshold the whole interval lies; of one seed, the number itself.
+
+    Returns
+    -------
+    bool or None
+        True if above, False if below, None if the interval holds the threshold: nothing is shown.
+
+    Examples
+    --------
+    >>> seen = mean([2.0, 3.0, 4.0])
+    >>> [sided(seen, threshold) for threshold in (0, 3, 6)]
+    [True, None, False]
+    """
+    if above(interval, threshold):
+        return True
+    return False if below(interval, threshold) else None
+
+
+def opposite(shown: bool | None) -> bool | None:
+    """Turn what `sided` tells around; nothing shown stays so."""
+    return None if shown is None else not shown
+
+
+def every(shown: Iterable[bool | None]) -> bool | None:
+    """Tell whether all is shown: False if one is not so, else None if of one nothing is shown.
+
+    >>> every([True, True]), every([True, None]), every([False, None])
+    (True, None, False)
+    """
+    seen = set(shown)
+    return False if False in seen else None if None in seen else True
+
+
+def some(shown: Iterable[bool | None]) -> bool | None:
+    """Tell whether one is shown: False if none is so, None if of one nothing is shown.
+
+    >>> some([False, True, None]), some([False, None]), some([False])
+    (True, None, False)
+    """
+    return opposite(every(map(opposite, shown)))
+
+
 def percent(share: Interval) -> str:
     """Write a share in percent.
 
@@ -99,12 +142,59 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def verdict_of_parts(holding: Sequence[str], parts: Sequence[str], said: str, word: str) -> str:
-    """Return the verdict on a claim of several parts, from those that hold.
+def settled(shown: bool | None) -> str:
+    """Return the verdict on a claim of one part, from what `sided` tells of it.
 
-    >>> verdict_of_parts(["Adam"], ["Adam", "RMSProp"], "the optimizer is", "or")
-    'holds only if the optimizer is Adam'
+    >>> settled(True), settled(None)
+    ('holds', 'holds only if more seeds show it')
     """
-    if len(holding) == len(parts):
+    if shown is None:
+        return UNSETTLED
+    return HOLDS if shown else FAILS
+
+
+def verdict_of_parts(parts: Mapping[str, bool | None], said: str, word: str) -> str:
+    """Return the verdict on a claim of several parts, from what `sided` tells of each.
+
+    >>> verdict_of_parts({"Adam": True, "RMSProp": None}, "the optimizer is", "or")
+    'holds only if the optimizer is Adam'
+    >>> verdict_of_parts({"Adam": False, "RMSProp": None}, "the optimizer is", "or")
+    'holds only if more seeds show it'
+    """
+    if all(parts.values()):
         return HOLDS
-    return f"holds only if {said} {listed(holding, word)}" if holding else FAILS
+    if holding := [part for part, shown in parts.items() if shown]:
+        return f"holds only if {said} {listed(holding, word)}"
+    return UNSETTLED if None in parts.values() else FAILS
+
+
+def confined(parts: Mapping[str, Mapping[str, bool | None]]) -> str:
+    """Return the verdict on a claim of several parts, each tried under several circumstances.
+
+    >>> confined({"L1": {"on Iris": True, "on MNIST": False}, "dropout": {"on Iris": None}})
+    'holds only if it is confined to L1 on Iris'
+    >>> confined({"L1": {"on Iris": False, "on MNIST": None}})
+    'holds only if more seeds show it'
+    """
+    if all(all(tried.values()) for tried in parts.values()):
+        return HOLDS
+    kept = [
+        part
+        if all(tried.values())
+        else f"{part} {listed([where for where, so in tried.items() if so])}"
+        for part, tried in parts.items()
+        if any(tried.values())
+    ]
+    if kept:
+        return f"holds only if it is confined to {'; '.join(kept)}"
+    return UNSETTLED if any(None in tried.values() for tried in parts.values()) else FAILS
+
+
+def unsettled(parts: Mapping[str, bool | None]) -> str:
+    """Return a sentence that names the parts of which nothing is shown; empty if there are none.
+
+    >>> unsettled({"Adam": True, "RMSProp": None})
+    ' Not settled by these seeds: RMSProp.'
+    """
+    names = [part for part, shown in parts.items() if shown is None]
+    return f" Not settled by these seeds: {listed(names)}." if names else ""

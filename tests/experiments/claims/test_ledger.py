@@ -8,8 +8,9 @@ import pytest
 from minnet.__main__ import main
 from minnet.experiments.claims import ledger
 from minnet.experiments.claims.claim import HOLDS, Claim, Finding
+from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
-from minnet.experiments.setup import IMAGES, Setup
+from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store
 
 TINY = Setup(data="digits", hidden=(8,), epochs=1)
