@@ -202,7 +202,7 @@ def _epochs(reached: Sequence[int | None]) -> str:
 
 EXPERIMENT = Experiment(
     name="batchnorm",
-    summary="784-128-64-10 ReLU on MNIST with BatchNorm before each activation and without.",
+    summary="A small ReLU network with BatchNorm before each activation and without.",
     variants=VARIANTS,
     article=ARTICLE,
     quick={"epochs": 10},

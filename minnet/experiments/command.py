@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +31,10 @@ class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if action.default is None else super()._get_help_string(action)
 
 
+WITHOUT_ARTICLE = ("exploding", "dead_units")  # the articles speak of them and have no code
+NO_NETWORK = "with no network: --data digits, and claims --quick, need no download"
+
+
 def add_run(commands: Any) -> None:
     """Add ``run``, with a command for each experiment."""
     run = commands.add_parser("run", help="run an experiment and draw its figures")
@@ -38,7 +43,7 @@ def add_run(commands: Any) -> None:
         parser = experiments.add_parser(name, help=told, formatter_class=_Defaults)
         parser.add_argument(
             "--out", type=Path,
-            help=f"folder for the results (default: runs/{name}, or runs/{name}-as-article)",
+            help=f"folder for the results (default: runs/{name}, and -quick and the like added)",
         )  # fmt: skip
         parser.add_argument("--seed", type=whole(0), default=0, help="the first seed")
         _add_seeds(parser, 1)
@@ -46,15 +51,18 @@ def add_run(commands: Any) -> None:
         parser.add_argument(
             "--quick", action="store_true", help="fewer rows and epochs: a classroom's minute"
         )
-        parser.add_argument(
-            "--as-article", action="store_true", help="the article's own choices, faults included"
-        )
+        if name not in WITHOUT_ARTICLE:
+            parser.add_argument(
+                "--as-article",
+                action="store_true",
+                help="the article's choices, faults included",
+            )
         if name != "iris":
             parser.add_argument(
                 "--data", choices=("mnist", "fashion_mnist", "digits"),
                 help="digits come with scikit-learn, for a machine with no network",
             )  # fmt: skip
-        parser.set_defaults(run=_run, experiment=name, data=None)
+        parser.set_defaults(run=_run, experiment=name, data=None, as_article=False)
 
 
 def add_claims(commands: Any) -> None:
@@ -69,7 +77,9 @@ def add_claims(commands: Any) -> None:
         "--only", type=whole(1), nargs="+", default=[], metavar="N", help="only these numbers"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs") / "claims", help="folder for the results"
+        "--out",
+        type=Path,
+        help="folder for the results (default: runs/claims[-quick])",
     )
     _add_seeds(parser, None)
     parser.add_argument(
@@ -93,12 +103,13 @@ def _add_seeds(parser: argparse.ArgumentParser, seeds: int | None) -> None:
 def _run(options: argparse.Namespace) -> int:
     module = import_module(f"minnet.experiments.{options.experiment}")
     experiment: Experiment = module.EXPERIMENT
-    article = "-as-article" if options.as_article else ""
-    out: Path = options.out or Path("runs") / f"{options.experiment}{article}"
+    marks = {"as-article": options.as_article, "quick": options.quick, options.data: options.data}
+    name = "-".join([options.experiment, *(str(mark) for mark, given in marks.items() if given)])
+    out: Path = options.out or Path("runs") / name
     setups = experiment.setups(
         as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
     )
-    out.mkdir(parents=True, exist_ok=True)  # refused now rather than after the training
+    _make(out)
     seeds = range(options.seed, options.seed + options.seeds)
     try:
         results = experiment.run(
@@ -108,6 +119,9 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say_what_is_kept(out)
         raise
+    except FileNotFoundError:
+        print(NO_NETWORK, file=sys.stderr)
+        raise
     print(experiment.tell(results))
     print("\nwritten:", *sorted(path for path in out.iterdir() if path.is_file()), sep="\n  ")
     return 0
@@ -115,23 +129,42 @@ def _run(options: argparse.Namespace) -> int:
 
 def _claims(options: argparse.Namespace) -> int:
     from minnet.experiments.claims import ledger
+    from minnet.experiments.sweep import Store
 
     chosen = ledger.choose(options.article, options.only)
-    options.out.mkdir(parents=True, exist_ok=True)
+    out: Path = options.out or Path("runs") / ("claims-quick" if options.quick else "claims")
+    _make(out)
+    entries: list[ledger.Entry] = []
     try:
-        entries = ledger.run(
-            chosen, options.out, print, seeds=options.seeds, jobs=options.jobs, quick=options.quick,
-            verbose=1,
-        )  # fmt: skip
+        for claim in chosen:
+            entries.append(
+                ledger.judge(
+                    claim, Store(out / "trials"), seeds=options.seeds, jobs=options.jobs,
+                    quick=options.quick, verbose=1,
+                )
+            )  # fmt: skip
+            print(ledger.tell(entries[-1]), end="\n\n", flush=True)
     except KeyboardInterrupt:
-        _say_what_is_kept(options.out)
+        _say_what_is_kept(out)
         raise
-    written = ledger.write(entries, options.out, command=_said(options), quick=options.quick)
-    print(ledger.summary(entries))
-    if options.quick:
-        print(f"\n{ledger.QUICK_NOTE}")
-    print("\nwritten:", *written, sep="\n  ")
+    except FileNotFoundError:
+        print(NO_NETWORK, file=sys.stderr)
+        raise
+    finally:  # also of a run that was stopped
+        if entries:
+            written = ledger.write(entries, out, command=_said(options), quick=options.quick)
+            print(ledger.verdicts(entries))
+            print("\nwritten:", *written, sep="\n  ")
     return 0
+
+
+def _make(out: Path) -> None:
+    """Make the folder, and refuse one that cannot be written to now rather than after training."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file; --out needs a folder")
+    (out / "trials").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out / "trials"), tempfile.TemporaryFile(dir=out):
+        pass
 
 
 def _said(options: argparse.Namespace) -> str:

@@ -129,7 +129,7 @@ def dead_share(trial: Trial) -> float:
 
 EXPERIMENT = Experiment(
     name="dead_units",
-    summary="A 784-128x3-10 ReLU network on MNIST with a learning rate so large that units die, "
+    summary="A ReLU network with a learning rate so large that units die, "
     "and what is said to keep them alive.",
     variants=VARIANTS,
     article={},

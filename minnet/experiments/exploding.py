@@ -138,7 +138,7 @@ def told_of(label: str, runs: Sequence[Trial]) -> str:
 
 EXPERIMENT = Experiment(
     name="exploding",
-    summary="A 784-128x10-10 ReLU network on MNIST whose first weights are 1.4 times too large: "
+    summary="A deep ReLU network whose first weights are too large: "
     "plain, with its gradient clipped, and with weights of the right size.",
     variants=VARIANTS,
     article={},

@@ -321,7 +321,7 @@ def _faults(results: Results) -> list[str]:
 
 EXPERIMENT = Experiment(
     name="initializers",
-    summary="784-512-256-128-64-10 ReLU on MNIST; its activations under each initializer.",
+    summary="A ReLU network that narrows from layer to layer; its activations by initializer.",
     variants=VARIANTS,
     article=ARTICLE,
     quick={"rows": 20_000, "epochs": 3},

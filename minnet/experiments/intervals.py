@@ -20,6 +20,11 @@ class Interval:
     high: float
     n: int
 
+    def within(self, low: float, high: float) -> Interval:
+        """Return it without what no such number can be, such as an accuracy above 1."""
+        low, high = np.clip([self.low, self.high], low, high).tolist()
+        return Interval(self.value, low, high, self.n)
+
     def __str__(self) -> str:
         if self.n < 2:
             return f"{self.value:.4g}"
@@ -63,9 +68,9 @@ def geometric_mean(values: Iterable[float]) -> Interval:
     if (numbers < 0).any():
         raise ValueError(f"geometric_mean: expected no negative numbers, got {numbers.min()}")
     beyond = np.unique(numbers[(numbers == 0) | np.isposinf(numbers)]).tolist()
-    if len(beyond) == 1:
+    if len(beyond) == 1 and not np.isnan(numbers).any():
         return _with_extremes(numbers, beyond[0])
-    logs = mean(np.log(numbers[numbers > 0])) if not beyond else mean([float("nan")])
+    logs = mean([float("nan")] if beyond else np.log(numbers))
     value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
     return Interval(value, low, high, numbers.size)
 

@@ -54,7 +54,7 @@ def tell(results: Results) -> str:
     return "\n\n".join(
         [
             report.outcome_table(results.trials),
-            "Outputs of each layer on the test rows, before training:",
+            "Outputs of each layer of the first seed's network on the test rows, before training:",
             report.verbatim(report.distribution_table(report.distributions(record.before()))),
             "and after:",
             report.verbatim(report.distribution_table(report.distributions(record.after()))),

@@ -20,6 +20,10 @@ from minnet.statistics import dead_units, describe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ALWAYS = (  # told of a setup, also where it is the default
+    "data", "rows", "hidden", "activation", "init", "loss", "optimizer", "lr", "batch_size",
+    "epochs",
+)  # fmt: skip
 COLUMNS = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros", "dead")
 
 
@@ -95,7 +99,7 @@ def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
         cells = [label + (f" ({broke} of {len(runs)} broke off)" if broke else "")]
         for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy"):
             number = mean(run.last(name) for run in ended)
-            cells.append(str(number) if "accuracy" in name else f"{number.value:.4f}")
+            cells.append(str(number.within(0, 1)) if "accuracy" in name else f"{number.value:.4f}")
         seconds = [second for run in ended for second in run.curves["seconds"]]
         cells.append(f"{np.median(seconds):.3g}" if seconds else "")
         rows.append(cells if ended else [cells[0], *"-----"])
@@ -148,7 +152,7 @@ def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     same = [
         f"{name} {_said(values[name][0])}"
         for name in names
-        if name not in differ and values[name][0] != default[name]
+        if name not in differ and (name in ALWAYS or values[name][0] != default[name])
     ]
     seeds = [trial.setup.seed for trial in next(iter(trials.values()))]
     told = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
@@ -167,7 +171,7 @@ def write_json(path: Path, value: Any) -> None:
 def _said(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+    return {None: "none", True: "yes", False: "no"}.get(value, str(value))
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Collection, Generator, Iterable, Iterator
@@ -22,11 +23,10 @@ from typing import Any
 
 import minnet
 from minnet.archives import replacing
+from minnet.experiments.data import load
 from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, train
-
-KEPT, ENDED = (".histograms.npz", ".statistics.npz"), ".net.npz"  # of a record
 
 
 class Store:
@@ -58,8 +58,12 @@ class Store:
             return False
         if trial.setup != setup:
             return False
-        kept = KEPT if trial.stopped else (*KEPT, ENDED)
-        return not record or all(Path(f"{self.stem(setup)}{end}").is_file() for end in kept)
+        if not record:
+            return True
+        try:
+            return (self.record(setup).net is None) == (trial.stopped is not None)
+        except (OSError, ValueError):
+            return False
 
     def trial(self, setup: Setup) -> Trial:
         """Return the trial of this setup."""
@@ -114,17 +118,29 @@ def sweep(
 
     setups = list(setups)
     missing = [setup for setup in dict.fromkeys(setups) if not store.has(setup, setup in recorded)]
+    for data in {(setup.data, setup.scaling, setup.rows): None for setup in missing}:
+        load(*data)  # what is not there is told before anything is trained
+    if verbose and len(missing) < len(set(setups)):
+        there = len(set(setups)) - len(missing)
+        print(f"{there} trainings are there already, {len(missing)} to go", file=sys.stderr)
     alone = joblib.effective_n_jobs(jobs) == 1
-    with tqdm(total=sum(s.epochs for s in missing), unit="epoch", disable=not verbose) as bar:
+    total = sum(_ticks(setup) for setup in missing)
+    hidden = True if not (verbose and total) else None  # None shows it where there is a terminal
+    with tqdm(total=total, unit="epoch", disable=hidden) as bar:
         run = partial(train, tick=bar.update) if alone else partial(_train_apart, os.getpid())
         parallel = joblib.Parallel(jobs, batch_size=1, return_as="generator_unordered")
         tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
         with _ending(parallel(tasks)) as done:
             for trial, record in done:
                 store.keep(trial, record)
-                if not alone:
-                    bar.update(trial.setup.epochs)
+                ticked = len(trial.curves["loss"]) if alone else 0
+                bar.update(_ticks(trial.setup) - ticked)
     return [store.trial(setup) for setup in setups]
+
+
+def _ticks(setup: Setup) -> int:
+    """Return how far a training moves the bar: by its epochs, or by one if it has none."""
+    return max(setup.epochs, 1)
 
 
 def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Record | None]:

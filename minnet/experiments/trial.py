@@ -81,6 +81,8 @@ class Trial:
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Trial:
         """Return the trial that `as_dict` was of."""
+        if set(kept["curves"]) != set(CURVES):
+            raise ValueError(f"expected the curves {', '.join(CURVES)}, got {list(kept['curves'])}")
         numbers = {name: _numbers(kept[name]) for name in ("curves", "start", "end", "measures")}
         return cls(Setup(**kept["setup"]), **numbers, stopped=kept["stopped"])
 

@@ -274,8 +274,8 @@ def told_of_learning(trials: Mapping[str, Sequence[Trial]]) -> str:
 
 EXPERIMENT = Experiment(
     name="vanishing",
-    summary="A 784-1000x5-10 sigmoid network on MNIST, whose early layers get next to no gradient, "
-    "and the same with one remedy each.",
+    summary="A deep sigmoid network whose early layers get next to no gradient; and, except as the "
+    "article has it, the same with one remedy each.",
     variants=VARIANTS,
     article=ARTICLE,
     quick={"rows": 6000, "epochs": 2},

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from minnet.plot.seeds import half_interval, interval_key
+from minnet.plot.seeds import interval_key
 from minnet.plot.style import GREY, LINE_COLORS, axes, finish, styled, wrapped
+from minnet.statistics import half_interval
 from minnet.validation import Array
 
 _STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))
@@ -69,7 +70,7 @@ def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: str, la
     epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), half_interval(runs)
     marker = "o" if len(epochs) == 1 else ""
     ax.plot(epochs, mean, stroke, color=color, marker=marker, label=label)
-    if half is not None:
+    if len(runs) > 1:
         ax.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.2, linewidth=0)
 
 

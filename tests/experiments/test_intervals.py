@@ -69,9 +69,10 @@ def test_geometric_mean_of_what_died_is_0_and_of_negative_numbers_an_error():
 def test_geometric_mean_of_ratios_over_0_is_infinite_and_with_a_0_too_it_is_nan():
     told, others = geometric_mean([math.inf, 1.0, 2.0]), geometric_mean([1.0, 2.0])
     assert (told.value, told.low, told.high, told.n) == (math.inf, others.low, math.inf, 3)
-    told = geometric_mean([0.0, math.inf, 1.0])
-    assert told.n == 3
-    assert all(math.isnan(value) for value in (told.value, told.low, told.high))
+    for values in ([0.0, math.inf, 1.0], [0.0, math.nan, 1.0], [1.0, math.nan, 2.0]):
+        told = geometric_mean(values)
+        assert told.n == 3
+        assert all(math.isnan(value) for value in (told.value, told.low, told.high))
 
 
 def test_share_is_wilsons_interval():

@@ -28,39 +28,40 @@ def test_every_measure_gives_what_json_has_and_changes_nothing(name):
 
 
 def test_a_setup_asks_for_measures_by_name():
-    trial, _ = train(SMALL.but(measures=("extractors", "weights"), epochs=0))
+    trial, _ = train(SMALL.but(measures=("extractors", "likeness"), epochs=0))
     assert trial.measures["start"] == {
         name: measured(name, SMALL) for name in trial.measures["end"]
     }
-    assert list(trial.measures["end"]) == ["extractors", "weights"]
+    assert list(trial.measures["end"]) == ["extractors", "likeness"]
 
 
-def test_random_weights_have_full_rank_and_no_twins():
-    told = measured("weights", SMALL)
-    assert told == [
-        {"units": 12, "different": 12, "rank": 12},
-        {"units": 8, "different": 8, "rank": 8},
-        {"units": 10, "different": 10, "rank": 8},
-    ]
+@pytest.mark.parametrize("init", ["zeros", "constant"])
+def test_units_that_begin_alike_differ_by_nothing(init):
+    assert measured("likeness", SMALL.but(init=init)) == pytest.approx([0, 0, 0], abs=1e-12)
 
 
-@pytest.mark.parametrize(("init", "rank"), [("zeros", 0), ("constant", 1)])
-def test_units_that_begin_alike_are_one(init, rank):
-    told = measured("weights", SMALL.but(init=init))
-    assert [row["different"] for row in told] == [1, 1, 1]
-    assert [row["rank"] for row in told] == [rank] * 3
+def test_likeness_is_what_differs_from_unit_to_unit_over_all_weights_and_biases():
+    net, data = SMALL.but(init="constant").build(), load("digits", rows=60)
+    first = net.layers[0]
+    first.weight.value = np.zeros((64, 12))
+    first.bias.value = np.repeat([0.0, 3.0], 6)  # mean 1.5, from which each differs by 1.5
+    rms_of_all = 3 / np.sqrt(2)
+    told = MEASURES["likeness"](net, data)
+    assert told == pytest.approx([1.5 / rms_of_all, 0, 0])
 
 
-def test_a_bias_tells_units_of_equal_weights_apart():
-    net = SMALL.but(init="constant").build()
-    net.layers[0].bias.value = np.repeat([0.0, 1.0, 2.0], 4)
-    told = MEASURES["weights"](net, load("digits", rows=60))
-    assert [row["different"] for row in told] == [3, 1, 1]
+def test_units_drawn_apart_differ_by_nearly_all_they_are():
+    assert all(0.9 < number < 1 for number in measured("likeness", SMALL))
 
 
-def test_units_without_a_bias_are_counted_by_their_weights():
-    told = measured("weights", SMALL.but(batchnorm=True, init="constant"))
-    assert [row["different"] for row in told] == [1, 1, 1]
+def test_likeness_does_not_depend_on_how_large_the_weights_are():
+    large = SMALL.but(weight_scale=1000.0)
+    assert measured("likeness", large) == pytest.approx(measured("likeness", SMALL), rel=1e-5)
+
+
+def test_units_without_a_bias_are_told_by_their_weights():
+    alike = measured("likeness", SMALL.but(batchnorm=True, init="constant"))
+    assert alike == pytest.approx([0, 0, 0], abs=1e-12)
 
 
 def test_extractors_are_the_network_as_it_is_and_as_the_article_chained_it():

@@ -1,27 +1,45 @@
 """What the article on initial weights says of zeros, of small, Xavier's, He's and LeCun's weights.
 
 It looks once, after training, at a network that narrows from layer to layer and has no output
-layer. Here the layers are looked at before training, where the initializer alone decides, and
-after it; in a network that narrows and in one that widens; and with an output layer and without.
+layer. Here an output layer follows, and the layers are looked at before training, where the
+initializer alone decides, and after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
-from minnet.experiments.claims import guideline
-from minnet.experiments.claims.claim import FAILS, HOLDS, Claim, Finding, Trials
-from minnet.experiments.claims.regularization import confined, evenness
-from minnet.experiments.claims.verdicts import above, accuracy, below, paired
-from minnet.experiments.initializers import TAPERING, VARIANTS
+from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED, Claim, Finding, Trials
+from minnet.experiments.claims.sizes import (
+    AFTER,
+    BEFORE,
+    NARROWS,
+    SMALL,
+    WIDENING,
+    WIDENS,
+    draw_rms,
+    draw_sizes,
+    finite_mean,
+    judge_sizes,
+    less,
+)
+from minnet.experiments.claims.verdicts import (
+    accuracy,
+    every,
+    opposite,
+    sided,
+    unsettled,
+    verdict_of_parts,
+)
+from minnet.experiments.initializers import TAPERING, by_layer, measured_rms
 from minnet.experiments.intervals import Interval, mean, share
-from minnet.experiments.readings import by_layer, stages
-from minnet.experiments.trial import Snapshot, Trial
+from minnet.experiments.readings import after
+from minnet.experiments.trial import Trial
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CONSTANT = 0.01
@@ -35,21 +53,17 @@ SYMMETRIC = {
     for name, activation in (("ReLU", "relu"), ("sigmoid", "sigmoid"))
 }
 
-RULES = ("random normal", "Xavier", "He", "LeCun")
-NARROWS = {rule: VARIANTS[rule] for rule in RULES}
-WIDENING = (64, 128, 256, 512)
-WIDENS = {f"{rule}, widening": NARROWS[rule].but(hidden=WIDENING, epochs=0) for rule in RULES}
-BEFORE, AFTER = "before training", "after training"
-# Where claim 13 is tried -> what the labels end in, and when the network is looked at.
-PLACES = {
-    f"in a narrowing network {BEFORE}": ("", "start"),
-    f"in a narrowing network {AFTER}": ("", "end"),
-    f"in a widening network {BEFORE}": (", widening", "start"),
-}
+ZERO = "zero, ReLU"
+STAGES = {BEFORE: "start", AFTER: "end"}
 
 MOST = 0.5  # what is said of such networks must be so in more of them than not
-NEAR = 0.1  # a tenth of the half axis, from 0 to 1, on which the article draws the activations
-ONLY_RELU = "holds only if the activation is ReLU: sigmoid's units stay alike, but not at 0"
+# Units that are equal in exact arithmetic differ by rounding, for a matrix product may add up the
+# terms of one column in another order than those of the next: with some hundreds of terms in
+# float32 by about 1e-5 of their size at most. Units that were drawn apart differ by about 1.
+ROUNDING = 1e-4
+# Of values with the RMS r a share of (r/t)² at most lies farther from 0 than t; so an RMS below 0.1
+# puts more than half of them within 0.1 √2. The article draws activations on an axis up to 1.
+NEAR = 0.1
 ONLY_BEFORE = "holds only if the network has not been trained"
 ONLY_AFTER = "holds only if the network has been trained"
 
@@ -58,22 +72,24 @@ def judge_zero(trials: Trials) -> Finding:
     """Judge claim 11: zero weights put out 0 everywhere, and leave all units alike."""
     silent = {label: share(map(_silent, runs)) for label, runs in trials.items()}
     alike = {label: share(map(_alike, runs)) for label, runs in trials.items()}
-    relu, sigmoid = (above(silent[f"zero, {name}"], MOST) for name in ("ReLU", "sigmoid"))
-    if relu and all(above(alike[f"zero, {name}"], MOST) for name in ("ReLU", "sigmoid")):
-        verdict = HOLDS if sigmoid else ONLY_RELU
-    else:
-        verdict = FAILS
+    parts = {
+        "all activations being 0": sided(silent[ZERO], MOST),
+        "units staying alike": sided(alike[ZERO], MOST),
+    }
     reached = {label: mean(map(accuracy, runs)) for label, runs in trials.items()}
     told = (
         f"{label}: all activations 0 in {silent[label].value:.0%} of the trainings, all units of a "
         f"layer alike in {alike[label].value:.0%}, test accuracy {reached[label].value:.1%}"
         for label in trials
     )
+    trained = after(trials[ZERO][0].setup)
     return Finding(
-        verdict=verdict,
-        number=alike["zero, ReLU"],
-        what="share of ReLU networks from zero whose hidden units are alike after an epoch",
-        because=f"After an epoch, from {'; '.join(told)}.",
+        verdict=verdict_of_parts(parts, "it is confined to", "and"),
+        number=alike[ZERO],
+        what=f"share of ReLU networks from zero whose hidden units are alike {trained}",
+        because=f"{trained.capitalize()}, from {'; '.join(told)}. From zero weights nothing is "
+        "random but the order of the rows; a sigmoid of 0 is 1/2, so its units may be alike, but "
+        f"never silent.{unsettled(parts)}",
         numbers={f"all activations 0, {label}": number for label, number in silent.items()}
         | {f"units alike, {label}": number for label, number in alike.items()}
         | {f"test accuracy, {label}": number for label, number in reached.items()},
@@ -81,156 +97,78 @@ def judge_zero(trials: Trials) -> Finding:
 
 
 def draw_zero(trials: Trials) -> Figure:
-    """Draw the rank of each weight, and how many outputs are 0, by network and layer."""
+    """Draw how far units are from alike, and how many outputs are 0, by network and layer."""
     from minnet import plot
 
-    figure, axes = plot.side_by_side(["Rank of the weight", "Share of exact zeros"])
-    ranks, zeros = (
-        {
-            label: {
+    figure, axes = plot.side_by_side(["Spread of the units", "Exact zeros"])
+    for ax, number, label in (
+        (axes[0], _likeness, "share of the weights, 0 if alike"),
+        (axes[1], _zeros, "share of the outputs"),
+    ):
+        values = {
+            network: {
                 layer + 1: mean(number(run, layer) for run in runs if run.end is not None).value
                 for layer in range(_depth(runs))
             }
-            for label, runs in trials.items()
+            for network, runs in trials.items()
         }
-        for number in (_rank, _zeros)
-    )
-    for ax, values, label, text, limits in (
-        (axes[0], ranks, "rank", "{:.0f}", (0, 64)),
-        (axes[1], zeros, "share", "{:.2g}", (0, 1)),
-    ):
         plot.matrix(
-            values, xlabel="hidden layer", ylabel="", label=label, text=text, limits=limits, ax=ax
-        )
+            values, xlabel="hidden layer", ylabel="", label=label, text="{:.1g}", limits=(0, 1),
+            ax=ax,
+        )  # fmt: skip
     return figure
 
 
 def judge_small(trials: Trials) -> Finding:
     """Judge claim 12: random normal weights leave activations near 0."""
-    stds = {
-        (label, when): [mean(seeds) for seeds in by_layer(networks, "hidden", "std")]
-        for label, runs in trials.items()
-        for when, networks in stages(runs).items()
-    }
-    before, after = (
-        bool(stds["random normal", when])
-        and all(below(std, NEAR) for std in stds["random normal", when])
-        for when in (BEFORE, AFTER)
-    )
-    if before and after:
+    numbers: dict[str, Interval] = {}
+    shown: dict[str, bool | None] = {}
+    for text, when in STAGES.items():
+        rms = by_layer(trials, when, measured_rms)
+        sides = []
+        for layer, (small, large) in enumerate(zip(rms[SMALL], rms["He"], strict=True), start=1):
+            size, gap = finite_mean(small), less(large, small)
+            sides += [opposite(sided(size, NEAR)), sided(gap)]
+            numbers[f"RMS, {SMALL} {text}, layer {layer}"] = size
+            numbers[f"RMS, He {text}, layer {layer}"] = finite_mean(large)
+            numbers[f"RMS, He less {SMALL} {text}, layer {layer}"] = gap
+        shown[text] = every(sides)
+    before, trained = shown.values()
+    if before and trained:
         verdict = HOLDS
-    elif before or after:
+    elif before or trained:
         verdict = ONLY_BEFORE if before else ONLY_AFTER
     else:
-        verdict = FAILS
+        verdict = UNSETTLED if None in shown.values() else FAILS
     told = (
-        f"{', '.join(f'{std.value:.2g}' for std in layers) or 'not to be had'} with {label} {when}"
-        for (label, when), layers in stds.items()
+        f"{_row(numbers, f'RMS, {label} {text}, layer ')} with {label} {text}"
+        for label, text in product((SMALL, "He"), STAGES)
     )
     return Finding(
         verdict=verdict,
-        number=stds["random normal", BEFORE][-1],
-        what="std of the last hidden layer before training, random normal",
-        because=f"From the first hidden layer to the last the std is {'; '.join(told)}.",
-        numbers={
-            f"std, {label} {when}, layer {layer}": std
-            for (label, when), layers in stds.items()
-            for layer, std in enumerate(layers, start=1)
-        },
-    )
-
-
-def draw_small(trials: Trials) -> Figure:
-    """Draw the std by layer, before training beside after it."""
-    from minnet import plot
-
-    figure, axes = plot.side_by_side(["Before training", "After training"])
-    for ax, when in zip(axes, ("start", "end"), strict=True):
-        _draw_stds(trials, when, ax)
-    return figure
-
-
-def judge_sizes(trials: Trials) -> Finding:
-    """Judge claim 13: Xavier above random normal, He the most even, LeCun below Xavier."""
-    numbers: dict[str, Interval] = {}
-    higher, evener, lower = {}, {}, {}
-    for where, (suffix, when) in PLACES.items():
-        runs = {rule: trials[rule + suffix] for rule in RULES}
-        stds = [partial(_std, when, layer) for layer in range(_depth(runs["He"]))]
-        even = partial(evenness, when=when)
-        higher[where] = all(
-            above(paired(runs["Xavier"], runs["random normal"], std), 0) for std in stds
-        )
-        leads = {rule: paired(runs["He"], runs[rule], even) for rule in RULES if rule != "He"}
-        evener[where] = all(above(lead, 0) for lead in leads.values())
-        gap = paired(runs["LeCun"], runs["Xavier"], stds[-1])
-        lower[where] = below(gap, 0)
-        numbers[f"last std, LeCun less Xavier, {where}"] = gap
-        numbers |= {f"evenness, He less {rule}, {where}": lead for rule, lead in leads.items()}
-        for what, number in (("first std", stds[0]), ("last std", stds[-1]), ("evenness", even)):
-            numbers |= {f"{what}, {rule}, {where}": mean(map(number, runs[rule])) for rule in RULES}
-    told = (
-        f"{where} "
-        + ", ".join(
-            f"{numbers[f'first std, {rule}, {where}'].value:.2g} and "
-            f"{numbers[f'last std, {rule}, {where}'].value:.2g} ({rule})"
-            for rule in RULES
-        )
-        for where in PLACES
-    )
-    parts = {
-        "Xavier above random normal": higher,
-        "He as the most even": evener,
-        "LeCun below Xavier": lower,
-    }
-    return Finding(
-        verdict=confined(parts),
-        number=numbers[f"evenness, He, {next(iter(PLACES))}"],
-        what="evenness with He before training: of the std of the first and the last hidden layer "
-        "the smaller over the larger",
-        because=f"The std of the first and the last hidden layer is {'; '.join(told)}.",
+        number=numbers[f"RMS, {SMALL} {BEFORE}, layer {_depth(trials[SMALL])}"],
+        what=f"RMS of the last hidden layer before training, {SMALL}",
+        because=f"From the first hidden layer to the last the RMS is {'; '.join(told)}."
+        f"{unsettled(shown)}",
         numbers=numbers,
     )
 
 
-def draw_sizes(trials: Trials) -> Figure:
-    """Draw the std by layer with every initializer, in the network that narrows and the other."""
+def draw_small(trials: Trials) -> Figure:
+    """Draw the RMS by layer, before training with theory, and after it."""
     from minnet import plot
 
-    titles = "Narrowing, before training", "Narrowing, after training", "Widening, before training"
-    figure, axes = plot.side_by_side(titles)
-    for ax, (suffix, when) in zip(axes, PLACES.values(), strict=True):
-        _draw_stds({rule: trials[rule + suffix] for rule in RULES}, when, ax)
+    figure, axes = plot.side_by_side(["Before training", "After training"])
+    for ax, when in zip(axes, STAGES.values(), strict=True):
+        draw_rms(trials, when, ax)
     return figure
 
 
-def predicted(network: Snapshot) -> list[float]:
-    """Return the std of each hidden ReLU layer as theory has it, from the first one's on.
-
-    Random weights take the mean square of a ReLU's outputs from layer to layer times fan_in Var W,
-    and the ReLU halves it; the std goes as its root: a factor √(fan_in Var W / 2). Var W is the
-    weights' mean square as they are; trained ones are not random, and so the std differs.
-    """
-    stds = [float(network["hidden"][0]["std"])]
-    for row in network["dense"][1 : len(network["hidden"])]:
-        stds.append(stds[-1] * row["weight_rms"] * (row["fan_in"] / 2) ** 0.5)
-    return stds
-
-
-def _draw_stds(trials: Trials, when: str, ax: Axes) -> None:
-    from minnet import plot
-
-    layers = range(_depth(next(iter(trials.values()))))
-    values = {
-        label: [[_std(when, layer, run) for run in runs] for layer in layers]
-        for label, runs in trials.items()
-    }
-    theory = {
-        label: predicted(getattr(runs[0], when))
-        for label, runs in trials.items()
-        if all(std > 0 for seeds in values[label] for std in seeds)
-    }
-    plot.by_layer(values, ylabel="std", log=True, theory=theory, ax=ax)
+def _row(numbers: Mapping[str, Interval], stem: str) -> str:
+    values = [its.value for key, its in numbers.items() if key.startswith(stem)]
+    if any(math.isnan(value) for value in values):
+        return "not to be had"
+    return ", ".join(f"{value:.2g}" for value in values)
 
 
 def _silent(trial: Trial) -> bool:
@@ -238,27 +176,18 @@ def _silent(trial: Trial) -> bool:
 
 
 def _alike(trial: Trial) -> bool:
-    """Tell whether the units of every hidden layer are alike, up to rounding.
-
-    Equal columns make a rank of 1. They need not be equal to the last bit: a matrix product may
-    add up the terms of one column in another order than those of the next.
-    """
+    """Tell whether the units of every hidden layer are alike, up to rounding."""
     if trial.end is None:
         return False
-    return all(row["rank"] <= 1 for row in trial.measures["end"]["weights"][:-1])
-
-
-def _std(when: str, layer: int, trial: Trial) -> float:
-    network = getattr(trial, when)
-    return float(network["hidden"][layer]["std"]) if network is not None else float("nan")
+    return all(_likeness(trial, layer) < ROUNDING for layer in range(len(trial.setup.hidden)))
 
 
 def _depth(runs: Sequence[Trial]) -> int:
     return len(runs[0].setup.hidden)
 
 
-def _rank(trial: Trial, layer: int) -> float:
-    return float(trial.measures["end"]["weights"][layer]["rank"])
+def _likeness(trial: Trial, layer: int) -> float:
+    return float(trial.measures["end"]["likeness"][layer])
 
 
 def _zeros(trial: Trial, layer: int) -> float:
@@ -270,15 +199,15 @@ CLAIMS: tuple[Claim, ...] = (
         number=11,
         article="002",
         says="With zero weights all activations are 0, and the units of a layer stay alike.",
-        measured="After an epoch, whether every hidden output on the test rows is exactly 0, and "
-        "whether the weight of each hidden layer has a rank of 1 at most, as it has if all units "
-        f"are alike but for rounding; from zero weights and from weights of {CONSTANT} throughout, "
-        "with ReLU and with sigmoid.",
-        rule="Each is so if the whole 95% interval of the share of seeds lies above "
-        f"{MOST:.0%}. From zero weights: holds if both are so with ReLU and with sigmoid; holds "
-        "only if the activation is ReLU, if the units are alike with both but at 0 with ReLU "
-        "alone; else fails. Constant weights are for comparison. A training that broke off counts "
-        "against it.",
+        measured=f"{after(ALIKE).capitalize()}, whether every hidden output on the test rows is "
+        "exactly 0, and whether the units of every hidden layer are alike: of their weights and "
+        f"biases what differs from unit to unit is less than {ROUNDING:g} of the whole, both as "
+        "RMS. From zero weights with the article's ReLU; for contrast with sigmoid, and from "
+        f"weights of {CONSTANT} throughout.",
+        rule="Holds if with zero weights and ReLU both are so: if the whole 95% interval of the "
+        f"share of seeds lies above {MOST:.0%}. Holds only if confined to one of the two, if that "
+        "alone is so; fails if both lie below; else more seeds are needed. Sigmoid and constant "
+        "weights have no part in it. A training that broke off counts against it.",
         setups=SYMMETRIC,
         judge=judge_zero,
         draw=draw_zero,
@@ -287,12 +216,15 @@ CLAIMS: tuple[Claim, ...] = (
         number=12,
         article="002",
         says="With random normal weights of std 0.01 most activations are near 0.",
-        measured="Std of each hidden layer on the test rows, before and after 5 epochs; He's "
-        "beside it, and theory: a factor √(fan_in Var W / 2) a layer.",
-        rule=f"A layer is near 0 if the whole 95% interval of its mean std lies below {NEAR:g}, "
-        "a tenth of the half axis on which the article draws it. Holds if all layers are, before "
-        "and after training; holds only if then, if at one of the two; else fails.",
-        setups={rule: NARROWS[rule] for rule in ("random normal", "He")},
+        measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
+        f"before training and {after(TAPERING)}; He's beside it, and before training theory: "
+        "E[y²] = ½ n Var(W) E[x²].",
+        rule=f"A layer is near 0 if the whole 95% interval of its mean RMS lies below {NEAR:g}, "
+        f"so that more than half of its activations lie within {NEAR * math.sqrt(2):.2f}, and that "
+        "of He's less it, paired by seed, above 0. Holds if all layers are, before and after "
+        "training; holds only if then, if at one of the two; fails if at both a layer is shown not "
+        "to be; else more seeds are needed. Trainings that broke off are left out.",
+        setups={rule: NARROWS[rule] for rule in (SMALL, "He")},
         judge=judge_small,
         draw=draw_small,
     ),
@@ -301,16 +233,19 @@ CLAIMS: tuple[Claim, ...] = (
         article="002",
         says="Xavier's std lies above random normal's, He is the most even, LeCun slightly below "
         "Xavier.",
-        measured="Std of the hidden layers on the test rows, in the narrowing network before and "
-        "after 5 epochs and in a widening one (64-128-256-512) before training; evenness: of the "
-        "std of the first and the last hidden layer the smaller over the larger.",
-        rule="Paired by seed, with the whole 95% interval of the difference on its side of 0: "
-        "Xavier above random normal in every hidden layer; He more even than each of the others; "
-        "LeCun below Xavier in the last hidden layer. Holds if all three are so in all three "
-        "places; fails if none is anywhere; else holds only if confined to where they are.",
+        measured="Std of the hidden layers on the test rows, in the narrowing network before "
+        f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
+        "before training; evenness: of the std of the first and the last hidden layer the smaller "
+        "over the larger. The RMS is drawn beside theory's, E[y²] = ½ n Var(W) E[x²].",
+        rule="Paired by seed: Xavier above random normal in every hidden layer; He more even than "
+        "each of the others; LeCun below Xavier in the last hidden layer. Each is so if the whole "
+        "95% interval of every difference lies on its side of 0, is shown not to be if one lies on "
+        "the other, and else is not settled. Holds if all three are so in all three places; holds "
+        "only if confined to where they are; if none is anywhere, fails if none is left "
+        "unsettled, and else more seeds are needed. Of a training that broke off only the "
+        "evenness counts, as 0.",
         setups={**NARROWS, **WIDENS},
         judge=judge_sizes,
         draw=draw_sizes,
     ),
-    *guideline.CLAIMS,
 )

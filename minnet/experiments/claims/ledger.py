@@ -6,27 +6,40 @@ known. What was trained for one claim serves all that ask for the same training.
 
 from __future__ import annotations
 
+import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from minnet.experiments import report
-from minnet.experiments.claims import activations, gradients, initialization, normalization
+from minnet.experiments.claims import (
+    activations,
+    consequences,
+    gradients,
+    guideline,
+    initialization,
+    large_weights,
+    normalization,
+    regularization,
+    remedies,
+    robustness,
+)
 from minnet.experiments.claims.claim import Claim, Finding, Trials
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 
-CLAIMS: tuple[Claim, ...] = tuple(
-    sorted(
-        activations.CLAIMS + gradients.CLAIMS + initialization.CLAIMS + normalization.CLAIMS,
-        key=lambda claim: claim.number,
-    )
-)
+_GATHERED = (
+    *activations.CLAIMS, *regularization.CLAIMS, *initialization.CLAIMS, *guideline.CLAIMS,
+    *gradients.CLAIMS, *large_weights.CLAIMS, *consequences.CLAIMS, *remedies.CLAIMS,
+    *normalization.CLAIMS, *robustness.CLAIMS,
+)  # fmt: skip
+CLAIMS: tuple[Claim, ...] = tuple(sorted(_GATHERED, key=lambda claim: claim.number))
 QUICK_SEEDS = 3
+INDENT = "    "
 QUICK_NOTE = (
     "This was a quick run, on small digits with few epochs and seeds: it shows how the ledger is "
     "made; its verdicts say nothing of the articles."
@@ -73,12 +86,12 @@ def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Cla
     articles = sorted({name for claim in CLAIMS for name in claim.article.split("/")})
     if article is not None and article not in articles:
         raise ValueError(f"no claims of an article {article!r}; there are {', '.join(articles)}")
-    return tuple(
-        claim
-        for claim in CLAIMS
-        if (article is None or article in claim.article.split("/"))
-        and (not wanted or claim.number in wanted)
-    )
+    of_article = [c for c in CLAIMS if article is None or article in c.article.split("/")]
+    chosen = tuple(claim for claim in of_article if not wanted or claim.number in wanted)
+    if not chosen:
+        there = ", ".join(str(claim.number) for claim in of_article)
+        raise ValueError(f"none of these claims is of article {article}; its claims are {there}")
+    return chosen
 
 
 def judge(
@@ -131,12 +144,17 @@ def tell(entry: Entry) -> str:
         f"{len(entry.seeds)} seeds.",
         finding.because,
     ]
-    wrapped = [textwrap.fill(line, 96, subsequent_indent="    ") for line in lines[:1]]
-    wrapped += [
-        textwrap.fill(line, 96, initial_indent="    ", subsequent_indent="    ")
-        for line in lines[1:]
-    ]
-    return "\n".join(wrapped)
+    width = min(shutil.get_terminal_size().columns, 96)
+    indents = ["", *[INDENT] * (len(lines) - 1)]
+    return "\n".join(
+        textwrap.fill(line, width, initial_indent=indent, subsequent_indent=INDENT)
+        for line, indent in zip(lines, indents, strict=True)
+    )
+
+
+def verdicts(entries: Sequence[Entry]) -> str:
+    """Return the number and the verdict of each claim, a line each."""
+    return "\n".join(f"{e.claim.number:2}. {e.finding.verdict}{e.caveat}" for e in entries)
 
 
 def summary(entries: Sequence[Entry]) -> str:
@@ -160,6 +178,9 @@ def summary(entries: Sequence[Entry]) -> str:
 def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:
     """Write ``claims.md``, ``claims.json`` and a figure a claim into out; return the paths.
 
+    Where they are not all of the claims, the numbers of those that there are stand in the names of
+    the files, so that no whole ledger is lost.
+
     Parameters
     ----------
     entries : sequence of Entry
@@ -172,13 +193,15 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
         Whether it was a quick run; both files say so.
     """
     out.mkdir(parents=True, exist_ok=True)
+    numbers = [str(entry.claim.number) for entry in entries]
+    name = "-".join(["claims", *(numbers if len(entries) < len(CLAIMS) else [])])
     written: dict[str, Any] = {
         "command": command,
         "quick": quick,
         "versions": report.versions(),
         "claims": [_as_dict(entry) for entry in entries],
     }
-    report.write_json(out / "claims.json", written)
+    report.write_json(out / f"{name}.json", written)
     parts = ["# The claims of the articles, measured"]
     if quick:
         parts.append(QUICK_NOTE)
@@ -186,22 +209,11 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
     parts += [f"Made by `{command}` with {versions}.", summary(entries)]
     pictures = []
     for entry in entries:
-        name = f"claim{entry.claim.number:02}"
-        pictures += report.save(entry.claim.draw(entry.trials), out / name, dpi=70)
-        parts += _section(entry, f"{name}.png")
-    (out / "claims.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return [out / "claims.md", out / "claims.json", *pictures]
-
-
-def run(
-    claims: Sequence[Claim], out: Path, say: Callable[[str], object], **options: Any
-) -> list[Entry]:
-    """Judge the claims one after another, saying each verdict; ``options`` are those of `judge`."""
-    store, entries = Store(out / "trials"), []
-    for claim in claims:
-        entries.append(judge(claim, store, **options))
-        say(tell(entries[-1]) + "\n")
-    return entries
+        figure = f"claim{entry.claim.number:02}"
+        pictures += report.save(entry.claim.draw(entry.trials), out / figure, dpi=70)
+        parts += _section(entry, f"{figure}.png")
+    (out / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return [out / f"{name}.md", out / f"{name}.json", *pictures]
 
 
 def _section(entry: Entry, figure: str) -> list[str]:

@@ -82,8 +82,8 @@ def judge_regularizers(trials: Trials) -> Finding:
     helps: dict[str, dict[str, bool | None]] = {name: {} for name in SAID}
     for name, where in product(SAID, NETWORKS):
         pair, said = (trials[f"{where}, {name}"], trials[f"{where}, none"]), SAID[name]
-        without_first = -1 if said.falls else 1
-        gain = paired(*pair[::without_first], said.number)
+        larger, smaller = (pair[1], pair[0]) if said.falls else pair
+        gain = paired(larger, smaller, said.number)
         helps[name][f"on {where}"] = sided(gain, said.least)
         for what, number in ((DEAD.what, dead_share), (EVEN.what, evenness), (RIGHT, accuracy)):
             numbers[_key(what, where, name)] = paired(*pair, number)
