@@ -189,6 +189,27 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(vanishing, tmp_pat
     assert vanishing == []
 
 
+def test_each_way_to_run_has_a_folder_of_its_own(vanishing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in ([], ["--quick"], ["--as-article", "--quick", "--data", "digits"]):
+        assert main(["run", "vanishing", *options]) == 0
+    found = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert found == {"vanishing", "vanishing-quick", "vanishing-as-article-quick-digits"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(vanishing, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert run(tmp_path / "file") == 1
+    assert "is a file; --out needs a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["exploding", "dead_units"])
+def test_what_no_article_has_code_for_is_not_offered(name, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", name, "--as-article"])
+    assert "unrecognized arguments: --as-article" in capsys.readouterr().err
+
+
 def test_data_that_are_broken_are_told_in_one_line(tmp_path, capsys):
     folder = tmp_path / "mnist"
     folder.mkdir()

@@ -154,6 +154,8 @@ def _claims(options: argparse.Namespace) -> int:
         if entries:
             written = ledger.write(entries, out, command=_said(options), quick=options.quick)
             print(ledger.verdicts(entries))
+            if options.quick:
+                print(f"\n{ledger.QUICK_NOTE}")
             print("\nwritten:", *written, sep="\n  ")
     return 0
 

@@ -184,6 +184,36 @@ def test_a_record_that_misses_a_file_is_made_again(store, trained, end):
     assert path.exists()
 
 
+@pytest.mark.parametrize("end", ["net", "histograms", "statistics"])
+def test_a_damaged_record_is_made_again(store, trained, end):
+    sweep([SMALL], store, recorded=[SMALL])
+    (path,) = store.folder.glob(f"*.{end}.npz")
+    path.write_bytes(path.read_bytes()[:100])
+    sweep([SMALL], store, recorded=[SMALL])
+    assert len(trained) == 2
+    assert store.record(SMALL).net is not None
+
+
+def test_data_that_are_not_there_are_told_before_anything_is_trained(
+    store, trained, monkeypatch, tmp_path
+):
+    def nowhere(name, *_):
+        if name == "mnist":
+            raise FileNotFoundError("mnist is nowhere")
+
+    monkeypatch.setattr(module, "load", nowhere)
+    with pytest.raises(FileNotFoundError, match="mnist is nowhere"):
+        sweep([SMALL, SMALL.but(data="mnist")], store)
+    assert trained == []
+
+
+def test_a_run_that_goes_on_says_how_much_is_there(store, capsys):
+    sweep(seeds(2), store)
+    assert capsys.readouterr().err == ""
+    sweep(seeds(5), store, verbose=1)
+    assert "2 trainings are there already, 3 to go" in capsys.readouterr().err
+
+
 # Several processes.
 
 

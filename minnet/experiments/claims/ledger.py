@@ -63,7 +63,8 @@ class Entry:
     def caveat(self) -> str:
         """What is said after the verdict of fewer seeds than the claim takes."""
         seeds, needed = len(self.seeds), self.claim.seeds
-        return f" (by {seeds} seeds; the claim takes {needed})" if seeds < needed else ""
+        said = f"{seeds} seeds" if seeds > 1 else "1 seed"
+        return f" (by {said}; the claim takes {needed})" if seeds < needed else ""
 
 
 def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:

@@ -68,6 +68,10 @@ def test_claims_are_chosen_by_article_and_number(article, numbers, chosen):
 def test_a_choice_that_is_not_there_is_told():
     with pytest.raises(ValueError, match=r"no claim has the number 21; there are 1 to 20"):
         ledger.choose(numbers=[21])
+    with pytest.raises(
+        ValueError, match=r"none of these .* article 003; its claims are 16, 17, 18"
+    ):
+        ledger.choose("003", [2])
     with pytest.raises(ValueError, match=r"no claims of an article '007'; there are 000, 001"):
         ledger.choose("007")
 
@@ -96,14 +100,16 @@ def test_a_quick_run_is_small():
     assert ledger.quickened(looked_at).epochs == 0
 
 
-def test_what_is_told_and_written_is_what_was_found(tmp_path):
-    said = []
-    entries = ledger.run([CLAIM], tmp_path, said.append)
-    number = entries[0].finding.number
-    assert "21. Small networks learn. (article 005)" in said[0]
-    assert f"HOLDS. test accuracy: {number}, 2 seeds." in said[0]
+def test_what_is_told_and_written_is_what_was_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "CLAIMS", (CLAIM,))
+    monkeypatch.setenv("COLUMNS", "100")
+    entry = ledger.judge(CLAIM, Store(tmp_path))
+    number = entry.finding.number
+    assert "21. Small networks learn. (article 005)" in ledger.tell(entry)
+    assert f"HOLDS. test accuracy: {number}, 2 seeds." in ledger.tell(entry)
 
-    ledger.write(entries, tmp_path, command="minnet claims")
+    written = ledger.write([entry], tmp_path, command="minnet claims")
+    assert all(path.is_file() for path in written)
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert kept["command"] == "minnet claims"
     (claim,) = kept["claims"]
@@ -118,7 +124,25 @@ def test_what_is_told_and_written_is_what_was_found(tmp_path):
     text = (tmp_path / "claims.md").read_text()
     assert f"{number.low:.4g} to {number.high:.4g}" in text
     assert "![claim 21](claim21.png)" in text
-    assert (tmp_path / "claim21.png").stat().st_size > 1000
+    assert {tmp_path / "claim21.png", tmp_path / "claim21.svg"} <= set(written)
+
+
+def test_a_verdict_of_fewer_seeds_than_the_claim_takes_says_so(tmp_path):
+    entry = ledger.judge(CLAIM, Store(tmp_path), seeds=1)
+    caveat = "holds (by 1 seed; the claim takes 2)"
+    assert ledger.verdicts([entry]) == f"21. {caveat}"
+    assert caveat in ledger.summary([entry])
+    assert caveat.upper()[:5] in ledger.tell(entry)
+
+
+def test_a_part_of_the_ledger_does_not_take_the_place_of_the_whole(tmp_path, monkeypatch):
+    others = tuple(replace(CLAIM, number=number) for number in (1, 2, 3))
+    monkeypatch.setattr(ledger, "CLAIMS", others)
+    (tmp_path / "claims.md").write_text("the whole")
+    entries = [ledger.judge(claim, Store(tmp_path), seeds=1) for claim in others[1:]]
+    written = ledger.write(entries, tmp_path, command="minnet claims --only 2 3")
+    assert {"claims-2-3.md", "claims-2-3.json"} <= {path.name for path in written}
+    assert (tmp_path / "claims.md").read_text() == "the whole"
 
 
 def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypatch):
@@ -126,9 +150,9 @@ def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypat
     assert main(["claims", "--only", "2", "--seeds", "2", "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert " 2. Small networks learn." in told
-    assert "| 2 | 005     | Small networks learn. | holds" in told
-    assert " 1. Small" not in told
-    assert json.loads((tmp_path / "claims.json").read_text())["command"] == (
+    assert "\n 2. holds\n" in told
+    assert " 1. " not in told
+    assert json.loads((tmp_path / "claims-2.json").read_text())["command"] == (
         "minnet claims --only 2 --seeds 2"
     )
 
@@ -138,6 +162,19 @@ def test_a_quick_run_says_that_it_has_no_verdicts(tmp_path, capsys, monkeypatch)
     assert main(["claims", "--quick", "--seeds", "1", "--out", str(tmp_path)]) == 0
     assert ledger.QUICK_NOTE in capsys.readouterr().out
     assert ledger.QUICK_NOTE in (tmp_path / "claims.md").read_text()
+
+
+def test_claims_that_were_judged_are_written_when_the_next_one_fails(tmp_path, capsys, monkeypatch):
+    def fail(trials):
+        raise ValueError("no rule for this")
+
+    failing = replace(CLAIM, number=2, judge=fail)
+    monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1), failing))
+    assert main(["claims", "--seeds", "1", "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert "no rule for this" in told.err
+    assert " 1. holds" in told.out
+    assert (tmp_path / "claims-1.md").is_file()
 
 
 def test_an_unknown_article_is_refused_before_anything_is_made(tmp_path, capsys):
