@@ -39,6 +39,7 @@ def vanishing(monkeypatch):
         tell=lambda results: outcome_table(results.trials),
     )
     monkeypatch.setattr(sweep_module, "train", counted)
+    monkeypatch.setattr(command, "_jobs", lambda options: options.jobs or 1)  # counted only here
     monkeypatch.setattr(
         command, "import_module", lambda name: SimpleNamespace(EXPERIMENT=experiment, name=name)
     )

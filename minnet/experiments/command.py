@@ -96,7 +96,9 @@ def _add_seeds(parser: argparse.ArgumentParser, seeds: int | None) -> None:
         help="how many seeds" + ("" if seeds else "; those of each claim if not given"),
     )
     parser.add_argument(
-        "--jobs", type=jobs, help="trainings at a time, -1 for as many as there are cores"
+        "--jobs",
+        type=jobs,
+        help="trainings at a time (default: 2), -1 for as many as there are cores",
     )
 
 
@@ -113,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
     seeds = range(options.seed, options.seed + options.seeds)
     try:
         results = experiment.run(
-            setups, out, seeds=seeds, jobs=options.jobs, as_article=options.as_article,
+            setups, out, seeds=seeds, jobs=_jobs(options), as_article=options.as_article,
             verbose=1,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -139,7 +141,7 @@ def _claims(options: argparse.Namespace) -> int:
         for claim in chosen:
             entries.append(
                 ledger.judge(
-                    claim, Store(out / "trials"), seeds=options.seeds, jobs=options.jobs,
+                    claim, Store(out / "trials"), seeds=options.seeds, jobs=_jobs(options),
                     quick=options.quick, verbose=1,
                 )
             )  # fmt: skip
@@ -158,6 +160,17 @@ def _claims(options: argparse.Namespace) -> int:
                 print(f"\n{ledger.QUICK_NOTE}")
             print("\nwritten:", *written, sep="\n  ")
     return 0
+
+
+def _jobs(options: argparse.Namespace) -> int | None:
+    """Return how many trainings go on at a time: two unless something else is asked for.
+
+    Each process holds the data, and a laptop has no memory for many.
+    """
+    import joblib
+
+    in_context = joblib.effective_n_jobs(None) > 1  # such as a cluster's
+    return 2 if options.jobs is None and not in_context else options.jobs
 
 
 def _make(out: Path) -> None:

@@ -148,6 +148,7 @@ def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     default = Setup(hidden=()).as_dict()
     names = [name for name in default if name != "seed"]
     values = {name: [setup[name] for setup in setups.values()] for name in names}
+    values["rows"] = ["all" if rows is None else rows for rows in values["rows"]]
     differ = [name for name in names if any(v != values[name][0] for v in values[name])]
     same = [
         f"{name} {_said(values[name][0])}"
@@ -157,7 +158,10 @@ def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     seeds = [trial.setup.seed for trial in next(iter(trials.values()))]
     told = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
     told += f"; {'all: ' if differ else ''}{', '.join(same)}" if same else ""
-    rows = [[label, *(_said(setup[name]) for name in differ)] for label, setup in setups.items()]
+    rows = [
+        [label, *(_said(values[name][place]) for name in differ)]
+        for place, label in enumerate(setups)
+    ]
     return "\n\n".join(
         ["## Settings", f"{told}.", *([table(["", *differ], rows)] if differ else [])]
     )
@@ -171,7 +175,9 @@ def write_json(path: Path, value: Any) -> None:
 def _said(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(map(str, value)) or "none"
-    return {None: "none", True: "yes", False: "no"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def versions() -> dict[str, str]:

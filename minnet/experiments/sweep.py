@@ -102,7 +102,8 @@ def sweep(
         Keeps each trial when it is done.
     jobs : int, optional
         How many trainings go on at a time, each in a process of its own; -1 for as many as there
-        are cores. What joblib's context says unless given, which is 1 outside of one.
+        are cores. What joblib's context says unless given, which is 1 outside of one. A single
+        training is done right here.
     recorded : collection of Setup
         Of which of them a `Record` is kept, too.
     verbose : {0, 1}
@@ -123,12 +124,14 @@ def sweep(
     if verbose and len(missing) < len(set(setups)):
         there = len(set(setups)) - len(missing)
         print(f"{there} trainings are there already, {len(missing)} to go", file=sys.stderr)
-    alone = joblib.effective_n_jobs(jobs) == 1
+    alone = joblib.effective_n_jobs(jobs) == 1 or len(missing) <= 1
     total = sum(_ticks(setup) for setup in missing)
     hidden = True if not (verbose and total) else None  # None shows it where there is a terminal
     with tqdm(total=total, unit="epoch", disable=hidden) as bar:
         run = partial(train, tick=bar.update) if alone else partial(_train_apart, os.getpid())
-        parallel = joblib.Parallel(jobs, batch_size=1, return_as="generator_unordered")
+        parallel = joblib.Parallel(
+            1 if alone else jobs, batch_size=1, return_as="generator_unordered"
+        )
         tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
         with _ending(parallel(tasks)) as done:
             for trial, record in done:

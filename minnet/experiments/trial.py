@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minnet.experiments.data import Data, load
 from minnet.experiments.measures import MEASURES, dense, rms
@@ -151,6 +152,10 @@ def train(
 ) -> tuple[Trial, Record | None]:
     """Train what setup describes; return what is told of it, and a record if it is asked for.
 
+    It computes with one core: on a machine that has anything else to do, products that are split
+    over two wait for each other, and sums would depend on how they were split. Several trainings
+    at a time are the way to use all cores; see `minnet.experiments.sweep.sweep`.
+
     Parameters
     ----------
     setup : Setup
@@ -167,6 +172,13 @@ def train(
     FileNotFoundError
         If its data are nowhere.
     """
+    with threadpool_limits(1, user_api="blas"):
+        return _train(setup, record, tick)
+
+
+def _train(
+    setup: Setup, record: bool, tick: Callable[[], object] | None
+) -> tuple[Trial, Record | None]:
     data, net, trial = load_data(setup), setup.build(), Trial(setup)
     optimizer, regularizer = setup.make_optimizer(net), setup.make_regularizer()
     batch_size = min(setup.batch_size, len(data.x))

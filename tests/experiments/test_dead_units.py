@@ -44,7 +44,7 @@ def test_each_variant_changes_one_thing():
         for label, setup in dead_units.VARIANTS.items()
     }
     assert changed == {
-        "ReLU": set(), "Leaky ReLU": {"activation"}, "L1": {"l1"}, "L2": {"l2"},
+        "ReLU": set(), "Leaky ReLU": {"activation"}, "PReLU": {"activation"}, "L1": {"l1"}, "L2": {"l2"},
         "dropout": {"dropout"}, "smaller lr": {"lr"},
     }  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_barcodes_stand_side_by_side_with_the_count_at_the_end(ran, figures):
     panels = [ax for ax in figures["dead_units"].axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == list(dead_units.VARIANTS)
     for ax, (label, record) in zip(panels, results.records.items(), strict=True):
-        kind = "leakyrelu" if label == "Leaky ReLU" else "relu"
+        kind = label.replace(" ", "").lower() if label.endswith("ReLU") else "relu"
         counts = [record.statistics.dead_units(f"{kind}{k}").sum() for k in (1, 2, 3)]
         names = [text.get_text() for text in ax.get_yticklabels()]
         assert names == [f"{k}: {count} of 128" for k, count in enumerate(counts, 1)]
