@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +187,7 @@ def versions() -> dict[str, str]:
         "minnet": minnet.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "numba": metadata.version("numba"),
         "machine": platform.machine(),
     }
 
