@@ -106,7 +106,7 @@ def test_the_report_names_every_figure_and_tells_what_came_out(results, out):
 def test_metrics_are_json_with_versions_and_every_trial(results, out):
     metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert metrics["experiment"] == "tiny"
-    assert set(metrics["versions"]) == {"minnet", "python", "numpy", "machine"}
+    assert set(metrics["versions"]) == {"minnet", "python", "numpy", "numba", "machine"}
     for label, trials in results.trials.items():
         kept = metrics["trials"][label]
         assert [Setup(**one["setup"]) for one in kept] == [trial.setup for trial in trials]
