@@ -1,6 +1,8 @@
 """The README: its code runs as it stands, in its order, and says what is so."""
 
+import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,20 @@ def test_the_picture_is_the_one_that_the_command_draws(tmp_path):
     assert drawn.shape == shown.shape
     # Another Matplotlib may set its letters a little otherwise; other numbers move whole bars.
     assert np.abs(drawn - shown).mean() < 0.005
+
+
+def test_the_ledger_that_it_names_is_whole_and_counted_right():
+    ledger = README.parent / "examples" / "claims"
+    claims = json.loads((ledger / "claims.json").read_text("utf-8"))
+    assert claims["command"] == "minnet claims"
+    assert [claim["number"] for claim in claims["claims"]] == list(range(1, 21))
+    assert all(len(claim["seeds"]) >= 10 for claim in claims["claims"])
+    counted = Counter(claim["verdict"].split(" if ")[0] for claim in claims["claims"])
+    assert counted == {"holds": 8, "fails": 4, "holds only": 8}
+    assert "Eight hold, four fail, and eight hold only under a condition" in README.read_text(
+        "utf-8"
+    )
+    text = (ledger / "claims.md").read_text("utf-8")
+    figures = re.findall(r"\]\((claim\d\d\.png)\)", text)
+    assert len(figures) == 20
+    assert all((ledger / name).is_file() for name in figures)
