@@ -44,8 +44,8 @@ def test_each_variant_changes_one_thing():
         for label, setup in dead_units.VARIANTS.items()
     }
     assert changed == {
-        "ReLU": set(), "Leaky ReLU": {"activation"}, "PReLU": {"activation"}, "L1": {"l1"}, "L2": {"l2"},
-        "dropout": {"dropout"}, "smaller lr": {"lr"},
+        "ReLU": set(), "Leaky ReLU": {"activation"}, "PReLU": {"activation"}, "L1": {"l1"},
+        "L2": {"l2"}, "dropout": {"dropout"}, "smaller lr": {"lr"},
     }  # fmt: skip
 
 
