@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,17 +114,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     _make(out)
     seeds = range(options.seed, options.seed + options.seeds)
-    try:
+    with _telling_what_helps(out):
         results = experiment.run(
             setups, out, seeds=seeds, jobs=_jobs(options), as_article=options.as_article,
             verbose=1,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        _say_what_is_kept(out)
-        raise
-    except FileNotFoundError:
-        print(NO_NETWORK, file=sys.stderr)
-        raise
     print(experiment.tell(results))
     print("\nwritten:", *sorted(path for path in out.iterdir() if path.is_file()), sep="\n  ")
     return 0
@@ -138,20 +133,15 @@ def _claims(options: argparse.Namespace) -> int:
     _make(out)
     entries: list[ledger.Entry] = []
     try:
-        for claim in chosen:
-            entries.append(
-                ledger.judge(
-                    claim, Store(out / "trials"), seeds=options.seeds, jobs=_jobs(options),
-                    quick=options.quick, verbose=1,
-                )
-            )  # fmt: skip
-            print(ledger.tell(entries[-1]), end="\n\n", flush=True)
-    except KeyboardInterrupt:
-        _say_what_is_kept(out)
-        raise
-    except FileNotFoundError:
-        print(NO_NETWORK, file=sys.stderr)
-        raise
+        with _telling_what_helps(out):
+            for claim in chosen:
+                entries.append(
+                    ledger.judge(
+                        claim, Store(out / "trials"), seeds=options.seeds, jobs=_jobs(options),
+                        quick=options.quick, verbose=1,
+                    )
+                )  # fmt: skip
+                print(ledger.tell(entries[-1]), end="\n\n", flush=True)
     finally:  # also of a run that was stopped
         if entries:
             written = ledger.write(entries, out, command=_said(options), quick=options.quick)
@@ -192,13 +182,22 @@ def _said(options: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def _say_what_is_kept(out: Path) -> None:
-    kept = len(list((out / "trials").glob("*.json")))
-    print(
-        f"\n{kept} training{' is' if kept == 1 else 's are'} kept in {out / 'trials'}; "
-        "the same command goes on from there",
-        file=sys.stderr,
-    )
+@contextmanager
+def _telling_what_helps(out: Path) -> Iterator[None]:
+    """Say what is kept of a run that is stopped; and which data need no network, if some need one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = len(list((out / "trials").glob("*.json")))
+        print(
+            f"\n{kept} training{' is' if kept == 1 else 's are'} kept in {out / 'trials'}; "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
+    except FileNotFoundError:
+        print(NO_NETWORK, file=sys.stderr)
+        raise
 
 
 def jobs(text: str) -> int:

@@ -300,23 +300,6 @@ def trained():
     return small
 
 
-@pytest.mark.parametrize("number", sorted(CLAIM))
-def test_every_claim_is_judged_and_drawn_from_trainings(number, trained):
-    claim = CLAIM[number]
-    changes = {"iris": {"epochs": 5}, "iris_article": {"epochs": 5}}
-    digits = {"data": "digits", "epochs": 1, "rows": 128, "hidden": (32, 16, 8)}
-    trials = {
-        label: [trained(setup.but(seed=seed, **changes.get(setup.data, digits))) for seed in (0, 1)]
-        for label, setup in claim.setups.items()
-    }
-    finding = claim.judge(trials)
-    assert finding.verdict.startswith((HOLDS, FAILS))
-    assert finding.number.n == 2
-    assert 0 <= abs(finding.number.value) <= 1
-    assert "nan" not in finding.because
-    assert len(claim.draw(trials).axes) == 2
-
-
 def test_the_articles_extractor_finds_no_zeros_where_the_relus_leave_many(trained):
     trials = {
         label: [trained(setup.but(epochs=5, seed=seed)) for seed in (0, 1)]

@@ -7,7 +7,7 @@ import pytest
 from minnet.experiments.claims import consequences, gradients, large_weights, remedies
 from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
 from minnet.experiments.claims.large_weights import LARGE, SCALES, SIGNS
-from minnet.experiments.trial import Trial, train
+from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import SICK
 
 MODULES = (gradients, large_weights, consequences, remedies)
@@ -370,37 +370,6 @@ def test_a_claim_has_a_verdict_and_a_picture_if_all_trainings_broke_off(number):
     assert finding.verdict == expected.get(number, FAILS)
     assert math.isfinite(finding.number.low)
     claim.draw(trials).canvas.draw()
-
-
-@pytest.fixture(scope="module")
-def trained():
-    kept = {}
-
-    def tiny(setup, seed):
-        hidden = tuple(min(units, 16) for units in setup.hidden)
-        changes = {"data": "digits", "rows": 400, "epochs": min(setup.epochs, 1), "seed": seed}
-        setup = setup.but(hidden=hidden, **changes)
-        if setup not in kept:
-            kept[setup] = train(setup)[0]
-        return kept[setup]
-
-    return tiny
-
-
-@pytest.mark.parametrize("number", CLAIMS)
-def test_a_claim_judges_and_draws_what_was_really_trained(number, trained):
-    claim = CLAIMS[number]
-    trials = {
-        label: [trained(setup, seed) for seed in range(2)] for label, setup in claim.setups.items()
-    }
-    finding = claim.judge(trials)
-    assert finding.verdict in (HOLDS, FAILS) or finding.verdict.startswith("holds only if ")
-    assert math.isfinite(finding.number.value)
-    assert "nan" not in finding.because
-    assert all(number.n == 2 for number in finding.numbers.values())
-    figure = claim.draw(trials)
-    figure.canvas.draw()
-    assert all(ax.get_xlabel() for ax in figure.axes)
 
 
 def test_the_sick_network_is_the_articles_in_all_claims():

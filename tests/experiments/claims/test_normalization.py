@@ -7,7 +7,7 @@ import pytest
 from minnet.experiments.claims import normalization, robustness
 from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
 from minnet.experiments.claims.robustness import ALIKE, BATCHES, RATES, SCALES
-from minnet.experiments.trial import Trial, train
+from minnet.experiments.trial import Trial
 
 CLAIMS = {claim.number: claim for claim in normalization.CLAIMS + robustness.CLAIMS}
 SEEDS = 4
@@ -229,33 +229,3 @@ def test_a_claim_is_not_shown_and_has_a_picture_if_all_trainings_broke_off(numbe
     assert finding.verdict == UNSETTLED
     assert math.isfinite(finding.number.low)
     claim.draw(trials).canvas.draw()
-
-
-@pytest.fixture(scope="module")
-def trained():
-    kept = {}
-
-    def tiny(setup, seed):
-        changes = {"data": "digits", "hidden": (16, 8), "epochs": 1, "rows": 400, "seed": seed}
-        setup = setup.but(**changes)
-        if setup not in kept:
-            kept[setup] = train(setup)[0]
-        return kept[setup]
-
-    return tiny
-
-
-@pytest.mark.parametrize("number", CLAIMS)
-def test_a_claim_judges_and_draws_what_was_really_trained(number, trained):
-    claim = CLAIMS[number]
-    trials = {
-        label: [trained(setup, seed) for seed in range(2)] for label, setup in claim.setups.items()
-    }
-    finding = claim.judge(trials)
-    assert finding.verdict in (HOLDS, FAILS) or finding.verdict.startswith("holds only if ")
-    assert math.isfinite(finding.number.low)
-    assert "nan" not in finding.because
-    assert all(number.n == 2 for number in finding.numbers.values())
-    figure = claim.draw(trials)
-    figure.canvas.draw()
-    assert all(ax.get_xlabel() for ax in figure.axes)
