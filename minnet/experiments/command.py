@@ -184,7 +184,7 @@ def _said(options: argparse.Namespace) -> str:
 
 @contextmanager
 def _telling_what_helps(out: Path) -> Iterator[None]:
-    """Say what is kept of a run that is stopped; and which data need no network, if some need one."""
+    """Say what is kept of a run that is stopped; and, without a network, which data need none."""
     try:
         yield
     except KeyboardInterrupt:
