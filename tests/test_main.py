@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import joblib
 import pytest
 
 import minnet
@@ -15,13 +18,26 @@ from minnet.experiments import sweep as sweep_module
 from minnet.experiments.experiment import Experiment
 from minnet.experiments.report import outcome_table
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import train
+from minnet.experiments.trial import Trial, train
 
 TINY = Setup(data="iris", hidden=(8,), batch_size=40, epochs=3)
 
 
 @pytest.fixture
-def vanishing(monkeypatch):
+def at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trainings at a time were asked for; here they go on one by one, to be counted."""
+    asked = []
+
+    def sweep(*arguments: Any, jobs: int | None, **options: Any) -> list[Trial]:
+        asked.append(joblib.effective_n_jobs(jobs))
+        return sweep_module.sweep(*arguments, jobs=1, **options)
+
+    monkeypatch.setattr(experiment_module, "sweep", sweep)
+    return asked
+
+
+@pytest.fixture
+def vanishing(monkeypatch, at_a_time):
     """In the place of that experiment: a tiny one of two networks, and the setups it trained."""
     trained = []
 
@@ -39,14 +55,13 @@ def vanishing(monkeypatch):
         tell=lambda results: outcome_table(results.trials),
     )
     monkeypatch.setattr(sweep_module, "train", counted)
-    monkeypatch.setattr(command, "_jobs", lambda options: options.jobs or 1)  # counted only here
     monkeypatch.setattr(
         command, "import_module", lambda name: SimpleNamespace(EXPERIMENT=experiment, name=name)
     )
     return trained
 
 
-def run(out, *arguments):
+def run(out: Path, *arguments: str) -> int:
     return main(["run", "vanishing", "--out", str(out), *arguments])
 
 
@@ -155,17 +170,24 @@ def test_a_wrong_call_is_told_what_is_wrong(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_as_many_jobs_as_there_are_cores_may_be_asked_for(vanishing, tmp_path, monkeypatch):
-    asked = []
+@pytest.mark.usefixtures("vanishing")
+def test_two_trainings_go_on_at_a_time_unless_a_context_of_joblib_decides(
+    at_a_time: list[int], tmp_path: Path
+) -> None:
+    assert run(tmp_path) == 0
+    with joblib.parallel_config(n_jobs=3):
+        assert run(tmp_path) == 0
+    assert at_a_time == [2, 3]
 
-    def sweep(setups, store, *, jobs, **options):
-        asked.append(jobs)
-        return sweep_module.sweep(setups, store, jobs=1, **options)
 
-    monkeypatch.setattr(experiment_module, "sweep", sweep)
+@pytest.mark.usefixtures("vanishing")
+def test_as_many_jobs_as_there_are_cores_may_be_asked_for(
+    at_a_time: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # joblib's cores
     for number in ("-1", "3"):
         assert run(tmp_path, "--jobs", number) == 0
-    assert asked == [-1, 3]
+    assert at_a_time == [1, 3]
 
 
 def test_the_help_of_an_experiment_tells_its_options(capsys):

@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.patches import StepPatch
 
 from minnet import datasets
 from minnet.experiments import report
 from minnet.experiments.data import load
+from minnet.experiments.experiment import Results
 from minnet.experiments.iris import EXPERIMENT
-from minnet.experiments.trial import train
+from minnet.experiments.trial import Record, Trial, train
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,25 @@ def test_as_article_trains_a_linear_output_on_squared_error_with_its_own_split(a
     assert abs(output.sum(axis=1) - 1).max() > 1e-3, "no softmax"
     # seed 42 without stratification leaves 10, 9 and 11 flowers for the test
     assert np.bincount(load("iris_article").labels_test).tolist() == [10, 9, 11]
+
+
+def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
+    article: tuple[Trial, Record],
+) -> None:
+    trial, record = article
+    assert record.net is not None
+    figure = EXPERIMENT.draw(Results({"iris": [trial]}, {"iris": record}, True))["extractors"]
+    right = wrong = load("iris_article").x_test.astype(np.float64)
+    expected = []
+    for layer in record.net.layers[:6:2]:
+        weight, bias = (layer.params[name].value for name in ("weight", "bias"))
+        right, wrong = np.maximum(right @ weight + bias, 0), wrong @ weight + bias
+        expected += [wrong, right]
+    for panel, y in zip(figure.axes, expected, strict=True):
+        (bars,) = (patch for patch in panel.patches if isinstance(patch, StepPatch))
+        density, edges, _ = bars.get_data()
+        share = np.histogram(y[y != 0], edges)[0] / y.size
+        np.testing.assert_allclose(density * np.diff(edges), share, atol=2 / y.size)
 
 
 def test_the_folder_has_figures_and_numbers_that_a_json_reader_takes(results, trials, out):

@@ -17,12 +17,13 @@ from minnet.experiments.setup import (
 )
 from minnet.layers.dense import Dense
 from minnet.layers.residual import Residual
+from minnet.layers.sequential import Sequential
 from minnet.losses import SoftmaxCrossEntropy
 
 SMALL = Setup(data="digits", hidden=(8, 6), rows=40)
 
 
-def kinds(net):
+def kinds(net: Sequential) -> list[str]:
     return [type(layer).__name__ for layer in net.layers]
 
 
@@ -236,6 +237,13 @@ def test_batchnorm_stands_before_the_activation_and_takes_the_bias_place():
     net = SMALL.but(batchnorm=True).build()
     assert kinds(net) == ["Dense", "BatchNorm", "ReLU", "Dense", "BatchNorm", "ReLU", "Dense"]
     assert [layer.bias is None for layer in net.layers[::3]] == [True, True, False]
+
+
+def test_layernorm_stands_before_the_activation_and_leaves_the_bias() -> None:
+    net = SMALL.but(layernorm=True).build()
+    assert kinds(net) == ["Dense", "LayerNorm", "ReLU", "Dense", "LayerNorm", "ReLU", "Dense"]
+    assert [layer.in_features for layer in net.layers[1::3]] == [8, 6]
+    assert all("bias" in layer.params for layer in net.layers[::3])
 
 
 @pytest.mark.parametrize(("batchnorm", "bias"), [(True, True), (False, False)])

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate
+from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
 from minnet.experiments.data import load
 from minnet.experiments.measures import rms
 from minnet.experiments.report import plain
@@ -18,6 +19,8 @@ SMALL = Setup(
     measures=("likeness",),
 )  # fmt: skip
 EXPLODING = SMALL.but(activation="leaky_relu", optimizer="sgd", lr=1e20, measures=())
+# All seeds begin with the same network, so that they differ in the order of the rows alone.
+ORDERED = SMALL.but(hidden=(), init="zeros", measures=())
 TOLD = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros", "dead", "saturated")
 
 
@@ -50,6 +53,33 @@ def numbers(trial):
 def test_the_same_setup_gives_the_same_numbers(trial):
     assert numbers(train(SMALL)[0]) == numbers(trial)
     assert numbers(train(SMALL.but(seed=1))[0])["curves"] != numbers(trial)["curves"]
+
+
+def test_the_order_of_the_rows_depends_on_the_seed() -> None:
+    first, other = (train(ORDERED.but(seed=seed))[0].curves["loss"] for seed in (0, 1))
+    assert first != pytest.approx(other)
+
+
+def test_the_rows_are_not_shuffled_by_the_numbers_that_the_weights_came_from() -> None:
+    data, net = load("digits", rows=90), ORDERED.build()
+    history = fit(
+        net, data.x, data.labels, loss=SoftmaxCrossEntropy(), epochs=1, batch_size=20,
+        optimizer=ORDERED.make_optimizer(net), rng=ORDERED.seed,
+    )  # fmt: skip
+    assert train(ORDERED)[0].curves["loss"][0] != pytest.approx(history.loss[0])
+
+
+@pytest.mark.usefixtures("trial")  # the first training loads SciPy's BLAS, too
+def test_a_training_computes_on_one_core_of_blas_and_gives_the_others_back() -> None:
+    def threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    seen: list[int] = []
+    with threadpool_limits(2, user_api="blas"):
+        given = threads()  # none of a BLAS that threadpoolctl does not know
+        train(SMALL, tick=lambda: seen.extend(threads()))
+        assert threads() == given
+    assert seen == [1] * 3 * len(given)
 
 
 @pytest.mark.parametrize(
