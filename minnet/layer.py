@@ -12,15 +12,15 @@ to see.
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minnet.memory import grown
 from minnet.validation import Array, as_float_dtype, as_rows
 
-BUFFERS = ("x", "y", "dy", "dx", "_y", "_dx", "_awaits_backward")
+BUFFERS = ("x", "y", "dy", "dx", "_y", "_dx", "_awaits_backward", "_steady")
 
 Rng = int | np.random.Generator | None
 
@@ -112,20 +112,6 @@ def parameter(name: str) -> Any:
     return property(get, refuse, doc=f"The parameter called {name}.")
 
 
-def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array of that shape in the memory of buffer, or in more memory where it is small.
-
-    So buffers only grow, and a short last batch gets the first rows of what is there.
-    """
-    if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
-        return buffer
-    size = math.prod(shape)
-    memory = None if buffer is None else buffer.base
-    if memory is None or memory.size < size or memory.dtype != dtype:
-        memory = np.empty(size, dtype)
-    return memory[:size].reshape(shape)
-
-
 class Layer:
     """One step of a network; subclasses define `forward` and `backward`.
 
@@ -188,9 +174,10 @@ class Layer:
     keeps_finite: bool = False
     rows_to_train: int = 1
     _params: Params | None = None
-    _y: Array | None = None
-    _dx: Array | None = None
+    _y: Array = None  # type: ignore[assignment]
+    _dx: Array = None  # type: ignore[assignment]
     _awaits_backward: bool = False
+    _steady: bool = False  # whether x, dy and the buffers fitted each other in the last step
 
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return y, (n, out_features), for x, (n, in_features)."""
@@ -222,6 +209,10 @@ class Layer:
         TypeError
             If x does not hold real numbers.
         """
+        if training and self._steady and x is self.x and x.shape == self._dx.shape:
+            y = self.y = self._y  # the arrays of the step before: all has been asked
+            self._awaits_backward = True
+            return x, y
         x = self.check_input(x)
         n, width = x.shape
         shape = (n, width if self.out_features is None else self.out_features)
@@ -232,7 +223,7 @@ class Layer:
                 f"{self}: a training batch needs at least {self.rows_to_train} rows, got {x.shape}"
             )
         y = self._y = grown(self._y, shape, self.dtype)
-        self.x, self.y, self._awaits_backward = x, y, True
+        self.x, self.y, self._awaits_backward, self._steady = x, y, True, False
         return x, y
 
     def begin_backward(self, dy: Any) -> tuple[Array, Array]:
@@ -250,11 +241,15 @@ class Layer:
                 f"{self}: no forward waits for this backward; call forward(x, training=True) "
                 "before each backward (training=False keeps nothing for it)"
             )
+        if self._steady and dy is self.dy and dy.shape == self.y.shape:
+            dx = self.dx = self._dx
+            self._awaits_backward = False
+            return dy, dx
         dy = as_rows(dy, self.dtype, self)
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
         dx = self._dx = grown(self._dx, self.x.shape, self.dtype)
-        self.dy, self.dx, self._awaits_backward = dy, dx, False
+        self.dy, self.dx, self._awaits_backward, self._steady = dy, dx, False, True
         return dy, dx
 
     # Parameters and state.

@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 
 from minnet.kernels import losses as kernels
-from minnet.layer import grown
-from minnet.validation import Array, as_array, as_rows, as_target_rows, check_finite
+from minnet.memory import grown
+from minnet.validation import (
+    FLOAT32,
+    FLOAT64,
+    Array,
+    as_array,
+    as_rows,
+    as_target_rows,
+    check_finite,
+)
 
 
 class Loss:
@@ -54,8 +62,8 @@ class Loss:
             If output is not rows of numbers with at least one row, or target does not fit it.
         """
         self._awaits_backward = False  # a refused target may have overwritten the last one's rows
-        double = getattr(output, "dtype", None) == np.float64
-        output = as_rows(output, np.dtype(np.float64 if double else np.float32), self)
+        double = getattr(output, "dtype", FLOAT32) == FLOAT64
+        output = as_rows(output, FLOAT64 if double else FLOAT32, self)
         if output.size == 0:
             raise ValueError(f"{self}: expected at least one row and column, got {output.shape}")
         target = self.as_target(target, output)

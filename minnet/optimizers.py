@@ -8,6 +8,7 @@ import numpy as np
 
 from minnet.kernels import optimizers as kernels
 from minnet.layers.sequential import Sequential
+from minnet.memory import zeros_like
 from minnet.validation import Array, fraction, in_range, non_negative
 
 
@@ -49,7 +50,7 @@ class Optimizer:
 
     def zeros(self) -> Array:
         """A new array of state, as long as theta."""
-        return np.zeros_like(self.net.theta)
+        return zeros_like(self.net.theta)
 
 
 class SGD(Optimizer):

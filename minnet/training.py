@@ -19,10 +19,11 @@ import numpy as np
 
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
-from minnet.layer import Rng, grown
+from minnet.layer import Rng
 from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
+from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer, clip_grad_norm
 from minnet.validation import Array, check_finite, count, positive

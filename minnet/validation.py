@@ -17,13 +17,13 @@ from minnet.kernels import Array as Array
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.kernels.losses import one_hot
 
-FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
 def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype, or refuse."""
     found = np.dtype(dtype)
-    if found not in FLOAT_TYPES:
+    if found not in (FLOAT32, FLOAT64):
         raise ValueError(f"dtype must be float32 or float64, got {found}")
     return found
 
@@ -127,7 +127,9 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
                 "labels.astype(int), or numpy.unique(labels, return_inverse=True)[1] for names; "
                 "one-hot rows have shape (n, classes)"
             )
-        row = one_hot(rows, np.require(array, np.int64, ["C", "A", "W"]))
+        if array.dtype != INT64 or not array.flags.carray:
+            array = np.require(array, INT64, ["C", "A", "W"])
+        row = one_hot(rows, array)
         if row >= 0:
             raise ValueError(
                 f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}"

@@ -271,6 +271,46 @@ def test_dy_of_another_shape_is_refused_and_the_right_one_still_taken(make):
     assert layer.backward(np.ones_like(y)).shape == X.shape
 
 
+@OWN
+def test_the_arrays_of_the_step_before_are_still_asked_for_their_shape(make):
+    layer = network(make)["tried"]
+    x = np.array(X, np.float32)
+    for _ in range(2):  # from the second step on the layer knows its arrays
+        y = layer.forward(x, training=True)
+        dy = layer.dy if layer.dy is not None else np.ones(y.shape, np.float32)
+        layer.backward(dy)
+    layer.forward(x, training=True)
+    dy.resize(dy.shape[::-1], refcheck=False)
+    with pytest.raises(ValueError, match="expected dy of y's shape"):
+        layer.backward(dy)
+    x.resize((len(x) // 2, 2 * x.shape[1]), refcheck=False)
+    if layer.in_features is None and make is not Scale:
+        assert layer.forward(x, training=True).shape == x.shape
+        assert layer.backward(np.ones_like(x)).shape == x.shape
+    else:
+        with pytest.raises(ValueError, match="expected input|could not be broadcast"):
+            layer.forward(x, training=True)
+
+
+@ALL
+def test_a_step_on_the_arrays_of_the_step_before_gives_what_a_first_step_gives(make):
+    x, dy = np.array(X), np.ones((8, 2), np.float32)
+    used = network(make)
+    for _ in range(3):
+        used.forward(x, training=True)
+        used.backward(dy)
+    x[:], dy[:] = x[::-1] + 0.5, [[2, -1]]  # other numbers in the same arrays
+    fresh = network(make)
+    results = []
+    for net in (used, fresh):
+        for _, layer in net.walk():
+            if isinstance(layer, Dropout):
+                layer.rng = np.random.default_rng(0)
+        results.append([net.forward(x, training=True), net.backward(dy), net.grad])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @ALL
 def test_training_has_no_default(make):
     for layer in (make(), network(make)):

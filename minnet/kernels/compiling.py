@@ -51,34 +51,37 @@ if hasattr(os, "register_at_fork"):
 
 
 class Kernel:
-    """A compiled function on arrays; ``kernel`` makes it."""
+    """How a function on arrays is compiled, and what has been; ``function`` is what one calls.
+
+    A function, not a method ``__call__``: Python calls it a third faster, and a small network does
+    little else than call kernels.
+    """
 
     def __init__(
-        self, function: Callable[..., Any], signature: str, fastmath: frozenset[str]
+        self, py_func: Callable[..., Any], signature: str, fastmath: frozenset[str]
     ) -> None:
-        functools.update_wrapper(self, function)
-        self.py_func: Any = function
-        self.name = function.__qualname__
+        self.py_func: Any = py_func
+        self.name = py_func.__qualname__
         self.signature = signature
         self.fastmath = fastmath
         self._compiled: dict[int, Callable[..., Any]] = {}
+        self.function = self._make_function()
 
-    def __call__(self, *args: Any) -> Any:
-        """Run the kernel for the dtype of the first argument."""
-        try:
-            run = self._compiled[args[0].itemsize]
-        except (KeyError, AttributeError, IndexError):
-            run = self._first_call(args)
-        try:
-            return run(*args)
-        except TypeError as error:
-            raise TypeError(self._mismatch(args)) from error
+    def _make_function(self) -> Callable[..., Any]:
+        compiled = self._compiled
 
-    def __repr__(self) -> str:
-        return f"<kernel {self.name}{self.signature}>"
+        @functools.wraps(self.py_func)
+        def function(*args: Any) -> Any:
+            try:
+                run = compiled[args[0].itemsize]
+            except (KeyError, AttributeError, IndexError):
+                run = self._first_call(args)
+            try:
+                return run(*args)
+            except TypeError as error:
+                raise TypeError(self._mismatch(args)) from error
 
-    def __reduce__(self) -> str:
-        return self.name  # pickled and copied like a function: by name
+        return function
 
     def ready(self, dtype: str) -> Callable[..., Any]:
         """Return what runs for this dtype, built if it was not; of all threads one builds."""
@@ -106,7 +109,8 @@ class Kernel:
         compiler = functools.partial(numba.njit, **FLAGS, fastmath=set(self.fastmath))
         dispatcher = compiler(bind(self.py_func, dtype, compiler))
         # The key knows the sources of this package alone; checks of bounds must not outlive a run.
-        cached = self.__module__.startswith(f"{__package__}.") and not numba.config.BOUNDSCHECK
+        ours = self.py_func.__module__.startswith(f"{__package__}.")
+        cached = ours and not numba.config.BOUNDSCHECK
         file_name = self._file_name(dtype)
         if not (cached and _load(dispatcher, file_name)):
             dispatcher.compile(re.sub(r"\bT\b", dtype, self.signature))
@@ -119,7 +123,7 @@ class Kernel:
         """Tell kernels apart by what is compiled too, for a file may change after its import."""
         facts = (self.signature, sorted(self.fastmath), *meaning(self.py_func, dtype))
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        return f"{self.__module__}.{self.name}-{dtype}-{digest}"
+        return f"{self.py_func.__module__}.{self.name}-{dtype}-{digest}"
 
     def _mismatch(self, args: tuple[Any, ...]) -> str:
         return (
@@ -131,7 +135,7 @@ class Kernel:
 
 def kernel(
     signature: str, *, fastmath: Collection[str] = ()
-) -> Callable[[Callable[..., Any]], Kernel]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function on arrays a kernel, compiled for float32 and float64 when first called.
 
     Parameters
@@ -172,10 +176,10 @@ def kernel(
             "their rounding error, and True means all of them"
         )
 
-    def decorate(function: Callable[..., Any]) -> Kernel:
-        made = Kernel(function, signature, frozenset(flags))
-        _kernels[f"{made.__module__}.{made.name}"] = made
-        return made
+    def decorate(py_func: Callable[..., Any]) -> Callable[..., Any]:
+        made = Kernel(py_func, signature, frozenset(flags))
+        _kernels[f"{py_func.__module__}.{made.name}"] = made
+        return made.function
 
     return decorate
 

@@ -6,11 +6,28 @@ stays float32.
 """
 
 import math
+from typing import Any
+
+import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
+from minnet.kernels.compiling import inline, kernel
 
 FAST = ("contract", "nsz")
+TINY32, TINY64 = np.finfo(np.float32).tiny, np.finfo(np.float64).tiny
+
+
+def _flush32(v: Any) -> Any:
+    return np.float32(0) if abs(v) < TINY32 else v
+
+
+def _flush64(v: Any) -> Any:
+    return np.float64(0) if abs(v) < TINY64 else v
+
+
+# A running mean of gradients that are 0, as a dead unit's are, dwindles to a subnormal number and
+# stays one: too small to move anything, but some processors take a hundred cycles over each.
+flushed = inline(float32=_flush32, float64=_flush64)
 
 
 @kernel("(T[::1], float64, float64, boolean, float64, T[::1], T[::1])", fastmath=FAST)
@@ -32,11 +49,11 @@ def sgd(
     if nesterov:
         for k in range(theta.size):
             g = grad[k] + decay * theta[k]
-            velocity[k] = mu * velocity[k] + g
+            velocity[k] = flushed(mu * velocity[k] + g)
             theta[k] -= rate * (g + mu * velocity[k])
     else:
         for k in range(theta.size):
-            velocity[k] = mu * velocity[k] + (grad[k] + decay * theta[k])
+            velocity[k] = flushed(mu * velocity[k] + (grad[k] + decay * theta[k]))
             theta[k] -= rate * velocity[k]
 
 
@@ -55,7 +72,7 @@ def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta
     rate, keep, fresh, floor = dtype(lr), dtype(rho), dtype(1.0 - rho), dtype(eps)
     for k in range(theta.size):
         g = grad[k]
-        square[k] = keep * square[k] + fresh * g * g
+        square[k] = flushed(keep * square[k] + fresh * g * g)
         theta[k] -= rate * g / (math.sqrt(square[k]) + floor)
 
 
@@ -98,6 +115,6 @@ def adam(
     floor, shrink = dtype(eps), dtype(1.0 - lr * weight_decay)
     for k in range(theta.size):
         g = grad[k]
-        mean[k] = keep1 * mean[k] + fresh1 * g
-        square[k] = keep2 * square[k] + fresh2 * g * g
+        mean[k] = flushed(keep1 * mean[k] + fresh1 * g)
+        square[k] = flushed(keep2 * square[k] + fresh2 * g * g)
         theta[k] = shrink * theta[k] - rate * mean[k] / (math.sqrt(square[k]) * unbias + floor)

@@ -87,9 +87,10 @@ class Dense(Layer):
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
-        np.dot(x, self.weight.value, out=y)
-        if self.bias is not None:
-            add_row(y, self.bias.value)
+        weight, bias = self.weight, self.bias
+        np.dot(x, weight.value, out=y)
+        if bias is not None:
+            add_row(y, bias.value)
         return y
 
     def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
@@ -99,13 +100,14 @@ class Dense(Layer):
         that product out, and dx then has no rows.
         """
         dy, dx = self.begin_backward(dy)
-        np.dot(self.x.T, dy, out=self.weight.grad)
-        if self.bias is not None:
-            column_sum(dy, self.bias.grad)
+        weight, bias = self.weight, self.bias
+        np.dot(self.x.T, dy, out=weight.grad)
+        if bias is not None:
+            column_sum(dy, bias.grad)
         if not input_gradient:
             self.dx = dx[:0]
             return self.dx
-        np.dot(dy, self.weight.value.T, out=dx)
+        np.dot(dy, weight.value.T, out=dx)
         return dx
 
     def describe(self) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minnet.layer import Layer, Rng, grown
+from minnet.layer import Layer, Rng
+from minnet.memory import grown
 from minnet.validation import Array, fraction
 
 

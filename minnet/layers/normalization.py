@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.kernels import normalization as kernels
-from minnet.layer import Layer, Param, Rng, grown, parameter
+from minnet.layer import Layer, Param, Rng, parameter
+from minnet.memory import grown
 from minnet.validation import Array, count, fraction, positive
 
 DEFAULT_EPS = 1e-5

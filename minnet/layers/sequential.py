@@ -12,6 +12,7 @@ from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
 from minnet.layers.container import Container, worst
 from minnet.layers.dense import Dense
+from minnet.memory import empty
 from minnet.summary import Summary, summarize
 from minnet.validation import Array, as_float_dtype, as_rows, check_finite, count
 
@@ -86,8 +87,8 @@ class Sequential(Container):
         """Move all parameters into one array and all gradients into another."""
         self._all_params = super().params
         size = sum(param.value.size for param in self._all_params.values())
-        self._theta = np.empty(size, self.dtype)
-        self._grad = np.empty(size, self.dtype)
+        self._theta = empty((size,), self.dtype)
+        self._grad = empty((size,), self.dtype)
         start = 0
         for param in self._all_params.values():
             shape, stop = param.value.shape, start + param.value.size

@@ -110,3 +110,26 @@ def test_a_gradient_of_zero_divides_by_eps_and_not_by_zero():
         g, *moved = (np.zeros_like(a) for a in arrays(name, 5, np.float32))
         step(g, *moved)
         assert all((array == 0).all() for array in moved)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "rmsprop", "adam"])
+def test_a_mean_of_gradients_that_ended_dwindles_to_zero_and_not_to_subnormal_numbers(name, dtype):
+    step, _ = KERNELS[name]
+    g, *state, theta = arrays(name, 9, dtype)
+    tiny = np.finfo(dtype).tiny
+    for array in state:
+        array[:] = tiny
+        array[0], array[1] = tiny * 2, 1
+    step(np.zeros_like(g), *state, np.zeros_like(theta))
+    for array in state:
+        assert (array[2:] == 0).all()
+        assert tiny <= array[0] < array[1]
+
+
+@BOTH
+def test_negative_means_are_kept_as_long_as_they_are_normal_numbers(dtype):
+    tiny = np.finfo(dtype).tiny
+    velocity = np.array([-1, -2 * tiny, -tiny], dtype)
+    kernels.sgd(np.zeros(3, dtype), 0.1, 0.7, False, 0.0, velocity, np.zeros(3, dtype))
+    np.testing.assert_allclose(velocity, [-0.7, -1.4 * tiny, 0], rtol=1e-6, atol=0)

@@ -1,0 +1,65 @@
+"""Arrays begin where kernels are fast, and buffers keep their memory."""
+
+import numpy as np
+import pytest
+
+from minnet import Adam, Dense, ReLU, Sequential
+from minnet.memory import empty, grown, zeros_like
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_begin_on_a_cache_line_and_neighbours_elsewhere_in_a_page(dtype: type) -> None:
+    arrays = [empty((3, 5), dtype) for _ in range(8)]
+    assert all(array.shape == (3, 5) and array.dtype == dtype for array in arrays)
+    assert all(array.flags.carray for array in arrays)
+    starts = [array.ctypes.data % 4096 for array in arrays]
+    assert all(start % 64 == 0 for start in starts)
+    assert len(set(starts)) == 8
+
+
+def test_all_of_an_array_is_its_own() -> None:
+    arrays = [empty((1000,), np.float64) for _ in range(20)]
+    for number, array in enumerate(arrays):
+        array[:] = number
+    assert all((array == number).all() for number, array in enumerate(arrays))
+    assert (zeros_like(arrays[3]) == 0).all()
+
+
+def test_parameters_buffers_and_state_begin_on_a_cache_line() -> None:
+    net = Sequential([Dense(3, 5), ReLU()], rng=0)
+    optimizer = Adam(net)
+    net.backward(net.forward(np.ones((2, 3)), training=True))
+    relu = net["relu1"]
+    arrays = (net.theta, net.grad, optimizer.mean, optimizer.square, relu.y, relu.dx)
+    assert all(array.ctypes.data % 64 == 0 for array in arrays)
+
+
+def test_a_buffer_shrinks_and_grows_back_within_its_memory() -> None:
+    buffer = grown(None, (10, 4), FLOAT32)
+    assert grown(buffer, (10, 4), FLOAT32) is buffer
+    fewer = grown(buffer, (3, 4), FLOAT32)
+    again = grown(fewer, (10, 4), FLOAT32)
+    assert fewer.shape == (3, 4)
+    assert again.shape == (10, 4)
+    assert np.shares_memory(fewer[0], buffer[0])
+    assert again.ctypes.data == buffer.ctypes.data
+    again[:] = np.arange(40).reshape(10, 4)
+    assert (buffer == again).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((2000, 4), FLOAT32), ((10, 4), FLOAT64), ((2, 4), FLOAT64)]
+)
+def test_more_than_the_memory_holds_or_another_dtype_gets_memory_of_its_own(
+    shape: tuple[int, int], dtype: np.dtype
+) -> None:
+    buffer = grown(None, (10, 4), FLOAT32)
+    other = grown(buffer, shape, dtype)
+    assert (other.shape, other.dtype) == (shape, dtype)
+    assert not np.shares_memory(other, buffer)
+
+
+def test_what_has_no_memory_to_grow_in_is_replaced() -> None:
+    assert grown(np.zeros((2, 3), np.float32), (5, 3), FLOAT32).shape == (5, 3)
