@@ -11,6 +11,7 @@ import numpy as np
 from minnet.kernels import Array
 from minnet.kernels.compiling import inline, kernel
 
+ARRAYS = 16  # are counted in one call, because a call takes longer than it takes to count a row
 BINS = 2048
 COPIES = 8
 WIDTH = BINS + 16  # a row of 2^k bytes would put all copies of a counter into one set of the cache
@@ -32,23 +33,30 @@ def _bits_of_float64(x: Array) -> Array:
 bits_of = inline(float32=_bits_of_float32, float64=_bits_of_float64)
 
 
-@kernel("(T[:, ::1], int64, int64, int32[:, ::1], int64[::1])")
-def count_floats(x: Array, start: int, step: int, counts: Array, total: Array) -> None:
-    """Add the values in rows start, start + step, ... of x (n, width) to counts (COPIES, WIDTH).
+@kernel("(T[:, ::1], UniTuple(T[:, ::1], 15), int64, int64[::1], int32[:, :, ::1])")
+def count_floats(
+    first: Array, others: tuple[Array, ...], turn: int, strides: Array, counts: Array
+) -> None:
+    """Count the values of sixteen arrays, k = 0 ... 15: those of x_k (n, width) into counts[k].
 
-    The bin of a value is named by the first eleven bits of it as a float32. Neighbours are counted
-    in different rows of counts, whose sum is the histogram, because many neighbours are alike, and
-    a counter that was just written would have to be waited for. Of each row BINS are used.
-
-    If total has room for BINS, the counts are then added to it and begin anew at 0.
+    Only every strides[k]-th row is looked at, which begin with another one at each turn. The bin of
+    a value is named by the first eleven bits of it as a float32. Neighbours are counted in
+    different rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours
+    are alike, and a counter that was just written would have to be waited for. Of each row BINS are
+    used.
     """
-    bits = bits_of(x)
-    if step == 1:  # a single long row has a single remainder
-        bits = bits[start:].reshape(1, -1)
-        start = 0
+    for k in range(ARRAYS):
+        x = first if k == 0 else others[k - 1]
+        if x.size:
+            _count_rows(bits_of(x), turn % strides[k], strides[k], counts[k])
+
+
+def _count_every(bits: Array, start: int, stride: int, counts: Array) -> None:
+    if stride == 1:  # a single long row has a single remainder
+        bits = bits.reshape(1, -1)
     n, width = bits.shape
     whole = width - width % COPIES
-    for i in range(start, n, step):
+    for i in range(start, n, stride):
         for j in range(0, whole, COPIES):
             counts[0, bits[i, j] >> SHIFT] += 1
             counts[1, bits[i, j + 1] >> SHIFT] += 1
@@ -61,13 +69,8 @@ def count_floats(x: Array, start: int, step: int, counts: Array, total: Array) -
         for j in range(whole, width):
             counts[0, bits[i, j] >> SHIFT] += 1
     if _any_infinities(counts):
-        for i in range(start, n, step):
+        for i in range(start, n, stride):
             _part_nan_from_infinity(bits[i], counts)
-    if total.size:
-        for k in range(COPIES):
-            for j in range(BINS):
-                total[j] += counts[k, j]
-                counts[k, j] = 0
 
 
 def _has_infinities(counts: Array) -> bool:
@@ -90,3 +93,4 @@ def _move_nan(bits: Array, counts: Array) -> None:
 
 _any_infinities = inline(_has_infinities)
 _part_nan_from_infinity = inline(_move_nan)
+_count_rows = inline(_count_every)

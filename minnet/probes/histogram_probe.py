@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
-from minnet.layer import Layer
+from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
+from minnet.probes.sources import Source
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -28,7 +28,6 @@ _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 MOST_PENDING = 2**31 - 1  # as many as an int32 can count
-NOTHING, UNTIL_LATER = np.empty((0, 0), np.float32), np.empty(0, np.int64)
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
 
@@ -43,25 +42,50 @@ EDGES = _edges()  # of the bins in FINITE, 2041 in ascending order
 EDGES.flags.writeable = False
 
 
-class _Pending:
-    """Counts that are not in the timeline's row yet, and of how many values they are.
+class _Panel:
+    """Arrays that are looked at together, and counts of theirs that the timelines have not yet.
 
-    So not every step has to add up the copies.
+    So a step takes few calls, and only every so many steps have to add up the copies of counters.
     """
 
-    __slots__ = ("counts", "size", "timeline")
+    def __init__(
+        self, timelines: list[Timeline], sizes: list[int], strides: list[int], dtype: np.dtype[Any]
+    ) -> None:
+        self._timelines, self._sizes = timelines, sizes
+        rest = -len(timelines) % ARRAYS
+        self._strides = np.array([*strides, *[1] * rest])
+        self._fill = [np.empty((0, 0), dtype)] * rest
+        self._counts = np.zeros((len(timelines), COPIES, WIDTH), np.int32)
+        self._looks, self._most = 0, max(1, MOST_PENDING // max(sizes))
+        # Where some arrays were missed at times, rows of the timelines do not end together.
+        self._together = len({(timeline.span, timeline.taken) for timeline in timelines}) == 1
 
-    def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
-        self.counts: Array = np.zeros((COPIES, WIDTH), np.int32)
-        self.size = 0
+    def count(self, step: int, arrays: list[Array], turn: int) -> None:
+        """Count these arrays as those of this step; turn says with which rows to begin."""
+        if self._looks == self._most:
+            self.fold()
+        for timeline in self._timelines:
+            timeline.extend(step)
+        places = [*arrays, *self._fill]
+        for k in range(0, len(places), ARRAYS):
+            some = slice(k, k + ARRAYS)
+            first, *others = places[some]
+            count_floats(first, tuple(others), turn, self._strides[some], self._counts[some])
+        self._looks += 1
+        if self._timelines[0].full or not self._together:
+            self.fold()
 
-    def fold(self, rows: Array = NOTHING, start: int = 0, stride: int = 1) -> None:
-        """Count these rows too, and move all that is pending to the row at hand."""
-        row = self.timeline.row
-        count_floats(rows, start, stride, self.counts, row)
-        row[BINS] += self.size
-        self.size = 0
+    def fold(self) -> None:
+        """Move all counts to the rows at hand of the timelines."""
+        if not self._looks:
+            return
+        counts = self._counts[:, :, :BINS].sum(axis=1)
+        for timeline, size, its in zip(self._timelines, self._sizes, counts, strict=True):
+            row = timeline.row
+            row[:BINS] += its
+            row[BINS] += size * self._looks
+        self._counts[...] = 0
+        self._looks = 0
 
 
 class HistogramProbe(Recording):
@@ -134,7 +158,7 @@ class HistogramProbe(Recording):
         self._slots = count(slots, "HistogramProbe", "slots")
         if self._slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
-        self._pending: dict[Key, _Pending] = {}
+        self._panels: dict[str, tuple[Any, _Panel]] = {}  # and of what arrays they are
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
@@ -145,32 +169,37 @@ class HistogramProbe(Recording):
 
     def _look(
         self,
-        key: Key,
         step: int,
-        layer: Layer,
-        rows: Array,
-        size: int,
-        *,
-        weight: Array | None = None,
+        watched: list[Source],
+        arrays: list[Array],
+        weights: list[Array] | None = None,
     ) -> None:
-        pending = self._pending.get(key)
-        if pending is None:
-            pending = self._pending[key] = _Pending(self._extend(key))
-        timeline = pending.timeline
-        if pending.size + size > MOST_PENDING:
-            pending.fold()
-        timeline.extend(step)
-        pending.size += size
-        start, stride = self._turn(rows)
-        if timeline.full:
-            pending.fold(rows, start, stride)
+        which = "now" if weights is None else "updates"
+        alike = (
+            [source.key for source in watched],
+            [rows.shape for rows in arrays],
+            arrays[0].dtype,
+        )
+        known, panel = self._panels.get(which, (None, None))
+        if panel is None or known != alike:
+            if panel is not None:
+                panel.fold()
+            panel = self._panel(watched, arrays, weights is not None)
+            self._panels[which] = alike, panel
+        panel.count(step, arrays, self._observed)
+
+    def _panel(self, watched: list[Source], arrays: list[Array], updates: bool) -> _Panel:
+        timelines = [self._extend(source.key) for source in watched]
+        if updates:  # of which there are only the rows to be looked at
+            sizes, strides = [source.size for source in watched], [1] * len(watched)
         else:
-            count_floats(rows, start, stride, pending.counts, UNTIL_LATER)
+            sizes, strides = [a.size for a in arrays], [self._stride(a.shape) for a in arrays]
+        return _Panel(timelines, sizes, strides, arrays[0].dtype)
 
     def _fold(self, key: Key) -> Timeline:
         """Return the timeline of this layer and kind with nothing left pending."""
-        if key in self._pending:
-            self._pending[key].fold()
+        for _, panel in self._panels.values():
+            panel.fold()
         return self._timelines[key]
 
     # Reading.

@@ -11,20 +11,18 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from minnet.archives import DAMAGE
-from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.probes.files import Key, States, read_recording, write_recording
+from minnet.probes.sources import Source, sources, strangers
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
-BUFFERS = ("y", "dy", "dx")
-EVERY_NETWORK = (*BUFFERS, "weight", "weight_grad", "update")
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 
 
@@ -74,18 +72,15 @@ class Recording(ABC):
     @abstractmethod
     def _look(
         self,
-        key: Key,
         step: int,
-        layer: Layer,
-        rows: Array,
-        size: int,
-        *,
-        weight: Array | None = None,
+        watched: list[Source],
+        arrays: list[Array],
+        weights: list[Array] | None = None,
     ) -> None:
-        """Record those of the rows (n, width) whose turn it is.
+        """Record of each source those of the rows (n, width) whose turn it is.
 
-        size is that of the whole array. Of an update, rows are only those of which a copy was made,
-        and weight is what they have changed; for other kinds it is None.
+        Of updates, arrays hold only the rows of which copies were made, and these copies are the
+        weights, before they were changed; for other kinds weights is None.
         """
 
     @abstractmethod
@@ -117,23 +112,25 @@ class Recording(ABC):
                 f"{type(self).__name__}: expected a Sequential, got {type(net).__name__}"
             )
         self._check_step(step)
-        layers = dict(net.walk())
-        self._record_updates(layers)
+        if not self._observed:
+            self._check_names(net)
+        watched = sources(net, self._kinds, self._only)
+        if self._before:
+            self._record_updates(watched)
         if step % self._every:
             return
-        if not self._observed:
-            self._check_names(layers)
-        for name, layer in layers.items():
-            if self._only is None or name in self._only:
-                for kind in self._kinds:
-                    array = _find(layer, kind)
-                    if array is None or not array.size:
-                        continue
-                    rows = _as_rows(array, layer)
-                    if kind == "update":
-                        self._before[name] = self._copy(step, rows)
-                    else:
-                        self._look((name, kind), step, layer, rows, array.size)
+        present, arrays = [], []
+        for source in watched:
+            rows = source.rows()
+            if rows is None:
+                continue
+            if source.key[1] == "update":
+                self._before[source.key[0]] = self._copy(step, rows)
+            else:
+                present.append(source)
+                arrays.append(rows)
+        if present:
+            self._look(step, present, arrays)
         self._last_step = step
         self._observed += 1
 
@@ -147,55 +144,51 @@ class Recording(ABC):
                 "number, step=..."
             )
 
-    def _check_names(self, layers: Mapping[str, Layer]) -> None:
-        who = type(self).__name__
-        strangers = [name for name in self._only or () if name not in layers]
-        if strangers:
-            raise ValueError(f"{who}: no layers {strangers}; there are {', '.join(layers)}")
-        strangers = [
-            kind
-            for kind in self._kinds
-            if kind not in EVERY_NETWORK and all(_find(i, kind) is None for i in layers.values())
-        ]
-        if strangers:
-            params = {name for i in layers.values() for name in i.params if "." not in name}
-            there = [*EVERY_NETWORK[:3], *sorted(params), *sorted(f"{p}_grad" for p in params)]
-            raise ValueError(
-                f"{who}: no layer has {strangers}; there are {', '.join(there)} and update"
-            )
+    def _check_names(self, net: Sequential) -> None:
+        who, layers = type(self).__name__, dict(net.walk())
+        unknown = [name for name in self._only or () if name not in layers]
+        if unknown:
+            raise ValueError(f"{who}: no layers {unknown}; there are {', '.join(layers)}")
+        unknown, there = strangers(net, self._kinds)
+        if unknown:
+            raise ValueError(f"{who}: no layer has {unknown}; there are {', '.join(there)}")
 
-    def _turn(self, rows: Array) -> tuple[int, int]:
-        """Return which rows to look at: the first, and how far from each to the next.
+    def _stride(self, shape: tuple[int, ...]) -> int:
+        """Return how far it is from each row that is looked at to the next.
 
         They have no more than ``max_values`` values, and at each observation the next rows have
         their turn.
         """
-        if self._max_values is None or rows.size <= self._max_values:
-            return 0, 1
-        n, width = rows.shape
-        stride = -(-n // max(self._max_values // width, 1))
-        return self._observed % stride, stride
+        n, width = shape
+        if self._max_values is None or n * width <= self._max_values:
+            return 1
+        return -(-n // max(self._max_values // width, 1))
 
     def _copy(self, step: int, rows: Array) -> Before:
-        start, stride = self._turn(rows)
+        stride = self._stride(rows.shape)
+        start = self._observed % stride
         return Before(step, rows[start::stride].copy(), rows.shape, start, stride)
 
-    def _record_updates(self, layers: Mapping[str, Layer]) -> None:
+    def _record_updates(self, watched: Sequence[Source]) -> None:
         """Compare the weights with those of the step observed before."""
+        moved = {source.key[0]: source for source in watched if source.key[1] == "update"}
         weights = {}
         for name, before in self._before.items():
-            weight = _find(layers[name], "weight") if name in layers else None
+            weight = moved[name].rows() if name in moved else None
             if weight is None or weight.size != math.prod(before.shape):
                 raise ValueError(
                     f"{type(self).__name__}: the weight of {name!r} is not that of the step "
                     "before; a probe records one network, so make a new one for the next"
                 )
             weights[name] = weight.reshape(before.shape)
-        for name, weight in weights.items():
-            step, values, _, start, stride = self._before.pop(name)
-            change = weight[start::stride] - values
-            key, layer = (name, "update"), layers[name]
-            self._look(key, step, layer, change, weight.size, weight=values)
+        copies = list(self._before.values())
+        self._before = {}
+        changes = [
+            weights[name][copy.start :: copy.stride] - copy.values
+            for name, copy in zip(weights, copies, strict=True)
+        ]
+        step = copies[0].observed_at
+        self._look(step, [moved[name] for name in weights], changes, [c.values for c in copies])
 
     def _extend(self, key: Key) -> Timeline:
         """Return the timeline of a layer and kind, a new one where there is none yet."""
@@ -298,27 +291,6 @@ class Recording(ABC):
             probe._last_step = max(probe._last_step, int(timeline.steps[-1, -1]))
             probe._observed = max(probe._observed, timeline.observed)
         return probe
-
-
-def _find(layer: Layer, kind: str) -> Array | None:
-    """Return the layer's array of this kind, for an update that which it changes, or None."""
-    if kind in BUFFERS:
-        found: Array | None = getattr(layer, kind)
-        return found
-    params = layer.params
-    if kind == "update":
-        kind = "weight"
-    if kind in params:
-        return params[kind].value
-    param = params.get(kind.removesuffix("_grad")) if kind.endswith("_grad") else None
-    return None if param is None else param.grad
-
-
-def _as_rows(array: Array, layer: Layer) -> Array:
-    """Return array as rows (n, width) that a kernel takes, with no copy where it is some."""
-    if array.dtype != layer.dtype or not array.flags.carray:
-        array = np.require(array, layer.dtype, ["C", "A", "W"])
-    return array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)
 
 
 def _names(given: Any, who: str, argument: str) -> tuple[str, ...]:

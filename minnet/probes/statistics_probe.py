@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from minnet.kernels.moments import (
     follow_units,
     sums_and_extremes,
 )
-from minnet.layer import Layer
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
+from minnet.probes.sources import Source
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -119,24 +120,25 @@ class StatisticsProbe(Recording):
 
     def _look(
         self,
-        key: Key,
         step: int,
-        layer: Layer,
-        rows: Array,
-        size: int,
-        *,
-        weight: Array | None = None,
+        watched: list[Source],
+        arrays: list[Array],
+        weights: list[Array] | None = None,
     ) -> None:
+        for source, rows, weight in zip(watched, arrays, weights or repeat(None)):  # noqa: B905
+            self._tell(step, source, rows, weight)
+
+    def _tell(self, step: int, source: Source, rows: Array, weight: Array | None) -> None:
         told = np.full(len(NAMES), np.nan)
         values = rows.ravel()
         told[: PLACE["saturated"]] = _describe(values)
-        timeline = self._extend(key)
+        timeline = self._extend(source.key)
         fresh = timeline.full
         timeline.extend(step)
-        name, kind = key
+        name, kind = source.key
         if kind == "y":
             told[PLACE["dead"]] = self._follow(name, rows, timeline)
-            bounds = self._saturation.get(type(layer).__name__)
+            bounds = self._saturation.get(type(source.layer).__name__)
             if bounds is not None:
                 told[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
         if weight is not None:

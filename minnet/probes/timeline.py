@@ -35,6 +35,8 @@ class Timeline:
     ----------
     span : int
         How many observed steps a row covers, a power of 2.
+    taken : int
+        How many of them the row at hand has already.
 
     Examples
     --------
@@ -59,7 +61,7 @@ class Timeline:
         self._used, self.span = 0, 1
         # How many steps are in the row at hand, and the last of them. They go into the array when
         # it is read, because a step has to be cheap. The row before the first one is full.
-        self._taken, self._last = 1, -1
+        self.taken, self._last = 1, -1
 
     @property
     def rows(self) -> Array:
@@ -80,18 +82,18 @@ class Timeline:
     @property
     def observed(self) -> int:
         """How many steps were observed."""
-        return (self._used - 1) * self.span + self._taken
+        return (self._used - 1) * self.span + self.taken
 
     @property
     def full(self) -> bool:
         """Whether the row at hand has all its steps, so that the next one begins another."""
-        return self._taken == self.span
+        return self.taken == self.span
 
     def extend(self, step: int) -> None:
         """Make ``row`` the one that this step belongs to; a new one is all zeros."""
-        if self._taken == self.span:
+        if self.taken == self.span:
             self._begin_row(step)
-        self._taken += 1
+        self.taken += 1
         self._last = step
 
     def find(self, step: int) -> int:
@@ -137,12 +139,12 @@ class Timeline:
             raise ValueError("its steps are out of order")
         self._rows, self._steps = rows.copy(), steps.copy()
         self._used, self.span = used, int(counts[0])
-        self._taken, self._last = int(counts[-1]), int(last[-1])
+        self.taken, self._last = int(counts[-1]), int(last[-1])
 
     def _settled(self) -> Array:
         """Return the first and last step of each row in use and how many it has, (rows, 3)."""
         if self._used:
-            self._steps[self._used - 1, LAST:] = self._last, self._taken
+            self._steps[self._used - 1, LAST:] = self._last, self.taken
         return self._steps[: self._used]
 
     def _begin_row(self, step: int) -> None:
@@ -153,7 +155,7 @@ class Timeline:
             self._reserve(self._used + 1)
             self._rows[self._used], self._steps[self._used, FIRST] = 0, step
             self._used += 1
-            self._taken = 0
+            self.taken = 0
 
     def _reserve(self, rows: int) -> None:
         if rows > len(self._rows):
@@ -172,9 +174,9 @@ class Timeline:
         if odd:
             self._rows[pairs] = self._rows[self._used - 1]
             self._steps[pairs] = self._steps[self._used - 1]
-            self._taken = int(self._steps[pairs, OBSERVED])
+            self.taken = int(self._steps[pairs, OBSERVED])
         else:
-            self._taken = 2 * self.span
+            self.taken = 2 * self.span
         self._used = pairs + odd
         self.span *= 2
 

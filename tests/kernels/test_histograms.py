@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minnet.kernels.histograms import BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
+from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 
 DTYPES = [np.float32, np.float64]
 
@@ -14,12 +14,14 @@ def empty():
     return np.zeros((COPIES, WIDTH), np.int32)
 
 
-NOWHERE = np.empty(0, np.int64)
+def count_one(x, turn, stride, counts):
+    fill = (np.empty((0, 0), x.dtype),) * (ARRAYS - 1)
+    count_floats(x, fill, turn, np.full(ARRAYS, stride), counts[None])
 
 
-def counted(x, start=0, step=1):
+def counted(x, turn=0, stride=1):
     counts = empty()
-    count_floats(x, start, step, counts, NOWHERE)
+    count_one(x, turn, stride, counts)
     assert (counts[:, BINS:] == 0).all()
     return counts[:, :BINS].sum(axis=0)
 
@@ -75,10 +77,10 @@ def test_float64_is_rounded_to_float32_and_too_large_is_infinite():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("start", "step"), [(0, 1), (0, 3), (2, 3), (6, 7), (9, 4)])
-def test_only_the_rows_asked_for_are_counted(start, step, dtype):
+@pytest.mark.parametrize(("turn", "stride"), [(0, 1), (5, 1), (0, 3), (2, 3), (9, 4), (9, 10)])
+def test_only_the_rows_whose_turn_it_is_are_counted(turn, stride, dtype):
     x = np.random.default_rng(0).normal(size=(7, 13)).astype(dtype)
-    np.testing.assert_array_equal(counted(x, start, step), twin(x[start::step]))
+    np.testing.assert_array_equal(counted(x, turn, stride), twin(x[turn % stride :: stride]))
 
 
 def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
@@ -86,23 +88,29 @@ def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
     x[1, 3], x[2, 9] = np.nan, np.inf
     before, counts = x.copy(), empty()
     for _ in range(3):
-        count_floats(x, 0, 1, counts, NOWHERE)
+        count_one(x, 0, 1, counts)
     np.testing.assert_array_equal(counts[:, :BINS].sum(axis=0), 3 * twin(x))
     np.testing.assert_array_equal(x, before)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_all_that_was_counted_moves_to_the_total_where_there_is_one(dtype):
-    x = np.random.default_rng(0).normal(size=(4, 50)).astype(dtype)
-    x[1, 3], x[2, 9] = np.nan, np.inf
-    counts, total = empty(), np.full(BINS + 1, 7)
-    count_floats(x, 0, 1, counts, NOWHERE)
-    count_floats(x, 1, 2, counts, total)
-    np.testing.assert_array_equal(total[:BINS], 7 + twin(x) + twin(x[1::2]))
-    assert total[BINS] == 7
-    assert not counts.any()
-    count_floats(x[:0], 0, 1, counts, total)
-    assert total[:BINS].sum() == 7 * BINS + 300
+def test_each_of_sixteen_arrays_has_counts_of_its_own(dtype):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(k, 5)).astype(dtype) for k in range(ARRAYS)]
+    counts, strides = np.zeros((ARRAYS, COPIES, WIDTH), np.int32), 1 + np.arange(ARRAYS) % 3
+    for turn in (0, 4):
+        count_floats(arrays[-1], tuple(arrays[:-1]), turn, strides, counts)
+    for x, stride, its in zip([arrays[-1], *arrays[:-1]], strides, counts, strict=True):
+        expected = twin(x[0 % stride :: stride]) + twin(x[4 % stride :: stride])
+        np.testing.assert_array_equal(its[:, :BINS].sum(axis=0), expected)
+
+
+def test_of_fewer_arrays_the_other_counters_need_not_exist():
+    x, nothing = np.ones((2, 3), np.float32), np.empty((0, 0), np.float32)
+    counts = np.zeros((2, COPIES, WIDTH), np.int32)
+    fill = [nothing] * (ARRAYS - 2)
+    count_floats(x, (2 * x, *fill), 0, np.ones(ARRAYS, np.int64), counts)
+    assert counts.sum(axis=(1, 2)).tolist() == [6, 6]
 
 
 def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
@@ -110,6 +118,6 @@ def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
     mixed = np.array([[0x7F800001, 0x7F800000, 0xFF800000]], np.uint32).view(np.float32)
     counts = empty()
     for x in (infinite, mixed, infinite):
-        count_floats(x, 0, 1, counts, NOWHERE)
+        count_one(x, 0, 1, counts)
     counts = counts.sum(axis=0)
     assert (counts[INFINITY], counts[INFINITY + SIGN], counts[INFINITY + 1]) == (7, 1, 1)
