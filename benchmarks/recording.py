@@ -15,7 +15,7 @@ from benchmarks.tables import contest
 
 BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
-SAMPLED = 4096  # values of an array, in whole rows
+SAMPLED = 2048  # values of an array, in whole rows
 
 
 def candidates(network: Network) -> list[Candidate]:
@@ -32,6 +32,10 @@ def candidates(network: Network) -> list[Candidate]:
     return [
         minnet("minnet"),
         minnet("minnet histograms, y dy", probe="histograms", kinds=BUFFERS),
+        minnet(
+            f"minnet histograms, y dy, {SAMPLED} values",
+            probe="histograms", kinds=BUFFERS, max_values=SAMPLED,
+        ),
         minnet("minnet histograms, all", probe="histograms", kinds=ALL),
         minnet(
             f"minnet histograms, all, {SAMPLED} values",

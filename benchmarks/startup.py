@@ -29,7 +29,7 @@ def contests() -> dict[str, list[Candidate]]:
             _program(MINE, _code("import minnet")),
             _program("torch", _code("import torch"), "torch"),
             _program("jax", _code("import jax"), "jax"),
-            _program("keras", _code("import keras"), "keras", *backend),
+            _program("keras", _code("from benchmarks.peers import keras"), "keras", *backend),
         ],
         "first step (iris)": [
             _program(CACHED, _first_step("minnet")),
