@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Source
+from minnet.probes.sources import Sight, Source
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -48,21 +48,24 @@ class _Panel:
     So a step takes few calls, and only every so many steps have to add up the copies of counters.
     """
 
-    def __init__(
-        self, timelines: list[Timeline], sizes: list[int], strides: list[int], dtype: np.dtype[Any]
-    ) -> None:
-        self._timelines, self._sizes = timelines, sizes
-        rest = -len(timelines) % ARRAYS
-        self._strides = np.array([*strides, *[1] * rest])
-        self._fill = [np.empty((0, 0), dtype)] * rest
-        self._counts = np.zeros((len(timelines), COPIES, WIDTH), np.int32)
-        self._looks, self._most = 0, max(1, MOST_PENDING // max(sizes))
+    def __init__(self, keys: list[Key], timelines: list[Timeline]) -> None:
+        self.keys, self._timelines = keys, timelines
+        self._counts = np.zeros((len(keys), COPIES, WIDTH), np.int32)
+        self._present = np.zeros(len(keys), np.int64)  # how many values there were
+        self._most = 0  # no counter is above it
         # Where some arrays were missed at times, rows of the timelines do not end together.
         self._together = len({(timeline.span, timeline.taken) for timeline in timelines}) == 1
 
+    def prepare(self, sizes: list[int], strides: list[int], dtype: np.dtype[Any]) -> None:
+        """Get ready for arrays of these sizes, of which every strides-th row is looked at."""
+        rest = -len(sizes) % ARRAYS
+        self._sizes, self._largest = np.array(sizes), max(sizes)
+        self._strides = np.array([*strides, *[1] * rest])
+        self._fill = [np.empty((0, 0), dtype)] * rest
+
     def count(self, step: int, arrays: list[Array], turn: int) -> None:
         """Count these arrays as those of this step; turn says with which rows to begin."""
-        if self._looks == self._most:
+        if self._most + self._largest > MOST_PENDING:
             self.fold()
         for timeline in self._timelines:
             timeline.extend(step)
@@ -71,21 +74,21 @@ class _Panel:
             some = slice(k, k + ARRAYS)
             first, *others = places[some]
             count_floats(first, tuple(others), turn, self._strides[some], self._counts[some])
-        self._looks += 1
+        self._present += self._sizes
+        self._most += self._largest
         if self._timelines[0].full or not self._together:
             self.fold()
 
     def fold(self) -> None:
         """Move all counts to the rows at hand of the timelines."""
-        if not self._looks:
+        if not self._most:
             return
         counts = self._counts[:, :, :BINS].sum(axis=1)
-        for timeline, size, its in zip(self._timelines, self._sizes, counts, strict=True):
+        for timeline, present, its in zip(self._timelines, self._present, counts, strict=True):
             row = timeline.row
             row[:BINS] += its
-            row[BINS] += size * self._looks
-        self._counts[...] = 0
-        self._looks = 0
+            row[BINS] += present
+        self._counts[...], self._present[...], self._most = 0, 0, 0
 
 
 class HistogramProbe(Recording):
@@ -158,7 +161,9 @@ class HistogramProbe(Recording):
         self._slots = count(slots, "HistogramProbe", "slots")
         if self._slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
-        self._panels: dict[str, tuple[Any, _Panel]] = {}  # and of what arrays they are
+        self._now: _Panel | None = None
+        self._updates: _Panel | None = None
+        self._mark: object = None  # of what was seen last
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
@@ -167,39 +172,35 @@ class HistogramProbe(Recording):
         """Rows are counts by a float's first bits, and last how many values there were."""
         return Timeline(self._slots, BINS + 1, np.int64, np.add)
 
-    def _look(
-        self,
-        step: int,
-        watched: list[Source],
-        arrays: list[Array],
-        weights: list[Array] | None = None,
-    ) -> None:
-        which = "now" if weights is None else "updates"
-        alike = (
-            [source.key for source in watched],
-            [rows.shape for rows in arrays],
-            arrays[0].dtype,
-        )
-        known, panel = self._panels.get(which, (None, None))
-        if panel is None or known != alike:
-            if panel is not None:
-                panel.fold()
-            panel = self._panel(watched, arrays, weights is not None)
-            self._panels[which] = alike, panel
-        panel.count(step, arrays, self._observed)
+    def _look(self, step: int, seen: Sight) -> None:
+        if self._now is None or seen.mark is not self._mark:
+            self._now, self._mark = self._panel(self._now, seen.sources), seen.mark
+            strides = [self._stride(rows.shape) for rows in seen.arrays]
+            self._now.prepare([a.size for a in seen.arrays], strides, seen.arrays[0].dtype)
+        self._now.count(step, seen.arrays, self._observed)
 
-    def _panel(self, watched: list[Source], arrays: list[Array], updates: bool) -> _Panel:
-        timelines = [self._extend(source.key) for source in watched]
-        if updates:  # of which there are only the rows to be looked at
-            sizes, strides = [source.size for source in watched], [1] * len(watched)
-        else:
-            sizes, strides = [a.size for a in arrays], [self._stride(a.shape) for a in arrays]
-        return _Panel(timelines, sizes, strides, arrays[0].dtype)
+    def _look_at_updates(
+        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
+    ) -> None:
+        self._updates = self._panel(self._updates, sources)
+        sizes = [source.size for source in sources]
+        self._updates.prepare(sizes, [1] * len(sizes), changes[0].dtype)
+        self._updates.count(step, changes, 0)
+
+    def _panel(self, last: _Panel | None, sources: list[Source]) -> _Panel:
+        """Return the panel of these layers and kinds: the last one if it is theirs."""
+        keys = [source.key for source in sources]
+        if last is not None:
+            if last.keys == keys:
+                return last
+            last.fold()
+        return _Panel(keys, [self._extend(key) for key in keys])
 
     def _fold(self, key: Key) -> Timeline:
         """Return the timeline of this layer and kind with nothing left pending."""
-        for _, panel in self._panels.values():
-            panel.fold()
+        for panel in (self._now, self._updates):
+            if panel is not None:
+                panel.fold()
         return self._timelines[key]
 
     # Reading.

@@ -19,7 +19,7 @@ import numpy as np
 from minnet.archives import DAMAGE
 from minnet.layers.sequential import Sequential
 from minnet.probes.files import Key, States, read_recording, write_recording
-from minnet.probes.sources import Source, sources, strangers
+from minnet.probes.sources import Sight, Source, strangers, watch
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -70,18 +70,14 @@ class Recording(ABC):
         """Return an empty timeline."""
 
     @abstractmethod
-    def _look(
-        self,
-        step: int,
-        watched: list[Source],
-        arrays: list[Array],
-        weights: list[Array] | None = None,
-    ) -> None:
-        """Record of each source those of the rows (n, width) whose turn it is.
+    def _look(self, step: int, seen: Sight) -> None:
+        """Record of each array those of its rows whose turn it is."""
 
-        Of updates, arrays hold only the rows of which copies were made, and these copies are the
-        weights, before they were changed; for other kinds weights is None.
-        """
+    @abstractmethod
+    def _look_at_updates(
+        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
+    ) -> None:
+        """Record how weights were changed; both hold only the rows of which copies were made."""
 
     @abstractmethod
     def _state(self, key: Key) -> dict[str, Array]:
@@ -114,23 +110,18 @@ class Recording(ABC):
         self._check_step(step)
         if not self._observed:
             self._check_names(net)
-        watched = sources(net, self._kinds, self._only)
+        watched = watch(net, self._kinds, self._only)
         if self._before:
-            self._record_updates(watched)
+            self._record_updates(watched.updates)
         if step % self._every:
             return
-        present, arrays = [], []
-        for source in watched:
+        seen = watched.look()
+        if seen.sources:
+            self._look(step, seen)
+        for source in watched.updates:
             rows = source.rows()
-            if rows is None:
-                continue
-            if source.key[1] == "update":
+            if rows is not None:
                 self._before[source.key[0]] = self._copy(step, rows)
-            else:
-                present.append(source)
-                arrays.append(rows)
-        if present:
-            self._look(step, present, arrays)
         self._last_step = step
         self._observed += 1
 
@@ -169,10 +160,10 @@ class Recording(ABC):
         start = self._observed % stride
         return Before(step, rows[start::stride].copy(), rows.shape, start, stride)
 
-    def _record_updates(self, watched: Sequence[Source]) -> None:
+    def _record_updates(self, sources: Sequence[Source]) -> None:
         """Compare the weights with those of the step observed before."""
-        moved = {source.key[0]: source for source in watched if source.key[1] == "update"}
-        weights = {}
+        moved = {source.key[0]: source for source in sources}
+        weights = []
         for name, before in self._before.items():
             weight = moved[name].rows() if name in moved else None
             if weight is None or weight.size != math.prod(before.shape):
@@ -180,15 +171,15 @@ class Recording(ABC):
                     f"{type(self).__name__}: the weight of {name!r} is not that of the step "
                     "before; a probe records one network, so make a new one for the next"
                 )
-            weights[name] = weight.reshape(before.shape)
-        copies = list(self._before.values())
+            weights.append(weight.reshape(before.shape))
+        places, copies = [moved[name] for name in self._before], list(self._before.values())
         self._before = {}
         changes = [
-            weights[name][copy.start :: copy.stride] - copy.values
-            for name, copy in zip(weights, copies, strict=True)
+            weight[copy.start :: copy.stride] - copy.values
+            for weight, copy in zip(weights, copies, strict=True)
         ]
-        step = copies[0].observed_at
-        self._look(step, [moved[name] for name in weights], changes, [c.values for c in copies])
+        values = [copy.values for copy in copies]
+        self._look_at_updates(copies[0].observed_at, places, changes, values)
 
     def _extend(self, key: Key) -> Timeline:
         """Return the timeline of a layer and kind, a new one where there is none yet."""

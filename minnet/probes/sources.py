@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,66 +17,106 @@ BUFFERS = ("y", "dy", "dx")
 EVERY_NETWORK = (*BUFFERS, "weight", "weight_grad", "update")
 
 
-class Source:
-    """An array of one layer: a buffer, the value of a parameter, or its gradient.
+class Source(NamedTuple):
+    """Where an array of one layer is: a buffer, the value of a parameter, or its gradient."""
 
-    It is asked at every step, and mostly the array is the one of the step before, so it remembers
-    how that was made into rows.
+    key: Key  # the layer's dotted name, and the kind
+    layer: Layer
+    holder: Layer | Param
+    name: str  # of the holder's attribute
 
-    Attributes
-    ----------
-    key : (str, str)
-        The layer's dotted name and the kind.
-    layer : Layer
-        The layer itself.
-    """
-
-    __slots__ = ("_array", "_holder", "_name", "_rows", "key", "layer")
-
-    def __init__(self, key: Key, layer: Layer, holder: Layer | Param, name: str) -> None:
-        self.key, self.layer = key, layer
-        self._holder, self._name = holder, name
-        self._array: Array | None = None
-        self._rows: Array | None = None
+    def array(self) -> Array | None:
+        """Return the array that is there now."""
+        found: Array | None = getattr(self.holder, self.name)
+        return found
 
     def rows(self) -> Array | None:
         """Return the array as rows (n, width) that a kernel takes, or None if there is nothing."""
-        array = getattr(self._holder, self._name)
-        if array is not self._array:
-            self._rows = None if array is None or not array.size else _as_rows(array, self.layer)
-            # What had to be copied has to be copied again, for the numbers change.
-            view = self._rows is None or np.shares_memory(self._rows, array)
-            self._array = array if view else None
-        return self._rows
+        array = self.array()
+        return None if array is None or not array.size else _as_rows(array, self.layer)
 
     @property
     def size(self) -> int:
         """How many numbers there are."""
-        rows = self.rows()
-        return 0 if rows is None else rows.size
+        array = self.array()
+        return 0 if array is None else array.size
+
+
+class Sight:
+    """What is seen in one step: arrays as rows (n, width) that a kernel takes.
+
+    Attributes
+    ----------
+    mark : object
+        No two of them have the same, and a copy has another.
+    sources : list of Source
+        Those that have an array.
+    arrays : list of ndarray
+        Their rows.
+    """
+
+    def __init__(self, asked: Sequence[Source]) -> None:
+        self.mark = object()
+        self._seen = [(source.holder, source.name, source.array()) for source in asked]
+        found = [(source, rows) for source in asked if (rows := source.rows()) is not None]
+        self.sources = [source for source, _ in found]
+        self.arrays = [rows for _, rows in found]
+        # What had to be copied has to be copied again, for the numbers change.
+        self._lasts = all(np.may_share_memory(rows, source.array()) for source, rows in found)
+
+    def lasts(self) -> bool:
+        """Tell whether every array is still where it was seen."""
+        return self._lasts and all(
+            getattr(holder, name) is array for holder, name, array in self._seen
+        )
+
+
+class Watch:
+    """What one probe looks at in one network.
+
+    Arrays mostly stay where they are from step to step, so what was seen is remembered.
+
+    Attributes
+    ----------
+    updates : list of Source
+        The weights whose updates are wanted.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.updates = [source for source in sources if source.key[1] == "update"]
+        self._others = [source for source in sources if source.key[1] != "update"]
+        self._sight = Sight(self._others)
+
+    def look(self) -> Sight:
+        """Return what is to be seen now: the same `Sight` as long as it lasts."""
+        if not self._sight.lasts():
+            self._sight = Sight(self._others)
+        return self._sight
 
 
 Wanted = tuple[tuple[str, ...], tuple[str, ...] | None]
 
 # No probe holds on to a network that it has seen: what was found is forgotten with the network.
-_found: WeakKeyDictionary[Sequential, dict[Wanted, list[Source]]] = WeakKeyDictionary()
+_watches: WeakKeyDictionary[Sequential, dict[Wanted, Watch]] = WeakKeyDictionary()
 
 
-def sources(net: Sequential, kinds: tuple[str, ...], only: tuple[str, ...] | None) -> list[Source]:
-    """Return where the arrays of these kinds are, layer by layer; of some layers, or of all.
+def watch(net: Sequential, kinds: tuple[str, ...], only: tuple[str, ...] | None) -> Watch:
+    """Return what to look at for arrays of these kinds, layer by layer; of some layers, or of all.
 
     A layer that lacks a kind is passed over.
     """
-    found = _found.setdefault(net, {})
-    if (kinds, only) not in found:
-        found[kinds, only] = [
-            Source((name, kind), layer, *place)
-            for name, layer in net.walk()
-            if only is None or name in only
-            for kind in kinds
-            for place in _places(layer, kind)
-        ]
-    return found[kinds, only]
+    watches = _watches.setdefault(net, {})
+    if (kinds, only) not in watches:
+        watches[kinds, only] = Watch(
+            [
+                Source((name, kind), layer, *place)
+                for name, layer in net.walk()
+                if only is None or name in only
+                for kind in kinds
+                for place in _places(layer, kind)
+            ]
+        )
+    return watches[kinds, only]
 
 
 def strangers(net: Sequential, kinds: Collection[str]) -> tuple[list[str], list[str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from minnet.kernels.moments import (
 )
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Source
+from minnet.probes.sources import Sight, Source
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -118,17 +117,17 @@ class StatisticsProbe(Recording):
     def _timeline(self) -> Timeline:
         return Timeline(self._points, len(NAMES), np.float64, _thin)
 
-    def _look(
-        self,
-        step: int,
-        watched: list[Source],
-        arrays: list[Array],
-        weights: list[Array] | None = None,
-    ) -> None:
-        for source, rows, weight in zip(watched, arrays, weights or repeat(None)):  # noqa: B905
-            self._tell(step, source, rows, weight)
+    def _look(self, step: int, seen: Sight) -> None:
+        for source, rows in zip(seen.sources, seen.arrays, strict=True):
+            self._tell(step, source, rows)
 
-    def _tell(self, step: int, source: Source, rows: Array, weight: Array | None) -> None:
+    def _look_at_updates(
+        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
+    ) -> None:
+        for source, change, weight in zip(sources, changes, weights, strict=True):
+            self._tell(step, source, change, weight)
+
+    def _tell(self, step: int, source: Source, rows: Array, weight: Array | None = None) -> None:
         told = np.full(len(NAMES), np.nan)
         values = rows.ravel()
         told[: PLACE["saturated"]] = _describe(values)
