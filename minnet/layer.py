@@ -249,7 +249,9 @@ class Layer:
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
         dx = self._dx = grown(self._dx, self.x.shape, self.dtype)
-        self.dy, self.dx, self._awaits_backward, self._steady = dy, dx, False, True
+        self.dy, self.dx, self._awaits_backward = dy, dx, False
+        # A student's check_input may ask for more than a shape, and is asked at every step.
+        self._steady = type(self).check_input is Layer.check_input
         return dy, dx
 
     # Parameters and state.

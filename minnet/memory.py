@@ -1,14 +1,15 @@
 """Where arrays lie: in places from which the kernels read and write them fastest.
 
-NumPy's own arrays begin wherever the system gives memory, mostly 16 bytes behind a multiple of
-4096. A vector register is 32 or 64 bytes wide and then straddles two cache lines at every other
-access, which makes Adam's pass over all parameters more than twice as long. And arrays that all
-begin at the same place of a page get in each other's way, so each begins at another one.
+NumPy's own arrays begin wherever the system gives memory, large ones mostly 16 bytes behind a
+multiple of 4096. A vector register of 64 bytes then straddles two cache lines at every access, one
+of 32 bytes at every other, which makes Adam's pass over 100,000 parameters more than twice as long.
+And arrays that all begin at the same place of a page get in each other's way, so each begins at
+another one.
 """
 
 import itertools
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -40,9 +41,13 @@ def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
     """
     if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
         return buffer
-    memory = None if buffer is None else buffer.base  # a copy of a buffer has none
-    if buffer is not None and memory is not None and buffer.dtype == dtype:
+    memory = None if buffer is None else buffer.base  # a copy of a buffer has none, or not ours
+    if buffer is not None and _is_ours(memory) and buffer.dtype == dtype:
         start = buffer.ctypes.data - memory.ctypes.data
         if start + math.prod(shape) * dtype.itemsize <= memory.nbytes:
             return np.ndarray(shape, dtype, memory, start)
     return empty(shape, dtype)
+
+
+def _is_ours(memory: Any) -> TypeGuard[Array]:
+    return isinstance(memory, np.ndarray) and memory.dtype == np.uint8 and memory.flags.writeable

@@ -311,6 +311,22 @@ def test_a_step_on_the_arrays_of_the_step_before_gives_what_a_first_step_gives(m
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_check_of_ones_own_is_asked_at_every_step():
+    class Unit(ReLU):
+        def check_input(self, x):
+            x = super().check_input(x)
+            if abs(x).max() > 1:
+                raise ValueError("beyond 1")
+            return x
+
+    unit, x = Unit(), np.ones((2, 3), np.float32)
+    for _ in range(2):
+        unit.backward(unit.forward(x, training=True))
+    x[0, 0] = 7
+    with pytest.raises(ValueError, match="beyond 1"):
+        unit.forward(x, training=True)
+
+
 @ALL
 def test_training_has_no_default(make):
     for layer in (make(), network(make)):

@@ -36,6 +36,16 @@ def test_parameters_buffers_and_state_begin_on_a_cache_line() -> None:
     assert all(array.ctypes.data % 64 == 0 for array in arrays)
 
 
+def test_memory_that_is_not_its_own_is_never_written_to() -> None:
+    base = np.zeros(20, np.float32)
+    grown(base[5:10], (12,), FLOAT32)[:] = 1
+    grown(np.frombuffer(bytearray(40), np.float32), (3,), FLOAT32)[:] = 1
+    frozen = grown(None, (4, 4), FLOAT32)
+    frozen.base.flags.writeable = False
+    grown(frozen, (2, 4), FLOAT32)[:] = 1
+    assert (base == 0).all()
+
+
 def test_a_buffer_shrinks_and_grows_back_within_its_memory() -> None:
     buffer = grown(None, (10, 4), FLOAT32)
     assert grown(buffer, (10, 4), FLOAT32) is buffer

@@ -33,25 +33,25 @@ def _bits_of_float64(x: Array) -> Array:
 bits_of = inline(float32=_bits_of_float32, float64=_bits_of_float64)
 
 
-@kernel("(T[:, ::1], UniTuple(T[:, ::1], 15), int64, int64[::1], int32[:, :, ::1])")
+@kernel(f"(T[:, ::1], UniTuple(T[:, ::1], {ARRAYS - 1}), int64, int64[::1], int32[:, :, ::1])")
 def count_floats(
-    first: Array, others: tuple[Array, ...], turn: int, strides: Array, counts: Array
+    first: Array, others: tuple[Array, ...], offset: int, strides: Array, counts: Array
 ) -> None:
     """Count the values of sixteen arrays, k = 0 ... 15: those of x_k (n, width) into counts[k].
 
-    Only every strides[k]-th row is looked at, which begin with another one at each turn. The bin of
-    a value is named by the first eleven bits of it as a float32. Neighbours are counted in
-    different rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours
-    are alike, and a counter that was just written would have to be waited for. Of each row BINS are
+    Only every strides[k]-th row is looked at, beginning with row offset % strides[k]. The bin of a
+    value is named by the first eleven bits of it as a float32. Neighbours are counted in different
+    rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours are
+    alike, and a counter that was just written would have to be waited for. Of each row BINS are
     used.
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            _count_rows(bits_of(x), turn % strides[k], strides[k], counts[k])
+            _count_rows(bits_of(x), offset % strides[k], strides[k], counts[k])
 
 
-def _count_every(bits: Array, start: int, stride: int, counts: Array) -> None:
+def _count_strided(bits: Array, start: int, stride: int, counts: Array) -> None:
     if stride == 1:  # a single long row has a single remainder
         bits = bits.reshape(1, -1)
     n, width = bits.shape
@@ -93,4 +93,4 @@ def _move_nan(bits: Array, counts: Array) -> None:
 
 _any_infinities = inline(_has_infinities)
 _part_nan_from_infinity = inline(_move_nan)
-_count_rows = inline(_count_every)
+_count_rows = inline(_count_strided)

@@ -25,9 +25,20 @@ def _flush64(v: Any) -> Any:
     return np.float64(0) if abs(v) < TINY64 else v
 
 
+def _raise32(v: Any) -> Any:
+    return TINY32 if 0 < v < TINY32 else v
+
+
+def _raise64(v: Any) -> Any:
+    return TINY64 if 0 < v < TINY64 else v
+
+
 # A running mean of gradients that are 0, as a dead unit's are, dwindles to a subnormal number and
-# stays one: too small to move anything, but some processors take a hundred cycles over each.
+# stays one: too small to move anything, but some processors take a hundred cycles over each. So it
+# becomes 0; a mean of squares becomes the smallest normal number, because steps are divided by its
+# root, and 0 would make them longer.
 flushed = inline(float32=_flush32, float64=_flush64)
+raised = inline(float32=_raise32, float64=_raise64)
 
 
 @kernel("(T[::1], float64, float64, boolean, float64, T[::1], T[::1])", fastmath=FAST)
@@ -72,7 +83,7 @@ def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta
     rate, keep, fresh, floor = dtype(lr), dtype(rho), dtype(1.0 - rho), dtype(eps)
     for k in range(theta.size):
         g = grad[k]
-        square[k] = flushed(keep * square[k] + fresh * g * g)
+        square[k] = raised(keep * square[k] + fresh * g * g)
         theta[k] -= rate * g / (math.sqrt(square[k]) + floor)
 
 
@@ -116,5 +127,5 @@ def adam(
     for k in range(theta.size):
         g = grad[k]
         mean[k] = flushed(keep1 * mean[k] + fresh1 * g)
-        square[k] = flushed(keep2 * square[k] + fresh2 * g * g)
+        square[k] = raised(keep2 * square[k] + fresh2 * g * g)
         theta[k] = shrink * theta[k] - rate * mean[k] / (math.sqrt(square[k]) * unbias + floor)

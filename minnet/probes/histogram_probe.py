@@ -43,7 +43,7 @@ EDGES.flags.writeable = False
 
 
 class _Panel:
-    """Arrays that are looked at together, and counts of theirs that the timelines have not yet.
+    """Arrays that are looked at together, and counts not yet added to their timelines.
 
     So a step takes few calls, and only every so many steps have to add up the copies of counters.
     """
@@ -54,7 +54,8 @@ class _Panel:
         self._present = np.zeros(len(keys), np.int64)  # how many values there were
         self._most = 0  # no counter is above it
         # Where some arrays were missed at times, rows of the timelines do not end together.
-        self._together = len({(timeline.span, timeline.taken) for timeline in timelines}) == 1
+        seen = {(timeline.span, timeline.observed) for timeline in timelines}
+        self._together = len(seen) == 1
 
     def prepare(self, sizes: list[int], strides: list[int], dtype: np.dtype[Any]) -> None:
         """Get ready for arrays of these sizes, of which every strides-th row is looked at."""
@@ -63,8 +64,8 @@ class _Panel:
         self._strides = np.array([*strides, *[1] * rest])
         self._fill = [np.empty((0, 0), dtype)] * rest
 
-    def count(self, step: int, arrays: list[Array], turn: int) -> None:
-        """Count these arrays as those of this step; turn says with which rows to begin."""
+    def count(self, step: int, arrays: list[Array], offset: int) -> None:
+        """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
         if self._most + self._largest > MOST_PENDING:
             self.fold()
         for timeline in self._timelines:
@@ -73,7 +74,7 @@ class _Panel:
         for k in range(0, len(places), ARRAYS):
             some = slice(k, k + ARRAYS)
             first, *others = places[some]
-            count_floats(first, tuple(others), turn, self._strides[some], self._counts[some])
+            count_floats(first, tuple(others), offset, self._strides[some], self._counts[some])
         self._present += self._sizes
         self._most += self._largest
         if self._timelines[0].full or not self._together:
@@ -113,8 +114,10 @@ class HistogramProbe(Recording):
         At least 2; each takes 16 kB.
     max_values : int, optional
         Of a larger array only as many values are counted, in whole rows (at least one): every r-th
-        row, beginning with another one at each observation. Counts are of what was looked at;
-        `coverage` tells how much that was. All values by default.
+        row, beginning with the next one at each observation. Counts are of what was looked at;
+        `coverage` tells how much that was. Where batches come in the same order in every epoch, it
+        can be the same rows of each that are looked at; shuffled rows have no such trouble. All
+        values by default.
 
     Raises
     ------
@@ -163,7 +166,7 @@ class HistogramProbe(Recording):
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
         self._now: _Panel | None = None
         self._updates: _Panel | None = None
-        self._mark: object = None  # of what was seen last
+        self._mark: object = None  # of the Sight that the panel is prepared for
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}

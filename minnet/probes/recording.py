@@ -13,13 +13,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minnet.archives import DAMAGE
 from minnet.layers.sequential import Sequential
 from minnet.probes.files import Key, States, read_recording, write_recording
-from minnet.probes.sources import Sight, Source, strangers, watch
+from minnet.probes.sources import Sight, Source, Watch, unknown_kinds, watch
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -57,6 +58,15 @@ class Recording(ABC):
         self._timelines: dict[Key, Timeline] = {}
         self._before: dict[str, Before] = {}
         self._last_step, self._observed = -1, 0
+        # A probe holds on to no network, nor to arrays of one: what it watches goes with it.
+        self._watches: WeakKeyDictionary[Sequential, Watch] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or a pickle takes along what was recorded, not the networks that are watched."""
+        return self.__dict__ | {"_watches": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _watches=WeakKeyDictionary())
 
     # What a probe does with what it sees.
 
@@ -110,7 +120,9 @@ class Recording(ABC):
         self._check_step(step)
         if not self._observed:
             self._check_names(net)
-        watched = watch(net, self._kinds, self._only)
+        watched = self._watches.get(net)
+        if watched is None:
+            watched = self._watches[net] = watch(net, self._kinds, self._only)
         if self._before:
             self._record_updates(watched.updates)
         if step % self._every:
@@ -140,7 +152,7 @@ class Recording(ABC):
         unknown = [name for name in self._only or () if name not in layers]
         if unknown:
             raise ValueError(f"{who}: no layers {unknown}; there are {', '.join(layers)}")
-        unknown, there = strangers(net, self._kinds)
+        unknown, there = unknown_kinds(net, self._kinds)
         if unknown:
             raise ValueError(f"{who}: no layer has {unknown}; there are {', '.join(there)}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class Sight:
     Attributes
     ----------
     mark : object
-        No two of them have the same, and a copy has another.
+        Tells this sight from every other, without a need to hold on to its arrays.
     sources : list of Source
         Those that have an array.
     arrays : list of ndarray
@@ -67,7 +66,7 @@ class Sight:
     def lasts(self) -> bool:
         """Tell whether every array is still where it was seen."""
         return self._lasts and all(
-            getattr(holder, name) is array for holder, name, array in self._seen
+            _same(getattr(holder, name), array) for holder, name, array in self._seen
         )
 
 
@@ -94,32 +93,23 @@ class Watch:
         return self._sight
 
 
-Wanted = tuple[tuple[str, ...], tuple[str, ...] | None]
-
-# No probe holds on to a network that it has seen: what was found is forgotten with the network.
-_watches: WeakKeyDictionary[Sequential, dict[Wanted, Watch]] = WeakKeyDictionary()
-
-
 def watch(net: Sequential, kinds: tuple[str, ...], only: tuple[str, ...] | None) -> Watch:
     """Return what to look at for arrays of these kinds, layer by layer; of some layers, or of all.
 
     A layer that lacks a kind is passed over.
     """
-    watches = _watches.setdefault(net, {})
-    if (kinds, only) not in watches:
-        watches[kinds, only] = Watch(
-            [
-                Source((name, kind), layer, *place)
-                for name, layer in net.walk()
-                if only is None or name in only
-                for kind in kinds
-                for place in _places(layer, kind)
-            ]
-        )
-    return watches[kinds, only]
+    return Watch(
+        [
+            Source((name, kind), layer, *place)
+            for name, layer in net.walk()
+            if only is None or name in only
+            for kind in kinds
+            for place in _places(layer, kind)
+        ]
+    )
 
 
-def strangers(net: Sequential, kinds: Collection[str]) -> tuple[list[str], list[str]]:
+def unknown_kinds(net: Sequential, kinds: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the kinds that no layer of the network has, and those that there are."""
     layers = [layer for _, layer in net.walk()]
     missing = [
@@ -145,6 +135,13 @@ def _places(layer: Layer, kind: str) -> Iterator[tuple[Layer | Param, str]]:
         yield params[kind], "value"
     elif kind.endswith("_grad") and kind.removesuffix("_grad") in params:
         yield params[kind.removesuffix("_grad")], "grad"
+
+
+def _same(array: Array | None, last: Array | None) -> bool:
+    """Tell whether it is the array of last time; an empty one, as of a dx left out, always is."""
+    if array is last:
+        return True
+    return array is not None and last is not None and array.size == last.size == 0
 
 
 def _as_rows(array: Array, layer: Layer) -> Array:

@@ -132,8 +132,8 @@ class StatisticsProbe(Recording):
         values = rows.ravel()
         told[: PLACE["saturated"]] = _describe(values)
         timeline = self._extend(source.key)
-        fresh = timeline.full
         timeline.extend(step)
+        fresh = timeline.taken == 1
         name, kind = source.key
         if kind == "y":
             told[PLACE["dead"]] = self._follow(name, rows, timeline)

@@ -114,17 +114,38 @@ def test_a_gradient_of_zero_divides_by_eps_and_not_by_zero():
 
 @BOTH
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "rmsprop", "adam"])
-def test_a_mean_of_gradients_that_ended_dwindles_to_zero_and_not_to_subnormal_numbers(name, dtype):
+def test_a_mean_of_gradients_that_ended_does_not_dwindle_to_subnormal_numbers(name, dtype):
     step, _ = KERNELS[name]
     g, *state, theta = arrays(name, 9, dtype)
     tiny = np.finfo(dtype).tiny
     for array in state:
         array[:] = tiny
-        array[0], array[1] = tiny * 2, 1
+        array[0], array[1], array[2] = tiny * 2, 1, 0
     step(np.zeros_like(g), *state, np.zeros_like(theta))
+    squares = state[-1:] if name in ("rmsprop", "adam") else []
     for array in state:
-        assert (array[2:] == 0).all()
+        is_square = any(array is square for square in squares)
+        assert (array[3:] == (tiny if is_square else 0)).all()
+        assert array[2] == 0
         assert tiny <= array[0] < array[1]
+
+
+@BOTH
+def test_no_step_along_a_tiny_gradient_is_longer_than_the_formula_says(dtype):
+    tiny = float(np.finfo(dtype).tiny)
+    g = np.full(3, np.sqrt(tiny), dtype)  # its square is a normal number, a share of that is not
+    for rho in (0.9, 0.999):
+        s, theta, longest = np.zeros(3, dtype), np.zeros(3, dtype), 0.0
+        for t in range(1, 6):
+            kernels.rmsprop(g, 1e-3, rho, tiny, s, theta)
+            longest += 1e-3 / np.sqrt(1 - rho**t)
+            assert (theta < 0).all()
+            assert (-theta <= 1.01 * longest).all()
+        m, s, theta = np.zeros((3, 3), dtype)
+        for t in range(1, 6):
+            kernels.adam(g, 1e-3, 0.9, rho, tiny, 0.0, t, m, s, theta)
+            assert (theta < 0).all()
+            assert (-theta <= 1.01 * 1e-3 * t).all()
 
 
 @BOTH

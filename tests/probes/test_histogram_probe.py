@@ -104,9 +104,39 @@ def test_reading_in_between_changes_nothing():
 
 def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
     monkeypatch.setattr(histogram_probe, "MOST_PENDING", 20)
+    pending = []
+
+    class Watched(histogram_probe._Panel):
+        def count(self, *arguments):
+            super().count(*arguments)
+            pending.append(int(self._counts.sum()))
+
+    monkeypatch.setattr(histogram_probe, "_Panel", Watched)
     probe = recorded(*[np.ones((4, 4))] * 7, slots=2)
+    assert max(pending) <= 20
     assert probe.counts("only", "y").sum(axis=1).tolist() == [64, 48]
     assert probe.coverage("only", "y").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("late", [1, 2, 3, 5])
+@pytest.mark.parametrize("slots", [2, 3, 4])
+def test_an_array_that_is_there_only_later_has_its_own_slots(late, slots, tmp_path):
+    net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=slots)
+    for step in range(12):
+        show(net, np.ones((2, 4)))
+        if step >= late:
+            net["only"].dx = np.ones((3, 4), np.float32)
+        probe.observe(step, net)
+    for kind, first, values in (("y", 0, 8), ("dx", late, 12)):
+        steps = probe.steps("only", kind)
+        assert (steps[0, 0], steps[-1, 1]) == (first, 11)
+        seen = (steps[:, 1] - steps[:, 0] + 1) * values
+        np.testing.assert_array_equal(probe.counts("only", kind).sum(axis=1), seen)
+        assert (probe.coverage("only", kind) == 1).all()
+    probe.save(tmp_path / "run.npz")
+    np.testing.assert_array_equal(
+        HistogramProbe.load(tmp_path / "run.npz").counts("only", "dx"), probe.counts("only", "dx")
+    )
 
 
 def test_the_update_is_what_the_step_did_to_the_weight():

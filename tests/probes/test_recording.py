@@ -3,7 +3,9 @@
 import gc
 import json
 import pickle
+import weakref
 import zipfile
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -76,12 +78,31 @@ def test_buffers_are_neither_changed_nor_kept(make):
             continue
         seen.add(id(thing))
         assert not isinstance(thing, Sequential)
+        if isinstance(thing, WeakKeyDictionary):
+            continue  # is empty as soon as the network is gone
         if isinstance(thing, np.ndarray):
             assert not any(np.shares_memory(thing, array) for array in arrays)
         elif isinstance(thing, (dict, list, tuple)) or hasattr(thing, "_rows"):
             reachable += gc.get_referents(thing)
         else:
             reachable += [*getattr(thing, "__dict__", {}).values()]
+    gone = [weakref.ref(net), weakref.ref(net.theta), weakref.ref(net["dense1"])]
+    del net, arrays, array
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None, None]
+
+
+@both
+def test_a_copy_goes_on_by_itself(make):
+    net, probe = network(), make(ALL)
+    run(net, probe, epochs=1)
+    twin = pickle.loads(pickle.dumps(probe))
+    probe.observe(99, net)
+    twin.observe(99, net)
+    for kind in ALL:
+        assert probe.layers_of(kind) == twin.layers_of(kind)
+        for layer in probe.layers_of(kind):
+            np.testing.assert_array_equal(probe.steps(layer, kind), twin.steps(layer, kind))
 
 
 @both

@@ -113,17 +113,18 @@ def test_one_row_cannot_tell_what_never_changes():
     np.testing.assert_array_equal(number(probe, "dead"), [np.nan, 3])
 
 
+@pytest.mark.parametrize("points", [8, 9, 13])
 @pytest.mark.parametrize("steps", [8, 9, 31, 1000])
-def test_thinning_keeps_steps_evenly_and_the_extremes_of_all(steps):
+def test_thinning_keeps_steps_evenly_and_the_extremes_of_all(steps, points):
     rng = np.random.default_rng(0)
     batches = rng.normal(size=(steps, 2, 4)).astype(np.float32)
     batches[5, 0, 0], batches[6, 1, 1], batches[7, 0, 0] = 1e6, -1e6, np.nan
-    probe = recorded(*batches, points=8)
+    probe = recorded(*batches, points=points)
     kept, mean = probe.series("only", "y", "mean")
     stride = kept[1] - kept[0]
     assert stride & (stride - 1) == 0
     np.testing.assert_array_equal(kept, np.arange(0, steps, stride))
-    assert len(kept) <= 8
+    assert len(kept) <= points
     for place, step in enumerate(kept):
         covered = batches[step : step + stride]
         finite = covered[np.isfinite(covered)]
