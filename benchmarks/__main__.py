@@ -34,11 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in [options.subject] if options.subject else SUBJECTS:
             print(f"\n== {name}: {plan.rounds} rounds, in turn\n", flush=True)
+            before = surroundings.gain_of_threads()
             report = _measure(name, plan, options.out)
-            print(report.text.rstrip(), tables.threads(report.contests), sep="\n\n", flush=True)
+            gains = before, surroundings.gain_of_threads()
+            print(report.text.rstrip(), tables.threads(report.contests), sep="\n\n")
+            print(tables.gains(*gains), flush=True)
             if options.out:
                 path = options.out / f"{name}.json"
-                write(path, report, plan, machine)
+                write(path, report, plan, {**machine, "gain of threads": gains})
                 print(f"written: {path}", flush=True)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

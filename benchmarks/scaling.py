@@ -28,6 +28,13 @@ LIBRARIES = ("minnet", "floor")
 MEGABYTE = 1e6
 
 
+REST = {  # what does not grow along an axis
+    "width": "3 dense layers, batch 128",
+    "depth": "width 256, batch 128",
+    "batch": "4 dense layers, width 256",
+}
+
+
 def networks(axis: str) -> dict[int, Network]:
     """Return the networks along an axis by size; depth counts dense layers."""
     if axis == "width":
@@ -48,7 +55,7 @@ def run(plan: Plan, picture: Path | None = None) -> Report:
             _candidate(who, axis, size, chosen[size]) for size in chosen for who in LIBRARIES
         ]
         results = report.contests[axis] = measure(plan.chosen(candidates), plan)
-        report.text += f"{axis}\n{_table(axis, list(chosen), results)}\n"
+        report.text += f"{axis}: {REST[axis]}\n{_table(axis, list(chosen), results)}\n"
         for name, sizes, values in _series(axis, list(chosen), results):
             slope = report.figures[f"{axis}: {name}, exponent"] = exponent(sizes, values)
             if not math.isnan(slope):
@@ -95,6 +102,7 @@ def draw(report: Report) -> Any:
             scaled = np.array(values) * 1e3 if timed else np.array(values) / MEGABYTE
             style = "--" if name == "time of floor" else "-"
             ax.loglog(sizes, scaled, style, marker="o", color=colors[name], label=label)
+        column[0].set_title(REST[axis], fontsize=13)
         for ax in column:
             ax.grid(alpha=0.3)
             ax.spines[["top", "right"]].set_visible(False)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
 PACKAGES = ("minnet", "numpy", "numba", "torch", "jax", "jaxlib", "keras", "scipy", "matplotlib")
 VARIABLES = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "MINNET_", "XLA_", "JAX_", "KERAS_", "TORCH")
@@ -39,19 +43,38 @@ def of_this_process() -> dict[str, Any]:
     }
 
 
-def _threads() -> dict[str, Any]:
-    """Threads by library: asked of threadpoolctl where it is installed, else only of PyTorch."""
-    told: dict[str, Any] = {}
-    if find_spec("threadpoolctl"):
-        from threadpoolctl import threadpool_info
+def gain_of_threads(calls: int = 200) -> float:
+    """Return how many times as fast all threads of BLAS are as one, at one of the smaller products.
 
-        pools = {
-            f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"]
-            for pool in threadpool_info()
-        }
-        told.update(sorted(pools.items()))
-    else:
-        told["unknown"] = "threadpoolctl is not installed"
+    Where they share the work well it is nearly their number. It falls to about 1 while other
+    programs compute, or while the cores of a virtual machine lie far apart and take long to tell
+    each other that a part is done; small steps then take two and three times as long.
+    """
+    rng = np.random.default_rng(0)
+    x, w = rng.random((32, 784), dtype=np.float32), rng.random((784, 512), dtype=np.float32)
+    y = np.empty((32, 512), np.float32)
+
+    def median() -> float:
+        seconds = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            np.dot(x, w, out=y)
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
+
+    median()  # wakes up the threads
+    together = median()
+    with threadpool_limits(1):
+        return median() / together
+
+
+def _threads() -> dict[str, Any]:
+    """Threads by library."""
+    pools = {
+        f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"]
+        for pool in threadpool_info()
+    }
+    told: dict[str, Any] = dict(sorted(pools.items()))
     torch = sys.modules.get("torch")
     if torch is not None:
         told["torch"] = torch.get_num_threads()

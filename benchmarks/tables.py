@@ -95,6 +95,20 @@ def surroundings(machine: Mapping[str, Any]) -> str:
     )
 
 
+def gains(before: float, after: float) -> str:
+    """Return how much the threads of BLAS gained, before a subject and after it.
+
+    Examples
+    --------
+    >>> gains(1.79, 1.04)
+    'all threads of BLAS over one, on a small product: 1.79x before, 1.04x after'
+    """
+    return (
+        "all threads of BLAS over one, on a small product: "
+        f"{before:.2f}x before, {after:.2f}x after"
+    )
+
+
 def threads(contests: Mapping[str, Sequence[Result]]) -> str:
     """Return a line for each way in which candidates said that their threads are set."""
     seen: dict[str, list[str]] = {}

@@ -43,9 +43,12 @@ def test_step_tells_every_network_with_its_ratio_to_the_floor(quick):
 
 
 def test_step_writes_every_round_with_versions_and_threads(quick):
-    _, told = quick
+    text, told = quick
     assert told["plan"]["rounds"] == 2
     assert told["surroundings"]["installed"]["numpy"] == np.__version__
+    before, after = told["surroundings"]["gain of threads"]
+    assert tables.gains(before, after) in text
+    assert min(before, after) > 0
     assert list(told["contests"]) == list(SMALL)
     for results in told["contests"].values():
         assert [result["name"] for result in results] == ["minnet", "floor"]
