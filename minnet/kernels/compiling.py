@@ -38,6 +38,7 @@ SETTINGS = (
     *("ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS"),
     *("DEBUG_NRT", "NRT_STATS"),
 )
+TRIED = ("0.68.",)  # versions of numba that were seen to run what is loaded with little of numba
 
 _kernels: dict[str, "Kernel"] = {}
 building: set[str] = set()  # what is being compiled; it may be interrupted, a step may not
@@ -250,12 +251,27 @@ def _load(dispatcher: Any, file_name: str) -> bool:
         if payload is None:
             return False
         core, target = _numba().core, dispatcher.targetctx
-        target.refresh()
+        _get_ready(target)
         parts = core.serialize.loads(payload)
         dispatcher.add_overload(core.compiler.CompileResult._rebuild(target, *parts))
     except Exception:  # compiling anew cures it, whatever it is
         return False
     return True
+
+
+def _get_ready(target: Any) -> None:
+    """Let numba load what machine code needs to run, and not all that a compiler needs.
+
+    That is the runtime which makes and frees arrays; the rest takes a quarter of a second, most of
+    it for SciPy, and comes by itself when something is compiled. Other versions of numba than those
+    that were tried load everything, for machine code that misses a part of it ends the process.
+    """
+    numba = _numba()
+    if numba.__version__.startswith(TRIED):
+        importlib.import_module("numpy.ma")  # or the first call would, and a fork could interrupt
+        numba.core.runtime.rtsys.initialize(target)
+    else:
+        target.refresh()
 
 
 def _save(dispatcher: Any, file_name: str) -> None:

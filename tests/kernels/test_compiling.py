@@ -20,7 +20,7 @@ import pytest
 import minnet.kernels
 from minnet.kernels import cache, compiling
 from minnet.kernels.activations import sigmoid_forward
-from minnet.kernels.compiling import Kernel, inline, kernel, warmup
+from minnet.kernels.compiling import TRIED, Kernel, inline, kernel, warmup
 from minnet.kernels.dense import add_row
 from minnet.kernels.losses import count_correct
 
@@ -31,6 +31,7 @@ KERNELS = compiling._kernels
 # of which allocates, checked against NumPy. It prints how many functions numba compiled.
 WORK = """
 import numpy as np
+import numpy.testing  # or NumPy would at its first use, which a fork could interrupt
 from minnet.kernels.activations import sigmoid_forward
 from minnet.kernels.dense import add_row, column_sum
 
@@ -233,6 +234,50 @@ def test_a_second_process_compiles_nothing_and_gets_the_same(home):
     assert run(code) == "0"
 
 
+TRAINING = """
+import sys
+import numpy as np
+import minnet as m
+
+def training(dtype):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(12, 8)), rng.integers(0, 3, 12)
+    layers = [
+        m.Dense(8, 6), m.BatchNorm(6), m.ReLU(), m.Residual(m.Dense(6, 6), m.Tanh()),
+        m.LayerNorm(6), m.GELU(), m.Dropout(0.2), m.Sigmoid(), m.ELU(), m.SiLU(), m.LeakyReLU(),
+        m.Dense(6, 3),
+    ]
+    net = m.Sequential(layers, rng=0, dtype=dtype)
+    probes = [m.HistogramProbe()]
+    for make in (m.Adam, m.SGD, m.RMSProp, m.Adagrad):
+        m.fit(
+            net, x, labels, loss=m.SoftmaxCrossEntropy(), optimizer=make(net), epochs=2,
+            batch_size=4, rng=0, clip_norm=1.0, regularizer=m.L1(1e-3), probes=probes,
+        )
+        probes = []
+    return net.theta.tobytes().hex()
+
+theta, early = training(np.float32), "scipy.linalg" in sys.modules
+print(theta, training(np.float64), early, "scipy.linalg" in sys.modules)
+"""
+
+
+def test_a_process_that_compiles_nothing_loads_no_compiler_and_one_that_must_can(home):
+    *first, early, late = run(TRAINING).split()
+    assert (early, late) == ("True", "True")
+    tried = importlib.import_module("numba").__version__.startswith(TRIED)
+    assert run(TRAINING).split() == [*first, str(not tried), str(not tried)]
+    for path in home.glob("*/*float64*"):
+        path.unlink()
+    assert run(TRAINING).split() == [*first, str(not tried), "True"]
+
+
+def test_another_numba_loads_all_that_it_knows(cached, compiled, monkeypatch):
+    monkeypatch.setattr(compiling, "TRIED", ())
+    assert_adds(unused(add_row), np.float32)
+    assert compiled() == 0
+
+
 @pytest.fixture
 def cached(home):
     """The file of add_row for float32, written by a kernel that was used."""
@@ -418,6 +463,7 @@ builder.join()
 child()
 """
     run(WORK + FORKS + code)
+    run(WORK + FORKS + code)  # and where nothing has to be compiled any more
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
