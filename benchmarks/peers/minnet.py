@@ -20,10 +20,7 @@ def step(
 ) -> Callable[[], float]:
     """Return a training step, watched by a probe of these kinds and options if one is named."""
     net = m.Sequential(_layers(network), rng=0)
-    if network.optimizer == "sgd":
-        optimizer: m.Optimizer = m.SGD(net, lr=network.lr, momentum=network.momentum)
-    else:
-        optimizer = m.Adam(net, lr=network.lr)
+    optimizer = _optimizer(network, net)
     x, y = network.data()
     loss = m.SoftmaxCrossEntropy()
     probes = [PROBES[probe](kinds, **options)] if probe else []
@@ -31,6 +28,13 @@ def step(
     return lambda: m.train_step(
         net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=next(steps)
     )
+
+
+def optimizer_step(network: Network) -> Callable[[], None]:
+    """Return what the optimizer does in a step, and nothing else."""
+    net = m.Sequential(_layers(network), rng=0)
+    net.grad[:] = np.random.default_rng(0).standard_normal(net.grad.size)
+    return _optimizer(network, net).step
 
 
 def batchnorm(rows: int, features: int) -> Callable[[], Any]:
@@ -60,6 +64,12 @@ class MeasuredStep:
 
     def __call__(self) -> float:
         return self.step()
+
+
+def _optimizer(network: Network, net: m.Sequential) -> m.Optimizer:
+    if network.optimizer == "sgd":
+        return m.SGD(net, lr=network.lr, momentum=network.momentum)
+    return m.Adam(net, lr=network.lr)
 
 
 def _layers(network: Network) -> list[m.Layer]:

@@ -51,13 +51,14 @@ def test_step_writes_every_round_with_versions_and_threads(quick):
     assert min(before, after) > 0
     assert list(told["contests"]) == list(SMALL)
     for results in told["contests"].values():
-        assert [result["name"] for result in results] == ["minnet", "floor"]
+        names = [result["name"] for result in results]
+        assert names == ["minnet", "minnet optimizer alone", "floor"]
         for result in results:
             assert result["trouble"] is None
             assert len(result["seconds"]) == 2
             assert min(result["seconds"]) > 0
             assert result["facts"]["threads"]
-    ours, bare = (result["seconds"] for result in told["contests"]["iris"])
+    ours, _, bare = (result["seconds"] for result in told["contests"]["iris"])
     over = told["figures"]["iris: minnet over the floor"]
     each = [a / b for a, b in zip(ours, bare, strict=True)]
     assert over == {
@@ -76,7 +77,7 @@ def test_peers_that_are_not_installed_are_named_in_the_table(monkeypatch, capsys
 
 def test_step_has_every_peer_in_its_ways():
     libraries = [c.library for c in step.candidates(NETWORKS["iris"])]
-    assert libraries == ["minnet", "floor", *["torch"] * 4, "jax", "keras"]
+    assert libraries == ["minnet", "minnet", "floor", *["torch"] * 4, "jax", "keras"]
     assert step.FIRST in [c.name for c in step.candidates(NETWORKS["iris"])]
 
 
