@@ -54,7 +54,7 @@ def gain_of_threads(calls: int = 200) -> float:
     x, w = rng.random((32, 784), dtype=np.float32), rng.random((784, 512), dtype=np.float32)
     y = np.empty((32, 512), np.float32)
 
-    def median() -> float:
+    def seconds_a_call() -> float:
         seconds = []
         for _ in range(calls):
             start = time.perf_counter()
@@ -62,10 +62,10 @@ def gain_of_threads(calls: int = 200) -> float:
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds)
 
-    median()  # wakes up the threads
-    together = median()
+    seconds_a_call()  # wakes up the threads
+    together = seconds_a_call()
     with threadpool_limits(1):
-        return median() / together
+        return seconds_a_call() / together
 
 
 def _threads() -> dict[str, Any]:

@@ -38,7 +38,7 @@ SETTINGS = (
     *("ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS"),
     *("DEBUG_NRT", "NRT_STATS"),
 )
-TRIED = ("0.68.",)  # versions of numba that were seen to run what is loaded with little of numba
+TRIED = ("0.68.",)  # versions of numba whose runtime alone was seen to be enough for what is loaded
 
 _kernels: dict[str, "Kernel"] = {}
 building: set[str] = set()  # what is being compiled; it may be interrupted, a step may not
@@ -262,13 +262,15 @@ def _load(dispatcher: Any, file_name: str) -> bool:
 def _get_ready(target: Any) -> None:
     """Let numba load what machine code needs to run, and not all that a compiler needs.
 
-    That is the runtime which makes and frees arrays; the rest takes a quarter of a second, most of
-    it for SciPy, and comes by itself when something is compiled. Other versions of numba than those
+    That is the runtime which makes and frees arrays. The rest takes longer to import than all that
+    is loaded, most of it SciPy, and comes by itself when something is compiled. Other versions of numba than those
     that were tried load everything, for machine code that misses a part of it ends the process.
     """
     numba = _numba()
     if numba.__version__.startswith(TRIED):
-        importlib.import_module("numpy.ma")  # or the first call would, and a fork could interrupt
+        importlib.import_module(
+            "numpy.ma"
+        )  # or the first call imports it, and a fork may come between
         numba.core.runtime.rtsys.initialize(target)
     else:
         target.refresh()

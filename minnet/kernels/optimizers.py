@@ -35,8 +35,8 @@ def _raise64(v: Any) -> Any:
 
 # A running mean of gradients that are 0, as a dead unit's are, dwindles to a subnormal number and
 # stays one: too small to move anything, but some processors take a hundred cycles over each. So it
-# becomes 0; a mean of squares becomes the smallest normal number, because steps are divided by its
-# root, and 0 would make them longer.
+# becomes 0; a mean of squares that is not 0 becomes the smallest normal number, because steps are
+# divided by its root, and 0 would make them longer.
 flushed = inline(float32=_flush32, float64=_flush64)
 raised = inline(float32=_raise32, float64=_raise64)
 

@@ -2,7 +2,7 @@
 
 A probe is handed to `minnet.fit`, which calls `observe` at every step after the backward pass and
 before the optimizer moves anything. It reads the buffers where they are, keeps numbers told of them
-and no array, and writes nowhere: training computes the same bits with and without it. What one
+and no copy, and writes nowhere: training computes the same bits with and without it. What one
 probe keeps in bounded memory is the business of the class that inherits this one.
 """
 
@@ -62,7 +62,7 @@ class Recording(ABC):
         self._watches: WeakKeyDictionary[Sequential, Watch] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy or a pickle takes along what was recorded, not the networks that are watched."""
+        """A deep copy or a pickle takes along what was recorded, not the networks that are watched."""
         return self.__dict__ | {"_watches": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ def _places(layer: Layer, kind: str) -> Iterator[tuple[Layer | Param, str]]:
 
 
 def _same(array: Array | None, last: Array | None) -> bool:
-    """Tell whether it is the array of last time; an empty one, as of a dx left out, always is."""
+    """Tell whether it is the array of last time; two empty ones, as of a dx left out, are alike."""
     if array is last:
         return True
     return array is not None and last is not None and array.size == last.size == 0

@@ -1,4 +1,4 @@
-"""Every figure that README.md and RESULTS.md tell of speed is one that was measured."""
+"""The tables of speed in README.md and of aims in RESULTS.md tell what was measured."""
 
 import json
 import re
