@@ -263,8 +263,9 @@ def _get_ready(target: Any) -> None:
     """Let numba load what machine code needs to run, and not all that a compiler needs.
 
     That is the runtime which makes and frees arrays. The rest takes longer to import than all that
-    is loaded, most of it SciPy, and comes by itself when something is compiled. Other versions of numba than those
-    that were tried load everything, for machine code that misses a part of it ends the process.
+    is loaded, most of it SciPy, and comes by itself when something is compiled. Other versions of
+    numba than those that were tried load everything, for machine code that misses a part of it
+    ends the process.
     """
     numba = _numba()
     if numba.__version__.startswith(TRIED):

@@ -62,7 +62,7 @@ class Recording(ABC):
         self._watches: WeakKeyDictionary[Sequential, Watch] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A deep copy or a pickle takes along what was recorded, not the networks that are watched."""
+        """A deep copy or a pickle takes along what was recorded, not the networks watched."""
         return self.__dict__ | {"_watches": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
