@@ -269,9 +269,8 @@ def _get_ready(target: Any) -> None:
     """
     numba = _numba()
     if numba.__version__.startswith(TRIED):
-        importlib.import_module(
-            "numpy.ma"
-        )  # or the first call imports it, and a fork may come between
+        # The first call would import it, and a fork at that moment leaves a lock behind.
+        importlib.import_module("numpy.ma")
         numba.core.runtime.rtsys.initialize(target)
     else:
         target.refresh()
