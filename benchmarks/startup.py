@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from benchmarks.measuring import Candidate, Plan, Result, find, measure, ratios, spread
 from benchmarks.reports import Report
 from benchmarks.tables import duration, table, times
-from benchmarks.workers import ROOT
 
 BARE, NUMPY, MINE = "python alone", "numpy", "minnet"
 CACHED, UNCACHED = "minnet (kernels cached)", "minnet (nothing cached)"
@@ -102,5 +101,4 @@ def _first_step(peer: str) -> list[str]:
 
 
 def _code(code: str) -> list[str]:
-    """Let code find this project, wherever it runs and whether it is installed or not."""
-    return ["-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"]
+    return ["-c", code]

@@ -38,6 +38,13 @@ def test_every_subject_was_measured():
             assert [result["name"] for result in results if result["trouble"]] == []
 
 
+def test_the_results_tell_no_paths():
+    for path in RESULTS.rglob("*.json"):
+        text = path.read_text("utf-8")
+        assert str(ROOT) not in text
+        assert str(Path.home()) not in text
+
+
 def test_the_table_of_aims_tells_what_was_measured_and_whether_it_was_reached():
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
     table = rows(text, "## What was aimed at")
