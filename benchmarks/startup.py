@@ -23,12 +23,12 @@ def contests() -> dict[str, list[Candidate]]:
     backend = ("jax",) if find_spec("jax") else ("torch",)
     return {
         "import": [
-            _program(BARE, _code("pass")),
-            _program(NUMPY, _code("import numpy")),
-            _program(MINE, _code("import minnet")),
-            _program("torch", _code("import torch"), "torch"),
-            _program("jax", _code("import jax"), "jax"),
-            _program("keras", _code("from benchmarks.peers import keras"), "keras", *backend),
+            _program(BARE, "pass"),
+            _program(NUMPY, "import numpy"),
+            _program(MINE, "import minnet"),
+            _program("torch", "import torch", "torch"),
+            _program("jax", "import jax", "jax"),
+            _program("keras", "from benchmarks.peers import keras", "keras", *backend),
         ],
         "first step (iris)": [
             _program(CACHED, _first_step("minnet")),
@@ -38,8 +38,8 @@ def contests() -> dict[str, list[Candidate]]:
             _program("keras", _first_step("keras"), "keras", *backend),
         ],
         "iris, end to end": [
-            _program(RUN, _code("from minnet.__main__ import main; main(['run', 'iris'])")),
-            _program(SCRIPT, _code(ARTICLE), "torch", "sklearn", "matplotlib"),
+            _program(RUN, "from minnet.__main__ import main; main(['run', 'iris'])"),
+            _program(SCRIPT, ARTICLE, "torch", "sklearn", "matplotlib"),
         ],
     }  # fmt: skip
 
@@ -88,17 +88,13 @@ def _table(results: list[Result], base: Result | None) -> str:
     return table(["", "median", "spread", compared], rows)
 
 
-def _program(name: str, arguments: list[str], *needs: str, cache: str = "kept") -> Candidate:
+def _program(name: str, code: str, *needs: str, cache: str = "kept") -> Candidate:
     task = "benchmarks.peers.programs:Program"
-    return Candidate(name, task, {"arguments": arguments, "cache": cache}, needs)
+    return Candidate(name, task, {"arguments": ["-c", code], "cache": cache}, needs)
 
 
-def _first_step(peer: str) -> list[str]:
-    return _code(
+def _first_step(peer: str) -> str:
+    return (
         f"from benchmarks.networks import NETWORKS; from benchmarks.peers import {peer}; "
         f"{peer}.step(NETWORKS['iris'])()"
     )
-
-
-def _code(code: str) -> list[str]:
-    return ["-c", code]

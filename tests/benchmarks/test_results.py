@@ -40,9 +40,7 @@ def test_every_subject_was_measured():
 
 def test_the_results_tell_no_paths():
     for path in RESULTS.rglob("*.json"):
-        text = path.read_text("utf-8")
-        assert str(ROOT) not in text
-        assert str(Path.home()) not in text
+        assert not re.search(r"[ '\"]/\w+/", path.read_text("utf-8")), path
 
 
 def test_the_table_of_aims_tells_what_was_measured_and_whether_it_was_reached():

@@ -273,8 +273,15 @@ def test_a_process_that_compiles_nothing_loads_no_compiler_and_one_that_must_can
 
 
 def test_another_numba_loads_all_that_it_knows(cached, compiled, monkeypatch):
+    refreshed = []
+
+    def refresh(target):
+        refreshed.append(target)
+
+    monkeypatch.setattr(importlib.import_module("numba.core.cpu").CPUContext, "refresh", refresh)
     monkeypatch.setattr(compiling, "TRIED", ())
     assert_adds(unused(add_row), np.float32)
+    assert len(refreshed) == 1
     assert compiled() == 0
 
 
