@@ -1,6 +1,7 @@
 """A training step of each of the articles' networks: minnet, its peers, and the floor.
 
-What minnet adds to the floor is told in two parts: its optimizer alone, and the rest.
+What minnet adds to the floor is told in parts: its kernels, of them the optimizer's, and the rest,
+which is Python.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def candidates(network: Network) -> list[Candidate]:
 
     return [
         candidate("minnet", "minnet"),
+        candidate("minnet calls alone", "minnet", task="calls_alone"),
         candidate("minnet optimizer alone", "minnet", task="optimizer_step"),
         candidate("floor", "floor"),
         candidate(FIRST, "torch", "torch"),

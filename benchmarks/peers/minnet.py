@@ -3,13 +3,16 @@
 import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 import minnet as m
 from benchmarks.networks import Network
+from minnet.kernels import compiling
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
 PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
@@ -35,6 +38,37 @@ def optimizer_step(network: Network) -> Callable[[], None]:
     net = m.Sequential(_layers(network), rng=0)
     net.grad[:] = np.random.default_rng(0).standard_normal(net.grad.size)
     return _optimizer(network, net).step
+
+
+def calls_alone(network: Network) -> Callable[[], None]:
+    """Return the matrix products and kernel calls of a training step, with nothing in between.
+
+    They are noted while a step is taken, and then made again and again on the same arrays. What the
+    step takes beyond that is the price of layers that check, keep and explain.
+    """
+    take_step = step(network)
+    take_step()
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*args: Any, **kwargs: Any) -> Any:
+            calls.append((function, args, kwargs))
+            return function(*args, **kwargs)
+
+        return note
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(np, "dot", noted(np.dot)))
+        for kernel in compiling._kernels.values():
+            wrapped = {size: noted(run) for size, run in kernel._compiled.items()}
+            patches.enter_context(mock.patch.dict(kernel._compiled, wrapped))
+        take_step()
+
+    def make_calls() -> None:
+        for function, args, kwargs in calls:
+            function(*args, **kwargs)
+
+    return make_calls
 
 
 def batchnorm(rows: int, features: int) -> Callable[[], Any]:

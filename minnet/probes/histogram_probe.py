@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Sight, Source
+from minnet.probes.sources import Sight, Weights
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -50,6 +50,7 @@ class _Panel:
 
     def __init__(self, keys: list[Key], timelines: list[Timeline]) -> None:
         self.keys, self._timelines = keys, timelines
+        self.mark: object = None  # of the sight that it is ready for
         self._counts = np.zeros((len(keys), COPIES, WIDTH), np.int32)
         self._present = np.zeros(len(keys), np.int64)  # how many values there were
         self._most = 0  # no counter is above it
@@ -57,12 +58,16 @@ class _Panel:
         seen = {(timeline.span, timeline.observed) for timeline in timelines}
         self._together = len(seen) == 1
 
-    def prepare(self, sizes: list[int], strides: list[int], dtype: np.dtype[Any]) -> None:
-        """Get ready for arrays of these sizes, of which every strides-th row is looked at."""
-        rest = -len(sizes) % ARRAYS
+    def prepare(self, seen: Sight, strides: list[int]) -> None:
+        """Get ready for these arrays, of which every strides-th row is looked at."""
+        self.mark = seen.mark
+        sizes = [source.size for source in seen.sources]
         self._sizes, self._largest = np.array(sizes), max(sizes)
-        self._strides = np.array([*strides, *[1] * rest])
-        self._fill = [np.empty((0, 0), dtype)] * rest
+        rest = -len(sizes) % ARRAYS
+        self._fill = [np.empty((0, 0), seen.arrays[0].dtype)] * rest
+        every = np.array([*strides, *[1] * rest])
+        places = [slice(k, k + ARRAYS) for k in range(0, len(every), ARRAYS)]
+        self._calls = [(some, every[some], self._counts[some]) for some in places]
 
     def count(self, step: int, arrays: list[Array], offset: int) -> None:
         """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
@@ -71,10 +76,9 @@ class _Panel:
         for timeline in self._timelines:
             timeline.extend(step)
         places = [*arrays, *self._fill]
-        for k in range(0, len(places), ARRAYS):
-            some = slice(k, k + ARRAYS)
+        for some, strides, counts in self._calls:
             first, *others = places[some]
-            count_floats(first, tuple(others), offset, self._strides[some], self._counts[some])
+            count_floats(first, tuple(others), offset, strides, counts)
         self._present += self._sizes
         self._most += self._largest
         if self._timelines[0].full or not self._together:
@@ -118,6 +122,11 @@ class HistogramProbe(Recording):
         `coverage` tells how much that was. Where batches come in the same order in every epoch, it
         can be the same rows of each that are looked at; shuffled rows have no such trouble. All
         values by default.
+    budget : float, optional
+        The share of training's time that may go into looking, such as 0.05: a step that comes
+        before that much time has been saved is passed over. Which steps are observed then depends
+        on the machine and its load, so the recordings of two runs cannot be merged. No limit by
+        default.
 
     Raises
     ------
@@ -159,14 +168,14 @@ class HistogramProbe(Recording):
         layers: Sequence[str] | None = None,
         slots: int = 64,
         max_values: int | None = None,
+        budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, max_values)
+        super().__init__(kinds, every, layers, max_values, budget)
         self._slots = count(slots, "HistogramProbe", "slots")
         if self._slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
         self._now: _Panel | None = None
         self._updates: _Panel | None = None
-        self._mark: object = None  # of the Sight that the panel is prepared for
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
@@ -176,28 +185,25 @@ class HistogramProbe(Recording):
         return Timeline(self._slots, BINS + 1, np.int64, np.add)
 
     def _look(self, step: int, seen: Sight) -> None:
-        if self._now is None or seen.mark is not self._mark:
-            self._now, self._mark = self._panel(self._now, seen.sources), seen.mark
-            strides = [self._stride(rows.shape) for rows in seen.arrays]
-            self._now.prepare([a.size for a in seen.arrays], strides, seen.arrays[0].dtype)
+        self._now = self._panel(self._now, seen, seen.strides)
         self._now.count(step, seen.arrays, self._observed)
 
-    def _look_at_updates(
-        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
-    ) -> None:
-        self._updates = self._panel(self._updates, sources)
-        sizes = [source.size for source in sources]
-        self._updates.prepare(sizes, [1] * len(sizes), changes[0].dtype)
-        self._updates.count(step, changes, 0)
+    def _look_at_updates(self, step: int, weights: Weights) -> None:
+        # Only the rows that are looked at were compared, so all of them are counted.
+        self._updates = self._panel(self._updates, weights, [1] * len(weights.changes))
+        self._updates.count(step, weights.changes, 0)
 
-    def _panel(self, last: _Panel | None, sources: list[Source]) -> _Panel:
-        """Return the panel of these layers and kinds: the last one if it is theirs."""
-        keys = [source.key for source in sources]
-        if last is not None:
-            if last.keys == keys:
-                return last
-            last.fold()
-        return _Panel(keys, [self._extend(key) for key in keys])
+    def _panel(self, last: _Panel | None, seen: Sight, strides: list[int]) -> _Panel:
+        """Return the panel for these arrays: the last one if it is of the same layers and kinds."""
+        if last is not None and last.mark is seen.mark:
+            return last
+        keys = [source.key for source in seen.sources]
+        if last is None or last.keys != keys:
+            if last is not None:
+                last.fold()
+            last = _Panel(keys, [self._extend(key) for key in keys])
+        last.prepare(seen, strides)
+        return last
 
     def _fold(self, key: Key) -> Timeline:
         """Return the timeline of this layer and kind with nothing left pending."""
@@ -336,7 +342,6 @@ class HistogramProbe(Recording):
         if differ:
             raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
         merged = copy.deepcopy(self)
-        merged._before.clear()
         for key in merged._timelines:
             merged._fold(key).rows[...] += other._fold(key).rows
         return merged

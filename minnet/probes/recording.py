@@ -8,11 +8,11 @@ probe keeps in bounded memory is the business of the class that inherits this on
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from time import perf_counter
+from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,21 +20,11 @@ import numpy as np
 from minnet.archives import DAMAGE
 from minnet.layers.sequential import Sequential
 from minnet.probes.files import Key, States, read_recording, write_recording
-from minnet.probes.sources import Sight, Source, Watch, unknown_kinds, watch
+from minnet.probes.sources import Sight, Watch, Weights, find_sources, unknown_kinds
 from minnet.probes.timeline import Timeline
-from minnet.validation import Array, count
+from minnet.validation import Array, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
-
-
-class Before(NamedTuple):
-    """A copy of the rows of a weight that are looked at, until the weight has moved."""
-
-    observed_at: int
-    values: Array
-    shape: tuple[int, ...]  # of all rows, (n, width)
-    start: int
-    stride: int
 
 
 class Recording(ABC):
@@ -48,22 +38,30 @@ class Recording(ABC):
     _format: ClassVar[str]  # what a file of such a probe calls itself
 
     def __init__(
-        self, kinds: Sequence[str], every: int, layers: Sequence[str] | None, max_values: int | None
+        self,
+        kinds: Sequence[str],
+        every: int,
+        layers: Sequence[str] | None,
+        max_values: int | None,
+        budget: float | None,
     ) -> None:
         who = type(self).__name__
         self._kinds = _names(kinds, who, "kinds")
         self._every = count(every, who, "every")
         self._only = None if layers is None else _names(layers, who, "layers")
         self._max_values = None if max_values is None else count(max_values, who, "max_values")
+        self._budget = None if budget is None else _share(budget, who)
         self._timelines: dict[Key, Timeline] = {}
-        self._before: dict[str, Before] = {}
         self._last_step, self._observed = -1, 0
+        self._awaited: object = None  # the mark of the weights whose update is not yet known
+        self._began: float | None = None  # when the first look was over, in seconds
+        self._spent = 0.0  # seconds that it has looked for since
         # A probe holds on to no network, nor to arrays of one: what it watches goes with it.
         self._watches: WeakKeyDictionary[Sequential, Watch] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """A deep copy or a pickle takes along what was recorded, not the networks watched."""
-        return self.__dict__ | {"_watches": None}
+        return self.__dict__ | {"_watches": None, "_awaited": None, "_began": None, "_spent": 0.0}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _watches=WeakKeyDictionary())
@@ -73,7 +71,10 @@ class Recording(ABC):
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, as JSON has them."""
         only = None if self._only is None else list(self._only)
-        return {"kinds": list(self._kinds), "every": self._every, "layers": only}
+        return {
+            "kinds": list(self._kinds), "every": self._every, "layers": only,
+            "budget": self._budget,
+        }  # fmt: skip
 
     @abstractmethod
     def _timeline(self) -> Timeline:
@@ -84,10 +85,8 @@ class Recording(ABC):
         """Record of each array those of its rows whose turn it is."""
 
     @abstractmethod
-    def _look_at_updates(
-        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
-    ) -> None:
-        """Record how weights were changed; both hold only the rows of which copies were made."""
+    def _look_at_updates(self, step: int, weights: Weights) -> None:
+        """Record how weights were changed, by their rows that are looked at."""
 
     @abstractmethod
     def _state(self, key: Key) -> dict[str, Array]:
@@ -109,10 +108,11 @@ class Recording(ABC):
         ------
         ValueError
             If a step does not come after the last one observed, the network has not the layers or
-            kinds that were asked for, or its weights have another shape than before.
+            kinds that were asked for, or is another one than that whose update is awaited.
         TypeError
             If net is no Sequential, or step no whole number.
         """
+        began = perf_counter()
         if not isinstance(net, Sequential):
             raise TypeError(
                 f"{type(self).__name__}: expected a Sequential, got {type(net).__name__}"
@@ -122,20 +122,41 @@ class Recording(ABC):
             self._check_names(net)
         watched = self._watches.get(net)
         if watched is None:
-            watched = self._watches[net] = watch(net, self._kinds, self._only)
-        if self._before:
-            self._record_updates(watched.updates)
-        if step % self._every:
-            return
-        seen = watched.look()
+            sources = find_sources(net, self._kinds, self._only)
+            watched = self._watches[net] = Watch(sources, self._max_values)
+        if self._awaited is not None:
+            self._record_updates(watched.weights())
+        if not step % self._every and self._can_afford_it(began):
+            self._record(step, watched)
+            if self._began is None:
+                self._began = began = perf_counter()  # a first look may have to compile
+        self._spent += perf_counter() - began
+
+    def _can_afford_it(self, now: float) -> bool:
+        if self._budget is None or self._began is None:
+            return True
+        return self._spent <= self._budget * (now - self._began)
+
+    def _record(self, step: int, watched: Watch) -> None:
+        seen, weights = watched.look(), watched.weights()
         if seen.sources:
             self._look(step, seen)
-        for source in watched.updates:
-            rows = source.rows()
-            if rows is not None:
-                self._before[source.key[0]] = self._copy(step, rows)
+        if weights.sources:
+            weights.keep(self._observed)
+            self._awaited = weights.mark
         self._last_step = step
         self._observed += 1
+
+    def _record_updates(self, weights: Weights) -> None:
+        """Compare the weights with those of the step observed before."""
+        if weights.mark is not self._awaited:
+            raise ValueError(
+                f"{type(self).__name__}: the weights are not those of the step before, whose "
+                "update is awaited; a probe records one network, so make a new one for the next"
+            )
+        self._awaited = None
+        weights.compare()
+        self._look_at_updates(self._last_step, weights)
 
     def _check_step(self, step: int) -> None:
         if isinstance(step, bool) or not isinstance(step, int | np.integer):
@@ -155,43 +176,6 @@ class Recording(ABC):
         unknown, there = unknown_kinds(net, self._kinds)
         if unknown:
             raise ValueError(f"{who}: no layer has {unknown}; there are {', '.join(there)}")
-
-    def _stride(self, shape: tuple[int, ...]) -> int:
-        """Return how far it is from each row that is looked at to the next.
-
-        They have no more than ``max_values`` values, and at each observation the next rows have
-        their turn.
-        """
-        n, width = shape
-        if self._max_values is None or n * width <= self._max_values:
-            return 1
-        return -(-n // max(self._max_values // width, 1))
-
-    def _copy(self, step: int, rows: Array) -> Before:
-        stride = self._stride(rows.shape)
-        start = self._observed % stride
-        return Before(step, rows[start::stride].copy(), rows.shape, start, stride)
-
-    def _record_updates(self, sources: Sequence[Source]) -> None:
-        """Compare the weights with those of the step observed before."""
-        moved = {source.key[0]: source for source in sources}
-        weights = []
-        for name, before in self._before.items():
-            weight = moved[name].rows() if name in moved else None
-            if weight is None or weight.size != math.prod(before.shape):
-                raise ValueError(
-                    f"{type(self).__name__}: the weight of {name!r} is not that of the step "
-                    "before; a probe records one network, so make a new one for the next"
-                )
-            weights.append(weight.reshape(before.shape))
-        places, copies = [moved[name] for name in self._before], list(self._before.values())
-        self._before = {}
-        changes = [
-            weight[copy.start :: copy.stride] - copy.values
-            for weight, copy in zip(weights, copies, strict=True)
-        ]
-        values = [copy.values for copy in copies]
-        self._look_at_updates(copies[0].observed_at, places, changes, values)
 
     def _extend(self, key: Key) -> Timeline:
         """Return the timeline of a layer and kind, a new one where there is none yet."""
@@ -294,6 +278,10 @@ class Recording(ABC):
             probe._last_step = max(probe._last_step, int(timeline.steps[-1, -1]))
             probe._observed = max(probe._observed, timeline.observed)
         return probe
+
+
+def _share(budget: Any, who: str) -> float:
+    return in_range(budget, who, "budget", lambda v: 0 < v < 1, "a share of the time, in (0, 1)")
 
 
 def _names(given: Any, who: str, argument: str) -> tuple[str, ...]:

@@ -52,61 +52,106 @@ class Sight:
         Those that have an array.
     arrays : list of ndarray
         Their rows.
+    strides : list of int
+        How far it is, in each, from a row that is looked at to the next.
     """
 
-    def __init__(self, asked: Sequence[Source]) -> None:
+    def __init__(self, asked: Sequence[Source], max_values: int | None) -> None:
         self.mark = object()
         self._seen = [(source.holder, source.name, source.array()) for source in asked]
         found = [(source, rows) for source in asked if (rows := source.rows()) is not None]
         self.sources = [source for source, _ in found]
         self.arrays = [rows for _, rows in found]
+        self.strides = [_stride(rows, max_values) for rows in self.arrays]
         # What had to be copied has to be copied again, for the numbers change.
         self._lasts = all(np.may_share_memory(rows, source.array()) for source, rows in found)
 
     def lasts(self) -> bool:
         """Tell whether every array is still where it was seen."""
         return self._lasts and all(
-            _same(getattr(holder, name), array) for holder, name, array in self._seen
+            (found := getattr(holder, name)) is array or _both_empty(found, array)
+            for holder, name, array in self._seen
         )
+
+
+class Weights(Sight):
+    """Weights as they are seen in one step, and their rows as they were in another before it.
+
+    Attributes
+    ----------
+    before, changes : list of ndarray
+        The rows that were looked at, as they were then, and what has been added to them since.
+    """
+
+    before: list[Array]
+    changes: list[Array]
+
+    def __init__(self, asked: Sequence[Source], max_values: int | None) -> None:
+        super().__init__(asked, max_values)
+        most = [rows[::stride] for rows, stride in zip(self.arrays, self.strides, strict=True)]
+        self._room_before = [np.empty_like(rows) for rows in most]
+        self._room_changes = [np.empty_like(rows) for rows in most]
+
+    def keep(self, offset: int) -> None:
+        """Copy the rows that are looked at, beginning with row ``offset % stride`` of each."""
+        self._moving = [
+            rows[offset % stride :: stride]
+            for rows, stride in zip(self.arrays, self.strides, strict=True)
+        ]
+        self.before = [
+            room[: len(rows)] for room, rows in zip(self._room_before, self._moving, strict=True)
+        ]
+        for before, rows in zip(self.before, self._moving, strict=True):
+            before[...] = rows
+
+    def compare(self) -> None:
+        """Set ``changes`` to what has been added to these rows since then."""
+        places = zip(self._moving, self.before, self._room_changes, strict=True)
+        self.changes = [
+            np.subtract(rows, before, out=room[: len(rows)]) for rows, before, room in places
+        ]
 
 
 class Watch:
     """What one probe looks at in one network.
 
     Arrays mostly stay where they are from step to step, so what was seen is remembered.
-
-    Attributes
-    ----------
-    updates : list of Source
-        The weights whose updates are wanted.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.updates = [source for source in sources if source.key[1] == "update"]
-        self._others = [source for source in sources if source.key[1] != "update"]
-        self._sight = Sight(self._others)
+    def __init__(self, sources: Sequence[Source], max_values: int | None) -> None:
+        self._max_values = max_values
+        self._weights_asked = [source for source in sources if source.key[1] == "update"]
+        self._asked = [source for source in sources if source.key[1] != "update"]
+        self._sight = Sight(self._asked, max_values)
+        self._weights = Weights(self._weights_asked, max_values)
 
     def look(self) -> Sight:
         """Return what is to be seen now: the same `Sight` as long as it lasts."""
         if not self._sight.lasts():
-            self._sight = Sight(self._others)
+            self._sight = Sight(self._asked, self._max_values)
         return self._sight
 
+    def weights(self) -> Weights:
+        """Return the weights whose updates are wanted: the same as long as they last."""
+        if not self._weights.lasts():
+            self._weights = Weights(self._weights_asked, self._max_values)
+        return self._weights
 
-def watch(net: Sequential, kinds: tuple[str, ...], only: tuple[str, ...] | None) -> Watch:
-    """Return what to look at for arrays of these kinds, layer by layer; of some layers, or of all.
+
+def find_sources(
+    net: Sequential, kinds: tuple[str, ...], only: tuple[str, ...] | None
+) -> list[Source]:
+    """Return where arrays of these kinds are, layer by layer; of some layers, or of all.
 
     A layer that lacks a kind is passed over.
     """
-    return Watch(
-        [
-            Source((name, kind), layer, *place)
-            for name, layer in net.walk()
-            if only is None or name in only
-            for kind in kinds
-            for place in _places(layer, kind)
-        ]
-    )
+    return [
+        Source((name, kind), layer, *place)
+        for name, layer in net.walk()
+        if only is None or name in only
+        for kind in kinds
+        for place in _places(layer, kind)
+    ]
 
 
 def unknown_kinds(net: Sequential, kinds: Collection[str]) -> tuple[list[str], list[str]]:
@@ -137,11 +182,20 @@ def _places(layer: Layer, kind: str) -> Iterator[tuple[Layer | Param, str]]:
         yield params[kind.removesuffix("_grad")], "grad"
 
 
-def _same(array: Array | None, last: Array | None) -> bool:
-    """Tell whether it is the array of last time; two empty ones, as of a dx left out, are alike."""
-    if array is last:
-        return True
+def _both_empty(array: Array | None, last: Array | None) -> bool:
+    """Tell whether both are as a dx that was left out is, which is another array every time."""
     return array is not None and last is not None and array.size == last.size == 0
+
+
+def _stride(rows: Array, max_values: int | None) -> int:
+    """Return every how many-th row is looked at, so that there are at most ``max_values`` values.
+
+    At least one row is.
+    """
+    if max_values is None or rows.size <= max_values:
+        return 1
+    width: int = rows.shape[1]
+    return -(-len(rows) // max(max_values // width, 1))
 
 
 def _as_rows(array: Array, layer: Layer) -> Array:

@@ -21,7 +21,7 @@ from minnet.kernels.moments import (
 )
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Sight, Source
+from minnet.probes.sources import Sight, Source, Weights
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count
 
@@ -53,7 +53,7 @@ class StatisticsProbe(Recording):
 
     Parameters
     ----------
-    kinds, every, layers
+    kinds, every, layers, budget
         As in `HistogramProbe`.
     points : int, default 1024
         At least 2.
@@ -97,8 +97,9 @@ class StatisticsProbe(Recording):
         points: int = 1024,
         saturation: Mapping[str, tuple[float, float]] | None = None,
         window: int = 100,
+        budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, None)
+        super().__init__(kinds, every, layers, None, budget)
         self._points = count(points, "StatisticsProbe", "points")
         if self._points < 2:
             raise ValueError(f"StatisticsProbe: points must be at least 2, got {points}")
@@ -121,11 +122,10 @@ class StatisticsProbe(Recording):
         for source, rows in zip(seen.sources, seen.arrays, strict=True):
             self._tell(step, source, rows)
 
-    def _look_at_updates(
-        self, step: int, sources: list[Source], changes: list[Array], weights: list[Array]
-    ) -> None:
-        for source, change, weight in zip(sources, changes, weights, strict=True):
-            self._tell(step, source, change, weight)
+    def _look_at_updates(self, step: int, weights: Weights) -> None:
+        moved = zip(weights.sources, weights.changes, weights.before, strict=True)
+        for source, change, before in moved:
+            self._tell(step, source, change, before)
 
     def _tell(self, step: int, source: Source, rows: Array, weight: Array | None = None) -> None:
         told = np.full(len(NAMES), np.nan)

@@ -1,5 +1,6 @@
 """The subjects: who takes part, what is told, and that what is timed is what is said."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -52,18 +53,36 @@ def test_step_writes_every_round_with_versions_and_threads(quick):
     assert list(told["contests"]) == list(SMALL)
     for results in told["contests"].values():
         names = [result["name"] for result in results]
-        assert names == ["minnet", "minnet optimizer alone", "floor"]
+        assert names == ["minnet", "minnet calls alone", "minnet optimizer alone", "floor"]
         for result in results:
             assert result["trouble"] is None
             assert len(result["seconds"]) == 2
             assert min(result["seconds"]) > 0
             assert result["facts"]["threads"]
-    ours, _, bare = (result["seconds"] for result in told["contests"]["iris"])
+    ours, _, _, bare = (result["seconds"] for result in told["contests"]["iris"])
     over = told["figures"]["iris: minnet over the floor"]
     each = [a / b for a, b in zip(ours, bare, strict=True)]
     assert over == {
         "median": pytest.approx(np.median(each)), "lowest": min(each), "highest": max(each)
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_calls_alone_do_all_that_a_step_does_to_the_weights(name, monkeypatch):
+    networks = []
+
+    class Kept(m.Sequential):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            networks.append(self)
+
+    monkeypatch.setattr(m, "Sequential", Kept)
+    network = dataclasses.replace(SMALL[name], optimizer="sgd")  # Adam's call has the step's number
+    take_step, make_calls = mine.step(network), mine.calls_alone(network)
+    for act in (take_step, take_step, take_step, take_step, make_calls, make_calls):
+        act()  # two steps were taken to note the calls
+    stepped, called = networks
+    assert stepped.theta.tobytes() == called.theta.tobytes()
 
 
 def test_peers_that_are_not_installed_are_named_in_the_table(monkeypatch, capsys):
@@ -77,7 +96,7 @@ def test_peers_that_are_not_installed_are_named_in_the_table(monkeypatch, capsys
 
 def test_step_has_every_peer_in_its_ways():
     libraries = [c.library for c in step.candidates(NETWORKS["iris"])]
-    assert libraries == ["minnet", "minnet", "floor", *["torch"] * 4, "jax", "keras"]
+    assert libraries == [*["minnet"] * 3, "floor", *["torch"] * 4, "jax", "keras"]
     assert step.FIRST in [c.name for c in step.candidates(NETWORKS["iris"])]
 
 
