@@ -52,6 +52,7 @@ def vanishing(monkeypatch, at_a_time):
         article={"sigmoid": TINY.but(activation="sigmoid", lr=0.1)},
         quick={"epochs": 1},
         draw=lambda _: {},
+        captions={},
         tell=lambda results: outcome_table(results.trials),
     )
     monkeypatch.setattr(sweep_module, "train", counted)

@@ -16,6 +16,7 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
+from minnet.experiments.pictures import LEARNING
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import EVALUATED, Record, Trial
 from minnet.validation import Array
@@ -196,6 +197,15 @@ def _epochs(reached: Sequence[int | None]) -> str:
     return f"{mean(epochs)}" + (f"; {never} of {len(reached)} never" if never else "")
 
 
+CAPTIONS = {
+    **LEARNING,
+    "running_accuracy": "What the article drew: as training accuracy, dashed, the mean over an "
+    "epoch's batches, each with the weights of its moment; solid is the end of the epoch.",
+    "before_activation": "What the first layer puts out before its activation, after training: "
+    "without BatchNorm, and before and after BatchNorm where there is one.",
+    "gradients": "The size of each weight's gradient over the steps: lines that lie close together "
+    "are layers that learn at one pace.",
+}
 EXPERIMENT = Experiment(
     name="batchnorm",
     summary="A small ReLU network with BatchNorm before each activation and without.",
@@ -203,5 +213,6 @@ EXPERIMENT = Experiment(
     article=ARTICLE,
     quick={"epochs": 10},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

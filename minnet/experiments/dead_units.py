@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
-from minnet.experiments.pictures import learning_curves
+from minnet.experiments.pictures import LEARNING, learning_curves
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import SEEN, Trial
 
@@ -127,6 +127,13 @@ def dead_share(trial: Trial) -> float:
     return sum(row["dead"] for row in hidden) / units if units else float("nan")
 
 
+CAPTIONS = {
+    "dead_units": "How many units of each layer are dead, step by step: the darker, the more. "
+    "Beside each layer stands how many were dead at the end.",
+    "dead_by_layer": "The share of dead units of each layer after training. Bands are 95% "
+    "intervals over the seeds.",
+    **LEARNING,
+}
 EXPERIMENT = Experiment(
     name="dead_units",
     summary="A ReLU network with a learning rate so large that units die, "
@@ -135,5 +142,6 @@ EXPERIMENT = Experiment(
     article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

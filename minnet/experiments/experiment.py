@@ -47,6 +47,8 @@ class Experiment:
         What is changed in every setup for a classroom's minute.
     draw : callable
         Results -> figures by name.
+    captions : dict of str to str
+        Name of a figure -> what is to be seen in it.
     tell : callable
         Results -> what came out, in Markdown, every number taken from the results.
     """
@@ -57,6 +59,7 @@ class Experiment:
     article: Mapping[str, Setup]
     quick: Mapping[str, Any]
     draw: Callable[[Results], dict[str, Figure]]
+    captions: Mapping[str, str]
     tell: Callable[[Results], str]
 
     def setups(
@@ -116,13 +119,14 @@ class Experiment:
         by_label = {label: trials[place :: len(setups)] for place, label in enumerate(setups)}
         records = {label: store.record(setup) for label, setup in first.items()}
         results = Results(by_label, records, as_article)
-        text = self.tell(results)
+        text, figures = self.tell(results), self.draw(results)
         report.write(
             out,
             title=f"{self.name}{' as the article has it' if as_article else ''}",
             summary=self.summary,
             text=text,
-            figures=self.draw(results),
+            figures=figures,
+            captions={name: self.captions[name] for name in figures},
             trials=by_label,
         )
         return results

@@ -17,7 +17,7 @@ import numpy as np
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
-from minnet.experiments.pictures import decades, learning_curves
+from minnet.experiments.pictures import LEARNING, decades, learning_curves
 from minnet.experiments.readings import attenuation, by_layer, stages, start
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
@@ -136,6 +136,13 @@ def told_of(label: str, runs: Sequence[Trial]) -> str:
     return f"{label}: {'; '.join(parts)}."
 
 
+CAPTIONS = {
+    "first_steps": "The size of each weight's gradient in the first steps, as the optimizer gets "
+    "it: lines that leave the top of a panel explode.",
+    "by_layer": "The gradient that arrives at each layer before training: it grows on its way from "
+    "the last layer to the first. Dashes are theory.",
+    **LEARNING,
+}
 EXPERIMENT = Experiment(
     name="exploding",
     summary="A deep ReLU network whose first weights are too large: "
@@ -144,5 +151,6 @@ EXPERIMENT = Experiment(
     article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

@@ -18,6 +18,7 @@ from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import rms
+from minnet.experiments.pictures import LEARNING
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import SEEN, Trial, load_data
 from minnet.probes import Capture
@@ -319,6 +320,19 @@ def _faults(results: Results) -> list[str]:
     ]
 
 
+PANELS = "The stem at 0 is as high as exact zeros are of all values."
+CAPTIONS = {
+    "activations_before_1": f"What each hidden layer puts out before training. {PANELS}",
+    "activations_before_2": "The same for the other initializers.",
+    "activations_after_1": f"What each hidden layer puts out after training. {PANELS}",
+    "activations_after_2": "The same for the other initializers.",
+    "rms_before": "The size of the activations by layer before training, where the initializer "
+    "alone decides: a flat line keeps it. Dashes are theory.",
+    "rms_after": "The same after training, which evens out what it can.",
+    **LEARNING,
+    "as_the_article_cuts_it": "What the article drew, on its axes. The legends tell how much of "
+    "each layer they leave out.",
+}
 EXPERIMENT = Experiment(
     name="initializers",
     summary="A ReLU network that narrows from layer to layer; its activations by initializer.",
@@ -326,5 +340,6 @@ EXPERIMENT = Experiment(
     article=ARTICLE,
     quick={"rows": 20_000, "epochs": 3},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

@@ -62,6 +62,13 @@ def tell(results: Results) -> str:
     )
 
 
+CAPTIONS = {
+    "histograms": "What each hidden layer puts out, before training and after it. The stem at 0 is "
+    "as high as exact zeros are of all values.",
+    "learning_curves": "The loss by epoch: on training rows dashed, on test rows solid.",
+    "extractors": "What the article drew, which leaves out the ReLUs, and what the network "
+    "computes.",
+}
 EXPERIMENT = Experiment(
     name="iris",
     summary="A 4-64-32-16-3 network on Iris, full batch; histograms of its hidden layers.",
@@ -69,5 +76,6 @@ EXPERIMENT = Experiment(
     article=ARTICLE,
     quick={"epochs": 100},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

@@ -14,6 +14,12 @@ from minnet.probes import StatisticsProbe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEARNING = {
+    "accuracy": "The share of rows whose class was found, at the end of each epoch: on training "
+    "rows dashed, on test rows solid.",
+    "loss": "The loss at the end of each epoch: on training rows dashed, on test rows solid.",
+}  # captions of the two that are drawn here
+
 
 def learning_curves(trials: Mapping[str, Sequence[Trial]]) -> dict[str, Figure]:
     """Return accuracy and loss by epoch of the trainings that came to their end.

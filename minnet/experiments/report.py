@@ -115,9 +115,12 @@ def write(
     summary: str,
     text: str,
     figures: Mapping[str, Figure],
+    captions: Mapping[str, str],
     trials: Mapping[str, Sequence[Trial]],
 ) -> None:
     """Write the figures as PNG and SVG, the numbers as metrics.json, and report.md with both.
+
+    In the report each figure stands above its caption.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def write(
     metrics = {"experiment": title, "versions": versions(), "trials": told}
     write_json(out / "metrics.json", metrics)
     parts = [f"# {title}", summary, text, settings_table(trials)]
-    parts += [f"![{name.replace('_', ' ')}]({name}.png)" for name in figures]
+    parts += [f"![{name.replace('_', ' ')}]({name}.png)\n\n*{captions[name]}*" for name in figures]
     (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     for name, figure in figures.items():
         save(figure, out / name)

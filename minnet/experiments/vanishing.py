@@ -17,7 +17,7 @@ from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.measures import rms
-from minnet.experiments.pictures import decades, learning_curves, share_y
+from minnet.experiments.pictures import LEARNING, decades, learning_curves, share_y
 from minnet.experiments.readings import attenuation, by_layer, last_over_first, stages, start
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, load_data
@@ -272,6 +272,25 @@ def told_of_learning(trials: Mapping[str, Sequence[Trial]]) -> str:
     return f"{text} With a remedy it is: {told}."
 
 
+CAPTIONS = {
+    "gradient_map": "The sigmoid network: the colour is how large the gradient of each layer's "
+    "weight is, over the steps. Vanishing is pale at the top and dark at the bottom.",
+    "gradient_lines": "The same as lines, a layer a line: where one layer's gradient is ten times "
+    "another's, their lines are 1 apart. Diamonds are what theory says of the first step.",
+    "first_layer": "The first weight's gradients over the steps: how many of them are of which "
+    "size, on an axis that is logarithmic on both sides of 0.",
+    "update_ratio": "How large an update is beside the weight that it changes, layer by layer. In "
+    "the band a layer learns at a healthy pace; far below it stands still.",
+    "gradient_densities": "How the sizes of each weight's gradients are spread before training: "
+    "every layer is a hill of its own, and the histogram from -1 to 1 has them all in two bins.",
+    "by_layer_before": "All networks before training: a flat line is a gradient that arrives. "
+    "Bands are 95% intervals over the seeds, dashes are theory.",
+    "by_layer_after": "The same after training, on the same axis.",
+    "gradient_maps": "The map of the first picture for every network, with one scale of colours.",
+    "article_histogram": "What the article drew: all gradients in one histogram. The two bins at 0 "
+    "hold nearly all of them, and no layer can be told from another.",
+    **LEARNING,
+}
 EXPERIMENT = Experiment(
     name="vanishing",
     summary="A deep sigmoid network whose early layers get next to no gradient; and, except as the "
@@ -280,5 +299,6 @@ EXPERIMENT = Experiment(
     article=ARTICLE,
     quick={"rows": 6000, "epochs": 2},
     draw=draw,
+    captions=CAPTIONS,
     tell=tell,
 )

@@ -35,6 +35,7 @@ TINY = Experiment(
     article={"plain": PLAIN.but(loss="squared_error")},
     quick={"epochs": 1, "rows": 40},
     draw=draw,
+    captions={f"curves_of_{label}": f"How {label} learned." for label in ("plain", "normed")},
     tell=tell,
 )
 
@@ -98,7 +99,8 @@ def test_the_report_names_every_figure_and_tells_what_came_out(results, out):
     assert report.startswith("# tiny\n\nEight units on digits, with BatchNorm and without.\n\n")
     assert tell(results) in report
     for label in results.trials:
-        assert f"![curves of {label}](curves_of_{label}.png)" in report
+        drawn = f"![curves of {label}](curves_of_{label}.png)\n\n*How {label} learned.*\n"
+        assert drawn in report
     assert "\n\n## Settings\n\n" in report
     assert "Seeds 3 to 5;" in report
 
