@@ -47,12 +47,15 @@ def run(plan: Plan) -> Report:
     for name, network in networks.items():
         results = report.contests[name] = measure(plan.chosen(candidates(network)), plan)
         report.text += f"{name}: {network}\n{contest(results, to='minnet')}\n"
-        mine, floor, first = (find(results, who) for who in ("minnet", "floor", FIRST))
+        mine, calls, floor, first = (
+            find(results, who) for who in ("minnet", "minnet calls alone", "floor", FIRST)
+        )
         best = fastest_peer(results)
         if best:
             report.text += f"best peer: {best.candidate.name}\n"
         for what, one, other in (
             ("minnet over the floor", mine, floor),
+            ("minnet calls alone over the floor", calls, floor),
             (f"{FIRST} over minnet", first, mine),
             ("best peer over minnet", best, mine),
             ("best peer over the floor", best, floor),

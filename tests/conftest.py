@@ -1,7 +1,14 @@
-"""Finite differences of the tests' own, so that no gradient is held only by `minnet.checks`."""
+"""What the tests share: finite differences of their own, and a tiny MNIST.
+
+The differences are there so that no gradient is held only by `minnet.checks`.
+"""
+
+import hashlib
 
 import numpy as np
 import pytest
+
+pytest.register_assert_rewrite("helpers")
 
 
 def slopes(value, x, step=1e-5):
@@ -48,3 +55,33 @@ def slopes_fixture():
 @pytest.fixture(name="layer_errors", scope="session")
 def layer_errors_fixture():
     return layer_errors
+
+
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    """Where downloads go: a folder that is this test's own, and no other is known."""
+    monkeypatch.delenv("MINNET_DATA", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    return tmp_path / "cache" / "data"
+
+
+@pytest.fixture
+def mirrors(monkeypatch):
+    """Let all mirrors be on this machine, where none serves anything until a test says so."""
+    from helpers.tiny_mnist import Mirrors
+
+    served = Mirrors()
+    monkeypatch.setattr("pooch.HTTPDownloader", lambda **_: served)
+    hosts = ("https://one.invalid/", "https://two.invalid/")
+    monkeypatch.setattr("minnet.idx.MIRRORS", {"mnist": hosts, "fashion_mnist": hosts})
+    return served
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Let the shapes and checksums that are known be those of the tiny MNIST."""
+    from helpers.tiny_mnist import TINY, idx
+
+    sums = tuple("sha256:" + hashlib.sha256(idx(x)).hexdigest() for x in TINY.values())
+    monkeypatch.setattr("minnet.idx.SHAPES", {file: x.shape for file, x in TINY.items()})
+    monkeypatch.setattr("minnet.idx.CHECKSUMS", {"mnist": sums, "fashion_mnist": sums})

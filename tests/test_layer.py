@@ -396,11 +396,11 @@ def test_a_layer_without_forward_or_backward_says_so():
     ("forward", "backward", "error", "message"),
     [
         (lambda x: None, None, TypeError, "forward returned None; end it with a return"),
-        (lambda x: x[:2], None, ValueError, r"forward must return \(8, features\), got \(2, 3\)"),
+        (lambda x: x[:2], None, ValueError, r"forward must return \(8, 3\), got \(2, 3\)$"),
         (lambda x: x[0], None, ValueError, "forward returned: expected rows"),
         (lambda x: x * 1j, None, TypeError, "forward returned: expected real numbers"),
         (lambda x: x * 2, lambda dy: None, TypeError, "backward returned None"),
-        (lambda x: x * 2, lambda dy: dy[1:], ValueError, r"backward must return \(8, features\)"),
+        (lambda x: x * 2, lambda dy: dy[1:], ValueError, r"backward must return \(8, 3\)"),
     ],
 )
 def test_what_a_students_layer_returns_wrongly_is_told_by_its_name(
@@ -421,6 +421,37 @@ def test_what_a_students_layer_returns_wrongly_is_told_by_its_name(
 
     with pytest.raises(error, match=f"layer 2 'tried' Student..:? {message}"):
         step()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_students_layer_that_does_not_keep_the_width_is_told_to_say_so(training, wrap, keep):
+    class Total(Layer):
+        def forward(self, x, *, training):
+            y = x.sum(axis=1, keepdims=True)
+            if keep:
+                self.y = y
+            return y
+
+    net = Sequential([wrap(Total()), Dense(3, 2)])
+    message = r"total1' Total\(\): forward must return \(8, 3\), got \(8, 1\); a layer that"
+    with pytest.raises(ValueError, match=message):
+        net.forward(X, training=training)
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_students_gradient_of_another_width_is_told(wrap, place):
+    class Total(Square):
+        def backward(self, dy):
+            return super().backward(dy).sum(axis=1, keepdims=True)
+
+    layers = [wrap(Total()), Tanh()]
+    net = Sequential([*(layers if place == 0 else layers[::-1]), Dense(3, 2)])
+    net.forward(X, training=True)
+    with pytest.raises(ValueError, match=r"Total\(\): backward must return \(8, 3\), got \(8, 1\)"):
+        net.backward(np.ones((8, 2)))
 
 
 def test_a_students_result_of_another_width_than_declared_is_told():

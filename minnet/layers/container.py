@@ -132,8 +132,8 @@ class Container(Layer):
         """Send x through the layers and return what comes out."""
         for layer in self.layers:
             y = layer.forward(x, training=training)
-            if y is None or y is not layer.y:  # plain NumPy, or not training: not in the buffer
-                y = self._received(layer, y, "forward", len(x), layer.out_features)
+            if y is None or y is not layer._y:  # plain NumPy, or not training: not in the buffer
+                y = self._received(layer, y, "forward", (len(x), layer.out_features or x.shape[1]))
                 if training:
                     layer.x, layer.y = x, y
             if not layer.keeps_finite and first_nonfinite_row(y) >= 0:
@@ -145,21 +145,22 @@ class Container(Layer):
         """Send dy back through these layers, the last one first, and return what comes out."""
         for layer in reversed(layers):
             dx = layer.backward(dy)
-            if dx is None or dx is not layer.dx:
-                dx = self._received(layer, dx, "backward", len(dy), layer.in_features)
+            if dx is None or dx is not layer._dx:
+                dx = self._received(layer, dx, "backward", layer.x.shape)
                 layer.dy, layer.dx = dy, dx
             dy = dx
         return dy
 
-    def _received(self, layer: Layer, array: Any, method: str, n: int, width: int | None) -> Array:
+    def _received(self, layer: Layer, array: Any, method: str, shape: tuple[int, ...]) -> Array:
         """Check what a layer returned that does not keep it in the buffers of the contract."""
         if array is None:
             raise TypeError(f"{layer}: {method} returned None; end it with a return")
         rows = as_rows(array, self.dtype, f"{layer} {method} returned")
-        if len(rows) != n or (width is not None and rows.shape[1] != width):
-            raise ValueError(
-                f"{layer}: {method} must return ({n}, {width or 'features'}), got {rows.shape}"
-            )
+        if rows.shape != shape:
+            repair = ""
+            if len(rows) == shape[0] and layer.out_features is None:
+                repair = "; a layer that changes the width has to set in_features and out_features"
+            raise ValueError(f"{layer}: {method} must return {shape}, got {rows.shape}{repair}")
         return rows
 
 

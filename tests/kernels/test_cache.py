@@ -20,14 +20,6 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="modes, owners and links a
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Where keys go, in a cache folder that is this test's own."""
-    monkeypatch.setenv("MINNET_CACHE_DIR", str(tmp_path / "chosen"))
-    monkeypatch.setattr(cache, "_warned", False)
-    return tmp_path / "chosen" / "kernels"
-
-
-@pytest.fixture
 def store(home):
     store = Store(KEY)
     store.write("name", PAYLOAD)

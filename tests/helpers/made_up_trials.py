@@ -1,0 +1,34 @@
+"""Trials made up for the claims on initial weights, as those of trainings that were never run."""
+
+from minnet.experiments.claims import guideline, initialization
+from minnet.experiments.trial import Trial
+
+CLAIM = {claim.number: claim for claim in initialization.CLAIMS + guideline.CLAIMS}
+SEEDS = 10
+
+
+def network(stds, zeros=0.5, dead=0, middle=0.0):
+    """What is told of a network with these std by layer, of 64 units each."""
+    hidden = [
+        {"units": 64, "dead": dead, "mean": middle, "std": std, "zeros": zeros} for std in stds
+    ]
+    return {"hidden": hidden, "dense": []}
+
+
+def trial(setup, start=None, end=None, accuracy=0.5, likeness=0.0):
+    told = {"likeness": [likeness] * len(setup.hidden) + [1.0]}
+    made = Trial(setup, start=start, end=end, measures={"end": told})
+    made.curves["val_accuracy"].append(accuracy)
+    return made
+
+
+def broken(setup):
+    return Trial(setup, start=network([1.0] * len(setup.hidden)), stopped="NaN in dense1")
+
+
+def every(number, make):
+    """Ten trials for each label of a claim, of make(label, setup, jitter)."""
+    return {
+        label: [make(label, setup, 1 + 0.01 * seed) for seed in range(SEEDS)]
+        for label, setup in CLAIM[number].setups.items()
+    }

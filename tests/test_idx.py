@@ -1,0 +1,106 @@
+"""What idx files on this machine promise: they are found in order, and read if whole and right."""
+
+import functools
+import tracemalloc
+
+import numpy as np
+import pytest
+from helpers.tiny_mnist import IMAGES, LABELS, PACKED, TINY, assert_tiny, changed, idx, pack, write
+
+from minnet import datasets
+
+pytestmark = pytest.mark.usefixtures("downloads", "mirrors")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_pixels_are_bytes_over_255_from_packed_or_plain_files(name, dtype, packed, tiny, tmp_path):
+    write(tmp_path / "home" / name, packed=packed)
+    assert_tiny(getattr(datasets, name)(tmp_path / "home", dtype=dtype), dtype)
+
+
+def test_folders_are_searched_in_order(tiny, tmp_path, downloads, mirrors, monkeypatch):
+    env, home = tmp_path / "env", tmp_path / "home"
+    monkeypatch.setenv("MINNET_DATA", str(env))
+    assert datasets.fetch("mnist", write(home / "mnist").parent) == home / "mnist"
+    write(downloads / "mnist")
+    write(env / "mnist", without=[LABELS])
+    # A folder counts only with all four files.
+    assert datasets.fetch("mnist") == downloads / "mnist"
+    write(env / "mnist")
+    assert datasets.fetch("mnist") == env / "mnist"
+    assert_tiny(datasets.mnist())
+    assert mirrors.asked == []
+
+
+def test_a_given_data_home_that_lacks_files_is_not_searched_beyond(
+    tiny, tmp_path, downloads, mirrors
+):
+    mirrors.serve("https://one.invalid/")
+    write(downloads / "mnist")
+    write(tmp_path / "home" / "mnist", without=[LABELS])
+    with pytest.raises(FileNotFoundError) as caught:
+        datasets.mnist(tmp_path / "home")
+    message = str(caught.value)
+    assert f"{tmp_path / 'home' / 'mnist'} lacks {LABELS}\n" in message
+    assert f"fetch('mnist', data_home={str(tmp_path / 'home')!r})" in message
+    assert mirrors.asked == []
+
+
+FAULTS = {
+    "wrong magic": (changed(IMAGES, _2=9), "expected the idx magic 0x00000803, got 0x00000903"),
+    "labels for images": (
+        pack(idx(TINY[IMAGES].ravel())),
+        "expected the idx magic 0x00000803, got 0x00000801",
+    ),
+    "header claims more": (
+        changed(IMAGES, _7=200),
+        r"expected shape \(5, 2, 3\), the header says \(200, 2, 3\)",
+    ),
+    "too short": (
+        pack(idx(TINY[IMAGES])[:-1]),
+        "expected 30 bytes after the header, got only 29",
+    ),
+    "too long": (
+        pack(idx(TINY[IMAGES]) + b"\0"),
+        "expected 30 bytes after the header, got more",
+    ),
+    "plain and too short": (idx(TINY[IMAGES])[:20], "got only 4"),
+    "one bit": (changed(IMAGES, _20=TINY[IMAGES].ravel()[4] ^ 1), "expected sha256 .*, got "),
+    "cut gzip": (PACKED[:-9], "expected a whole gzip file, got a damaged one"),
+    "cut gzip trailer": (PACKED[:-4], "expected a whole gzip file, got a damaged one"),
+    "wrong gzip sum": (PACKED[:-8] + bytes(8), "expected a whole gzip file, got a damaged one"),
+    "bad deflate": (PACKED[:10] + b"\xff" * 40, "expected a whole gzip file, got a damaged one"),
+    "web page": (b"<html>Not found</html>", "expected the idx magic 0x00000803, got 0x3c68746d"),
+    "a few bytes": (b"\0\0\x08", "expected an idx header of 16 bytes, got 3 in all"),
+    "empty": (b"", "expected an idx header of 16 bytes, got 0 in all"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("load", [datasets.mnist, functools.partial(datasets.fetch, "mnist")])
+def test_a_wrong_file_is_named_refused_and_left_alone(
+    load, data, message, tiny, downloads, mirrors
+):
+    mirrors.serve("https://one.invalid/")
+    path = write(downloads / "mnist") / f"{IMAGES}.gz"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        load()
+    assert str(caught.value).startswith(f"{path}: expected ")
+    assert "Delete it. Run `minnet data mnist --home " in str(caught.value)
+    assert path.read_bytes() == data
+    assert mirrors.asked == []
+
+
+def test_a_gzip_bomb_is_not_unpacked(tiny, downloads):
+    path = write(downloads / "mnist") / f"{IMAGES}.gz"
+    path.write_bytes(pack(idx(TINY[IMAGES]) + bytes(50_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="expected 30 bytes after the header, got more"):
+            datasets.mnist()
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

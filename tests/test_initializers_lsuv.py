@@ -1,0 +1,210 @@
+"""What lsuv promises: an output of variance one from every Dense, or the network as it was."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minnet.initializers import orthogonal
+from minnet.initializers.unit_variance import lsuv
+from minnet.layer import Layer
+from minnet.layers.activations import ReLU
+from minnet.layers.dense import Dense
+from minnet.layers.residual import Residual
+from minnet.layers.sequential import Sequential
+
+DTYPES = [np.float32, np.float64]
+
+
+def network(*layers, dtype=np.float64):
+    return Sequential(layers, rng=0, dtype=dtype)
+
+
+def dense_outputs(layers, x):
+    """Return what each Dense puts out, in order, and the output of the last layer."""
+    seen = []
+    for layer in layers:
+        if isinstance(layer, Residual):
+            seen += dense_outputs(layer.layers, x)[0]
+        x = layer.forward(x, training=False)
+        if isinstance(layer, Dense):
+            seen.append(x)
+    return seen, x
+
+
+def rows(n=200, width=30, seed=0):
+    return 5.0 + 3.0 * np.random.default_rng(seed).standard_normal((n, width))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_lsuv_gives_every_dense_an_output_of_variance_one(dtype):
+    net = network(
+        Dense(30, 40), ReLU(), Dense(40, 20, bias=False), ReLU(), Dense(20, 5), dtype=dtype
+    )
+    x = rows().astype(dtype)
+    given = x.copy()
+    tolerance = 1e3 * float(np.finfo(dtype).eps)
+    assert lsuv(net, x, tolerance=tolerance, rng=0) is None
+    for y in dense_outputs(net.layers, x)[0]:
+        assert y.var() == pytest.approx(1.0, abs=tolerance)
+    np.testing.assert_array_equal(x, given)
+
+
+def test_lsuv_weights_are_scaled_orthogonal_ones_and_biases_zero():
+    net = network(Dense(30, 40, bias_init="constant"), ReLU(), Dense(40, 20, bias_init="constant"))
+    lsuv(net, rows(), rng=0)
+    wide, tall = (net.layers[i].weight.value for i in (0, 2))
+    for gram in (wide @ wide.T, tall.T @ tall):
+        np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-12 * gram[0, 0])
+    assert not any(net.layers[i].bias.value.any() for i in (0, 2))
+
+
+def test_lsuv_reaches_the_dense_layers_inside_a_residual():
+    net = network(
+        Dense(30, 12), Residual(ReLU(), Dense(12, 12), Residual(Dense(12, 12))), Dense(12, 4)
+    )
+    lsuv(net, rows(), tolerance=1e-12, rng=0)
+    seen = dense_outputs(net.layers, rows())[0]
+    assert len(seen) == 4
+    np.testing.assert_allclose([y.var() for y in seen], 1.0, rtol=1e-12)
+
+
+def test_lsuv_writes_into_theta_and_is_reproducible():
+    first, second, other = (network(Dense(30, 40), ReLU(), Dense(40, 5)) for _ in range(3))
+    for net, seed in [(first, 0), (second, 0), (other, 1)]:
+        lsuv(net, rows(), rng=seed)
+        assert all(np.shares_memory(net.layers[i].weight.value, net.theta) for i in (0, 2))
+    np.testing.assert_array_equal(first.theta, second.theta)
+    assert not np.array_equal(first.theta, other.theta)
+
+
+def test_lsuv_leaves_a_weight_alone_whose_output_is_within_the_tolerance():
+    net = network(Dense(30, 20))
+    lsuv(net, rows(), tolerance=1e6, rng=0)
+    np.testing.assert_array_equal(
+        net.layers[0].weight.value, orthogonal((30, 20), rng=0, dtype=np.float64)
+    )
+
+
+class Sluggish(Dense):
+    """Its output follows only the square root of its weight: each division does half the work."""
+
+    def forward(self, x, *, training):
+        y = super().forward(x, training=training)
+        return y / np.sqrt(np.linalg.norm(self.weight.value))
+
+
+def test_lsuv_divides_at_most_max_iterations_times():
+    def distance(iterations, tolerance=1e-9):
+        net = network(Sluggish(30, 20))
+        lsuv(net, rows(), tolerance=tolerance, max_iterations=iterations, rng=0)
+        return abs(np.log(dense_outputs(net.layers, rows())[0][0].var()))
+
+    untouched = distance(1, tolerance=1e6)
+    assert distance(1) == pytest.approx(untouched / 2, rel=1e-6)
+    assert distance(5) == pytest.approx(untouched / 32, rel=1e-6)
+    assert distance(60) < 1e-9
+
+
+class Dead(Layer):
+    def forward(self, x, *, training):
+        _, y = self.begin_forward(x, training)
+        y[...] = 0.0
+        return y
+
+
+class Explosive(Dead):
+    def forward(self, x, *, training):
+        return super().forward(x, training=training) + np.inf
+
+
+@pytest.mark.parametrize(
+    ("middle", "error", "message"),
+    [
+        (
+            Dead,
+            ValueError,
+            r"'dense2' Dense\(40→5\): lsuv got an output without variance, 0 everywhere",
+        ),
+        (
+            Explosive,
+            FloatingPointError,
+            r"'dense2' Dense\(40→5\): lsuv got an output that is not finite",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_an_output_that_cannot_be_scaled_names_the_layer_and_restores_the_net(
+    middle, error, message
+):
+    net = network(Dense(30, 40, bias_init="constant"), middle(), Dense(40, 5))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=message):
+        lsuv(net, rows())
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+class Rounded(Dense):
+    """As where a matrix product rounds equal rows in two ways."""
+
+    def forward(self, x, *, training):
+        y = super().forward(x, training=training)
+        y[::2] = np.nextafter(y[::2], y.dtype.type(np.inf))
+        return y
+
+
+def test_equal_rows_that_differ_by_rounding_alone_have_no_variance():
+    net = network(Rounded(30, 1), dtype=np.float32)
+    theta = net.theta.copy()
+    with pytest.raises(ValueError, match="without variance"):
+        lsuv(net, np.full((999, 30), np.pi), rng=0)
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+class Interrupted(Dead):
+    def forward(self, x, *, training):
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_restores_the_net():
+    net = network(Dense(30, 40), Interrupted())
+    theta = net.theta.copy()
+    with pytest.raises(KeyboardInterrupt):
+        lsuv(net, rows())
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (rows()[0], ValueError, r"lsuv: expected rows .* got shape \(30,\)"),
+        (rows()[:0], ValueError, r"lsuv: expected at least one row"),
+        (rows(width=31), ValueError, r"Dense\(30→40\): expected input \(n, 30\)"),
+        (np.full((4, 30), np.nan), FloatingPointError, r"lsuv: nan at row 0, column 0"),
+        (np.full((4, 30), "a"), TypeError, r"lsuv: expected real numbers"),
+        (None, TypeError, r"lsuv: expected an array, got None"),
+    ],
+)
+def test_lsuv_refuses_what_is_no_batch_and_leaves_the_net_alone(x, error, message):
+    net = network(Dense(30, 40, bias_init="constant"))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=message):
+        lsuv(net, x)
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"tolerance": -0.1}, ValueError),
+        ({"tolerance": math.nan}, ValueError),
+        ({"max_iterations": 0}, ValueError),
+        ({"max_iterations": 1.5}, TypeError),
+    ],
+)
+def test_lsuv_refuses_options_out_of_range_and_leaves_the_net_alone(options, error):
+    net = network(Dense(30, 40))
+    theta = net.theta.copy()
+    with pytest.raises(error, match=f"lsuv: {next(iter(options))}"):
+        lsuv(net, rows(), **options)
+    np.testing.assert_array_equal(net.theta, theta)

@@ -1,0 +1,71 @@
+"""What the guideline promises: the rule that suits an activation and a depth, and the reason."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from minnet.initializers import DEEP, get, orthogonal, recommend
+from minnet.layers.dense import Dense
+
+
+class LeakyReLU:
+    """A layer as far as `recommend` looks: its class has a name."""
+
+
+@pytest.mark.parametrize(
+    ("activations", "name"),
+    [
+        (["relu", "ReLU", "leaky_relu", "prelu", "elu", "silu", "Swish", "gelu"], "he_normal"),
+        ([LeakyReLU, LeakyReLU()], "he_normal"),
+        (["sigmoid", "Tanh", "softmax", "linear"], "glorot_normal"),
+    ],
+)
+def test_he_is_for_relu_and_its_kin_and_xavier_for_the_others(activations, name):
+    for activation in activations:
+        assert recommend(activation).name == name
+        assert recommend(activation, depth=DEEP - 1).name == name
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_deep_networks_are_recommended_orthogonal_weights(activation):
+    for depth in (DEEP, 10 * DEEP):
+        assert recommend(activation, depth=depth).name == "orthogonal"
+
+
+def test_the_reason_names_the_gain_that_deep_relu_networks_need():
+    assert "partial(orthogonal, gain=2**0.5)" in recommend("relu", depth=DEEP).reason
+    assert "gain" not in recommend("tanh", depth=DEEP).reason
+
+
+def test_every_recommended_name_is_one_that_get_takes():
+    for activation in ("relu", "tanh"):
+        for depth in (None, DEEP):
+            assert callable(get(recommend(activation, depth).name))
+
+
+def test_the_recommended_rule_keeps_the_signal_through_a_deep_network():
+    depth, rows = 20, np.random.default_rng(0).standard_normal((64, 100))
+    for init, low, high in [
+        (get(recommend("relu").name), 0.3, 3.0),
+        (partial(orthogonal, gain=2**0.5), 0.3, 3.0),
+        (orthogonal, 0.0, 2e-3),  # why the reason insists on the gain: 2^(-20/2)
+    ]:
+        rng, y = np.random.default_rng(1), rows
+        for _ in range(depth):
+            y = np.maximum(y @ init((100, 100), rng=rng, dtype=np.float64), 0)
+        assert low < math.sqrt((y**2).mean() / (rows**2).mean()) < high
+
+
+def test_an_unknown_activation_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown activation 'maxout'; known: relu, .*tanh"):
+        recommend("maxout")
+    with pytest.raises(ValueError, match="unknown activation 'Dense'"):
+        recommend(Dense)
+
+
+@pytest.mark.parametrize(("depth", "error"), [(0, ValueError), (2.5, TypeError)])
+def test_a_depth_that_counts_nothing_is_refused(depth, error):
+    with pytest.raises(error, match="recommend: depth"):
+        recommend("relu", depth=depth)
