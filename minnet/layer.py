@@ -277,7 +277,19 @@ class Layer:
 
         `Sequential` does this for its layers. A layer that is used alone may call it to choose a
         seed or float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``.
+
+        Raises
+        ------
+        ValueError
+            If the dtype is neither float32 nor float64, or a network holds the layer.
+        TypeError
+            If a Param is an attribute and not in ``params``.
         """
+        if self.bound:
+            raise ValueError(
+                f"{self}: is built by the network that holds it, whose theta has its parameters; "
+                "build the network, or a new layer"
+            )
         self.dtype = as_float_dtype(dtype)
         self.forget_buffers()
         if self._params is None:

@@ -205,13 +205,13 @@ def fit(
     array([0, 1, 1, 0])
     """
     _check_settings(net, loss, optimizer, regularizer, schedule)
-    history = net.history = History()
-    x, y = _checked_data("", net, loss, x, y)
+    asked = copy.deepcopy(loss)  # to be asked about targets: what loss keeps is another step's
+    x, y = _checked_data("", net, asked, x, y)
     held_out = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise TypeError("fit: validation_data must be a pair (x, y)")
-        held_out = _checked_data("validation ", net, loss, *validation_data)
+        held_out = _checked_data("validation ", net, asked, *validation_data)
     epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
     _check_batches(net, len(x), batch_size)
     if clip_norm is not None:
@@ -222,7 +222,8 @@ def fit(
         "clip_norm": clip_norm,
     }  # fmt: skip
     steps = epochs * -(-len(x) // batch_size)
-    epoch = 1
+    history, epoch = History(), 1
+    net.history = history
     try:
         with _progress_bar(steps, verbose) as bar, Interruptions() as ctrl_c:
             for epoch in range(1, epochs + 1):  # noqa: B007 - told in the error

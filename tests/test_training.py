@@ -220,12 +220,18 @@ def test_evaluate_disturbs_neither_network_nor_loss():
 )
 def test_bad_input_is_refused_before_anything_is_trained(change, error, words):
     x, y = rows()
-    net = network()
-    theta = net.theta.copy()
-    options = {"x": x, "y": y} | change
+    net, loss = network(), SoftmaxCrossEntropy()
+    history = run(net, x, y, loss=loss)
+    loss.forward(net.predict(x[:5]), y[:5])
+    theta, target = net.theta.copy(), loss.target.copy()
+    options = {"x": x, "y": y, "loss": loss} | change
     with pytest.raises(error, match=words):
         run(net, **options)
     np.testing.assert_array_equal(net.theta, theta)
+    np.testing.assert_array_equal(loss.target, target)
+    assert net.history is history
+    assert len(history.loss) > 0
+    assert loss.backward().shape == target.shape
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def batchnorm_forward(
 ) -> int:
     """Fill mean and (biased) var with this batch's statistics, and y with x normalized by them.
 
-    Return the first column whose statistics are not finite, or -1.
+    Return the first column whose unbiased variance is not finite in the type of x, in which the
+    running one is kept, or -1.
     """
     n, features = x.shape
     for j in range(features):
@@ -71,8 +72,9 @@ def batchnorm_forward(
             var[j] += distance * distance
     bad = -1
     for j in range(features):
+        unbiased = x.dtype.type(var[j] / (n - 1))
         var[j] /= n
-        if bad < 0 and not math.isfinite(var[j]):
+        if bad < 0 and not math.isfinite(unbiased):
             bad = j
     scale_and_shift(x, gamma, beta, eps, mean, var, y)
     return bad

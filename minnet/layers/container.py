@@ -102,7 +102,9 @@ class Container(Layer):
         generator = np.random.default_rng(rng)
         super().build(rng=generator, dtype=dtype)
         for layer in self.layers:
+            layer.bound = False  # to be built by nobody else
             layer.build(rng=generator, dtype=dtype)
+            layer.bound = True
         return self
 
     @property

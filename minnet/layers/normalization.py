@@ -147,8 +147,8 @@ class BatchNorm(_Normalization):
         else:
             self._awaits_backward = False
             raise FloatingPointError(
-                f"{self}: column {bad} of the input has variance {self.var[bad]}; look for NaN, "
-                "infinity or numbers too large"
+                f"{self}: column {bad} of the input has variance {self.var[bad]:.3g}; look for "
+                f"NaN, infinity or numbers too large for {self.dtype}"
             )
         return y
 

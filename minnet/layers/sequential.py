@@ -155,7 +155,8 @@ class Sequential(Container):
         RuntimeError
             If no forward with ``training=True`` waits for a backward.
         FloatingPointError
-            If a gradient is not finite on its way; the layer where it arose is named.
+            If the gradient that arrives at the first layer is not finite; the layer where it arose
+            is named. The gradients of parameters are not asked one by one.
         """
         if not self._awaits_backward:
             raise RuntimeError(

@@ -199,6 +199,24 @@ def test_batchnorm_keeps_its_running_statistics_from_a_column_without_a_variance
         batchnorm.backward(np.ones((4, 3)))
 
 
+@pytest.mark.parametrize(("scale", "dtype"), [(1e20, np.float32), (1e160, np.float64)])
+def test_a_variance_too_large_for_the_running_one_is_told_and_the_running_one_stays(scale, dtype):
+    layer = BatchNorm(2).build(dtype=dtype)
+    layer.forward(np.random.default_rng(0).normal(size=(5, 2)), training=True)
+    layer.backward(np.ones((5, 2)))
+    before = [array.copy() for array in layer.state.values()]
+    # Half of the largest number is a variance that fits, but not times n / (n - 1) = 2.
+    edge = np.sqrt(np.finfo(dtype).max * 0.7)
+    for rows in ([[0, 1], [1, -1], [2, 0]], [[0, 1], [0, -1]]):
+        x = np.array(rows) * (scale if len(rows) == 3 else edge)
+        with pytest.raises(
+            FloatingPointError, match=rf"column . of the input has variance .*{np.dtype(dtype)}"
+        ):
+            layer.forward(x, training=True)
+        for array, its_copy in zip(layer.state.values(), before, strict=True):
+            np.testing.assert_array_equal(array, its_copy)
+
+
 @pytest.mark.parametrize("eps", [0, -1e-5, np.nan, np.inf])
 def test_eps_out_of_range_is_refused(eps):
     for make in (BatchNorm, LayerNorm):

@@ -78,6 +78,17 @@ def test_running_statistics_are_assigned_by_their_numbers():
         batchnorm.running_var = np.zeros(2)
 
 
+def test_a_layer_of_a_network_is_not_built_on_its_own():
+    net = everything()
+    before = net.theta.copy()
+    for _, layer in net.walk():
+        with pytest.raises(ValueError, match="is built by the network that holds it"):
+            layer.build(rng=1)
+    np.testing.assert_array_equal(net.theta, before)
+    views_hold(net)
+    copy.deepcopy(net["dense1"]).build(rng=1)  # is nobody's
+
+
 def test_building_a_network_anew_keeps_its_views():
     net = step(everything())
     theta = net.theta.copy()
