@@ -4,7 +4,6 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -18,19 +17,30 @@ ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
 PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
 
 
-def step(
-    network: Network, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
-) -> Callable[[], float]:
-    """Return a training step, watched by a probe of these kinds and options if one is named."""
+def step(network: Network) -> Callable[[], float]:
+    """Return a training step."""
     net = m.Sequential(_layers(network), rng=0)
     optimizer = _optimizer(network, net)
     x, y = network.data()
     loss = m.SoftmaxCrossEntropy()
-    probes = [PROBES[probe](kinds, **options)] if probe else []
-    steps = count()
-    return lambda: m.train_step(
-        net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=next(steps)
-    )
+    return lambda: m.train_step(net, x, y, loss=loss, optimizer=optimizer)
+
+
+def steps(
+    network: Network, number: int, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
+) -> Callable[[], None]:
+    """Return so many steps, watched by a new probe of these kinds and options if one is named."""
+    net = m.Sequential(_layers(network), rng=0)
+    optimizer = _optimizer(network, net)
+    x, y = network.data()
+    loss = m.SoftmaxCrossEntropy()
+
+    def train() -> None:
+        probes = [PROBES[probe](kinds, **options)] if probe else []
+        for k in range(number):
+            m.train_step(net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=k)
+
+    return train
 
 
 def optimizer_step(network: Network) -> Callable[[], None]:

@@ -47,6 +47,17 @@ def step(
     return train
 
 
+def steps(network: Network, number: int, **options: Any) -> Callable[[], None]:
+    """Return so many steps."""
+    take_step = step(network, **options)
+
+    def train() -> None:
+        for _ in range(number):
+            take_step()
+
+    return train
+
+
 def batchnorm(rows: int, features: int, *, compiled: bool = False) -> Callable[[], Any]:
     torch.manual_seed(0)
     layer = nn.BatchNorm1d(features)

@@ -54,14 +54,16 @@ class Recording(ABC):
         self._timelines: dict[Key, Timeline] = {}
         self._last_step, self._observed = -1, 0
         self._awaited: object = None  # the mark of the weights whose update is not yet known
-        self._began: float | None = None  # when the first look was over, in seconds
-        self._spent = 0.0  # seconds that it has looked for since
+        self._warm = False  # whether it has looked: the first look may have to compile
+        self._rests_until = 0.0  # by the clock, in seconds
         # A probe holds on to no network, nor to arrays of one: what it watches goes with it.
         self._watches: WeakKeyDictionary[Sequential, Watch] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """A deep copy or a pickle takes along what was recorded, not the networks watched."""
-        return self.__dict__ | {"_watches": None, "_awaited": None, "_began": None, "_spent": 0.0}
+        return self.__dict__ | {
+            "_watches": None, "_awaited": None, "_warm": False, "_rests_until": 0.0
+        }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _watches=WeakKeyDictionary())
@@ -124,18 +126,21 @@ class Recording(ABC):
         if watched is None:
             sources = find_sources(net, self._kinds, self._only)
             watched = self._watches[net] = Watch(sources, self._max_values)
-        if self._awaited is not None:
+        awaits = self._awaited is not None
+        looks = not step % self._every and began >= self._rests_until
+        if awaits:
             self._record_updates(watched.weights())
-        if not step % self._every and self._can_afford_it(began):
+        if looks:
             self._record(step, watched)
-            if self._began is None:
-                self._began = began = perf_counter()  # a first look may have to compile
-        self._spent += perf_counter() - began
+        if self._budget is not None and (awaits or looks):
+            self._rest(began, self._budget)
 
-    def _can_afford_it(self, now: float) -> bool:
-        if self._budget is None or self._began is None:
-            return True
-        return self._spent <= self._budget * (now - self._began)
+    def _rest(self, began: float, budget: float) -> None:
+        """Let training have its share of the time before the next look."""
+        if self._warm:
+            took = perf_counter() - began
+            self._rests_until = max(self._rests_until, began) + took / budget
+        self._warm = True
 
     def _record(self, step: int, watched: Watch) -> None:
         seen, weights = watched.look(), watched.weights()

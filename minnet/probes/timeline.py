@@ -153,7 +153,7 @@ class Timeline:
             self._halve()
         if self.full:
             self._reserve(self._used + 1)
-            self._rows[self._used], self._steps[self._used, FIRST] = 0, step
+            self._steps[self._used, FIRST] = step
             self._used += 1
             self.taken = 0
 
@@ -177,6 +177,7 @@ class Timeline:
             self.taken = int(self._steps[pairs, OBSERVED])
         else:
             self.taken = 2 * self.span
+        self._rows[pairs + odd : self._used] = 0
         self._used = pairs + odd
         self.span *= 2
 

@@ -214,7 +214,7 @@ def test_a_measured_step_tells_the_bytes_that_it_keeps():
 
 
 def test_every_recorded_step_is_compared_with_the_bare_step_of_its_library():
-    candidates = recording.candidates(NETWORKS["iris"])
+    candidates = recording.candidates(NETWORKS["iris"], 10)
     assert [c.name for c in candidates if "kinds" not in c.arguments] == [
         "minnet",
         "torch eager, fused",

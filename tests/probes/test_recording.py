@@ -157,11 +157,14 @@ def test_looking_takes_no_more_than_its_share_of_the_time(make, budget, monkeypa
         train_step(net, X, LABELS, loss=loss, optimizer=optimizer, probes=[probe], step=step)
         if step == 200:
             probe = copy.deepcopy(probe)  # as if it went on elsewhere, where the clock is another
+        if step == 300:
+            now += 1e4  # nobody trains, and no time is saved
     looks = int(re.search(r"(\d+) steps", repr(probe))[1])
     # Each took half a second, while training took 400; beside them there are the first ones of
     # probe and copy, which are not counted, and for each of the two one that is not yet paid for.
+    # A rest is over in the midst of a step.
     affordable = min(2 * 400 * budget / (1 - budget), 396)
-    assert affordable - 1 <= looks <= affordable + 4
+    assert 0.85 * affordable <= looks <= affordable + 4
     steps = [probe.steps("dense1", kind)[0].tolist() for kind in ("y", "update")]
     assert steps[0] == steps[1]
 
