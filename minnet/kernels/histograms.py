@@ -22,15 +22,60 @@ UNSIGNED_INFINITY = np.uint32(0x7F800000)
 UNSIGNED = np.uint32(0x7FFFFFFF)
 
 
-def _bits_of_float32(x: Array) -> Array:
+def _float32(x: Array) -> Array:
     return x.view(np.uint32)
 
 
-def _bits_of_float64(x: Array) -> Array:
+def _float64(x: Array) -> Array:
     return x.astype(np.float32).view(np.uint32)
 
 
-bits_of = inline(float32=_bits_of_float32, float64=_bits_of_float64)
+bits_of = inline(float32=_float32, float64=_float64)
+
+
+@inline
+def has_infinities(counts: Array) -> bool:
+    """Tell whether anything was counted where infinities are."""
+    total = 0
+    for k in range(COPIES):
+        total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
+    return total > 0
+
+
+@inline
+def part_nan_from_infinity(bits: Array, counts: Array) -> None:
+    """Move each NaN whose first payload bits are 0, as infinity's are, to the bin of NaN."""
+    for j in range(bits.size):
+        found = bits[j] >> SHIFT
+        if bits[j] & UNSIGNED > UNSIGNED_INFINITY and (
+            found == INFINITY or found == INFINITY + SIGN
+        ):
+            counts[0, found] -= 1
+            counts[0, found + np.uint32(1)] += 1
+
+
+@inline
+def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
+    """Count every stride-th row, beginning with row start: neighbours in different copies."""
+    if stride == 1:  # a single long row has a single remainder
+        bits = bits.reshape(1, -1)
+    n, width = bits.shape
+    whole = width - width % COPIES
+    for i in range(start, n, stride):
+        for j in range(0, whole, COPIES):
+            counts[0, bits[i, j] >> SHIFT] += 1
+            counts[1, bits[i, j + 1] >> SHIFT] += 1
+            counts[2, bits[i, j + 2] >> SHIFT] += 1
+            counts[3, bits[i, j + 3] >> SHIFT] += 1
+            counts[4, bits[i, j + 4] >> SHIFT] += 1
+            counts[5, bits[i, j + 5] >> SHIFT] += 1
+            counts[6, bits[i, j + 6] >> SHIFT] += 1
+            counts[7, bits[i, j + 7] >> SHIFT] += 1
+        for j in range(whole, width):
+            counts[0, bits[i, j] >> SHIFT] += 1
+    if has_infinities(counts):
+        for i in range(start, n, stride):
+            part_nan_from_infinity(bits[i], counts)
 
 
 @kernel(f"(T[:, ::1], UniTuple(T[:, ::1], {ARRAYS - 1}), int64, int64[::1], int32[:, :, ::1])")
@@ -48,49 +93,4 @@ def count_floats(
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            _count_rows(bits_of(x), offset % strides[k], strides[k], counts[k])
-
-
-def _count_strided(bits: Array, start: int, stride: int, counts: Array) -> None:
-    if stride == 1:  # a single long row has a single remainder
-        bits = bits.reshape(1, -1)
-    n, width = bits.shape
-    whole = width - width % COPIES
-    for i in range(start, n, stride):
-        for j in range(0, whole, COPIES):
-            counts[0, bits[i, j] >> SHIFT] += 1
-            counts[1, bits[i, j + 1] >> SHIFT] += 1
-            counts[2, bits[i, j + 2] >> SHIFT] += 1
-            counts[3, bits[i, j + 3] >> SHIFT] += 1
-            counts[4, bits[i, j + 4] >> SHIFT] += 1
-            counts[5, bits[i, j + 5] >> SHIFT] += 1
-            counts[6, bits[i, j + 6] >> SHIFT] += 1
-            counts[7, bits[i, j + 7] >> SHIFT] += 1
-        for j in range(whole, width):
-            counts[0, bits[i, j] >> SHIFT] += 1
-    if _any_infinities(counts):
-        for i in range(start, n, stride):
-            _part_nan_from_infinity(bits[i], counts)
-
-
-def _has_infinities(counts: Array) -> bool:
-    total = 0
-    for k in range(COPIES):
-        total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
-    return total > 0
-
-
-def _move_nan(bits: Array, counts: Array) -> None:
-    """Move each NaN whose first payload bits are 0, as infinity's are, to the bin of NaN."""
-    for j in range(bits.size):
-        found = bits[j] >> SHIFT
-        if bits[j] & UNSIGNED > UNSIGNED_INFINITY and (
-            found == INFINITY or found == INFINITY + SIGN
-        ):
-            counts[0, found] -= 1
-            counts[0, found + np.uint32(1)] += 1
-
-
-_any_infinities = inline(_has_infinities)
-_part_nan_from_infinity = inline(_move_nan)
-_count_rows = inline(_count_strided)
+            count_rows(bits_of(x), offset % strides[k], strides[k], counts[k])
