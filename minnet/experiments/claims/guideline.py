@@ -62,6 +62,8 @@ GRID = {
     for rule, init in RULES.items()
     for depth in DEPTHS
 }
+AS_DRAWN = f"ReLU, orthogonal as drawn, {DEPTHS[-1]} layers"  # told beside the one times √2
+GRID[AS_DRAWN] = DEEP.but(hidden=(UNITS,) * DEPTHS[-1], activation="relu", init="orthogonal")
 
 
 class Advice(NamedTuple):
@@ -85,7 +87,8 @@ GUIDELINE = [
     for depth in DEPTHS
 ] + [
     Advice(
-        f"orthogonal in {DEEPEST}", f"with {name}", name, DEPTHS[-1], ("orthogonal",),
+        f"orthogonal in {DEEPEST}", f"with {name}{' (times √2)' if name == 'ReLU' else ''}",
+        name, DEPTHS[-1], ("orthogonal",),
         (*SATURATING, "He"),
     )
     for name in ACTIVATIONS
@@ -96,6 +99,7 @@ SEEN = 0.1  # a tenth of a layer more or less at 0 is hard to see in a histogram
 WORTH = 0.01  # a point of accuracy: for less nobody would choose another initializer
 CHANCE = 0.2  # twice what guessing reaches of ten digits: below it nothing was learned to compare
 NOT_TESTABLE = "holds only if a longer training shows it"
+ALL_AT_0 = "holds only if a network with less at 0 shows it"
 
 
 def judge_last_layer(trials: Trials) -> Finding:
@@ -103,10 +107,12 @@ def judge_last_layer(trials: Trials) -> Finding:
     runs = {key: trials[f"{key[0]} nodes, {OUTPUTS[key[1]]}"] for key in product(NODES, OUTPUTS)}
     width = {output: paired(runs["few", output], runs["many", output], zeros) for output in OUTPUTS}
     output = {many: paired(runs[many, False], runs[many, True], zeros) for many in NODES}
-    parts = {text: sided(width[has], SEEN) for has, text in OUTPUTS.items()}
+    full = [has for has in OUTPUTS if above(mean(map(zeros, runs["many", has])), 1 - SEEN)]
+    parts = {text: sided(width[has], SEEN) for has, text in OUTPUTS.items() if has not in full}
+    shown = full == [False]  # the article's network has none, unless nothing can be told of it
     few, many = (runs[word, True][0].setup.hidden[-1] for word in NODES)
     numbers = {
-        f"{what}, {label}": mean(map(number, its))
+        f"{what}, {label}": mean(map(number, its)).within(0, 1)
         for what, number in (("zeros", zeros), ("dead units", dead))
         for label, its in _counted(trials).items()
     }
@@ -121,15 +127,16 @@ def judge_last_layer(trials: Trials) -> Finding:
         for label in _counted(trials)
     )
     return Finding(
-        verdict=verdict_of_parts(parts, "the last hidden layer has", "or"),
-        number=width[False],
+        verdict=verdict_of_parts(parts, "the last hidden layer has", "or") if parts else ALL_AT_0,
+        number=width[shown],
         what=f"share of zeros in a last hidden layer of {few} nodes less that in one of {many}, "
-        "no output layer",
+        f"{OUTPUTS[shown]}",
         because=f"{after(runs['few', True][0].setup).capitalize()}, {'; '.join(told)}. With {few} "
         f"nodes in place of {many} the share of zeros changes by {points(width[True])} under an "
         f"output layer and {points(width[False])} without; leaving out the output layer changes it "
         f"by {points(output['few'])} with {few} nodes and {points(output['many'])} with {many}."
-        f"{unsettled(parts)}",
+        + "".join(f" With {OUTPUTS[has]} nothing can be told: {many} are at 0 too." for has in full)
+        + unsettled(parts),
         numbers=numbers,
     )
 
@@ -183,13 +190,16 @@ def judge_guideline(trials: Trials) -> Finding:
     epoch = after(next(iter(trials.values()))[0].setup)
     places = [f"{advice.part} {advice.where}" for advice in untestable]
     kept = {label: geometric_mean(map(std_kept, runs)) for label, runs in trials.items()}
+    drawn = mean(map(accuracy, trials[AS_DRAWN]))
     return Finding(
         verdict=confined(parts) if parts else NOT_TESTABLE,
         number=least[f"He with ReLU in {DEEPEST}"],
         what=f"test accuracy {epoch}, ReLU in {DEEPEST}: He less the better of Xavier and LeCun",
         because=f"Test accuracy {epoch}, ahead of the best rival: "
         + "; ".join(f"{place} {points(lead)}" for place, lead in least.items())
-        + f". Of the first layer's std the last of {DEEPEST} has, before training: {_deep(kept)}."
+        + f". Of the first layer's std the last of {DEEPEST} has, before training: {_deep(kept)}. "
+        f"Orthogonal weights as they are drawn, not times √2, reach {percent(drawn)} with ReLU and "
+        f"{kept[AS_DRAWN].value:.2g} of the std."
         + (f" Not testable with this budget: {listed(places)}." if places else "")
         + unsettled(flat),
         numbers={f"lead, {place}": lead for place, lead in least.items()}
@@ -277,8 +287,10 @@ CLAIMS: tuple[Claim, ...] = (
         f"raise the share of zeros by more than {100 * SEEN:g} points, with the whole 95% interval "
         "of the difference paired by seed, with an output layer and without; holds only if there "
         "is one, or is none, if that is so in one of the two cases; fails if in both the whole "
-        "interval lies below that; else more seeds are needed. A training that broke off counts "
-        "as all zeros.",
+        "interval lies below that; else more seeds are needed. A case in which "
+        f"{NODES['many']} nodes have more than {100 * (1 - SEEN):g}% zeros, with the whole "
+        "interval, counts neither way, for fewer nodes cannot have so much more. A training that "
+        "broke off counts as all zeros.",
         setups=LAST_LAYER,
         judge=judge_last_layer,
         draw=draw_last_layer,
@@ -291,7 +303,10 @@ CLAIMS: tuple[Claim, ...] = (
         measured=f"Test accuracy {after(DEEP)} of SGD (lr {DEEP.lr:g}, momentum {DEEP.momentum:g}, "
         f"batches of {DEEP.batch_size}), and before training the std of the last hidden layer, "
         f"over units and rows, over that of the first; {len(ACTIVATIONS)} activations, "
-        f"{len(RULES)} initializers, {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS}.",
+        f"{len(RULES)} initializers, {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS}. "
+        "With ReLU orthogonal weights are multiplied by √2, as He's are √2 times LeCun's; in "
+        f"{DEPTHS[-1]} layers they are also tried as they are drawn, which is told and has no part "
+        "in the verdict.",
         rule="An initializer suits where it is ahead of its rivals in accuracy by more than "
         f"{100 * WORTH:g} point, with the whole 95% interval of each difference paired by seed; it "
         "does not if the whole interval of one lies below that; else it is not settled. Xavier and "

@@ -192,8 +192,9 @@ CLAIMS: tuple[Claim, ...] = (
         measured="Test accuracy after the last epoch, and in the best one (which was chosen by "
         "the same rows), with BatchNorm minus without.",
         rule="Holds if both are higher with BatchNorm, seed by seed, with the whole 95% interval "
-        "of the difference; holds only where accuracy is read as the one that is; fails if both "
-        "are lower, with the whole interval; needs more seeds otherwise.",
+        "of the difference; holds only where accuracy is read as the one that is, and says so if "
+        "more seeds may show the other; fails if both are lower, with the whole interval; needs "
+        "more seeds otherwise.",
         setups=PAIR,
         judge=judge_accuracy,
         draw=draw_accuracy,

@@ -197,8 +197,10 @@ CLAIMS: tuple[Claim, ...] = (
         "regularizes, and depends on the batch size.",
         measured=f"Test accuracy over learning rates {RATES[0]:g} to {RATES[-1]:g}, over first "
         f"weights {SCALES[0]:g} to {SCALES[-1]:g} times as large, and over batch sizes {FEW} to "
-        f"{MANY} (each for as many epochs as make equally many steps); test loss minus training "
-        "loss after the article's epochs; each with BatchNorm and without.",
+        f"{MANY} (each for as many epochs as make equally many steps, so that large ones see each "
+        "row more often and have less left to learn: what differs may be owed to that as well); "
+        "test loss minus training loss after the article's epochs; each with BatchNorm and "
+        "without.",
         rule="A learning rate is in use if its accuracy is less than "
         f"{100 * COST:g} points below that of the rate with the best mean, seed by seed. Higher "
         "learning rate: the highest rate shown to be in use with BatchNorm is higher than any that "

@@ -156,15 +156,18 @@ def settled(shown: bool | None) -> str:
 def verdict_of_parts(parts: Mapping[str, bool | None], said: str, word: str) -> str:
     """Return the verdict on a claim of several parts, from what `sided` tells of each.
 
-    >>> verdict_of_parts({"Adam": True, "RMSProp": None}, "the optimizer is", "or")
+    >>> verdict_of_parts({"Adam": True, "RMSProp": False}, "the optimizer is", "or")
     'holds only if the optimizer is Adam'
+    >>> verdict_of_parts({"Adam": True, "RMSProp": None}, "the optimizer is", "or")
+    'holds only if the optimizer is Adam, or more seeds show the rest'
     >>> verdict_of_parts({"Adam": False, "RMSProp": None}, "the optimizer is", "or")
     'holds only if more seeds show it'
     """
     if all(parts.values()):
         return HOLDS
     if holding := [part for part, shown in parts.items() if shown]:
-        return f"holds only if {said} {listed(holding, word)}"
+        rest = "" if False in parts.values() else ", or more seeds show the rest"
+        return f"holds only if {said} {listed(holding, word)}{rest}"
     return UNSETTLED if None in parts.values() else FAILS
 
 
@@ -173,10 +176,13 @@ def confined(parts: Mapping[str, Mapping[str, bool | None]]) -> str:
 
     >>> confined({"L1": {"on Iris": True, "on MNIST": False}, "dropout": {"on Iris": None}})
     'holds only if it is confined to L1 on Iris'
+    >>> confined({"L1": {"on Iris": True, "on MNIST": None}})
+    'holds only if it is confined to L1 on Iris, or more seeds show the rest'
     >>> confined({"L1": {"on Iris": False, "on MNIST": None}})
     'holds only if more seeds show it'
     """
-    if all(all(tried.values()) for tried in parts.values()):
+    shown = [so for tried in parts.values() for so in tried.values()]
+    if all(shown):
         return HOLDS
     kept = [
         part
@@ -186,8 +192,9 @@ def confined(parts: Mapping[str, Mapping[str, bool | None]]) -> str:
         if any(tried.values())
     ]
     if kept:
-        return f"holds only if it is confined to {'; '.join(kept)}"
-    return UNSETTLED if any(None in tried.values() for tried in parts.values()) else FAILS
+        rest = "" if False in shown else ", or more seeds show the rest"
+        return f"holds only if it is confined to {'; '.join(kept)}{rest}"
+    return UNSETTLED if None in shown else FAILS
 
 
 def unsettled(parts: Mapping[str, bool | None]) -> str:

@@ -164,7 +164,10 @@ def test_7_asks_all_large_weights(scale):
     ("first", "expected"),
     [
         ({}, UNSETTLED),
-        ({"both": TOO_LARGE}, "holds only if gradients are said to become too large"),
+        (
+            {"both": TOO_LARGE},
+            "holds only if gradients are said to become too large, or more seeds show the rest",
+        ),
     ],
 )
 def test_7_is_unsettled_if_seeds_differ(first, expected):
@@ -329,7 +332,10 @@ def optimizers(
     [
         ({}, HOLDS),
         ({"clipped": 0.15}, "holds only if it is said of Adam and RMSProp"),
-        ({"exploded": False}, "holds only if it is said of Adam and RMSProp"),
+        (
+            {"exploded": False},
+            "holds only if it is said of Adam and RMSProp, or more seeds show the rest",
+        ),
         ({"rmsprop": (1.0, 0.11)}, HOLDS),  # the ways decide, not what is learned
         ({"adam": (2e-4, 0.9)}, "holds only if it is said of clipping and RMSProp"),
         ({"clipped": 0.15, "adam": (1e-4, 0.12), "rmsprop": (1e-4, 0.11)}, FAILS),
@@ -362,7 +368,7 @@ def test_a_claim_has_a_verdict_and_a_picture_if_all_trainings_broke_off(number):
     finding = claim.judge(trials)
     # The gradients that claims 5 and 6 ask for were there before training.
     expected = {
-        5: "holds only if gradients are looked at before training",
+        5: "holds only if gradients are looked at before training, or more seeds show the rest",
         8: UNSETTLED,
         9: UNSETTLED,
         20: UNSETTLED,

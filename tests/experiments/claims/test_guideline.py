@@ -5,7 +5,7 @@ from helpers.made_up_trials import CLAIM, broken, every, network, trial
 
 from minnet.experiments.claims import guideline, initialization
 from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
-from minnet.experiments.claims.guideline import GUIDELINE, NOT_TESTABLE, SHALLOW, std_kept
+from minnet.experiments.claims.guideline import ALL_AT_0, GUIDELINE, NOT_TESTABLE, SHALLOW, std_kept
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
@@ -18,7 +18,7 @@ def with_zeros(shares):
 
 
 ZEROS = dict.fromkeys(CLAIM[14].setups, 0.5)
-FEW_WITH, _, FEW_WITHOUT, _ = ZEROS
+FEW_WITH, MANY_WITH, FEW_WITHOUT, MANY_WITHOUT = ZEROS
 ONLY_WITH, ONLY_WITHOUT = (
     f"holds only if the last hidden layer has {text} after it"
     for text in ("an output layer", "nothing")
@@ -72,6 +72,32 @@ def test_the_numbers_of_nodes_that_are_told_are_those_that_were_trained():
     assert "With 4 nodes in place of 16" in finding.because
     assert "zeros, 4 less 16 nodes, nothing after it" in finding.numbers
     assert "64" not in finding.because + finding.what
+
+
+@pytest.mark.parametrize(("few_with", "verdict"), [(0.6, HOLDS), (0.4, FAILS)])
+def test_a_last_layer_that_is_all_zeros_with_many_nodes_counts_neither_way(few_with, verdict):
+    zeros = ZEROS | {FEW_WITH: few_with, MANY_WITH: 0.4, FEW_WITHOUT: 0.915, MANY_WITHOUT: 0.91}
+    finding = CLAIM[14].judge(with_zeros(zeros))
+    assert finding.verdict == verdict
+    assert finding.number == finding.numbers["zeros, 64 less 256 nodes, an output layer after it"]
+    assert finding.what.endswith(", an output layer after it")
+    assert "With nothing after it nothing can be told: 256 are at 0 too." in finding.because
+    every_interval = [
+        n for name, n in finding.numbers.items() if name.startswith(("zeros, 2", "dead"))
+    ]
+    assert all(0 <= n.low <= n.high <= 1 for n in every_interval)
+    zeros |= {FEW_WITH: 0.915, MANY_WITH: 0.91}
+    assert CLAIM[14].judge(with_zeros(zeros)).verdict == ALL_AT_0
+
+
+def test_orthogonal_weights_as_they_are_drawn_are_told_and_do_not_decide():
+    trials = with_accuracy()
+    verdict = CLAIM[15].judge(trials).verdict
+    for run in trials[guideline.AS_DRAWN]:
+        run.curves["val_accuracy"] = [0.99]
+    finding = CLAIM[15].judge(trials)
+    assert finding.verdict == verdict
+    assert "as they are drawn, not times √2, reach 99.0%" in finding.because
 
 
 def test_a_last_layer_that_broke_off_counts_as_all_zeros():
@@ -206,4 +232,4 @@ def test_the_claims_of_the_article_on_initial_weights_stand_in_order():
     assert {claim.seeds for claim in CLAIM.values()} == {10}
     # What several claims ask for is trained once.
     assert CLAIM[12].setups["He"] == CLAIM[13].setups["He"] == CLAIM[14].setups[FEW_WITH]
-    assert len(set(CLAIM[15].setups.values())) == 3 * 4 * 3
+    assert len(set(CLAIM[15].setups.values())) == 3 * 4 * 3 + 1

@@ -111,7 +111,12 @@ def test_the_verdict_on_one_part():
         (True, True, HOLDS, ""),
         (False, False, FAILS, ""),
         (False, True, "holds only if of b", ""),
-        (None, True, "holds only if of b", " Not settled by these seeds: a."),
+        (
+            None,
+            True,
+            "holds only if of b, or more seeds show the rest",
+            " Not settled by these seeds: a.",
+        ),
         (None, False, UNSETTLED, " Not settled by these seeds: a."),
         (None, None, UNSETTLED, " Not settled by these seeds: a and b."),
     ],
@@ -127,4 +132,6 @@ def test_the_verdict_on_parts_under_circumstances():
     assert confined({"a": {"here": False, "there": False}, "b": {"here": False}}) == FAILS
     assert confined({"a": {"here": False, "there": None}, "b": {"here": False}}) == UNSETTLED
     told = confined({"a": {"here": True, "there": None}, "b": {"here": True}, "c": {"here": None}})
-    assert told == "holds only if it is confined to a here; b"
+    assert told == "holds only if it is confined to a here; b, or more seeds show the rest"
+    told = confined({"a": {"here": True, "there": None}, "b": {"here": False}})
+    assert told == "holds only if it is confined to a here"
