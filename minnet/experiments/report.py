@@ -103,7 +103,7 @@ def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
             cells.append(str(number.within(0, 1)) if "accuracy" in name else f"{number.value:.4f}")
         seconds = [second for run in ended for second in run.curves["seconds"]]
         cells.append(f"{np.median(seconds):.3g}" if seconds else "")
-        rows.append(cells if ended else [cells[0], *"-----"])
+        rows.append(cells if ended else [cells[0], *["-"] * 5])
     header = ["", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch"]
     return table(header, rows)
 

@@ -50,10 +50,14 @@ class _Panel:
 
     def __init__(self, keys: list[Key], timelines: list[Timeline]) -> None:
         self.keys, self._timelines = keys, timelines
-        self.mark: object = None  # of the sight that it is ready for
         self._counts = np.zeros((len(keys), COPIES, WIDTH), np.int32)
         self._present = np.zeros(len(keys), np.int64)  # how many values there were
         self._most = 0  # no counter is above it
+        # What follows belongs to the sight of this mark, and is set by `prepare`.
+        self.mark: object = None
+        self._sizes, self._largest = np.zeros(len(keys), np.int64), 0  # of the arrays, in values
+        self._fill: list[Array] = []  # empty arrays, so that every call has ARRAYS of them
+        self._calls: list[tuple[slice, Array, Array]] = []  # which arrays, strides, counters
         # Where some arrays were missed at times, rows of the timelines do not end together.
         seen = {(timeline.span, timeline.observed) for timeline in timelines}
         self._together = len(seen) == 1
