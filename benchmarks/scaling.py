@@ -21,33 +21,38 @@ from benchmarks.reports import Report
 from benchmarks.tables import duration, table
 
 CLASSES = 10
-WIDTHS = (64, 128, 256, 512, 1024, 2048, 4096)
-DEPTHS = (2, 4, 8, 16, 32, 64)
-BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
+SIZES = {
+    "width": (64, 128, 256, 512, 1024, 2048, 4096),
+    "depth": (2, 4, 8, 16, 32, 64),  # in dense layers
+    "batch": (1, 4, 16, 64, 256, 1024, 4096),
+}
+REST = {  # what does not grow along an axis
+    "width": {"depth": 3, "batch": 128},
+    "depth": {"width": 256, "batch": 128},
+    "batch": {"depth": 4, "width": 256},
+}
 LIBRARIES = ("minnet", "floor")
 MEGABYTE = 1e6
 
 
-REST = {  # what does not grow along an axis
-    "width": "3 dense layers, batch 128",
-    "depth": "width 256, batch 128",
-    "batch": "4 dense layers, width 256",
-}
-
-
 def networks(axis: str) -> dict[int, Network]:
-    """Return the networks along an axis by size; depth counts dense layers."""
-    if axis == "width":
-        return {size: _network(size, depth=3, batch=128) for size in WIDTHS}
-    if axis == "depth":
-        return {size: _network(256, depth=size, batch=128) for size in DEPTHS}
-    return {size: _network(256, depth=4, batch=size) for size in BATCHES}
+    """Return the networks along an axis by size."""
+    return {size: _network(**REST[axis], **{axis: size}) for size in SIZES[axis]}
+
+
+def rest(axis: str) -> str:
+    """Say what does not grow along an axis.
+
+    >>> rest("width")
+    'depth 3, batch 128'
+    """
+    return ", ".join(f"{name} {size}" for name, size in REST[axis].items())
 
 
 def run(plan: Plan, picture: Path | None = None) -> Report:
     """Measure one axis after another, all its sizes in turn; draw them if a path is given."""
     report = Report({}, "")
-    for axis in ("width", "depth", "batch"):
+    for axis in SIZES:
         chosen = networks(axis)
         if plan.quick:
             chosen = dict(list(chosen.items())[:3])
@@ -55,7 +60,7 @@ def run(plan: Plan, picture: Path | None = None) -> Report:
             _candidate(who, axis, size, chosen[size]) for size in chosen for who in LIBRARIES
         ]
         results = report.contests[axis] = measure(plan.chosen(candidates), plan)
-        report.text += f"{axis}: {REST[axis]}\n{_table(axis, list(chosen), results)}\n"
+        report.text += f"{axis}: {rest(axis)}\n{_table(axis, list(chosen), results)}\n"
         for name, sizes, values in _series(axis, list(chosen), results):
             slope = report.figures[f"{axis}: {name}, exponent"] = exponent(sizes, values)
             if not math.isnan(slope):
@@ -102,7 +107,7 @@ def draw(report: Report) -> Any:
             scaled = np.array(values) * 1e3 if timed else np.array(values) / MEGABYTE
             style = "--" if name == "time of floor" else "-"
             ax.loglog(sizes, scaled, style, marker="o", color=colors[name], label=label)
-        column[0].set_title(REST[axis], fontsize=13)
+        column[0].set_title(rest(axis), fontsize=13)
         for ax in column:
             ax.grid(alpha=0.3)
             ax.spines[["top", "right"]].set_visible(False)
