@@ -12,7 +12,7 @@ to see.
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -84,6 +84,8 @@ class Param:
 
 def _fill(array: Array, numbers: Any, what: str) -> None:
     numbers = np.asarray(numbers)
+    if numbers.dtype.kind not in "fiub":
+        raise TypeError(f"a parameter's {what} is made of real numbers, got {numbers.dtype}")
     if numbers.ndim and numbers.shape != array.shape:
         raise ValueError(f"a parameter's {what} has shape {array.shape}, got {numbers.shape}")
     array[...] = numbers
@@ -135,6 +137,8 @@ class Layer:
         Whether finite input always gives finite output, so that nobody has to ask.
     rows_to_train : int
         How many rows a training batch needs: 1, but 2 for batch statistics.
+    own : bool
+        Whether the class is one of minnet's, which is trusted not to write into what it is given.
     bound : bool
         Whether a network holds the layer; its parameters then live in that network's theta.
 
@@ -170,6 +174,7 @@ class Layer:
     y: Array = None  # type: ignore[assignment]
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
+    own: ClassVar[bool] = True
     bound: bool = False
     keeps_finite: bool = False
     rows_to_train: int = 1
@@ -178,6 +183,10 @@ class Layer:
     _dx: Array = None  # type: ignore[assignment]
     _awaits_backward: bool = False
     _steady: bool = False  # whether x, dy and the buffers fitted each other in the last step
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.own = cls.__module__.partition(".")[0] == "minnet"
 
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return y, (n, out_features), for x, (n, in_features)."""

@@ -4,11 +4,20 @@ The differences are there so that no gradient is held only by `minnet.checks`.
 """
 
 import hashlib
+import signal
 
 import numpy as np
 import pytest
 
 pytest.register_assert_rewrite("helpers")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Let Ctrl-C be heard, by child processes as well: a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def slopes(value, x, step=1e-5):

@@ -382,6 +382,15 @@ def test_a_param_of_integers_becomes_float32_with_a_gradient_of_zeros():
     assert repr(param) == "Param(shape=(2,), dtype=float32)"
 
 
+@pytest.mark.parametrize("numbers", [None, "none", [None, 1.0], 1j])
+@pytest.mark.parametrize("name", ["value", "grad"])
+def test_a_parameter_takes_numbers_alone(name, numbers):
+    param = Param([1.0, 2.0], grad=[3.0, 4.0])
+    with pytest.raises(TypeError, match=f"a parameter's {name} is made of real numbers, got"):
+        setattr(param, name, numbers)
+    assert (param.value.tolist(), param.grad.tolist()) == ([1, 2], [3, 4])
+
+
 def test_a_layer_without_forward_or_backward_says_so():
     class Empty(Layer):
         pass
@@ -463,6 +472,45 @@ def test_a_students_result_of_another_width_than_declared_is_told():
 
     with pytest.raises(ValueError, match=r"'tried' .*forward must return \(8, 3\), got \(8, 2\)"):
         network(Student).forward(X, training=True)
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_student_who_writes_into_what_a_layer_is_given_is_told_and_nothing_is_changed(
+    wrap, first, method
+):
+    class Student(Square):
+        def forward(self, x, *, training):
+            if method == "forward":
+                x[x < 0.5] = 0
+            return super().forward(x, training=training)
+
+        def backward(self, dy):
+            dy *= self.x
+            return super().backward(dy)
+
+    layers = [wrap(Student()), Tanh()]
+    net = Sequential([*(layers if first else layers[::-1]), Dense(3, 2)], rng=0)
+    x = X.astype(np.float32)
+    message = rf"'(residual1\.)?student1' Student\(\): {method} wrote into the array"
+
+    def backward():
+        net.forward(x, training=True)
+        kept.append(net["dense1"].backward(np.ones((8, 2), np.float32)).copy())
+        net.forward(x, training=True)
+        net.backward(np.ones((8, 2), np.float32))
+
+    kept = []
+    calls = [backward]
+    if method == "forward":
+        calls = [lambda: net.predict(x), lambda: net.forward(x, training=True)]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()
+        np.testing.assert_array_equal(x, X.astype(np.float32))
+    if kept and not first:
+        np.testing.assert_array_equal(net["dense1"].dx, kept[0])
 
 
 def test_a_students_float64_result_becomes_the_networks_dtype():

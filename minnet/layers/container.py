@@ -7,8 +7,9 @@ parameters and state under dotted names such as ``residual1.dense1.weight``.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -133,7 +134,11 @@ class Container(Layer):
     def forward_layers(self, x: Array, training: bool) -> Array:
         """Send x through the layers and return what comes out."""
         for layer in self.layers:
-            y = layer.forward(x, training=training)
+            if layer.own:
+                y = layer.forward(x, training=training)
+            else:
+                forward = functools.partial(layer.forward, x, training=training)
+                y = _unchanged(layer, "forward", x, forward)
             if y is None or y is not layer._y:  # plain NumPy, or not training: not in the buffer
                 y = self._received(layer, y, "forward", (len(x), layer.out_features or x.shape[1]))
                 if training:
@@ -146,7 +151,10 @@ class Container(Layer):
     def backward_layers(self, dy: Array, layers: Sequence[Layer]) -> Array:
         """Send dy back through these layers, the last one first, and return what comes out."""
         for layer in reversed(layers):
-            dx = layer.backward(dy)
+            if layer.own:
+                dx = layer.backward(dy)
+            else:
+                dx = _unchanged(layer, "backward", dy, functools.partial(layer.backward, dy))
             if dx is None or dx is not layer._dx:
                 dx = self._received(layer, dx, "backward", layer.x.shape)
                 layer.dy, layer.dx = dy, dx
@@ -164,6 +172,23 @@ class Container(Layer):
                 repair = "; a layer that changes the width has to set in_features and out_features"
             raise ValueError(f"{layer}: {method} must return {shape}, got {rows.shape}{repair}")
         return rows
+
+
+def _unchanged(layer: Layer, method: str, given: Array, call: Callable[[], Any]) -> Any:
+    """Return what a layer's method returns, or refuse if it wrote into the array it was given.
+
+    That is another layer's buffer, or the caller's data; the numbers are put back.
+    """
+    before = given.copy()
+    try:
+        return call()
+    finally:
+        if not np.array_equal(before, given, equal_nan=True):
+            given[...] = before
+            raise ValueError(
+                f"{layer}: {method} wrote into the array that it was given, which is not its own; "
+                "let it work on a copy"
+            )
 
 
 def worst(array: Array) -> str:
