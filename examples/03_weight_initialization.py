@@ -133,7 +133,7 @@ def predicted(variance):
 
 dense = [f"dense{number}" for number in range(1, len(hidden) + 1)]
 measured, theory = {}, {}
-print(f"{'std before the ReLU':21}" + "".join(f"{name:>24}" for name in dense))
+print(f"{'std before the ReLU':21}" + "".join(f"{name:>26}" for name in dense))
 for label, rule in RULES.items():
     seen = [minnet.capture(build(rule, seed=seed), rows) for seed in range(5)]
     measured[label] = [[float(its[name]["y"].std()) for its in seen] for name in dense]
@@ -142,7 +142,7 @@ for label, rule in RULES.items():
         f"{np.mean(stds):.2g} (theory {std:.2g})"
         for stds, std in zip(measured[label], theory[label], strict=True)
     ]
-    print(f"{label:21}" + "".join(f"{cell:>24}" for cell in cells))
+    print(f"{label:21}" + "".join(f"{cell:>26}" for cell in cells))
 show(plot.by_layer(measured, ylabel="std before the ReLU", log=True, theory=theory), "std_by_layer")
 
 # %% [markdown]

@@ -75,7 +75,12 @@ class Loss:
         if not self.classifies:
             rows = as_array(target, output.dtype, f"{self} target")
             if rows.shape != output.shape:
-                repair = "; target[:, None] makes a column of it" if rows.ndim == 1 else ""
+                repair = ""
+                if rows.shape == output.shape[:1]:
+                    width = output.shape[1]
+                    repair = "; target[:, None] makes a column of it"
+                    if width > 1:
+                        repair = f"; numpy.eye({width})[target] makes one-hot rows of labels"
                 raise ValueError(
                     f"{self}: output {output.shape} and target {rows.shape} must have one shape"
                     + repair

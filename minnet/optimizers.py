@@ -41,6 +41,9 @@ class Optimizer:
         """Move theta once, along the gradient that the last backward left in ``net.grad``."""
         raise TypeError(f"{type(self).__name__} must define step(self)")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(lr={self.lr:g})"
+
     def check_eps(self, eps: float) -> float:
         """Return eps, which must be above 0 in the network's dtype too, or a zero divides by it."""
         least = float(np.finfo(self.net.dtype).tiny)

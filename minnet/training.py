@@ -205,6 +205,7 @@ def fit(
     array([0, 1, 1, 0])
     """
     _check_settings(net, loss, optimizer, regularizer, schedule)
+    _check_probes(probes)
     asked = copy.deepcopy(loss)  # to be asked about targets: what loss keeps is another step's
     x, y = _checked_data("", net, asked, x, y)
     held_out = None
@@ -319,7 +320,8 @@ def _check_settings(net: Any, loss: Any, optimizer: Any, regularizer: Any, sched
     for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
         if not isinstance(given, kind):
             made = f"; make one of it: {given.__name__}(...)" if isinstance(given, type) else ""
-            raise TypeError(f"fit: expected a {kind.__name__}, got {given!r}{made}")
+            article = "an" if kind is Optimizer else "a"
+            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{made}")
     if regularizer is not None and not isinstance(regularizer, Regularizer):
         raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
     if schedule is not None and not callable(schedule):
@@ -330,6 +332,14 @@ def _check_settings(net: Any, loss: Any, optimizer: Any, regularizer: Any, sched
         raise ValueError(
             f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
             "applied twice; leave that layer out"
+        )
+
+
+def _check_probes(probes: Any) -> None:
+    listed = isinstance(probes, list | tuple)
+    if not listed or any(isinstance(p, type) or not hasattr(p, "observe") for p in probes):
+        raise TypeError(
+            f"fit: probes must be a list of probes, such as [HistogramProbe()], got {probes!r}"
         )
 
 

@@ -513,6 +513,16 @@ def test_a_student_who_writes_into_what_a_layer_is_given_is_told_and_nothing_is_
         np.testing.assert_array_equal(net["dense1"].dx, kept[0])
 
 
+def test_a_student_whose_numbers_are_not_finite_is_not_told_of_learning_rates():
+    class Student(Square):
+        def forward(self, x, *, training):
+            with np.errstate(invalid="ignore"):
+                return super().forward(np.log(x), training=training)
+
+    with pytest.raises(FloatingPointError, match=r"Student\(\): its output holds NaN.*the log"):
+        network(Student).forward(X, training=True)
+
+
 def test_a_students_float64_result_becomes_the_networks_dtype():
     class Student(Square):
         def forward(self, x, *, training):

@@ -84,7 +84,9 @@ def add_claims(commands: Any) -> None:
     )
     _add_seeds(parser, None)
     parser.add_argument(
-        "--quick", action="store_true", help="on small digits, to see how it works: no verdicts"
+        "--quick",
+        action="store_true",
+        help="on small digits: to see how it works, not what is true",
     )
     parser.set_defaults(run=_claims)
 

@@ -128,10 +128,10 @@ def dead_share(trial: Trial) -> float:
 
 
 CAPTIONS = {
-    "dead_units": "How many units of each layer are dead, step by step: the darker, the more. "
-    "Beside each layer stands how many were dead at the end.",
-    "dead_by_layer": "The share of dead units of each layer after training. Bands are 95% "
-    "intervals over the seeds.",
+    "dead_units": "How many units of each layer are dead, step by step: the darker, the more; a "
+    "white row has none. Beside each layer stands how many were dead at the end.",
+    "dead_by_layer": "The share of dead units of each layer after training. With several seeds "
+    "bands are 95% intervals of the mean.",
     **LEARNING,
 }
 EXPERIMENT = Experiment(

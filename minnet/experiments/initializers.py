@@ -226,9 +226,10 @@ def tell(results: Results) -> str:
     """Return how each network ended, its layers before and after, and what follows from them."""
     trials = results.trials
     predicted = {label: predicted_rms(runs[0].setup) for label, runs in trials.items()}
+    seen = len(load_data(next(iter(trials.values()))[0].setup).x_test[:SEEN])
     parts = [
         report.outcome_table(trials),
-        f"Outputs of the hidden layers on {SEEN} test rows. Their RMS before training, and in "
+        f"Outputs of the hidden layers on {seen} test rows. Their RMS before training, and in "
         "brackets what theory predicts, E[y²] = ½ n Var(W) E[x²]:",
         _layer_table(trials, "{:.3g} ({:.3g})", means(trials, "start", measured_rms), predicted),
     ]

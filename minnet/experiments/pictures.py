@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEARNING = {
     "accuracy": "The share of rows whose class was found, at the end of each epoch: on training "
-    "rows dashed, on test rows solid.",
+    "rows dashed, on test rows, by which training is validated, solid.",
     "loss": "The loss at the end of each epoch: on training rows dashed, on test rows solid.",
 }  # captions of the two that are drawn here
 

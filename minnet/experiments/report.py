@@ -152,7 +152,7 @@ def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     default = Setup(hidden=()).as_dict()
     names = [name for name in default if name != "seed"]
     values = {name: [setup[name] for setup in setups.values()] for name in names}
-    values["rows"] = ["all" if rows is None else rows for rows in values["rows"]]
+    values["rows"] = ["all" if rows is None else f"up to {rows}" for rows in values["rows"]]
     differ = [name for name in names if any(v != values[name][0] for v in values[name])]
     same = [
         f"{name} {_said(values[name][0])}"

@@ -279,12 +279,13 @@ CAPTIONS = {
     "another's, their lines are 1 apart. Diamonds are what theory says of the first step.",
     "first_layer": "The first weight's gradients over the steps: how many of them are of which "
     "size, on an axis that is logarithmic on both sides of 0.",
-    "update_ratio": "How large an update is beside the weight that it changes, layer by layer. In "
-    "the band a layer learns at a healthy pace; far below it stands still.",
+    "update_ratio": "How large an update of the sigmoid network is beside the weight that it "
+    "changes. In the band a layer learns at a healthy pace; far below it stands still, far above "
+    "it takes steps too large to be small corrections.",
     "gradient_densities": "How the sizes of each weight's gradients are spread before training: "
-    "every layer is a hill of its own, and the histogram from -1 to 1 has them all in two bins.",
+    "every layer is a hill of its own, which one histogram from -1 to 1 can't show.",
     "by_layer_before": "All networks before training: a flat line is a gradient that arrives. "
-    "Bands are 95% intervals over the seeds, dashes are theory.",
+    "Dashes are theory; with several seeds bands are 95% intervals of the mean.",
     "by_layer_after": "The same after training, on the same axis.",
     "gradient_maps": "The map of the first picture for every network, with one scale of colours.",
     "article_histogram": "What the article drew: all gradients in one histogram. The two bins at 0 "

@@ -204,6 +204,12 @@ def _explain(layer: Layer, y: Array) -> str:
                 f"{layer}: its {name} holds {worst(param.value)}: an update went out of bounds; "
                 "lower the learning rate or clip the gradient"
             )
+    if not layer.own:
+        return (
+            f"{layer}: its output holds {worst(y)}, though its input is finite; look for a "
+            "division by 0, the log or root of a negative number, and what is too large for "
+            f"{y.dtype}"
+        )
     return (
         f"{layer}: its output holds {worst(y)}, too large for {y.dtype}; lower the learning rate, "
         "or scale the input or the initial weights down"

@@ -37,6 +37,10 @@ class Residual(Container):
     """
 
     def __init__(self, *layers: Layer) -> None:
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            raise TypeError(
+                "Residual: give the layers one by one, Residual(Dense(3, 3), ReLU()), not as a list"
+            )
         super().__init__(layers)
         for layer in self.layers:
             layer.bound = True

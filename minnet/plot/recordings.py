@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from minnet.plot.style import INK, MEDIUM, OUTLINE, SMALL, depth_colors, tick_params, wrapped
@@ -84,13 +85,15 @@ def rows(
     """Draw a row a layer, the first on top, coloured by its numbers; label is the colours'.
 
     ``series`` has of each layer the step edges, (points + 1,), and the numbers, (points,); what is
-    not finite stays white. Options are those of the colour bar.
+    not finite stays white, within a frame. Options are those of the colour bar.
     """
     colors = amounts()
     for place, (edges, numbers) in enumerate(series.values()):
         cells = np.ma.masked_invalid(numbers)[np.newaxis]
         heights = [place - 0.46, place + 0.46]
         ax.pcolormesh(edges, heights, cells, cmap=colors, norm=norm, rasterized=True)
+        frame = (edges[0], heights[0]), edges[-1] - edges[0], heights[1] - heights[0]
+        ax.add_patch(Rectangle(*frame, fill=False, edgecolor="0.75", linewidth=0.8))
     step_axis(ax, [edges for edges, _ in series.values()])
     ax.set_ylim(len(series) - 0.5, -0.5)
     color_bar(ax, ScalarMappable(norm, colors), label, **options)

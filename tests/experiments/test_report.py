@@ -83,7 +83,7 @@ def test_settings_tell_what_differs_in_a_table_and_what_is_shared_in_a_line():
     }
     text = settings_table(trials)
     shared = text.split("\n\n")[1]
-    assert shared.startswith("Seeds 2 to 3; all: data digits, rows 60, activation relu, ")
+    assert shared.startswith("Seeds 2 to 3; all: data digits, rows up to 60, activation relu, ")
     assert "optimizer adam, lr 0.001, batch_size 128, epochs 1." in shared
     lines = text.split("\n\n")[2]
     assert cells(lines, 0) == ["", "hidden", "batchnorm"]
@@ -94,7 +94,7 @@ def test_settings_tell_what_differs_in_a_table_and_what_is_shared_in_a_line():
 def test_settings_of_one_network_and_one_seed_need_no_table():
     told = settings_table({"plain": [ended(SMALL)]})
     assert told.startswith(
-        "## Settings\n\nSeed 0; hidden 8, data digits, rows 60, activation relu, "
+        "## Settings\n\nSeed 0; hidden 8, data digits, rows up to 60, activation relu, "
     )
     assert "|" not in told
 

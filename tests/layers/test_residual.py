@@ -94,3 +94,8 @@ def test_training_and_prediction_differ_inside_the_branch():
 
 def test_its_description_is_its_layers():
     assert repr(Residual(Dense(3, 3), ReLU())) == "Residual(Dense(3→3), ReLU())"
+
+
+def test_a_list_of_layers_is_told_how_to_be_given():
+    with pytest.raises(TypeError, match=r"Residual: give the layers one by one"):
+        Residual([Dense(3, 3), Tanh()])

@@ -8,6 +8,7 @@ all respects is told beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ NETWORKS = {
     ARTICLES: SQUARED,
     "mended": NETWORK.but(measures=("extractors",)),  # in loss, split and first weights
 }
+SHARES = ("zeros", "inactive", "dead")  # of what is told, those from 0 to 1
 EXTRACTORS = {"right": "after the ReLU", "article": "with the article's extractor"}
 IRIS_SEEDS = 30  # a training takes a second, and shares of ten seeds have wide intervals
 
@@ -179,8 +181,11 @@ def _shares(
 
 def _means(trials: Trials, extractor: str, what: str) -> dict[str, Interval]:
     """Return by label and layer the mean of a number over seeds."""
+    limits = (0.0, 1.0) if what in SHARES else (-math.inf, math.inf)
     return {
-        f"{label}, layer {layer + 1}": mean(run[layer][what] for run in extracted(runs, extractor))
+        f"{label}, layer {layer + 1}": mean(
+            run[layer][what] for run in extracted(runs, extractor)
+        ).within(*limits)
         for label, runs in trials.items()
         for layer in range(3)
     }
