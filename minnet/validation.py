@@ -131,9 +131,11 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
             array = np.require(array, INT64, ["C", "A", "W"])
         row = one_hot(rows, array)
         if row >= 0:
+            note = "; one output tells no classes apart" if classes == 1 else ""
+            if classes > 1 and (array.min(), array.max()) == (1, classes):
+                note = "; classes are counted from 0: labels - 1"
             raise ValueError(
-                f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}"
-                + ("; one output tells no classes apart" if classes == 1 else "")
+                f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}{note}"
             )
         return rows
     if array.dtype == np.uint8:
