@@ -164,6 +164,15 @@ def test_a_label_out_of_range_is_refused_with_its_row(make, label):
 
 
 @OF_CLASSES
+def test_labels_that_are_counted_from_1_are_told_so(make):
+    output, labels = problem(make, labels=True)
+    labels[:3] = 3, 1, 2
+    labels[3:] = 1
+    with pytest.raises(ValueError, match=r"label 3 at row 0; .*counted from 0: labels - 1$"):
+        make().forward(output, labels)
+
+
+@OF_CLASSES
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [

@@ -97,10 +97,8 @@ def wrong_with(exercise: Exercise, folder: Path) -> WrongAnswer | None:
     """Check the answer in the folder; return what is wrong with it, or None where it is right."""
     path = answer_path(exercise, folder)
     if not path.exists():
-        text = (
-            f"{exercise}: there is no {path}; `minnet exercises reset {exercise.number}` makes one"
-        )
-        return WrongAnswer(text, "import")
+        repair = f"`minnet exercises reset {exercise.number}` makes one"
+        return WrongAnswer(f"{exercise}: there is no {path}; {repair}", "import")
     try:
         answer = files.load_answer(exercise, path)
     except (Exception, SystemExit) as error:

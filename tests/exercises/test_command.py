@@ -169,6 +169,14 @@ def test_reset_keeps_what_was_written_under_another_name(folder, capsys):
     assert "e01_dense.py.bak2" in capsys.readouterr().out
 
 
+def test_an_answer_that_is_not_there_is_told_with_the_command_that_makes_it(folder, capsys):
+    (folder / "e01_dense.py").unlink()
+    assert run("run", 1, "--dir", folder) == 1
+    told = capsys.readouterr().out
+    assert "there is no" in told
+    assert "e01_dense.py; `minnet exercises reset 1` makes one" in told
+
+
 def test_watch_checks_what_is_saved_until_all_is_right(folder, capsys, monkeypatch):
     for exercise in catalog()[1:]:
         (folder / f"{exercise.file}.py").unlink()
