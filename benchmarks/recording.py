@@ -19,7 +19,7 @@ BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
 SAMPLED = 2048  # values of an array, in whole rows
 BUDGET = 0.05  # of the time
-STEPS = {"iris": 1000, "vanishing": 100, "initializers": 2000, "batchnorm": 2000}
+STEPS = {"iris": 1000, "vanishing": 100, "initializers": 1000, "batchnorm": 1000}
 QUICK_STEPS = 20
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     os.dup2(2, 1)
     try:
         work = _set_up(task, json.loads(arguments))
-        work()
+        getattr(work, "warm_up", work)()
         facts = {**of_this_process(), **getattr(work, "facts", {})}
         _say(answers, {"facts": facts})
         for line in sys.stdin:

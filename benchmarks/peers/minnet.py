@@ -11,6 +11,7 @@ import numpy as np
 
 import minnet as m
 from benchmarks.networks import Network
+from benchmarks.peers.repeated import Repeated
 from minnet.kernels import compiling
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
@@ -28,19 +29,19 @@ def step(network: Network) -> Callable[[], float]:
 
 def steps(
     network: Network, number: int, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
-) -> Callable[[], None]:
+) -> Repeated:
     """Return so many steps, watched by a new probe of these kinds and options if one is named."""
     net = m.Sequential(_layers(network), rng=0)
     optimizer = _optimizer(network, net)
     x, y = network.data()
     loss = m.SoftmaxCrossEntropy()
 
-    def train() -> None:
+    def train(number: int) -> None:
         probes = [PROBES[probe](kinds, **options)] if probe else []
         for k in range(number):
             m.train_step(net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=k)
 
-    return train
+    return Repeated(train, number)
 
 
 def optimizer_step(network: Network) -> Callable[[], None]:

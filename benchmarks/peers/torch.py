@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.networks import Network
+from benchmarks.peers.repeated import Repeated
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 BINS = 100
@@ -47,15 +48,15 @@ def step(
     return train
 
 
-def steps(network: Network, number: int, **options: Any) -> Callable[[], None]:
+def steps(network: Network, number: int, **options: Any) -> Repeated:
     """Return so many steps."""
     take_step = step(network, **options)
 
-    def train() -> None:
+    def train(number: int) -> None:
         for _ in range(number):
             take_step()
 
-    return train
+    return Repeated(train, number)
 
 
 def batchnorm(rows: int, features: int, *, compiled: bool = False) -> Callable[[], Any]:
