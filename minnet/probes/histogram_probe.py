@@ -19,7 +19,7 @@ from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDT
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
 from minnet.probes.sources import Sight, Weights
-from minnet.probes.timeline import Timeline
+from minnet.probes.timeline import LEAST, Timeline
 from minnet.validation import Array, count
 
 # From here on bins stand in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
@@ -184,9 +184,9 @@ class HistogramProbe(Recording):
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
 
-    def _timeline(self) -> Timeline:
+    def _timeline(self, room: Array | None = None) -> Timeline:
         """Rows are counts by a float's first bits, and last how many values there were."""
-        return Timeline(self._slots, BINS + 1, np.int64, np.add)
+        return Timeline(self._slots, BINS + 1, np.int64, np.add, room)
 
     def _look(self, step: int, seen: Sight) -> None:
         self._now = self._panel(self._now, seen, seen.strides)
@@ -205,9 +205,15 @@ class HistogramProbe(Recording):
         if last is None or last.keys != keys:
             if last is not None:
                 last.fold()
-            last = _Panel(keys, [self._extend(key) for key in keys])
+            self._make_room([key for key in keys if key not in self._timelines])
+            last = _Panel(keys, [self._timelines[key] for key in keys])
         last.prepare(seen, strides)
         return last
+
+    def _make_room(self, keys: list[Key]) -> None:
+        """Begin timelines in one block of memory, which the system gives faster than many."""
+        room = np.zeros((len(keys), min(self._slots, LEAST), BINS + 1), np.int64)
+        self._timelines |= {key: self._timeline(its) for key, its in zip(keys, room, strict=True)}
 
     def _fold(self, key: Key) -> Timeline:
         """Return the timeline of this layer and kind with nothing left pending."""

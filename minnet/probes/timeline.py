@@ -30,6 +30,8 @@ class Timeline:
         Of the rows.
     merge : callable
         (earlier rows, later rows) -> rows, each (..., width).
+    room : ndarray, optional
+        Zeros (rows, width) to begin with, of at most ``capacity`` rows.
 
     Attributes
     ----------
@@ -54,10 +56,11 @@ class Timeline:
         width: int,
         dtype: type[np.int64] | type[np.float64],
         merge: Callable[[Array, Array], Array],
+        room: Array | None = None,
     ) -> None:
         self._capacity, self._merge = capacity, merge
-        self._rows: Array = np.zeros((0, width), dtype)
-        self._steps: Array = np.zeros((0, 3), np.int64)
+        self._rows: Array = np.zeros((0, width), dtype) if room is None else room
+        self._steps: Array = np.zeros((len(self._rows), 3), np.int64)
         self._used, self.span = 0, 1
         # How many steps are in the row at hand, and the last of them. They go into the array when
         # it is read, because a step has to be cheap. The row before the first one is full.
