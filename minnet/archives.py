@@ -139,7 +139,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         text = "save: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
     if path.exists() and not path.is_file():  # a folder, or a device whose place no file may take
-        raise OSError(errno.EINVAL, "save: exists and is no file; choose another name", str(path))
+        kind = errno.EISDIR if path.is_dir() else errno.EINVAL
+        raise OSError(kind, "save: exists and is no file; choose another name", str(path))
     prefix = f".{path.name}.minnet-"
     with _alone_in(path.parent):
         for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):

@@ -13,7 +13,7 @@ import numpy as np
 
 from minnet.layer import Layer, Rng
 from minnet.losses import Loss
-from minnet.validation import Array, count, positive
+from minnet.validation import Array, count, positive, unchanged
 
 
 class GradientError(AssertionError):
@@ -103,7 +103,7 @@ def check_layer(
     x = generator.standard_normal((n, features))
 
     used = copy.deepcopy(layer)
-    y = _unchanged(used, "forward", x, lambda: used.forward(x, training=True))
+    y = unchanged(used, "forward", x, lambda: used.forward(x, training=True), GradientError)
     if np.ndim(y) != 2:
         got = getattr(y, "shape", type(y).__name__)
         raise GradientError(f"{used}: expected y as an array (n, out_features), got {got}")
@@ -112,7 +112,7 @@ def check_layer(
     if not np.array_equal(shown, y):
         raise GradientError(f"{used}: forward(training=False) must leave the buffer y alone")
     dy = generator.standard_normal(y.shape)
-    dx = _unchanged(used, "backward", dy, lambda: used.backward(dy))
+    dx = unchanged(used, "backward", dy, lambda: used.backward(dy), GradientError)
     _check_contract(used, x, y, dy, dx)
 
     trial, twice = copy.deepcopy(layer), copy.deepcopy(layer)
@@ -163,20 +163,10 @@ def check_loss(
     """
     loss = copy.deepcopy(loss)
     output = np.array(output, dtype=np.float64)
-    _unchanged(loss, "forward", output, lambda: loss.forward(output, target))
+    unchanged(loss, "forward", output, lambda: loss.forward(output, target), GradientError)
     dx = np.array(loss.backward())
     expected = numerical_gradient(lambda point: loss.forward(point, target), output)
     return _compare(type(loss).__name__, {"dx": dx}, {"dx": expected}, tolerance)
-
-
-def _unchanged(owner: object, method: str, array: Array, call: Callable[[], Any]) -> Any:
-    before = array.copy()
-    result = call()
-    if not np.array_equal(array, before):
-        raise GradientError(
-            f"{owner}: {method} wrote into its argument; work on a copy, or fill another array"
-        )
-    return result
 
 
 def _check_contract(layer: Layer, x: Array, y: Any, dy: Array, dx: Any) -> None:

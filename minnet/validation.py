@@ -156,6 +156,28 @@ def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Ar
     return array
 
 
+def unchanged(
+    where: object,
+    method: str,
+    given: Array,
+    call: Callable[[], Any],
+    error: type[Exception] = ValueError,
+) -> Any:
+    """Return what somebody's method returns, or refuse if it wrote into the array it was given.
+
+    That array is a layer's buffer, or the caller's data: its numbers are put back.
+    """
+    before = given.copy()
+    try:
+        return call()
+    finally:
+        if not np.array_equal(before, given, equal_nan=True):
+            given[...] = before
+            raise error(
+                f"{where}: {method} wrote into its argument; work on a copy, or fill another array"
+            )
+
+
 def in_range(value: Any, owner: str, name: str, test: Callable[[float], bool], says: str) -> float:
     """Return value as a float for which test holds, or raise ValueError or TypeError."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):

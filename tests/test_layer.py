@@ -493,7 +493,7 @@ def test_a_student_who_writes_into_what_a_layer_is_given_is_told_and_nothing_is_
     layers = [wrap(Student()), Tanh()]
     net = Sequential([*(layers if first else layers[::-1]), Dense(3, 2)], rng=0)
     x = X.astype(np.float32)
-    message = rf"'(residual1\.)?student1' Student\(\): {method} wrote into the array"
+    message = rf"'(residual1\.)?student1' Student\(\): {method} wrote into its argument"
 
     def backward():
         net.forward(x, training=True)

@@ -816,8 +816,8 @@ def test_four_processes_that_save_to_one_path_all_succeed(tmp_path):
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for path in (pipe, tmp_path):
-        with pytest.raises(OSError, match="exists and is no file"):
+    for path, error in ((pipe, OSError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error, match="exists and is no file"):
             save(Sequential([Dense(2, 2)]), path)
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]

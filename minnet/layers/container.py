@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.validation import Array, as_rows
+from minnet.validation import Array, as_rows, unchanged
 
 
 class Container(Layer):
@@ -138,7 +138,7 @@ class Container(Layer):
                 y = layer.forward(x, training=training)
             else:
                 forward = functools.partial(layer.forward, x, training=training)
-                y = _unchanged(layer, "forward", x, forward)
+                y = unchanged(layer, "forward", x, forward)
             if y is None or y is not layer._y:  # plain NumPy, or not training: not in the buffer
                 y = self._received(layer, y, "forward", (len(x), layer.out_features or x.shape[1]))
                 if training:
@@ -154,7 +154,7 @@ class Container(Layer):
             if layer.own:
                 dx = layer.backward(dy)
             else:
-                dx = _unchanged(layer, "backward", dy, functools.partial(layer.backward, dy))
+                dx = unchanged(layer, "backward", dy, functools.partial(layer.backward, dy))
             if dx is None or dx is not layer._dx:
                 dx = self._received(layer, dx, "backward", layer.x.shape)
                 layer.dy, layer.dx = dy, dx
@@ -172,23 +172,6 @@ class Container(Layer):
                 repair = "; a layer that changes the width has to set in_features and out_features"
             raise ValueError(f"{layer}: {method} must return {shape}, got {rows.shape}{repair}")
         return rows
-
-
-def _unchanged(layer: Layer, method: str, given: Array, call: Callable[[], Any]) -> Any:
-    """Return what a layer's method returns, or refuse if it wrote into the array it was given.
-
-    That is another layer's buffer, or the caller's data; the numbers are put back.
-    """
-    before = given.copy()
-    try:
-        return call()
-    finally:
-        if not np.array_equal(before, given, equal_nan=True):
-            given[...] = before
-            raise ValueError(
-                f"{layer}: {method} wrote into the array that it was given, which is not its own; "
-                "let it work on a copy"
-            )
 
 
 def worst(array: Array) -> str:

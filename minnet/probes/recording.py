@@ -1,9 +1,10 @@
 """What the two probes that look on share: whom they look at, when, and how a file keeps it.
 
 A probe is handed to `minnet.fit`, which calls `observe` at every step after the backward pass and
-before the optimizer moves anything. It reads the buffers where they are, keeps numbers told of them
-and no copy, and writes nowhere: training computes the same bits with and without it. What one
-probe keeps in bounded memory is the business of the class that inherits this one.
+before the optimizer moves anything. It reads the buffers where they are and writes nowhere, so that
+training computes the same bits with and without it. It keeps numbers told of what it saw, and of a
+weight whose update is wanted a copy until it has moved. What one probe keeps in bounded memory is
+the business of the class that inherits this one.
 """
 
 from __future__ import annotations

@@ -205,6 +205,23 @@ def test_the_floor_computes_the_products_of_a_step_and_no_more(monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_recording_is_warmed_up_by_one_step_and_timed_over_all():
+    network, seen = NETWORKS["iris"], []
+    work = mine.steps(network, 7, probe="histograms", kinds=["y"])
+    one = m.HistogramProbe.observe
+
+    def observe(self, step, net):
+        seen.append(step)
+        one(self, step, net)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(m.HistogramProbe, "observe", observe)
+        work.warm_up()
+        work()
+        work()
+    assert seen == [0, *range(7), *range(7)]  # each time a new recording, from its first step on
+
+
 def test_a_measured_step_tells_the_bytes_that_it_keeps():
     network = Network((256, 256, 256, 10), batch=64)
     kept = mine.MeasuredStep(network).facts["bytes"]
