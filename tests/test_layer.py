@@ -451,10 +451,14 @@ def test_a_students_layer_that_does_not_keep_the_width_is_told_to_say_so(trainin
 
 @pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_students_gradient_of_another_width_is_told(wrap, place):
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_students_gradient_of_another_width_is_told(wrap, place, keep):
     class Total(Square):
         def backward(self, dy):
-            return super().backward(dy).sum(axis=1, keepdims=True)
+            dx = super().backward(dy).sum(axis=1, keepdims=True)
+            if keep:
+                self.dx = dx
+            return dx
 
     layers = [wrap(Total()), Tanh()]
     net = Sequential([*(layers if place == 0 else layers[::-1]), Dense(3, 2)])

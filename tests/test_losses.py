@@ -1,6 +1,7 @@
 """What losses promise: the mean over the batch, its gradient, and no wrong label let through."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -213,6 +214,20 @@ def test_a_target_of_another_shape_is_refused(make, shape):
         ValueError, match=rf"{make.__name__}\(\).*(must have one shape|expected rows)"
     ):
         make().forward(output, np.zeros(shape))
+
+
+@pytest.mark.parametrize("make", LOSSES[2:])
+@pytest.mark.parametrize(
+    ("width", "repair"),
+    [
+        (1, "target[:, None] makes a column of it"),
+        (3, "numpy.eye(3)[target] makes one-hot rows of labels"),
+    ],
+)
+def test_a_target_of_one_number_a_row_is_told_how_it_becomes_rows(make, width, repair):
+    output, labels = problem(make, width=width, labels=True)
+    with pytest.raises(ValueError, match=f"must have one shape; {re.escape(repair)}$"):
+        make().forward(output, labels)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1])

@@ -209,6 +209,15 @@ def test_a_gradient_that_is_exactly_zero_is_white():
     assert (colors[[0, 2], :3].min(axis=1) < 0.8).all()
 
 
+def test_a_row_that_is_all_white_still_has_a_frame():
+    figure = plot.gradient_flow(watched(StatisticsProbe(["weight"]), [0.0], [0.0]), kind="weight")
+    ((x, y, cells),), (frame,) = meshes(figure), figure.axes[0].patches
+    assert cells.mask.all()
+    assert frame.get_bbox().extents == pytest.approx([x[0], y[0], x[-1], y[-1]])
+    assert not frame.get_fill()
+    assert max(frame.get_edgecolor()[:3]) < 0.8
+
+
 def test_lines_are_log10_of_each_layers_rms_coloured_by_depth():
     probe = trained(StatisticsProbe(["dy"]))
     figure = plot.gradient_flow(probe, kind="dy", layers=["relu1", "relu2"], lines=True)

@@ -33,6 +33,13 @@ class Told:
     facts = {"bytes": 12}
     def __call__(self):
         pass
+
+class Long:
+    facts = {"calls": []}
+    def __call__(self):
+        self.facts["calls"].append("all of it")
+    def warm_up(self):
+        self.facts["calls"].append("one step")
 """
 
 
@@ -77,6 +84,14 @@ def test_what_a_task_prints_is_not_taken_for_an_answer_and_its_facts_are_told(ta
     chatters, told = measure([task("chatters"), task("Told")], PLAN)
     assert len(chatters.seconds) == 2
     assert told.facts["bytes"] == 12
+
+
+def test_what_has_a_way_to_warm_up_is_warmed_up_by_that_alone(task):
+    worker = Worker(task("Long"))
+    try:
+        assert worker.ready()["calls"] == ["one step"]
+    finally:
+        worker.close()
 
 
 def test_failures_of_every_kind_are_told(task):

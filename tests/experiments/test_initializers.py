@@ -163,6 +163,11 @@ def test_the_tables_tell_what_the_trials_hold(trained):
         assert told["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
 
 
+def test_as_many_test_rows_are_told_as_there_are(trained):
+    rows = len(load("digits").x_test)
+    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.tell(trained)
+
+
 def test_the_std_that_is_told_is_that_of_the_captured_arrays(trained):
     alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
     record = trained.records["He"]

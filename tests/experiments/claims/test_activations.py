@@ -183,6 +183,31 @@ def test_most_neurons_are_inactive_by_units_or_by_entries_alone(inactive, dead, 
     assert finding.number.value == pytest.approx(units / 112)
 
 
+def test_the_interval_of_a_share_ends_at_0_and_1_and_that_of_another_number_does_not():
+    names = ("zeros", "inactive", "dead", "kurtosis")
+
+    def told(number):
+        return [layers(**dict.fromkeys(names, (1 - odd, odd, 0))) for odd in number]
+
+    kinds = told([0.1] + [0.0] * (SEEDS - 1))  # the mean is near 1 in layer 1, near 0 in layer 2
+    trials = {
+        label: [seen(label, kind, kind, seed) for seed, kind in enumerate(kinds)]
+        for label in activations.NETWORKS
+    }
+    for number, key in [
+        (1, f"exact zeros, {ARTICLES}, layer {{}}, after the ReLU"),
+        (4, f"inactive entries, {ARTICLES}, layer {{}}"),
+        (4, f"dead units, {ARTICLES}, layer {{}}"),
+    ]:
+        numbers = CLAIM[number].judge(trials).numbers
+        near_1, near_0 = (numbers[key.format(layer)] for layer in (1, 2))
+        assert (near_1.high, near_0.low) == (1, 0)
+        assert near_1.low < 1 - 0.1 / SEEDS
+    kurtosis = CLAIM[2].judge(trials).numbers
+    assert kurtosis[f"{ARTICLES}, layer 1, after the ReLU"].high > 1
+    assert kurtosis[f"{ARTICLES}, layer 2, after the ReLU"].low < 0
+
+
 @pytest.mark.parametrize("open_", ["inactive", "dead"])
 def test_most_neurons_are_not_settled_where_a_share_differs_from_seed_to_seed(open_):
     def told(seed):
