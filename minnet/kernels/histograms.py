@@ -13,8 +13,14 @@ from minnet.kernels.compiling import inline, kernel
 
 ARRAYS = 16  # are counted in one call, because a call takes longer than it takes to count a row
 BINS = 2048
-COPIES = 8
-WIDTH = BINS + 16  # a row of 2^k bytes would put all copies of a counter into one set of the cache
+COPIES = 4
+BLOCK = 16  # bins whose counters, an int32 each, share a line of the cache
+# One more block than the bins need: it is for totals, and rows of 2^k bytes would put all copies of
+# a counter into one set of the cache.
+WIDTH = BINS + BLOCK
+# Behind the bins: how many values there were, which the caller may fill in, and how many of them
+# were counted.
+PRESENT, COUNTED = BINS, BINS + 1
 INFINITY = 1020  # its bin, and with the sign bit 1024 further on; the next three are NaN's
 SIGN = 1024
 SHIFT = np.uint32(21)
@@ -67,10 +73,6 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
             counts[1, bits[i, j + 1] >> SHIFT] += 1
             counts[2, bits[i, j + 2] >> SHIFT] += 1
             counts[3, bits[i, j + 3] >> SHIFT] += 1
-            counts[4, bits[i, j + 4] >> SHIFT] += 1
-            counts[5, bits[i, j + 5] >> SHIFT] += 1
-            counts[6, bits[i, j + 6] >> SHIFT] += 1
-            counts[7, bits[i, j + 7] >> SHIFT] += 1
         for j in range(whole, width):
             counts[0, bits[i, j] >> SHIFT] += 1
     if has_infinities(counts):
@@ -87,10 +89,12 @@ def count_floats(
     Only every strides[k]-th row is looked at, beginning with row offset % strides[k]. The bin of a
     value is named by the first eleven bits of it as a float32. Neighbours are counted in different
     rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours are
-    alike, and a counter that was just written would have to be waited for. Of each row BINS are
-    used.
+    alike, and a counter that was just written would have to be waited for. How many values were
+    counted is added to counts[k, 0, COUNTED].
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            count_rows(bits_of(x), offset % strides[k], strides[k], counts[k])
+            start = offset % strides[k]
+            count_rows(bits_of(x), start, strides[k], counts[k])
+            counts[k, 0, COUNTED] += len(range(start, x.shape[0], strides[k])) * x.shape[1]

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import ARRAYS, BINS, COPIES, INFINITY, SIGN, WIDTH, count_floats
+from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN, WIDTH
 from minnet.probes.files import Key
 from minnet.probes.recording import DEFAULT_KINDS, Recording
 from minnet.probes.sources import Sight, Weights
-from minnet.probes.timeline import LEAST, Timeline
+from minnet.probes.tally import Tally
 from minnet.validation import Array, count
 
 # From here on bins stand in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
@@ -27,7 +27,6 @@ from minnet.validation import Array, count
 _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
-MOST_PENDING = 2**31 - 1  # as many as an int32 can count
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
 
@@ -42,66 +41,14 @@ EDGES = _edges()  # of the bins in FINITE, 2041 in ascending order
 EDGES.flags.writeable = False
 
 
-class _Panel:
-    """Arrays that are looked at together, and counts not yet added to their timelines.
+class _Counting(NamedTuple):
+    """Which tallies count the arrays of a sight, and which of the arrays each of them does."""
 
-    So a step takes few calls, and only every so many steps have to add up the copies of counters.
-    """
-
-    def __init__(self, keys: list[Key], timelines: list[Timeline]) -> None:
-        self.keys, self._timelines = keys, timelines
-        self._counts = np.zeros((len(keys), COPIES, WIDTH), np.int32)
-        self._present = np.zeros(len(keys), np.int64)  # how many values there were
-        self._most = 0  # no counter is above it
-        # What follows belongs to the sight of this mark, and is set by `prepare`.
-        self.mark: object = None
-        self._sizes, self._largest = np.zeros(len(keys), np.int64), 0  # of the arrays, in values
-        self._fill: list[Array] = []  # empty arrays, so that every call has ARRAYS of them
-        self._calls: list[tuple[slice, Array, Array]] = []  # which arrays, strides, counters
-        # Where some arrays were missed at times, rows of the timelines do not end together.
-        seen = {(timeline.span, timeline.observed) for timeline in timelines}
-        self._together = len(seen) == 1
-
-    def prepare(self, seen: Sight, strides: list[int]) -> None:
-        """Get ready for these arrays, of which every strides-th row is looked at."""
-        self.mark = seen.mark
-        sizes = [source.size for source in seen.sources]
-        self._sizes, self._largest = np.array(sizes), max(sizes)
-        rest = -len(sizes) % ARRAYS
-        self._fill = [np.empty((0, 0), seen.arrays[0].dtype)] * rest
-        every = np.array([*strides, *[1] * rest])
-        places = [slice(k, k + ARRAYS) for k in range(0, len(every), ARRAYS)]
-        self._calls = [(some, every[some], self._counts[some]) for some in places]
-
-    def count(self, step: int, arrays: list[Array], offset: int) -> None:
-        """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
-        if self._most + self._largest > MOST_PENDING:
-            self.fold()
-        for timeline in self._timelines:
-            timeline.extend(step)
-        places = [*arrays, *self._fill]
-        for some, strides, counts in self._calls:
-            first, *others = places[some]
-            count_floats(first, tuple(others), offset, strides, counts)
-        self._present += self._sizes
-        self._most += self._largest
-        if self._timelines[0].full or not self._together:
-            self.fold()
-
-    def fold(self) -> None:
-        """Move all counts to the rows at hand of the timelines."""
-        if not self._most:
-            return
-        # Together they are no more than MOST_PENDING, and a sum of int32 takes a third of the time.
-        counts = self._counts[:, :, :BINS].sum(axis=1, dtype=np.int32)
-        for timeline, present, its in zip(self._timelines, self._present, counts, strict=True):
-            row = timeline.row
-            row[:BINS] += its
-            row[BINS] += present
-        self._counts[...], self._present[...], self._most = 0, 0, 0
+    mark: object  # of the sight
+    shares: list[tuple[Tally, list[int]]]
 
 
-class HistogramProbe(Recording):
+class HistogramProbe(Recording[Tally]):
     """Counts the values of buffers, gradients, weights and updates, layer by layer, step by step.
 
     Give it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
@@ -120,7 +67,7 @@ class HistogramProbe(Recording):
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        At least 2; each takes 16 kB.
+        At least 2; each takes 8 bytes for every bin that was ever needed, 2 kB or so.
     max_values : int, optional
         Of a larger array only as many values are counted, in whole rows (at least one): every r-th
         row, beginning with the next one at each observation. Counts are of what was looked at;
@@ -178,49 +125,50 @@ class HistogramProbe(Recording):
         self._slots = count(slots, "HistogramProbe", "slots")
         if self._slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
-        self._now: _Panel | None = None
-        self._updates: _Panel | None = None
+        # How the arrays seen last are counted, and the updates of weights.
+        self._now, self._updates = _Counting(None, []), _Counting(None, [])
 
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
 
-    def _timeline(self, room: Array | None = None) -> Timeline:
-        """Rows are counts by a float's first bits, and last how many values there were."""
-        return Timeline(self._slots, BINS + 1, np.int64, np.add, room)
+    def _timeline(self, key: Key) -> Tally:
+        return Tally(self._slots, [key])
 
     def _look(self, step: int, seen: Sight) -> None:
-        self._now = self._panel(self._now, seen, seen.strides)
-        self._now.count(step, seen.arrays, self._observed)
+        if self._now.mark is not seen.mark:
+            self._now = self._counting(seen, seen.strides)
+        for tally, places in self._now.shares:
+            tally.count(step, [seen.arrays[k] for k in places], self._observed)
 
     def _look_at_updates(self, step: int, weights: Weights) -> None:
         # Only the rows that are looked at were compared, so all of them are counted.
-        self._updates = self._panel(self._updates, weights, [1] * len(weights.changes))
-        self._updates.count(step, weights.changes, 0)
+        if self._updates.mark is not weights.mark:
+            self._updates = self._counting(weights, [1] * len(weights.changes))
+        for tally, places in self._updates.shares:
+            tally.count(step, [weights.changes[k] for k in places], 0)
 
-    def _panel(self, last: _Panel | None, seen: Sight, strides: list[int]) -> _Panel:
-        """Return the panel for these arrays: the last one if it is of the same layers and kinds."""
-        if last is not None and last.mark is seen.mark:
-            return last
+    def _counting(self, seen: Sight, strides: list[int]) -> _Counting:
+        """Share out the arrays, of which every strides-th row is looked at, among tallies."""
         keys = [source.key for source in seen.sources]
-        if last is None or last.keys != keys:
-            if last is not None:
-                last.fold()
-            self._make_room([key for key in keys if key not in self._timelines])
-            last = _Panel(keys, [self._timelines[key] for key in keys])
-        last.prepare(seen, strides)
-        return last
+        if new := [key for key in keys if key not in self._timelines]:
+            self._timelines |= dict.fromkeys(new, Tally(self._slots, new))
+        shares = []
+        for tally in dict.fromkeys(self._timelines[key] for key in keys):
+            its = self._part(tally, [key for key in tally.keys if key in keys])
+            places = [keys.index(key) for key in its.keys]
+            sizes = [seen.sources[k].size for k in places]
+            its.prepare(sizes, [strides[k] for k in places], seen.arrays[0].dtype)
+            shares.append((its, places))
+        return _Counting(seen.mark, shares)
 
-    def _make_room(self, keys: list[Key]) -> None:
-        """Begin timelines in one block of memory, which the system gives faster than many."""
-        room = np.zeros((len(keys), min(self._slots, LEAST), BINS + 1), np.int64)
-        self._timelines |= {key: self._timeline(its) for key, its in zip(keys, room, strict=True)}
-
-    def _fold(self, key: Key) -> Timeline:
-        """Return the timeline of this layer and kind with nothing left pending."""
-        for panel in (self._now, self._updates):
-            if panel is not None:
-                panel.fold()
-        return self._timelines[key]
+    def _part(self, tally: Tally, keys: list[Key]) -> Tally:
+        """Part these keys of a tally from its others, which are not to be seen at this step."""
+        others = [key for key in tally.keys if key not in keys]
+        if not others:
+            return tally
+        part = tally.part(keys)
+        self._timelines |= dict.fromkeys(keys, part) | dict.fromkeys(others, tally.part(others))
+        return part
 
     # Reading.
 
@@ -231,14 +179,13 @@ class HistogramProbe(Recording):
         (a bin holds its edge nearer to 0 and not the other); before them stand -inf and three bins
         of NaN, after them +inf and three bins of NaN.
         """
-        self._found(layer, kind)
-        counts: Array = self._fold((layer, kind)).rows[:, _ORDER]
+        counts: Array = self._found(layer, kind).dense((layer, kind))[:, _ORDER]
         return counts
 
     def coverage(self, layer: str, kind: str) -> Array:
         """Return which share of all values was looked at, (slots,): 1 without ``max_values``."""
-        present = self._found(layer, kind).rows
-        return np.asarray(self.counts(layer, kind).sum(axis=1) / present[:, BINS])
+        totals = self._found(layer, kind).dense((layer, kind))
+        return np.asarray(totals[:, COUNTED] / totals[:, PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
@@ -352,31 +299,35 @@ class HistogramProbe(Recording):
         if differ:
             raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
         merged = copy.deepcopy(self)
-        for key in merged._timelines:
-            merged._fold(key).rows[...] += other._fold(key).rows
+        for key, tally in self._timelines.items():
+            counts = tally.dense(key) + other._timelines[key].dense(key)
+            merged._timelines[key] = merged._timeline(key)
+            merged._timelines[key].take_over(tally.state()["steps"], [counts])
         return merged
 
     # Files.
 
     def _state(self, key: Key) -> dict[str, Array]:
-        """Most bins are never used, so a file has only those that are."""
-        state = self._fold(key).state()
-        used = np.flatnonzero(state["rows"].any(axis=0))
-        return {"steps": state["steps"], "bins": used, "counts": state["rows"][:, used]}
+        """Most bins are never used, so a file has only those that are, and how many there were."""
+        tally = self._timelines[key]
+        counts = tally.dense(key)[:, : PRESENT + 1]
+        used = np.flatnonzero(counts.any(axis=0))
+        return {"steps": tally.state()["steps"], "bins": used, "counts": counts[:, used]}
 
     def _restore(self, key: Key, state: dict[str, Array]) -> None:
         steps, bins, counts = state["steps"], state["bins"], state["counts"]
         if bins.ndim != 1 or counts.shape != (len(steps), len(bins)) or counts.dtype != np.int64:
             raise ValueError(f"counts of {' '.join(key)} are {counts.dtype} {counts.shape}")
-        if ((bins < 0) | (bins > BINS)).any() or (np.diff(bins) < 1).any() or (counts < 0).any():
+        if ((bins < 0) | (bins > PRESENT)).any() or (np.diff(bins) < 1).any() or (counts < 0).any():
             raise ValueError(f"counts of {' '.join(key)} are out of range")
         if len(steps) > self._slots:
             raise ValueError(f"there are {len(steps)} slots of {' '.join(key)}, not {self._slots}")
-        rows = np.zeros((len(steps), BINS + 1), np.int64)
+        rows = np.zeros((len(steps), WIDTH), np.int64)
         rows[:, bins] = counts
-        if (rows[:, :BINS].sum(axis=1) > rows[:, BINS]).any() or (rows[:, BINS] < 1).any():
+        rows[:, COUNTED] = rows[:, :BINS].sum(axis=1)
+        if (rows[:, COUNTED] > rows[:, PRESENT]).any() or (rows[:, PRESENT] < 1).any():
             raise ValueError(f"counts of {' '.join(key)} are more than there were values")
-        self._timelines[key].restore({"steps": steps, "rows": rows})
+        self._timelines[key].take_over(steps, [rows])
 
 
 def _between(place: Array, within: Array) -> Array:

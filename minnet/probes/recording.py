@@ -13,7 +13,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,10 +25,11 @@ from minnet.probes.sources import Sight, Watch, Weights, find_sources, unknown_k
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count, in_range
 
+Kept = TypeVar("Kept", bound=Timeline)  # what a probe keeps of one layer and kind
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 
 
-class Recording(ABC):
+class Recording(ABC, Generic[Kept]):
     """A probe that reads the kinds asked for, layer by layer, at every ``every``-th step.
 
     Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
@@ -52,7 +53,7 @@ class Recording(ABC):
         self._only = None if layers is None else _names(layers, who, "layers")
         self._max_values = None if max_values is None else count(max_values, who, "max_values")
         self._budget = None if budget is None else _share(budget, who)
-        self._timelines: dict[Key, Timeline] = {}
+        self._timelines: dict[Key, Kept] = {}
         self._last_step, self._observed = -1, 0
         self._awaited: object = None  # the mark of the weights whose update is not yet known
         self._warm = False  # whether it has looked: the first look may have to compile
@@ -80,8 +81,8 @@ class Recording(ABC):
         }  # fmt: skip
 
     @abstractmethod
-    def _timeline(self) -> Timeline:
-        """Return an empty timeline."""
+    def _timeline(self, key: Key) -> Kept:
+        """Return an empty timeline for this layer and kind."""
 
     @abstractmethod
     def _look(self, step: int, seen: Sight) -> None:
@@ -183,10 +184,10 @@ class Recording(ABC):
         if unknown:
             raise ValueError(f"{who}: no layer has {unknown}; there are {', '.join(there)}")
 
-    def _extend(self, key: Key) -> Timeline:
+    def _extend(self, key: Key) -> Kept:
         """Return the timeline of a layer and kind, a new one where there is none yet."""
         if key not in self._timelines:
-            self._timelines[key] = self._timeline()
+            self._timelines[key] = self._timeline(key)
         return self._timelines[key]
 
     # Reading.
@@ -214,7 +215,7 @@ class Recording(ABC):
         """Return the first and the last step of each slot, (slots, 2)."""
         return self._found(layer, kind).steps.copy()
 
-    def _found(self, layer: str, kind: str) -> Timeline:
+    def _found(self, layer: str, kind: str) -> Kept:
         found = self._timelines.get((layer, kind))
         if found is None:
             who = type(self).__name__

@@ -35,7 +35,7 @@ SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 OF_ONE_KIND = {"saturated": "y", "dead": "y", "ratio": "update"}
 
 
-class StatisticsProbe(Recording):
+class StatisticsProbe(Recording[Timeline]):
     """Tells of each layer and kind, at each observed step, the numbers in ``NAMES``.
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
@@ -115,7 +115,7 @@ class StatisticsProbe(Recording):
         more = {"points": self._points, "saturation": bounds, "window": self._window}
         return super()._settings() | more
 
-    def _timeline(self) -> Timeline:
+    def _timeline(self, key: Key) -> Timeline:
         return Timeline(self._points, len(NAMES), np.float64, _thin)
 
     def _look(self, step: int, seen: Sight) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
-LEAST = 64  # rows to begin with: pages of zeros that nobody has written to take no memory
+LEAST = 64  # rows to begin with
 
 
 class Timeline:
@@ -30,8 +30,6 @@ class Timeline:
         Of the rows.
     merge : callable
         (earlier rows, later rows) -> rows, each (..., width).
-    room : ndarray, optional
-        Zeros (rows, width) to begin with, of at most ``capacity`` rows.
 
     Attributes
     ----------
@@ -56,11 +54,11 @@ class Timeline:
         width: int,
         dtype: type[np.int64] | type[np.float64],
         merge: Callable[[Array, Array], Array],
-        room: Array | None = None,
     ) -> None:
         self._capacity, self._merge = capacity, merge
-        self._rows: Array = np.zeros((0, width), dtype) if room is None else room
-        self._steps: Array = np.zeros((len(self._rows), 3), np.int64)
+        self._room: Array = np.zeros((0, width), dtype)  # rows and columns are its first ones
+        self._width = width
+        self._steps: Array = np.zeros((0, 3), np.int64)
         self._used, self.span = 0, 1
         # How many steps are in the row at hand, and the last of them. They go into the array when
         # it is read, because a step has to be cheap. The row before the first one is full.
@@ -69,12 +67,12 @@ class Timeline:
     @property
     def rows(self) -> Array:
         """The rows in use, (rows, width)."""
-        return self._rows[: self._used]
+        return self._room[: self._used, : self._width]
 
     @property
     def row(self) -> Array:
         """The row of the step at hand, (width,)."""
-        row: Array = self._rows[self._used - 1]
+        row: Array = self._room[self._used - 1, : self._width]
         return row
 
     @property
@@ -98,6 +96,12 @@ class Timeline:
             self._begin_row(step)
         self.taken += 1
         self._last = step
+
+    def widen(self, width: int) -> None:
+        """Make each row so wide, with zeros at its end."""
+        if width > self._room.shape[1]:
+            self._room = _larger(self._room, len(self._room), width + width // 2)
+        self._width = width
 
     def find(self, step: int) -> int:
         """Return the place of the row that step belongs to, the last one for -1.
@@ -125,8 +129,8 @@ class Timeline:
         """Take over what `state` returned, or raise ValueError where that cannot be."""
         steps, rows = state["steps"], state["rows"]
         used = len(steps)
-        if (steps.dtype, rows.dtype) != (self._steps.dtype, self._rows.dtype) or (
-            (steps.shape, rows.shape) != ((used, 3), (used, self._rows.shape[1]))
+        if (steps.dtype, rows.dtype) != (self._steps.dtype, self._room.dtype) or (
+            (steps.shape, rows.shape) != ((used, 3), (used, self._width))
         ):
             raise ValueError(f"rows {rows.dtype} {rows.shape} and steps {steps.shape} do not fit")
         first, last, counts = steps.T
@@ -140,7 +144,7 @@ class Timeline:
             or (counts - 1 > last - first).any()
         ):
             raise ValueError("its steps are out of order")
-        self._rows, self._steps = rows.copy(), steps.copy()
+        self._room, self._steps = rows.copy(), steps.copy()
         self._used, self.span = used, int(counts[0])
         self.taken, self._last = int(counts[-1]), int(last[-1])
 
@@ -161,31 +165,35 @@ class Timeline:
             self.taken = 0
 
     def _reserve(self, rows: int) -> None:
-        if rows > len(self._rows):
-            size = min(max(rows, 2 * len(self._rows), LEAST), self._capacity)
-            self._rows = _longer(self._rows, size)
-            self._steps = _longer(self._steps, size)
+        if rows > len(self._room):
+            size = min(max(rows, 2 * len(self._room), LEAST), self._capacity)
+            self._room = _larger(self._room, size, self._room.shape[1])
+            self._steps = _larger(self._steps, size, 3)
 
     def _halve(self) -> None:
         pairs, odd = divmod(self._used, 2)
         left, right = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
-        self._rows[:pairs] = self._merge(self._rows[left], self._rows[right])
+        rows = self.rows
+        for k in range(pairs):  # one by one, so that no second block of memory is needed
+            rows[k] = self._merge(rows[2 * k], rows[2 * k + 1])
         earlier, later = self._steps[left].copy(), self._steps[right].copy()
         self._steps[:pairs, FIRST] = earlier[:, FIRST]
         self._steps[:pairs, LAST] = later[:, LAST]
         self._steps[:pairs, OBSERVED] = earlier[:, OBSERVED] + later[:, OBSERVED]
         if odd:
-            self._rows[pairs] = self._rows[self._used - 1]
+            rows[pairs] = rows[-1]
             self._steps[pairs] = self._steps[self._used - 1]
             self.taken = int(self._steps[pairs, OBSERVED])
         else:
             self.taken = 2 * self.span
-        self._rows[pairs + odd : self._used] = 0
+        rows[pairs + odd :] = 0
         self._used = pairs + odd
         self.span *= 2
 
 
-def _longer(array: Array, size: int) -> Array:
-    longer = np.zeros((size, array.shape[1]), array.dtype)
-    longer[: len(array)] = array
-    return longer
+def _larger(array: Array, rows: int, columns: int) -> Array:
+    # Filled at once, for memory costs several times as much where it is first used row by row.
+    larger = np.empty((rows, columns), array.dtype)
+    larger[...] = 0
+    larger[: array.shape[0], : array.shape[1]] = array
+    return larger

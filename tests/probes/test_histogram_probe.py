@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from minnet import Dense, HistogramProbe, Layer, ReLU, Sequential
-from minnet.probes import EDGES, FINITE, MINUS_INFINITY, PLUS_INFINITY, ZERO, histogram_probe
+from minnet.kernels.histograms import BINS
+from minnet.probes import (
+    EDGES,
+    FINITE,
+    MINUS_INFINITY,
+    PLUS_INFINITY,
+    ZERO,
+    histogram_probe,
+    tally,
+)
 
 DTYPES = [np.float32, np.float64]
 
@@ -103,15 +112,15 @@ def test_reading_in_between_changes_nothing():
 
 
 def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
-    monkeypatch.setattr(histogram_probe, "MOST_PENDING", 20)
+    monkeypatch.setattr(tally, "MOST_PENDING", 20)
     pending = []
 
-    class Watched(histogram_probe._Panel):
+    class Watched(tally.Tally):
         def count(self, *arguments):
             super().count(*arguments)
-            pending.append(int(self._counts.sum()))
+            pending.append(int(self._counts[:, :, :BINS].sum()))
 
-    monkeypatch.setattr(histogram_probe, "_Panel", Watched)
+    monkeypatch.setattr(histogram_probe, "Tally", Watched)
     probe = recorded(*[np.ones((4, 4))] * 7, slots=2)
     assert max(pending) <= 20
     assert probe.counts("only", "y").sum(axis=1).tolist() == [64, 48]
@@ -137,6 +146,25 @@ def test_an_array_that_is_there_only_later_has_its_own_slots(late, slots, tmp_pa
     np.testing.assert_array_equal(
         HistogramProbe.load(tmp_path / "run.npz").counts("only", "dx"), probe.counts("only", "dx")
     )
+
+
+def test_arrays_that_are_missing_at_times_keep_what_was_counted(tmp_path):
+    net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=4)
+    there = [0, 1, 2, 5, 6, 9]
+    for step in range(10):
+        show(net, np.full((2, 4), 2.0**step))
+        net["only"].dx = np.full((3, 4), 2.0**-step, np.float32) if step in there else None
+        probe.observe(step, net)
+    for kind, values, steps in (("y", 8, list(range(10))), ("dx", 12, there)):
+        for (first, last), counts in zip(
+            probe.steps("only", kind), probe.counts("only", kind), strict=True
+        ):
+            assert counts.sum() == values * sum(first <= step <= last for step in steps)
+        assert probe.counts("only", kind).sum() == values * len(steps)
+        assert np.count_nonzero(probe.counts("only", kind).any(axis=0)) == len(steps)
+    probe.save(tmp_path / "run.npz")
+    again = HistogramProbe.load(tmp_path / "run.npz")
+    np.testing.assert_array_equal(again.counts("only", "dx"), probe.counts("only", "dx"))
 
 
 def test_the_update_is_what_the_step_did_to_the_weight():

@@ -37,6 +37,23 @@ def test_a_step_is_found_between_the_observed_ones_too():
         timeline.find(22)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 5, 40])
+def test_a_wider_row_keeps_its_numbers_and_has_zeros_behind_them(steps):
+    timeline = filled(steps, 16)
+    before = timeline.rows.copy()
+    for width in (3, 4, 40):
+        timeline.widen(width)
+        np.testing.assert_array_equal(timeline.rows[:, :2], before)
+        assert timeline.rows.shape == (len(before), width)
+        assert not timeline.rows[:, 2:].any()
+        timeline.rows[:, 2:] = 1
+        timeline.rows[:, 2:] = 0
+    for step in range(steps, steps + 70):
+        timeline.extend(3 * step)
+        timeline.row[39] += 1
+    assert timeline.rows[:, 39].sum() == 70
+
+
 def test_a_restored_timeline_goes_on_like_the_first():
     for steps in (1, 3, 5, 10):
         first, second = filled(steps, 3), Timeline(3, 2, np.int64, np.add)

@@ -1,0 +1,160 @@
+"""Counts of values by bin over time, of arrays that are always looked at together.
+
+Of the 2048 bins of `minnet.kernels.histograms` an array needs a twentieth. So a tally keeps only
+those blocks of neighbouring bins that were ever needed, which takes a tenth of the memory, and lets
+the counters of a step be added up in a fraction of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minnet.kernels.histograms import (
+    ARRAYS,
+    BLOCK,
+    COPIES,
+    COUNTED,
+    PRESENT,
+    WIDTH,
+    count_floats,
+)
+from minnet.probes.files import Key
+from minnet.probes.timeline import Timeline
+from minnet.validation import Array
+
+BLOCKS = WIDTH // BLOCK  # of one array; the last is that of the totals, PRESENT and COUNTED
+LINE = np.dtype((np.void, 4 * BLOCK))  # the counters of a block as one item
+MOST_PENDING = 2**31 - 1  # as many as an int32 can count
+
+
+class Tally(Timeline):
+    """A timeline of counts, and the counters of what was not yet added to it.
+
+    Counters are added up only when a row of the timeline has all its steps, or is to be read.
+
+    Parameters
+    ----------
+    capacity : int
+        Of the timeline.
+    keys : sequence of (str, str)
+        The layers and kinds whose arrays these are.
+
+    Attributes
+    ----------
+    keys : list of (str, str)
+    """
+
+    def __init__(self, capacity: int, keys: Sequence[Key]) -> None:
+        super().__init__(capacity, BLOCK * len(keys), np.int64, np.add)
+        self.keys = list(keys)
+        # Which blocks the columns are, of those of all arrays one after another: first the totals,
+        # then what came to be needed.
+        self._blocks = np.arange(1, len(keys) + 1) * BLOCKS - 1
+        self._counts = np.zeros((0, COPIES, WIDTH), np.int32)  # none before something is counted
+        self._most = 0  # no counter is above it
+        # What follows is set by `prepare`.
+        self._sizes, self._largest = np.zeros(len(keys), np.int64), 0  # of the arrays, in values
+        self._fill: list[Array] = []  # empty arrays, so that every call has ARRAYS of them
+        self._calls: list[tuple[slice, Array, Array]] = []  # which arrays, strides, counters
+
+    # Counting.
+
+    def prepare(self, sizes: Sequence[int], strides: Sequence[int], dtype: np.dtype) -> None:
+        """Get ready for arrays of so many values, of which every strides-th row is looked at."""
+        if not len(self._counts):
+            self._counts = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
+            self._find_counters()
+        self._sizes, self._largest = np.array(sizes), max(sizes)
+        rest = -len(strides) % ARRAYS
+        self._fill = [np.empty((0, 0), dtype)] * rest
+        every = np.array([*strides, *[1] * rest])
+        places = [slice(k, k + ARRAYS) for k in range(0, len(every), ARRAYS)]
+        self._calls = [(some, every[some], self._counts[some]) for some in places]
+
+    def count(self, step: int, arrays: list[Array], offset: int) -> None:
+        """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
+        if self._most + self._largest > MOST_PENDING:
+            self.fold()
+        self.extend(step)
+        places = [*arrays, *self._fill]
+        for some, strides, counts in self._calls:
+            first, *others = places[some]
+            count_floats(first, tuple(others), offset, strides, counts)
+        self._counts[:, 0, PRESENT] += self._sizes
+        self._most += self._largest
+        if self.full:
+            self.fold()
+
+    def fold(self) -> None:
+        """Move all counts to the row at hand."""
+        if not self._most:
+            return
+        counts = self._sum()
+        if not self._is_all(counts):
+            used: Array = self._counts.sum(axis=1, dtype=np.int32).reshape(-1, BLOCK).any(axis=1)
+            used[self._blocks] = False
+            self._need(used | np.roll(used, 1) | np.roll(used, -1))  # neighbours are needed next
+            self._find_counters()
+            counts = self._sum()
+        row = self.row
+        row += counts
+        # Four times as fast as to set rows of 16 numbers to 0.
+        np.put(self._counts.view(LINE), self._counters, np.zeros(1, LINE))
+        self._most = 0
+
+    def _find_counters(self) -> None:
+        """Find the counters of the blocks that there are, (COPIES, blocks)."""
+        owners, blocks = np.divmod(self._blocks, BLOCKS)
+        self._counters = (owners * COPIES + np.arange(COPIES)[:, None]) * BLOCKS + blocks
+
+    def _sum(self) -> Array:
+        """Add up the copies of the counters, (columns,)."""
+        # Together they are no more than MOST_PENDING, and a sum of int32 takes a third of the time.
+        copies = self._counts.reshape(-1, BLOCK).take(self._counters, axis=0)
+        return np.asarray(np.add.reduce(copies, axis=0, dtype=np.int32)).reshape(-1)
+
+    def _is_all(self, counts: Array) -> bool:
+        """Tell whether nothing was counted but these."""
+        totals = BLOCK * len(self.keys)
+        counted = counts[COUNTED % BLOCK : totals : BLOCK]
+        return bool(counts[totals:].sum() == counted.sum())
+
+    def _need(self, blocks: Any) -> None:
+        """See to it that there are columns for these blocks, marked in a mask of all."""
+        lacking = np.array(blocks)
+        lacking[self._blocks] = False
+        self._blocks = np.concatenate([self._blocks, np.flatnonzero(lacking)])
+        self.widen(BLOCK * len(self._blocks))
+
+    # Reading, and going on from what was read.
+
+    def dense(self, key: Key) -> Array:
+        """Return the rows of one key with every bin and total, (rows, WIDTH)."""
+        self.fold()
+        owners, blocks = np.divmod(self._blocks, BLOCKS)
+        its = np.flatnonzero(owners == self.keys.index(key))
+        rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
+        rows[:, blocks[its]] = self.rows.reshape(len(rows), -1, BLOCK)[:, its]
+        return rows.reshape(len(rows), WIDTH)
+
+    def take_over(self, steps: Array, dense: Sequence[Array]) -> None:
+        """Go on from the steps of a timeline's state and rows of each key, as `dense` has them.
+
+        Raises
+        ------
+        ValueError
+            If these cannot be steps of a timeline.
+        """
+        blocks = np.concatenate(dense, axis=1).reshape(len(steps), len(dense) * BLOCKS, BLOCK)
+        self._need(blocks.any(axis=(0, 2)))
+        rows = blocks[:, self._blocks].reshape(len(steps), -1)
+        self.restore({"steps": steps, "rows": rows})
+
+    def part(self, keys: Sequence[Key]) -> Tally:
+        """Return a tally of some of the keys."""
+        part = Tally(self._capacity, keys)
+        part.take_over(self.state()["steps"], [self.dense(key) for key in keys])
+        return part
