@@ -2,9 +2,10 @@
 
 A kernel is written as plain Python on arrays and compiled at its first call, once for float32 and
 once for float64, each for exactly the types that its signature names: other dtypes and layouts
-are a TypeError. The machine code is kept on disk by ``cache.py``, under a key of everything that
-it depends on, and any trouble there costs time, never a result. numba's own ``cache=True`` is not
-used: it raises where it cannot write, trusts damaged files, and misses edits of helpers.
+are a TypeError. One that has to do with whole numbers alone is compiled once. The machine code is
+kept on disk by ``cache.py``, under a key of everything that it depends on, and any trouble there
+costs time, never a result. numba's own ``cache=True`` is not used: it raises where it cannot write,
+trusts damaged files, and misses edits of helpers.
 """
 
 import functools
@@ -65,6 +66,8 @@ class Kernel:
         self.name = py_func.__qualname__
         self.signature = signature
         self.fastmath = fastmath
+        first = signature[1 : signature.index("[")]
+        self.dtypes = DTYPES if first == "T" else {np.dtype(first): first}
         self._compiled: dict[int, Callable[..., Any]] = {}
         self.function = self._make_function()
 
@@ -97,7 +100,7 @@ class Kernel:
             return self._compiled[itemsize]
 
     def _first_call(self, args: tuple[Any, ...]) -> Callable[..., Any]:
-        dtype = DTYPES.get(args[0].dtype) if args and isinstance(args[0], np.ndarray) else None
+        dtype = self.dtypes.get(args[0].dtype) if args and isinstance(args[0], np.ndarray) else None
         if dtype is None:
             raise TypeError(self._mismatch(args))
         return self.ready(dtype)
@@ -127,8 +130,9 @@ class Kernel:
         return f"{self.py_func.__module__}.{self.name}-{dtype}-{digest}"
 
     def _mismatch(self, args: tuple[Any, ...]) -> str:
+        choice = " with T either float32 or float64" if self.dtypes is DTYPES else ""
         return (
-            f"kernel {self.name} expected {self.signature} with T either float32 or float64, "
+            f"kernel {self.name} expected {self.signature}{choice}, "
             f"got ({', '.join(map(_describe, args))}); pass arrays of these dtypes that are "
             "C-contiguous (np.ascontiguousarray) and writable"
         )
@@ -143,14 +147,15 @@ def kernel(
     ----------
     signature : str
         The types of the arguments as numba writes them, T standing for the dtype. The first
-        argument is an array of T. Numbers are converted to the type named, as in C.
+        argument is an array of T, or of int32 or int64 where there is no T. Numbers are converted
+        to the type named, as in C.
     fastmath : collection of {"contract", "nsz", "arcp"}
         Liberties that the compiler may take with the arithmetic.
 
     Raises
     ------
     ValueError
-        If the first argument is no array of T, or fastmath holds another liberty.
+        If the first argument is no such array, or fastmath holds another liberty.
 
     Examples
     --------
@@ -163,10 +168,10 @@ def kernel(
     >>> x
     array([3., 6.])
     """
-    if not signature.startswith("(T["):
+    if not re.match(r"\(T\[|\(int(32|64)\[(?!.*\bT\b)", signature):
         raise ValueError(
-            "the first argument of a kernel must be an array of T, as in '(T[::1], int64)', "
-            f"got {signature!r}"
+            "the first argument of a kernel must be an array of T, as in '(T[::1], int64)', or of "
+            f"int32 or int64 where there is no T, got {signature!r}"
         )
     given: Any = fastmath
     flags: set[Any] = {given} if isinstance(given, bool) else set(given)
@@ -196,7 +201,7 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     Returns
     -------
     int
-        How many functions are ready, one for each kernel and dtype.
+        How many functions are ready, one for each kernel and dtype that it is compiled for.
 
     Raises
     ------
@@ -208,7 +213,13 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     package = importlib.import_module(str(__package__))
     for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
         importlib.import_module(module.name)
-    return len([made.ready(dtype) for made in list(_kernels.values()) for dtype in set(dtypes)])
+    return len(
+        [
+            made.ready(dtype)
+            for made in list(_kernels.values())
+            for dtype in (set(dtypes) if made.dtypes is DTYPES else made.dtypes.values())
+        ]
+    )
 
 
 def _numba() -> Any:

@@ -18,6 +18,7 @@ BLOCK = 16  # bins whose counters, an int32 each, share a line of the cache
 # One more block than the bins need: it is for totals, and rows of 2^k bytes would put all copies of
 # a counter into one set of the cache.
 WIDTH = BINS + BLOCK
+BLOCKS = WIDTH // BLOCK
 # Behind the bins: how many values there were, which the caller may fill in, and how many of them
 # were counted.
 PRESENT, COUNTED = BINS, BINS + 1
@@ -98,3 +99,24 @@ def count_floats(
             start = offset % strides[k]
             count_rows(bits_of(x), start, strides[k], counts[k])
             counts[k, 0, COUNTED] += len(range(start, x.shape[0], strides[k])) * x.shape[1]
+
+
+@kernel("(int32[:, :, ::1], int64[::1], int64[::1])")
+def move_counts(counts: Array, blocks: Array, row: Array) -> int:
+    """Add the copies of some counters to a row, and set them to 0.
+
+    Block b is the (b % BLOCKS)-th of counts[b // BLOCKS], and the i-th of blocks has its place at
+    row[i * BLOCK]. Return how many values were counted in these arrays and were not moved.
+    """
+    left = 0
+    for i in range(blocks.size):
+        k, start = blocks[i] // BLOCKS, blocks[i] % BLOCKS * BLOCK
+        if start == PRESENT:
+            left += int(counts[k, 0, COUNTED])
+        for c in range(COPIES):
+            for j in range(BLOCK):
+                row[i * BLOCK + j] += counts[k, c, start + j]
+                if start < PRESENT:
+                    left -= int(counts[k, c, start + j])
+                counts[k, c, start + j] = 0
+    return left

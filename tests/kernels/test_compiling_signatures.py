@@ -79,7 +79,27 @@ def test_dangerous_fastmath_is_refused_at_decoration(fastmath):
         kernel("(T[::1],)", fastmath=fastmath)
 
 
-@pytest.mark.parametrize("signature", ["(float64[::1],)", "(int64, T[::1])", "T[::1]", ""])
+def test_a_kernel_of_whole_numbers_is_compiled_once_and_refuses_others(home, compiled):
+    @kernel("(int32[::1], int64[::1])")
+    def add(x, y):
+        for k in range(x.size):
+            y[k] += x[k]
+
+    before, y = compiled(), np.zeros(3, np.int64)
+    for _ in range(2):
+        add(np.arange(3, dtype=np.int32), y)
+    assert y.tolist() == [0, 2, 4]
+    for other in (np.float32, np.int64):
+        with pytest.raises(TypeError, match=r"expected \(int32\[::1\], int64\[::1\]\), got"):
+            add(np.zeros(3, other), y)
+    assert compiled() == before + 1
+    assert y.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["(float64[::1],)", "(int64, T[::1])", "(int64[::1], T[::1])", "(int8[::1],)", "T[::1]", ""],
+)
 def test_a_signature_must_begin_with_an_array_of_t(signature):
     with pytest.raises(ValueError, match=r"first argument of a kernel must be an array of T"):
         kernel(signature)

@@ -1,4 +1,4 @@
-"""count_floats against NumPy: bit patterns of every sort, both dtypes, any shape and sampling."""
+"""Kernels that count against NumPy: bits of every sort, both dtypes, any shape and sampling."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from minnet.kernels.histograms import (
     ARRAYS,
     BINS,
+    BLOCK,
+    BLOCKS,
     COPIES,
     COUNTED,
     INFINITY,
     SIGN,
     WIDTH,
     count_floats,
+    move_counts,
 )
 
 DTYPES = [np.float32, np.float64]
@@ -130,3 +133,28 @@ def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
         count_one(x, 0, 1, counts)
     counts = counts.sum(axis=0)
     assert (counts[INFINITY], counts[INFINITY + SIGN], counts[INFINITY + 1]) == (7, 1, 1)
+
+
+def test_the_counters_of_some_blocks_are_moved_and_the_others_left():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 1000, (3, COPIES, WIDTH)).astype(np.int32)
+    counts[:, :, BINS:] = 0
+    counts[:, 0, COUNTED] = counts[:, :, :BINS].sum(axis=(1, 2))
+    given, row = counts.copy(), rng.integers(0, 9, 5 * BLOCK)
+    last = BLOCKS - 1  # that of COUNTED
+    blocks = np.array([last, BLOCKS + 7, BLOCKS + last, 3, 2 * BLOCKS + last])
+    expected = given.sum(axis=1).reshape(-1, BLOCK)[blocks].ravel() + row
+    left = move_counts(counts, blocks, row)
+    np.testing.assert_array_equal(row, expected)
+    given.reshape(3, COPIES, BLOCKS, BLOCK).transpose(0, 2, 1, 3)[np.divmod(blocks, BLOCKS)] = 0
+    np.testing.assert_array_equal(counts, given)
+    assert left == counts.sum()
+
+
+def test_of_numbers_that_an_int32_cannot_hold_together_none_is_lost():
+    counts, most = np.full((1, COPIES, WIDTH), 0, np.int32), 2**31 - 1
+    counts[0, :, 5] = counts[0, 0, COUNTED] = most
+    row = np.full(2 * BLOCK, 2**40)
+    left = move_counts(counts, np.array([0, BLOCKS - 1]), row)
+    assert row[5] == 2**40 + COPIES * most
+    assert left == most - COPIES * most
