@@ -17,7 +17,7 @@ from benchmarks.tables import contest
 
 BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
-SAMPLED = 2048  # values of an array, in whole rows
+SAMPLED = 1024  # values of an array, in whole rows
 BUDGET = 0.05  # of the time
 STEPS = {"iris": 1000, "vanishing": 100, "initializers": 1000, "batchnorm": 1000}
 QUICK_STEPS = 20

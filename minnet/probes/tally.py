@@ -53,7 +53,7 @@ class Tally(Timeline):
         # then what came to be needed.
         self._blocks = np.arange(1, len(keys) + 1) * BLOCKS - 1
         self._counts = np.zeros((0, COPIES, WIDTH), np.int32)  # none before something is counted
-        self._most = 0  # no counter is above it
+        self._pending = 0  # steps whose counts are not in a row yet
         # What follows is set by `prepare`.
         self._sizes, self._largest = np.zeros(len(keys), np.int64), 0  # of the arrays, in values
         self._fill: list[Array] = []  # empty arrays, so that every call has ARRAYS of them
@@ -63,6 +63,7 @@ class Tally(Timeline):
 
     def prepare(self, sizes: Sequence[int], strides: Sequence[int], dtype: np.dtype) -> None:
         """Get ready for arrays of so many values, of which every strides-th row is looked at."""
+        self.fold()
         if not len(self._counts):
             self._counts = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
         self._sizes, self._largest = np.array(sizes), max(sizes)
@@ -74,25 +75,27 @@ class Tally(Timeline):
 
     def count(self, step: int, arrays: list[Array], offset: int) -> None:
         """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
-        if self._most + self._largest > MOST_PENDING:
+        if (self._pending + 1) * self._largest > MOST_PENDING:
             self.fold()
         self.extend(step)
         places = [*arrays, *self._fill]
         for some, strides, counts in self._calls:
             first, *others = places[some]
             count_floats(first, tuple(others), offset, strides, counts)
-        self._counts[:, 0, PRESENT] += self._sizes
-        self._most += self._largest
+        self._pending += 1
         if self.full:
             self.fold()
 
     def fold(self) -> None:
         """Move all counts to the row at hand."""
-        if self._most and move_counts(self._counts, self._blocks, self.row):
+        if not self._pending:
+            return
+        self._counts[:, 0, PRESENT] = self._pending * self._sizes
+        if move_counts(self._counts, self._blocks, self.row):
             used = self._counts.sum(axis=1, dtype=np.int32).reshape(-1, BLOCK).any(axis=1)
             self._need(used | np.roll(used, 1) | np.roll(used, -1))  # neighbours are needed next
             move_counts(self._counts, self._blocks, self.row)
-        self._most = 0
+        self._pending = 0
 
     def _need(self, blocks: Any) -> None:
         """See to it that there are columns for these blocks, marked in a mask of all."""
