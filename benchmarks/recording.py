@@ -37,6 +37,11 @@ def candidates(network: Network, number: int) -> list[Candidate]:
     return [
         minnet("minnet"),
         minnet("minnet histograms, y dy", probe="histograms", kinds=BUFFERS),
+        Candidate(
+            "minnet counting alone, y dy",
+            "benchmarks.peers.minnet:counting_alone",
+            {**trained, "kinds": BUFFERS},
+        ),
         minnet(
             f"minnet histograms, y dy, {SAMPLED} values",
             probe="histograms", kinds=BUFFERS, max_values=SAMPLED,

@@ -4,7 +4,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -54,29 +54,56 @@ def optimizer_step(network: Network) -> Callable[[], None]:
 def calls_alone(network: Network) -> Callable[[], None]:
     """Return the matrix products and kernel calls of a training step, with nothing in between.
 
-    They are noted while a step is taken, and then made again and again on the same arrays. What the
-    step takes beyond that is the price of layers that check, keep and explain.
+    What the step takes beyond that is the price of layers that check, keep and explain.
     """
-    take_step = step(network)
-    take_step()
-    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+    return _again(_noted(step(network)))
 
-    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def counting_alone(network: Network, number: int, *, kinds: Sequence[str]) -> Repeated:
+    """Return the calls that count these kinds in so many steps, the same arrays each time."""
+    recorded = steps(network, 1, probe="histograms", kinds=kinds)
+    count = _again([call for call in _noted(recorded) if call.kernel == "count_floats"])
+
+    def repeat(number: int) -> None:
+        for _ in range(number):
+            count()
+
+    return Repeated(repeat, number)
+
+
+class _Call(NamedTuple):
+    kernel: str  # its name, or "" for a matrix product
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def _noted(work: Callable[[], Any]) -> list[_Call]:
+    """Return the matrix products and kernel calls that this work makes, the second time."""
+    work()
+    calls: list[_Call] = []
+
+    def noted(kernel: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def note(*args: Any, **kwargs: Any) -> Any:
-            calls.append((function, args, kwargs))
+            calls.append(_Call(kernel, function, args, kwargs))
             return function(*args, **kwargs)
 
         return note
 
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(np, "dot", noted(np.dot)))
+        patches.enter_context(mock.patch.object(np, "dot", noted("", np.dot)))
         for kernel in compiling._kernels.values():
-            wrapped = {size: noted(run) for size, run in kernel._compiled.items()}
+            wrapped = {size: noted(kernel.name, run) for size, run in kernel._compiled.items()}
             patches.enter_context(mock.patch.dict(kernel._compiled, wrapped))
-        take_step()
+        work()
+    return calls
+
+
+def _again(calls: Sequence[_Call]) -> Callable[[], None]:
+    """Return these calls, with nothing between them, on the same arrays each time."""
 
     def make_calls() -> None:
-        for function, args, kwargs in calls:
+        for _, function, args, kwargs in calls:
             function(*args, **kwargs)
 
     return make_calls
@@ -92,6 +119,11 @@ def batchnorm(rows: int, features: int) -> Callable[[], Any]:
         return layer.backward(dy)
 
     return forward_backward
+
+
+def batchnorm_calls_alone(rows: int, features: int) -> Callable[[], None]:
+    """Return the kernel calls of a batch normalization, forward and backward."""
+    return _again(_noted(batchnorm(rows, features)))
 
 
 class MeasuredStep:

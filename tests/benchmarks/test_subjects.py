@@ -17,6 +17,7 @@ from benchmarks.networks import NETWORKS, SMALL, Network
 from benchmarks.peers import floor, programs
 from benchmarks.peers import minnet as mine
 from benchmarks.reports import Report
+from minnet.kernels.histograms import BINS
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +66,42 @@ def test_step_writes_every_round_with_versions_and_threads(quick):
     assert over == {
         "median": pytest.approx(np.median(each)), "lowest": min(each), "highest": max(each)
     }  # fmt: skip
+
+
+def test_the_calls_of_batch_normalization_do_all_that_it_does_to_the_batch(monkeypatch):
+    layers = []
+
+    class Kept(m.BatchNorm):
+        def __init__(self, *args):
+            super().__init__(*args)
+            layers.append(self)
+
+    monkeypatch.setattr(m, "BatchNorm", Kept)
+    make_calls = mine.batchnorm_calls_alone(6, 4)
+    (layer,) = layers
+    y, dx = layer.y.copy(), layer.dx.copy()
+    layer.y[:], layer.dx[:], layer.gamma.grad[:] = 0, 0, 0
+    make_calls()
+    np.testing.assert_array_equal(layer.y, y)
+    np.testing.assert_array_equal(layer.dx, dx)
+    assert layer.gamma.grad.all()
+
+
+def test_counting_alone_counts_every_value_of_every_step(monkeypatch):
+    probes = []
+
+    class Kept(m.HistogramProbe):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            probes.append(self)
+
+    monkeypatch.setitem(mine.PROBES, "histograms", Kept)
+    counting = mine.counting_alone(Network((4, 8, 3), batch=16), 5, kinds=["y", "dy"])
+    before = [probe.counts("dense1", "y").sum() for probe in probes]
+    assert before == [16 * 8] * 2
+    counting()
+    ((tally, _),) = probes[-1]._now.shares
+    assert tally._counts[:, :, :BINS].sum() == 5 * 2 * 16 * (8 + 8 + 3)
 
 
 @pytest.mark.parametrize("name", SMALL)
