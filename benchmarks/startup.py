@@ -16,6 +16,8 @@ BARE, NUMPY, MINE = "python alone", "numpy", "minnet"
 CACHED, UNCACHED = "minnet (kernels cached)", "minnet (nothing cached)"
 ARTICLE = "from benchmarks.programs import iris_torch; iris_torch.main()"
 RUN, SCRIPT = "minnet run iris", "torch script of the article"
+BOTH = "what both import"
+IMPORTS = "import sklearn.datasets, sklearn.model_selection, matplotlib.figure"
 
 
 def contests() -> dict[str, list[Candidate]]:
@@ -40,6 +42,7 @@ def contests() -> dict[str, list[Candidate]]:
         "iris, end to end": [
             _program(RUN, "from minnet.__main__ import main; main(['run', 'iris'])"),
             _program(SCRIPT, ARTICLE, "torch", "sklearn", "matplotlib"),
+            _program(BOTH, IMPORTS, "sklearn", "matplotlib"),
         ],
     }  # fmt: skip
 

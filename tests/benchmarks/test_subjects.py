@@ -295,7 +295,7 @@ def test_a_program_runs_with_a_cache_of_its_own_and_its_failure_is_told(tmp_path
 def test_startup_runs_whole_programs_and_names_the_interpreters_share():
     names = {name: [c.name for c in who] for name, who in startup.contests().items()}
     assert names["import"] == ["python alone", "numpy", "minnet", "torch", "jax", "keras"]
-    assert names["iris, end to end"] == [startup.RUN, startup.SCRIPT]
+    assert names["iris, end to end"] == [startup.RUN, startup.SCRIPT, startup.BOTH]
     uncached = startup.contests()["first step (iris)"][1]
     assert (uncached.name, uncached.arguments["cache"]) == (startup.UNCACHED, "none")
 
