@@ -500,6 +500,19 @@ def test_panels_with_one_legend_show_it_once_and_others_each_their_own():
     assert [legend(panel) for panel in panels] == [["x"], ["y"]]
 
 
+def test_panels_in_a_row_whose_colours_mean_the_same_show_one_colour_bar():
+    def bars(limits):
+        figure, panels = plot.side_by_side([str(k) for k in range(len(limits))])
+        for ax, its in zip(panels, limits, strict=True):
+            draw_matrix(log=False, limits=its, ax=ax)
+        figure._repr_png_()
+        return [ax._colorbar_info["parents"][0].get_title() for ax in figure.axes[len(panels) :]]
+
+    assert bars([(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]) == ["2", "4"]
+    assert bars([(0, 1), (0, 2), (0, 1)]) == ["1", "2"]
+    assert bars([(0, 1), (0, 2), (0, 3)]) == ["0", "1", "2"]
+
+
 def test_a_shared_axis_is_not_given_the_names_of_other_rows():
     _, (left, right) = plot.side_by_side(["a", "b"])
     rows({"x": [1.0], "y": [2.0]}, ax=left)

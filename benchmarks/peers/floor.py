@@ -2,7 +2,7 @@
 
 No activation, no bias, no loss, no optimizer: NumPy's products into arrays that are there already.
 What a library adds to this is what it can be blamed for. Batch normalization has no products: its
-floor are the bytes that it has to read and write.
+floor is to read and write as many bytes as its passes do.
 """
 
 from collections.abc import Callable

@@ -141,14 +141,14 @@ class Kernel:
 def kernel(
     signature: str, *, fastmath: Collection[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function on arrays a kernel, compiled for float32 and float64 when first called.
+    """Make a function on arrays a kernel, compiled for float32, float64 or both as it is called.
 
     Parameters
     ----------
     signature : str
         The types of the arguments as numba writes them, T standing for the dtype. The first
-        argument is an array of T, or of int32 or int64 where there is no T. Numbers are converted
-        to the type named, as in C.
+        argument is an array of T, or of int32 or int64 where there is no T: such a kernel is
+        compiled once. Numbers are converted to the type named, as in C.
     fastmath : collection of {"contract", "nsz", "arcp"}
         Liberties that the compiler may take with the arithmetic.
 
@@ -196,7 +196,7 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     Parameters
     ----------
     dtypes : collection of {"float32", "float64"}
-        For which dtypes.
+        For which dtypes; kernels of whole numbers are made ready always.
 
     Returns
     -------

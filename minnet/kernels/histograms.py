@@ -106,17 +106,18 @@ def move_counts(counts: Array, blocks: Array, row: Array) -> int:
     """Add the copies of some counters to a row, and set them to 0.
 
     Block b is the (b % BLOCKS)-th of counts[b // BLOCKS], and the i-th of blocks has its place at
-    row[i * BLOCK]. Return how many values were counted in these arrays and were not moved.
+    row[i * BLOCK]. The block of totals of each array is to be among them. Return how many of the
+    values that were counted in these arrays were not moved.
     """
     left = 0
     for i in range(blocks.size):
         k, start = blocks[i] // BLOCKS, blocks[i] % BLOCKS * BLOCK
-        if start == PRESENT:
+        if start == BINS:
             left += int(counts[k, 0, COUNTED])
         for c in range(COPIES):
             for j in range(BLOCK):
                 row[i * BLOCK + j] += counts[k, c, start + j]
-                if start < PRESENT:
+                if start < BINS:
                     left -= int(counts[k, c, start + j])
                 counts[k, c, start + j] = 0
     return left

@@ -21,6 +21,13 @@ class Inline:
         functools.update_wrapper(self, float32)
         self.twins = {"float32": float32, "float64": float64}
 
+    def twin(self, dtype: str) -> Callable[..., Any]:
+        """Return the function for the dtype of a kernel; one without a twin is for all dtypes."""
+        first, second = self.twins.values()
+        if dtype not in self.twins and first is not second:
+            raise TypeError(f"{first.__name__} is for float32 and float64, not for {dtype}")
+        return self.twins.get(dtype, first)
+
     def __call__(self, *args: Any) -> Any:
         """Run the twin for the dtype of the first argument, as plain Python."""
         dtype = getattr(args[0], "dtype", None) if args else None
@@ -66,7 +73,7 @@ def bind(function: FunctionType, dtype: str, compiler: Callable[..., Any]) -> Fu
     for name in _names(function.__code__):
         helper = scope.get(name)
         while isinstance(helper, Inline):
-            helper = helper.twins[dtype]
+            helper = helper.twin(dtype)
             if isinstance(helper, FunctionType):
                 helper = compiler(bind(helper, dtype, compiler), forceinline=True)
             scope[name] = helper
@@ -78,7 +85,7 @@ def bind(function: FunctionType, dtype: str, compiler: Callable[..., Any]) -> Fu
 def meaning(value: Any, dtype: str) -> Iterator[str]:
     """Yield what a function is compiled from: instructions, constants, helpers, globals."""
     if isinstance(value, Inline):
-        yield from meaning(value.twins[dtype], dtype)
+        yield from meaning(value.twin(dtype), dtype)
     elif isinstance(value, FunctionType):
         yield from meaning(value.__code__, dtype)
         for name in _names(value.__code__):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
@@ -12,14 +13,20 @@ from minnet.plot.style import INK, LectureFigure, styled, wrapped
 _PANEL, _LEGEND = 4.4, 2.9  # inches
 
 
-class _Panel(Axes):
-    """An axes that leaves unsaid what a neighbour says: the same legend, a shared y axis' name."""
+class Panel(Axes):
+    """An axes that leaves unsaid what a neighbour says.
+
+    That is the same legend, the same colour bar in a row, the name of a shared y axis.
+    """
+
+    _bar: Colorbar | None = None
 
     def legend(self, *args: Any, **options: Any) -> Legend:
         """Draw the legend, or leave it to a panel further right that has the same."""
         legend = super().legend(*args, **options)
-        others = [ax for ax in self.figure.axes if isinstance(ax, _Panel) and ax is not self]
-        for other in others:
+        for other in self._panels():
+            if other is self:
+                continue
             its = other.get_legend()
             if its is not None and _texts(its) == _texts(legend):
                 (legend if other.column() >= self.column() else its).remove()
@@ -32,14 +39,33 @@ class _Panel(Axes):
         shared = self.column() and self.get_shared_y_axes().get_siblings(self) != [self]
         return super().set_ylabel("" if shared else ylabel, *args, **options)
 
+    def color_bar(self, bar: Colorbar) -> None:
+        """Keep the bar, or leave it to a panel further right in the row that has the same."""
+        self._bar = bar
+        last: Panel | None = None
+        for ax in self._panels():
+            if ax._bar is not None and ax._row() == self._row() and _scale(ax._bar) == _scale(bar):
+                if last is not None and last._bar is not None:
+                    last._bar.remove()
+                    last._bar = None
+                last = ax
+
     def column(self) -> int:
         """Return how many panels are to the left."""
         place = self.get_subplotspec()
         return place.colspan.start if place is not None else 0
 
+    def _row(self) -> int:
+        place = self.get_subplotspec()
+        return place.rowspan.start if place is not None else 0
+
+    def _panels(self) -> list["Panel"]:
+        """Return all panels of the figure, row by row, from left to right."""
+        return [ax for ax in self.figure.axes if isinstance(ax, Panel)]
+
     def _make_room(self) -> None:
         """Make the figure as wide as its panels and their legends."""
-        panels = [ax for ax in self.figure.axes if isinstance(ax, _Panel)]
+        panels = self._panels()
         columns = {ax.column() for ax in panels}
         legends = {ax.column() for ax in panels if ax.get_legend() is not None}
         figure = self.figure.figure
@@ -51,7 +77,8 @@ def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure
     """Return a figure with an axes for each title, to be given as ``ax`` to the other pictures.
 
     At most three stand side by side, the others below them. Panels whose legends are the same show
-    it once. The figure grows with what is drawn in it.
+    it once, and those in a row whose colours mean the same show one colour bar. The figure grows
+    with what is drawn in it.
 
     Parameters
     ----------
@@ -91,7 +118,7 @@ def _panels(titles: Sequence[str], share_y: bool) -> Figure:
     first: Axes | None = None
     for place, title in enumerate(titles):
         ax = figure.add_subplot(
-            grid[divmod(place, columns)], axes_class=_Panel, sharey=first if share_y else None
+            grid[divmod(place, columns)], axes_class=Panel, sharey=first if share_y else None
         )
         first = first or ax
         ax.set_title(wrapped(title), color=INK, pad=12)
@@ -101,3 +128,8 @@ def _panels(titles: Sequence[str], share_y: bool) -> Figure:
 
 def _texts(legend: Legend) -> list[str]:
     return [text.get_text() for text in legend.get_texts()]
+
+
+def _scale(bar: Colorbar) -> tuple[str, str, float | None, float | None]:
+    """Return what the colours of a bar mean."""
+    return bar.ax.get_ylabel(), bar.cmap.name, bar.norm.vmin, bar.norm.vmax

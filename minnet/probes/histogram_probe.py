@@ -8,7 +8,6 @@ a quarter at most, be it 1e3 or 1e-30.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -67,7 +66,7 @@ class HistogramProbe(Recording[Tally]):
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        At least 2; each takes 8 bytes for every bin that was ever needed, 2 kB or so.
+        At least 2; each takes 4 kB or so for each layer and kind.
     max_values : int, optional
         Of a larger array only as many values are counted, in whole rows (at least one): every r-th
         row, beginning with the next one at each observation. Counts are of what was looked at;
@@ -153,22 +152,36 @@ class HistogramProbe(Recording[Tally]):
         if new := [key for key in keys if key not in self._timelines]:
             self._timelines |= dict.fromkeys(new, Tally(self._slots, new))
         shares = []
-        for tally in dict.fromkeys(self._timelines[key] for key in keys):
-            its = self._part(tally, [key for key in tally.keys if key in keys])
-            places = [keys.index(key) for key in its.keys]
+        for tally in self._regrouped(keys):
+            places = [keys.index(key) for key in tally.keys]
             sizes = [seen.sources[k].size for k in places]
-            its.prepare(sizes, [strides[k] for k in places], seen.arrays[0].dtype)
-            shares.append((its, places))
+            tally.prepare(sizes, [strides[k] for k in places], seen.arrays[0].dtype)
+            shares.append((tally, places))
         return _Counting(seen.mark, shares)
 
-    def _part(self, tally: Tally, keys: list[Key]) -> Tally:
-        """Part these keys of a tally from its others, which are not to be seen at this step."""
-        others = [key for key in tally.keys if key not in keys]
-        if not others:
-            return tally
-        part = tally.part(keys)
-        self._timelines |= dict.fromkeys(keys, part) | dict.fromkeys(others, tally.part(others))
-        return part
+    def _regrouped(self, keys: list[Key]) -> list[Tally]:
+        """Return tallies of these keys and no others: as few as there are histories of steps.
+
+        What is missing at this step is parted from them; what was loaded from a file is joined.
+        """
+        if self._timelines[keys[0]].keys == keys:
+            return [self._timelines[keys[0]]]
+        groups: dict[bytes, list[Key]] = {}
+        for key in keys:
+            steps = self._timelines[key].state()["steps"]
+            groups.setdefault(steps.tobytes(), []).append(key)
+        for group in groups.values():
+            tallies = {self._timelines[key] for key in group}
+            if {key for tally in tallies for key in tally.keys} - set(group) or len(tallies) > 1:
+                self._regroup(group)
+                for tally in tallies:
+                    self._regroup([key for key in tally.keys if key not in group])
+        return [self._timelines[group[0]] for group in groups.values()]
+
+    def _regroup(self, keys: list[Key]) -> None:
+        if keys:
+            tally = Tally.of({key: self._timelines[key] for key in keys})
+            self._timelines |= dict.fromkeys(keys, tally)
 
     # Reading.
 
@@ -184,8 +197,8 @@ class HistogramProbe(Recording[Tally]):
 
     def coverage(self, layer: str, kind: str) -> Array:
         """Return which share of all values was looked at, (slots,): 1 without ``max_values``."""
-        totals = self._found(layer, kind).dense((layer, kind))
-        return np.asarray(totals[:, COUNTED] / totals[:, PRESENT])
+        rows = self._found(layer, kind).dense((layer, kind))
+        return np.asarray(rows[:, COUNTED] / rows[:, PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
@@ -298,7 +311,8 @@ class HistogramProbe(Recording[Tally]):
             ]
         if differ:
             raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
-        merged = copy.deepcopy(self)
+        merged = HistogramProbe(**mine)
+        merged._last_step, merged._observed = self._last_step, self._observed
         for key, tally in self._timelines.items():
             counts = tally.dense(key) + other._timelines[key].dense(key)
             merged._timelines[key] = merged._timeline(key)
@@ -308,7 +322,7 @@ class HistogramProbe(Recording[Tally]):
     # Files.
 
     def _state(self, key: Key) -> dict[str, Array]:
-        """Most bins are never used, so a file has only those that are, and how many there were."""
+        """Most bins are never used: a file has those that are, and how many values there were."""
         tally = self._timelines[key]
         counts = tally.dense(key)[:, : PRESENT + 1]
         used = np.flatnonzero(counts.any(axis=0))

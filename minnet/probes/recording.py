@@ -25,7 +25,7 @@ from minnet.probes.sources import Sight, Watch, Weights, find_sources, unknown_k
 from minnet.probes.timeline import Timeline
 from minnet.validation import Array, count, in_range
 
-Kept = TypeVar("Kept", bound=Timeline)  # what a probe keeps of one layer and kind
+Kept = TypeVar("Kept", bound=Timeline)  # what a layer and kind is kept in, alone or with others
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 
 

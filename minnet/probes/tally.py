@@ -1,13 +1,13 @@
 """Counts of values by bin over time, of arrays that are always looked at together.
 
-Of the 2048 bins of `minnet.kernels.histograms` an array needs a twentieth. So a tally keeps only
-those blocks of neighbouring bins that were ever needed, which takes a tenth of the memory, and lets
-the counters of a step be added up in a fraction of the time.
+Of the 2048 bins of `minnet.kernels.histograms` an array needs few. So a tally keeps only those
+blocks of neighbouring bins that were ever needed, and theirs are the only counters that have to be
+moved and cleared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from minnet.kernels.histograms import (
     BLOCK,
     BLOCKS,
     COPIES,
-    PRESENT,
     WIDTH,
     count_floats,
     move_counts,
@@ -30,9 +29,11 @@ MOST_PENDING = 2**31 - 1  # as many as an int32 can count
 
 
 class Tally(Timeline):
-    """A timeline of counts, and the counters of what was not yet added to it.
+    """A timeline of counts, and the counters of what was not yet moved to it.
 
-    Counters are added up only when a row of the timeline has all its steps, or is to be read.
+    They are moved when a row has all its steps, when it is to be read, and before they overflow or
+    belong to other arrays. To read, there is `dense`; ``rows`` have the blocks that are needed, and
+    what was counted up to the last `fold`.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class Tally(Timeline):
         # What follows is set by `prepare`.
         self._sizes, self._largest = np.zeros(len(keys), np.int64), 0  # of the arrays, in values
         self._fill: list[Array] = []  # empty arrays, so that every call has ARRAYS of them
-        self._calls: list[tuple[slice, Array, Array]] = []  # which arrays, strides, counters
+        self._calls: list[tuple[slice, Array]] = []  # which arrays, and their strides
 
     # Counting.
 
@@ -71,18 +72,18 @@ class Tally(Timeline):
         self._fill = [np.empty((0, 0), dtype)] * rest
         every = np.array([*strides, *[1] * rest])
         places = [slice(k, k + ARRAYS) for k in range(0, len(every), ARRAYS)]
-        self._calls = [(some, every[some], self._counts[some]) for some in places]
+        self._calls = [(some, every[some]) for some in places]
 
     def count(self, step: int, arrays: list[Array], offset: int) -> None:
         """Count these arrays as those of this step, from row ``offset % stride`` of each on."""
         if (self._pending + 1) * self._largest > MOST_PENDING:
             self.fold()
         self.extend(step)
-        places = [*arrays, *self._fill]
-        for some, strides, counts in self._calls:
-            first, *others = places[some]
-            count_floats(first, tuple(others), offset, strides, counts)
         self._pending += 1
+        places = [*arrays, *self._fill]
+        for some, strides in self._calls:
+            first, *others = places[some]
+            count_floats(first, tuple(others), offset, strides, self._counts[some])
         if self.full:
             self.fold()
 
@@ -90,11 +91,12 @@ class Tally(Timeline):
         """Move all counts to the row at hand."""
         if not self._pending:
             return
-        self._counts[:, 0, PRESENT] = self._pending * self._sizes
         if move_counts(self._counts, self._blocks, self.row):
             used = self._counts.sum(axis=1, dtype=np.int32).reshape(-1, BLOCK).any(axis=1)
             self._need(used | np.roll(used, 1) | np.roll(used, -1))  # neighbours are needed next
             move_counts(self._counts, self._blocks, self.row)
+        present = self.row[: BLOCK * len(self.keys) : BLOCK]  # blocks of totals come first
+        present += self._pending * self._sizes
         self._pending = 0
 
     def _need(self, blocks: Any) -> None:
@@ -112,7 +114,7 @@ class Tally(Timeline):
         owners, blocks = np.divmod(self._blocks, BLOCKS)
         its = np.flatnonzero(owners == self.keys.index(key))
         rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
-        rows[:, blocks[its]] = self.rows.reshape(len(rows), -1, BLOCK)[:, its]
+        rows[:, blocks[its]] = self.rows.reshape(len(rows), len(blocks), BLOCK)[:, its]
         return rows.reshape(len(rows), WIDTH)
 
     def take_over(self, steps: Array, dense: Sequence[Array]) -> None:
@@ -125,11 +127,15 @@ class Tally(Timeline):
         """
         blocks = np.concatenate(dense, axis=1).reshape(len(steps), len(dense) * BLOCKS, BLOCK)
         self._need(blocks.any(axis=(0, 2)))
-        rows = blocks[:, self._blocks].reshape(len(steps), -1)
+        rows = blocks[:, self._blocks].reshape(len(steps), BLOCK * len(self._blocks))
         self.restore({"steps": steps, "rows": rows})
 
-    def part(self, keys: Sequence[Key]) -> Tally:
-        """Return a tally of some of the keys."""
-        part = Tally(self._capacity, keys)
-        part.take_over(self.state()["steps"], [self.dense(key) for key in keys])
-        return part
+    @classmethod
+    def of(cls, tallies: Mapping[Key, Tally]) -> Tally:
+        """Return one tally of these keys, each from one of tallies that have the same steps."""
+        first = next(iter(tallies.values()))
+        together = cls(first._capacity, list(tallies))
+        if first.observed:
+            counts = [tally.dense(key) for key, tally in tallies.items()]
+            together.take_over(first.state()["steps"], counts)
+        return together

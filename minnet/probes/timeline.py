@@ -15,6 +15,7 @@ from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
 LEAST = 64  # rows to begin with
+AT_ONCE = 8192  # numbers that are merged together: more would need fresh memory, which is slow
 
 
 class Timeline:
@@ -174,8 +175,10 @@ class Timeline:
         pairs, odd = divmod(self._used, 2)
         left, right = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
         rows = self.rows
-        for k in range(pairs):  # one by one, so that no second block of memory is needed
-            rows[k] = self._merge(rows[2 * k], rows[2 * k + 1])
+        some = max(1, AT_ONCE // self._width)
+        for k in range(0, pairs, some):
+            ends = slice(2 * k, 2 * min(k + some, pairs))
+            rows[k : k + some][: pairs - k] = self._merge(rows[ends][::2], rows[ends][1::2])
         earlier, later = self._steps[left].copy(), self._steps[right].copy()
         self._steps[:pairs, FIRST] = earlier[:, FIRST]
         self._steps[:pairs, LAST] = later[:, LAST]
@@ -193,7 +196,6 @@ class Timeline:
 
 def _larger(array: Array, rows: int, columns: int) -> Array:
     # Filled at once, for memory costs several times as much where it is first used row by row.
-    larger = np.empty((rows, columns), array.dtype)
-    larger[...] = 0
+    larger = np.full((rows, columns), 0, array.dtype)
     larger[: array.shape[0], : array.shape[1]] = array
     return larger

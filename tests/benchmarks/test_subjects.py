@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minnet as m
-from benchmarks import measuring, recording, scaling, startup, step, tables
+from benchmarks import batchnorm, measuring, recording, scaling, startup, step, tables
 from benchmarks.__main__ import main
 from benchmarks.measuring import Candidate, Result, Spread
 from benchmarks.networks import NETWORKS, SMALL, Network
@@ -240,6 +240,29 @@ def test_the_floor_computes_the_products_of_a_step_and_no_more(monkeypatch):
         ((5, 4), (4, 8), (5, 8)), ((5, 8), (8, 3), (5, 3)),  # forward
         ((8, 5), (5, 3), (8, 3)), ((5, 3), (3, 8), (5, 8)), ((4, 5), (5, 8), (4, 8)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (7, 4)])
+def test_the_floor_of_batch_normalization_copies_as_many_bytes_as_nine_passes(shape, monkeypatch):
+    copied = []
+    monkeypatch.setattr(floor.np, "copyto", lambda to, a: copied.append(to.nbytes + a.nbytes))
+    floor.batchnorm(*shape)()
+    once = 4 * shape[0] * shape[1]
+    assert sum(copied) in (9 * once, 9 * once - 4 * shape[1])  # an odd row has no half
+
+
+def test_batch_normalization_is_told_beside_its_bounds_and_its_peers():
+    names = [c.name for c in batchnorm.candidates(4, 3)]
+    assert names == [
+        "minnet", "minnet calls alone", "floor", "torch BatchNorm1d", "torch compile", "jax jit"
+    ]  # fmt: skip
+    plan = measuring.Plan(quick=True, rounds=2, seconds=0.01, only=frozenset(["minnet", "floor"]))
+    figures = batchnorm.run(plan).figures
+    assert set(figures) == {
+        f"{shape}: {which} over floor"
+        for shape in batchnorm.SHAPES[:2]
+        for which in ("minnet", "minnet calls alone")
+    }
 
 
 def test_a_recording_is_warmed_up_by_one_step_and_timed_over_all():

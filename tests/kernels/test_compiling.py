@@ -90,6 +90,20 @@ def test_with_jit_disabled_kernels_are_plain_python_and_nothing_is_cached(home):
     assert not home.exists()
 
 
+@kernel("(int64[::1],)")
+def triple(x):
+    for k in range(x.size):
+        x[k] = three_times(x[k])
+
+
+def test_a_kernel_of_whole_numbers_calls_helpers_that_have_no_twins():
+    x = np.arange(3)
+    triple(x)
+    assert x.tolist() == [0, 3, 6]
+    with pytest.raises(TypeError, match="three_times is for float32 and float64, not for int64"):
+        chosen.twin("int64")
+
+
 # --- warmup ---
 
 

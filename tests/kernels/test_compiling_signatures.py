@@ -100,6 +100,6 @@ def test_a_kernel_of_whole_numbers_is_compiled_once_and_refuses_others(home, com
     "signature",
     ["(float64[::1],)", "(int64, T[::1])", "(int64[::1], T[::1])", "(int8[::1],)", "T[::1]", ""],
 )
-def test_a_signature_must_begin_with_an_array_of_t(signature):
+def test_a_signature_must_begin_with_an_array_of_t_or_of_whole_numbers(signature):
     with pytest.raises(ValueError, match=r"first argument of a kernel must be an array of T"):
         kernel(signature)

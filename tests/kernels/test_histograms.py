@@ -102,6 +102,7 @@ def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
     for _ in range(3):
         count_one(x, 0, 1, counts)
     np.testing.assert_array_equal(counts[:, :BINS].sum(axis=0), 3 * twin(x))
+    assert counts[:, BINS:].sum() == counts[0, COUNTED] == 3 * x.size
     np.testing.assert_array_equal(x, before)
 
 

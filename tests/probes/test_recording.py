@@ -85,7 +85,7 @@ def test_buffers_are_neither_changed_nor_kept(make):
             continue  # is empty as soon as the network is gone
         if isinstance(thing, np.ndarray):
             assert not any(np.shares_memory(thing, array) for array in arrays)
-        elif isinstance(thing, (dict, list, tuple)) or hasattr(thing, "_rows"):
+        elif isinstance(thing, (dict, list, tuple)):
             reachable += gc.get_referents(thing)
         else:
             reachable += [*getattr(thing, "__dict__", {}).values()]
@@ -109,6 +109,21 @@ def test_a_copy_goes_on_by_itself(make):
             if kind == "update":  # that of the step before is known to the original alone
                 steps = steps[:-1]
             np.testing.assert_array_equal(twin.steps(layer, kind), steps)
+
+
+def test_a_copy_has_the_counts_that_no_row_has_yet():
+    net, probe = network(), HistogramProbe(["y"], slots=2)
+    for step in range(7):  # rows of 4 steps, the second with 3 of them
+        net.forward(np.full((5, 4), step, net.dtype), training=True)
+        probe.observe(step, net)
+    twins = [copy.deepcopy(probe), pickle.loads(pickle.dumps(probe))]
+    net.forward(np.full((5, 4), 7, net.dtype), training=True)
+    for each in (probe, *twins):
+        each.observe(7, net)
+    for twin in twins:
+        for layer in probe.layers:
+            np.testing.assert_array_equal(twin.counts(layer, "y"), probe.counts(layer, "y"))
+            assert twin.coverage(layer, "y").tolist() == [1, 1]
 
 
 @both

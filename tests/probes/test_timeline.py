@@ -46,8 +46,6 @@ def test_a_wider_row_keeps_its_numbers_and_has_zeros_behind_them(steps):
         np.testing.assert_array_equal(timeline.rows[:, :2], before)
         assert timeline.rows.shape == (len(before), width)
         assert not timeline.rows[:, 2:].any()
-        timeline.rows[:, 2:] = 1
-        timeline.rows[:, 2:] = 0
     for step in range(steps, steps + 70):
         timeline.extend(3 * step)
         timeline.row[39] += 1
