@@ -3,8 +3,8 @@
 Every step is recorded, each value of each layer, except where a row says that rows are sampled, or
 that steps are passed over to stay within a budget. "Counting alone" trains nothing: it is what the
 kernel takes that counts, of as many arrays of the same sizes. A recording begins with the first of
-the steps that are timed: then it costs most, because each step has a place of its own in it. PyTorch
-is given hooks and `torch.histc`, which is what its users write.
+the steps that are timed: then it costs most, because each step has a place of its own in it.
+PyTorch is given hooks and `torch.histc`, which is what its users write.
 """
 
 from __future__ import annotations

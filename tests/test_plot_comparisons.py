@@ -500,7 +500,7 @@ def test_panels_with_one_legend_show_it_once_and_others_each_their_own():
     assert [legend(panel) for panel in panels] == [["x"], ["y"]]
 
 
-def test_panels_in_a_row_whose_colours_mean_the_same_show_one_colour_bar():
+def test_where_colours_mean_the_same_the_last_column_alone_has_colour_bars():
     def bars(limits):
         figure, panels = plot.side_by_side([str(k) for k in range(len(limits))])
         for ax, its in zip(panels, limits, strict=True):
@@ -508,7 +508,8 @@ def test_panels_in_a_row_whose_colours_mean_the_same_show_one_colour_bar():
         figure._repr_png_()
         return [ax._colorbar_info["parents"][0].get_title() for ax in figure.axes[len(panels) :]]
 
-    assert bars([(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]) == ["2", "4"]
+    assert bars([(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)]) == ["2"]
+    assert bars([(0, 1)] * 6) == ["2", "5"]
     assert bars([(0, 1), (0, 2), (0, 1)]) == ["1", "2"]
     assert bars([(0, 1), (0, 2), (0, 3)]) == ["0", "1", "2"]
 

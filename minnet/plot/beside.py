@@ -16,7 +16,7 @@ _PANEL, _LEGEND = 4.4, 2.9  # inches
 class Panel(Axes):
     """An axes that leaves unsaid what a neighbour says.
 
-    That is the same legend, the same colour bar in a row, the name of a shared y axis.
+    That is the same legend, the same colour bar, the name of a shared y axis.
     """
 
     _bar: Colorbar | None = None
@@ -40,24 +40,19 @@ class Panel(Axes):
         return super().set_ylabel("" if shared else ylabel, *args, **options)
 
     def color_bar(self, bar: Colorbar) -> None:
-        """Keep the bar, or leave it to a panel further right in the row that has the same."""
+        """Keep the bar, or leave it to a panel further right that has the same."""
         self._bar = bar
-        last: Panel | None = None
-        for ax in self._panels():
-            if ax._bar is not None and ax._row() == self._row() and _scale(ax._bar) == _scale(bar):
-                if last is not None and last._bar is not None:
-                    last._bar.remove()
-                    last._bar = None
-                last = ax
+        same = [ax for ax in self._panels() if ax._bar and _scale(ax._bar) == _scale(bar)]
+        last = max(ax.column() for ax in same)
+        for ax in same:
+            if ax._bar and ax.column() < last:
+                ax._bar.remove()
+                ax._bar = None
 
     def column(self) -> int:
         """Return how many panels are to the left."""
         place = self.get_subplotspec()
         return place.colspan.start if place is not None else 0
-
-    def _row(self) -> int:
-        place = self.get_subplotspec()
-        return place.rowspan.start if place is not None else 0
 
     def _panels(self) -> list["Panel"]:
         """Return all panels of the figure, row by row, from left to right."""
@@ -77,7 +72,7 @@ def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure
     """Return a figure with an axes for each title, to be given as ``ax`` to the other pictures.
 
     At most three stand side by side, the others below them. Panels whose legends are the same show
-    it once, and those in a row whose colours mean the same show one colour bar. The figure grows
+    it once, and where colours mean the same the last column alone has colour bars. The figure grows
     with what is drawn in it.
 
     Parameters
