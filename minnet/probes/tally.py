@@ -135,7 +135,6 @@ class Tally(Timeline):
         """Return one tally of these keys, each from one of tallies that have the same steps."""
         first = next(iter(tallies.values()))
         together = cls(first._capacity, list(tallies))
-        if first.observed:
-            counts = [tally.dense(key) for key, tally in tallies.items()]
-            together.take_over(first.state()["steps"], counts)
+        counts = [tally.dense(key) for key, tally in tallies.items()]
+        together.take_over(first.state()["steps"], counts)
         return together

@@ -121,8 +121,11 @@ def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
             pending.append(int(self._counts[:, :, :BINS].sum()))
 
     monkeypatch.setattr(histogram_probe, "Tally", Watched)
-    probe = recorded(*[np.ones((4, 4))] * 7, slots=2)
-    assert max(pending) <= 20
+    net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=2)
+    show(net, np.ones((4, 4)))
+    for step in range(7):
+        probe.observe(step, net)
+    assert max(pending) == 16
     assert probe.counts("only", "y").sum(axis=1).tolist() == [64, 48]
     assert probe.coverage("only", "y").tolist() == [1, 1]
 
@@ -148,14 +151,23 @@ def test_an_array_that_is_there_only_later_has_its_own_slots(late, slots, tmp_pa
     )
 
 
-def test_arrays_that_are_missing_at_times_keep_what_was_counted(tmp_path):
+def test_batches_of_other_sizes_share_a_slot():
+    batches = [np.ones((rows, 4)) for rows in (5, 5, 5, 2, 5, 5, 3)]
+    probe = recorded(*batches, slots=2)
+    assert probe.counts("only", "y").sum(axis=1).tolist() == [68, 52]
+    assert probe.coverage("only", "y").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("whole", "broken"), [("y", "dx"), ("dx", "y")])
+def test_arrays_that_are_missing_at_times_keep_what_was_counted(whole, broken, tmp_path):
     net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=4)
     there = [0, 1, 2, 5, 6, 9]
     for step in range(10):
-        show(net, np.full((2, 4), 2.0**step))
-        net["only"].dx = np.full((3, 4), 2.0**-step, np.float32) if step in there else None
+        setattr(net["only"], whole, np.full((2, 4), 2.0**step, np.float32))
+        found = np.full((3, 4), 2.0**-step, np.float32) if step in there else None
+        setattr(net["only"], broken, found)
         probe.observe(step, net)
-    for kind, values, steps in (("y", 8, list(range(10))), ("dx", 12, there)):
+    for kind, values, steps in ((whole, 8, list(range(10))), (broken, 12, there)):
         for (first, last), counts in zip(
             probe.steps("only", kind), probe.counts("only", kind), strict=True
         ):
@@ -164,7 +176,7 @@ def test_arrays_that_are_missing_at_times_keep_what_was_counted(tmp_path):
         assert np.count_nonzero(probe.counts("only", kind).any(axis=0)) == len(steps)
     probe.save(tmp_path / "run.npz")
     again = HistogramProbe.load(tmp_path / "run.npz")
-    np.testing.assert_array_equal(again.counts("only", "dx"), probe.counts("only", "dx"))
+    np.testing.assert_array_equal(again.counts("only", broken), probe.counts("only", broken))
 
 
 def test_the_update_is_what_the_step_did_to_the_weight():
@@ -283,6 +295,9 @@ def test_merging_two_seeds_adds_their_counts_and_leaves_both_alone():
     both = recorded(*np.concatenate(batches, axis=1), slots=4)
     np.testing.assert_array_equal(together.counts("only", "y"), both.counts("only", "y"))
     np.testing.assert_array_equal(together.coverage("only", "y"), 1)
+    assert repr(together) == repr(first)
+    with pytest.raises(ValueError, match="step 8 came after step 8"):
+        together.observe(8, network())
     alone = recorded(*batches[0], slots=4).counts("only", "y")
     np.testing.assert_array_equal(first.counts("only", "y"), alone)
 
