@@ -12,6 +12,7 @@ to see.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -38,6 +39,17 @@ class Param:
     grad : array_like, optional
         Zeros of the same shape unless given.
 
+    Attributes
+    ----------
+    name : str
+        What its layer calls it, such as ``weight``, and in a network the network:
+        ``dense1.weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If what is assigned is not made of real numbers, or of another shape.
+
     Examples
     --------
     >>> gain = Param(np.ones(3))
@@ -46,9 +58,10 @@ class Param:
     (array([1., 2., 3.]), array([0., 0., 0.]))
     """
 
-    __slots__ = ("_grad", "_value")
+    __slots__ = ("_grad", "_value", "name")
 
     def __init__(self, value: Any, grad: Any = None) -> None:
+        self.name = "a parameter"
         value = np.asarray(value)
         self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
         self._grad: Array = np.zeros_like(self._value)
@@ -62,7 +75,7 @@ class Param:
 
     @value.setter
     def value(self, value: Any) -> None:
-        _fill(self._value, value, "value")
+        self._fill(self._value, value, "value")
 
     @property
     def grad(self) -> Array:
@@ -71,34 +84,44 @@ class Param:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        _fill(self._grad, grad, "grad")
+        self._fill(self._grad, grad, "grad")
 
     def move(self, value: Array, grad: Array) -> None:
         """Go on living in these two arrays, taking the numbers along."""
         value[...], grad[...] = self._value, self._grad
         self._value, self._grad = value, grad
 
+    def _fill(self, array: Array, numbers: Any, what: str) -> None:
+        numbers = np.asarray(numbers)
+        if numbers.dtype.kind not in "fiub":
+            raise TypeError(f"{self.name}: {what} must be real numbers, got {numbers.dtype}")
+        if numbers.ndim and numbers.shape != array.shape:
+            repair = "give as many numbers, or one for all"
+            if numbers.shape == array.shape[::-1]:
+                repair = "it is the transpose, so give its .T"
+            raise ValueError(
+                f"{self.name}: {what} has shape {array.shape}, got {numbers.shape}; {repair}"
+            )
+        array[...] = numbers
+
     def __repr__(self) -> str:
         return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
 
 
-def _fill(array: Array, numbers: Any, what: str) -> None:
-    numbers = np.asarray(numbers)
-    if numbers.dtype.kind not in "fiub":
-        raise TypeError(f"a parameter's {what} is made of real numbers, got {numbers.dtype}")
-    if numbers.ndim and numbers.shape != array.shape:
-        raise ValueError(f"a parameter's {what} has shape {array.shape}, got {numbers.shape}")
-    array[...] = numbers
-
-
 class Params(dict[str, Param]):
     """The parameters of a layer by name; one that is there cannot be replaced, only assigned to."""
+
+    def __init__(self, params: Mapping[str, Param]) -> None:
+        super().__init__()
+        for name, param in params.items():
+            self[name] = param
 
     def __setitem__(self, name: str, param: Param) -> None:
         if not isinstance(param, Param):
             raise TypeError(f"params[{name!r}] must be a Param, got {param!r}: Param(array)?")
         if name in self and self[name] is not param:
             raise ValueError(f"there is a {name!r} already; assign its numbers: {name}.value = ...")
+        param.name = name
         super().__setitem__(name, param)
 
 

@@ -3,6 +3,7 @@
 Each layer is held to it in the middle of a little network, the student's own layers too.
 """
 
+import copy
 import itertools
 
 import numpy as np
@@ -386,9 +387,30 @@ def test_a_param_of_integers_becomes_float32_with_a_gradient_of_zeros():
 @pytest.mark.parametrize("name", ["value", "grad"])
 def test_a_parameter_takes_numbers_alone(name, numbers):
     param = Param([1.0, 2.0], grad=[3.0, 4.0])
-    with pytest.raises(TypeError, match=f"a parameter's {name} is made of real numbers, got"):
+    with pytest.raises(TypeError, match=f"a parameter: {name} must be real numbers, got"):
         setattr(param, name, numbers)
     assert (param.value.tolist(), param.grad.tolist()) == ([1, 2], [3, 4])
+
+
+def test_a_parameter_says_whose_it_is_and_how_its_shape_is_mended():
+    alone = Dense(2, 3)
+    net = Sequential([Dense(2, 2), Residual(Dense(2, 2), ReLU())], rng=0)
+    cases = [
+        (alone.weight, np.ones((3, 2)), r"weight: value has shape \(2, 3\), got \(3, 2\); .* \.T$"),
+        (alone.bias, [1.0, 2.0], r"bias: .* \(3,\), got \(2,\); give as many numbers, or one"),
+        (
+            net["dense1"].weight,
+            np.ones(2),
+            r"^dense1\.weight: value has shape \(2, 2\), got \(2,\)",
+        ),
+        (net.params["residual1.dense1.bias"], "x", r"^residual1\.dense1\.bias: value must be real"),
+        (copy.deepcopy(net)["dense1"].bias, "x", r"^dense1\.bias: value must be real numbers"),
+    ]
+    for param, numbers, message in cases:
+        before = param.value.copy()
+        with pytest.raises((TypeError, ValueError), match=message):
+            param.value = numbers
+        np.testing.assert_array_equal(param.value, before)
 
 
 def test_a_layer_without_forward_or_backward_says_so():

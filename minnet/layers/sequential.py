@@ -90,7 +90,8 @@ class Sequential(Container):
         self._theta = empty((size,), self.dtype)
         self._grad = empty((size,), self.dtype)
         start = 0
-        for param in self._all_params.values():
+        for name, param in self._all_params.items():
+            param.name = name
             shape, stop = param.value.shape, start + param.value.size
             param.move(
                 self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape)
