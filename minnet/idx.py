@@ -60,12 +60,13 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
     for folder in folders:
         if not _missing(folder):
             return folder
-    message = _how_to_get(name, folders)
     if not download:
-        raise FileNotFoundError(message)
+        raise FileNotFoundError(_how_to_get(name, folders, _repair(name, folders[0])))
     try:
         _download(name, folders[-1])
     except OSError as error:
+        again = f"with a network or another folder (`minnet data {name} --home FOLDER`)"
+        message = _how_to_get(name, folders, f"Try again {again}")
         raise FileNotFoundError(f"{message}\nThe download failed:\n{error}") from error
     return folders[-1]
 
@@ -93,12 +94,12 @@ def _missing(folder: Path) -> list[str]:
     return [file for file in SHAPES if _path(folder, file) is None]
 
 
-def _how_to_get(name: str, folders: list[Path]) -> str:
+def _how_to_get(name: str, folders: list[Path], repair: str) -> str:
     lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
     sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
     return (
-        f"{name}: no folder has all four files:\n{lacks}\n{_repair(name, folders[0])}, or put the "
-        f"files (plain or .gz) into one of these folders by hand; they are published at\n{sources}"
+        f"{name}: no folder has all four files:\n{lacks}\n{repair}, or put the files (plain or "
+        f".gz) into one of these folders by hand; they are published at\n{sources}"
     )
 
 

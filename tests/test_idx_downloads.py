@@ -122,7 +122,7 @@ def test_fetch_names_the_sets_it_knows():
 def test_a_cache_that_cannot_be_made_is_an_error_with_the_repair(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/")
     downloads.parent.write_text("a file where the folder should be")
-    with pytest.raises(FileNotFoundError, match="Run `minnet data mnist --home ") as caught:
+    with pytest.raises(FileNotFoundError, match="`minnet data mnist --home FOLDER`") as caught:
         datasets.mnist()
     assert "The download failed:\n" in str(caught.value)
     assert str(downloads.parent) in str(caught.value)
