@@ -346,6 +346,18 @@ def test_dead_units_are_a_barcode_of_their_share_on_a_scale_from_none_to_all():
     assert bar_label(figure) == told
 
 
+@pytest.mark.parametrize(("run", "told"), [(1, "1 observed step"), (5, "5 observed steps")])
+def test_a_run_shorter_than_the_window_tells_its_own_steps(run, told):
+    net, probe = Sequential([Dense(4, 8), ReLU()], rng=0), StatisticsProbe(["y"], window=100)
+    for step in range(run):
+        net.forward(X, training=True)
+        probe.observe(step, net)
+    assert probe.observed == run
+    assert (
+        bar_label(plot.dead_units(probe)) == f"share of units that are dead\n(unchanged for {told})"
+    )
+
+
 # all of them
 
 

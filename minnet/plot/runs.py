@@ -238,7 +238,8 @@ def dead_units(
     for name in names:
         share = probe.series(name, "y", "dead")[1] / units[name].size
         cells[name] = step_edges(probe, name, "y"), np.where(share > 0, share, np.nan)
-    steps = "1 observed step" if probe.window == 1 else f"{probe.window} observed steps"
+    window = min(probe.window, probe.observed)
+    steps = "1 observed step" if window == 1 else f"{window} observed steps"
     label = f"share of units that are dead\n(unchanged for {steps})"
     rows(ax, cells, Normalize(0, 1), label, format=PercentFormatter(1))
     name_axes(ax, "step", "")

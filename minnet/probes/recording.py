@@ -203,6 +203,11 @@ class Recording(ABC, Generic[Kept]):
         return self._every
 
     @property
+    def observed(self) -> int:
+        """How many steps were observed."""
+        return self._observed
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """The layers of which something was recorded."""
         return tuple(dict.fromkeys(name for name, _ in self._timelines))
