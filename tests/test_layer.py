@@ -3,11 +3,11 @@
 Each layer is held to it in the middle of a little network, the student's own layers too.
 """
 
-import copy
 import itertools
 
 import numpy as np
 import pytest
+from helpers.tried import Square, X, network, trained
 
 from minnet import (
     ELU,
@@ -23,7 +23,6 @@ from minnet import (
     PReLU,
     ReLU,
     Residual,
-    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -47,18 +46,6 @@ class Scale(Layer):
         self.params["scale"].grad = (dy * self.x).sum(axis=0)
         np.multiply(dy, self.params["scale"].value, out=dx)
         return dx
-
-
-class Square(Layer):
-    """A student's layer that knows nothing of the contract."""
-
-    def forward(self, x, *, training):
-        if training:
-            self.seen = x
-        return x * x
-
-    def backward(self, dy):
-        return 2 * self.seen * dy
 
 
 LAYERS = {
@@ -86,24 +73,6 @@ ALL = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 OURS = {name: make for name, make in LAYERS.items() if name != "student's Square"}
 # Layers that keep their own buffers and doors; those of Square are the network's.
 OWN = pytest.mark.parametrize("make", OURS.values(), ids=OURS)
-X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
-
-
-def network(make, dtype=np.float32):
-    tried = make()
-    width = tried.out_features or 3
-    layers = [("before", Dense(3, 3)), ("tried", tried), ("after", Dense(width, 2))]
-    return Sequential(layers, rng=1, dtype=dtype)
-
-
-def trained(make, n=8, dtype=np.float32):
-    """A network after one step, and the gradient that went into it."""
-    net = network(make, dtype)
-    rng = np.random.default_rng(2)
-    net.forward(X[:n].astype(dtype), training=True)
-    dy = rng.normal(size=(n, 2)).astype(dtype)
-    net.backward(dy)
-    return net, dy
 
 
 def seen(net):
@@ -335,225 +304,3 @@ def test_training_has_no_default(make):
             layer.forward(X)
         with pytest.raises(TypeError, match="positional"):
             layer.forward(X, True)
-
-
-# Parameters that a layer draws when it is used alone, and the layers of one's own.
-
-
-def test_a_layer_alone_draws_its_parameters_once():
-    dense = Dense(3, 2)
-    weight = dense.weight.value
-    assert dense.params["weight"] is dense.weight
-    dense.forward(X, training=True)
-    assert dense.weight.value is weight
-    assert dense.build(rng=5).weight.value.tolist() == weight.tolist()
-
-
-def test_build_settles_seed_and_dtype():
-    first, again, other = (Dense(3, 2).build(rng=seed, dtype=np.float64) for seed in (0, 0, 1))
-    assert first.weight.value.dtype == first.weight.grad.dtype == np.float64
-    np.testing.assert_array_equal(first.weight.value, again.weight.value)
-    assert (first.weight.value != other.weight.value).all()
-    assert first.forward(X, training=False).dtype == np.float64
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.int32, "complex64", "U1"])
-def test_a_dtype_other_than_float32_and_float64_is_refused(dtype):
-    with pytest.raises(ValueError, match="dtype must be float32 or float64, got"):
-        Dense(3, 2).build(dtype=dtype)
-
-
-def test_assigning_to_a_param_copies_into_the_array_that_is_there():
-    param = Param(np.zeros((2, 2)))
-    value, grad = param.value, param.grad
-    param.value, param.grad = [[1, 2], [3, 4]], 7
-    assert param.value is value
-    assert param.grad is grad
-    assert value.tolist() == [[1, 2], [3, 4]]
-    assert grad.tolist() == [[7, 7], [7, 7]]
-    with pytest.raises(ValueError, match=r"value has shape \(2, 2\), got \(3,\)"):
-        param.value = np.zeros(3)
-
-
-def test_a_param_of_integers_becomes_float32_with_a_gradient_of_zeros():
-    param = Param([1, 2])
-    assert param.value.dtype == param.grad.dtype == np.float32
-    assert param.grad.tolist() == [0, 0]
-    assert Param([1.0, 2.0], [3.0, 4.0]).grad.tolist() == [3, 4]
-    assert repr(param) == "Param(shape=(2,), dtype=float32)"
-
-
-@pytest.mark.parametrize("numbers", [None, "none", [None, 1.0], 1j])
-@pytest.mark.parametrize("name", ["value", "grad"])
-def test_a_parameter_takes_numbers_alone(name, numbers):
-    param = Param([1.0, 2.0], grad=[3.0, 4.0])
-    with pytest.raises(TypeError, match=f"a parameter: {name} must be real numbers, got"):
-        setattr(param, name, numbers)
-    assert (param.value.tolist(), param.grad.tolist()) == ([1, 2], [3, 4])
-
-
-def test_a_parameter_says_whose_it_is_and_how_its_shape_is_mended():
-    alone = Dense(2, 3)
-    net = Sequential([Dense(2, 2), Residual(Dense(2, 2), ReLU())], rng=0)
-    cases = [
-        (alone.weight, np.ones((3, 2)), r"weight: value has shape \(2, 3\), got \(3, 2\); .* \.T$"),
-        (alone.bias, [1.0, 2.0], r"bias: .* \(3,\), got \(2,\); give as many numbers, or one"),
-        (
-            net["dense1"].weight,
-            np.ones(2),
-            r"^dense1\.weight: value has shape \(2, 2\), got \(2,\)",
-        ),
-        (net.params["residual1.dense1.bias"], "x", r"^residual1\.dense1\.bias: value must be real"),
-        (copy.deepcopy(net)["dense1"].bias, "x", r"^dense1\.bias: value must be real numbers"),
-    ]
-    for param, numbers, message in cases:
-        before = param.value.copy()
-        with pytest.raises((TypeError, ValueError), match=message):
-            param.value = numbers
-        np.testing.assert_array_equal(param.value, before)
-
-
-def test_a_layer_without_forward_or_backward_says_so():
-    class Empty(Layer):
-        pass
-
-    with pytest.raises(TypeError, match=r"Empty\(\): a layer must define forward"):
-        Empty().forward(X, training=True)
-    with pytest.raises(TypeError, match=r"Empty\(\): a layer must define backward"):
-        Empty().backward(X)
-
-
-@pytest.mark.parametrize(
-    ("forward", "backward", "error", "message"),
-    [
-        (lambda x: None, None, TypeError, "forward returned None; end it with a return"),
-        (lambda x: x[:2], None, ValueError, r"forward must return \(8, 3\), got \(2, 3\)$"),
-        (lambda x: x[0], None, ValueError, "forward returned: expected rows"),
-        (lambda x: x * 1j, None, TypeError, "forward returned: expected real numbers"),
-        (lambda x: x * 2, lambda dy: None, TypeError, "backward returned None"),
-        (lambda x: x * 2, lambda dy: dy[1:], ValueError, r"backward must return \(8, 3\)"),
-    ],
-)
-def test_what_a_students_layer_returns_wrongly_is_told_by_its_name(
-    forward, backward, error, message
-):
-    class Student(Layer):
-        def forward(self, x, *, training):
-            return forward(x)
-
-        def backward(self, dy):
-            return backward(dy)
-
-    net = network(Student)
-
-    def step():
-        net.forward(X, training=True)
-        net.backward(np.ones((8, 2)))
-
-    with pytest.raises(error, match=f"layer 2 'tried' Student..:? {message}"):
-        step()
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_students_layer_that_does_not_keep_the_width_is_told_to_say_so(training, wrap, keep):
-    class Total(Layer):
-        def forward(self, x, *, training):
-            y = x.sum(axis=1, keepdims=True)
-            if keep:
-                self.y = y
-            return y
-
-    net = Sequential([wrap(Total()), Dense(3, 2)])
-    message = r"total1' Total\(\): forward must return \(8, 3\), got \(8, 1\); a layer that"
-    with pytest.raises(ValueError, match=message):
-        net.forward(X, training=training)
-
-
-@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
-@pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_students_gradient_of_another_width_is_told(wrap, place, keep):
-    class Total(Square):
-        def backward(self, dy):
-            dx = super().backward(dy).sum(axis=1, keepdims=True)
-            if keep:
-                self.dx = dx
-            return dx
-
-    layers = [wrap(Total()), Tanh()]
-    net = Sequential([*(layers if place == 0 else layers[::-1]), Dense(3, 2)])
-    net.forward(X, training=True)
-    with pytest.raises(ValueError, match=r"Total\(\): backward must return \(8, 3\), got \(8, 1\)"):
-        net.backward(np.ones((8, 2)))
-
-
-def test_a_students_result_of_another_width_than_declared_is_told():
-    class Student(Square):
-        in_features = out_features = 3
-
-        def forward(self, x, *, training):
-            return super().forward(x, training=training)[:, :2]
-
-    with pytest.raises(ValueError, match=r"'tried' .*forward must return \(8, 3\), got \(8, 2\)"):
-        network(Student).forward(X, training=True)
-
-
-@pytest.mark.parametrize("wrap", [lambda layer: layer, Residual])
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("method", ["forward", "backward"])
-def test_a_student_who_writes_into_what_a_layer_is_given_is_told_and_nothing_is_changed(
-    wrap, first, method
-):
-    class Student(Square):
-        def forward(self, x, *, training):
-            if method == "forward":
-                x[x < 0.5] = 0
-            return super().forward(x, training=training)
-
-        def backward(self, dy):
-            dy *= self.x
-            return super().backward(dy)
-
-    layers = [wrap(Student()), Tanh()]
-    net = Sequential([*(layers if first else layers[::-1]), Dense(3, 2)], rng=0)
-    x = X.astype(np.float32)
-    message = rf"'(residual1\.)?student1' Student\(\): {method} wrote into its argument"
-
-    def backward():
-        net.forward(x, training=True)
-        kept.append(net["dense1"].backward(np.ones((8, 2), np.float32)).copy())
-        net.forward(x, training=True)
-        net.backward(np.ones((8, 2), np.float32))
-
-    kept = []
-    calls = [backward]
-    if method == "forward":
-        calls = [lambda: net.predict(x), lambda: net.forward(x, training=True)]
-    for call in calls:
-        with pytest.raises(ValueError, match=message):
-            call()
-        np.testing.assert_array_equal(x, X.astype(np.float32))
-    if kept and not first:
-        np.testing.assert_array_equal(net["dense1"].dx, kept[0])
-
-
-def test_a_student_whose_numbers_are_not_finite_is_not_told_of_learning_rates():
-    class Student(Square):
-        def forward(self, x, *, training):
-            with np.errstate(invalid="ignore"):
-                return super().forward(np.log(x), training=training)
-
-    with pytest.raises(FloatingPointError, match=r"Student\(\): its output holds NaN.*the log"):
-        network(Student).forward(X, training=True)
-
-
-def test_a_students_float64_result_becomes_the_networks_dtype():
-    class Student(Square):
-        def forward(self, x, *, training):
-            return super().forward(x, training=training).astype(np.float64)
-
-    net, _ = trained(Student)
-    assert net["tried"].y.dtype == net["tried"].dx.dtype == np.float32
-    assert net["after"].x is net["tried"].y
