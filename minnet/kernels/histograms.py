@@ -19,8 +19,8 @@ BLOCK = 16  # bins whose counters, an int32 each, share a line of the cache
 # a counter into one set of the cache.
 WIDTH = BINS + BLOCK
 BLOCKS = WIDTH // BLOCK
-# Behind the bins: how many values there were, which the caller may fill in, and how many of them
-# were counted.
+# Behind the bins: how many values there were, which rows of counts tell, and how many of them were
+# counted, which counters tell too.
 PRESENT, COUNTED = BINS, BINS + 1
 INFINITY = 1020  # its bin, and with the sign bit 1024 further on; the next three are NaN's
 SIGN = 1024

@@ -8,7 +8,6 @@ moved and cleared.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -93,15 +92,16 @@ class Tally(Timeline):
             return
         if move_counts(self._counts, self._blocks, self.row):
             used = self._counts.sum(axis=1, dtype=np.int32).reshape(-1, BLOCK).any(axis=1)
-            self._need(used | np.roll(used, 1) | np.roll(used, -1))  # neighbours are needed next
+            # Their neighbours are the next to be needed.
+            self._need(np.logical_or.reduce([used, np.roll(used, 1), np.roll(used, -1)]))
             move_counts(self._counts, self._blocks, self.row)
         present = self.row[: BLOCK * len(self.keys) : BLOCK]  # blocks of totals come first
         present += self._pending * self._sizes
         self._pending = 0
 
-    def _need(self, blocks: Any) -> None:
+    def _need(self, blocks: Array) -> None:
         """See to it that there are columns for these blocks, marked in a mask of all."""
-        lacking = np.array(blocks)
+        lacking = blocks.copy()
         lacking[self._blocks] = False
         self._blocks = np.concatenate([self._blocks, np.flatnonzero(lacking)])
         self.widen(BLOCK * len(self._blocks))
@@ -126,7 +126,7 @@ class Tally(Timeline):
             If these cannot be steps of a timeline.
         """
         blocks = np.concatenate(dense, axis=1).reshape(len(steps), len(dense) * BLOCKS, BLOCK)
-        self._need(blocks.any(axis=(0, 2)))
+        self._need(np.logical_or.reduce(blocks, axis=(0, 2)))
         rows = blocks[:, self._blocks].reshape(len(steps), BLOCK * len(self._blocks))
         self.restore({"steps": steps, "rows": rows})
 

@@ -177,8 +177,9 @@ class Timeline:
         rows = self.rows
         some = max(1, AT_ONCE // self._width)
         for k in range(0, pairs, some):
-            ends = slice(2 * k, 2 * min(k + some, pairs))
-            rows[k : k + some][: pairs - k] = self._merge(rows[ends][::2], rows[ends][1::2])
+            stop = min(k + some, pairs)
+            both = rows[2 * k : 2 * stop]
+            rows[k:stop] = self._merge(both[::2], both[1::2])
         earlier, later = self._steps[left].copy(), self._steps[right].copy()
         self._steps[:pairs, FIRST] = earlier[:, FIRST]
         self._steps[:pairs, LAST] = later[:, LAST]
