@@ -43,6 +43,7 @@ from minnet import (
     initializers,
     plot,
 )
+from minnet.experiments import charts
 
 QUICK = "--quick" in sys.argv
 OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "runs/examples")
@@ -263,7 +264,7 @@ for label, layers in gradients.items():
 
 # %%
 show(
-    plot.by_layer(gradients, ylabel="RMS of the weight's gradient\nbefore training", log=True),
+    charts.by_layer(gradients, ylabel="RMS of the weight's gradient\nbefore training", log=True),
     "remedies",
 )
 
@@ -272,7 +273,7 @@ show(
 
 # %%
 pair = ["sigmoid", "ReLU + He"]
-figure, panels = plot.side_by_side(pair)
+figure, panels = charts.side_by_side(pair)
 for label, panel in zip(pair, panels, strict=True):
     plot.gradient_flow(flows[label], limits=(-7, -1), ax=panel)
 show(figure, "flow_compared")

@@ -29,6 +29,7 @@ import numpy as np
 
 import minnet
 from minnet import Adam, Dense, ReLU, Sequential, SoftmaxCrossEntropy, Tanh, initializers, plot
+from minnet.experiments import charts
 
 QUICK = "--quick" in sys.argv
 OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "runs/examples")
@@ -143,7 +144,9 @@ for label, rule in RULES.items():
         for stds, std in zip(measured[label], theory[label], strict=True)
     ]
     print(f"{label:21}" + "".join(f"{cell:>26}" for cell in cells))
-show(plot.by_layer(measured, ylabel="std before the ReLU", log=True, theory=theory), "std_by_layer")
+show(
+    charts.by_layer(measured, ylabel="std before the ReLU", log=True, theory=theory), "std_by_layer"
+)
 
 # %% [markdown]
 # He and the orthogonal rule keep the signal at its size. LeCun and Xavier lose a part in every
@@ -180,13 +183,13 @@ for label, rule in RULES.items():
     after[label] = minnet.capture(net, rows)
     print(f"{label:14}{start:12.3f}{told['loss']:11.3f}{told['accuracy']:10.1%}")
 
-figure, panels = plot.side_by_side(["before training", "after training"])
+figure, panels = charts.side_by_side(["before training", "after training"])
 for captures, panel in zip((before, after), panels, strict=True):
     stds = {
         label: [[float(seen[name]["y"].std())] for name in dense]
         for label, seen in captures.items()
     }
-    plot.by_layer(stds, ylabel="std before the ReLU", log=True, ax=panel)
+    charts.by_layer(stds, ylabel="std before the ReLU", log=True, ax=panel)
 show(figure, "std_after_training")
 
 # %% [markdown]

@@ -28,6 +28,7 @@ import numpy as np
 
 import minnet
 from minnet import SGD, Adam, BatchNorm, Dense, History, ReLU, Sequential, SoftmaxCrossEntropy, plot
+from minnet.experiments import charts
 
 QUICK = "--quick" in sys.argv
 OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "runs/examples")
@@ -170,7 +171,7 @@ def curves(batchnorm, seed):
 
 
 runs = {label: [curves(kind, seed) for seed in seeds] for label, kind in KINDS.items()}
-figure, panels = plot.side_by_side(["as fit reports it", "end of the epoch"])
+figure, panels = charts.side_by_side(["as fit reports it", "end of the epoch"])
 for place, panel in enumerate(panels):
     chosen = {label: [run[place] for run in pairs] for label, pairs in runs.items()}
     plot.learning_curves(chosen, metric="accuracy", ax=panel)
@@ -254,7 +255,7 @@ print(f"{'learning rate':20}" + "".join(f"{lr:>8g}" for lr in RATES))
 for label, numbers in reached.items():
     print(f"{label:20}" + "".join(f"{np.mean(found):8.1%}" for found in numbers.values()))
 show(
-    plot.by_setting(reached, xlabel="learning rate", ylabel="accuracy after one epoch"),
+    charts.by_setting(reached, xlabel="learning rate", ylabel="accuracy after one epoch"),
     "learning_rates",
 )
 

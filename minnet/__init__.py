@@ -36,7 +36,7 @@ from minnet.losses import (
     SoftmaxCrossEntropy,
 )
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
-from minnet.probes import Capture, HistogramProbe, StatisticsProbe, capture
+from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
 from minnet.serialization import load, save
 from minnet.training import History, evaluate, fit, train_step

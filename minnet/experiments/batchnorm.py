@@ -64,6 +64,7 @@ def draw(results: Results) -> dict[str, Figure]:
     As the article has it there is ``running_accuracy``, too: the four curves that it draws.
     """
     from minnet import plot
+    from minnet.experiments import charts
 
     ended = {
         label: [trial for trial in runs if not trial.stopped]
@@ -83,7 +84,7 @@ def draw(results: Results) -> dict[str, Figure]:
     if outputs:
         figures["before_activation"] = plot.histograms(outputs)
         figures["before_activation"].supxlabel("value before the activation", fontsize=15)
-    figures["gradients"], panels = plot.side_by_side(list(results.records))
+    figures["gradients"], panels = charts.side_by_side(list(results.records))
     for record, ax in zip(results.records.values(), panels, strict=True):
         plot.gradient_flow(record.statistics, lines=True, ax=ax)
     return figures

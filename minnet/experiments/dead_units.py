@@ -39,16 +39,17 @@ VARIANTS = {
 def draw(results: Results) -> dict[str, Figure]:
     """Return the dead units over the steps and, by layer, at the end, and the learning curves."""
     from minnet import plot
+    from minnet.experiments import charts
 
     figures = {}
-    figures["dead_units"], panels = plot.side_by_side(list(results.records), share_y=False)
+    figures["dead_units"], panels = charts.side_by_side(list(results.records), share_y=False)
     for (label, record), ax in zip(results.records.items(), panels, strict=True):
         plot.dead_units(record.statistics, layers=activations(results.trials[label][0]), ax=ax)
         count_rows(ax)
     values = {label: shares(runs) for label, runs in results.trials.items()}
     values = {label: layers for label, layers in values.items() if layers}
     if values:
-        figures["dead_by_layer"] = plot.by_layer(
+        figures["dead_by_layer"] = charts.by_layer(
             values, ylabel="share of units that are dead\nafter training"
         )
         figures["dead_by_layer"].axes[0].set_ylim(-0.03, 1.03)

@@ -21,7 +21,7 @@ from minnet.experiments.pictures import LEARNING, decades, learning_curves
 from minnet.experiments.readings import attenuation, by_layer, stages, start
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
-from minnet.probes import StatisticsProbe
+from minnet.recording import StatisticsProbe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,11 +45,12 @@ def draw(results: Results) -> dict[str, Figure]:
     The first steps are those of a training of its own, for a long one's record passes over them.
     """
     from minnet import plot
+    from minnet.experiments import charts
 
     figures = {}
     begun = [first_steps(label, runs[0].setup) for label, runs in results.trials.items()]
     limits = decades(probe for _, probe in begun)
-    figures["first_steps"], panels = plot.side_by_side([title for title, _ in begun])
+    figures["first_steps"], panels = charts.side_by_side([title for title, _ in begun])
     for (_, probe), ax in zip(begun, panels, strict=True):
         plot.gradient_flow(probe, lines=True, limits=limits, ax=ax)
         ax.set_xlim(-0.03 * FIRST, 1.03 * FIRST)
@@ -58,7 +59,7 @@ def draw(results: Results) -> dict[str, Figure]:
         if runs[0].setup.clip_norm is None:  # clipped or not, it begins with the same gradients
             values[label] = by_layer(stages(runs)["before training"], "dense", "dy_rms")
             theory[label] = predicted(runs[0], geometric_mean(values[label][-1]).value)
-    figures["by_layer"] = plot.by_layer(
+    figures["by_layer"] = charts.by_layer(
         values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
     )
     return figures | learning_curves(results.trials)

@@ -21,7 +21,7 @@ from minnet.experiments.measures import rms
 from minnet.experiments.pictures import LEARNING
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import SEEN, Trial, load_data
-from minnet.probes import Capture
+from minnet.recording import Capture
 from minnet.validation import Array
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _after(results: Results) -> dict[str, Capture]:
 
 
 def _rms_figures(results: Results) -> dict[str, Figure]:
-    from minnet import plot
+    from minnet.experiments import charts
 
     first = {label: runs[0].setup for label, runs in results.trials.items()}
     theory = {
@@ -155,10 +155,10 @@ def _rms_figures(results: Results) -> dict[str, Figure]:
     }  # 0 has no place on a log axis
     start, end = (by_layer(results.trials, when, measured_rms) for when in ("start", "end"))
     return {
-        "rms_before": plot.by_layer(
+        "rms_before": charts.by_layer(
             start, ylabel="RMS of activations before training", log=True, theory=theory
         ),
-        "rms_after": plot.by_layer(end, ylabel="RMS of activations after training", log=True),
+        "rms_after": charts.by_layer(end, ylabel="RMS of activations after training", log=True),
     }
 
 
@@ -196,8 +196,9 @@ def _learning_curves(trials: Mapping[str, Sequence[Trial]]) -> dict[str, Figure]
 def _cut(captures: Mapping[str, Capture]) -> Figure:
     """Draw densities on the article's axes; the legends tell which share these leave out."""
     from minnet import plot
+    from minnet.experiments import charts
 
-    figure, panels = plot.side_by_side(list(captures))
+    figure, panels = charts.side_by_side(list(captures))
     for captured, ax in zip(captures.values(), panels, strict=True):
         plot.density(captured, layers=LAYERS, ax=ax)
         for name, line in zip(LAYERS, ax.lines, strict=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minnet.statistics import half_interval
+from minnet.recording.statistics import half_interval
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
-from minnet.probes import capture
-from minnet.statistics import describe
+from minnet.recording import capture
+from minnet.recording.statistics import describe
 from minnet.validation import Array
 
 if TYPE_CHECKING:

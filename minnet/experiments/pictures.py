@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.experiments.trial import Trial
-from minnet.probes import StatisticsProbe
+from minnet.recording import StatisticsProbe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

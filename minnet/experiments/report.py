@@ -15,8 +15,8 @@ import minnet
 from minnet.experiments.intervals import mean
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
-from minnet.probes import Capture
-from minnet.statistics import dead_units, describe
+from minnet.recording import Capture
+from minnet.recording.statistics import dead_units, describe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

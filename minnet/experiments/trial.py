@@ -22,10 +22,10 @@ from minnet.experiments.measures import MEASURES, dense, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
-from minnet.probes import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
+from minnet.recording import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
+from minnet.recording.statistics import dead_units, describe
 from minnet.serialization import load as load_net
 from minnet.serialization import save
-from minnet.statistics import dead_units, describe
 from minnet.training import fit
 from minnet.validation import Array
 

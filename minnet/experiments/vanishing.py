@@ -21,7 +21,7 @@ from minnet.experiments.pictures import LEARNING, decades, learning_curves, shar
 from minnet.experiments.readings import attenuation, by_layer, last_over_first, stages, start
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, load_data
-from minnet.probes import SATURATION, Capture, capture
+from minnet.recording import SATURATION, Capture, capture
 from minnet.validation import Array
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ def draw(results: Results) -> dict[str, Figure]:
     figures = {**draw_sick(results), **draw_all(results)}
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
-        from minnet import plot
+        from minnet.experiments import charts
 
         counts, _ = pooled(gradients(record, trained=True))
-        figures["article_histogram"] = plot.pooled_histogram(
+        figures["article_histogram"] = charts.pooled_histogram(
             counts, np.linspace(*RANGE, BINS + 1), xlabel="gradient, of all weights and biases"
         )
     return figures
@@ -128,6 +128,7 @@ def draw_sick(results: Results) -> dict[str, Figure]:
 def draw_all(results: Results) -> dict[str, Figure]:
     """Return all networks' gradients by layer and over the steps, and their learning curves."""
     from minnet import plot
+    from minnet.experiments import charts
 
     figures = {}
     for when in ("before training", "after training"):
@@ -141,12 +142,12 @@ def draw_all(results: Results) -> dict[str, Figure]:
             last = geometric_mean(values["sigmoid"][-1]).value
             theory["sigmoid"] = predicted(results.trials["sigmoid"][0], last)
         if values:
-            figures[f"by_layer_{when.split()[0]}"] = plot.by_layer(
+            figures[f"by_layer_{when.split()[0]}"] = charts.by_layer(
                 values, ylabel=f"RMS of gradient of weight\n{when}", log=True, theory=theory
             )
     share_y(list(figures.values()))
     limits = decades(record.statistics for record in results.records.values())
-    figures["gradient_maps"], panels = plot.side_by_side(list(results.records), share_y=False)
+    figures["gradient_maps"], panels = charts.side_by_side(list(results.records), share_y=False)
     for record, ax in zip(results.records.values(), panels, strict=True):
         plot.gradient_flow(record.statistics, limits=limits, ax=ax)
         number_rows(ax)

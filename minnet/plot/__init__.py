@@ -8,20 +8,13 @@ pyplot's list of figures nor Matplotlib's settings. Every function returns the f
 be shown by a notebook or saved with ``figure.savefig("name.png")``.
 """
 
-from minnet.plot.beside import side_by_side
-from minnet.plot.comparisons import by_label, by_layer, by_setting
 from minnet.plot.distributions import cdf, density, histograms
 from minnet.plot.heatmap import heatmap
 from minnet.plot.histories import learning_curves
-from minnet.plot.pooled import pooled_histogram
 from minnet.plot.runs import dead_units, gradient_flow, update_ratio
 from minnet.plot.style import depth_colors
-from minnet.plot.tables import matrix
 
 __all__ = [
-    "by_label",
-    "by_layer",
-    "by_setting",
     "cdf",
     "dead_units",
     "density",
@@ -30,8 +23,5 @@ __all__ = [
     "heatmap",
     "histograms",
     "learning_curves",
-    "matrix",
-    "pooled_histogram",
-    "side_by_side",
     "update_ratio",
 ]

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minnet import statistics
 from minnet.plot.style import percent, wrapped
-from minnet.probes import Capture
-from minnet.statistics import Sample
+from minnet.recording import Capture, statistics
+from minnet.recording.statistics import Sample
 from minnet.validation import positive
 
 Data = Capture | Mapping[str, Any]

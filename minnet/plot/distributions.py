@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minnet import statistics
 from minnet.plot.data import (
     Data,
     arrays_of,
@@ -26,6 +25,7 @@ from minnet.plot.panels import (
     zero_stem,
 )
 from minnet.plot.style import axes, depth_colors, finish, limits, styled
+from minnet.recording import statistics
 
 
 @styled
@@ -42,8 +42,8 @@ def histograms(
 
     The bars are a density. Exact zeros are no part of it: they are a stem at 0 that fills as much
     of the panel's height as they are of the values, 1 being the top. The axis follows the bulk of
-    the values, `minnet.statistics.bulk_range`; how many lie beyond is written above the panel. So
-    is the height of bars that would make all others too small to see: they are cut and marked ▲.
+    the values, see `minnet.recording.statistics.bulk_range`; how many lie beyond is written above
+    the panel. Bars that would make all others too small to see are cut and marked ▲.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from minnet.plot.recordings import (
     step_edges,
 )
 from minnet.plot.style import INK, MEDIUM, axes, name_axes, percent, styled, tick_params
-from minnet.probes import EDGES, FINITE, ZERO, HistogramProbe
+from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
 _INNER = 0.5  # decades of height that the linear part has on either side of 0

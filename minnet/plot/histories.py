@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from minnet.plot.seeds import interval_key
-from minnet.plot.style import GREY, LINE_COLORS, axes, finish, styled, wrapped
-from minnet.statistics import half_interval
+from minnet.plot.style import GREY, LINE_COLORS, axes, finish, interval_key, styled, wrapped
+from minnet.recording.statistics import half_interval
 from minnet.validation import Array
 
 _STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from minnet.plot.style import INK, OUTLINE, SMALL, LectureFigure, percent, tick_params, wrapped
-from minnet.statistics import Sample, describe
+from minnet.recording.statistics import Sample, describe
 from minnet.validation import Array
 
 

@@ -16,9 +16,8 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from minnet.plot.beside import Panel
 from minnet.plot.style import INK, MEDIUM, OUTLINE, SMALL, depth_colors, tick_params, wrapped
-from minnet.probes import HistogramProbe, StatisticsProbe
+from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.validation import Array
 
 GROUPS = 64  # as many points of a noisy curve as can be told apart
@@ -117,7 +116,7 @@ def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> N
     bar.set_label(textwrap.fill(label, 36), fontsize=MEDIUM)
     bar.outline.set_visible(False)
     tick_params(bar.ax)
-    if isinstance(ax, Panel):
+    if hasattr(ax, "color_bar"):
         ax.color_bar(bar)
 
 

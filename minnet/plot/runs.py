@@ -21,7 +21,7 @@ from minnet.plot.recordings import (
     step_edges,
 )
 from minnet.plot.style import INK, axes, depth_colors, finish, name_axes, styled, wrapped
-from minnet.probes import StatisticsProbe
+from minnet.recording import StatisticsProbe
 from minnet.validation import Array
 
 _DIAMOND: dict[str, Any] = {

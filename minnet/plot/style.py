@@ -3,7 +3,7 @@
 import io
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -13,6 +13,7 @@ from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 _STYLE: dict[Any, Any] = {
@@ -123,3 +124,18 @@ def finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist] | None = No
     else:  # somebody's own axes have room for it only inside
         ax.legend(handles=handles, loc="best")
     return ax.figure.figure
+
+
+def span(numbers: Sequence[int]) -> str:
+    """Return the smallest and the largest number, as in 3–5, or the one that all are."""
+    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+
+
+def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
+    """Return the legend's entry for the bands, none if no mean is of several runs."""
+    several = [number for number in runs if number > 1]
+    if not several:
+        return []
+    mean = "geometric mean" if log else "mean"
+    text = f"95% interval of\nthe {mean}, {span(several)} runs"
+    return [Patch(color=color, alpha=0.2, linewidth=0, label=text)]

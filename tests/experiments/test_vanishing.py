@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from minnet.experiments import vanishing
+from minnet.experiments.charts.pooled import pooled_histogram
 from minnet.experiments.readings import attenuation, last_over_first
 from minnet.experiments.trial import load_data, train
-from minnet.plot.pooled import pooled_histogram
 
 REAL_DATA = os.environ.get("MINNET_DATA")
 needs_mnist = pytest.mark.skipif(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results, returned
-from minnet.statistics import dead_units
+from minnet.recording import dead_units
 from minnet.validation import Array
 
 ENDS, ROWS = (6, 12), 16  # three batches, and the last one is smaller

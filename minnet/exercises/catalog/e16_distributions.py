@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minnet import statistics
 from minnet.exercises.exercise import Case, Exercise, Mistake, Results, returned
+from minnet.recording import statistics
 from minnet.validation import Array
 
 SHAPE = (2, 6, 5)  # batches, rows, units

@@ -133,15 +133,15 @@ def draw_extracted(
     panels: Mapping[str, tuple[str, str]], ylabel: str, trials: Trials, *, log: bool = False
 ) -> Figure:
     """Draw numbers by layer: a panel for each title -> (extractor, number)."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, axes = plot.side_by_side(list(panels))
+    figure, axes = charts.side_by_side(list(panels))
     for ax, (extractor, what) in zip(axes, panels.values(), strict=True):
         values = {
             label: [[_number(run, extractor, layer, what) for run in runs] for layer in range(3)]
             for label, runs in trials.items()
         }
-        plot.by_layer(values, ylabel=ylabel, log=log, ax=ax)
+        charts.by_layer(values, ylabel=ylabel, log=log, ax=ax)
     return figure
 
 

@@ -91,10 +91,10 @@ def epochs(trials: Trials, label: str) -> str:
 
 def draw_slowness(trials: Trials) -> Figure:
     """Draw training losses and test accuracies, beside those of a guess."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     curves = {"train_loss": "Training loss", "val_accuracy": "Test accuracy"}
-    figure, panels = plot.side_by_side([*curves.values()])
+    figure, panels = charts.side_by_side([*curves.values()])
     for ax, curve in zip(panels, curves, strict=True):
         values = {
             f"{_short(label)}, {epochs(trials, label)}": [
@@ -103,7 +103,7 @@ def draw_slowness(trials: Trials) -> Figure:
             for label in COMPARED
         }
         kind = "cross-entropy" if ax is panels[0] else "share of digits that are right"
-        plot.by_label(values, xlabel=kind, reference={"a guess": guess(curve)}, ax=ax)
+        charts.by_label(values, xlabel=kind, reference={"a guess": guess(curve)}, ax=ax)
         ax.set_xlim(left=0)
     return figure
 
@@ -143,18 +143,18 @@ def judge_overfitting(trials: Trials) -> Finding:
 
 def draw_overfitting(trials: Trials) -> Figure:
     """Draw the accuracies on training rows and on test rows, and the gaps between them."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, (left, right) = plot.side_by_side(["Accuracy", "Gap"], share_y=False)
+    figure, (left, right) = charts.side_by_side(["Accuracy", "Gap"], share_y=False)
     values = {
         f"{_short(label)}, {rows}": [last(trial, curve) for trial in trials[label]]
         for label in COMPARED
         for rows, curve in (("training", "train_accuracy"), ("test", "val_accuracy"))
     }
-    plot.by_label(values, xlabel="accuracy", reference={"a guess": GUESS["accuracy"]}, ax=left)
+    charts.by_label(values, xlabel="accuracy", reference={"a guess": GUESS["accuracy"]}, ax=left)
     left.set_xlim(0, 1)
     gaps = {_short(label): [accuracy_gap(trial) for trial in trials[label]] for label in COMPARED}
-    plot.by_label(gaps, xlabel="training minus test", reference={"none": 0.0}, ax=right)
+    charts.by_label(gaps, xlabel="training minus test", reference={"none": 0.0}, ax=right)
     return figure
 
 

@@ -70,14 +70,14 @@ def judge_vanishing(trials: Trials) -> Finding:
 
 def draw_vanishing(trials: Trials) -> Figure:
     """Draw the RMS of the weight gradients by layer, before training and after."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     values = {
         when: [list(rms) for rms in zip(*map(weight_gradients, nets), strict=True)]
         for when, nets in stages(trials["sigmoid"]).items()
         if nets
     }
-    return plot.by_layer(values, ylabel="RMS of the weight gradient", log=True)
+    return charts.by_layer(values, ylabel="RMS of the weight gradient", log=True)
 
 
 # 6. The cause is saturation.
@@ -123,20 +123,20 @@ def _verdict_on_saturation(most: bool | None, none: bool | None) -> str:
 
 def draw_saturation(trials: Trials) -> Figure:
     """Draw the saturated shares, and the factors between layers beside the theory."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     seen = stages(trials["sigmoid"])
     untrained = seen["before training"]
-    figure, (left, right) = plot.side_by_side(
+    figure, (left, right) = charts.side_by_side(
         ["Saturated outputs", "Factor a layer"], share_y=False
     )
     shares = {when: by_layer(nets, "hidden", "saturated") for when, nets in seen.items() if nets}
-    plot.by_layer(shares, ylabel="share of a layer's outputs", ax=left)
+    charts.by_layer(shares, ylabel="share of a layer's outputs", ax=left)
     left.set_ylim(-0.02, 1)
     factors, theory = (
         [list(factor) for factor in zip(*map(of, untrained), strict=True)] for of in (_passed, _due)
     )
-    plot.by_layer(
+    charts.by_layer(
         {"measured": factors},
         ylabel="dy of this layer / of the next",
         theory={"theory: 1/4 √(n Var W)": [geometric_mean(factor).value for factor in theory]},

@@ -164,15 +164,15 @@ def dead(trial: Trial) -> float:
 
 def draw_last_layer(trials: Trials) -> Figure:
     """Draw zeros and dead units of the last hidden layer, a row a network."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, axes = plot.side_by_side(["Exact zeros", "Dead units"])
+    figure, axes = charts.side_by_side(["Exact zeros", "Dead units"])
     for ax, number, xlabel in (
         (axes[0], zeros, "share of the last\nhidden layer's outputs"),
         (axes[1], dead, "share of the last\nhidden layer's units"),
     ):
         values = {label: list(map(number, runs)) for label, runs in _counted(trials).items()}
-        plot.by_label(values, xlabel=xlabel, ax=ax)
+        charts.by_label(values, xlabel=xlabel, ax=ax)
     return figure
 
 
@@ -252,10 +252,10 @@ def std_kept(trial: Trial) -> float:
 
 def draw_guideline(trials: Trials) -> Figure:
     """Draw the grid of each activation: the std kept, and below it the accuracy."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     titles = [f"{name}: {what}" for what in ("std kept", "test accuracy") for name in ACTIVATIONS]
-    figure, axes = plot.side_by_side(titles)
+    figure, axes = charts.side_by_side(titles)
     rows = [(std_kept, geometric_mean, True), (accuracy, mean, False)]
     for ax, ((number, average, log), activation) in zip(
         axes, product(rows, ACTIVATIONS), strict=True
@@ -267,7 +267,7 @@ def draw_guideline(trials: Trials) -> Figure:
             }
             for rule in RULES
         }
-        plot.matrix(
+        charts.matrix(
             cells, xlabel="hidden layers", ylabel="", log=log, ax=ax,
             label="last over first" if log else "share", limits=(1e-5, 1e1) if log else (0.1, 1.0),
         )  # fmt: skip

@@ -98,9 +98,9 @@ def judge_zero(trials: Trials) -> Finding:
 
 def draw_zero(trials: Trials) -> Figure:
     """Draw how far units are from alike, and how many outputs are 0, by network and layer."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, axes = plot.side_by_side(["Spread of the units", "Exact zeros"])
+    figure, axes = charts.side_by_side(["Spread of the units", "Exact zeros"])
     for ax, number, label in (
         (axes[0], _likeness, "share of the weights, 0 if alike"),
         (axes[1], _zeros, "share of the outputs"),
@@ -112,7 +112,7 @@ def draw_zero(trials: Trials) -> Figure:
             }
             for network, runs in trials.items()
         }
-        plot.matrix(
+        charts.matrix(
             values, xlabel="hidden layer", ylabel="", label=label, text="{:.1g}", limits=(0, 1),
             ax=ax,
         )  # fmt: skip
@@ -156,9 +156,9 @@ def judge_small(trials: Trials) -> Finding:
 
 def draw_small(trials: Trials) -> Figure:
     """Draw the RMS by layer, before training with theory, and after it."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, axes = plot.side_by_side(["Before training", "After training"])
+    figure, axes = charts.side_by_side(["Before training", "After training"])
     for ax, when in zip(axes, STAGES.values(), strict=True):
         draw_rms(trials, when, ax)
     return figure

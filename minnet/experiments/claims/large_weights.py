@@ -107,9 +107,9 @@ def _somewhere(found: dict[str, dict[float, bool | None]]) -> dict[str, bool | N
 
 def draw_large_weights(trials: Trials) -> Figure:
     """Draw the first layer's gradient and the saturated share over the scale of the weights."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, (left, right) = plot.side_by_side(
+    figure, (left, right) = charts.side_by_side(
         ["First layer's gradient", "Saturated outputs"], share_y=False
     )
     xlabel = "weights, times the ordinary"
@@ -118,7 +118,7 @@ def draw_large_weights(trials: Trials) -> Figure:
         (right, _saturated, "share of all hidden outputs"),
     ):
         values = {sign: {scale: of(trials, sign, scale) for scale in SCALES} for sign in SIGNS}
-        plot.by_setting(values, xlabel=xlabel, ylabel=ylabel, log_y=ax is left, ax=ax)
+        charts.by_setting(values, xlabel=xlabel, ylabel=ylabel, log_y=ax is left, ax=ax)
     return figure
 
 

@@ -85,17 +85,17 @@ def _seconds(trials: Trials) -> dict[str, list[float]]:
 
 def draw_speed(trials: Trials) -> Figure:
     """Draw test accuracies epoch by epoch, and the epochs to the goal."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, (left, right) = plot.side_by_side(
+    figure, (left, right) = charts.side_by_side(
         ["Test accuracy", f"Epochs to {GOAL:.0%}"], share_y=False
     )
-    plot.by_setting(
+    charts.by_setting(
         {label: _by_epoch(trials[label]) for label in PAIR},
         xlabel="epoch", ylabel="test accuracy", log_x=False, ax=left,
     )  # fmt: skip
     epochs = {label: [epochs_to_goal(trial) for trial in trials[label]] for label in PAIR}
-    plot.by_label(epochs, xlabel="epochs of training", ax=right)
+    charts.by_label(epochs, xlabel="epochs of training", ax=right)
     right.set_xlim(left=0)
     left.set_ylim(max(left.get_ylim()[0], 0), 1)
     return figure
@@ -144,12 +144,12 @@ def judge_accuracy(trials: Trials) -> Finding:
 
 def draw_accuracy(trials: Trials) -> Figure:
     """Draw test accuracies at the end and in the best epoch."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, panels = plot.side_by_side(["After the last epoch", "In the best epoch"])
+    figure, panels = charts.side_by_side(["After the last epoch", "In the best epoch"])
     for ax, number in zip(panels, (accuracy, best), strict=True):
         values = {label: [number(trial) for trial in trials[label]] for label in PAIR}
-        plot.by_label(values, xlabel="test accuracy", ax=ax)
+        charts.by_label(values, xlabel="test accuracy", ax=ax)
     low, high = (limit(ax.get_xlim()[i] for ax in panels) for i, limit in ((0, min), (1, max)))
     for ax in panels:
         ax.set_xlim(max(low, 0), min(high, 1))

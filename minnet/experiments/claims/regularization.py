@@ -105,15 +105,15 @@ def judge_regularizers(trials: Trials) -> Finding:
 
 def draw_regularizers(trials: Trials) -> Figure:
     """Draw dead units and evenness, a row a network and remedy."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, axes = plot.side_by_side(["Dead units", "Evenness"])
+    figure, axes = charts.side_by_side(["Dead units", "Evenness"])
     for ax, number, xlabel in (
         (axes[0], dead_share, "share of the units after layer 1"),
         (axes[1], evenness, "smaller over larger std,\nfirst and last hidden layer"),
     ):
         values = {label: [number(run) for run in runs] for label, runs in trials.items()}
-        plot.by_label(values, xlabel=xlabel, ax=ax)
+        charts.by_label(values, xlabel=xlabel, ax=ax)
     return figure
 
 

@@ -77,13 +77,15 @@ def _reduction(sick: Sequence[Trial], healed: Sequence[Trial]) -> Interval:
 
 def draw_remedies(trials: Trials) -> Figure:
     """Draw for each remedy the last layer's gradient over the first's, and the test accuracy."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, (left, right) = plot.side_by_side(["Gradients before training", "After training"])
+    figure, (left, right) = charts.side_by_side(["Gradients before training", "After training"])
     ratios = {label: _ratios(runs) for label, runs in trials.items()}
     mark = geometric_mean(ratios[BASE]).value / REDUCED
     marks = {f"1/{REDUCED:g} of the sick network's": mark} if math.isfinite(mark) else {}
-    plot.by_label(ratios, xlabel="last layer's / first layer's", log=True, reference=marks, ax=left)
+    charts.by_label(
+        ratios, xlabel="last layer's / first layer's", log=True, reference=marks, ax=left
+    )
     _draw_accuracies(trials, right)
     return figure
 
@@ -93,10 +95,10 @@ def _ratios(runs: Sequence[Trial]) -> list[float]:
 
 
 def _draw_accuracies(trials: Trials, ax: Axes) -> None:
-    from minnet import plot
+    from minnet.experiments import charts
 
     values = {label: [accuracy(trial) for trial in runs] for label, runs in trials.items()}
-    plot.by_label(values, xlabel="test accuracy", reference={"a guess": GUESS["accuracy"]}, ax=ax)
+    charts.by_label(values, xlabel="test accuracy", reference={"a guess": GUESS["accuracy"]}, ax=ax)
     ax.set_xlim(0, 1)
 
 
@@ -150,9 +152,9 @@ def judge_optimizers(trials: Trials) -> Finding:
 
 def draw_optimizers(trials: Trials) -> Figure:
     """Draw what the exploding and the vanishing networks learn, and how far their weights move."""
-    from minnet import plot
+    from minnet.experiments import charts
 
-    figure, panels = plot.side_by_side(
+    figure, panels = charts.side_by_side(
         ["Exploding gradients", "Vanishing gradients", "How far weights move"], share_y=False
     )
     for ax, labels in zip(panels, (EXPLOSION, OPTIMIZERS), strict=False):
@@ -160,7 +162,7 @@ def draw_optimizers(trials: Trials) -> Figure:
     networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
     moved = {label: by_layer(nets, "dense", "moved") for label, nets in networks.items() if nets}
     if moved:
-        plot.by_layer(moved, ylabel="way / size of the weights", log=True, ax=panels[2])
+        charts.by_layer(moved, ylabel="way / size of the weights", log=True, ax=panels[2])
     return figure
 
 

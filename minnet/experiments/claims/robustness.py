@@ -130,21 +130,21 @@ def _differs(change: Interval) -> bool | None:
 
 def draw_robustness(trials: Trials) -> Figure:
     """Draw the accuracies over the three settings, and the gaps in loss."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     epochs = trials[f"{WHOLE}, {BARE}"][0].setup.epochs
     titles = ["Learning rate", "First weights", "Batch size", f"After {epochs} epochs"]
-    figure, panels = plot.side_by_side(titles, share_y=False)
+    figure, panels = charts.side_by_side(titles, share_y=False)
     for ax, (sweep, (_, numbers)) in zip(panels, SWEEPS.items(), strict=False):
         values = {
             which: {number: _accuracies(trials, sweep, number, which) for number in numbers}
             for which in PAIR
         }
-        plot.by_setting(values, xlabel=sweep, ylabel="test accuracy", ax=ax)
+        charts.by_setting(values, xlabel=sweep, ylabel="test accuracy", ax=ax)
         low, high = ax.get_ylim()
         ax.set_ylim(max(low, 0), min(high, 1))
     gaps = {which: [loss_gap(trial) for trial in trials[f"{WHOLE}, {which}"]] for which in PAIR}
-    plot.by_label(gaps, xlabel="test loss minus training loss", ax=panels[-1])
+    charts.by_label(gaps, xlabel="test loss minus training loss", ax=panels[-1])
     return figure
 
 

@@ -84,25 +84,25 @@ def _told(numbers: dict[str, Interval], where: str) -> str:
 
 def draw_sizes(trials: Trials) -> Figure:
     """Draw the std by layer in each place, and below it the RMS, for which there is a theory."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     titles = ["Narrowing, before training", "Narrowing, after training"]
     titles.append("Widening, before training")
-    figure, axes = plot.side_by_side(titles * 2)
+    figure, axes = charts.side_by_side(titles * 2)
     upper, lower = axes[: len(titles)], axes[len(titles) :]
     for above, below, (suffix, when) in zip(upper, lower, PLACES.values(), strict=True):
         runs = {rule: trials[rule + suffix] for rule in RULES}
-        plot.by_layer(by_layer(runs, when, itemgetter("std")), ylabel="std", log=True, ax=above)
+        charts.by_layer(by_layer(runs, when, itemgetter("std")), ylabel="std", log=True, ax=above)
         draw_rms(runs, when, below)
     return figure
 
 
 def draw_rms(trials: Trials, when: str, ax: Axes) -> None:
     """Draw the RMS by layer; theory is of weights as they are drawn, not of trained ones."""
-    from minnet import plot
+    from minnet.experiments import charts
 
     theory = {label: predicted_rms(runs[0].setup) for label, runs in trials.items()}
-    plot.by_layer(
+    charts.by_layer(
         by_layer(trials, when, measured_rms), ylabel="RMS", log=True, ax=ax,
         theory=theory if when == "start" else None,
     )  # fmt: skip

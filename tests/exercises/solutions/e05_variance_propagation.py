@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 import minnet
+from minnet.recording import statistics
 
 
 def variance_propagation(x, weights, deviations, activation):
@@ -69,7 +70,7 @@ def own_of_minnet(x, weights, deviations, activation):
         dense = minnet.Dense(*weight.shape, bias=False).build(dtype=x.dtype)
         dense.weight.value = weight
         z = dense.forward(x, training=False)
-        measured.append(minnet.statistics.describe(z).std ** 2)
+        measured.append(statistics.describe(z).std ** 2)
         x = minnet.ReLU().build(dtype=x.dtype).forward(z, training=False)
         x = x if activation == "relu" else z
     return predicted, np.array(measured)

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-import minnet
+from minnet.recording import statistics
 
 
 def vanishing_gradients(log, bins):
@@ -60,9 +60,9 @@ def own_of_minnet(log, bins):
     rms, all_edges, all_counts = [], [], []
     for layer in range(len(log[0]["gradients"])):
         g = np.array([batch["gradients"][layer] for batch in log])
-        told = minnet.statistics.describe(g)
+        told = statistics.describe(g)
         edges = np.linspace(told.minimum, told.maximum, bins + 1)
-        density, _ = minnet.statistics.histogram(minnet.statistics.Sample(g.ravel(), g.size), edges)
+        density, _ = statistics.histogram(statistics.Sample(g.ravel(), g.size), edges)
         rms.append(math.hypot(told.mean, told.std))
         all_edges.append(edges)
         all_counts.append((density * np.diff(edges) * g.size).round())

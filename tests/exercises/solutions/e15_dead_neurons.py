@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from minnet.statistics import dead_units
+from minnet.recording import dead_units
 
 
 def dead_neurons(batches, tolerance):

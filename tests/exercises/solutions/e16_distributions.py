@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from minnet import statistics
+from minnet.recording import statistics
 
 
 class Distributions:

@@ -17,8 +17,8 @@ from minnet import (
     Sequential,
     SoftmaxCrossEntropy,
 )
-from minnet.probes import Capture, capture
-from minnet.statistics import describe
+from minnet.recording import Capture, capture
+from minnet.recording.statistics import describe
 
 X = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
 LABELS = np.arange(20) % 3

@@ -19,10 +19,10 @@ from minnet.kernels.moments import (
     follow_units,
     sums_and_extremes,
 )
-from minnet.probes.files import Key
-from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Sight, Source, Weights
-from minnet.probes.timeline import Timeline
+from minnet.recording.files import Key
+from minnet.recording.recording import DEFAULT_KINDS, Recording
+from minnet.recording.sources import Sight, Source, Weights
+from minnet.recording.timeline import Timeline
 from minnet.validation import Array, count
 
 NAMES = (
@@ -39,7 +39,7 @@ class StatisticsProbe(Recording[Timeline]):
     """Tells of each layer and kind, at each observed step, the numbers in ``NAMES``.
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
-    are those of the finite values, in float64, as `minnet.statistics.describe` defines them;
+    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them;
     ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities. Of
     ``y`` also: ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and
     ``dead``, the number of units whose output was one and the same value on all rows of the last

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN, WIDTH
-from minnet.probes.files import Key
-from minnet.probes.recording import DEFAULT_KINDS, Recording
-from minnet.probes.sources import Sight, Weights
-from minnet.probes.tally import Tally
+from minnet.recording.files import Key
+from minnet.recording.recording import DEFAULT_KINDS, Recording
+from minnet.recording.sources import Sight, Weights
+from minnet.recording.tally import Tally
 from minnet.validation import Array, count
 
 # From here on bins stand in ascending order of value: three of NaN, -inf, 2040 of finite numbers,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minnet.probes.timeline import Timeline
+from minnet.recording.timeline import Timeline
 
 
 def filled(steps, capacity):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minnet.kernels.histograms import BINS, COUNTED, PRESENT
-from minnet.probes.tally import Tally
+from minnet.recording.tally import Tally
 
 KEYS = [("dense1", "y"), ("dense1", "dy"), ("relu1", "y")]
 

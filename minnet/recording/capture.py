@@ -17,7 +17,7 @@ import numpy as np
 from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
-from minnet.statistics import Statistics, describe
+from minnet.recording.statistics import Statistics, describe
 from minnet.validation import Array, as_rows
 
 
@@ -90,7 +90,7 @@ class Capture(Mapping[str, Mapping[str, Array]]):
         return found
 
     def statistics(self, kind: str = "y") -> dict[str, Statistics]:
-        """Return layer name -> what `minnet.statistics.describe` tells of that kind of buffer."""
+        """Return layer name -> summary statistics of that kind of buffer; see `describe`."""
         return {name: describe(array) for name, array in self.kind(kind).items()}
 
     def __repr__(self) -> str:

@@ -6,10 +6,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.patches import Patch
 
-from minnet.plot.style import wrapped
-from minnet.statistics import half_interval
+from minnet.plot.style import span, wrapped
+from minnet.recording.statistics import half_interval
 from minnet.validation import Array
 
 
@@ -60,23 +59,9 @@ def _told(
     for some, group in groupby(range(len(counts)), key=lambda place: counts[place] > 0):
         places = list(group)
         if some:
-            number, of = (_span([its[place] for place in places]) for its in (counts, sizes))
+            number, of = (span([its[place] for place in places]) for its in (counts, sizes))
             notes.append(f"{number} of {of} {what} {at(places[0], places[-1])}")
     return notes
-
-
-def _span(numbers: Sequence[int]) -> str:
-    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
-
-
-def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
-    """Return the legend's entry for the bands, none if no mean is of several runs."""
-    several = [number for number in runs if number > 1]
-    if not several:
-        return []
-    mean = "geometric mean" if log else "mean"
-    text = f"95% interval of\nthe {mean}, {_span(several)} runs"
-    return [Patch(color=color, alpha=0.2, linewidth=0, label=text)]
 
 
 def entry(label: str, note: str) -> str:

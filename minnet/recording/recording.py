@@ -20,9 +20,9 @@ import numpy as np
 
 from minnet.archives import DAMAGE
 from minnet.layers.sequential import Sequential
-from minnet.probes.files import Key, States, read_recording, write_recording
-from minnet.probes.sources import Sight, Watch, Weights, find_sources, unknown_kinds
-from minnet.probes.timeline import Timeline
+from minnet.recording.files import Key, States, read_recording, write_recording
+from minnet.recording.sources import Sight, Watch, Weights, find_sources, unknown_kinds
+from minnet.recording.timeline import Timeline
 from minnet.validation import Array, count, in_range
 
 Kept = TypeVar("Kept", bound=Timeline)  # what a layer and kind is kept in, alone or with others

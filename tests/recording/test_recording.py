@@ -30,7 +30,7 @@ from minnet import (
     fit,
     train_step,
 )
-from minnet.probes import recording
+from minnet.recording import recording
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4))

@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet.layer import Layer, Param
 from minnet.layers.sequential import Sequential
-from minnet.probes.files import Key
+from minnet.recording.files import Key
 from minnet.validation import Array
 
 BUFFERS = ("y", "dy", "dx")

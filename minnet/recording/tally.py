@@ -20,8 +20,8 @@ from minnet.kernels.histograms import (
     count_floats,
     move_counts,
 )
-from minnet.probes.files import Key
-from minnet.probes.timeline import Timeline
+from minnet.recording.files import Key
+from minnet.recording.timeline import Timeline
 from minnet.validation import Array
 
 MOST_PENDING = 2**31 - 1  # as many as an int32 can count

@@ -17,9 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from minnet.plot.measured import checked, labelled, layers_of, references_of, settings_of, theory_of
-from minnet.plot.scales import grow, log_axis, row_axis, setting_axis
-from minnet.plot.seeds import Means, entry, interval_key, left_out, means, usable
+from minnet.experiments.charts.measured import (
+    checked,
+    labelled,
+    layers_of,
+    references_of,
+    settings_of,
+    theory_of,
+)
+from minnet.experiments.charts.scales import grow, log_axis, row_axis, setting_axis
+from minnet.experiments.charts.seeds import Means, entry, left_out, means, usable
 from minnet.plot.style import (
     INK,
     LINE_COLORS,
@@ -27,6 +34,7 @@ from minnet.plot.style import (
     SMALL,
     axes,
     finish,
+    interval_key,
     styled,
     wrapped,
 )

@@ -10,9 +10,9 @@ from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from minnet.plot.measured import labelled
+from minnet.experiments.charts.measured import labelled
+from minnet.experiments.charts.scales import FewDecades, Powers, grow, row_axis
 from minnet.plot.recordings import amounts, color_bar
-from minnet.plot.scales import FewDecades, Powers, grow, row_axis
 from minnet.plot.style import (
     INK,
     SMALL,

@@ -5,8 +5,8 @@ network trains, at every step if they are told to, and keep what can be told of 
 bounded memory; training goes on as if nobody looked.
 """
 
-from minnet.probes.capture import Capture, capture
-from minnet.probes.histogram_probe import (
+from minnet.recording.capture import Capture, capture
+from minnet.recording.histogram_probe import (
     EDGES,
     FINITE,
     MINUS_INFINITY,
@@ -14,7 +14,8 @@ from minnet.probes.histogram_probe import (
     ZERO,
     HistogramProbe,
 )
-from minnet.probes.statistics_probe import NAMES, SATURATION, StatisticsProbe
+from minnet.recording.statistics import Statistics, dead_units, describe
+from minnet.recording.statistics_probe import NAMES, SATURATION, StatisticsProbe
 
 __all__ = [
     "EDGES",
@@ -26,6 +27,9 @@ __all__ = [
     "ZERO",
     "Capture",
     "HistogramProbe",
+    "Statistics",
     "StatisticsProbe",
     "capture",
+    "dead_units",
+    "describe",
 ]

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from scipy import stats
 
 from minnet import plot
-from minnet.experiments import intervals
+from minnet.experiments import charts, intervals
 
 RNG = np.random.default_rng(0)
 LABELS = (
@@ -50,14 +50,16 @@ CELLS["activation 0"]["zeros"], CELLS["activation 1"]["zeros"] = 0.0, np.nan
 
 
 def beside():
-    figure, panels = plot.side_by_side(["sigmoid", "ReLU", "ReLU + He", "all of them"])
+    figure, panels = charts.side_by_side(["sigmoid", "ReLU", "ReLU + He", "all of them"])
     for panel in panels:
-        plot.by_layer({name: LAYERS[name] for name in LABELS[:3]}, ylabel="RMS", log=True, ax=panel)
+        charts.by_layer(
+            {name: LAYERS[name] for name in LABELS[:3]}, ylabel="RMS", log=True, ax=panel
+        )
     return figure
 
 
 def tables_beside():
-    figure, panels = plot.side_by_side(["2 layers", "20 layers"])
+    figure, panels = charts.side_by_side(["2 layers", "20 layers"])
     for panel in panels:
         draw_matrix(ax=panel, limits=(1e-6, 10))
     return figure
@@ -65,21 +67,21 @@ def tables_beside():
 
 def draw_matrix(values=None, **options):
     options = {"log": True} | options
-    return plot.matrix(
+    return charts.matrix(
         values or CELLS, xlabel="initializer", ylabel="activation", label="std", **options
     )
 
 
 def curves(values, **options):
-    return plot.by_layer(values, **{"ylabel": "RMS of the gradient"} | options)
+    return charts.by_layer(values, **{"ylabel": "RMS of the gradient"} | options)
 
 
 def rates(values, **options):
-    return plot.by_setting(values, **{"xlabel": "lr", "ylabel": "loss"} | options)
+    return charts.by_setting(values, **{"xlabel": "lr", "ylabel": "loss"} | options)
 
 
 def rows(values, **options):
-    return plot.by_label(values, **{"xlabel": "first layer / last layer"} | options)
+    return charts.by_label(values, **{"xlabel": "first layer / last layer"} | options)
 
 
 DRAW = {
@@ -473,7 +475,7 @@ def test_a_table_of_one_number_can_be_drawn(number, log):
 @pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 3)), (7, (3, 3))])
 def test_panels_stand_in_rows_of_at_most_three_under_their_titles(count, grid):
     titles = [f"panel {number}" for number in range(count)]
-    _, panels = plot.side_by_side(titles)
+    _, panels = charts.side_by_side(titles)
     assert [ax.get_title() for ax in panels] == titles
     assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in panels} == {grid}
     places = [ax.get_subplotspec().num1 for ax in panels]
@@ -482,7 +484,7 @@ def test_panels_stand_in_rows_of_at_most_three_under_their_titles(count, grid):
 
 def test_panels_share_their_y_axis_unless_told_otherwise():
     for share in (True, False):
-        _, (left, right) = plot.side_by_side(["a", "b"], share_y=share)
+        _, (left, right) = charts.side_by_side(["a", "b"], share_y=share)
         curves({"x": [[1.0], [2.0]]}, ax=left)
         curves({"x": [[1.0], [9.0]]}, ax=right)
         assert (left.get_ylim() == right.get_ylim()) is share
@@ -494,7 +496,7 @@ def test_panels_with_one_legend_show_it_once_and_others_each_their_own():
     figure = beside()
     shown = [number for number, ax in enumerate(figure.axes) if ax.get_legend()]
     assert shown == [2]
-    _, panels = plot.side_by_side(["a", "b"])
+    _, panels = charts.side_by_side(["a", "b"])
     for name, panel in zip("xy", panels, strict=True):
         curves({name: [[1.0]]}, ax=panel)
     assert [legend(panel) for panel in panels] == [["x"], ["y"]]
@@ -502,7 +504,7 @@ def test_panels_with_one_legend_show_it_once_and_others_each_their_own():
 
 def test_where_colours_mean_the_same_the_last_column_alone_has_colour_bars():
     def bars(limits):
-        figure, panels = plot.side_by_side([str(k) for k in range(len(limits))])
+        figure, panels = charts.side_by_side([str(k) for k in range(len(limits))])
         for ax, its in zip(panels, limits, strict=True):
             draw_matrix(log=False, limits=its, ax=ax)
         figure._repr_png_()
@@ -515,22 +517,22 @@ def test_where_colours_mean_the_same_the_last_column_alone_has_colour_bars():
 
 
 def test_a_shared_axis_is_not_given_the_names_of_other_rows():
-    _, (left, right) = plot.side_by_side(["a", "b"])
+    _, (left, right) = charts.side_by_side(["a", "b"])
     rows({"x": [1.0], "y": [2.0]}, ax=left)
     rows({"x": [3.0], "y": [4.0]}, ax=right)
-    _, (left, right) = plot.side_by_side(["a", "b"])
+    _, (left, right) = charts.side_by_side(["a", "b"])
     rows({"x": [1.0]}, ax=left)
     with pytest.raises(ValueError, match=r"rows, \['x'\], so that \['z'\] .* share_y=False"):
         rows({"z": [1.0]}, ax=right)
     with pytest.raises(ValueError, match="matrix: the y axis is shared"):
         draw_matrix(ax=right)
-    _, (left, right) = plot.side_by_side(["a", "b"], share_y=False)
+    _, (left, right) = charts.side_by_side(["a", "b"], share_y=False)
     rows({"x": [1.0]}, ax=left)
     rows({"z": [1.0]}, ax=right)
 
 
 def test_the_figure_grows_with_rows_and_columns():
-    figure, panels = plot.side_by_side(["a", "b"])
+    figure, panels = charts.side_by_side(["a", "b"])
     for panel in panels:
         rows({f"label {number}": [0.0, 1.0] for number in range(12)}, log=True, ax=panel)
     FigureCanvasAgg(figure).draw()
@@ -539,7 +541,7 @@ def test_the_figure_grows_with_rows_and_columns():
 
 def test_other_pictures_can_be_drawn_side_by_side():
     history = SimpleNamespace(loss=[2.0, 1.0], val_loss=[2.0, 1.5])
-    figure, (left, right) = plot.side_by_side(["curves", "density"], share_y=False)
+    figure, (left, right) = charts.side_by_side(["curves", "density"], share_y=False)
     assert plot.learning_curves(history, ax=left) is figure
     assert plot.density({"relu1": [0.0, 1.0, 2.0]}, ax=right) is figure
     assert (len(left.lines), len(right.lines)) == (2, 1)
@@ -548,7 +550,7 @@ def test_other_pictures_can_be_drawn_side_by_side():
 def test_side_by_side_needs_titles():
     for titles in ([], "sigmoid"):
         with pytest.raises(ValueError, match="expected a list of titles, at least one"):
-            plot.side_by_side(titles)
+            charts.side_by_side(titles)
 
 
 # logarithmic axes

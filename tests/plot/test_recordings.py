@@ -10,7 +10,7 @@ from matplotlib.patches import StepPatch
 
 import minnet
 from minnet import Dense, HistogramProbe, ReLU, Sequential, StatisticsProbe, plot
-from minnet.probes import capture
+from minnet.recording import capture
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4)).astype(np.float32)

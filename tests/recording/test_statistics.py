@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minnet.statistics import (
+from minnet.recording.statistics import (
     Sample,
     bin_edges,
     bulk_range,

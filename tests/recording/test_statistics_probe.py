@@ -7,8 +7,8 @@ import pytest
 
 from minnet import Dense, ReLU, Sequential, Sigmoid, StatisticsProbe, Tanh
 from minnet.experiments.report import COLUMNS, distribution_table
-from minnet.probes import NAMES
-from minnet.statistics import describe
+from minnet.recording import NAMES
+from minnet.recording.statistics import describe
 
 DTYPES = [np.float32, np.float64]
 

@@ -5,7 +5,7 @@ import pytest
 
 from minnet import Dense, HistogramProbe, Layer, ReLU, Sequential
 from minnet.kernels.histograms import BINS
-from minnet.probes import (
+from minnet.recording import (
     EDGES,
     FINITE,
     MINUS_INFINITY,

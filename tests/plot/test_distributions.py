@@ -26,7 +26,7 @@ from minnet import (
     StatisticsProbe,
     plot,
 )
-from minnet.probes import capture
+from minnet.recording import capture
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 4))
