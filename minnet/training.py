@@ -126,6 +126,11 @@ def train_step(
     value = loss.forward(output, y)
     if not math.isfinite(value):
         raise FloatingPointError(f"{loss} is {value} on finite outputs; look at the targets")
+    if probes:
+        metrics = {"loss": value, "lr": optimizer.lr}
+        if loss.classifies:
+            metrics["accuracy"] = _correct(output, y, loss) / len(output)
+        net.metrics = metrics
     net.backward(loss.backward(), input_gradient=False)
     if regularizer is not None:
         regularizer.add_gradient(net)

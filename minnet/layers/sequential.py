@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +42,10 @@ class Sequential(Container):
     layers : list of Layer
         In order; ``net["dense1"]`` finds one by name.
     history : minnet.training.History or None
-        What the last `minnet.fit` saw.
+        The history of the last `minnet.fit`.
+    metrics : dict of str to float
+        ``loss``, ``lr`` and, for losses with classes, ``accuracy`` of the current training step,
+        for probes; `minnet.train_step` sets it before it calls them.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Sequential(Container):
 
     fits_inside = False
     history: Any = None
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,
