@@ -1,4 +1,4 @@
-"""Ctrl-C and training: a step that has begun is finished first."""
+"""Delay Ctrl-C until a training step is complete."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import threading
 from types import FrameType
 from typing import Any
 
-from minnet.kernels.compiling import building
-
 
 class Interruptions:
-    """Ctrl-C, held back while a step is under way, so that no step is ever half done.
+    """Within ``with interruptions.delayed:`` Ctrl-C takes effect at the end of the block.
 
-    A second Ctrl-C within one step is let through, and so is one while a kernel is being compiled:
-    that takes long, and nothing has been changed by then. Only the main thread receives signals; in
-    another there is nothing to hold back.
+    A second Ctrl-C takes effect at once. Signals reach the main thread only; in other threads
+    nothing is delayed.
+
+    Examples
+    --------
+    >>> with Interruptions() as interruptions:
+    ...     with interruptions.delayed:
+    ...         print("complete")
+    complete
     """
 
     def __init__(self) -> None:
-        self.held = self.pending = False
+        self.delaying = self.pending = False
         self.previous: Any = None
+        self.delayed = _Delay(self)
 
     def __enter__(self) -> Interruptions:
         if threading.current_thread() is threading.main_thread():
@@ -34,17 +39,21 @@ class Interruptions:
             signal.signal(signal.SIGINT, self.previous)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.held and not self.pending and not building:
+        if self.delaying and not self.pending:
             self.pending = True
         else:
             self.previous(number, frame)
 
-    def wait(self) -> None:
-        """From here on Ctrl-C waits."""
-        self.held = True
 
-    def resume(self) -> None:
-        """Ctrl-C acts again; one that came meanwhile acts now."""
-        self.held = False
-        if self.pending:
-            self.previous(signal.SIGINT, None)
+class _Delay:
+    def __init__(self, owner: Interruptions) -> None:
+        self.owner = owner
+
+    def __enter__(self) -> None:
+        self.owner.delaying = True
+
+    def __exit__(self, *exception: object) -> None:
+        self.owner.delaying = False
+        if self.owner.pending:  # also if the block failed: Ctrl-C is never lost
+            self.owner.pending = False
+            self.owner.previous(signal.SIGINT, None)

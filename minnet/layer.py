@@ -1,184 +1,99 @@
-"""The contract that every layer keeps, minnet's own and a student's alike.
+"""The contract of a layer: parameters, buffers, and the pairing of forward and backward.
 
-A layer has two methods. ``forward(x, training=...)`` turns rows into rows; ``backward(dy)`` takes
-the gradient of the loss with respect to its output, fills the gradients of its parameters and
-returns the gradient with respect to its input. What flows through stays in plain sight after a
-training step: ``x`` went in, ``y`` came out, ``dy`` came back, ``dx`` was passed on. All are
-(n, features) arrays, valid until the layer's next training step. ``forward(training=False)``
-returns a new array and leaves every buffer alone, so that predicting never disturbs what there is
-to see.
+A layer is mathematics in two methods. ``compute(x, y, training)`` fills the output y;
+``differentiate(dy, dx)`` fills the gradient dx of the input and the gradient of every parameter.
+The base class does everything else, once for all layers: `Layer.forward` validates x and allocates
+y, `Layer.backward` validates dy, allocates dx and requires a forward before each backward.
+
+After a training step a layer exposes the arrays of that step: its input ``x``, its output ``y``,
+the gradient ``dy`` of the loss with respect to y, and the gradient ``dx`` with respect to x. All
+have shape (n, features) and are valid until the next training step of the layer. Evaluation,
+``forward(x, training=False)``, returns a new array and leaves them alone.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.memory import grown
+from minnet.param import Param as Param
+from minnet.param import Params
+from minnet.param import parameter as parameter
 from minnet.validation import Array, as_float_dtype, as_rows
-
-BUFFERS = ("x", "y", "dy", "dx", "_y", "_dx", "_awaits_backward", "_steady")
 
 Rng = int | np.random.Generator | None
 
 
-class Param:
-    """A parameter: its ``value`` and the loss's gradient ``grad`` with respect to it.
-
-    Assigning to either copies the numbers into the array that is there, because in a network
-    both are views into `Sequential.theta` and `Sequential.grad`; a single number fills all of it.
-
-    Parameters
-    ----------
-    value : array_like
-        The parameter, of any shape; kept as it is where it is a float array.
-    grad : array_like, optional
-        Zeros of the same shape unless given.
+class Differentiable:
+    """Base class of `Layer` and `Loss`: a forward pass that is paired with one backward pass.
 
     Attributes
     ----------
-    name : str
-        What its layer calls it, such as ``weight``, and in a network the network:
-        ``dense1.weight``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If what is assigned is not made of real numbers, or of another shape.
-
-    Examples
-    --------
-    >>> gain = Param(np.ones(3))
-    >>> gain.value = [1.0, 2.0, 3.0]
-    >>> gain.value, gain.grad
-    (array([1., 2., 3.]), array([0., 0., 0.]))
+    own : bool
+        Whether the class is part of minnet. Other classes get their inputs as read-only arrays, so
+        that writing into them raises an error in the line that does it.
     """
 
-    __slots__ = ("_grad", "_value", "name")
+    own: ClassVar[bool] = True
+    _pending: bool = False  # whether a forward has not yet had its backward
 
-    def __init__(self, value: Any, grad: Any = None) -> None:
-        self.name = "a parameter"
-        value = np.asarray(value)
-        self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
-        self._grad: Array = np.zeros_like(self._value)
-        if grad is not None:
-            self.grad = grad
-
-    @property
-    def value(self) -> Array:
-        """The numbers themselves."""
-        return self._value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self._fill(self._value, value, "value")
-
-    @property
-    def grad(self) -> Array:
-        """The gradient of the loss; every backward overwrites it."""
-        return self._grad
-
-    @grad.setter
-    def grad(self, grad: Any) -> None:
-        self._fill(self._grad, grad, "grad")
-
-    def move(self, value: Array, grad: Array) -> None:
-        """Go on living in these two arrays, taking the numbers along."""
-        value[...], grad[...] = self._value, self._grad
-        self._value, self._grad = value, grad
-
-    def _fill(self, array: Array, numbers: Any, what: str) -> None:
-        numbers = np.asarray(numbers)
-        if numbers.dtype.kind not in "fiub":
-            raise TypeError(f"{self.name}: {what} must be real numbers, got {numbers.dtype}")
-        if numbers.ndim and numbers.shape != array.shape:
-            repair = "give as many numbers, or one for all"
-            if numbers.shape == array.shape[::-1]:
-                repair = "it is the transpose, so give its .T"
-            raise ValueError(
-                f"{self.name}: {what} has shape {array.shape}, got {numbers.shape}; {repair}"
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.own = cls.__module__.partition(".")[0] == "minnet"
+        overridden = [name for name in ("forward", "backward") if name in vars(cls)]
+        if overridden and not cls.own:
+            raise TypeError(
+                f"{cls.__name__}: {overridden[0]} is defined by the base class; define compute and "
+                "differentiate, which fill arrays that the base class allocates"
             )
-        array[...] = numbers
 
-    def __repr__(self) -> str:
-        return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
-
-
-class Params(dict[str, Param]):
-    """The parameters of a layer by name; one that is there cannot be replaced, only assigned to."""
-
-    def __init__(self, params: Mapping[str, Param]) -> None:
-        super().__init__()
-        for name, param in params.items():
-            self[name] = param
-
-    def __setitem__(self, name: str, param: Param) -> None:
-        if not isinstance(param, Param):
-            raise TypeError(f"params[{name!r}] must be a Param, got {param!r}: Param(array)?")
-        if name in self and self[name] is not param:
-            raise ValueError(f"there is a {name!r} already; assign its numbers: {name}.value = ...")
-        param.name = name
-        super().__setitem__(name, param)
+    def _require_pending(self, call: str) -> None:
+        """Raise RuntimeError if no forward is pending."""
+        if not self._pending:
+            raise RuntimeError(f"{self}: no forward is pending; call {call} before each backward")
 
 
-def parameter(name: str) -> Any:
-    """Make a parameter an attribute of its layer, None for a layer that is built without it."""
-
-    def get(self: Layer) -> Param | None:
-        return (self._params or self.params).get(name)
-
-    def refuse(self: Layer, value: Any) -> None:
-        raise AttributeError(f"{self}: assign the numbers, layer.{name}.value = ...")
-
-    return property(get, refuse, doc=f"The parameter called {name}.")
-
-
-class Layer:
-    """One step of a network; subclasses define `forward` and `backward`.
+class Layer(Differentiable):
+    """One step of a network; a subclass defines `compute` and `differentiate`.
 
     Attributes
     ----------
     in_features, out_features : int or None
-        The widths of input and output; None where any width will do and is kept.
+        Widths of input and output. None: any width is accepted and kept.
     x, y, dy, dx : ndarray or None
-        The buffers of the last training step, shape (n, features).
+        Buffers of the last training step, shape (n, features).
     params : dict of str to Param
-        The parameters, in the order in which a network stores them. What is not in it is not
-        trained.
+        Parameters, in the order in which a network stores them. ``params[name] = Param(array)``
+        adds one.
     state : dict of str to ndarray
-        What is saved beside the parameters, such as running statistics.
+        Arrays that are saved with the parameters but not trained, such as running statistics.
     dtype : numpy.dtype
-        float32, or float64 in a network built with ``dtype=np.float64``.
+        float32, or float64 in a network with ``dtype=np.float64``.
     name, path, position : str, str, int
-        What its container calls the layer, kind and count such as ``dense1``; how the network
-        finds it, such as ``residual1.dense1``; and its place in the container, counted from 1.
+        Name by kind and count such as ``dense1``; name within the network such as
+        ``residual1.dense1``; place in the container, counted from 1.
     keeps_finite : bool
-        Whether finite input always gives finite output, so that nobody has to ask.
+        Whether finite input always gives finite output, so that the network need not check it.
     rows_to_train : int
-        How many rows a training batch needs: 1, but 2 for batch statistics.
-    own : bool
-        Whether the class is one of minnet's, which is trusted not to write into what it is given.
+        Smallest number of rows of a training batch: 1, or 2 for batch statistics.
     bound : bool
-        Whether a network holds the layer; its parameters then live in that network's theta.
+        Whether a network holds the layer.
 
     Examples
     --------
-    A layer of one's own needs NumPy and two methods:
+    A layer in plain NumPy:
 
     >>> class Square(Layer):
-    ...     def forward(self, x, *, training):
-    ...         x, y = self.begin_forward(x, training)
-    ...         y[...] = x * x
-    ...         return y
+    ...     def compute(self, x, y, training):
+    ...         y[...] = x**2
     ...
-    ...     def backward(self, dy):
-    ...         dy, dx = self.begin_backward(dy)
+    ...     def differentiate(self, dy, dx):
     ...         dx[...] = dy * 2 * self.x
-    ...         return dx
     >>> square = Square()
     >>> square.forward([[1.0, 2.0, 3.0]], training=True)
     array([[1., 4., 9.]], dtype=float32)
@@ -192,123 +107,164 @@ class Layer:
     path: str = ""
     position: int = 0
     dtype: np.dtype[Any] = np.dtype(np.float32)
-    # None before the first training step; typed as what they are whenever one looks at them.
+    # None before the first training step, but typed as arrays for the code that reads them.
     x: Array = None  # type: ignore[assignment]
     y: Array = None  # type: ignore[assignment]
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
-    own: ClassVar[bool] = True
     bound: bool = False
     keeps_finite: bool = False
     rows_to_train: int = 1
+    buffers: ClassVar[tuple[str, ...]] = ("x", "y", "dy", "dx", "_y", "_dx", "_pending")
+    can_skip_dx: ClassVar[bool] = False
+    _y: Array | None = None
+    _dx: Array | None = None
     _params: Params | None = None
-    _y: Array = None  # type: ignore[assignment]
-    _dx: Array = None  # type: ignore[assignment]
-    _awaits_backward: bool = False
-    _steady: bool = False  # whether x, dy and the buffers fitted each other in the last step
+    _drawn: dict[str, Array] | None = None
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.own = cls.__module__.partition(".")[0] == "minnet"
+    # The mathematics.
+
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        """Fill the output y (n, out_features) from the input x (n, in_features)."""
+        raise TypeError(f"{self}: a layer must define compute(self, x, y, training)")
+
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        """Fill dx (n, in_features) and the gradient of every parameter from dy (n, out_features).
+
+        ``self.x`` and ``self.y`` are the arrays of the forward pass.
+        """
+        raise TypeError(f"{self}: a layer must define differentiate(self, dy, dx)")
+
+    # The public methods.
 
     def forward(self, x: Any, *, training: bool) -> Array:
-        """Return y, (n, out_features), for x, (n, in_features)."""
-        raise TypeError(f"{self}: a layer must define forward(self, x, *, training)")
+        """Return y (n, out_features) for x (n, in_features).
 
-    def backward(self, dy: Any) -> Array:
-        """Fill the gradient of every parameter and return dx, (n, in_features)."""
-        raise TypeError(f"{self}: a layer must define backward(self, dy)")
-
-    # What forward and backward begin with.
-
-    def check_input(self, x: Any) -> Array:
-        """Return x as rows (n, in_features) of the layer's dtype, or refuse as `begin_forward`."""
-        rows = as_rows(x, self.dtype, self)
-        if self.in_features is not None and rows.shape[1] != self.in_features:
-            raise ValueError(f"{self}: expected input (n, {self.in_features}), got {rows.shape}")
-        return rows
-
-    def begin_forward(self, x: Any, training: bool) -> tuple[Array, Array]:
-        """Check x, keep it for backward, and return it with the array that y goes into.
-
-        While training that array is the buffer ``self.y``; otherwise it is new and no buffer
-        changes.
+        With ``training=True`` y is the buffer ``self.y``; otherwise it is a new array.
 
         Raises
         ------
         ValueError
-            If x is not (n, in_features), or has no rows while training.
+            If x does not have shape (n, in_features), or has too few rows for training.
         TypeError
             If x does not hold real numbers.
         """
-        if training and self._steady and x is self.x and x.shape == self._dx.shape:
-            y = self.y = self._y  # the arrays of the step before: all has been asked
-            self._awaits_backward = True
-            return x, y
         x = self.check_input(x)
-        n, width = x.shape
-        shape = (n, width if self.out_features is None else self.out_features)
-        if not training:
-            return x, np.empty(shape, self.dtype)
-        if n < self.rows_to_train:
-            raise ValueError(
-                f"{self}: a training batch needs at least {self.rows_to_train} rows, got {x.shape}"
-            )
-        y = self._y = grown(self._y, shape, self.dtype)
-        self.x, self.y, self._awaits_backward, self._steady = x, y, True, False
-        return x, y
+        if training:
+            self.check_rows(len(x))
+            if x is not self.x and self.overlaps(x, "_y", "_dx"):
+                x = x.copy()
+        return self.forward_rows(x, training)
 
-    def begin_backward(self, dy: Any) -> tuple[Array, Array]:
-        """Check dy, keep it in sight, and return it with the buffer ``self.dx``.
+    def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
+        """Fill the gradient of every parameter and return dx (n, in_features).
+
+        Parameters
+        ----------
+        dy : array_like, shape (n, out_features)
+            Gradient of the loss with respect to y.
+        input_gradient : bool, default True
+            With False, a `Dense` layer, or a network that begins with one, omits the product that
+            computes dx; dx then has no rows.
 
         Raises
         ------
         RuntimeError
-            If no forward with ``training=True`` waits for a backward.
-        ValueError
-            If dy has not the shape of y.
+            If no forward with ``training=True`` is pending.
+        ValueError, TypeError
+            If dy does not have the shape of y, or does not hold real numbers.
         """
-        if not self._awaits_backward:
-            raise RuntimeError(
-                f"{self}: no forward waits for this backward; call forward(x, training=True) "
-                "before each backward (training=False keeps nothing for it)"
-            )
-        if self._steady and dy is self.dy and dy.shape == self.y.shape:
-            dx = self.dx = self._dx
-            self._awaits_backward = False
-            return dy, dx
-        dy = as_rows(dy, self.dtype, self)
+        self._require_pending("forward(x, training=True)")
+        dy = as_rows(dy, self.dtype, self, "dy")
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
-        dx = self._dx = grown(self._dx, self.x.shape, self.dtype)
-        self.dy, self.dx, self._awaits_backward = dy, dx, False
-        # A student's check_input may ask for more than a shape, and is asked at every step.
-        self._steady = type(self).check_input is Layer.check_input
-        return dy, dx
+        if dy is not self.dy and self.overlaps(dy, "_dx"):
+            dy = dy.copy()
+        return self.backward_rows(dy, input_gradient)
+
+    def check_input(self, x: Any) -> Array:
+        """Return x as rows (n, in_features) of the layer's dtype; raise as `forward` does."""
+        rows = as_rows(x, self.dtype, self)
+        if self.in_features is not None and rows.shape[1] != self.in_features:
+            raise ValueError(
+                f"{self}: expected input of shape (n, {self.in_features}), got {rows.shape}"
+            )
+        return rows
+
+    def check_rows(self, n: int) -> None:
+        """Raise ValueError if n rows are too few for training."""
+        if n < self.rows_to_train:
+            raise ValueError(
+                f"{self}: expected a training batch of at least {self.rows_to_train} rows, got {n}"
+            )
+
+    def overlaps(self, array: Array, *names: str) -> bool:
+        """Return whether array shares memory with one of these buffers of the layer."""
+        held = (getattr(self, name) for name in names)
+        return any(b is not None and np.may_share_memory(array, b) for b in held)
+
+    # The same for arrays that are known to be valid, as they are between the layers of a network.
+
+    def forward_rows(self, x: Array, training: bool) -> Array:
+        """Allocate y and compute it; in training keep x and y for backward."""
+        shape = (len(x), self.out_features or x.shape[1])
+        if training:
+            self._pending = False
+            y = self._y = grown(self._y, shape, self.dtype)
+        else:
+            y = np.empty(shape, self.dtype)
+        if self.own:
+            self.compute(x, y, training)
+        else:
+            x, kept = read_only(x), (self.x, self.y, self.dy, self.dx)
+            guarded(self.compute, (x, y, training), {"y": y})
+            self.x, self.y, self.dy, self.dx = kept  # compute may assign attributes of these names
+        if training:
+            self.x, self.y, self._pending = x, y, True
+        return y
+
+    def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
+        """Allocate dx and compute it and the gradients of the parameters."""
+        self._require_pending("forward(x, training=True)")
+        rows = len(dy) if input_gradient or not self.can_skip_dx else 0
+        dx = self._dx = grown(self._dx, (rows, self.x.shape[1]), self.dtype)
+        self.dy, self.dx = dy, dx
+        if self.own:
+            self.differentiate(dy, dx)
+        else:
+            self.dy = dy = read_only(dy)
+            filled = {"dx": dx} | {f"params[{k!r}].grad": p.grad for k, p in self.params.items()}
+            guarded(self.differentiate, (dy, dx), filled)
+            self.dy, self.dx = dy, dx  # differentiate may assign attributes of these names
+        self._pending = False
+        return dx
 
     # Parameters and state.
 
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
-        """Return new parameters of ``self.dtype`` by name; layers that have some override this."""
+        """Return new parameters of ``self.dtype`` by name; layers with parameters override this."""
         return {}
 
     @property
     def params(self) -> dict[str, Param]:
-        """The parameters by name, drawn at the first look; ``params[name] = Param(...)`` adds."""
+        """Parameters by name; ``params[name] = Param(array)`` adds one."""
         if self._params is None:
             self._params = Params(self.draw_params(np.random.default_rng()))
+            self._drawn = {name: param.value.copy() for name, param in self._params.items()}
         return self._params
 
     @property
     def state(self) -> dict[str, Array]:
-        """What is saved with the parameters but not trained, by name: arrays, not copies."""
+        """Arrays that are saved with the parameters but not trained, by name; not copies."""
         return {}
 
     def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
-        """Settle the dtype and draw the parameters, unless they exist; return the layer itself.
+        """Set the dtype, draw the parameters and return the layer.
 
-        `Sequential` does this for its layers. A layer that is used alone may call it to choose a
-        seed or float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``.
+        `Sequential` builds its layers. A layer that is used alone can be built with a seed or in
+        float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``. Parameters that were assigned keep
+        their values; those that were only read are drawn again, so that the parameters of a
+        network depend on its ``rng`` alone.
 
         Raises
         ------
@@ -319,58 +275,88 @@ class Layer:
         """
         if self.bound:
             raise ValueError(
-                f"{self}: is built by the network that holds it, whose theta has its parameters; "
-                "build the network, or a new layer"
+                f"{self}: a network holds this layer and builds it; build the network, or a new layer"
             )
         self.dtype = as_float_dtype(dtype)
         self.forget_buffers()
-        if self._params is None:
-            self._params = Params(self.draw_params(np.random.default_rng(rng)))
+        fresh, drawn = {}, self._drawn
+        if self._params is None or drawn is not None:
+            fresh = self.draw_params(np.random.default_rng(rng))
+        self._params, self._drawn = self._params or Params(fresh), None
+        for name, param in self._params.items():
+            value, grad = np.empty((2, *param.value.shape), self.dtype)
+            param.rebind(value, grad)
+            if drawn is not None and name in drawn and np.array_equal(value, drawn[name]):
+                value[...] = fresh[name].value
         for name, value in vars(self).items():
             if isinstance(value, Param) and all(value is not p for p in self._params.values()):
                 raise TypeError(
-                    f"{self}: self.{name} is a Param that would not be trained; put it into "
-                    f"self.params[{name!r}]"
+                    f"{self}: self.{name} is a Param outside of params, which would not be "
+                    f"trained; assign it to self.params[{name!r}]"
                 )
-        for param in self._params.values():
-            shape = param.value.shape
-            param.move(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
         return self
 
     def forget_buffers(self) -> None:
-        """Let go of x, y, dy and dx, as in a new layer."""
-        for name in BUFFERS:
+        """Remove the buffers, as in a new layer."""
+        for name in self.buffers:
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy or a pickle of a layer takes its parameters and state along, not its buffers."""
-        gone = {*BUFFERS, "bound"}
-        return {key: value for key, value in self.__dict__.items() if key not in gone}
+        """Return what copies and pickles contain: everything but the buffers."""
+        excluded = {*self.buffers, "bound"}
+        return {key: value for key, value in self.__dict__.items() if key not in excluded}
 
     def __copy__(self) -> Self:
-        # A shallow copy would share parameters with the original and take them away from it.
+        # A shallow copy would share parameters with the original.
         return copy.deepcopy(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse, and tell which of the two methods is meant."""
+        """Raise TypeError: a call would not say whether it is training or evaluation."""
         raise TypeError(
-            f"{self}: a layer is not called; use forward(x, training=True) to train and "
-            "forward(x, training=False), or a network's predict(x), to predict"
+            f"{self}: a layer cannot be called; use forward(x, training=True) in training, "
+            "forward(x, training=False) or predict(x) of a network in evaluation"
         )
 
-    # How it is named in messages.
+    # Names in messages.
 
     def describe(self) -> str:
-        """Kind and sizes, such as ``Dense(784→100)``."""
-        if self.in_features is None:
-            return f"{type(self).__name__}()"
-        return f"{type(self).__name__}({self.in_features})"
+        """Return kind and sizes, such as ``Dense(784→100)``."""
+        return f"{type(self).__name__}({'' if self.in_features is None else self.in_features})"
 
     def __repr__(self) -> str:
         return self.describe()
 
     def __str__(self) -> str:
-        """Place, name and kind in a network, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
+        """Return place, name and kind, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
         if not self.name:
             return self.describe()
         return f"layer {self.position} '{self.path or self.name}' {self.describe()}"
+
+
+# Guards for layers and losses that are not part of minnet.
+
+_UNFILLED = {4: np.uint32(0x7FC0DEAD), 8: np.uint64(0x7FF80000DEADDEAD)}  # bits of a NaN, by size
+
+
+def read_only(array: Array) -> Array:
+    """Return a read-only view of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def guarded(method: Callable[..., Any], inputs: Sequence[Any], filled: Mapping[str, Array]) -> None:
+    """Call a bound method that is to fill these arrays; raise TypeError if it does not."""
+    bits = {name: array.view(f"u{array.itemsize}") for name, array in filled.items()}
+    for array in bits.values():
+        array[...] = _UNFILLED[array.itemsize]
+    returned = method(*inputs)
+    for name, array in bits.items():
+        unfilled = (array == _UNFILLED[array.itemsize]).any()
+        if unfilled or returned is not None:
+            got = "entries without a value" if unfilled else f"a returned {type(returned).__name__}"
+            raise TypeError(
+                f"{method.__self__}: expected {method.__name__} to fill {name} and to return "
+                f"nothing, got {got}; assign the result into the array, {name}[...] = ..., "
+                "without += or return"
+            )

@@ -1,8 +1,9 @@
-"""The losses: one number to be made small, and its gradient with respect to the network's output.
+"""Losses: a number to minimize, and its gradient with respect to the output of the network.
 
-``forward(output, target)`` returns the mean over the batch as a float and keeps what ``backward()``
-needs; ``backward()`` returns dx, the gradient that goes into ``net.backward``. Softmax and sigmoid
-are part of their losses, computed from logits in a form that no finite logit can overflow.
+A loss is mathematics in two methods, like a layer. ``compute(output, target)`` returns the mean
+over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that goes into
+``net.backward``. The base class validates, allocates, and pairs each backward with a forward.
+Softmax and sigmoid are part of their losses, which are computed from logits without overflow.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minnet.kernels import losses as kernels
+from minnet.layer import Differentiable, guarded, read_only
 from minnet.memory import grown
 from minnet.validation import (
     FLOAT32,
@@ -22,19 +24,19 @@ from minnet.validation import (
 )
 
 
-class Loss:
-    """What the losses share: the doors, the buffers, and one backward for each forward.
+class Loss(Differentiable):
+    """Base class of the losses; a subclass defines `compute` and `differentiate`.
 
     Attributes
     ----------
     output, target : ndarray or None
-        What the last forward compared, (n, features) each, labels as one-hot rows.
+        Arguments of the last forward, shape (n, features); labels as one-hot rows.
     dx : ndarray or None
-        The gradient that the last backward returned, (n, features).
+        Gradient returned by the last backward, shape (n, features).
     classifies : bool
-        Whether targets are classes, so that accuracy has a meaning.
+        Whether targets are classes, so that accuracy is defined.
     takes_logits : bool
-        Whether softmax or sigmoid is part of the loss, so that the network ends without it.
+        Whether softmax or sigmoid is part of the loss, so that the network must not end in one.
     """
 
     classifies: bool = False
@@ -43,73 +45,93 @@ class Loss:
     target: Array | None = None
     dx: Array | None = None
     _one_hot: Array | None = None
-    _awaits_backward: bool = False
+
+    def compute(self, output: Array, target: Array) -> float:
+        """Return the loss of output (n, features) for target (n, features)."""
+        raise TypeError(f"{self}: a loss must define compute(self, output, target)")
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        """Fill dx (n, features), the gradient of the loss with respect to output."""
+        raise TypeError(f"{self}: a loss must define differentiate(self, output, target, dx)")
 
     def forward(self, output: Any, target: Any) -> float:
-        """Return the loss of output (n, features) against target, averaged over the batch."""
-        raise TypeError(f"{self}: a loss must define forward(self, output, target)")
-
-    def backward(self) -> Array:
-        """Return dx, the gradient of the loss with respect to output, (n, features)."""
-        raise TypeError(f"{self}: a loss must define backward(self)")
-
-    def begin_forward(self, output: Any, target: Any) -> tuple[Array, Array]:
-        """Check both, keep them for backward, and return them as rows (n, features) of one dtype.
+        """Return the loss of output (n, features) for target, averaged over the batch.
 
         Raises
         ------
         ValueError, TypeError
             If output is not rows of numbers with at least one row, or target does not fit it.
         """
-        self._awaits_backward = False  # a refused target may have overwritten the last one's rows
+        self._pending = False
         double = getattr(output, "dtype", FLOAT32) == FLOAT64
-        output = as_rows(output, FLOAT64 if double else FLOAT32, self)
+        output = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
         if output.size == 0:
             raise ValueError(f"{self}: expected at least one row and column, got {output.shape}")
-        target = self.as_target(target, output)
-        self.output, self.target, self._awaits_backward = output, target, True
-        return output, target
+        target = self.as_target(target, output.shape, output.dtype)
+        if target.ndim == 1:
+            labels, target = target, grown(self._one_hot, output.shape, output.dtype)
+            kernels.one_hot(target, labels)
+            self._one_hot = target
+        value: Any
+        if self.own:
+            value = self.compute(output, target)
+        else:
+            value = self.compute(read_only(output), read_only(target))
+            if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
+                raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
+        self.output, self.target, self._pending = output, target, True
+        return float(value)
 
-    def as_target(self, target: Any, output: Array) -> Array:
-        """Return target as rows that fit output: for classes, labels or rows of probabilities."""
-        if not self.classifies:
-            rows = as_array(target, output.dtype, f"{self} target")
-            if rows.shape != output.shape:
-                repair = ""
-                if rows.shape == output.shape[:1]:
-                    width = output.shape[1]
-                    repair = "; target[:, None] makes a column of it"
-                    if width > 1:
-                        repair = f"; numpy.eye({width})[target] makes one-hot rows of labels"
-                raise ValueError(
-                    f"{self}: output {output.shape} and target {rows.shape} must have one shape"
-                    + repair
-                )
-            check_finite(rows, f"{self} target")
-            return rows
-        self._one_hot = grown(self._one_hot, output.shape, output.dtype)
-        return as_target_rows(target, output, self._one_hot, self)
-
-    def begin_backward(self) -> tuple[Array, Array, Array]:
-        """Return output, target and the buffer ``self.dx``.
+    def backward(self) -> Array:
+        """Return dx, the gradient of the loss with respect to output, shape (n, features).
 
         Raises
         ------
         RuntimeError
-            If no forward waits for a backward.
+            If no forward is pending.
         """
-        if not self._awaits_backward or self.output is None or self.target is None:
-            raise RuntimeError(f"{self}: call forward(output, target) before each backward()")
-        self.dx = grown(self.dx, self.output.shape, self.output.dtype)
-        self._awaits_backward = False
-        return self.output, self.target, self.dx
+        self._require_pending("forward(output, target)")
+        output, target = self.output, self.target
+        assert output is not None
+        assert target is not None
+        dx = self.dx = grown(self.dx, output.shape, output.dtype)
+        if self.own:
+            self.differentiate(output, target, dx)
+        else:
+            guarded(self.differentiate, (read_only(output), read_only(target), dx), {"dx": dx})
+        self._pending = False
+        return dx
+
+    def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return target for an output of this shape: int64 labels (n,), or rows of this dtype.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the target does not fit.
+        """
+        if self.classifies:
+            return as_target_rows(target, shape, dtype, self)
+        rows = as_array(target, dtype, self, "target")
+        if rows.shape != shape:
+            repair = ""
+            if rows.shape == shape[:1]:
+                repair = "; target[:, None] makes a column of it"
+                if shape[1] > 1:
+                    repair = f"; numpy.eye({shape[1]})[target] makes one-hot rows of labels"
+            raise ValueError(
+                f"{self}: expected a target of the shape of the output {shape}, got "
+                f"{rows.shape}{repair}"
+            )
+        check_finite(rows, f"{self}: target")
+        return rows
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
 
 class SoftmaxCrossEntropy(Loss):
-    """Cross-entropy of softmax(z), from the logits z: the network ends without a Softmax.
+    """Cross-entropy of softmax(z), computed from the logits z; the network ends without Softmax.
 
     loss = mean_i Σ_j t_ij (logsumexp(z_i) - z_ij), and with p = softmax(z), dz = (p - t) / n.
 
@@ -117,8 +139,8 @@ class SoftmaxCrossEntropy(Loss):
 
     Attributes
     ----------
-    probabilities : ndarray or None
-        p of the last forward, (n, classes).
+    probabilities : ndarray
+        p of the last forward, shape (n, classes).
 
     Examples
     --------
@@ -131,24 +153,21 @@ class SoftmaxCrossEntropy(Loss):
 
     classifies = True
     takes_logits = True
-    probabilities: Array | None = None
+    probabilities: Array = None  # type: ignore[assignment]  # before the first forward
 
-    def forward(self, output: Any, target: Any) -> float:
-        logits, target = self.begin_forward(output, target)
-        self.probabilities = grown(self.probabilities, logits.shape, logits.dtype)
-        return float(kernels.softmax_cross_entropy_forward(logits, target, self.probabilities))
+    def compute(self, output: Array, target: Array) -> float:
+        self.probabilities = grown(self.probabilities, output.shape, output.dtype)
+        return float(kernels.softmax_cross_entropy_forward(output, target, self.probabilities))
 
-    def backward(self) -> Array:
-        _, target, dx = self.begin_backward()
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.softmax_cross_entropy_backward(self.probabilities, target, dx)
-        return dx
 
 
 class CrossEntropy(Loss):
     """Cross-entropy of probabilities p, for a network that ends in `Softmax`.
 
     loss = -mean_i Σ_j t_ij log p_ij and dp = -t / (n p). A probability below the smallest normal
-    number of its dtype counts as that number, so that log 0 stays finite.
+    number of the dtype counts as that number, so that log 0 is finite.
 
     Targets are integer labels (n,) or rows of probabilities (n, classes).
 
@@ -163,28 +182,24 @@ class CrossEntropy(Loss):
 
     classifies = True
 
-    def forward(self, output: Any, target: Any) -> float:
-        probabilities, target = self.begin_forward(output, target)
-        row = kernels.first_outside_unit(probabilities)
+    def compute(self, output: Array, target: Array) -> float:
+        row = kernels.first_outside_unit(output)
         if row >= 0:
-            self._awaits_backward = False
             raise ValueError(
-                f"{self}: expected probabilities in [0, 1], got {probabilities[row]} at row {row}; "
-                "end the network with Softmax(), or give logits to SoftmaxCrossEntropy"
+                f"{self}: expected probabilities in [0, 1], got {output[row]} at row {row}; end "
+                "the network with Softmax(), or use SoftmaxCrossEntropy on logits"
             )
-        return float(kernels.cross_entropy_forward(probabilities, target, _lowest(probabilities)))
+        return float(kernels.cross_entropy_forward(output, target, _smallest_normal(output)))
 
-    def backward(self) -> Array:
-        probabilities, target, dx = self.begin_backward()
-        kernels.cross_entropy_backward(probabilities, target, _lowest(probabilities), dx)
-        return dx
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.cross_entropy_backward(output, target, _smallest_normal(output), dx)
 
 
 class SigmoidBinaryCrossEntropy(Loss):
-    """Binary cross-entropy of σ(z), from the logits z: each entry is a yes or no of its own.
+    """Binary cross-entropy of σ(z), computed from the logits z; each output is one yes or no.
 
-    loss = mean over all entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and with N entries
-    dz = (σ(z) - t) / N. Targets are numbers in [0, 1] of the shape of z, (n, outputs).
+    loss = mean over all N entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and dz = (σ(z) - t) / N.
+    Targets are numbers in [0, 1] with the shape of z, (n, outputs).
 
     Examples
     --------
@@ -195,30 +210,27 @@ class SigmoidBinaryCrossEntropy(Loss):
 
     takes_logits = True
 
-    def as_target(self, target: Any, output: Array) -> Array:
-        rows = super().as_target(target, output)
+    def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        rows = super().as_target(target, shape, dtype)
         row = kernels.first_outside_unit(rows)
         if row >= 0:
             raise ValueError(
-                f"{self}: targets must be in [0, 1], got {rows[row]} at row {row}; "
-                "for labels of several classes use SoftmaxCrossEntropy"
+                f"{self}: expected targets in [0, 1], got {rows[row]} at row {row}; for labels of "
+                "several classes use SoftmaxCrossEntropy"
             )
         return rows
 
-    def forward(self, output: Any, target: Any) -> float:
-        logits, target = self.begin_forward(output, target)
-        return float(kernels.sigmoid_binary_cross_entropy_forward(logits, target))
+    def compute(self, output: Array, target: Array) -> float:
+        return float(kernels.sigmoid_binary_cross_entropy_forward(output, target))
 
-    def backward(self) -> Array:
-        logits, target, dx = self.begin_backward()
-        kernels.sigmoid_binary_cross_entropy_backward(logits, target, dx)
-        return dx
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.sigmoid_binary_cross_entropy_backward(output, target, dx)
 
 
 class MeanSquaredError(Loss):
     """Mean over all N entries of (y - t)², with dy = 2 (y - t) / N.
 
-    Targets have the shape of the output, (n, outputs); a column of them is ``t[:, None]``.
+    Targets have the shape of the output, (n, outputs); ``t[:, None]`` makes a column of a vector.
 
     Examples
     --------
@@ -229,15 +241,12 @@ class MeanSquaredError(Loss):
     array([[1., 2.]], dtype=float32)
     """
 
-    def forward(self, output: Any, target: Any) -> float:
-        output, target = self.begin_forward(output, target)
+    def compute(self, output: Array, target: Array) -> float:
         return float(kernels.mean_squared_error_forward(output, target))
 
-    def backward(self) -> Array:
-        output, target, dx = self.begin_backward()
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.mean_squared_error_backward(output, target, dx)
-        return dx
 
 
-def _lowest(probabilities: Array) -> float:
-    return float(np.finfo(probabilities.dtype).tiny)
+def _smallest_normal(array: Array) -> float:
+    return float(np.finfo(array.dtype).tiny)

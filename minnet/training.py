@@ -1,8 +1,6 @@
-"""Training: one step, the loop over epochs, and what is measured on the way.
+"""Training: `train_step` takes one step, `fit` repeats it over shuffled mini-batches.
 
-A step is forward, loss, backward, and the optimizer's rule: `train_step`. `fit` repeats it over
-shuffled mini-batches, remembers what it saw in a `History`, and leaves network, optimizer and
-history consistent however it ends.
+However `fit` ends, network, optimizer and `History` are consistent.
 """
 
 from __future__ import annotations
@@ -26,32 +24,31 @@ from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer, clip_grad_norm
-from minnet.validation import Array, check_finite, count, positive
+from minnet.validation import Array, count, positive
 
 
 class Probe(Protocol):
-    """What looks on while a network trains."""
+    """An observer of training, such as `minnet.HistogramProbe`."""
 
     def observe(self, step: int, net: Sequential) -> None:
-        """Look at the buffers after backward, before the optimizer moves anything."""
+        """Read the buffers after backward and before the optimizer's step."""
 
 
 @dataclass
 class History:
-    """What `fit` saw, one entry an epoch.
+    """Metrics of `fit`, one entry for each epoch.
 
-    ``loss`` and ``accuracy`` are means over the batches as they were trained on, in training mode
-    and with weights that changed from batch to batch; ``val_loss`` and ``val_accuracy`` belong to
-    the network as it stood at the end of the epoch. To compare training and validation rows fairly,
-    call `evaluate` on both. A regularizer's penalty is in none of them. Accuracies stay empty for
-    losses without classes.
+    ``loss`` and ``accuracy`` are means over the batches in training mode, while the weights changed
+    from batch to batch; ``val_loss`` and ``val_accuracy`` are those of the network at the end of
+    the epoch. To compare training and validation rows fairly, call `evaluate` on both. The losses
+    do not include a regularizer's penalty. Accuracies are empty for losses without classes.
 
     Attributes
     ----------
     loss, accuracy, val_loss, val_accuracy, lr : list of float
-        Entry i belongs to epoch i; lr is that of the epoch's last step.
+        One entry for each epoch; lr is that of the last step of the epoch.
     steps : int
-        How many optimizer steps were taken.
+        Number of optimizer steps.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -61,9 +58,9 @@ class History:
     lr: list[float] = field(default_factory=list)
     steps: int = 0
 
-    def append(self, seen: dict[str, float]) -> None:
-        """Add one epoch: a number for each of the lists that it concerns."""
-        for name, value in seen.items():
+    def append(self, metrics: dict[str, float]) -> None:
+        """Add the metrics of one epoch."""
+        for name, value in metrics.items():
             getattr(self, name).append(value)
 
     def __repr__(self) -> str:
@@ -87,49 +84,51 @@ def train_step(
     clip_norm: float | None = None,
     step: int = 0,
 ) -> float:
-    """Take one step of training on the batch x, y and return its loss.
+    """Take one training step on the batch x, y and return its loss.
 
     Parameters
     ----------
     net : Sequential
         The network.
     x : array_like, shape (n, in_features)
-        One batch of rows.
+        Rows of the batch.
     y : array_like
-        Its targets, as the loss takes them.
+        Targets of the rows, in the form that the loss takes.
     loss : Loss
-        What is made small.
+        Loss to minimize.
     optimizer : Optimizer
-        An optimizer of this network.
+        Optimizer of this network.
     probes : sequence of Probe
-        Each may look at the buffers before the parameters move.
+        Called after backward, before the parameters change.
     regularizer : Regularizer, optional
-        Its gradient is added. The penalty itself is not part of the loss that is returned, so that
-        training and validation can be compared; ``regularizer.penalty(net)`` tells it.
+        Its gradient is added to that of the loss. The returned loss does not include the penalty,
+        which is ``regularizer.penalty(net)``.
     clip_norm : float, optional
-        The length to which the gradient is clipped.
+        Norm to which a longer gradient is scaled.
     step : int, default 0
-        The number of the step, for the probes.
+        Number of the step, passed to the probes.
 
     Returns
     -------
     float
-        The loss before the step, averaged over the batch.
+        Loss before the step, averaged over the batch.
 
     Raises
     ------
     FloatingPointError
-        If an output, the loss, or the gradient that arrives at the first layer is not finite; the
-        parameters are not moved then.
+        If an output, the loss, or the gradient that reaches the first layer is not finite; the
+        parameters are then unchanged.
     """
     output = net.forward(x, training=True)
     value = loss.forward(output, y)
     if not math.isfinite(value):
-        raise FloatingPointError(f"{loss} is {value} on finite outputs; look at the targets")
+        raise FloatingPointError(
+            f"{loss}: the loss is {value} for finite outputs; check the targets"
+        )
     if probes:
         metrics = {"loss": value, "lr": optimizer.lr}
         if loss.classifies:
-            metrics["accuracy"] = _correct(output, y, loss) / len(output)
+            metrics["accuracy"] = _count_correct(output, loss) / len(output)
         net.metrics = metrics
     net.backward(loss.backward(), input_gradient=False)
     if regularizer is not None:
@@ -160,44 +159,43 @@ def fit(
     rng: Rng = None,
     verbose: int = 0,
 ) -> History:
-    """Train net on rows x and targets y, and return what was seen.
+    """Train net on rows x and targets y, and return the history.
 
     Parameters
     ----------
     net, loss, optimizer, probes, regularizer, clip_norm
         As in `train_step`.
     x : array_like, shape (n, in_features)
-        Training rows; checked and converted once.
+        Training rows; validated and converted once.
     y : array_like
         Targets, one for each row.
     epochs, batch_size : int
-        How often to go through all rows, and how many rows make a step. The last batch of an
-        epoch is as short as it must be.
+        Number of passes over all rows, and rows for each step. The last batch of an epoch may be
+        shorter.
     validation_data : (x, y), optional
-        Rows that are evaluated after every epoch.
+        Rows and targets that are evaluated after every epoch.
     schedule : callable, optional
-        step -> lr, counted from 0; see `minnet.schedules`.
+        Maps the step, counted from 0, to the learning rate; see `minnet.schedules`.
     shuffle : bool, default True
-        Whether the rows are put in a new order every epoch.
+        Whether to permute the rows in every epoch.
     rng : int, numpy.random.Generator or None
-        Seed or generator of that order.
+        Seed or generator of the permutations.
     verbose : {0, 1}
         1 shows a progress bar.
 
     Returns
     -------
     History
-        Losses and accuracies, one entry an epoch. It is filled as training goes on and stands at
-        ``net.history`` as well, also when training was stopped.
+        Metrics of each epoch. ``net.history`` is the same object, also if training is interrupted.
 
     Raises
     ------
     ValueError, TypeError
         If data, targets or settings do not fit; nothing has been trained then.
     FloatingPointError
-        If an output, the loss or a gradient stops being finite; step and layer are named.
+        If an output, the loss or a gradient becomes non-finite; step and layer are named.
     KeyboardInterrupt
-        On Ctrl-C, after the step at hand is done: network, optimizer and history are consistent.
+        On Ctrl-C, when the current step is complete.
 
     Examples
     --------
@@ -209,70 +207,65 @@ def fit(
     >>> net.predict(x).argmax(axis=1)
     array([0, 1, 1, 0])
     """
-    _check_settings(net, loss, optimizer, regularizer, schedule)
-    _check_probes(probes)
-    asked = copy.deepcopy(loss)  # to be asked about targets: what loss keeps is another step's
-    x, y = _checked_data("", net, asked, x, y)
-    held_out = None
-    if validation_data is not None:
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError("fit: validation_data must be a pair (x, y)")
-        held_out = _checked_data("validation ", net, asked, *validation_data)
-    epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
-    _check_batches(net, len(x), batch_size)
-    if clip_norm is not None:
-        positive(clip_norm, "fit", "clip_norm")
-    generator = np.random.default_rng(rng)
     settings: dict[str, Any] = {
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    steps = epochs * -(-len(x) // batch_size)
-    history, epoch = History(), 1
+    _check_settings(net, schedule=schedule, **settings)
+    epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
+    generator = np.random.default_rng(rng)
+    x, y = _checked_data("", net, loss, x, y)
+    _check_batches(net, len(x), batch_size)
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise TypeError("fit: expected validation_data as a pair (x, y)")
+        validation_data = _checked_data("validation ", net, loss, *validation_data)
+    history, epoch, steps = History(), 1, epochs * -(-len(x) // batch_size)
     net.history = history
     try:
         with _progress_bar(steps, verbose) as bar, Interruptions() as ctrl_c:
-            for epoch in range(1, epochs + 1):  # noqa: B007 - told in the error
-                order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
+            for epoch in range(1, epochs + 1):  # noqa: B007 - reported in the error
                 total, correct = 0.0, 0
+                order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
                 for batch_x, batch_y in _batches(x, y, order, batch_size):
                     if schedule is not None:
                         optimizer.lr = schedule(history.steps)
-                    ctrl_c.wait()
-                    value = train_step(net, batch_x, batch_y, step=history.steps, **settings)
-                    history.steps += 1
-                    ctrl_c.resume()
+                    with ctrl_c.delayed:
+                        value = train_step(net, batch_x, batch_y, step=history.steps, **settings)
+                        history.steps += 1
                     total += value * len(batch_x)
-                    correct += _correct(net.y, batch_y, loss)
-                    bar.update()
+                    correct += _count_correct(net.y, loss)
+                    if bar is not None:
+                        bar.update()
                 net.check_theta()
-                seen = {"loss": total / len(x), "lr": optimizer.lr}
+                metrics = {"loss": total / len(x), "lr": optimizer.lr}
                 if loss.classifies:
-                    seen["accuracy"] = correct / len(x)
-                if held_out is not None:
-                    measured = evaluate(net, *held_out, loss)
-                    seen |= {f"val_{name}": number for name, number in measured.items()}
-                ctrl_c.wait()
-                history.append(seen)
-                ctrl_c.resume()
-                told = {name: f"{number:.4f}" for name, number in seen.items() if name != "lr"}
-                bar.set_postfix(told, refresh=False)
+                    metrics["accuracy"] = correct / len(x)
+                if validation_data is not None:
+                    validation = evaluate(net, *validation_data, loss)
+                    metrics |= {f"val_{name}": number for name, number in validation.items()}
+                with ctrl_c.delayed:
+                    history.append(metrics)
+                if bar is not None:
+                    del metrics["lr"]
+                    bar.set_postfix({k: f"{v:.4f}" for k, v in metrics.items()}, refresh=False)
     except FloatingPointError as error:
         raise FloatingPointError(
-            f"step {history.steps} (epoch {epoch}): {error}; net.history keeps the epochs before"
+            f"step {history.steps} (epoch {epoch}): {error}; net.history holds the epochs before"
         ) from error
     return history
 
 
 def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
-    """Return the loss, and for classes the accuracy, of the network as it is, on x and y.
+    """Return the loss and, for losses with classes, the accuracy of the network on x and y.
 
-    The network works as in prediction; neither its buffers nor those of the loss are disturbed.
+    The network is used in evaluation mode. Its buffers and those of the loss are left alone.
 
     Returns
     -------
     dict of str to float
-        ``loss``, and ``accuracy`` (the share of rows whose largest output is that of the target).
+        ``loss``, and ``accuracy``: the share of rows in which the largest output belongs to the
+        largest target.
 
     Examples
     --------
@@ -281,20 +274,17 @@ def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
     >>> evaluate(net, [[1.0, 2.0], [3.0, 4.0]], [0, 1], SoftmaxCrossEntropy())["accuracy"]
     0.5
     """
-    own = copy.deepcopy(loss)
+    loss = copy.deepcopy(loss)
     output = net.predict(x)
-    measured = {"loss": own.forward(output, y)}
-    if own.classifies:
-        measured["accuracy"] = _correct(output, y, own) / len(output)
-    return measured
+    metrics = {"loss": loss.forward(output, y)}
+    if loss.classifies:
+        metrics["accuracy"] = _count_correct(output, loss) / len(output)
+    return metrics
 
 
-def _correct(output: Array, y: Any, loss: Loss) -> int:
-    """In how many rows the largest output is that of the target; 0 where there are no classes."""
-    if not loss.classifies:
-        return 0
-    target = loss.target if loss.target is not None else loss.as_target(y, output)
-    return int(count_correct(output, target))
+def _count_correct(output: Array, loss: Loss) -> int:
+    """Return the number of rows classified as the last target of the loss; 0 without classes."""
+    return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 
 def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tuple[Array, Array]]:
@@ -307,74 +297,71 @@ def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tupl
 
 
 def _checked_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
-    """Return x as rows that fit net and y as targets that fit x, or refuse."""
-    x, y = net.layers[0].check_input(x), np.asarray(y)
+    """Return x as rows that fit net and y as targets that fit x; raise if they do not fit."""
+    x = net.check_input(x)
     if len(x) == 0:
-        raise ValueError(f"fit: the {which}x has no rows")
-    if y.ndim == 0 or len(x) != len(y):
-        raise ValueError(
-            f"fit: the {which}x has {len(x)} rows, y has shape {y.shape}; one target for each row"
-        )
-    check_finite(x, f"fit: {which}x")
-    output = net.predict(x[:1])
-    loss.as_target(y, np.broadcast_to(output, (len(x), output.shape[1])))
-    return x, y
+        raise ValueError(f"fit: expected at least one row, got {which}x of shape {x.shape}")
+    width = net.predict(x[:1]).shape[1]
+    return x, loss.as_target(y, (len(x), width), x.dtype)
 
 
-def _check_settings(net: Any, loss: Any, optimizer: Any, regularizer: Any, schedule: Any) -> None:
+def _check_settings(
+    net: Any,
+    *,
+    loss: Any,
+    optimizer: Any,
+    probes: Any,
+    regularizer: Any,
+    clip_norm: Any,
+    schedule: Any,
+) -> None:
     for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
         if not isinstance(given, kind):
-            made = f"; make one of it: {given.__name__}(...)" if isinstance(given, type) else ""
-            article = "an" if kind is Optimizer else "a"
-            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{made}")
+            repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
+            raise TypeError(f"fit: expected a {kind.__name__}, got {given!r}{repair}")
     if regularizer is not None and not isinstance(regularizer, Regularizer):
         raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
     if schedule is not None and not callable(schedule):
-        raise TypeError(f"fit: expected a schedule step -> lr, got {schedule!r}; for one lr set it")
-    if optimizer.net is not net:
-        raise ValueError("fit: the optimizer belongs to another network; make one for this one")
-    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
-        raise ValueError(
-            f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
-            "applied twice; leave that layer out"
+        raise TypeError(
+            f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
+            "argument of the optimizer"
         )
-
-
-def _check_probes(probes: Any) -> None:
     listed = isinstance(probes, list | tuple)
     if not listed or any(isinstance(p, type) or not hasattr(p, "observe") for p in probes):
         raise TypeError(
-            f"fit: probes must be a list of probes, such as [HistogramProbe()], got {probes!r}"
+            f"fit: expected a list of probes such as [HistogramProbe()], got {probes!r}"
+        )
+    if clip_norm is not None:
+        positive(clip_norm, "fit", "clip_norm")
+    if optimizer.net is not net:
+        raise ValueError("fit: the optimizer belongs to another network; create one for this one")
+    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
+        raise ValueError(
+            f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
+            "applied twice; remove that layer"
         )
 
 
 def _check_batches(net: Sequential, n: int, batch_size: int) -> None:
     shortest = n % batch_size or min(batch_size, n)
-    for _, layer in net.walk():
-        if shortest < layer.rows_to_train:
-            raise ValueError(
-                f"fit: {n} rows in batches of {batch_size} leave a batch of {shortest}, but "
-                f"{layer} needs {layer.rows_to_train} rows to train; choose another batch_size"
-            )
+    try:
+        net.check_rows(shortest)
+    except ValueError as error:
+        raise ValueError(
+            f"fit: {n} rows in batches of {batch_size} leave a batch of {shortest}; {error}; "
+            "choose another batch_size"
+        ) from None
 
 
 @contextmanager
 def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
-    """A progress bar, or something that is told the same and stays silent."""
+    """Yield a tqdm bar, or None without ``verbose``."""
     if not verbose:
-        yield _Silence()
+        yield None
         return
-    if find_spec("ipywidgets"):  # without it the bar for notebooks warns instead of showing
+    if find_spec("ipywidgets"):  # without ipywidgets the bar for notebooks only warns
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
     with tqdm(total=steps, unit="step") as bar:
         yield bar
-
-
-class _Silence:
-    def update(self) -> None:
-        """A step is done."""
-
-    def set_postfix(self, told: dict[str, str], refresh: bool) -> None:
-        """An epoch is done."""

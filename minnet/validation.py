@@ -1,8 +1,8 @@
-"""The doors: what comes in is turned into the arrays that layers work on, or refused.
+"""Input validation: convert arguments to the arrays that layers work on, or raise an error.
 
-Everything behind a door may rely on C-contiguous float rows of the right width, so no layer and
-no kernel has to ask again. An error says what was expected, what came and how to mend it, and is
-raised before anything has changed. Nothing here ever writes to the caller's arrays.
+Functions of this module are called at the public boundary. They never write to the caller's arrays
+and raise before anything has changed. An error names where it arose, what was expected, what came,
+and how to repair it.
 """
 
 import math
@@ -15,176 +15,175 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels import Array as Array
 from minnet.kernels.finiteness import first_nonfinite_row
-from minnet.kernels.losses import one_hot
+from minnet.kernels.losses import first_improper_row, first_invalid_label
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
 def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return float32 or float64 as a dtype, or refuse."""
+    """Return dtype as a NumPy dtype; raise ValueError unless it is float32 or float64."""
     found = np.dtype(dtype)
     if found not in (FLOAT32, FLOAT64):
-        raise ValueError(f"dtype must be float32 or float64, got {found}")
+        raise ValueError(f"dtype: expected float32 or float64, got {found}")
     return found
 
 
-def as_array(x: Any, dtype: np.dtype[Any], where: object) -> Array:
-    """Return x as a C-contiguous array of dtype: x itself where it is one already.
+def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
+    """Return x as an aligned C-contiguous array of dtype; x itself if it is one.
 
-    Integers, booleans and other real floats are converted; unsigned bytes too, with a warning,
-    because images should be scaled to 0..1 first. ``where`` begins the error messages; it is
-    turned into text only then.
+    Integers, booleans and other real floats are converted. Unsigned bytes are converted with a
+    warning, because images should be scaled to 0..1.
+
+    Parameters
+    ----------
+    where : object
+        Beginning of the error messages; it is formatted only when an error is raised.
+    name : str
+        Name of the argument in the error messages.
 
     Raises
     ------
     TypeError
         If x is None, ragged, or holds strings, objects, complex numbers or dates.
     """
-    array = _converted(x, where)
+    array = _converted(x, where, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(
-            f"{where}: expected real numbers, got dtype {array.dtype}; convert with x.astype(float)"
+            f"{where}: expected {name} as real numbers, got dtype {array.dtype}; convert with "
+            f"{name}.astype(float)"
         )
     if array.dtype == np.uint8:
         warnings.warn(
-            f"{where}: got bytes (uint8), used as the numbers 0 to 255; networks learn better "
-            "from values scaled to 0..1: x / 255",
+            f"{where}: {name} holds bytes (uint8), used as numbers from 0 to 255; training needs "
+            f"values scaled to 0..1: use {name} / 255",
             stacklevel=4,
         )
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which has its own error
-        return np.require(array, dtype, ["C", "A", "W"])
+    with np.errstate(over="ignore"):  # overflow to infinity is reported by check_finite
+        return np.require(array, dtype, ["C", "A"])
 
 
-def _converted(x: Any, where: object) -> Array:
-    """Return x as an array of whatever NumPy makes of it, or raise TypeError."""
+def _converted(x: Any, where: object, name: str) -> Array:
+    """Return x as the array that NumPy makes of it."""
     if x is None or isinstance(x, np.ma.MaskedArray):
-        what = "None" if x is None else "a masked array; x.filled(0) fills the gaps"
-        raise TypeError(f"{where}: expected an array, got {what}")
+        got = "None" if x is None else f"a masked array; use {name}.filled(value)"
+        raise TypeError(f"{where}: expected {name} as an array, got {got}")
     try:
         return np.asarray(x)
     except Exception as error:
         raise TypeError(
-            f"{where}: expected an array of numbers, got {type(x).__name__} "
+            f"{where}: expected {name} as an array of numbers, got {type(x).__name__} "
             f"that NumPy cannot convert ({error})"
         ) from error
 
 
-def as_rows(x: Any, dtype: np.dtype[Any], where: object) -> Array:
-    """Return x as (n, features) of dtype: x itself where it is that already; see `as_array`.
+def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
+    """Return x as rows (n, features) of dtype; x itself if it is that; see `as_array`.
 
     Raises
     ------
     ValueError
-        If x has not exactly two dimensions.
+        If x does not have two dimensions.
     """
-    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2 and x.flags.carray:
-        return x
-    array = as_array(x, dtype, where)
+    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2:
+        flags = x.flags
+        if flags.c_contiguous and flags.aligned:
+            return x
+    array = as_array(x, dtype, where, name)
     if array.ndim == 2:
         return array
     repair = {
-        0: "a single number is no batch",
-        1: "x[None, :] makes one row of it, x[:, None] one feature",
-    }.get(array.ndim, "x.reshape(len(x), -1)?")
-    raise ValueError(f"{where}: expected rows (n, features), got shape {array.shape}; {repair}")
+        0: "a single number is not a batch",
+        1: f"{name}[None, :] makes one row of it, {name}[:, None] one column",
+    }.get(array.ndim, f"use {name}.reshape(len({name}), -1)")
+    raise ValueError(
+        f"{where}: expected {name} as rows (n, features), got shape {array.shape}; {repair}"
+    )
 
 
 def check_finite(x: Array, where: object) -> None:
-    """Raise FloatingPointError, with row and column, where x (n, features) has NaN or infinity."""
+    """Raise FloatingPointError, with row and column, if x (n, features) has NaN or infinity."""
     row = first_nonfinite_row(x)
     if row >= 0:
         column = int(np.flatnonzero(~np.isfinite(x[row]))[0])
         raise FloatingPointError(
-            f"{where}: {x[row, column]} at row {row}, column {column}; "
-            "clean the data first, for instance with numpy.nan_to_num"
+            f"{where}: expected finite values, got {x[row, column]} at row {row}, column "
+            f"{column}; remove such rows, or replace the values with numpy.nan_to_num"
         )
 
 
-def as_target_rows(target: Any, output: Array, rows: Array, where: object) -> Array:
-    """Return target as rows of probabilities (n, classes) that fit output.
+def as_target_rows(
+    target: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: object
+) -> Array:
+    """Return the target of a classification with outputs of this shape (n, classes).
 
-    Integer labels (n,) become one-hot rows in the buffer ``rows``; rows of probabilities are
-    checked and returned as they are.
+    The result is int64 labels (n,), or rows of probabilities (n, classes) of this dtype.
 
     Raises
     ------
     TypeError
-        If labels are floats, or no numbers at all.
+        If labels are not integers, or the target does not hold numbers.
     ValueError
-        If a label is no class, the lengths or widths differ, or a row does not sum to 1.
+        If a label is not a class, lengths or widths differ, or a row does not sum to 1.
     """
-    array = _converted(target, where)
-    n, classes = output.shape
+    array = _converted(target, where, "target")
+    n, classes = shape
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(
-            f"{where}: expected {n} labels (n,) or rows of probabilities (n, {classes}), "
-            f"one for each row of the output, got shape {array.shape}"
+            f"{where}: expected a target of {n} labels (n,) or rows of probabilities "
+            f"(n, {classes}), one for each row of the output, got shape {array.shape}"
         )
-    if array.ndim == 1:
-        if array.dtype.kind not in "iu":
-            raise TypeError(
-                f"{where}: labels must be integers, got dtype {array.dtype}; "
-                "labels.astype(int), or numpy.unique(labels, return_inverse=True)[1] for names; "
-                "one-hot rows have shape (n, classes)"
-            )
-        if array.dtype != INT64 or not array.flags.carray:
-            array = np.require(array, INT64, ["C", "A", "W"])
-        row = one_hot(rows, array)
-        if row >= 0:
-            note = "; one output tells no classes apart" if classes == 1 else ""
-            if classes > 1 and (array.min(), array.max()) == (1, classes):
-                note = "; classes are counted from 0: labels - 1"
-            raise ValueError(
-                f"{where}: label {array[row]} at row {row}; valid are 0..{classes - 1}{note}"
-            )
-        return rows
-    if array.dtype == np.uint8:
-        array = array.astype(output.dtype)  # ones and zeros are no image, so without its warning
-    array = as_rows(array, output.dtype, where)
-    if array.shape != output.shape:
+    if array.ndim == 2:
+        return _as_probabilities(array, shape, dtype, where)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{where}: expected integer labels, got dtype {array.dtype}; use labels.astype(int), "
+            "or numpy.unique(labels, return_inverse=True)[1] for names; one-hot rows have shape "
+            "(n, classes)"
+        )
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{where}: label {array.max()}; expected 0..{classes - 1}")
+    labels = np.require(array, INT64, ["C", "A"])
+    row = first_invalid_label(labels, classes)
+    if row >= 0:
+        note = "; a single output cannot distinguish classes" if classes == 1 else ""
+        if classes > 1 and (labels.min(), labels.max()) == (1, classes):
+            note = "; classes are counted from 0: use labels - 1"
         raise ValueError(
-            f"{where}: one-hot rows are {array.shape[1]} wide, the output has {classes} classes"
-            + ("; labels.ravel()?" if array.shape[1] == 1 else "")
+            f"{where}: expected labels in 0..{classes - 1}, got label {labels[row]} at row "
+            f"{row}{note}"
         )
-    unlike = ~((array >= 0).all(axis=1) & (abs(array.sum(axis=1) - 1) < 1e-3))
-    if unlike.any():
-        row = int(np.flatnonzero(unlike)[0])
+    return labels
+
+
+def _as_probabilities(
+    target: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where: object
+) -> Array:
+    if target.dtype == np.uint8:
+        target = target.astype(dtype)  # one-hot rows, not an image: no warning
+    rows = as_rows(target, dtype, where, "target")
+    if rows.shape != shape:
         raise ValueError(
-            f"{where}: target row {row} must hold probabilities that sum to 1, "
-            f"got {array[row]} with sum {array[row].sum():.4g}"
+            f"{where}: expected target rows of width {shape[1]}, one entry for each class, got "
+            f"width {rows.shape[1]}" + ("; use labels.ravel()" if rows.shape[1] == 1 else "")
         )
-    return array
+    row = first_improper_row(rows)
+    if row >= 0:
+        raise ValueError(
+            f"{where}: expected target rows of probabilities with sum 1, got {rows[row]} with sum "
+            f"{rows[row].sum():.4g} at row {row}"
+        )
+    return rows
 
 
-def unchanged(
-    where: object,
-    method: str,
-    given: Array,
-    call: Callable[[], Any],
-    error: type[Exception] = ValueError,
-) -> Any:
-    """Return what somebody's method returns, or refuse if it wrote into the array it was given.
-
-    That array is a layer's buffer, or the caller's data: its numbers are put back.
-    """
-    before = given.copy()
-    try:
-        return call()
-    finally:
-        if not np.array_equal(before, given, equal_nan=True):
-            given[...] = before
-            raise error(
-                f"{where}: {method} wrote into its argument; work on a copy, or fill another array"
-            )
-
-
-def in_range(value: Any, owner: str, name: str, test: Callable[[float], bool], says: str) -> float:
+def in_range(
+    value: Any, owner: str, name: str, test: Callable[[float], bool], expected: str
+) -> float:
     """Return value as a float for which test holds, or raise ValueError or TypeError."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise TypeError(f"{owner}: {name} must be a number, {says}, got {value!r}")
+        raise TypeError(f"{owner}: {name} must be a number, {expected}, got {value!r}")
     number = float(value)
     if not (math.isfinite(number) and test(number)):
-        raise ValueError(f"{owner}: {name} must be {says}, got {value!r}")
+        raise ValueError(f"{owner}: {name} must be {expected}, got {value!r}")
     return number
 
 

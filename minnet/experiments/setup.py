@@ -50,17 +50,13 @@ class LogOfClipped(Layer):
     it divides them by their sum.
     """
 
-    def forward(self, x: Any, *, training: bool) -> Array:  # noqa: D102
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:  # noqa: D102
         np.log(np.clip(x, 1e-7, 1 - 1e-7), out=y)
-        return y
 
-    def backward(self, dy: Any) -> Array:  # noqa: D102
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:  # noqa: D102
         inside = (self.x > 1e-7) & (self.x < 1 - 1e-7)
         np.divide(dy, self.x, out=dx, where=inside)
         dx[~inside] = 0
-        return dx
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,19 +9,37 @@ from minnet.kernels.compiling import inline, kernel
 from minnet.kernels.exponential import exp
 
 
-@kernel("(T[:, ::1], int64[::1])")
-def one_hot(rows: Array, labels: Array) -> int:
-    """Fill rows (n, classes) with 1 at each label and 0 elsewhere.
+@kernel("(int64[::1], int64)")
+def first_invalid_label(labels: Array, classes: int) -> int:
+    """Return the first position of a label that is not in 0 ... classes - 1, or -1."""
+    for i in range(labels.size):
+        if labels[i] < 0 or labels[i] >= classes:
+            return i
+    return -1
 
-    Return the first row whose label is no class, or -1. Nothing is written outside rows.
-    """
+
+@kernel("(T[:, ::1], int64[::1])")
+def one_hot(rows: Array, labels: Array) -> None:
+    """Fill rows (n, classes) with 1 at each label and 0 elsewhere; the labels are valid."""
     n, classes = rows.shape
     for i in range(n):
         for j in range(classes):
             rows[i, j] = 0
-        if labels[i] < 0 or labels[i] >= classes:
-            return i
         rows[i, labels[i]] = 1
+
+
+@kernel("(T[:, ::1],)")
+def first_improper_row(rows: Array) -> int:
+    """Return the first row that does not hold probabilities with sum 1 (within 1e-3), or -1."""
+    n, classes = rows.shape
+    for i in range(n):
+        total = np.float64(0.0)
+        valid = True
+        for j in range(classes):
+            total += rows[i, j]
+            valid &= rows[i, j] >= 0
+        if not (valid and abs(total - 1.0) < 1e-3):
+            return i
     return -1
 
 

@@ -1,10 +1,8 @@
-"""The activations: one line of mathematics each way, entry by entry (softmax: row by row).
+"""Activations: elementwise functions of the input, and softmax over each row.
 
-An activation has a layer of its own, so that before and after stay apart: ``dense1.y`` is what
-goes into the activation, ``relu1.y`` is what comes out.
+An activation is a layer of its own, so that ``dense1.y`` is the value before the activation and
+``relu1.y`` the value after it.
 """
-
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +12,9 @@ from minnet.validation import Array, non_negative, positive
 
 
 class Sigmoid(Layer):
-    """The logistic function, y = σ(x) = 1 / (1 + exp(-x)), with dx = dy y (1 - y).
+    """Logistic function, y = σ(x) = 1 / (1 + exp(-x)), with dx = dy y (1 - y).
 
-    σ' is at most 1/4, at x = 0: five such layers shrink a gradient a thousandfold.
+    σ' is at most 1/4, so five sigmoid layers scale a gradient by at most 1/1024.
 
     Examples
     --------
@@ -26,19 +24,15 @@ class Sigmoid(Layer):
 
     keeps_finite = True
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.sigmoid_forward(x, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.sigmoid_backward(self.y, dy, dx)
-        return dx
 
 
 class Tanh(Layer):
-    """The hyperbolic tangent, y = tanh(x), with dx = dy (1 - y²).
+    """Hyperbolic tangent, y = tanh(x), with dx = dy (1 - y²).
 
     Examples
     --------
@@ -48,21 +42,17 @@ class Tanh(Layer):
 
     keeps_finite = True
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         np.tanh(x, out=y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.tanh_backward(self.y, dy, dx)
-        return dx
 
 
 class ReLU(Layer):
-    """The rectified linear unit, y = max(x, 0), with dx = dy where x > 0, else 0.
+    """Rectified linear unit, y = max(x, 0), with dx = dy where x > 0, else 0.
 
-    ReLU'(0) is taken as 0.
+    The derivative at 0 is taken as 0.
 
     References
     ----------
@@ -79,19 +69,15 @@ class ReLU(Layer):
 
     keeps_finite = True
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.relu_forward(x, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.relu_backward(self.y, dy, dx)
-        return dx
 
 
 class LeakyReLU(Layer):
-    """ReLU with a small slope below 0: y = x where x > 0, else a x; dx = dy or a dy.
+    """ReLU with slope a below 0: y = x where x > 0, else a x; dx = dy or a dy.
 
     Parameters
     ----------
@@ -106,27 +92,23 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = non_negative(negative_slope, "LeakyReLU", "negative_slope")
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.leaky_relu_forward(x, self.negative_slope, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.leaky_relu_backward(self.x, dy, self.negative_slope, dx)
-        return dx
 
     def describe(self) -> str:
         return f"LeakyReLU({self.negative_slope:g})"
 
 
 class PReLU(Layer):
-    """Leaky ReLU whose slope a, one for the whole layer, is learned: da = Σ dy x where x <= 0.
+    """LeakyReLU with a learned slope a, one for the whole layer: da = Σ dy x where x <= 0.
 
     Parameters
     ----------
     init : float, default 0.25
-        The slope to begin with.
+        Initial slope.
 
     Attributes
     ----------
@@ -146,25 +128,21 @@ class PReLU(Layer):
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         return {"slope": Param(np.full(1, self.init, self.dtype))}
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.leaky_relu_forward(x, float(self.slope.value[0]), y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         self.slope.grad = kernels.negative_part_dot(self.x, dy)
         kernels.leaky_relu_backward(self.x, dy, float(self.slope.value[0]), dx)
-        return dx
 
 
 class ELU(Layer):
-    """The exponential linear unit: y = x where x > 0, else α (exp(x) - 1); dx = dy or dy α exp(x).
+    """Exponential linear unit: y = x where x > 0, else α (exp(x) - 1); dx = dy or dy α exp(x).
 
     Parameters
     ----------
     alpha : float, default 1.0
-        α > 0; -α is the value that y approaches far below 0.
+        α > 0; y approaches -α for large negative x.
 
     References
     ----------
@@ -175,69 +153,57 @@ class ELU(Layer):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = positive(alpha, "ELU", "alpha")
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.elu_forward(x, self.alpha, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.elu_backward(self.x, dy, self.alpha, dx)
-        return dx
 
     def describe(self) -> str:
         return f"ELU({self.alpha:g})"
 
 
 class SiLU(Layer):
-    """The sigmoid linear unit or Swish, y = x σ(x), with dx = dy σ(x) (1 + x (1 - σ(x))).
+    """Sigmoid linear unit or Swish, y = x σ(x), with dx = dy σ(x) (1 + x (1 - σ(x))).
 
     References
     ----------
     Ramachandran, Zoph & Le (2017), Searching for activation functions, arXiv:1710.05941.
     """
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.silu_forward(x, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.silu_backward(self.x, dy, dx)
-        return dx
 
 
 Swish = SiLU
 
 
 class GELU(Layer):
-    """The Gaussian error linear unit, y = x Φ(x), with dx = dy (Φ(x) + x φ(x)).
+    """Gaussian error linear unit, y = x Φ(x), with dx = dy (Φ(x) + x φ(x)).
 
-    Φ and φ are the normal distribution and its density: the exact form, not the tanh
-    approximation.
+    Φ is the standard normal distribution function and φ its density. This is the exact form, not
+    the tanh approximation.
 
     References
     ----------
     Hendrycks & Gimpel (2016), Gaussian error linear units, arXiv:1606.08415.
     """
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.gelu_forward(x, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.gelu_backward(self.x, dy, dx)
-        return dx
 
 
 class Softmax(Layer):
     """Rows of probabilities, y_j = exp(x_j) / Σ_k exp(x_k), with dx = y (dy - Σ_k dy_k y_k).
 
-    Backward is the product with the full Jacobian diag(y) - y yᵀ. For training, logits into
-    `SoftmaxCrossEntropy` are simpler and more exact than this layer before `CrossEntropy`.
+    Backward multiplies by the full Jacobian, diag(y) - y yᵀ. For training, `SoftmaxCrossEntropy`
+    on logits is simpler and more accurate than this layer followed by `CrossEntropy`.
 
     Examples
     --------
@@ -247,12 +213,8 @@ class Softmax(Layer):
 
     keeps_finite = True
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.softmax_forward(x, y)
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.softmax_backward(self.y, dy, dx)
-        return dx

@@ -1,6 +1,4 @@
-"""The dense layer: three matrix products and a bias, in the letters of the blackboard."""
-
-from typing import Any
+"""Dense layer: one matrix product in the forward pass, two in the backward pass."""
 
 import numpy as np
 
@@ -13,10 +11,10 @@ Init = str | initializers.Initializer
 
 
 class Dense(Layer):
-    """A fully connected layer, y = xW + b.
+    """Fully connected layer, y = x W + b.
 
-    Backward computes dW = xᵀ dy, db = Σ dy over the rows, and dx = dy Wᵀ. The weight is stored
-    as (in_features, out_features), so that the code reads as the formula; PyTorch stores its
+    The gradients are dW = xᵀ dy, db = Σ dy over the rows, and dx = dy Wᵀ. The weight has shape
+    (in_features, out_features), so that the code reads as the formula; PyTorch stores the
     transpose.
 
     Parameters
@@ -24,7 +22,7 @@ class Dense(Layer):
     in_features, out_features : int
         Widths of x (n, in_features) and y (n, out_features).
     bias : bool, default True
-        Whether b is added. Before a BatchNorm it does nothing: beta takes its place.
+        Whether to add b. Before a BatchNorm b has no effect, because BatchNorm subtracts the mean.
     init, bias_init : str or callable
         Initializers by name or as ``f(shape, *, rng, dtype) -> array``; see
         `minnet.initializers`.
@@ -32,12 +30,12 @@ class Dense(Layer):
     Attributes
     ----------
     weight, bias : Param
-        Of shapes (in_features, out_features) and (out_features,); bias is None without one.
+        Shapes (in_features, out_features) and (out_features,). bias is None with ``bias=False``.
 
     Raises
     ------
     TypeError, ValueError
-        If a width is no whole number of at least 1, or an initializer is unknown.
+        If a width is not a positive integer, or an initializer is unknown.
 
     Examples
     --------
@@ -49,6 +47,7 @@ class Dense(Layer):
 
     in_features: int
     out_features: int
+    can_skip_dx = True
 
     def __init__(
         self,
@@ -80,35 +79,22 @@ class Dense(Layer):
         value = np.asarray(init(shape, rng=rng, dtype=self.dtype), dtype=self.dtype)
         if value.shape != shape or not np.isfinite(value).all():
             raise ValueError(
-                f"{self}: an initializer must give finite numbers of shape {shape}, got shape "
-                f"{value.shape}{'' if value.shape != shape else ' with NaN or infinity'}"
+                f"{self}: expected the initializer to return finite numbers of shape {shape}, got "
+                f"shape {value.shape}{'' if value.shape != shape else ' with NaN or infinity'}"
             )
         return Param(value)
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
-        weight, bias = self.weight, self.bias
-        np.dot(x, weight.value, out=y)
-        if bias is not None:
-            add_row(y, bias.value)
-        return y
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        np.dot(x, self.weight.value, out=y)
+        if self.has_bias:
+            add_row(y, self.bias.value)
 
-    def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
-        """Fill the gradients of weight and bias and return dx.
-
-        The first layer of a network has nobody to pass dx on to: ``input_gradient=False`` leaves
-        that product out, and dx then has no rows.
-        """
-        dy, dx = self.begin_backward(dy)
-        weight, bias = self.weight, self.bias
-        np.dot(self.x.T, dy, out=weight.grad)
-        if bias is not None:
-            column_sum(dy, bias.grad)
-        if not input_gradient:
-            self.dx = dx[:0]
-            return self.dx
-        np.dot(dy, weight.value.T, out=dx)
-        return dx
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        np.dot(self.x.T, dy, out=self.weight.grad)
+        if self.has_bias:
+            column_sum(dy, self.bias.grad)
+        if len(dx):  # dx has no rows where it is not needed
+            np.dot(dy, self.weight.value.T, out=dx)
 
     def describe(self) -> str:
         return f"Dense({self.in_features}→{self.out_features})"

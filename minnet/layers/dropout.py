@@ -1,6 +1,4 @@
-"""Dropout: while training, each entry is left out with probability p."""
-
-from typing import Any
+"""Dropout: in training, each entry is set to 0 with probability p."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,20 +9,20 @@ from minnet.validation import Array, fraction
 
 
 class Dropout(Layer):
-    """Inverted dropout: y = x m / (1 - p), where each m is 0 with probability p, else 1.
+    """Inverted dropout: y = x m / (1 - p), where each entry of m is 0 with probability p, else 1.
 
-    The same mask goes over the gradient, dx = dy m / (1 - p). Because the scale 1 / (1 - p) keeps
-    the mean of y, prediction leaves x as it is.
+    The gradient is multiplied by the same mask, dx = dy m / (1 - p). The factor 1 / (1 - p) keeps
+    the expected value of y, so that y = x in evaluation.
 
     Parameters
     ----------
     p : float, default 0.5
-        Probability of leaving an entry out, 0 <= p < 1.
+        Probability of setting an entry to 0, 0 <= p < 1.
 
     Attributes
     ----------
-    mask : ndarray or None
-        m / (1 - p) of the last training batch, (n, features).
+    mask : ndarray
+        m / (1 - p) of the last training batch, shape (n, features).
 
     References
     ----------
@@ -40,7 +38,8 @@ class Dropout(Layer):
     [0.0, 1.25]
     """
 
-    mask: Array | None = None
+    mask: Array = None  # type: ignore[assignment]  # before the first training step
+    buffers = (*Layer.buffers, "mask")
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = fraction(p, "Dropout", "p")
@@ -52,22 +51,18 @@ class Dropout(Layer):
         self.rng = np.random.default_rng(seed)
         return self
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         if not training:
             y[...] = x
-            return y
-        mask = self.mask = grown(self.mask, x.shape, self.dtype)
-        self.rng.random(out=mask, dtype=self.dtype)
-        np.greater_equal(mask, self.p, out=mask)
-        mask /= 1.0 - self.p
-        np.multiply(x, mask, out=y)
-        return y
+            return
+        self.mask = grown(self.mask, x.shape, self.dtype)
+        self.rng.random(out=self.mask, dtype=self.dtype)
+        np.greater_equal(self.mask, self.p, out=self.mask)
+        self.mask /= 1.0 - self.p
+        np.multiply(x, self.mask, out=y)
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
-        np.multiply(dy, self.mask, out=dx)  # type: ignore[arg-type]  # forward left a mask
-        return dx
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        np.multiply(dy, self.mask, out=dx)
 
     def describe(self) -> str:
         return f"Dropout({self.p:g})"

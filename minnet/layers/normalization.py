@@ -1,6 +1,8 @@
-"""Normalization: over the batch (a column at a time), or over the features of one row.
+"""Normalization over the rows of a batch, or over the features of each row.
 
-All three layers end with y = γ x̂ + β, where x̂ has mean 0 and variance 1 over what they average.
+All layers compute y = γ x̂ + β, where x̂ has mean 0 and variance 1 over the batch (`BatchNorm`), over
+a group of features (`GroupNorm`) or over all features of a row (`LayerNorm`). The kernels, with
+the formulas in plain NumPy, are in `minnet.kernels.normalization`.
 """
 
 from typing import Any
@@ -17,7 +19,7 @@ DEFAULT_EPS = 1e-5
 
 
 class _Normalization(Layer):
-    """What the layers share: γ (ones) and β (zeros), one of each for every feature."""
+    """Base class: γ, initially 1, and β, initially 0, for each feature."""
 
     in_features: int
     out_features: int
@@ -44,10 +46,10 @@ class _Normalization(Layer):
 class BatchNorm(_Normalization):
     """Batch normalization, y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε).
 
-    While training, μ and σ² are each column's mean and biased variance (1/n) over this batch, and
-    the running statistics take in a share of them. Otherwise the running statistics take their
-    place, and a row no longer depends on its neighbours. Backward lets the gradient through μ and
-    σ² as well: with g = dy γ / sqrt(σ² + ε),
+    In training, μ and σ² are the mean and the biased variance (1/n) of each column over the batch,
+    and the running statistics are updated. In evaluation the running statistics replace μ and σ²,
+    so that the output of a row does not depend on other rows. The gradient takes into account that
+    μ and σ² depend on x: with g = dy γ / sqrt(σ² + ε),
 
         dx = g - mean(g) - x̂ mean(g x̂),   dγ = Σ dy x̂,   dβ = Σ dy.
 
@@ -58,25 +60,25 @@ class BatchNorm(_Normalization):
     eps : float, default 1e-5
         ε, added to the variance inside the root.
     momentum : float, default 0.9
-        The share of the past that is kept: running = momentum running + (1 - momentum) batch.
-        This is Keras's direction; PyTorch's momentum of 0.1 is 0.9 here.
+        Weight of the past: running = momentum running + (1 - momentum) batch. Keras uses the same
+        convention; PyTorch's momentum of 0.1 is 0.9 here.
 
     Attributes
     ----------
     gamma, beta : Param
         γ and β, shape (num_features,).
     running_mean, running_var : ndarray
-        Begin at 0 and 1. As in the paper's Algorithm 2 and in PyTorch, running_var takes in the
-        unbiased variance (n / (n - 1)).
+        Initially 0 and 1. As in Algorithm 2 of the paper and in PyTorch, running_var is updated
+        with the unbiased variance, σ² n / (n - 1).
     mean, var : ndarray
         μ and σ² of the last training batch, float64.
 
     Raises
     ------
     ValueError
-        If eps or momentum is out of range; in training, if the batch has one row only.
+        If eps or momentum is out of range, or a training batch has a single row.
     FloatingPointError
-        If a column of a training batch has no finite variance; the running statistics stay.
+        If the variance of a column is not finite; the running statistics are then unchanged.
 
     References
     ----------
@@ -132,49 +134,43 @@ class BatchNorm(_Normalization):
     def running_var(self, var: Any) -> None:
         self._state["running_var"][...] = var
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
         gamma, beta = self.gamma.value, self.beta.value
         if not training:
             mean, var = self.running_mean.astype(np.float64), self.running_var.astype(np.float64)
             kernels.normalize_columns(x, gamma, beta, self.eps, mean, var, y)
-            return y
-        bad = kernels.batchnorm_forward(x, gamma, beta, self.eps, self.mean, self.var, y)
-        if bad < 0:
-            kernels.update_running_statistics(
-                self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
-            )
-        else:
-            self._awaits_backward = False
+            return
+        column = kernels.batchnorm_forward(x, gamma, beta, self.eps, self.mean, self.var, y)
+        if column >= 0:
             raise FloatingPointError(
-                f"{self}: column {bad} of the input has variance {self.var[bad]:.3g}; look for "
-                f"NaN, infinity or numbers too large for {self.dtype}"
+                f"{self}: column {column} of the input has variance {self.var[column]:.3g}; look "
+                f"for NaN, infinity or numbers too large for {self.dtype}"
             )
-        return y
+        kernels.update_running_statistics(
+            self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
+        )
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.batchnorm_backward(
             self.x, dy, self.gamma.value, self.eps, self.mean, self.var,
             self.gamma.grad, self.beta.grad, dx,
         )  # fmt: skip
-        return dx
 
 
 class GroupNorm(_Normalization):
-    """Group normalization: mean and variance of each row over groups of neighbouring features.
+    """Group normalization: each row is normalized over groups of consecutive features.
 
-    y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε), μ and σ² (biased) taken over the features of one
-    group in one row, so that training and prediction are the same. With g = γ dy,
+    y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε), where μ and the biased variance σ² are taken over
+    the features of a group in one row. Training and evaluation are the same. With g = γ dy,
 
         dx = (g - mean(g) - x̂ mean(g x̂)) / sqrt(σ² + ε),   dγ = Σ dy x̂,   dβ = Σ dy,
 
-    the means over the group, the sums over the rows.
+    with means over the group and sums over the rows.
 
     Parameters
     ----------
     num_groups : int
-        In how many groups of equal width the features fall.
+        Number of groups, all of the same width.
     num_features : int
         Width of x and y, both (n, num_features).
     eps : float, default 1e-5
@@ -184,13 +180,13 @@ class GroupNorm(_Normalization):
     ----------
     gamma, beta : Param
         γ and β, shape (num_features,).
-    mean, rstd : ndarray or None
+    mean, rstd : ndarray
         μ and 1 / sqrt(σ² + ε) of the last training batch, (n, num_groups), float64.
 
     Raises
     ------
     ValueError
-        If num_features is no multiple of num_groups, or eps is out of range.
+        If num_features is not a multiple of num_groups, or eps is out of range.
 
     References
     ----------
@@ -202,8 +198,9 @@ class GroupNorm(_Normalization):
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
 
-    mean: Array | None = None
-    rstd: Array | None = None
+    mean: Array = None  # type: ignore[assignment]  # before the first training step
+    rstd: Array = None  # type: ignore[assignment]
+    buffers = (*Layer.buffers, "mean", "rstd")
 
     def __init__(self, num_groups: int, num_features: int, *, eps: float = DEFAULT_EPS) -> None:
         super().__init__(num_features, eps)
@@ -211,34 +208,30 @@ class GroupNorm(_Normalization):
         self.num_groups = count(num_groups, kind, "num_groups")
         if self.in_features % self.num_groups:
             raise ValueError(
-                f"{kind}: num_features must be a multiple of num_groups, "
-                f"got {self.in_features} features in {self.num_groups} groups"
+                f"{kind}: expected num_features to be a multiple of num_groups, got "
+                f"{self.in_features} features in {self.num_groups} groups"
             )
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
-        shape, double = (len(x), self.num_groups), np.dtype(np.float64)
-        mean = grown(self.mean if training else None, shape, double)
-        rstd = grown(self.rstd if training else None, shape, double)
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        shape, float64 = (len(x), self.num_groups), np.dtype(np.float64)
+        mean = grown(self.mean if training else None, shape, float64)
+        rstd = grown(self.rstd if training else None, shape, float64)
         kernels.groupnorm_forward(x, self.gamma.value, self.beta.value, self.eps, mean, rstd, y)
         if training:
             self.mean, self.rstd = mean, rstd
-        return y
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.groupnorm_backward(
             self.x, dy, self.gamma.value, self.mean, self.rstd,
             self.gamma.grad, self.beta.grad, dx,
         )  # fmt: skip
-        return dx
 
     def _sizes(self) -> str:
         return f"{self.num_groups}, {self.in_features}"
 
 
 class LayerNorm(GroupNorm):
-    """Layer normalization: mean and variance of each row over all its features, one group.
+    """Layer normalization: each row is normalized over all features, `GroupNorm` with one group.
 
     Parameters
     ----------

@@ -1,29 +1,29 @@
-"""The skip connection: a way around some layers, for the signal and for the gradient."""
+"""Skip connection: the input of some layers is added to their output."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from minnet.kernels.dense import add
+import numpy as np
+
 from minnet.layer import Layer
 from minnet.layers.container import Container
 from minnet.validation import Array
 
 
 class Residual(Container):
-    """A skip connection around layers F, y = x + F(x), with dx = dy + F's own dx.
+    """Skip connection around layers F: y = x + F(x), with dx = dy + F'(x)ᵀ dy.
 
-    However small F's gradient is, dy itself reaches the layers below: that is why deep networks
-    with skip connections train.
+    The term dy reaches the earlier layers unchanged, however small the gradient through F is. This
+    is why deep networks with skip connections can be trained.
 
     Parameters
     ----------
     *layers : Layer
-        The branch F, whose output must be as wide as its input.
+        The branch F. Its output must have the width of its input.
 
     Raises
     ------
     ValueError
-        If the widths of input and output of the branch differ.
+        If input and output of the branch differ in width.
 
     References
     ----------
@@ -39,7 +39,8 @@ class Residual(Container):
     def __init__(self, *layers: Layer) -> None:
         if len(layers) == 1 and isinstance(layers[0], list | tuple):
             raise TypeError(
-                "Residual: give the layers one by one, Residual(Dense(3, 3), ReLU()), not as a list"
+                "Residual: expected layers as arguments, got a list; write "
+                "Residual(Dense(3, 3), ReLU())"
             )
         super().__init__(layers)
         for layer in self.layers:
@@ -49,19 +50,15 @@ class Residual(Container):
         super().check_widths(names)
         if self.in_features != self.out_features:
             raise ValueError(
-                f"Residual: the branch must keep the width, got {self.in_features} in and "
-                f"{self.out_features} out; x + F(x) needs both alike"
+                f"Residual: expected a branch that keeps the width, got {self.in_features} in and "
+                f"{self.out_features} out; x + F(x) needs equal widths"
             )
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        x, y = self.begin_forward(x, training)
-        add(x, self.forward_layers(x, training), y)
-        return y
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        np.add(x, self.forward_layers(x, training), out=y)
 
-    def backward(self, dy: Any) -> Array:
-        dy, dx = self.begin_backward(dy)
-        add(dy, self.backward_layers(dy, self.layers), dx)
-        return dx
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        np.add(dy, self.backward_layers(dy), out=dx)
 
     def describe(self) -> str:
         return f"Residual({', '.join(layer.describe() for layer in self.layers)})"

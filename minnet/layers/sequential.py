@@ -1,4 +1,4 @@
-"""The network: layers in a row, and all their parameters in one array."""
+"""Network: layers in a row, with all parameters in one array and all gradients in another."""
 
 from __future__ import annotations
 
@@ -11,36 +11,34 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.layers.container import Container, worst
-from minnet.layers.dense import Dense
+from minnet.layers.container import Container, nonfinite_kind
 from minnet.memory import empty
 from minnet.summary import Summary, summarize
-from minnet.validation import Array, as_float_dtype, as_rows, check_finite, count
+from minnet.validation import Array, as_float_dtype, check_finite, count
 
 
 class Sequential(Container):
-    """A network: each layer's output is the next layer's input.
+    """Network: the output of each layer is the input of the next.
 
-    Every parameter is a view into ``theta`` and every gradient a view into ``grad``, two
-    contiguous arrays, so that an optimizer is one pass, a norm is one line, and a checkpoint is
-    one array.
+    Every parameter is a view into ``theta`` and every gradient a view into ``grad``. Both arrays
+    are contiguous, so that an optimizer step is one pass over them and a checkpoint is one array.
 
     Parameters
     ----------
     layers : sequence of Layer or (name, Layer)
-        Layers are called by kind and count, ``dense1``, ``relu1``, ``dense2``, unless named.
+        Layers without a name are named by kind and count: ``dense1``, ``relu1``, ``dense2``.
     rng : int, numpy.random.Generator or None
-        Seed or generator of the initial parameters and of dropout. A layer whose parameters have
-        been looked at or set before keeps them.
+        Seed or generator of the initial parameters and of dropout. Parameters that were assigned
+        before keep their values.
     dtype : {float32, float64}
-        Of parameters and buffers. Gradient checks want float64.
+        Type of parameters and buffers. Gradient checks need float64.
 
     Attributes
     ----------
     theta, grad : ndarray
         All parameters and all gradients, shape (parameters,).
-    layers : list of Layer
-        In order; ``net["dense1"]`` finds one by name.
+    layers : tuple of Layer
+        The layers in order; ``net["dense1"]`` returns one by name.
     history : minnet.training.History or None
         The history of the last `minnet.fit`.
     metrics : dict of str to float
@@ -50,7 +48,7 @@ class Sequential(Container):
     Raises
     ------
     TypeError, ValueError
-        If an item is no layer, is in use elsewhere, or does not fit the one before it.
+        If an item is not a layer, is in use elsewhere, or does not fit the layer before it.
 
     Examples
     --------
@@ -64,7 +62,7 @@ class Sequential(Container):
     (2, 8)
     """
 
-    fits_inside = False
+    is_network = True
     history: Any = None
     metrics: Mapping[str, float] = MappingProxyType({})
 
@@ -77,7 +75,7 @@ class Sequential(Container):
     ) -> None:
         if more:
             raise TypeError(
-                "Sequential: give the layers as one list, Sequential([Dense(4, 3), ...])"
+                "Sequential: expected the layers as one list: Sequential([Dense(4, 3), ...])"
             )
         generator, dtype = np.random.default_rng(rng), as_float_dtype(dtype)
         super().__init__(layers)
@@ -98,7 +96,7 @@ class Sequential(Container):
         for name, param in self._all_params.items():
             param.name = name
             shape, stop = param.value.shape, start + param.value.size
-            param.move(
+            param.rebind(
                 self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape)
             )
             start = stop
@@ -107,12 +105,12 @@ class Sequential(Container):
 
     @property
     def params(self) -> dict[str, Param]:
-        """All parameters under dotted names such as ``dense1.weight``, in theta's order."""
+        """Parameters of all layers under dotted names, in the order of theta."""
         return self._all_params
 
     @property
     def theta(self) -> Array:
-        """All parameters in one array; assigning copies into it."""
+        """All parameters in one array; an assignment copies into it."""
         return self._theta
 
     @theta.setter
@@ -121,87 +119,73 @@ class Sequential(Container):
 
     @property
     def grad(self) -> Array:
-        """All gradients in one array, in theta's order."""
+        """All gradients in one array, in the order of theta."""
         return self._grad
 
     @grad.setter
     def grad(self, grad: Any) -> None:
         self._grad[...] = grad
 
-    # What overflows is found by asking, so that the error can name the layer.
+    def check_input(self, x: Any) -> Array:
+        rows = super().check_input(x)
+        check_finite(rows, "the input x")
+        return rows
+
+    # Overflow is detected by checking outputs and gradients, because the error names the layer.
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
-    def forward(self, x: Any, *, training: bool) -> Array:
-        """Return the output of the last layer, (n, out_features).
+    def forward_rows(self, x: Array, training: bool) -> Array:
+        """Return the output of the last layer.
 
         Raises
         ------
-        ValueError, TypeError
-            If x is not rows of numbers of the right width.
         FloatingPointError
-            If x holds NaN or infinity, or a layer's output does: the first such layer is named.
+            If the output of a layer is not finite; the first such layer is named.
         """
-        x = as_rows(x, self.dtype, self.layers[0])
-        check_finite(x, "the input x")
-        if training:
-            self._awaits_backward = False  # until this forward has come through
+        self._pending = self._pending and not training
         y = self.forward_layers(x, training)
         if training:
-            self.x, self.y, self._awaits_backward = x, y, True
+            self.x, self.y, self._pending = x, y, True
         return y
 
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
-    def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
-        """Fill every gradient in ``grad`` and return dx, (n, in_features).
-
-        Training has no use for dx: with ``input_gradient=False`` a first layer that is `Dense`
-        leaves its product out, and dx has no rows.
+    def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
+        """Fill every gradient in ``grad`` and return the dx of the first layer.
 
         Raises
         ------
-        RuntimeError
-            If no forward with ``training=True`` waits for a backward.
         FloatingPointError
-            If the gradient that arrives at the first layer is not finite; the layer where it arose
-            is named. The gradients of parameters are not asked one by one.
+            If the gradient that reaches the first layer is not finite. The layer in which it
+            arose is named. The gradients of the parameters are not checked.
         """
-        if not self._awaits_backward:
-            raise RuntimeError(
-                "the network has no forward that waits for this backward; call "
-                "forward(x, training=True) before each backward"
-            )
-        dy = as_rows(dy, self.dtype, "the gradient dy of the network")
-        first = self.layers[0]
-        arrives = self.backward_layers(dy, self.layers[1:])
-        if first_nonfinite_row(arrives) >= 0:
-            raise FloatingPointError(self._explain_gradient(dy))
-        if isinstance(first, Dense) and not input_gradient:
-            dx = first.backward(arrives, input_gradient=False)
-        else:
-            dx = self.backward_layers(arrives, [first])
-        self.dy, self.dx, self._awaits_backward = dy, dx, False
-        return dx
+        self.dy = dy
+        for layer in reversed(self.layers[1:]):
+            dy = layer.backward_rows(dy)
+        if first_nonfinite_row(dy) >= 0:
+            raise FloatingPointError(self._explain_gradient())
+        self.dx = self.layers[0].backward_rows(dy, input_gradient)
+        self._pending = False
+        return self.dx
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
-        """Return the output for x as it is outside training, batch_size rows at a time.
+        """Return the output (n, out_features) in evaluation, computed batch_size rows at a time.
 
-        An empty x gives an empty (0, out_features). No buffer is disturbed.
+        The buffers are left alone. An empty x gives an array of shape (0, out_features).
         """
         batch_size = count(batch_size, "predict", "batch_size")
-        x = self.layers[0].check_input(x)
-        check_finite(x, "the input x")
+        x = self.check_input(x)
         batches = [
-            self.forward(x[start : start + batch_size], training=False)
+            self.forward_rows(x[start : start + batch_size], training=False)
             for start in range(0, max(len(x), 1), batch_size)
         ]
         return np.concatenate(batches) if len(batches) > 1 else batches[0]
 
     def check_theta(self) -> None:
-        """Raise FloatingPointError if a parameter is not finite, and name it."""
+        """Raise FloatingPointError, with the name, if a parameter is not finite."""
         if first_nonfinite_row(self.theta.reshape(1, -1)) >= 0:
             for name, param in self.params.items():
                 if not np.isfinite(param.value).all():
                     raise FloatingPointError(
-                        f"{name} holds {worst(param.value)}: an update went out of bounds; lower "
+                        f"{name} holds {nonfinite_kind(param.value)}: an update diverged; lower "
                         "the learning rate or clip the gradient"
                     )
 
@@ -209,16 +193,14 @@ class Sequential(Container):
         """Return a table of the layers that prints as text and shows as HTML in a notebook."""
         return summarize(self)
 
-    def _explain_gradient(self, dy: Array) -> str:
-        """Name the layer in which the gradient, on its way back, first was not finite."""
-        if first_nonfinite_row(dy) >= 0:
-            return f"the gradient dy given to the network holds {worst(dy)}"
-        for layer in reversed(self.layers):
-            if layer.dx is not None and first_nonfinite_row(layer.dx) >= 0:
-                break
+    def _explain_gradient(self) -> str:
+        """Name the layer in which the gradient first became non-finite in the backward pass."""
+        if first_nonfinite_row(self.dy) >= 0:
+            return f"backward: the given gradient dy holds {nonfinite_kind(self.dy)}"
+        source = next(layer for layer in reversed(self.layers) if not np.isfinite(layer.dx).all())
         return (
-            f"{layer}: the gradient that it passes on holds {worst(layer.dx)}; lower the initial "
-            "weights, or clip the gradient of the steps before"
+            f"{source}: the gradient dx holds {nonfinite_kind(source.dx)}; scale down the initial "
+            "weights, or clip the gradients of earlier steps"
         )
 
     def __getstate__(self) -> dict[str, Any]:

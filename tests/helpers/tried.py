@@ -8,15 +8,13 @@ X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
 
 
 class Square(Layer):
-    """A student's layer that knows nothing of the contract."""
+    """A layer of a user's own, in plain NumPy."""
 
-    def forward(self, x, *, training):
-        if training:
-            self.seen = x
-        return x * x
+    def compute(self, x, y, training):
+        y[...] = x * x
 
-    def backward(self, dy):
-        return 2 * self.seen * dy
+    def differentiate(self, dy, dx):
+        dx[...] = 2 * self.x * dy
 
 
 def network(make, dtype=np.float32):

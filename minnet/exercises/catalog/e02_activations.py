@@ -168,16 +168,13 @@ class Adapted(Layer):
     def __init__(self, answer: Any, kind: str) -> None:
         self.answer, self.kind = answer, kind
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        """Return y, and keep x."""
-        self.seen = x
-        y: Array = self.answer(self.kind, x, np.zeros_like(x), 0.1)[0]
-        return y
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        """Copy the student's y."""
+        y[...] = self.answer(self.kind, x, np.zeros_like(x), 0.1)[0]
 
-    def backward(self, dy: Any) -> Array:
-        """Return dx."""
-        dx: Array = self.answer(self.kind, self.seen, dy, 0.1)[1]
-        return dx
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        """Copy the student's dx."""
+        dx[...] = self.answer(self.kind, self.x, dy, 0.1)[1]
 
 
 def train(answer: Any) -> Array:

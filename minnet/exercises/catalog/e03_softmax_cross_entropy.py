@@ -202,18 +202,17 @@ class Adapted(Loss):
 
     classifies = True
 
-    def forward(self, output: Any, target: Any) -> float:
-        """Return the loss, and keep the gradient."""
-        value, self.dx = self.answer(output, target)
-        return float(value)
-
-    def backward(self) -> Array:
-        """Return the gradient."""
-        assert self.dx is not None
-        return self.dx
-
     def __init__(self, answer: Any) -> None:
         self.answer = answer
+
+    def compute(self, output: Array, target: Array) -> float:
+        """Return the loss and keep the gradient."""
+        value, self.gradient = self.answer(output, target.argmax(axis=1))
+        return float(value)
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        """Copy the gradient."""
+        dx[...] = self.gradient
 
 
 EXERCISE = Exercise(

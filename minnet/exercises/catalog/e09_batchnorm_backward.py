@@ -265,12 +265,10 @@ class Adapted(BatchNorm):
         super().__init__(16)
         self.answer = answer
 
-    def backward(self, dy: Any) -> Array:
-        """Take the three gradients over."""
-        dy, dx = self.begin_backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        """Copy the three gradients of the student's function."""
         gamma, beta = self.gamma, self.beta
         dx[...], gamma.grad, beta.grad = self.answer(self.x, gamma.value, beta.value, self.eps, dy)
-        return dx
 
 
 EXERCISE = Exercise(

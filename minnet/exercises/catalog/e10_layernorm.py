@@ -269,17 +269,15 @@ class Adapted(Layer):
         self.params["gamma"], self.params["beta"] = Param(np.ones(16)), Param(np.zeros(16))
         self.answer = answer
 
-    def forward(self, x: Any, *, training: bool) -> Array:
-        """Make a layer of γ and β as they stand."""
+    def compute(self, x: Array, y: Array, training: bool) -> None:
+        """Run the forward of a layer with the current γ and β."""
         self.layer = self.answer(self.params["gamma"].value, self.params["beta"].value, 1e-5)
-        y: Array = self.layer.forward(x, training)
-        return y
+        y[...] = self.layer.forward(x, training)
 
-    def backward(self, dy: Any) -> Array:
-        """Take the gradients over."""
-        dx: Array = self.layer.backward(dy)
+    def differentiate(self, dy: Array, dx: Array) -> None:
+        """Run the backward and copy the gradients."""
+        dx[...] = self.layer.backward(dy)
         self.params["gamma"].grad, self.params["beta"].grad = self.layer.dgamma, self.layer.dbeta
-        return dx
 
 
 EXERCISE = Exercise(

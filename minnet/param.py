@@ -1,0 +1,116 @@
+"""Parameters of layers: a value, and the gradient of the loss with respect to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minnet.validation import Array
+
+
+class Param:
+    """A parameter: its ``value``, and the gradient ``grad`` of the loss with respect to it.
+
+    Assigning to either copies the numbers into the existing array, because in a network both are
+    views into `Sequential.theta` and `Sequential.grad`. A single number fills the whole array.
+
+    Parameters
+    ----------
+    value : array_like
+        The parameter, of any shape. A float array is used without a copy.
+
+    Attributes
+    ----------
+    name : str
+        Name in messages: ``weight``, or in a network ``dense1.weight``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the assigned array does not hold real numbers, or has another shape.
+
+    Examples
+    --------
+    >>> gain = Param(np.ones(3))
+    >>> gain.value = [1.0, 2.0, 3.0]
+    >>> gain.value, gain.grad
+    (array([1., 2., 3.]), array([0., 0., 0.]))
+    """
+
+    __slots__ = ("_grad", "_value", "name")
+
+    def __init__(self, value: Any) -> None:
+        self.name = "a parameter"
+        value = np.asarray(value)
+        self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
+        self._grad: Array = np.zeros_like(self._value)
+
+    @property
+    def value(self) -> Array:
+        """Current value."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._fill(self._value, value, "value")
+
+    @property
+    def grad(self) -> Array:
+        """Gradient of the loss; every backward overwrites it."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._fill(self._grad, grad, "grad")
+
+    def rebind(self, value: Array, grad: Array) -> None:
+        """Use these arrays from now on, filled with the present value and gradient."""
+        value[...], grad[...] = self._value, self._grad
+        self._value, self._grad = value, grad
+
+    def _fill(self, array: Array, numbers: Any, what: str) -> None:
+        numbers = np.asarray(numbers)
+        if numbers.dtype.kind not in "fiub":
+            raise TypeError(f"{self.name}: {what} must be real numbers, got {numbers.dtype}")
+        if numbers.ndim and numbers.shape != array.shape:
+            repair = "give one number for each entry, or a single number for all"
+            if numbers.shape == array.shape[::-1]:
+                repair = "it is the transpose, so give its .T"
+            raise ValueError(
+                f"{self.name}: {what} has shape {array.shape}, got {numbers.shape}; {repair}"
+            )
+        array[...] = numbers
+
+    def __repr__(self) -> str:
+        return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
+
+
+class Params(dict[str, Param]):
+    """Parameters of a layer by name. An entry cannot be replaced; its value can be assigned."""
+
+    def __init__(self, params: Mapping[str, Param]) -> None:
+        super().__init__()
+        for name, param in params.items():
+            self[name] = param
+
+    def __setitem__(self, name: str, param: Param) -> None:
+        if not isinstance(param, Param):
+            raise TypeError(f"params[{name!r}]: expected a Param, got {param!r}; use Param(array)")
+        if name in self and self[name] is not param:
+            raise ValueError(f"params[{name!r}] exists already; assign params[{name!r}].value")
+        param.name = name
+        super().__setitem__(name, param)
+
+
+def parameter(name: str) -> Any:
+    """Make ``params[name]`` an attribute of a layer; None in a layer without that parameter."""
+
+    def get(self: Any) -> Param | None:
+        params = self._params
+        found: Param | None = (self.params if params is None else params).get(name)
+        return found
+
+    def refuse(self: Any, value: Any) -> None:
+        raise AttributeError(f"{self}: {name} cannot be replaced; assign layer.{name}.value")
+
+    return property(get, refuse, doc=f"The parameter ``{name}``.")
