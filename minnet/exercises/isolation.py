@@ -1,13 +1,11 @@
-"""An answer in a process of its own: whatever it does, something is seen, and in finite time.
+"""Observation of an answer in a separate process, with a timeout.
 
-The process gets inputs and returns arrays, by files without pickle; they are compared out here,
-where nothing of the answer runs. So an ``__eq__`` that is always true, a patched
-``numpy.allclose`` or an early exit change nothing, and an endless loop ends after the timeout. This
-keeps accidents and simple tricks away from grades. It is no wall against an attacker: the process
-has the rights of whoever starts it.
+The worker process returns arrays in a file without pickle. The results are compared in this
+process, which runs no code of the answer. An ``__eq__`` that is always true, a patched
+``numpy.allclose`` or an early exit therefore have no effect on the grade, and an endless loop ends
+after the timeout. This protects against accidents and simple tricks, but not against an attacker:
+the worker process has the rights of the user who starts it.
 """
-
-from __future__ import annotations
 
 import os
 import signal
@@ -20,63 +18,64 @@ from pathlib import Path
 
 import minnet
 from minnet.exercises import worker
-from minnet.exercises.exercise import Case, Exercise
-from minnet.exercises.observing import Fault, Observation
+from minnet.exercises.exercise import Exercise
+from minnet.exercises.observation import Fault, Observation
 
-PRINTED = 2000  # characters kept of what an answer prints
+PRINTED = 2000  # characters kept of the output of an answer
 
 
-def observe_apart(
-    exercise: Exercise, path: Path, case: Case, train: bool, timeout: float
+def observe_isolated(
+    exercise: Exercise, path: Path, seed: list[int], train: bool, timeout: float
 ) -> tuple[Observation, str]:
-    """Observe the answer in a process of its own; return what was seen and what it printed."""
+    """Observe the answer in a separate process; return the observation and the printed text."""
+    package = str(Path(minnet.__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
-        worker.write_case(inputs, case)
-        command = [sys.executable, "-P", "-m", worker.__name__, exercise.name, path.resolve()]
-        here = str(Path(minnet.__file__).resolve().parents[1])
+        outputs = Path(scratch, "outputs.npz")
+        command = [sys.executable, "-P", "-m", worker.__name__, exercise.name, str(path.resolve())]
+        command += [",".join(map(str, seed)), str(outputs), *(["train"] if train else [])]
         process = subprocess.Popen(
-            [*map(str, command), str(inputs), str(outputs), *(["train"] if train else [])],
+            command,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             cwd=scratch, start_new_session=True,
-            env=os.environ | {"PYTHONPATH": here, "PYTHONIOENCODING": "utf-8"},
+            env=os.environ | {"PYTHONPATH": package, "PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
-        printed = Drain(process)
+        printed = OutputReader(process)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
-            seen = Observation(fault=Fault("timeout", f"no end after {timeout:g} seconds."))
+            message = f"no end after {timeout:g} seconds."
+            observation = Observation(fault=Fault("timeout", message))
         else:
-            seen = read(outputs, process.returncode, train)
+            observation = read_outputs(outputs, process.returncode, train)
         finally:
-            _end(process)
-        return seen, printed.text()
+            _kill(process)
+        return observation, printed.text()
 
 
-def read(outputs: Path, code: int, train: bool) -> Observation:
-    """Return what the process left behind, or the fault that tells why it is of no use."""
+def read_outputs(outputs: Path, code: int, train: bool) -> Observation:
+    """Return the observation that the process wrote, or a fault if there is no valid one."""
     if not outputs.exists():
         return Observation(fault=Fault("exit", f"it ended early, with exit code {code}."))
     try:
-        seen = worker.read_observation(outputs)
-        if train and seen.fault is None and seen.logits is None:
+        observation = worker.read_observation(outputs)
+        if train and observation.fault is None and observation.logits is None:
             raise ValueError("the network's output is missing")
-        return seen
+        return observation
     except (OSError, ValueError) as error:
         return Observation(fault=Fault("results", str(error)))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, if it still runs, and where the system can, all that it started."""
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and, where the system supports it, its child processes."""
     if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):  # nothing of it is left
+        with suppress(ProcessLookupError, PermissionError):  # all of them have ended
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
 
 
-class Drain(threading.Thread):
-    """Reads what a process prints, so that it never waits, and keeps the beginning."""
+class OutputReader(threading.Thread):
+    """Thread that reads the output of a process without blocking it, and keeps the beginning."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
@@ -85,13 +84,13 @@ class Drain(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Read to the end."""
+        """Read to the end of the output."""
         with self._stream:
             while chunk := self._stream.read1(65536):  # type: ignore[attr-defined]
                 self.kept += chunk[: max(0, 4 * PRINTED - len(self.kept))]
 
     def text(self) -> str:
-        """Return the beginning of it; wait a second at most for the end."""
+        """Return the beginning of the output; wait at most one second for the end."""
         self.join(1.0)
         text = self.kept.decode("utf-8", errors="replace")
         return text if len(text) <= PRINTED else f"{text[:PRINTED]}... (cut)"

@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet import optimizers
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
@@ -44,7 +44,9 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
         for grads, names in zip(case.grads, _names(rule), strict=True):
             params = optimizer.step(list(params), list(grads))
             if not isinstance(params, list | tuple) or len(params) != len(names):
-                raise Refusal("step should return a list of the new parameters, as many as came.")
+                raise ResultError(
+                    "step should return a list of the new parameters, as many as came."
+                )
             yield from zip(names, params, strict=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results, returned
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results, returned
 from minnet.recording import dead_units
 from minnet.validation import Array
 
@@ -74,7 +74,9 @@ def _as_numbers(dead: Any) -> Any:
     if not isinstance(dead, np.ndarray):
         return dead
     if dead.dtype != bool:
-        raise Refusal(f"dead should hold True or False for each unit, but it holds {dead.dtype}.")
+        raise ResultError(
+            f"dead should hold True or False for each unit, but it holds {dead.dtype}."
+        )
     return dead.astype(np.float64)
 
 
