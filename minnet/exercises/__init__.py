@@ -54,6 +54,6 @@ def check(exercise: int | str | Exercise, answer: Any, *, seed: int | None = Non
     random = int(np.random.default_rng().integers(1, 2**32))
     seeds = [0, random] if seed is None else [seed]
     for each in seeds:
-        wrong = diagnose_answer(exercise, answer, each, train=each == seeds[-1]).wrong
+        wrong = diagnose_answer(exercise, answer, each, train=each == seeds[-1])
         if wrong is not None:
             raise wrong

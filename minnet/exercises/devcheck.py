@@ -49,7 +49,7 @@ def load_solutions(exercise: Exercise, folder: Path) -> ModuleType:
 
 def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None:
     """Return what is wrong with an answer, or None; only the first seed trains on the digits."""
-    return diagnose_answer(exercise, answer, seed, train=seed == SEEDS[0]).wrong
+    return diagnose_answer(exercise, answer, seed, train=seed == SEEDS[0])
 
 
 def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
@@ -114,7 +114,7 @@ def _confused_mistakes(exercise: Exercise, seed: int) -> Iterator[str]:
         if unknown:
             yield f"{mistake}: unknown results {unknown}"
             continue
-        wrong = diagnose(exercise, case, Observation(results)).wrong
+        wrong = diagnose(exercise, case, Observation(results))
         if mistake != ("right" if wrong is None else wrong.mistake):
             yield f"{mistake} is not recognized with seed {seed}: {wrong}"
 

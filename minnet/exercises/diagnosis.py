@@ -7,7 +7,6 @@ or the right derivative of a wrong forward. Otherwise it quotes the entry with t
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from minnet.exercises import network
 from minnet.exercises.exercise import Case, Exercise, Mistake, Results
-from minnet.exercises.observation import Fault, Observation, observe
+from minnet.exercises.observation import Observation, observe
 from minnet.validation import Array
 
 TOLERANCE = 1e-6
@@ -29,76 +28,66 @@ class WrongAnswer(AssertionError):  # noqa: N818 - the answer is wrong, not the 
     ----------
     mistake : str or None
         The id of the known mistake, or None.
+    score : float
+        The share of checks passed.
     """
 
-    def __init__(self, message: str, mistake: str | None = None) -> None:
+    def __init__(self, message: str, mistake: str | None = None, *, score: float = 0.0) -> None:
         super().__init__(message)
-        self.mistake = mistake
+        self.mistake, self.score = mistake, score
 
     def _render_traceback_(self) -> list[str]:
         """Show the message without a traceback in a notebook."""
         return [str(self)]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The number of checks that an answer passed, the number in all, and what is wrong."""
-
-    passed: int
-    checks: int
-    wrong: WrongAnswer | None = None
-
-
-def diagnose_answer(exercise: Exercise, answer: Any, seed: int, *, train: bool) -> Verdict:
-    """Run an answer on the inputs of a seed and diagnose it."""
+def diagnose_answer(
+    exercise: Exercise, answer: Any, seed: int, *, train: bool
+) -> WrongAnswer | None:
+    """Run an answer on the inputs of a seed; return what is wrong, or None if it is right."""
     case = exercise.case(seed)
     return diagnose_in_stages(exercise, case, partial(observe, exercise, answer, case), train=train)
 
 
 def diagnose_in_stages(
     exercise: Exercise, case: Case, observe: Callable[[bool], Observation], *, train: bool = True
-) -> Verdict:
+) -> WrongAnswer | None:
     """Diagnose ``observe(False)``, and ``observe(True)`` if a network remains to be trained.
 
     Training takes longest and is skipped if anything else is wrong.
     """
-    verdict = diagnose(exercise, case, observe(False))
-    if train and verdict.wrong is None and exercise.train is not None:
+    wrong = diagnose(exercise, case, observe(False))
+    if train and wrong is None and exercise.train is not None:
         return diagnose(exercise, case, observe(True))
-    return verdict
+    return wrong
 
 
-def diagnose(exercise: Exercise, case: Case, observation: Observation) -> Verdict:
-    """Compare an observation with the specification.
+def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongAnswer | None:
+    """Compare an observation with the specification; return what is wrong, or None.
 
     Each result is one check. The absence of faults and the training in a network are two more.
     """
-    found, fault = observation.results, observation.fault
-    if not found and fault is not None:  # such as a stub: the right results are not needed
-        return Verdict(0, 1, _wrong(exercise, *_fault_reason(exercise, fault)))
-    right = right_results(exercise, case)
+    found, fault, logits = observation.results, observation.fault, observation.logits
+    needed = found or fault is None  # a stub has a fault and no results
+    right = right_results(exercise, case) if needed else {}
     checks = len(right) + 1 + (exercise.train is not None)
     wrong = [name for name in found if not agrees(exercise, name, found, right)]
     missing = [name for name in right if name not in found]
     passed = len(found) - len(wrong)
-    reason: tuple[str, str | None]
+    mistake: str | None
     if wrong:
-        reason = _result_reason(exercise, case, observation, right, wrong[0])
-    elif fault is not None:
-        reason = _fault_reason(exercise, fault)
+        message, mistake = _explain(exercise, case, observation, right, wrong[0])
+    elif fault is not None:  # the exercise's own message takes precedence
+        message, mistake = (exercise.mistake(fault.id) or fault).message, fault.id
     elif missing:
-        reason = f"there is no {missing[0]}.", "no_result"
+        message, mistake = f"there is no {missing[0]}.", "no_result"
+    elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
+        message = f"alone it is right, but a network with it reads {accuracy:.0%} of the digits."
+        passed, mistake = passed + 1, "network"
     else:
-        logits = observation.logits
-        accuracy = 1.0 if logits is None else network.accuracy(logits)
-        if accuracy >= ACCURACY:
-            return Verdict(checks, checks)
-        passed += 1
-        reason = (
-            f"alone it is right, but a network with it reads {accuracy:.0%} of digits.",
-            "network",
-        )
-    return Verdict(passed, checks, _wrong(exercise, *reason))
+        return None
+    message = f"{exercise}: {message} Hint: minnet exercises hint {exercise.number}"
+    return WrongAnswer(message, mistake, score=passed / checks)
 
 
 def right_results(exercise: Exercise, case: Case) -> Results:
@@ -140,18 +129,7 @@ def relative_error(found: Array, expected: Array) -> float:
     return error if np.isfinite(error) else float("inf")
 
 
-def _wrong(exercise: Exercise, message: str, mistake: str | None) -> WrongAnswer:
-    hint = f"Hint: minnet exercises hint {exercise.number}"
-    return WrongAnswer(f"{exercise}: {message} {hint}", mistake)
-
-
-def _fault_reason(exercise: Exercise, fault: Fault) -> tuple[str, str]:
-    """Return message and id of a fault; the exercise's own message takes precedence."""
-    mistake = exercise.mistake(fault.id)
-    return (fault.message if mistake is None else mistake.message), fault.id
-
-
-def _result_reason(
+def _explain(
     exercise: Exercise, case: Case, observation: Observation, right: Results, name: str
 ) -> tuple[str, str | None]:
     """Return message and mistake id for the result of that name, which is the first wrong one."""

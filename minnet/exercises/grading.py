@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import minnet
-from minnet.exercises.diagnosis import Verdict, WrongAnswer, diagnose_in_stages
+from minnet.exercises.diagnosis import WrongAnswer, diagnose_in_stages
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.files import answer_path
 from minnet.exercises.isolation import observe_isolated
@@ -136,18 +136,18 @@ def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float | 
         return observation
 
     try:
-        verdict = diagnose_in_stages(exercise, case, observe)
+        wrong = diagnose_in_stages(exercise, case, observe)
     except Exception as error:  # an answer may have written arbitrary results itself
-        message = f"{exercise}: its results make no sense: {error}"
-        verdict = Verdict(0, 1, WrongAnswer(message, "results"))
+        message = f"{exercise}: its results cannot be compared: {error}"
+        wrong = WrongAnswer(message, "results")
     return Row(
         submission=name,
         exercise=str(exercise),
-        score=round(verdict.passed / verdict.checks, 4),
+        score=1.0 if wrong is None else round(wrong.score, 4),
         max_score=1.0,
-        passed=verdict.wrong is None,
-        mistake=None if verdict.wrong is None else verdict.wrong.mistake,
-        message=f"{exercise}: right" if verdict.wrong is None else str(verdict.wrong),
+        passed=wrong is None,
+        mistake=None if wrong is None else wrong.mistake,
+        message=f"{exercise}: right" if wrong is None else str(wrong),
         printed=printed[0] if printed else "",
         seconds=round(time.perf_counter() - started, 2),
     )

@@ -78,8 +78,8 @@ def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observa
             with np.errstate(all="ignore"):
                 observation.logits = exercise.train(answer)
         except Exception as error:
-            message = f"alone it works, but in a network on the digits {describe_error(error)}."
-            observation.fault = Fault("network", message)
+            reason = f"in a network on the digits it stops with {describe_error(error)}."
+            observation.fault = Fault("network", f"alone it works, but {reason}")
     return observation
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minnet.__main__ import main
-from minnet.exercises import find, grading, isolation, worker
+from minnet.exercises import find, grading, isolation
 from minnet.exercises.observation import Fault, Observation
 
 SOLUTIONS = Path(__file__).parent / "solutions"
@@ -282,8 +282,8 @@ def test_an_observation_is_restored_from_its_file(tmp_path):
     observation = Observation(
         {"y of a": np.eye(2)}, Fault("error", "it stops."), lambda: {"dx": np.ones(3)}
     )
-    worker.write_observation(tmp_path / "observation.npz", observation)
-    read = worker.read_observation(tmp_path / "observation.npz")
+    isolation.write_observation(tmp_path / "observation.npz", observation)
+    read = isolation.read_observation(tmp_path / "observation.npz")
     np.testing.assert_array_equal(read.results["y of a"], np.eye(2))
     np.testing.assert_array_equal(read.derivatives()["dx"], np.ones(3))
     assert read.fault == Fault("error", "it stops.")
@@ -291,7 +291,7 @@ def test_an_observation_is_restored_from_its_file(tmp_path):
 
 
 def test_a_missing_output_of_the_network_is_reported(tmp_path):
-    worker.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(3)}))
+    isolation.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(3)}))
     assert isolation.read_outputs(tmp_path / "observation.npz", 0, train=False).fault is None
     assert isolation.read_outputs(tmp_path / "observation.npz", 0, train=True).fault.id == "results"
 
@@ -305,7 +305,7 @@ def test_only_the_beginning_of_the_output_is_kept():
 
 
 def test_results_that_unpack_to_a_large_size_are_rejected(tmp_path, monkeypatch):
-    worker.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(1000)}))
-    monkeypatch.setattr(worker, "LARGEST", 1000)
+    isolation.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(1000)}))
+    monkeypatch.setattr(isolation, "LARGEST", 1000)
     with pytest.raises(ValueError, match="too large"):
-        worker.read_observation(tmp_path / "observation.npz")
+        isolation.read_observation(tmp_path / "observation.npz")
