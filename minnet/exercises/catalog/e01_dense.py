@@ -156,7 +156,7 @@ class Adapted(Layer):
         self.answer = answer
 
     def forward(self, x: Any, *, training: bool) -> Array:
-        """Make a layer of the weights as they stand."""
+        """Make a layer of the current weights."""
         self.dense = self.answer(self.params["weight"].value, self.params["bias"].value)
         y: Array = self.dense.forward(x)
         return y

@@ -170,13 +170,13 @@ class Adapted(Layer):
 
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return y, and keep x."""
-        self.seen = x
+        self.last_x = x
         y: Array = self.answer(self.kind, x, np.zeros_like(x), 0.1)[0]
         return y
 
     def backward(self, dy: Any) -> Array:
         """Return dx."""
-        dx: Array = self.answer(self.kind, self.seen, dy, 0.1)[1]
+        dx: Array = self.answer(self.kind, self.last_x, dy, 0.1)[1]
         return dx
 
 

@@ -182,7 +182,7 @@ MISTAKES = (
     Mistake(
         "eps_forgotten",
         "dgamma or dx is computed without eps in the root.",
-        "The backward needs the very xhat of the forward. What stands in its root?",
+        "The backward needs the very xhat of the forward. What is under the root?",
         lambda case, right: _divided_by(case.x.std(axis=0), case, right),
     ),
     Mistake(
@@ -266,7 +266,7 @@ class Adapted(BatchNorm):
         self.answer = answer
 
     def backward(self, dy: Any) -> Array:
-        """Take the three gradients over."""
+        """Store the three gradients of the answer."""
         dy, dx = self.begin_backward(dy)
         gamma, beta = self.gamma, self.beta
         dx[...], gamma.grad, beta.grad = self.answer(self.x, gamma.value, beta.value, self.eps, dy)

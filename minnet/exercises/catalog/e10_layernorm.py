@@ -270,7 +270,7 @@ class Adapted(Layer):
         self.answer = answer
 
     def forward(self, x: Any, *, training: bool) -> Array:
-        """Make a layer of γ and β as they stand."""
+        """Make a layer of the current γ and β."""
         self.layer = self.answer(self.params["gamma"].value, self.params["beta"].value, 1e-5)
         y: Array = self.layer.forward(x, training)
         return y

@@ -3,7 +3,7 @@
 Every right answer draws its mask in its own way, so that the mask itself can't be compared, only
 what it does: how much of x is left out (known to 1.4 %, 8 % are let pass), by which factor the rest
 is scaled, whether dx has the same mask, and rows, columns, batches and layers have others. What is
-left out is told as a share of Σ|x|, which is a different number for every mask.
+left out is reported as a share of Σ|x|, which is a different number for every mask.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ MISTAKES = (
     ),
     Mistake(
         "norm_after_clipping",
-        "norm is measured after clipping; the norm before tells whether gradients explode.",
+        "norm is measured after clipping; the norm before shows whether gradients explode.",
         "Of which arrays do you take the norm that you return?",
         lambda case, right: {"norm": case.max_norm},
     ),
