@@ -14,7 +14,7 @@ have shape (n, features) and are valid until the next training step of the layer
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -275,7 +275,7 @@ class Layer(Differentiable):
         """
         if self.bound:
             raise ValueError(
-                f"{self}: a network holds this layer and builds it; build the network, or a new layer"
+                f"{self}: a network holds this layer and builds it; create a new layer"
             )
         self.dtype = as_float_dtype(dtype)
         self.forget_buffers()
@@ -345,7 +345,7 @@ def read_only(array: Array) -> Array:
     return view
 
 
-def guarded(method: Callable[..., Any], inputs: Sequence[Any], filled: Mapping[str, Array]) -> None:
+def guarded(method: Any, inputs: Sequence[Any], filled: Mapping[str, Array]) -> None:
     """Call a bound method that is to fill these arrays; raise TypeError if it does not."""
     bits = {name: array.view(f"u{array.itemsize}") for name, array in filled.items()}
     for array in bits.values():

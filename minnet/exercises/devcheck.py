@@ -1,91 +1,71 @@
-"""Is an exercise ready? What its author runs, and what minnet's own tests hold.
+"""Checks for authors of exercises, also used by minnet's own tests.
 
-The solutions are no part of the package: they stand in ``tests/exercises/solutions``, a module an
-exercise, with ``RIGHT`` (right answers, each written otherwise), ``WRONG`` (for each known mistake
-an answer as a student would write it) and ``HARD_CODED`` (answers that know the stub's example).
+The solutions are not part of the package. ``tests/exercises/solutions`` holds one module per
+exercise, with ``RIGHT`` (right answers in different styles), ``WRONG`` (an answer with each known
+mistake, as a student would write it) and ``HARD_CODED`` (answers that return the stub's example).
 """
 
-from __future__ import annotations
-
-import importlib.util
 from collections.abc import Iterator
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from minnet.exercises import files
+from minnet.exercises.diagnosis import (
+    WrongAnswer,
+    diagnose,
+    diagnose_answer,
+    mistake_results,
+    relative_error,
+    right_results,
+)
 from minnet.exercises.exercise import Case, Exercise, Results
-from minnet.exercises.judging import Verdict, assess, judge, mistaken, relative_error, specified
-from minnet.exercises.observing import Observation, observe
+from minnet.exercises.observation import Observation
 
 SEEDS = range(20)
-APART = 1e-3
-FOUND_BY_ENGINE = {
+MIN_DISTANCE = 1e-3
+DETECTED_FAULTS = {
     "input_changed", "overflow", "divide_by_zero", "invalid_value", "second_run_differs",
 }  # fmt: skip
 
 
-def complaints(exercise: Exercise, solutions: Path | None = None) -> Iterator[str]:
-    """Yield what is not as it should be with an exercise, a sentence each; nothing if it is ready.
+def problems(exercise: Exercise, solutions: Path | None = None) -> Iterator[str]:
+    """Yield a sentence for each problem of an exercise.
 
-    Parameters
-    ----------
-    exercise : Exercise
-        The exercise.
-    solutions : Path, optional
-        The folder of solutions; without it the files and the known mistakes alone are looked at.
+    Without a folder of solutions only the files and the known mistakes are checked.
     """
-    yield from of_files(exercise)
-    yield from of_mistakes(exercise)
+    yield from file_problems(exercise)
+    yield from mistake_problems(exercise)
     if solutions is not None:
-        yield from of_solutions(exercise, load_solutions(exercise, solutions))
+        yield from solution_problems(exercise, load_solutions(exercise, solutions))
 
 
 def load_solutions(exercise: Exercise, folder: Path) -> ModuleType:
-    """Import the module of solutions of that exercise from the folder."""
-    path = folder / f"{exercise.file}.py"
-    spec = importlib.util.spec_from_file_location(f"solutions_{exercise.file}", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise FileNotFoundError(f"{exercise}: no solutions at {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Import the module of solutions of an exercise."""
+    path = files.answer_path(exercise, folder)
+    return files.execute(f"solutions_{path.stem}", path.read_text(encoding="utf-8"), str(path))
 
 
-def case(exercise: Exercise, seed: int) -> Case:
-    """Return the inputs that belong to a seed."""
-    return exercise.inputs(np.random.default_rng(seed))
+def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None:
+    """Return what is wrong with an answer, or None; only the first seed trains on the digits."""
+    return diagnose_answer(exercise, answer, seed, train=seed == SEEDS[0])
 
 
-def verdict(exercise: Exercise, answer: Any, seed: int) -> Verdict:
-    """Judge an answer on the inputs of one seed; the first seed alone trains on the digits."""
-    inputs = case(exercise, seed)
-    look = partial(observe, exercise, answer, inputs)
-    return assess(exercise, inputs, look, train=seed == SEEDS[0])
-
-
-def found_mistake(exercise: Exercise, answer: Any, seed: int) -> str | None:
-    """Return the id of the mistake that a check finds in an answer, "right" or None."""
-    wrong = verdict(exercise, answer, seed).wrong
-    return "right" if wrong is None else wrong.mistake
+def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
+    """Return the results of the known mistakes by id, and the right ones under "right"."""
+    right = right_results(exercise, case)
+    shown = [mistake for mistake in exercise.mistakes if mistake.results is not None]
+    return {"right": right} | {each.id: mistake_results(each, case, right) for each in shown}
 
 
 def closest(exercise: Exercise, seed: int = 0) -> tuple[float, str, str]:
-    """Return how far apart the two answers are that are most alike, and which they are.
+    """Return the distance and the ids of the two known answers with the most similar results.
 
-    The distance is the largest relative error among all results; "right" counts as an answer.
+    The distance is the largest relative error over all results.
     """
-    inputs = case(exercise, seed)
-    right = specified(exercise, inputs)
-    answers = {"right": right}
-    for mistake in exercise.mistakes:
-        if mistake.results is not None:
-            answers[mistake.id] = mistaken(mistake, inputs, right)
-    return min((_distance(answers[a], answers[b]), a, b) for a, b in combinations(answers, 2))
+    known = known_results(exercise, exercise.case(seed))
+    return min((_distance(known[a], known[b]), a, b) for a, b in combinations(known, 2))
 
 
 def _distance(one: Results, other: Results) -> float:
@@ -95,70 +75,69 @@ def _distance(one: Results, other: Results) -> float:
     )
 
 
-def of_files(exercise: Exercise) -> Iterator[str]:
-    """Complain of the stub and the hints."""
+def file_problems(exercise: Exercise) -> Iterator[str]:
+    """Yield problems of the stub and the hints."""
     source = files.stub(exercise)
     if source.count("TODO") != 1:
-        yield f"the stub should say TODO once, not {source.count('TODO')} times"
+        yield f"the stub should contain TODO once, not {source.count('TODO')} times"
     if f"({exercise.minutes} minutes)" not in source:
-        yield f"the stub should say ({exercise.minutes} minutes)"
+        yield f"the stub should contain ({exercise.minutes} minutes)"
     answer = files.answer_in(exercise, source, f"{exercise.file}.py")
-    if found_mistake(exercise, answer, 0) != "not_implemented":
-        yield f"the stub should be 'not implemented', but it is {verdict(exercise, answer, 0)}"
+    wrong = find_wrong(exercise, answer, 0)
+    if wrong is None or wrong.mistake != "not_implemented":
+        yield f"the stub should be 'not implemented', but the diagnosis is {wrong or 'right'}"
     texts = files.hints(exercise)
     if len(texts) != 3 or not all(texts):
         yield f"there should be three hints, under ## 1, ## 2 and ## 3; there are {len(texts)}"
 
 
-def of_mistakes(exercise: Exercise) -> Iterator[str]:
-    """Complain of known mistakes that are not told apart by their results."""
+def mistake_problems(exercise: Exercise) -> Iterator[str]:
+    """Yield problems of the known mistakes, which must be distinguishable by their results."""
     ids = [mistake.id for mistake in exercise.mistakes]
     if len(set(ids)) < len(ids):
         yield f"ids must differ, got {ids}"
+    for mistake in exercise.mistakes:
+        if mistake.results is None and mistake.id not in DETECTED_FAULTS:
+            yield f"{mistake.id}: without results it must be one of {sorted(DETECTED_FAULTS)}"
     for seed in SEEDS:
-        yield from _told_apart(exercise, seed)
+        yield from _confused_mistakes(exercise, seed)
         distance, one, other = closest(exercise, seed)
-        if distance < APART:
+        if distance < MIN_DISTANCE:
             yield f"{one} and {other} are only {distance:.1g} apart with seed {seed}"
 
 
-def _told_apart(exercise: Exercise, seed: int) -> Iterator[str]:
-    inputs = case(exercise, seed)
-    right = specified(exercise, inputs)
-    for mistake in exercise.mistakes:
-        if mistake.results is None:
-            if mistake.id not in FOUND_BY_ENGINE:
-                yield f"{mistake.id}: without results it must be one of {sorted(FOUND_BY_ENGINE)}"
+def _confused_mistakes(exercise: Exercise, seed: int) -> Iterator[str]:
+    case = exercise.case(seed)
+    known = known_results(exercise, case)
+    for mistake, results in known.items():
+        unknown = set(results) - set(known["right"])
+        if unknown:
+            yield f"{mistake}: unknown results {unknown}"
             continue
-        results = mistaken(mistake, inputs, right)
-        if list(results) != list(right):
-            yield f"{mistake.id}: unknown results {set(results) - set(right)}"
-            continue
-        wrong = judge(exercise, inputs, Observation(results)).wrong
-        if wrong is None or wrong.mistake != mistake.id:
-            yield f"{mistake.id} is not told apart with seed {seed}: {wrong}"
+        wrong = diagnose(exercise, case, Observation(results))
+        if mistake != ("right" if wrong is None else wrong.mistake):
+            yield f"{mistake} is not recognized with seed {seed}: {wrong}"
 
 
-def of_solutions(exercise: Exercise, solutions: ModuleType) -> Iterator[str]:
-    """Complain of right answers that fail, and of wrong ones that pass or are told wrongly."""
+def solution_problems(exercise: Exercise, solutions: ModuleType) -> Iterator[str]:
+    """Yield right answers that fail, and wrong ones that pass or get another diagnosis."""
     if len(solutions.RIGHT) < 3:
         yield "there should be at least three right answers"
-    missing = {mistake.id for mistake in exercise.mistakes} ^ set(solutions.WRONG)
-    if missing:
-        yield f"WRONG and the known mistakes must have the same ids; they differ in {missing}"
-    for answer in solutions.RIGHT:
-        for seed in SEEDS:
-            wrong = verdict(exercise, answer, seed).wrong
+    different = {mistake.id for mistake in exercise.mistakes} ^ set(solutions.WRONG)
+    if different:
+        yield f"WRONG and the known mistakes must have the same ids; they differ in {different}"
+    for seed in SEEDS:
+        for answer in solutions.RIGHT:
+            wrong = find_wrong(exercise, answer, seed)
             if wrong is not None:
                 yield f"{_name(answer)} should be right, but with seed {seed}: {wrong}"
-    for mistake, answer in solutions.WRONG.items():
-        for seed in SEEDS:
-            found = found_mistake(exercise, answer, seed)
-            if found != mistake:
-                yield f"{_name(answer)} should be {mistake}, but with seed {seed} it is {found}"
+        for mistake, answer in solutions.WRONG.items():
+            wrong = find_wrong(exercise, answer, seed)
+            if wrong is None or wrong.mistake != mistake:
+                yield f"{_name(answer)} should be {mistake}, but with seed {seed}: {wrong}"
     for answer in solutions.HARD_CODED:
-        if found_mistake(exercise, answer, 0) == "right":
-            yield f"{_name(answer)} knows the stub's example by heart, and passes"
+        if find_wrong(exercise, answer, 0) is None:
+            yield f"{_name(answer)} returns the stub's example, and passes"
 
 
 def _name(answer: Any) -> str:

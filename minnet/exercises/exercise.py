@@ -1,17 +1,17 @@
-"""What an exercise is: inputs, how an answer is used, what should come out, and known mistakes.
+"""Definition of an exercise: inputs, use of an answer, right results and known mistakes.
 
-An answer is looked at through its results alone: named arrays, one after the other, that `run`
-takes out of it. The specification gives the same names, and a known mistake says which of them
-come out otherwise, and how. So everything that is compared is an array under a name, whether the
-student wrote a function or a class, and no file here holds an answer that could be copied.
+An answer is judged by its results alone, which are named arrays. `Exercise.run` yields the results
+of an answer, `Exercise.specification` returns the right ones under the same names, and
+`Mistake.results` returns those that a known mistake changes. This works for functions and classes
+alike, and no module contains an answer that could be copied.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from minnet.validation import Array
 
@@ -29,16 +29,16 @@ class Mistake:
     Attributes
     ----------
     id : str
-        Short name, such as ``db_over_axis_1``; a fault that the engine itself finds (see
-        `minnet.exercises.observing`) has a fixed one: ``input_changed``, ``overflow``,
-        ``divide_by_zero``, ``invalid_value``, ``second_run_differs``.
+        Short name, such as ``db_over_axis_1``. A fault that `minnet.exercises.observation` detects
+        has a fixed id: ``input_changed``, ``overflow``, ``divide_by_zero``, ``invalid_value`` or
+        ``second_run_differs``.
     message : str
-        Ends the sentence "e01 dense: ...", for a beginner.
+        Completes the sentence "e01 dense: ..." for a beginner.
     hint : str
-        One more sentence, a question or a nudge, but not the answer.
+        One more sentence: a question or a suggestion, but not the answer.
     results : callable, optional
-        ``results(case, right)`` returns those results that the mistake changes; the others are as
-        in ``right``, the results of the specification. None for a fault that the engine finds.
+        ``results(case, right)`` returns the results that the mistake changes. All others equal
+        ``right``, the results of the specification. None for a detected fault.
     """
 
     id: str
@@ -54,29 +54,28 @@ class Exercise:
     Attributes
     ----------
     number, name, title, minutes
-        9, "batchnorm_backward", "Backward through BatchNorm" and how long it takes. Stub and hints
-        are the files ``stubs/e09_batchnorm_backward.py.txt`` and
+        Such as 9, "batchnorm_backward", "Backward through BatchNorm", and the expected duration.
+        Stub and hints are the files ``stubs/e09_batchnorm_backward.py.txt`` and
         ``hints/e09_batchnorm_backward.md``.
     answer : str
-        The function or class that the stub asks for.
+        Name of the function or class that the stub requests.
     inputs : callable
         ``inputs(rng)`` draws the `Case`, in float64.
     run : callable
-        ``run(answer, case)`` uses an answer and yields (name, result), the forward before the
-        backward.
+        ``run(answer, case)`` uses an answer and yields (name, result), forward results first.
     specification : callable
         ``specification(case)`` returns the right results under the same names, in that order.
     mistakes : tuple of Mistake
-        The known wrong answers.
+        The known mistakes.
     forward : str
-        The result that is what the forward gives.
+        Name of the result of the forward pass.
     derivatives : dict of str to str
-        Which result is the derivative with respect to which input, such as ``{"dx": "x"}``; of
-        Σ forward · case.dy, or of the forward itself where the case has no dy.
+        Results that are derivatives, and the inputs they refer to, such as ``{"dx": "x"}``. The
+        derivative is that of Σ forward · case.dy, or of the forward result if the case has no dy.
     tolerances : dict of str to float
-        For results that are statistics: the relative error that passes, if not 1e-6.
+        Relative errors that pass for results that are statistics, if not 1e-6.
     train : callable, optional
-        ``train(answer)`` trains a network that holds the answer and returns its logits for the
+        ``train(answer)`` trains a network that contains the answer and returns the logits of the
         test digits; see `minnet.exercises.network`.
     """
 
@@ -96,23 +95,27 @@ class Exercise:
 
     @property
     def file(self) -> str:
-        """The name of its files without ending, such as ``e09_batchnorm_backward``."""
+        """File name without extension, such as ``e09_batchnorm_backward``."""
         return f"e{self.number:02d}_{self.name}"
 
     def __str__(self) -> str:
         return f"e{self.number:02d} {self.name}"
 
+    def case(self, seed: int | list[int]) -> Case:
+        """Return the inputs that belong to a seed."""
+        return self.inputs(np.random.default_rng(seed))
+
     def mistake(self, mistake_id: str | None) -> Mistake | None:
-        """Return the known mistake of that id, if it is one of this exercise's."""
+        """Return the known mistake with that id, or None."""
         return next((mistake for mistake in self.mistakes if mistake.id == mistake_id), None)
 
 
-class Refusal(Exception):  # noqa: N818 - it is no error of minnet, but one of the answer
-    """An answer that returned something else than it was asked for; the text says what."""
+class ResultError(Exception):
+    """An answer returned a value of the wrong kind; the text describes the value."""
 
 
 def returned(values: Any, *names: str) -> Iterator[tuple[str, Any]]:
-    """Yield the results of a function that returns several, (name, value) each.
+    """Yield (name, value) for a function that returns several values.
 
     >>> list(returned((1.0, 2.0), "loss", "dlogits"))
     [('loss', 1.0), ('dlogits', 2.0)]
@@ -125,5 +128,5 @@ def returned(values: Any, *names: str) -> Iterator[tuple[str, Any]]:
             got = f"a list; write `return {', '.join(name.split()[0] for name in names)}`."
         elif isinstance(values, tuple):
             got = f"{len(values)} values."
-        raise Refusal(f"it should return {', '.join(names)}, but returned {got}")
+        raise ResultError(f"it should return {', '.join(names)}, but returned {got}")
     yield from zip(names, values, strict=True)

@@ -1,6 +1,4 @@
-"""The files of the exercises: stubs and hints in the package, answers in a student's folder."""
-
-from __future__ import annotations
+"""Files of the exercises: stubs and hints in the package, answers in a student's folder."""
 
 import re
 import sys
@@ -20,55 +18,64 @@ def stub(exercise: Exercise) -> str:
 
 
 def hints(exercise: Exercise) -> list[str]:
-    """Return the three hints, each of which says more than the one before."""
-    return [
-        part.strip() for part in re.split(r"(?m)^## \d\n", _text(f"hints/{exercise.file}.md"))[1:]
-    ]
+    """Return the three hints, from general to detailed."""
+    parts = re.split(r"(?m)^## \d\n", _text(f"hints/{exercise.file}.md"))
+    return [part.strip() for part in parts[1:]]
+
+
+def _text(name: str) -> str:
+    return files("minnet.exercises").joinpath(name).read_text(encoding="utf-8")
+
+
+def answer_path(exercise: Exercise, folder: Path) -> Path:
+    """Return the path of the answer to an exercise in a folder."""
+    return folder / f"{exercise.file}.py"
 
 
 def load_answer(exercise: Exercise, path: Path) -> Any:
-    """Run the student's file and return the function or class that the exercise asks for.
+    """Execute a student's file and return the function or class that the exercise requests.
 
-    The file is compiled anew each time, so that what was saved a moment ago counts; so are the
-    files beside it that it imports.
+    The file and the files that it imports from its folder are compiled again in each call, so that
+    their latest versions are used.
 
     Raises
     ------
     AttributeError
         If the file does not define it.
     Exception
-        Whatever the file itself raises.
+        Any exception that the file raises.
     """
-    with _beside(path):
+    with _imports_from(path.resolve().parent, path.stem):
         return answer_in(exercise, path.read_text(encoding="utf-8-sig"), str(path))
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[None]:
-    """Let a file import those beside it, and forget these again: other folders have some too."""
-    folder = path.resolve().parent
-    searched, known = sys.path[:], {*sys.modules, path.stem}
+def _imports_from(folder: Path, name: str) -> Iterator[None]:
+    """Allow imports from a folder, and unload these modules afterwards, except that of `name`."""
+    path_before, modules_before = sys.path[:], {*sys.modules, name}
     sys.path.append(str(folder))
     try:
         yield
     finally:
-        sys.path[:] = searched
-        for name in sys.modules.keys() - known:
-            file = getattr(sys.modules[name], "__file__", None)
+        sys.path[:] = path_before
+        for module in sys.modules.keys() - modules_before:
+            file = getattr(sys.modules[module], "__file__", None)
             if file is not None and Path(file).is_relative_to(folder):
-                del sys.modules[name]
+                del sys.modules[module]
 
 
 def answer_in(exercise: Exercise, source: str, filename: str) -> Any:
-    """Run source as the file of that name and return the answer in it."""
-    module = types.ModuleType(exercise.file)
-    module.__file__ = filename
-    sys.modules[exercise.file] = module  # pickles and dataclasses look for it there
-    exec(compile(source, filename, "exec"), module.__dict__)
+    """Return the answer that the source code of a file defines."""
+    module = execute(exercise.file, source, filename)
     if not hasattr(module, exercise.answer):
         raise AttributeError(f"{Path(filename).name} defines no {exercise.answer}")
     return getattr(module, exercise.answer)
 
 
-def _text(name: str) -> str:
-    return files("minnet.exercises").joinpath(name).read_text(encoding="utf-8")
+def execute(name: str, source: str, filename: str) -> types.ModuleType:
+    """Execute the source code of a file as a new module."""
+    module = types.ModuleType(name)
+    module.__file__ = filename
+    sys.modules[name] = module  # required by pickle and dataclasses
+    exec(compile(source, filename, "exec"), module.__dict__)
+    return module

@@ -1,17 +1,16 @@
-"""A student's folder: what `init` writes into it, and what its answers are worth."""
-
-from __future__ import annotations
+"""A student's folder: create it, restore a stub, check an answer in it."""
 
 from itertools import count
 from pathlib import Path
 
 from minnet.exercises import check, files
 from minnet.exercises.catalog import catalog
+from minnet.exercises.diagnosis import WrongAnswer
 from minnet.exercises.exercise import Exercise
-from minnet.exercises.judging import WrongAnswer
-from minnet.exercises.observing import told
+from minnet.exercises.files import answer_path
+from minnet.exercises.observation import describe_error
 
-_CONFTEST = '''"""Makes pytest print one line an exercise."""
+_CONFTEST = '''"""Makes pytest print one line per exercise."""
 
 from minnet.exercises.reporting import (
     pytest_report_teststatus,
@@ -36,12 +35,12 @@ def test_{exercise.file}():
 
 
 def init(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Write stubs, their tests and the settings of pytest; leave alone what is there already.
+    """Write stubs, tests and pytest settings; keep existing files.
 
     Returns
     -------
     (written, kept) : lists of Path
-        The files that are new, and those that were there.
+        The new files, and those that existed.
     """
     texts = {"conftest.py": _CONFTEST, "pytest.ini": _PYTEST_INI}
     for exercise in catalog():
@@ -62,7 +61,7 @@ def init(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def reset(exercise: Exercise, folder: Path) -> Path | None:
-    """Put the stub back in place; return the name under which the file that was there is kept."""
+    """Restore the stub of an exercise; return the backup of the existing file, if there was one."""
     path = answer_path(exercise, folder)
     backup = None
     if path.exists():
@@ -72,12 +71,7 @@ def reset(exercise: Exercise, folder: Path) -> Path | None:
     return backup
 
 
-def answer_path(exercise: Exercise, folder: Path) -> Path:
-    """Return where the answer to an exercise stands in a folder."""
-    return folder / f"{exercise.file}.py"
-
-
-def present(folder: Path) -> list[Exercise]:
+def exercises_in(folder: Path) -> list[Exercise]:
     """Return the exercises that have a file in the folder.
 
     Raises
@@ -93,19 +87,19 @@ def present(folder: Path) -> list[Exercise]:
     return found
 
 
-def wrong_with(exercise: Exercise, folder: Path) -> WrongAnswer | None:
-    """Check the answer in the folder; return what is wrong with it, or None where it is right."""
+def check_file(exercise: Exercise, folder: Path) -> WrongAnswer | None:
+    """Check the answer in the folder; return what is wrong, or None if it is right."""
     path = answer_path(exercise, folder)
     if not path.exists():
-        repair = f"`minnet exercises reset {exercise.number}` makes one"
-        return WrongAnswer(f"{exercise}: there is no {path}; {repair}", "import")
+        command = f"`minnet exercises reset {exercise.number}` makes one"
+        return WrongAnswer(f"{exercise}: there is no {path}; {command}", "import")
     try:
         answer = files.load_answer(exercise, path)
     except (Exception, SystemExit) as error:
-        return WrongAnswer(f"{exercise}: {told(error)}", "import")
+        return WrongAnswer(f"{exercise}: {describe_error(error)}", "import")
     if not callable(answer):
-        text = f"{exercise}: {exercise.answer} is no function or class, but {answer!r}."
-        return WrongAnswer(text, "import")
+        message = f"{exercise}: {exercise.answer} is no function or class, but {answer!r}."
+        return WrongAnswer(message, "import")
     try:
         check(exercise, answer)
     except WrongAnswer as wrong:

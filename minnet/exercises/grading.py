@@ -1,10 +1,8 @@
-"""Points for folders of answers: every answer gets a row, whatever it does.
+"""Grading of folders of answers: one row per answer, whatever the answer does.
 
-Graded in isolation (see `minnet.exercises.isolation`), no answer touches another one or the grader.
-The check of imports is there to deter and not to secure: who wants to hide an import can.
+Graded in isolation (see `minnet.exercises.isolation`), an answer affects neither other answers nor
+the grader. The check of imports is a deterrent and not a security measure: an import can be hidden.
 """
-
-from __future__ import annotations
 
 import ast
 import csv
@@ -15,15 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 import minnet
-from minnet.exercises import files
-from minnet.exercises.exercise import Case, Exercise
-from minnet.exercises.folder import answer_path
-from minnet.exercises.isolation import observe_apart
-from minnet.exercises.judging import Verdict, WrongAnswer, assess
-from minnet.exercises.observing import Fault, Observation, observe, told
+from minnet.exercises.diagnosis import WrongAnswer, diagnose_in_stages
+from minnet.exercises.exercise import Exercise
+from minnet.exercises.files import answer_path
+from minnet.exercises.isolation import observe_isolated
+from minnet.exercises.observation import Fault, Observation, observe_file
 
 BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
 ALLOWED = "minnet.exercises"  # a file may check itself
@@ -31,24 +26,24 @@ ALLOWED = "minnet.exercises"  # a file may check itself
 
 @dataclass(frozen=True)
 class Row:
-    """What one answer of one submission is worth.
+    """The grade of one answer of one submission.
 
     Attributes
     ----------
     submission, exercise : str
-        Whose, and which, such as "e09 batchnorm_backward".
+        Name of the submission, and of the exercise, such as "e09 batchnorm_backward".
     score, max_score : float
-        The share of checks passed; and 1.
+        The share of checks passed, and 1.
     passed : bool
-        Whether all is right.
+        Whether all checks passed.
     mistake : str or None
         The id of the mistake or fault.
     message : str
-        What the student would read.
+        The message for the student.
     printed : str
-        The beginning of what the answer printed.
+        The beginning of the answer's output.
     seconds : float
-        How long it took.
+        Duration.
     """
 
     submission: str
@@ -64,21 +59,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Grades:
-    """All rows, and the seed that the inputs came from."""
+    """All rows, and the seed of the inputs."""
 
     seed: int
     rows: list[Row]
 
 
 def submissions(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return submissions by name: each folder with answers in it, else its subfolders.
+    """Return submissions by name: each folder that holds answers, otherwise its subfolders.
 
-    Where two folders have one name, the later one has those above it in front, as in "b-hw".
+    If two folders have the same name, that of the later one is prefixed by its parents, as in
+    "b-hw".
 
     Raises
     ------
     FileNotFoundError
-        If a folder is not there, or holds neither answers nor folders.
+        If a folder does not exist.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -106,13 +102,13 @@ def grade(
     submitted : dict of str to Path
         Folders by name.
     exercises : sequence of Exercise
-        What counts.
+        The exercises to grade.
     isolated : bool, default True
-        Whether each answer runs in a process of its own.
+        Whether each answer runs in a separate process.
     seed : int, optional
-        Of the inputs, the same for everyone; a fresh one if not given.
+        Seed of the inputs, the same for all submissions; random by default.
     timeout : float, default 20
-        Seconds for one answer; isolated only.
+        Seconds for one answer, if isolated.
     """
     seed = secrets.randbelow(2**32) if seed is None else seed
     rows = [
@@ -125,60 +121,52 @@ def grade(
 
 def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float | None) -> Row:
     started = time.perf_counter()
-    case = exercise.inputs(np.random.default_rng([seed, exercise.number]))
+    case_seed = [seed, exercise.number]
+    case = exercise.case(case_seed)
     printed: list[str] = []
 
-    def look(train: bool) -> Observation:
-        refused = _refused(path)
-        if refused is not None:
-            return refused
+    def observe(train: bool) -> Observation:
+        fault = _refusal(path)
+        if fault is not None:
+            return Observation(fault=fault)
         if timeout is None:
-            return _observed_here(exercise, path, case, train)
-        seen, text = observe_apart(exercise, path, case, train, timeout)
+            return observe_file(exercise, path, case, train)
+        observation, text = observe_isolated(exercise, path, case_seed, train, timeout)
         printed.append(text)
-        return seen
+        return observation
 
     try:
-        verdict = assess(exercise, case, look)
-    except Exception as error:  # an answer can have written results of its own, of any kind
-        message = f"{exercise}: its results make no sense: {error}"
-        verdict = Verdict(0, 1, WrongAnswer(message, "results"))
+        wrong = diagnose_in_stages(exercise, case, observe)
+    except Exception as error:  # an answer may have written arbitrary results itself
+        message = f"{exercise}: its results cannot be compared: {error}"
+        wrong = WrongAnswer(message, "results")
     return Row(
         submission=name,
         exercise=str(exercise),
-        score=round(verdict.passed / verdict.checks, 4),
+        score=1.0 if wrong is None else round(wrong.score, 4),
         max_score=1.0,
-        passed=verdict.wrong is None,
-        mistake=None if verdict.wrong is None else verdict.wrong.mistake,
-        message=f"{exercise}: right" if verdict.wrong is None else str(verdict.wrong),
+        passed=wrong is None,
+        mistake=None if wrong is None else wrong.mistake,
+        message=f"{exercise}: right" if wrong is None else str(wrong),
         printed=printed[0] if printed else "",
         seconds=round(time.perf_counter() - started, 2),
     )
 
 
-def _refused(path: Path) -> Observation | None:
-    """Return why an answer is not even looked at, if it is so."""
+def _refusal(path: Path) -> Fault | None:
+    """Return the reason why an answer is not run, or None."""
     if not path.exists():
-        return Observation(fault=Fault("missing", f"there is no {path.name}."))
+        return Fault("missing", f"there is no {path.name}.")
     banned = banned_imports(path)
-    if banned:
-        return Observation(fault=Fault("banned", f"it imports {', '.join(banned)}."))
-    return None
-
-
-def _observed_here(exercise: Exercise, path: Path, case: Case, train: bool) -> Observation:
-    try:
-        return observe(exercise, files.load_answer(exercise, path), case, train)
-    except (Exception, SystemExit) as error:
-        return Observation(fault=Fault("import", f"{told(error)}."))
+    return Fault("banned", f"it imports {', '.join(banned)}.") if banned else None
 
 
 def banned_imports(path: Path) -> list[str]:
-    """Return which of the banned packages a file imports; none where it cannot be read."""
+    """Return the banned packages that a file imports; empty if it cannot be parsed."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return []  # importing it will tell
+        return []  # the import of the file will report the error
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -189,7 +177,7 @@ def banned_imports(path: Path) -> list[str]:
 
 
 def table(grades: Grades) -> str:
-    """Return the rows as text, a line each."""
+    """Return the rows as text, one line each."""
     width = max(len(row.submission) for row in grades.rows)
     lines = [f"seed {grades.seed}"]
     for row in grades.rows:
@@ -198,9 +186,10 @@ def table(grades: Grades) -> str:
 
 
 def write(grades: Grades, out: Path) -> list[Path]:
-    """Write grades.json, grades.csv and a results.json for each submission, as Gradescope reads it.
+    """Write grades.json, grades.csv, and one results.json in Gradescope's format per submission.
 
-    For one submission results.json stands in the folder itself, else in a subfolder of its name.
+    The results.json of a single submission is in the folder itself, otherwise each is in a
+    subfolder named after the submission.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [asdict(row) for row in grades.rows]
@@ -221,7 +210,7 @@ def write(grades: Grades, out: Path) -> list[Path]:
 
 
 def gradescope(rows: Sequence[Row], seed: int) -> dict[str, object]:
-    """Return the rows of one submission in the form of Gradescope's results.json."""
+    """Return the content of Gradescope's results.json for the rows of one submission."""
     return {
         "score": round(sum(row.score for row in rows), 4),
         "execution_time": round(sum(row.seconds for row in rows), 2),

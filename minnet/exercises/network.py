@@ -1,6 +1,4 @@
-"""The last check: the student's own layer in a real network, on real digits, for a moment."""
-
-from __future__ import annotations
+"""Training of a small network on the digits, with an answer in place of one of its parts."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,7 +17,7 @@ BATCH = 25
 
 @cache
 def digits() -> datasets.Split:
-    """Return 500 of the small digits to train on, and all to test on, loaded once in a process."""
+    """Return the first 500 small digits for training, and all for testing."""
     (x, y), test = datasets.digits()
     return (x[:500], y[:500]), test
 
@@ -31,24 +29,32 @@ def train(
     optimizer: Callable[[Sequential], Optimizer] = lambda net: SGD(net, lr=0.1, momentum=0.9),
     epochs: int = 5,
 ) -> Array:
-    """Train a network of these layers, 64 wide at the start and 10 at the end, on the digits.
+    """Train a network with 64 inputs and 10 outputs on the digits.
 
     Returns
     -------
     ndarray, shape (360, 10)
-        What the network says to the test digits.
+        Logits of the test digits.
     """
     (x, y), (x_test, _) = digits()
     net = Sequential(layers, rng=0)
-    mover, criterion = optimizer(net), loss or SoftmaxCrossEntropy()
+    used_optimizer, used_loss = optimizer(net), loss or SoftmaxCrossEntropy()
     for start in [*range(0, len(x) - BATCH + 1, BATCH)] * epochs:
         rows = slice(start, start + BATCH)
-        train_step(net, x[rows], y[rows], loss=criterion, optimizer=mover)
+        train_step(net, x[rows], y[rows], loss=used_loss, optimizer=used_optimizer)
     return net.predict(x_test)
 
 
+def accuracy(logits: Array) -> float:
+    """Return the share of test digits that logits (n, 10) classify correctly."""
+    labels = digits()[1][1]
+    if logits.shape != (len(labels), 10):
+        return 0.0
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
 class Adapted(Layer):
-    """A layer made of two functions: ``forward(x, training)`` and ``backward(dy)``."""
+    """A layer made of two functions, ``forward(x, training)`` and ``backward(dy)``."""
 
     def __init__(
         self, forward: Callable[[Array, bool], Any], backward: Callable[[Array], Any]

@@ -1,10 +1,8 @@
-"""What pytest prints in a student's folder: one line an exercise, and no traceback.
+"""Pytest hooks for a student's folder: one line per exercise, without a traceback.
 
-The folder's ``conftest.py`` imports these hooks. They touch the tests of exercises alone, and leave
-those that a student adds as they are.
+The folder's ``conftest.py`` imports these hooks. They change the reports of the exercises' tests
+only, and not of tests that a student adds.
 """
-
-from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import pytest
 
 from minnet.exercises.catalog import find, names
-from minnet.exercises.judging import WrongAnswer
-from minnet.exercises.observing import told
+from minnet.exercises.diagnosis import WrongAnswer
+from minnet.exercises.observation import describe_error
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,26 +21,26 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]
     name = item.name.removeprefix("test_")
     if call.when == "call" and name in names():
         exercise = find(name)
-        report.told = f"{exercise}: right"
+        report.exercise = f"{exercise}: right"
         if call.excinfo is not None:
             error = call.excinfo.value
             wrong = isinstance(error, WrongAnswer)
-            report.told = str(error) if wrong else f"{exercise}: {told(error)}"
-            report.longrepr = report.told
+            report.exercise = str(error) if wrong else f"{exercise}: {describe_error(error)}"
+            report.longrepr = report.exercise
     return report
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Print the message where pytest would print a dot or an F."""
-    if not hasattr(report, "told"):
+    """Print the message in place of a dot or an F."""
+    if not hasattr(report, "exercise"):
         return None
-    return report.outcome, f"{report.told}\n", report.told
+    return report.outcome, f"{report.exercise}\n", report.exercise
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how far one has come."""
+    """Print the number of right answers."""
     right, wrong = (
-        sum(hasattr(report, "told") for report in terminalreporter.stats.get(outcome, []))
+        sum(hasattr(report, "exercise") for report in terminalreporter.stats.get(outcome, []))
         for outcome in ("passed", "failed")
     )
     terminalreporter.write_line(f"{right} of {right + wrong} right")

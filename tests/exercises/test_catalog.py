@@ -1,4 +1,4 @@
-"""The exercises: each is ready, each known mistake is told apart, no solution is given away."""
+"""The exercises: complete, with distinguishable mistakes, and without solutions in the package."""
 
 import inspect
 from importlib import import_module
@@ -10,7 +10,7 @@ import pytest
 import minnet.exercises
 from minnet.exercises import catalog, check, devcheck, files, find
 from minnet.exercises.catalog import names
-from minnet.exercises.judging import WrongAnswer
+from minnet.exercises.diagnosis import WrongAnswer
 
 SOLUTIONS = Path(__file__).parent / "solutions"
 EACH = pytest.mark.parametrize("exercise", catalog(), ids=names())
@@ -22,22 +22,22 @@ def _right(name):
 
 @EACH
 def test_the_stub_is_not_implemented_and_there_are_three_hints(exercise):
-    assert list(devcheck.of_files(exercise)) == []
+    assert list(devcheck.file_problems(exercise)) == []
 
 
 @EACH
-def test_the_results_of_each_known_mistake_lead_to_its_own_id_over_20_seeds(exercise):
-    assert list(devcheck.of_mistakes(exercise)) == []
+def test_the_results_of_each_known_mistake_are_diagnosed_as_it_over_20_seeds(exercise):
+    assert list(devcheck.mistake_problems(exercise)) == []
 
 
 @EACH
-def test_right_answers_pass_and_wrong_ones_are_named_over_20_seeds(exercise):
+def test_right_answers_pass_and_wrong_ones_are_diagnosed_over_20_seeds(exercise):
     solutions = devcheck.load_solutions(exercise, SOLUTIONS)
-    assert list(devcheck.of_solutions(exercise, solutions)) == []
+    assert list(devcheck.solution_problems(exercise, solutions)) == []
     check(exercise, solutions.RIGHT[0])
 
 
-def test_the_exercises_are_numbered_and_named_as_their_files():
+def test_exercises_are_numbered_and_named_like_their_modules():
     assert [exercise.number for exercise in catalog()] == list(range(1, 17))
     assert [exercise.file for exercise in catalog()] == list(names())
 
@@ -57,7 +57,7 @@ def test_nothing_in_the_package_passes_as_an_answer(exercise):
     own += [mistake.results for mistake in exercise.mistakes if mistake.results is not None]
     assert exercise.inputs in own
     for value in own:
-        assert devcheck.found_mistake(exercise, value, 0) != "right", value
+        assert devcheck.find_wrong(exercise, value, 0) is not None, value
 
 
 @EACH
@@ -83,20 +83,20 @@ def test_the_package_holds_no_solutions():
 
 
 @pytest.mark.parametrize(
-    "asked", [1, "1", "01", "e1", "e01", "E01", "dense", "e01_dense", " dense "]
+    "requested", [1, "1", "01", "e1", "e01", "E01", "dense", "e01_dense", " dense "]
 )
-def test_an_exercise_is_found_by_number_or_name(asked):
-    assert find(asked).name == "dense"
+def test_an_exercise_is_found_by_number_or_name(requested):
+    assert find(requested).name == "dense"
 
 
-@pytest.mark.parametrize("asked", [0, 99, "densest", "", None])
-def test_an_unknown_exercise_is_refused_with_a_list(asked):
+@pytest.mark.parametrize("requested", [0, 99, "densest", "", None])
+def test_an_unknown_exercise_is_rejected_with_a_list(requested):
     with pytest.raises(ValueError, match=r"there is no exercise .* e01_dense, "):
-        find(asked)
+        find(requested)
 
 
 def _one_maximum(logits, labels):
-    """Softmax by itself, which divides 0 by 0 in a row far below the maximum."""
+    """Softmax with one maximum for all rows, which divides 0 by 0 in rows far below it."""
     p = np.exp(logits - logits.max())
     p /= p.sum(axis=1, keepdims=True)
     one_hot = np.eye(logits.shape[1])[labels]
@@ -110,7 +110,7 @@ def _not_finite_hidden(logits, labels):
 
 
 def _limited(logits, labels):
-    """Another limit than the one that the catalog knows."""
+    """Clip with another limit than the one in the catalog."""
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     one_hot = np.eye(logits.shape[1])[labels]
@@ -151,15 +151,15 @@ def _clipped_written(log, bins):
         ("vanishing_gradients", _clipped_written, "it changes the log"),
     ],
 )
-def test_a_mistake_is_named_when_it_is_written_in_another_way(name, answer, message):
+def test_a_mistake_is_recognized_in_another_implementation(name, answer, message):
     with pytest.raises(WrongAnswer, match=message):
         check(name, answer)
 
 
 @EACH
-def test_inputs_are_drawn_anew_from_each_seed_and_alike_from_one(exercise):
-    first, second = (devcheck.case(exercise, 1) for _ in range(2))
-    other = devcheck.case(exercise, 2)
+def test_inputs_depend_on_the_seed_alone(exercise):
+    first, second = (exercise.case(1) for _ in range(2))
+    other = exercise.case(2)
     assert repr(vars(first)) == repr(vars(second)) != repr(vars(other))
     for value in vars(first).values():
         assert isinstance(value, np.ndarray | int | float | str)

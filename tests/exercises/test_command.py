@@ -1,4 +1,4 @@
-"""The way of a student: init, fail, hint, solve, pass; and nothing that was written is lost."""
+"""The command ``minnet exercises``: init, run, watch, hint, reset, and tests in the folder."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def solve(folder, name, source=None):
-    """Put a right answer, or the text given, in the place of the stub."""
+    """Replace the stub by a right answer or the given source."""
     path = folder / f"{find(name).file}.py"
     if source is None:
         shutil.copy(SOLUTIONS / path.name, path)
@@ -51,12 +51,12 @@ def test_init_writes_a_stub_and_a_test_for_each_exercise(tmp_path, capsys):
         assert (folder / f"{exercise.file}.py").read_text() == files.stub(exercise)
         assert f'check("{exercise.name}", ' in (folder / f"test_{exercise.file}.py").read_text()
     assert len(list(folder.iterdir())) == 2 * len(catalog()) + 2
-    told = capsys.readouterr().out
-    assert "begin with e01_dense.py" in told
-    assert "Answers use NumPy and Python alone" in told
+    output = capsys.readouterr().out
+    assert "begin with e01_dense.py" in output
+    assert "Answers use NumPy and Python alone" in output
 
 
-def test_init_again_keeps_what_was_written(folder, capsys):
+def test_init_keeps_existing_files(folder, capsys):
     solve(folder, "dense", "my work")
     (folder / "e03_softmax_cross_entropy.py").unlink()
     assert run("init", folder) == 0
@@ -65,7 +65,7 @@ def test_init_again_keeps_what_was_written(folder, capsys):
     assert "1 files written, " in capsys.readouterr().out
 
 
-def test_pytest_prints_one_line_an_exercise_and_is_quick(folder):
+def test_pytest_prints_one_line_per_exercise_within_5_seconds(folder):
     solve(folder, "activations", "def activation(kind, x, dy, slope):\n    return x @ dy, dy\n")
     solve(folder, "initializers", "def initialize(rule, shape rng):\n    pass\n")
     started = time.perf_counter()
@@ -86,13 +86,13 @@ def test_pytest_passes_a_right_answer(folder):
     assert pytest_in(folder, "test_e01_dense.py")[0] == "e01 dense: right"
 
 
-def test_a_failure_that_pytest_shows_in_full_is_the_message_alone(folder):
+def test_a_full_traceback_shows_only_the_message(folder):
     lines = pytest_in(folder, "test_e01_dense.py", "--tb=long")
     assert lines.count(f"e01 dense: not implemented yet. {HINT} 1") == 2
     assert not any("check(" in line or "raise" in line for line in lines)
 
 
-def test_tests_that_a_student_adds_are_run_and_not_counted(folder):
+def test_tests_added_by_a_student_run_but_are_not_counted(folder):
     solve(folder, "dense")
     (folder / "test_mine.py").write_text("def test_mine():\n    assert True\n")
     lines = pytest_in(
@@ -103,7 +103,7 @@ def test_tests_that_a_student_adds_are_run_and_not_counted(folder):
     assert "1 failed, 2 passed" in lines[-1]
 
 
-def test_answers_may_use_files_beside_them_which_are_read_anew(folder, tmp_path, capsys):
+def test_answers_may_import_files_of_their_folder_which_are_reloaded(folder, tmp_path, capsys):
     answer = "from helper import activation\n"
     solve(folder, "activations", answer)
     searched = sys.path[:]
@@ -117,7 +117,7 @@ def test_answers_may_use_files_beside_them_which_are_read_anew(folder, tmp_path,
     assert "helper" not in sys.modules
 
 
-def test_run_tells_each_answer_and_how_far_one_is(folder, capsys):
+def test_run_prints_each_result_and_the_number_right(folder, capsys):
     solve(folder, "dense")
     capsys.readouterr()
     assert run("run", "--dir", folder) == 1
@@ -141,26 +141,26 @@ def test_list_shows_title_minutes_and_state(folder, capsys):
     assert lines[-1] == f"1 of {len(catalog())} right"
 
 
-def test_a_hint_speaks_of_the_very_mistake(folder, capsys):
+def test_hint_prints_the_hint_for_a_known_mistake(folder, capsys):
     right = (SOLUTIONS / "e01_dense.py").read_text()
     solve(folder, "dense", right.replace("dy.sum(axis=0)", "dy.mean(axis=0)", 1))
     capsys.readouterr()
     assert run("hint", 1, "--dir", folder) == 0
-    told = capsys.readouterr().out
-    assert find(1).mistake("dbias_averaged").hint in told
-    assert "dbias is the mean over the rows" in told
+    output = capsys.readouterr().out
+    assert find(1).mistake("dbias_averaged").hint in output
+    assert "dbias is the mean over the rows" in output
 
 
-def test_hints_come_in_three_levels_and_the_first_for_a_stub(folder, capsys):
+def test_hint_has_three_levels_and_prints_the_first_for_a_stub(folder, capsys):
     capsys.readouterr()
     for arguments, level in ((("3",), 1), (("3", "1"), 1), (("3", "2"), 2), (("3", "3"), 3)):
         assert run("hint", *arguments, "--dir", folder) == 0
-        told = capsys.readouterr().out
-        assert told.startswith(files.hints(find(3))[level - 1])
-        assert (f"minnet exercises hint 3 {level + 1}" in told) == (level < 3)
+        output = capsys.readouterr().out
+        assert output.startswith(files.hints(find(3))[level - 1])
+        assert (f"minnet exercises hint 3 {level + 1}" in output) == (level < 3)
 
 
-def test_reset_keeps_what_was_written_under_another_name(folder, capsys):
+def test_reset_renames_the_existing_file(folder, capsys):
     for number in (1, 2):
         solve(folder, "dense", f"attempt {number}")
         assert run("reset", 1, "--dir", folder) == 0
@@ -169,15 +169,15 @@ def test_reset_keeps_what_was_written_under_another_name(folder, capsys):
     assert "e01_dense.py.bak2" in capsys.readouterr().out
 
 
-def test_an_answer_that_is_not_there_is_told_with_the_command_that_makes_it(folder, capsys):
+def test_a_missing_answer_is_reported_with_the_command_that_creates_it(folder, capsys):
     (folder / "e01_dense.py").unlink()
     assert run("run", 1, "--dir", folder) == 1
-    told = capsys.readouterr().out
-    assert "there is no" in told
-    assert "e01_dense.py; `minnet exercises reset 1` makes one" in told
+    output = capsys.readouterr().out
+    assert "there is no" in output
+    assert "e01_dense.py; `minnet exercises reset 1` makes one" in output
 
 
-def test_watch_checks_what_is_saved_until_all_is_right(folder, capsys, monkeypatch):
+def test_watch_checks_saved_files_until_all_are_right(folder, capsys, monkeypatch):
     for exercise in catalog()[1:]:
         (folder / f"{exercise.file}.py").unlink()
     saves = iter([None, "wrong", "right"])
@@ -204,26 +204,28 @@ def test_watch_checks_what_is_saved_until_all_is_right(folder, capsys, monkeypat
 
 
 @pytest.mark.parametrize("arguments", [("run",), ("watch",)])
-def test_a_folder_without_exercises_is_told(arguments, tmp_path, capsys):
+def test_a_folder_without_exercises_is_reported(arguments, tmp_path, capsys):
     assert run(*arguments, "--dir", tmp_path) == 1
     assert "`minnet exercises init" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [("run", "99"), ("hint", "x"), ("reset", "0")])
-def test_an_unknown_exercise_is_told(arguments, folder, capsys):
+def test_an_unknown_exercise_is_reported(arguments, folder, capsys):
     assert run(*arguments, "--dir", folder) == 1
     assert "there is no exercise" in capsys.readouterr().err
 
 
-def test_dev_check_tells_whether_an_exercise_is_ready(capsys):
+def test_dev_check_accepts_a_complete_exercise(capsys):
     assert run("dev-check", 3, "--solutions", SOLUTIONS) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     known = len(find(3).mistakes)
-    assert told.startswith(f"e03 softmax_cross_entropy: {known} known mistakes; the closest two, ")
-    assert told.endswith("no complaints\n")
+    assert output.startswith(
+        f"e03 softmax_cross_entropy: {known} known mistakes; the closest two, "
+    )
+    assert output.endswith("no problems\n")
 
 
-def test_dev_check_complains(capsys, monkeypatch):
+def test_dev_check_reports_problems(capsys, monkeypatch):
     monkeypatch.setattr(files, "hints", lambda exercise: ["one"])
     assert run("dev-check", 3) == 1
     assert "there should be three hints" in capsys.readouterr().err

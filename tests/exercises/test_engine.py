@@ -1,4 +1,4 @@
-"""What a check says of an answer that is on no list: contract, factors, shapes, the worst entry."""
+"""Diagnosis of answers: known mistakes, faults, constant factors, shapes, the worst entry."""
 
 import warnings
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from minnet.exercises import WrongAnswer, check, files, find, network
+from minnet.exercises.diagnosis import diagnose, relative_error
 from minnet.exercises.exercise import Case, Exercise, Mistake, returned
-from minnet.exercises.judging import judge, relative_error
-from minnet.exercises.observing import Observation, observe
+from minnet.exercises.observation import Observation, observe
 
 
 def double(x, dy):
-    """The right answer to the exercise of these tests: y = 2x with dx = 2dy."""
+    """Right answer to the exercise of these tests: y = 2x with dx = 2dy."""
     return 2 * x, 2 * dy
 
 
@@ -38,7 +38,8 @@ def exercise(**changes):
     return Exercise(**(settings | changes))
 
 
-def told(answer, **changes):
+def diagnosis(answer, **changes):
+    """Return the message without exercise and hint, and the id of the mistake."""
     with pytest.raises(WrongAnswer) as wrong:
         check(exercise(**changes), answer, seed=3)
     message = str(wrong.value)
@@ -51,81 +52,81 @@ def test_a_right_answer_returns_none():
     assert check(exercise(), double) is None
 
 
-def test_a_known_mistake_is_told_in_its_own_words():
-    assert told(lambda x, dy: (3 * x, 2 * dy)) == ("y is tripled.", "tripled")
-    assert told(lambda x, dy: (3 * x, 3 * dy)) == ("all is tripled.", "both_tripled")
-    assert told(lambda x, dy: (2 * x, dy**2)) == ("dx is squared.", "dx_squared")
+def test_a_known_mistake_is_reported_with_its_message():
+    assert diagnosis(lambda x, dy: (3 * x, 2 * dy)) == ("y is tripled.", "tripled")
+    assert diagnosis(lambda x, dy: (3 * x, 3 * dy)) == ("all is tripled.", "both_tripled")
+    assert diagnosis(lambda x, dy: (2 * x, dy**2)) == ("dx is squared.", "dx_squared")
 
 
-def test_of_two_mistakes_at_once_the_first_is_told():
+def test_the_first_of_two_mistakes_is_reported():
     only = (
         Mistake("tripled", "y is tripled.", "Why?", lambda c, r: {"y": 3 * c.x}),
         Mistake("dx_squared", "dx is squared.", "Why?", lambda c, r: {"dx": c.dy**2}),
     )
-    assert told(lambda x, dy: (3 * x, dy**2), mistakes=only)[1] == "tripled"
+    assert diagnosis(lambda x, dy: (3 * x, dy**2), mistakes=only)[1] == "tripled"
 
 
-def test_a_mistake_that_would_change_what_is_right_is_not_told():
+def test_a_mistake_that_would_change_a_right_result_is_excluded():
     both = exercise().mistakes[1:2]
-    message, mistake = told(lambda x, dy: (3 * x, 2 * dy), mistakes=both)
+    message, mistake = diagnosis(lambda x, dy: (3 * x, 2 * dy), mistakes=both)
     assert message == "y is 1.5 times what it should be."
     assert mistake is None
-    assert told(lambda x, dy: (3 * x, 3 * dy), mistakes=both)[1] == "both_tripled"
+    assert diagnosis(lambda x, dy: (3 * x, 3 * dy), mistakes=both)[1] == "both_tripled"
 
 
-def test_two_mistakes_that_are_alike_are_not_guessed_between():
+def test_no_mistake_is_reported_if_two_fit_equally_well():
     alike = tuple(
         Mistake(name, f"{name}.", "Why?", lambda c, r: {"y": 3 * c.x}) for name in ("one", "other")
     )
-    message, mistake = told(lambda x, dy: (3 * x, 2 * dy), mistakes=alike)
+    message, mistake = diagnosis(lambda x, dy: (3 * x, 2 * dy), mistakes=alike)
     assert mistake is None
     assert message == "y is 1.5 times what it should be."
 
 
 @pytest.mark.parametrize(
-    ("factor", "told_as"),
+    ("factor", "text"),
     [(6, "N = 6"), (1 / 6, "1/N = 1/6"), (5, "C = 5"), (1 / 5, "1/C = 1/5"), (2, "2"), (-1, "-1")],
 )
-def test_a_constant_factor_is_named(factor, told_as):
-    message, mistake = told(lambda x, dy: (2 * x, 2 * dy * factor), mistakes=())
-    assert message == f"dx is {told_as} times what it should be."
+def test_a_constant_factor_is_reported(factor, text):
+    message, mistake = diagnosis(lambda x, dy: (2 * x, 2 * dy * factor), mistakes=())
+    assert message == f"dx is {text} times what it should be."
     assert mistake is None
 
 
 @pytest.mark.parametrize(
-    ("factor", "told_as"),
+    ("factor", "text"),
     [(6, "N = 6"), (1 / 6, "1/N = 1/6"), (5, "C = 5"), (1 / 5, "1/C = 1/5"), (2, "2"), (-1, "-1")],
 )
-def test_of_a_single_number_the_usual_factors_alone_are_named(factor, told_as):
+def test_only_common_factors_are_reported_for_a_single_number(factor, text):
     settings = {
         "run": lambda answer, case: [("loss", answer(case.x))],
         "specification": lambda case: {"loss": case.x.sum()},
         "mistakes": (),
     }
-    message, _ = told(lambda x: factor * x.sum(), **settings)
-    assert message == f"loss is {told_as} times what it should be."
-    message, _ = told(lambda x: 0.3 * factor * x.sum(), **settings)
+    message, _ = diagnosis(lambda x: factor * x.sum(), **settings)
+    assert message == f"loss is {text} times what it should be."
+    message, _ = diagnosis(lambda x: 0.3 * factor * x.sum(), **settings)
     assert message.startswith("loss is ")
     assert ", but should be " in message
 
 
-def test_n_and_c_are_those_of_the_batch_and_not_of_a_weight():
+def test_n_and_c_are_rows_and_columns_of_the_batch():
     def with_weight(rng):
         return Case(weight=rng.normal(size=(4, 3)), **vars(exercise().inputs(rng)))
 
     def tripled(x, dy):
         return 2 * x, 6 * dy
 
-    message, _ = told(tripled, mistakes=(), inputs=with_weight)
+    message, _ = diagnosis(tripled, mistakes=(), inputs=with_weight)
     assert message == "dx is 3 times what it should be."
-    message, _ = told(lambda x, dy: (2 * x, 12 * dy), mistakes=(), inputs=with_weight)
+    message, _ = diagnosis(lambda x, dy: (2 * x, 12 * dy), mistakes=(), inputs=with_weight)
     assert message == "dx is N = 6 times what it should be."
 
 
-def test_a_right_derivative_of_a_wrong_forward_is_told_as_such():
-    message, _ = told(lambda x, dy: (x**3, 3 * x**2 * dy))
+def test_a_right_derivative_of_a_wrong_forward_is_reported():
+    message, _ = diagnosis(lambda x, dy: (x**3, 3 * x**2 * dy))
     assert message.startswith("the backward is the right derivative of a wrong forward: y[")
-    message, _ = told(lambda x, dy: (x**3, 2 * dy))
+    message, _ = diagnosis(lambda x, dy: (x**3, 2 * dy))
     assert message.startswith("y[")
 
 
@@ -162,49 +163,49 @@ def test_a_right_derivative_of_a_wrong_forward_is_told_as_such():
         (lambda x, dy: (x + np.inf, dy), "y holds infinity."),
     ],
 )
-def test_the_contract_and_simple_relations_are_told(answer, message):
-    assert message in told(answer)[0]
+def test_wrong_types_shapes_and_simple_relations_are_reported(answer, message):
+    assert message in diagnosis(answer)[0]
 
 
-def test_a_transposed_square_is_told():
+def test_a_transposed_square_matrix_is_reported():
     def square(rng):
         return Case(x=rng.normal(size=(5, 5)), dy=rng.normal(size=(5, 5)))
 
-    assert told(lambda x, dy: (2 * x.T, dy), inputs=square)[0] == "y is transposed."
+    assert diagnosis(lambda x, dy: (2 * x.T, dy), inputs=square)[0] == "y is transposed."
 
 
-def test_the_worst_entry_is_told_with_both_values():
+def test_the_worst_entry_is_reported_with_both_values():
     def off(x, dy):
         y = 2 * x
         y[4, 1] += 1
         return y, 2 * dy
 
     x = exercise().inputs(np.random.default_rng(3)).x
-    message, mistake = told(off, derivatives={})
+    message, mistake = diagnosis(off, derivatives={})
     assert mistake is None
     assert message.startswith(
         f"y[4, 1] is {2 * x[4, 1] + 1:.6g}, but should be {2 * x[4, 1]:.6g} (relative error "
     )
 
 
-def test_an_exception_is_told_with_the_line_of_the_answer():
+def test_an_exception_is_reported_with_the_line_of_the_answer():
     def fails(x, dy):
         return x @ dy, dy
 
-    message, mistake = told(fails)
+    message, mistake = diagnosis(fails)
     assert "ValueError in line " in message
     assert "`return x @ dy, dy`: matmul: Input operand" in message
     assert mistake == "error"
 
 
-def test_leaving_the_interpreter_is_an_exception_as_any_other():
+def test_system_exit_is_reported_as_an_exception():
     def leaves(x, dy):
         raise SystemExit(3)
 
-    assert "SystemExit in line" in told(leaves)[0]
+    assert "SystemExit in line" in diagnosis(leaves)[0]
 
 
-def test_not_implemented_says_how_far_it_came():
+def test_not_implemented_names_the_last_right_result():
     def stub(x, dy):
         raise NotImplementedError
 
@@ -212,13 +213,13 @@ def test_not_implemented_says_how_far_it_came():
         yield "y", 2 * case.x
         yield "dx", answer(case.x, case.dy)
 
-    assert told(stub) == ("not implemented yet.", "not_implemented")
+    assert diagnosis(stub) == ("not implemented yet.", "not_implemented")
     message = "y is right; what comes after it is not implemented yet."
-    assert told(stub, run=half) == (message, "not_implemented")
+    assert diagnosis(stub, run=half) == (message, "not_implemented")
 
 
 @pytest.mark.parametrize("name", ["dweight", "dbias"])
-def test_a_gradient_that_was_never_set_is_told(name):
+def test_a_gradient_that_was_never_set_is_reported(name):
     source = (
         "class Dense:\n"
         "    def __init__(self, weight, bias):\n        self.weight, self.bias = weight, bias\n"
@@ -232,7 +233,7 @@ def test_a_gradient_that_was_never_set_is_told(name):
         check("dense", dense)
 
 
-def test_what_is_wrong_before_a_fault_is_told_first():
+def test_a_wrong_result_before_a_fault_is_reported_first():
     def run(answer, case):
         yield "y", 3 * case.x
         yield "dx", answer(case.x, case.dy)
@@ -241,29 +242,29 @@ def test_what_is_wrong_before_a_fault_is_told_first():
         raise KeyError
 
     only = exercise().mistakes[:1]
-    assert told(fails, run=run, mistakes=only) == ("y is tripled.", "tripled")
+    assert diagnosis(fails, run=run, mistakes=only) == ("y is tripled.", "tripled")
 
 
 @pytest.mark.parametrize("name", ["x", "dy"])
-def test_an_input_that_is_written_to_is_told(name):
+def test_writing_to_an_input_is_reported(name):
     def writes(x, dy):
         {"x": x, "dy": dy}[name][0, 0] += 1e-9
         return 2 * x, 2 * dy
 
-    message, mistake = told(writes)
+    message, mistake = diagnosis(writes)
     assert message == f"it writes into its argument {name}; work on a copy of it."
     assert mistake == "input_changed"
 
 
-def test_a_second_run_that_differs_is_told():
+def test_a_second_run_that_differs_is_reported():
     calls = []
 
     def counts(x, dy):
         calls.append(x)
         return 2 * x + 1e-3 * (len(calls) - 1), 2 * dy
 
-    message, mistake = told(counts)
-    assert message.startswith("y is different when everything is run once more")
+    message, mistake = diagnosis(counts)
+    assert message.startswith("y is different in a second run with the same inputs")
     assert mistake == "second_run_differs"
 
 
@@ -277,14 +278,14 @@ def test_a_second_run_that_differs_is_told():
         (lambda x: 10.0**400, "overflow"),
     ],
 )
-def test_floating_point_trouble_has_an_id_and_the_words_of_the_exercise(expression, mistake):
-    message, found = told(lambda x, dy: (2 * x + 0 * expression(x), 2 * dy))
+def test_floating_point_faults_have_an_id_and_the_message_of_the_exercise(expression, mistake):
+    message, found = diagnosis(lambda x, dy: (2 * x + 0 * expression(x), 2 * dy))
     assert found == mistake
     assert (message == "y overflows.") == (mistake == "overflow")
 
 
 @pytest.mark.parametrize("mode", ["ignore", "raise"])
-def test_what_the_caller_set_numpy_to_do_makes_no_difference(mode):
+def test_the_errstate_of_the_caller_has_no_effect(mode):
     def train(answer):
         answer(np.array([1e-300]), np.array([1e-300]))
         np.exp(np.array([1e4, -1e4]))
@@ -299,16 +300,16 @@ def test_what_the_caller_set_numpy_to_do_makes_no_difference(mode):
         return 2 * x + x * 1e-200 * 1e-200, 2 * dy
 
     with np.errstate(all=mode):
-        assert told(overflows) == ("y overflows.", "overflow")
+        assert diagnosis(overflows) == ("y overflows.", "overflow")
         assert check(exercise(train=train), underflows) is None
 
 
-def test_a_warning_is_told_with_its_line():
-    message, _ = told(lambda x, dy: (2 * x + 1 / np.exp(x * 0 + 1e4), 2 * dy), mistakes=())
+def test_a_numpy_warning_is_reported_with_the_line():
+    message, _ = diagnosis(lambda x, dy: (2 * x + 1 / np.exp(x * 0 + 1e4), 2 * dy), mistakes=())
     assert message.startswith("NumPy warns of 'overflow encountered in exp' in line ")
 
 
-def test_flags_that_a_blas_raises_in_a_right_product_do_not_count():
+def test_spurious_floating_point_flags_of_blas_are_ignored():
     def spurious(x, dy):
         warnings.warn("divide by zero encountered in matmul", RuntimeWarning, stacklevel=1)
         return double(x, dy)
@@ -317,53 +318,54 @@ def test_flags_that_a_blas_raises_in_a_right_product_do_not_count():
 
 
 def test_an_answer_that_equals_everything_does_not_pass():
-    class Chameleon:
+    class EqualsAll:
         def __eq__(self, other):
             return True
 
         __hash__ = None
 
-    assert "type Chameleon" in told(lambda x, dy: (Chameleon(), Chameleon()))[0]
+    assert "type EqualsAll" in diagnosis(lambda x, dy: (EqualsAll(), EqualsAll()))[0]
 
 
-def test_a_patched_allclose_does_not_help(monkeypatch):
+def test_a_patched_allclose_has_no_effect(monkeypatch):
     monkeypatch.setattr(np, "allclose", lambda *_, **__: True)
     monkeypatch.setattr(np.testing, "assert_allclose", lambda *_, **__: None)
-    assert told(lambda x, dy: (3 * x, 2 * dy))[1] == "tripled"
+    assert diagnosis(lambda x, dy: (3 * x, 2 * dy))[1] == "tripled"
 
 
-def test_results_that_are_missing_are_wrong():
+def test_missing_results_are_reported():
     case = exercise().inputs(np.random.default_rng(0))
-    verdict = judge(exercise(), case, Observation({"y": 2 * case.x}))
-    assert "there is no dx" in str(verdict.wrong)
+    wrong = diagnose(exercise(), case, Observation({"y": 2 * case.x}))
+    assert "there is no dx" in str(wrong)
 
 
-def test_points_count_the_results_that_are_right():
+def test_the_score_counts_right_results():
     case = exercise().inputs(np.random.default_rng(0))
 
-    def points(answer):
-        verdict = judge(exercise(), case, observe(exercise(), answer, case, False))
-        return verdict.passed, verdict.checks
+    def score(answer):
+        return diagnose(exercise(), case, observe(exercise(), answer, case, False)).score
 
-    assert points(double) == (3, 3)
-    assert points(lambda x, dy: (2 * x, dy)) == (1, 3)
-    assert points(lambda x, dy: (x, dy)) == (0, 3)
+    assert diagnose(exercise(), case, observe(exercise(), double, case, False)) is None
+    assert score(lambda x, dy: (2 * x, dy)) == 1 / 3
+    assert score(lambda x, dy: (x, dy)) == 0
 
 
 def test_the_network_is_the_last_check():
     logits = np.zeros((360, 10))
-    assert told(double, train=lambda answer: logits)[1] == "network"
+    assert diagnosis(double, train=lambda answer: logits)[1] == "network"
 
     def fails(answer):
         raise TypeError("no dx")
 
-    message, mistake = told(double, train=fails)
-    assert message.startswith("alone it works, but in a network on the digits TypeError in line ")
+    message, mistake = diagnosis(double, train=fails)
+    assert message.startswith(
+        "alone it works, but in a network on the digits it stops with TypeError in line "
+    )
     assert message.endswith(": no dx.")
     assert mistake == "network"
 
 
-def test_nothing_is_trained_while_the_answer_is_wrong():
+def test_no_network_is_trained_if_the_answer_is_wrong():
     def train(answer):
         raise AssertionError("too early")
 
@@ -376,11 +378,11 @@ def test_the_answer_must_be_callable():
         check(exercise(), 3)
 
 
-def test_a_notebook_shows_the_message_alone():
+def test_a_notebook_shows_only_the_message():
     assert WrongAnswer("e01 dense: no.", "x")._render_traceback_() == ["e01 dense: no."]
 
 
-def test_relative_error_divides_by_the_largest_number_and_by_nothing_tiny():
+def test_relative_error_is_relative_to_the_largest_magnitude_but_at_least_1e_6():
     assert relative_error(np.array([0.0, 1.0]), np.array([0.0, 2.0])) == 0.5
     assert relative_error(np.array([1e-3]), np.array([2e-3])) == 0.5
     assert relative_error(np.array([1e-17]), np.array([0.0])) < 1e-10

@@ -1,4 +1,4 @@
-"""Grading: every submission gets a row, nothing hangs, and the files are what they should be."""
+"""Grading: a row for every submission, timeouts, isolation, and the format of the files."""
 
 import csv
 import json
@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from minnet.__main__ import main
-from minnet.exercises import find, grading, isolation, worker
-from minnet.exercises.devcheck import case
-from minnet.exercises.observing import Fault, Observation
+from minnet.exercises import find, grading, isolation
+from minnet.exercises.observation import Fault, Observation
 
 SOLUTIONS = Path(__file__).parent / "solutions"
 STUDENT = (
@@ -29,7 +28,7 @@ STUDENT = (
 )
 ENDLESS = ("endless", "endless_import")
 WRONG = STUDENT.replace(".mean()", ".sum()")
-RESULTS = list(find(3).specification(case(find(3), 0)))
+RESULTS = list(find(3).specification(find(3).case(0)))
 CREDIT = sum(name.startswith("dlogits") for name in RESULTS) / (len(RESULTS) + 2)
 SUBMISSIONS = {
     "right": STUDENT,
@@ -76,7 +75,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """All submissions, graded once by the command: the rows by name, and the folder."""
+    """Grade all submissions once by the command; return the rows by name, and the folder."""
     root = tmp_path_factory.mktemp("course")
     for name, source in SUBMISSIONS.items():
         folder = root / ("endless" if name in ENDLESS else "handed_in") / name
@@ -149,7 +148,7 @@ def one(tmp_path):
     return folder
 
 
-def test_the_seed_is_fresh_recorded_and_can_be_repeated(one):
+def test_the_seed_is_random_recorded_and_repeatable(one):
     source = STUDENT.replace(".mean()", ".mean() + 0.1")  # its message holds the values
     (one / "e03_softmax_cross_entropy.py").write_text(source)
     exercises = (find(3),)
@@ -162,7 +161,7 @@ def test_the_seed_is_fresh_recorded_and_can_be_repeated(one):
     assert again.rows[0].message == first.rows[0].message
 
 
-def test_in_this_process_the_rows_are_the_same(one):
+def test_grading_in_this_process_gives_the_same_rows(one):
     rows = [
         grading.grade(grading.submissions([one]), (find(3),), isolated=isolated, seed=5).rows[0]
         for isolated in (False, True)
@@ -171,17 +170,17 @@ def test_in_this_process_the_rows_are_the_same(one):
     assert rows[0].score == rows[1].score
 
 
-def test_one_submission_has_its_results_json_where_gradescope_looks(one, tmp_path, capsys):
+def test_results_json_of_a_single_submission_is_in_the_output_folder(one, tmp_path, capsys):
     out = tmp_path / "results"
     assert main(["exercises", "grade", str(one), "--only", "3", "1", "--out", str(out)]) == 0
     results = json.loads((out / "results.json").read_text())
     assert [test["name"] for test in results["tests"]] == ["e03 softmax_cross_entropy", "e01 dense"]
-    told = capsys.readouterr().out
-    assert f"ada  {CREDIT:4.0%}  e03 softmax_cross_entropy: loss is the sum over the rows" in told
-    assert "there is no e01_dense.py" in told
+    output = capsys.readouterr().out
+    assert f"ada  {CREDIT:4.0%}  e03 softmax_cross_entropy: loss is the sum over the rows" in output
+    assert "there is no e01_dense.py" in output
 
 
-def test_folders_of_submissions_and_submissions_can_be_mixed(one, tmp_path):
+def test_submissions_and_folders_of_submissions_can_be_mixed(one, tmp_path):
     for name in ("grace", "emmy"):
         (tmp_path / "more" / name).mkdir(parents=True)
     (tmp_path / "more" / "ada").mkdir()
@@ -189,7 +188,7 @@ def test_folders_of_submissions_and_submissions_can_be_mixed(one, tmp_path):
     assert list(found) == ["ada", "more-ada", "emmy", "grace"]
 
 
-def test_submissions_of_one_name_have_a_results_json_each(tmp_path):
+def test_submissions_with_equal_names_have_separate_results(tmp_path):
     folders = [tmp_path / name / "hw" for name in ("a", "b")]
     for folder, source in zip(folders, (STUDENT, WRONG), strict=True):
         folder.mkdir(parents=True)
@@ -206,11 +205,11 @@ def test_submissions_of_one_name_have_a_results_json_each(tmp_path):
     assert scores[1] < scores[0] == 1.0
 
 
-def test_answers_are_graded_apart_unless_asked_for_here(one, tmp_path, monkeypatch):
-    asked = []
+def test_answers_are_isolated_by_default(one, tmp_path, monkeypatch):
+    modes = []
 
     def grade(submitted, exercises, *, isolated, **options):
-        asked.append(isolated)
+        modes.append(isolated)
         return actual(submitted, (), isolated=isolated, **options)
 
     actual = grading.grade
@@ -219,18 +218,18 @@ def test_answers_are_graded_apart_unless_asked_for_here(one, tmp_path, monkeypat
     monkeypatch.setattr(grading, "write", lambda grades, out: [])
     for options in ([], ["--isolated"], ["--here"]):
         assert main(["exercises", "grade", str(one), *options]) == 0
-    assert asked == [True, True, False]
+    assert modes == [True, True, False]
 
 
-def test_what_an_answer_starts_ends_with_it(tmp_path):
+def test_child_processes_of_an_answer_are_killed(tmp_path):
     path = tmp_path / "e03_softmax_cross_entropy.py"
     path.write_text(
         "import subprocess, sys\n"
         + "child = [sys.executable, '-c', 'import time; time.sleep(20)']\n"
         + "print(subprocess.Popen(child, stdout=subprocess.DEVNULL).pid)\n" + STUDENT
     )  # fmt: skip
-    seen, printed = isolation.observe_apart(find(3), path, case(find(3), 0), False, 60)
-    assert seen.fault is None
+    observation, printed = isolation.observe_isolated(find(3), path, [0], False, 60)
+    assert observation.fault is None
     pid = int(printed)
     deadline = time.monotonic() + 2
     while is_running(pid) and time.monotonic() < deadline:
@@ -239,7 +238,7 @@ def test_what_an_answer_starts_ends_with_it(tmp_path):
 
 
 def is_running(pid):
-    """Whether there is such a process that has not ended; one that waits to be reaped has."""
+    """Return whether a process is running; a zombie is not."""
     done = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -247,13 +246,13 @@ def is_running(pid):
 
 
 @pytest.mark.parametrize("isolated", [True, False])
-def test_an_import_that_fails_is_told_in_full_sentences(isolated, tmp_path):
+def test_a_failed_import_is_reported_with_a_hint(isolated, tmp_path):
     (tmp_path / "e03_softmax_cross_entropy.py").write_text("import nothing_of_that_name\n")
     (row,) = grading.grade({"a": tmp_path}, (find(3),), isolated=isolated).rows
     assert "No module named 'nothing_of_that_name'. Hint: " in row.message
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
+def test_a_missing_folder_is_reported(tmp_path, capsys):
     assert main(["exercises", "grade", str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err
 
@@ -279,38 +278,34 @@ def test_banned_imports_are_found(source, banned, tmp_path):
     assert grading.banned_imports(tmp_path / "answer.py") == banned
 
 
-def test_inputs_and_what_was_seen_survive_the_way_through_files(tmp_path):
-    inputs = case(find(2), 0)
-    worker.write_case(tmp_path / "case.npz", inputs)
-    again = worker.read_case(tmp_path / "case.npz")
-    assert repr(vars(again)) == repr(vars(inputs))
-    seen = Observation(
+def test_an_observation_is_restored_from_its_file(tmp_path):
+    observation = Observation(
         {"y of a": np.eye(2)}, Fault("error", "it stops."), lambda: {"dx": np.ones(3)}
     )
-    worker.write_observation(tmp_path / "seen.npz", seen)
-    read = worker.read_observation(tmp_path / "seen.npz")
+    isolation.write_observation(tmp_path / "observation.npz", observation)
+    read = isolation.read_observation(tmp_path / "observation.npz")
     np.testing.assert_array_equal(read.results["y of a"], np.eye(2))
-    np.testing.assert_array_equal(read.slopes()["dx"], np.ones(3))
+    np.testing.assert_array_equal(read.derivatives()["dx"], np.ones(3))
     assert read.fault == Fault("error", "it stops.")
     assert read.logits is None
 
 
-def test_a_network_that_left_no_output_is_told(tmp_path):
-    worker.write_observation(tmp_path / "seen.npz", Observation({"y": np.zeros(3)}))
-    assert isolation.read(tmp_path / "seen.npz", 0, train=False).fault is None
-    assert isolation.read(tmp_path / "seen.npz", 0, train=True).fault.id == "results"
+def test_a_missing_output_of_the_network_is_reported(tmp_path):
+    isolation.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(3)}))
+    assert isolation.read_outputs(tmp_path / "observation.npz", 0, train=False).fault is None
+    assert isolation.read_outputs(tmp_path / "observation.npz", 0, train=True).fault.id == "results"
 
 
-def test_little_is_kept_of_what_is_printed():
+def test_only_the_beginning_of_the_output_is_kept():
     process = subprocess.Popen([sys.executable, "-c", "print('x' * 10**6)"], stdout=subprocess.PIPE)
-    printed = isolation.Drain(process)
+    printed = isolation.OutputReader(process)
     assert process.wait(60) == 0
     assert printed.text().startswith("xxx")
     assert len(printed.kept) <= 4 * isolation.PRINTED
 
 
-def test_results_too_large_to_unpack_are_refused(tmp_path, monkeypatch):
-    worker.write_observation(tmp_path / "seen.npz", Observation({"y": np.zeros(1000)}))
-    monkeypatch.setattr(worker, "LARGEST", 1000)
+def test_results_that_unpack_to_a_large_size_are_rejected(tmp_path, monkeypatch):
+    isolation.write_observation(tmp_path / "observation.npz", Observation({"y": np.zeros(1000)}))
+    monkeypatch.setattr(isolation, "LARGEST", 1000)
     with pytest.raises(ValueError, match="too large"):
-        worker.read_observation(tmp_path / "seen.npz")
+        isolation.read_observation(tmp_path / "observation.npz")

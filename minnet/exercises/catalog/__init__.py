@@ -1,4 +1,4 @@
-"""The exercises, a file each, called by number and name; every file defines ``EXERCISE``."""
+"""The exercises, one module each, named by number and name; every module defines ``EXERCISE``."""
 
 from functools import cache
 from importlib import import_module
@@ -9,38 +9,38 @@ from minnet.exercises.exercise import Exercise
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the names of all files, such as ``e01_dense``, in order."""
+    """Return the names of all modules, such as ``e01_dense``, in order."""
     return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
 @cache
 def load(name: str) -> Exercise:
-    """Return the exercise of that file, such as ``e01_dense``."""
+    """Return the exercise of a module, such as ``e01_dense``."""
     exercise: Exercise = import_module(f"{__name__}.{name}").EXERCISE
     return exercise
 
 
 def catalog() -> tuple[Exercise, ...]:
-    """Return all exercises in order of their numbers."""
+    """Return all exercises in the order of their numbers."""
     return tuple(load(name) for name in names())
 
 
 def find(exercise: int | str) -> Exercise:
-    """Return the exercise of that number or name: 9, "9", "e09" or "batchnorm_backward".
+    """Return the exercise with a number or name: 9, "9", "e09" or "batchnorm_backward".
 
     Raises
     ------
     ValueError
-        If there is none; the message lists those that there are.
+        If there is none; the message lists all exercises.
 
     Examples
     --------
     >>> find("e01") is find(1) is find("dense")
     True
     """
-    asked = str(exercise).strip().lower()
+    requested = str(exercise).strip().lower()
     for file in names():
         label, name = file.split("_", 1)
-        if asked in (file, label, name) or asked.removeprefix("e").zfill(2) == label[1:]:
+        if requested in (file, label, name) or requested.removeprefix("e").zfill(2) == label[1:]:
             return load(file)
     raise ValueError(f"there is no exercise {exercise!r}; there are {', '.join(names())}")

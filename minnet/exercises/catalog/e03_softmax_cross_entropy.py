@@ -41,7 +41,7 @@ def inputs(rng: np.random.Generator) -> Case:
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Take the loss and its gradient, for common logits and for large ones."""
     yield from returned(answer(case.logits, case.labels), "loss", "dlogits")
-    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is told as 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # non-finite values are reported as 0
         _, (_, dlogits) = returned(answer(*_together(case)), "loss", "dlogits")
     yield TOGETHER, np.nan_to_num(dlogits, posinf=0, neginf=0)
     values = answer(case.large_logits, case.large_labels)
@@ -121,7 +121,7 @@ MISTAKES = (
     Mistake(
         "softmax_twice",
         "loss matches a softmax that is applied twice.",
-        "The function gets logits. How often does softmax stand between them and the loss?",
+        "The function gets logits. How often is softmax applied between them and the loss?",
         lambda case, right: _each(case, right, _twice),
     ),
     Mistake(
@@ -160,7 +160,7 @@ MISTAKES = (
         "stopped_at_dp",
         "dlogits matches the gradient with respect to p: the way back through softmax is missing.",
         "Which chain rule leads from p back to the logits?",
-        # with large logits this divides by 0, which is told in its own words
+        # with large logits this divides by 0, which has a separate message
         lambda case, right: {"dlogits": _each(case, right, _of_p)["dlogits"]},
     ),
     Mistake(
@@ -176,7 +176,7 @@ MISTAKES = (
         "limited_logarithm",
         "loss stops growing for large logits: a small number, such as 1e-12, is added to p or is "
         "its lower limit.",
-        "If p is e^-20000, what is -log p, and what does yours say?",
+        "If p is e^-20000, what is -log p, and what does your code return?",
         lambda case, right: {ADDED: 0.0, "loss of large logits": -np.log(1e-12)},
     ),
     Mistake(

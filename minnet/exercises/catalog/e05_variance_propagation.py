@@ -152,7 +152,7 @@ MISTAKES = (
     ),
     Mistake(
         "measured_after_relu",
-        "measured with relu is the variance after the activation, but is asked for before it.",
+        "measured with relu is the variance after the activation, not before it.",
         "Which is z, the result of h W or that of ReLU?",
         lambda case, right: {
             "measured with relu": np.array([h.var() for h in _outputs(case, "relu", ReLU)])

@@ -98,8 +98,8 @@ def _shared_range(case: Case, right: Results) -> Results:
 MISTAKES = (
     Mistake(
         "layers_pooled",
-        "rms is one number for all layers together; pooled, no layer can be seen.",
-        "Which layers learn, and which do not? Can one number tell?",
+        "rms is one number for all layers together; pooled, the layers cannot be compared.",
+        "Which layers learn, and which do not? Can one number show this?",
         _pooled,
     ),
     Mistake(

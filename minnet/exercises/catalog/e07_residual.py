@@ -149,7 +149,7 @@ MISTAKES = (
     Mistake(
         "shortcut_added_twice",
         "dx holds the gradient that goes around the branch twice.",
-        "How often does x itself stand in x + F(x)?",
+        "How often does x itself occur in x + F(x)?",
         lambda case, right: {"dx": right["dx"] + _dz(case, right)},
     ),
     Mistake(
@@ -161,14 +161,14 @@ MISTAKES = (
     Mistake(
         "shortcut_around_relu",
         "dx adds dy itself for the way around the branch; that way, too, leads through the ReLU.",
-        "The sum stands inside the relu. Which gradient does each of its two terms get?",
+        "The sum is inside the relu. Which gradient does each of its two terms get?",
         lambda case, right: _around(case, case.dy, _dz(case, right)),
     ),
     Mistake(
         "branch_gets_dy",
         "dx matches the answer in which the branch gets dy itself, not what came back through the "
         "ReLU.",
-        "The sum stands inside the relu. Which gradient does each of its two terms get?",
+        "The sum is inside the relu. Which gradient does each of its two terms get?",
         lambda case, right: _around(case, _dz(case, right), case.dy),
     ),
     Mistake(

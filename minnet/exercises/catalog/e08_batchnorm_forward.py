@@ -152,7 +152,7 @@ MISTAKES = (
     Mistake(
         "n_minus_1",
         "y is normalised with the variance that divides by n - 1; within the batch it is n.",
-        "Two variances stand in the exercise. Which of them makes x̂?",
+        "There are two variances in the exercise. Which of them makes x̂?",
         _n_minus_1,
     ),
     Mistake(
@@ -189,7 +189,7 @@ MISTAKES = (
     Mistake(
         "running_var_biased",
         "running_var takes in the variance that divides by n; here it takes in the one with n - 1.",
-        "Two variances stand in the exercise. Which of them is kept?",
+        "There are two variances in the exercise. Which of them is kept?",
         lambda case, right: _running(case, ddof=0),
     ),
     Mistake(
@@ -203,13 +203,13 @@ MISTAKES = (
         "begun_with_first_batch",
         "running_mean and running_var begin with the statistics of the first batch; they should "
         "begin with 0 and 1.",
-        "What stands in __init__, and does your first step still use it?",
+        "What is set in __init__, and does your first step still use it?",
         lambda case, right: _running(case, begin=(case.x.mean(axis=0), case.x.var(axis=0, ddof=1))),
     ),
     Mistake(
         "running_mean_begun_with_first_batch",
         "running_mean begins with the mean of the first batch, but should begin with 0.",
-        "What stands in __init__, and does your first step still use it?",
+        "What is set in __init__, and does your first step still use it?",
         lambda case, right: _running(case, begin=(case.x.mean(axis=0), 1.0)),
     ),
     Mistake(

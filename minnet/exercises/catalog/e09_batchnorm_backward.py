@@ -182,7 +182,7 @@ MISTAKES = (
     Mistake(
         "eps_forgotten",
         "dgamma or dx is computed without eps in the root.",
-        "The backward needs the very xhat of the forward. What stands in its root?",
+        "The backward needs the very xhat of the forward. What is under the root?",
         lambda case, right: _divided_by(case.x.std(axis=0), case, right),
     ),
     Mistake(

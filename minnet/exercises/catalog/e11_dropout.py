@@ -3,7 +3,7 @@
 Every right answer draws its mask in its own way, so that the mask itself can't be compared, only
 what it does: how much of x is left out (known to 1.4 %, 8 % are let pass), by which factor the rest
 is scaled, whether dx has the same mask, and rows, columns, batches and layers have others. What is
-left out is told as a share of Σ|x|, which is a different number for every mask.
+left out is reported as a share of Σ|x|, which is a different number for every mask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.validation import Array
@@ -67,10 +67,10 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
 
 def _array(name: str, value: Any) -> Array:
     if value is None:
-        raise Refusal(f"{name} is None; is a return missing?")
+        raise ResultError(f"{name} is None; is a return missing?")
     if type(value) is not np.ndarray or value.shape != (N, FEATURES) or value.dtype != np.float64:
         kind = f"{getattr(value, 'dtype', '')} {getattr(value, 'shape', '')}".strip()
-        raise Refusal(
+        raise ResultError(
             f"{name} should be an array of the shape {N, FEATURES} and of float64, as the input "
             f"is, but it is {type(value).__name__} {kind}".rstrip()
             + "."

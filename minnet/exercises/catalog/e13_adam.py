@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet import optimizers
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
@@ -44,7 +44,9 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
         for grads, names in zip(case.grads, _names(rule), strict=True):
             params = optimizer.step(list(params), list(grads))
             if not isinstance(params, list | tuple) or len(params) != len(names):
-                raise Refusal("step should return a list of the new parameters, as many as came.")
+                raise ResultError(
+                    "step should return a list of the new parameters, as many as came."
+                )
             yield from zip(names, params, strict=True)
 
 
@@ -161,7 +163,7 @@ MISTAKES = (
     ),
     Mistake(
         "eps_inside_the_root",
-        "the weights match g / √(s + eps): here eps stands outside of the root.",
+        "the weights match g / √(s + eps): here eps is outside of the root.",
         "Which do you do first, add eps or take the root?",
         lambda case, right: _divided(case, lambda g, s: g / np.sqrt(s + case.eps)),
     ),
@@ -227,7 +229,7 @@ MISTAKES = (
     Mistake(
         "g_for_m",
         "the weights after adam match the answer that moves by g in place of m̂.",
-        "Which of your running means stands above the fraction bar?",
+        "Which of your running means is above the fraction bar?",
         lambda case, right: _adam(case, case.grads, _moments(case)[1] / _corrections(case)[1]),
     ),
     Mistake(
@@ -289,7 +291,7 @@ class Adapted(optimizers.Optimizer):
         self.answer = answer("adam", self.lr, 0.9, 0.999, 1e-8)
 
     def step(self) -> None:
-        """Hand over the parameters as they stand, and take the new ones."""
+        """Pass the current parameters to the answer and store the new ones."""
         params = list(self.net.params.values())
         new = self.answer.step(
             [param.value.copy() for param in params], [param.grad.copy() for param in params]

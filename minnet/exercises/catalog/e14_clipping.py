@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet import regularization
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results, returned
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results, returned
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
@@ -50,7 +50,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
         outcome = answer(grads, case.max_norm)
         clipped, norm = (value for _, value in returned(outcome, "the list of arrays", "norm"))
         if not isinstance(clipped, list | tuple) or len(clipped) != len(grads):
-            raise Refusal("it should return a list of as many arrays as came, and the norm.")
+            raise ResultError("it should return a list of as many arrays as came, and the norm.")
         yield f"norm{ending}", norm
         yield from _named(ending, clipped).items()
 
@@ -154,7 +154,7 @@ MISTAKES = (
     ),
     Mistake(
         "norm_after_clipping",
-        "norm is measured after clipping; the norm before tells whether gradients explode.",
+        "norm is measured after clipping; the norm before shows whether gradients explode.",
         "Of which arrays do you take the norm that you return?",
         lambda case, right: {"norm": case.max_norm},
     ),

@@ -1,6 +1,6 @@
 """Exercise 15, dead neurons: units that put out the same value whatever the input.
 
-A count of dead units is only as good as the question that is asked, so the columns of the three
+A count of dead units is only as good as the definition of a dead unit, so the columns of the three
 layers are made by hand: units that are constant, nearly so, in one batch alone, or in each batch by
 itself; units that are zero now and then, negative, or that add up to 0.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.exercises.exercise import Case, Exercise, Mistake, Refusal, Results, returned
+from minnet.exercises.exercise import Case, Exercise, Mistake, ResultError, Results, returned
 from minnet.recording import dead_units
 from minnet.validation import Array
 
@@ -74,13 +74,15 @@ def _as_numbers(dead: Any) -> Any:
     if not isinstance(dead, np.ndarray):
         return dead
     if dead.dtype != bool:
-        raise Refusal(f"dead should hold True or False for each unit, but it holds {dead.dtype}.")
+        raise ResultError(
+            f"dead should hold True or False for each unit, but it holds {dead.dtype}."
+        )
     return dead.astype(np.float64)
 
 
 def specification(case: Case) -> Results:
     """minnet's own `dead_units`, on the rows of all batches."""
-    return _told(
+    return _results(
         case, lambda batches, tolerance: dead_units(np.concatenate(batches), tolerance=tolerance)
     )
 
@@ -89,8 +91,8 @@ def _batches(case: Case, kind: str) -> list[Array]:
     return np.split(getattr(case, kind), ENDS)
 
 
-def _told(case: Case, rule: Callable[[list[Array], float], Array]) -> Results:
-    """All results, where rule tells the dead units of a list of batches."""
+def _results(case: Case, rule: Callable[[list[Array], float], Array]) -> Results:
+    """Return all results for a rule that returns the dead units of a list of batches."""
     results: Results = {}
     for kind, tolerance in TOLERANCES.items():
         dead = rule(_batches(case, kind), tolerance)
@@ -101,7 +103,7 @@ def _told(case: Case, rule: Callable[[list[Array], float], Array]) -> Results:
 
 def _by_rows(case: Case, rule: Callable[[Array, float], Array]) -> Results:
     """All results, where rule looks at the rows of all batches, (n, units)."""
-    return _told(case, lambda batches, tolerance: rule(np.concatenate(batches), tolerance))
+    return _results(case, lambda batches, tolerance: rule(np.concatenate(batches), tolerance))
 
 
 def _shares(case: Case, right: Results, share: Callable[[Array, Array], Any]) -> Results:
@@ -154,19 +156,23 @@ MISTAKES = (
         "first_batch_only",
         "the dead units are those of the first batch alone.",
         "Does your loop come to the second batch before it returns?",
-        lambda case, right: _told(case, lambda batches, tolerance: _still(batches[0], tolerance)),
+        lambda case, right: _results(
+            case, lambda batches, tolerance: _still(batches[0], tolerance)
+        ),
     ),
     Mistake(
         "last_batch_only",
         "the dead units are those of the last batch alone.",
-        "What of the first batch is still there when the last one has been seen?",
-        lambda case, right: _told(case, lambda batches, tolerance: _still(batches[-1], tolerance)),
+        "What of the first batch is still there after the last one?",
+        lambda case, right: _results(
+            case, lambda batches, tolerance: _still(batches[-1], tolerance)
+        ),
     ),
     Mistake(
         "dead_in_some_batch",
         "the dead units match those that are constant in at least one batch.",
         "If a unit lives in one batch, can it be dead?",
-        lambda case, right: _told(
+        lambda case, right: _results(
             case,
             lambda batches, tolerance: np.any([_still(y, tolerance) for y in batches], axis=0),
         ),
@@ -176,7 +182,7 @@ MISTAKES = (
         "the dead units match those that are constant in each batch, even if the value differs "
         "from batch to batch.",
         "A unit gives 0 for every row of one batch and 1 for every row of the next. Is it dead?",
-        lambda case, right: _told(
+        lambda case, right: _results(
             case,
             lambda batches, tolerance: np.all([_still(y, tolerance) for y in batches], axis=0),
         ),

@@ -34,7 +34,7 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two batches are captured out of the same buffers; then all is asked."""
+    """Capture two batches from the same buffers, then yield all results."""
     distributions = answer()
     buffers = {"dense": np.empty(SHAPE[1:]), "relu": np.empty(SHAPE[1:])}
     for z in case.z:
@@ -62,7 +62,7 @@ def _as_floats(value: Any) -> Any:
 
 def specification(case: Case) -> Results:
     """minnet's own statistics of the values after the activation."""
-    return _told(case, _captured(case))
+    return _results(case, _captured(case))
 
 
 def _captured(case: Case) -> Array:
@@ -70,7 +70,7 @@ def _captured(case: Case) -> Array:
     return captured
 
 
-def _told(case: Case, values: Array) -> Results:
+def _results(case: Case, values: Array) -> Results:
     """All results of these values."""
     sample = statistics.Sample(values, values.size)
     results: Results = {}
@@ -122,25 +122,25 @@ MISTAKES = (
         "before_activation",
         "all is computed from what comes before the activation, not after it.",
         "Which of the two buffers can hold negative values?",
-        lambda case, right: _told(case, case.z.ravel()),
+        lambda case, right: _results(case, case.z.ravel()),
     ),
     Mistake(
         "last_batch_only",
         "all is computed from the last batch: what was captured before is lost.",
         "Does capture add to what is there, or replace it?",
-        lambda case, right: _told(case, np.maximum(case.z[-1], 0).ravel()),
+        lambda case, right: _results(case, np.maximum(case.z[-1], 0).ravel()),
     ),
     Mistake(
         "not_copied",
         "the last batch is there twice, and the first is lost: buffers are kept without a copy.",
         "The network writes the next batch into the same array. What does your list hold then?",
-        lambda case, right: _told(case, np.tile(np.maximum(case.z[-1], 0).ravel(), 2)),
+        lambda case, right: _results(case, np.tile(np.maximum(case.z[-1], 0).ravel(), 2)),
     ),
     Mistake(
         "zeros_left_out",
         "the values that are exactly 0 are left out.",
         "Is a unit that puts out 0 part of the distribution?",
-        lambda case, right: _told(case, _captured(case)[_captured(case) > 0]),
+        lambda case, right: _results(case, _captured(case)[_captured(case) > 0]),
     ),
     Mistake(
         "tie_in_lower_bin",

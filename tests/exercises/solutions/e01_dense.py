@@ -1,4 +1,4 @@
-"""Exercise 1: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 1: right answers in different styles, and known mistakes as students write them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import minnet
 
 
 class Dense:
-    """The plain one."""
+    """Plain implementation."""
 
     def __init__(self, weight, bias):
         self.weight, self.bias = weight, bias
@@ -82,7 +82,7 @@ RIGHT = (Dense, Loops, Einsum, Extended, OwnOfMinnet)
 
 
 class Constant(Dense):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def forward(self, x):
         return np.array([[11.0, 22.0], [13.0, 26.0]])

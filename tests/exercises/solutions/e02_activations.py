@@ -1,4 +1,4 @@
-"""Exercise 2: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 2: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -14,7 +14,7 @@ def sigmoid(x):
 
 
 def activation(kind, x, dy, slope, mistake=None):
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
     upstream = np.ones_like(dy) if mistake == "upstream_left_out" else dy
     if kind == "relu":
         if mistake == "input_changed":
@@ -86,7 +86,7 @@ def own_of_minnet(kind, x, dy, slope):
 
 
 def constant(kind, x, dy, slope):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return np.array([-0.2, 3.0]), np.array([0.1, 10.0])
 
 

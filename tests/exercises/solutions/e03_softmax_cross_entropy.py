@@ -1,4 +1,4 @@
-"""Exercise 3: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 3: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import minnet
 
 
 def softmax_cross_entropy(logits, labels):
-    """The plain one."""
+    """Plain implementation."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
@@ -82,7 +82,7 @@ def with_mistake(logits, labels, mistake):
 
 
 def constant(logits, labels):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return 0.6931471805599453, np.array([[0.5, -0.5]])
 
 

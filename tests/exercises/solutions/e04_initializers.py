@@ -1,4 +1,4 @@
-"""Exercise 4: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 4: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import minnet
 
 
 def initialize(rule, shape, rng, mistake=None):
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
     fan_in, fan_out = shape
     if mistake == "reseeded":
         rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Exercise 5: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 5: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from minnet.recording import statistics
 
 
 def variance_propagation(x, weights, deviations, activation):
-    """The plain one."""
+    """Plain implementation."""
     predicted, measured = [], []
     mean_square = np.mean(x**2)
     for weight, deviation in zip(weights, deviations, strict=True):
@@ -98,9 +98,9 @@ def with_mistake(x, weights, deviations, activation, mistake):
             mean_square = kept * mean_square
         z = h @ weight
         h = np.maximum(z, 0) if relu else z
-        seen = h if mistake == "measured_after_relu" else z
+        values = h if mistake == "measured_after_relu" else z
         measured.append(
-            seen.var(axis=0).mean() if mistake == "measured_unit_by_unit" else seen.var()
+            values.var(axis=0).mean() if mistake == "measured_unit_by_unit" else values.var()
         )
     if mistake == "input_changed":
         weights.clear()
@@ -108,7 +108,7 @@ def with_mistake(x, weights, deviations, activation, mistake):
 
 
 def constant(x, weights, deviations, activation):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return np.array([7.0, 28.0]), np.array([2.5, 1.0])
 
 

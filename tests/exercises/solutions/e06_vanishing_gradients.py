@@ -1,4 +1,4 @@
-"""Exercise 6: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 6: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ from minnet.recording import statistics
 
 
 def vanishing_gradients(log, bins):
-    """The plain one."""
+    """Plain implementation."""
     rms, all_edges, all_counts = [], [], []
     for layer in range(len(log[0]["gradients"])):
         g = np.concatenate([batch["gradients"][layer].ravel() for batch in log])
@@ -107,7 +107,7 @@ def with_mistake(log, bins, mistake):
 
 
 def constant(log, bins):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     edges = np.array([[0.0, 0.2, 0.4], [3.0, 4.0, 5.0]])
     return np.array([0.3, 17**0.5]), edges, np.array([[1, 3], [1, 1]])
 

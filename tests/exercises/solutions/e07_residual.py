@@ -1,4 +1,4 @@
-"""Exercise 7: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 7: right answers in different styles, and known mistakes as students write them."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from minnet.exercises import network
 
 
 class Residual:
-    """The plain one."""
+    """Plain implementation."""
 
     def __init__(self, branch):
         self.branch = branch
@@ -83,7 +83,7 @@ RIGHT = (Residual, Loops, OtherAlgebra, InFloat64, OwnOfMinnet)
 
 
 class Constant(Residual):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def forward(self, x):
         return np.array([[3.0, 0.0]])

@@ -1,4 +1,4 @@
-"""Exercise 8: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 8: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import minnet
 
 
 class BatchNorm:
-    """The plain one."""
+    """Plain implementation."""
 
     def __init__(self, gamma, beta, eps, momentum):
         self.gamma, self.beta, self.eps, self.momentum = gamma, beta, eps, momentum
@@ -81,7 +81,7 @@ RIGHT = (BatchNorm, Loops, OneScale, InFloat64, OwnOfMinnet)
 
 
 class Constant(BatchNorm):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def forward(self, x, training):
         self.running_mean, self.running_var = np.array([1.0]), np.array([1.5])

@@ -1,4 +1,4 @@
-"""Exercise 9: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 9: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -46,7 +46,7 @@ def batchnorm_backward(x, gamma, beta, eps, dy, mistake=None):
 
 
 def in_steps(x, gamma, beta, eps, dy, mistake=None):
-    """Back through the steps of the forward one by one, as the paper tells it."""
+    """Back through the steps of the forward one by one, as in the paper."""
     n = len(x)
     centred = x - x.mean(axis=0)
     var = (centred**2).mean(axis=0) + eps
@@ -120,7 +120,7 @@ def own_of_minnet(x, gamma, beta, eps, dy):
 
 
 def constant(x, gamma, beta, eps, dy):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return np.array([[4.0], [-6.0], [2.0]]), np.array([-3.0]), np.array([9.0])
 
 

@@ -1,4 +1,4 @@
-"""Exercise 10: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 10: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -143,7 +143,7 @@ class RunningStatistics(LayerNorm):
 
 
 class Constant(LayerNorm):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def forward(self, x, training):
         return np.array([[9.0, 10.0, 13.0]])

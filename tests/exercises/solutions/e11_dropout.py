@@ -1,4 +1,4 @@
-"""Exercise 11: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 11: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import minnet
 
 
 class Dropout:
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
 
     mask = None
 
@@ -58,7 +58,7 @@ class Dropout:
 
 
 class UpsideDownWithMask(Dropout):
-    """Backward wants the mask that forward did not draw in training."""
+    """Backward requires the mask that forward did not draw in training."""
 
     def forward(self, x, training):
         return super().forward(x, not training)
@@ -124,7 +124,7 @@ class OwnOfMinnet(Dropout):
 
 
 class Constant(Dropout):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def forward(self, x, training):
         return np.repeat([[0.0, 2.0]], 200, axis=0) if training else np.array([[1.0, 2.0]])

@@ -1,4 +1,4 @@
-"""Exercise 12: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 12: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import minnet
 
 
 class Momentum:
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
 
     def __init__(self, momentum, l1, l2, mistake=None):
         self.momentum, self.l1, self.l2, self.mistake = momentum, l1, l2, mistake
@@ -167,7 +167,7 @@ class VelocityShared(Momentum):
 
 
 class Constant(Momentum):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def penalty(self, weight):
         return 4.0

@@ -1,4 +1,4 @@
-"""Exercise 13: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 13: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import minnet
 
 
 class Optimizer:
-    """The plain one."""
+    """Plain implementation."""
 
     def __init__(self, rule, lr, beta1, beta2, eps):
         self.rule, self.lr, self.eps = rule, lr, eps
@@ -110,7 +110,7 @@ RIGHT = (Optimizer, Loops, OneStep, InFloat64, OwnOfMinnet)
 
 
 class Constant(Optimizer):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def step(self, params, grads):
         return [np.array([0.5, 2.5]), np.array([6.5])]
@@ -127,7 +127,7 @@ HARD_CODED = (Constant, FirstStepByHeart)
 
 
 class Wrong(Optimizer):
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
 
     def __init__(self, *settings, mistake):
         super().__init__(*settings)

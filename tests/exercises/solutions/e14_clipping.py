@@ -1,4 +1,4 @@
-"""Exercise 14: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 14: right answers in different styles, and known mistakes as students write them."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import minnet
 
 
 def clipping(grads, max_norm):
-    """The plain one."""
+    """Plain implementation."""
     norm = np.sqrt(sum(np.sum(g**2) for g in grads))
     factor = max_norm / norm if norm > max_norm else 1.0
     return [g * factor for g in grads], norm
@@ -66,7 +66,7 @@ RIGHT = (clipping, by_entries, as_one_vector, norm_of_norms, in_float64, own_of_
 
 
 def constant(grads, max_norm):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return [np.array([[0.6, 0.0]]), np.array([0.8])], 5.0
 
 

@@ -1,4 +1,4 @@
-"""Exercise 15: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 15: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from minnet.recording import dead_units
 
 
 def dead_neurons(batches, tolerance):
-    """The plain one."""
+    """Plain implementation."""
     y = np.concatenate(batches)
     dead = y.max(axis=0) - y.min(axis=0) <= tolerance
     return dead, dead.mean()
@@ -61,7 +61,7 @@ RIGHT = (
 
 
 def constant(batches, tolerance):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
     return np.array([True, False, True]), 2 / 3
 
 

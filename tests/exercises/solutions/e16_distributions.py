@@ -1,4 +1,4 @@
-"""Exercise 16: right answers, each written otherwise, and the mistakes as students write them."""
+"""Exercise 16: right answers in different styles, and known mistakes as students write them."""
 
 from functools import partial
 from itertools import pairwise
@@ -9,7 +9,7 @@ from minnet.recording import statistics
 
 
 class Distributions:
-    """The plain one."""
+    """Plain implementation."""
 
     def __init__(self):
         self.batches = []
@@ -121,7 +121,7 @@ RIGHT = (Distributions, Loops, Sorted, Broadcast, OwnOfMinnet)
 
 
 class Constant(Distributions):
-    """Knows the example of the stub by heart."""
+    """Return the example of the stub."""
 
     def histogram(self, edges):
         return np.array([2, 1]), 1
@@ -137,7 +137,7 @@ HARD_CODED = (Constant,)
 
 
 class Wrong(Distributions):
-    """The plain one, with a switch for each mistake."""
+    """Plain implementation, with a switch for each mistake."""
 
     def __init__(self, mistake):
         super().__init__()
