@@ -37,9 +37,12 @@ class Differentiable:
     own : bool
         Whether the class is part of minnet. Other classes get their inputs as read-only arrays, so
         that writing into them raises an error in the line that does it.
+    buffers : tuple of str
+        Attributes that copies and pickles do not contain.
     """
 
     own: ClassVar[bool] = True
+    buffers: ClassVar[tuple[str, ...]] = ()
     _pending: bool = False  # whether a forward has not yet had its backward
 
     def __init_subclass__(cls) -> None:
@@ -56,6 +59,19 @@ class Differentiable:
         """Raise RuntimeError if no forward is pending."""
         if not self._pending:
             raise RuntimeError(f"{self}: no forward is pending; call {call} before each backward")
+
+    def forget_buffers(self) -> None:
+        """Remove the buffers, as in a new object."""
+        for name in self.buffers:
+            self.__dict__.pop(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        excluded = {*self.buffers, "bound"}
+        return {key: value for key, value in self.__dict__.items() if key not in excluded}
+
+    def __copy__(self) -> Self:
+        # A shallow copy would share parameters or buffers with the original.
+        return copy.deepcopy(self)
 
 
 class Layer(Differentiable):
@@ -182,21 +198,20 @@ class Layer(Differentiable):
             dy = dy.copy()
         return self.backward_rows(dy, input_gradient)
 
-    def check_input(self, x: Any) -> Array:
+    def check_input(self, x: Any, name: str = "x") -> Array:
         """Return x as rows (n, in_features) of the layer's dtype; raise as `forward` does."""
-        rows = as_rows(x, self.dtype, self)
+        rows = as_rows(x, self.dtype, self, name)
         if self.in_features is not None and rows.shape[1] != self.in_features:
             raise ValueError(
-                f"{self}: expected input of shape (n, {self.in_features}), got {rows.shape}"
+                f"{self}: expected {name} of shape (n, {self.in_features}), got {rows.shape}"
             )
         return rows
 
     def check_rows(self, n: int) -> None:
         """Raise ValueError if n rows are too few for training."""
         if n < self.rows_to_train:
-            raise ValueError(
-                f"{self}: expected a training batch of at least {self.rows_to_train} rows, got {n}"
-            )
+            least = f"{self.rows_to_train} row{'s' if self.rows_to_train > 1 else ''}"
+            raise ValueError(f"{self}: expected a training batch of at least {least}, got {n}")
 
     def overlaps(self, array: Array, *names: str) -> bool:
         """Return whether array shares memory with one of these buffers of the layer."""
@@ -217,8 +232,10 @@ class Layer(Differentiable):
             self.compute(x, y, training)
         else:
             x, kept = read_only(x), (self.x, self.y, self.dy, self.dx)
-            guarded(self.compute, (x, y, training), {"y": y})
-            self.x, self.y, self.dy, self.dx = kept  # compute may assign attributes of these names
+            try:
+                guarded(self.compute, (x, y, training), {"y": y})
+            finally:  # compute may assign attributes of these names
+                self.x, self.y, self.dy, self.dx = kept
         if training:
             self.x, self.y, self._pending = x, y, True
         return y
@@ -295,20 +312,6 @@ class Layer(Differentiable):
                     f"trained; assign it to self.params[{name!r}]"
                 )
         return self
-
-    def forget_buffers(self) -> None:
-        """Remove the buffers, as in a new layer."""
-        for name in self.buffers:
-            self.__dict__.pop(name, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what copies and pickles contain: everything but the buffers."""
-        excluded = {*self.buffers, "bound"}
-        return {key: value for key, value in self.__dict__.items() if key not in excluded}
-
-    def __copy__(self) -> Self:
-        # A shallow copy would share parameters with the original.
-        return copy.deepcopy(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Raise TypeError: a call would not say whether it is training or evaluation."""

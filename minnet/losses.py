@@ -6,7 +6,7 @@ over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that
 Softmax and sigmoid are part of their losses, which are computed from logits without overflow.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Loss(Differentiable):
     output: Array | None = None
     target: Array | None = None
     dx: Array | None = None
+    buffers: ClassVar[tuple[str, ...]] = ("output", "target", "dx", "_one_hot", "_pending")
     _one_hot: Array | None = None
 
     def compute(self, output: Array, target: Array) -> float:
@@ -77,7 +78,7 @@ class Loss(Differentiable):
             value = self.compute(output, target)
         else:
             value = self.compute(read_only(output), read_only(target))
-            if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
+            if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
                 raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
         self.output, self.target, self._pending = output, target, True
         return float(value)
@@ -154,6 +155,7 @@ class SoftmaxCrossEntropy(Loss):
     classifies = True
     takes_logits = True
     probabilities: Array = None  # type: ignore[assignment]  # before the first forward
+    buffers = (*Loss.buffers, "probabilities")
 
     def compute(self, output: Array, target: Array) -> float:
         self.probabilities = grown(self.probabilities, output.shape, output.dtype)

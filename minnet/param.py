@@ -17,7 +17,7 @@ class Param:
     Parameters
     ----------
     value : array_like
-        The parameter, of any shape. A float array is used without a copy.
+        The parameter, of any shape. A float32 or float64 array is used without a copy.
 
     Attributes
     ----------
@@ -42,7 +42,8 @@ class Param:
     def __init__(self, value: Any) -> None:
         self.name = "a parameter"
         value = np.asarray(value)
-        self._value: Array = value if value.dtype.kind == "f" else value.astype(np.float32)
+        is_float = value.dtype in (np.float32, np.float64)
+        self._value: Array = value if is_float else value.astype(np.float32)
         self._grad: Array = np.zeros_like(self._value)
 
     @property

@@ -298,7 +298,7 @@ def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tupl
 
 def _checked_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
     """Return x as rows that fit net and y as targets that fit x; raise if they do not fit."""
-    x = net.check_input(x)
+    x = net.check_input(x, f"{which}x")
     if len(x) == 0:
         raise ValueError(f"fit: expected at least one row, got {which}x of shape {x.shape}")
     width = net.predict(x[:1]).shape[1]
@@ -318,7 +318,8 @@ def _check_settings(
     for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
         if not isinstance(given, kind):
             repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-            raise TypeError(f"fit: expected a {kind.__name__}, got {given!r}{repair}")
+            article = "an" if kind is Optimizer else "a"
+            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{repair}")
     if regularizer is not None and not isinstance(regularizer, Regularizer):
         raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
     if schedule is not None and not callable(schedule):

@@ -141,7 +141,7 @@ def as_target_rows(
             "(n, classes)"
         )
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{where}: label {array.max()}; expected 0..{classes - 1}")
+        raise ValueError(f"{where}: expected labels in 0..{classes - 1}, got {array.max()}")
     labels = np.require(array, INT64, ["C", "A"])
     row = first_invalid_label(labels, classes)
     if row >= 0:

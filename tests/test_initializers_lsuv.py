@@ -1,4 +1,4 @@
-"""What lsuv promises: an output of variance one from every Dense, or the network as it was."""
+"""LSUV: every Dense layer gets an output of variance one, or the network stays unchanged."""
 
 import math
 
@@ -21,15 +21,15 @@ def network(*layers, dtype=np.float64):
 
 
 def dense_outputs(layers, x):
-    """Return what each Dense puts out, in order, and the output of the last layer."""
-    seen = []
+    """Return the output of each Dense layer, in order, and that of the last layer."""
+    outputs = []
     for layer in layers:
         if isinstance(layer, Residual):
-            seen += dense_outputs(layer.layers, x)[0]
+            outputs += dense_outputs(layer.layers, x)[0]
         x = layer.forward(x, training=False)
         if isinstance(layer, Dense):
-            seen.append(x)
-    return seen, x
+            outputs.append(x)
+    return outputs, x
 
 
 def rows(n=200, width=30, seed=0):
@@ -64,9 +64,9 @@ def test_lsuv_reaches_the_dense_layers_inside_a_residual():
         Dense(30, 12), Residual(ReLU(), Dense(12, 12), Residual(Dense(12, 12))), Dense(12, 4)
     )
     lsuv(net, rows(), tolerance=1e-12, rng=0)
-    seen = dense_outputs(net.layers, rows())[0]
-    assert len(seen) == 4
-    np.testing.assert_allclose([y.var() for y in seen], 1.0, rtol=1e-12)
+    outputs = dense_outputs(net.layers, rows())[0]
+    assert len(outputs) == 4
+    np.testing.assert_allclose([y.var() for y in outputs], 1.0, rtol=1e-12)
 
 
 def test_lsuv_writes_into_theta_and_is_reproducible():
@@ -87,11 +87,11 @@ def test_lsuv_leaves_a_weight_alone_whose_output_is_within_the_tolerance():
 
 
 class Sluggish(Dense):
-    """Its output follows only the square root of its weight: each division does half the work."""
+    """Dense layer whose output grows with the square root of the weight."""
 
-    def forward(self, x, *, training):
-        y = super().forward(x, training=training)
-        return y / np.sqrt(np.linalg.norm(self.weight.value))
+    def compute(self, x, y, training):
+        super().compute(x, y, training)
+        y /= np.sqrt(np.linalg.norm(self.weight.value))
 
 
 def test_lsuv_divides_at_most_max_iterations_times():
@@ -107,15 +107,13 @@ def test_lsuv_divides_at_most_max_iterations_times():
 
 
 class Dead(Layer):
-    def forward(self, x, *, training):
-        _, y = self.begin_forward(x, training)
+    def compute(self, x, y, training):
         y[...] = 0.0
-        return y
 
 
-class Explosive(Dead):
-    def forward(self, x, *, training):
-        return super().forward(x, training=training) + np.inf
+class Explosive(Layer):
+    def compute(self, x, y, training):
+        y[...] = np.inf
 
 
 @pytest.mark.parametrize(
@@ -145,12 +143,11 @@ def test_an_output_that_cannot_be_scaled_names_the_layer_and_restores_the_net(
 
 
 class Rounded(Dense):
-    """As where a matrix product rounds equal rows in two ways."""
+    """Dense layer that rounds every other row upwards, as a matrix product may."""
 
-    def forward(self, x, *, training):
-        y = super().forward(x, training=training)
+    def compute(self, x, y, training):
+        super().compute(x, y, training)
         y[::2] = np.nextafter(y[::2], y.dtype.type(np.inf))
-        return y
 
 
 def test_equal_rows_that_differ_by_rounding_alone_have_no_variance():
@@ -161,8 +158,8 @@ def test_equal_rows_that_differ_by_rounding_alone_have_no_variance():
     np.testing.assert_array_equal(net.theta, theta)
 
 
-class Interrupted(Dead):
-    def forward(self, x, *, training):
+class Interrupted(Layer):
+    def compute(self, x, y, training):
         raise KeyboardInterrupt
 
 
@@ -177,15 +174,23 @@ def test_an_interruption_restores_the_net():
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (rows()[0], ValueError, r"lsuv: expected rows .* got shape \(30,\)"),
+        (rows()[0], ValueError, r"lsuv: expected x as rows .* got shape \(30,\); x\[None, :\]"),
         (rows()[:0], ValueError, r"lsuv: expected at least one row"),
-        (rows(width=31), ValueError, r"Dense\(30→40\): expected input \(n, 30\)"),
-        (np.full((4, 30), np.nan), FloatingPointError, r"lsuv: nan at row 0, column 0"),
-        (np.full((4, 30), "a"), TypeError, r"lsuv: expected real numbers"),
-        (None, TypeError, r"lsuv: expected an array, got None"),
+        (
+            rows(width=31),
+            ValueError,
+            r"Dense\(30→40\): expected x of shape \(n, 30\), got \(200, 31\)",
+        ),
+        (
+            np.full((4, 30), np.nan),
+            FloatingPointError,
+            r"lsuv: expected finite values, got nan at row 0, column 0",
+        ),
+        (np.full((4, 30), "a"), TypeError, r"lsuv: expected x as real numbers, got dtype <U1"),
+        (None, TypeError, r"lsuv: expected x as an array, got None"),
     ],
 )
-def test_lsuv_refuses_what_is_no_batch_and_leaves_the_net_alone(x, error, message):
+def test_lsuv_refuses_an_invalid_batch_and_leaves_the_net_alone(x, error, message):
     net = network(Dense(30, 40, bias_init="constant"))
     theta = net.theta.copy()
     with pytest.raises(error, match=message):

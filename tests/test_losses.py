@@ -1,4 +1,4 @@
-"""What losses promise: the mean over the batch, its gradient, and no wrong label let through."""
+"""Losses: the mean over the batch, the gradient, and validation of outputs and targets."""
 
 import copy
 import re
@@ -86,7 +86,7 @@ def test_labels_and_their_one_hot_rows_are_the_same_target(make):
     np.testing.assert_array_equal(by_label.backward(), by_row.backward())
 
 
-# Far out.
+# Large logits, and probabilities at the limits.
 
 
 @BOTH
@@ -100,7 +100,7 @@ def test_softmax_cross_entropy_is_finite_and_exact_at_logits_of_ten_thousand(dty
 
 
 @BOTH
-def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(dtype):
+def test_a_logit_of_minus_infinity_is_a_class_of_probability_zero(dtype):
     z = np.array([[0, -np.inf, 0], [-np.inf, -np.inf, 2]], dtype)
     loss = SoftmaxCrossEntropy()
     assert loss.forward(z, [0, 2]) == pytest.approx(np.log(2) / 2, rel=1e-7)
@@ -116,7 +116,7 @@ def test_sigmoid_binary_cross_entropy_is_finite_and_exact_at_logits_of_ten_thous
     np.testing.assert_allclose(loss.backward(), [[0, 0, 0.25, -0.25]])
 
 
-def test_near_zero_the_logits_losses_keep_the_digits_that_probabilities_lose():
+def test_a_loss_from_logits_is_accurate_where_one_minus_p_rounds_to_zero():
     # 1 - σ(40) is 4e-18, which 1 - p would round to 0.
     value = SigmoidBinaryCrossEntropy().forward(np.array([[40.0]]), [[1]])
     assert value == pytest.approx(np.exp(-40), rel=1e-12, abs=0)
@@ -135,14 +135,14 @@ def test_a_probability_of_zero_for_the_label_is_a_finite_loss(dtype):
 
 @BOTH
 @ALL
-def test_the_mean_of_many_rows_keeps_its_digits(make, dtype):
+def test_the_mean_of_many_rows_is_accurate(make, dtype):
     output, target = problem(make, 20000, 2, dtype=dtype)
     expected = twin(make, output, target)
     assert make().forward(output, target) == pytest.approx(expected, rel=1e-6)
 
 
 @ALL
-def test_nan_in_the_output_is_nan_in_the_loss_or_refused(make):
+def test_nan_in_the_output_gives_a_loss_of_nan_or_is_refused(make):
     output, target = problem(make)
     output[1, 2] = np.nan
     if make is CrossEntropy:
@@ -160,16 +160,18 @@ def test_nan_in_the_output_is_nan_in_the_loss_or_refused(make):
 def test_a_label_out_of_range_is_refused_with_its_row(make, label):
     output, labels = problem(make, labels=True)
     labels[2] = label
-    with pytest.raises(ValueError, match=rf"label {label} at row 2; valid are 0\.\.2"):
+    with pytest.raises(ValueError, match=rf"expected labels in 0\.\.2, got label {label} at row 2"):
         make().forward(output, labels)
 
 
 @OF_CLASSES
-def test_labels_that_are_counted_from_1_are_told_so(make):
+def test_labels_counted_from_1_are_refused_with_the_repair(make):
     output, labels = problem(make, labels=True)
     labels[:3] = 3, 1, 2
     labels[3:] = 1
-    with pytest.raises(ValueError, match=r"label 3 at row 0; .*counted from 0: labels - 1$"):
+    with pytest.raises(
+        ValueError, match=r"got label 3 at row 0; classes are counted from 0: use labels - 1$"
+    ):
         make().forward(output, labels)
 
 
@@ -177,32 +179,70 @@ def test_labels_that_are_counted_from_1_are_told_so(make):
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        ([0.0, 1.0, 2.0, 0.0], TypeError, r"labels must be integers, got dtype float64; .*astype"),
-        ([True, False, True, True], TypeError, "labels must be integers, got dtype bool"),
-        (["a", "b", "c", "a"], TypeError, "labels must be integers, got dtype <U1"),
-        ([0, 1, 2], ValueError, r"expected 4 labels .*one for each row.*got shape \(3,\)"),
-        (np.zeros((5, 3)), ValueError, r"expected 4 labels .*got shape \(5, 3\)"),
-        (np.zeros((4, 3, 1)), ValueError, r"expected 4 labels .*got shape \(4, 3, 1\)"),
-        (1, ValueError, r"expected 4 labels .*got shape \(\)"),
-        (None, (TypeError, ValueError), "expected"),
-        (np.eye(4), ValueError, "one-hot rows are 4 wide, the output has 3 classes"),
-        (np.zeros((4, 1), int), ValueError, "one-hot rows are 1 wide, the output has 3 classes"),
-        (np.ones((4, 3)), ValueError, "target row 0 must hold probabilities that sum to 1, got"),
-        (np.full((4, 3), np.nan), ValueError, "target row 0 must hold probabilities"),
-        ([[1, 0, 0], [0, 1, 0], [2, -1, 0], [0, 0, 1]], ValueError, "target row 2 must hold"),
-        (np.ones((4, 3), complex), TypeError, "expected real numbers, got dtype complex128"),
+        (
+            [0.0, 1.0, 2.0, 0.0],
+            TypeError,
+            r"expected integer labels, got dtype float64; use labels\.astype\(int\)",
+        ),
+        ([True, False, True, True], TypeError, "expected integer labels, got dtype bool"),
+        (
+            ["a", "b", "c", "a"],
+            TypeError,
+            "expected integer labels, got dtype <U1; .*numpy.unique.* for names",
+        ),
+        (
+            [0, 1, 2],
+            ValueError,
+            r"a target of 4 labels .*one for each row of the output, got shape \(3,\)",
+        ),
+        (np.zeros((5, 3)), ValueError, r"a target of 4 labels .*got shape \(5, 3\)"),
+        (np.zeros((4, 3, 1)), ValueError, r"a target of 4 labels .*got shape \(4, 3, 1\)"),
+        (1, ValueError, r"a target of 4 labels .*got shape \(\)"),
+        (None, TypeError, "expected target as an array, got None"),
+        (
+            np.eye(4),
+            ValueError,
+            "expected target rows of width 3, one entry for each class, got width 4$",
+        ),
+        (
+            np.zeros((4, 1), int),
+            ValueError,
+            r"expected target rows of width 3, .* got width 1; use labels\.ravel\(\)",
+        ),
+        (
+            np.ones((4, 3)),
+            ValueError,
+            r"target rows of probabilities with sum 1, got \[1.* with sum 3 at row 0",
+        ),
+        (
+            np.full((4, 3), np.nan),
+            ValueError,
+            r"expected target rows of probabilities with sum 1, got \[nan.* at row 0",
+        ),
+        (
+            [[1, 0, 0], [0, 1, 0], [2, -1, 0], [0, 0, 1]],
+            ValueError,
+            "expected target rows of probabilities with sum 1, got .* at row 2",
+        ),
+        (
+            np.ones((4, 3), complex),
+            TypeError,
+            "expected target as real numbers, got dtype complex128",
+        ),
     ],
 )
-def test_a_target_that_names_no_classes_is_refused(make, target, error, message):
+def test_an_invalid_target_of_classes_is_refused(make, target, error, message):
     output, _ = problem(make)
     with pytest.raises(error, match=message):
         make().forward(output, target)
 
 
 @OF_CLASSES
-def test_a_ragged_target_is_refused_by_name(make):
+def test_an_error_for_a_ragged_target_names_the_loss(make):
     output, _ = problem(make)
-    with pytest.raises(TypeError, match=f"{make.__name__}.*expected"):
+    with pytest.raises(
+        TypeError, match=rf"{make.__name__}\(\): expected target as an array of numbers, got list"
+    ):
         make().forward(output, [[1, 0, 0], [0, 1], [1], [0, 0, 1]])
 
 
@@ -211,7 +251,9 @@ def test_a_ragged_target_is_refused_by_name(make):
 def test_a_target_of_another_shape_is_refused(make, shape):
     output, _ = problem(make)
     with pytest.raises(
-        ValueError, match=rf"{make.__name__}\(\).*(must have one shape|expected rows)"
+        ValueError,
+        match=rf"{make.__name__}\(\): expected a target of the shape of the output \(4, 3\), got "
+        + re.escape(str(shape)),
     ):
         make().forward(output, np.zeros(shape))
 
@@ -224,9 +266,9 @@ def test_a_target_of_another_shape_is_refused(make, shape):
         (3, "numpy.eye(3)[target] makes one-hot rows of labels"),
     ],
 )
-def test_a_target_of_one_number_a_row_is_told_how_it_becomes_rows(make, width, repair):
+def test_a_target_of_one_number_for_each_row_is_refused_with_the_repair(make, width, repair):
     output, labels = problem(make, width=width, labels=True)
-    with pytest.raises(ValueError, match=f"must have one shape; {re.escape(repair)}$"):
+    with pytest.raises(ValueError, match=rf"of the output .*, got \(4,\); {re.escape(repair)}$"):
         make().forward(output, labels)
 
 
@@ -235,16 +277,18 @@ def test_binary_targets_outside_zero_and_one_are_refused_with_their_row(bad):
     output, target = problem(SigmoidBinaryCrossEntropy)
     target[3, 1] = bad
     with pytest.raises(
-        ValueError, match=r"targets must be in \[0, 1\], got .* at row 3; for labels"
+        ValueError, match=r"expected targets in \[0, 1\], got .* at row 3; for labels"
     ):
         SigmoidBinaryCrossEntropy().forward(output, target)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1])
-def test_outputs_that_are_no_probabilities_are_refused_with_their_row(bad):
+def test_outputs_that_are_not_probabilities_are_refused_with_their_row(bad):
     output, target = problem(CrossEntropy)
     output[2, 0] = bad
-    with pytest.raises(ValueError, match=r"got .* at row 2; end the network with Softmax\(\)"):
+    with pytest.raises(
+        ValueError, match=r"expected probabilities in .* at row 2; end the network with Softmax\(\)"
+    ):
         CrossEntropy().forward(output, target)
 
 
@@ -252,14 +296,18 @@ def test_outputs_that_are_no_probabilities_are_refused_with_their_row(bad):
 @pytest.mark.parametrize(
     ("output", "error", "message"),
     [
-        (None, TypeError, "expected an array, got None"),
+        (None, TypeError, "expected output as an array, got None"),
         (np.zeros((0, 3)), ValueError, r"expected at least one row and column, got \(0, 3\)"),
         (np.zeros((4, 0)), ValueError, r"expected at least one row and column, got \(4, 0\)"),
-        (np.zeros(4), ValueError, r"expected rows \(n, features\), got shape \(4,\)"),
-        (np.zeros((4, 3), complex), TypeError, "expected real numbers"),
+        (np.zeros(4), ValueError, r"expected output as rows \(n, features\), got shape \(4,\)"),
+        (
+            np.zeros((4, 3), complex),
+            TypeError,
+            "expected output as real numbers, got dtype complex128",
+        ),
     ],
 )
-def test_an_output_that_is_no_rows_of_numbers_is_refused(make, output, error, message):
+def test_an_output_that_is_not_rows_of_numbers_is_refused(make, output, error, message):
     with pytest.raises(error, match=rf"{make.__name__}\(\): {message}"):
         make().forward(output, np.zeros((4, 3)))
 
@@ -268,7 +316,7 @@ def test_an_output_that_is_no_rows_of_numbers_is_refused(make, output, error, me
 
 
 @ALL
-def test_output_and_target_are_never_written_and_dx_is_of_its_own(make):
+def test_output_and_target_are_never_written_and_dx_shares_no_memory_with_them(make):
     output, target = problem(make)
     kept = output.copy(), target.copy()
     loss = make()
@@ -285,7 +333,7 @@ def test_output_and_target_are_never_written_and_dx_is_of_its_own(make):
 
 @BOTH
 @ALL
-def test_the_gradient_has_the_outputs_dtype(make, dtype):
+def test_the_gradient_has_the_dtype_of_the_output(make, dtype):
     output, target = problem(make, dtype=dtype)
     loss = make()
     loss.forward(output, target.astype(np.float64))
@@ -315,8 +363,11 @@ def test_buffers_only_grow_and_a_short_batch_is_a_slice_of_them(make):
 
 
 @ALL
-def test_backward_needs_a_forward_of_its_own(make):
-    loss, message = make(), r"call forward\(output, target\) before each backward\(\)"
+def test_each_backward_requires_a_forward(make):
+    loss, message = (
+        make(),
+        r"no forward is pending; call forward\(output, target\) before each backward",
+    )
     with pytest.raises(RuntimeError, match=message):
         loss.backward()
     loss.forward(*problem(make))
@@ -326,7 +377,7 @@ def test_backward_needs_a_forward_of_its_own(make):
 
 
 @ALL
-def test_after_a_refused_forward_there_is_no_backward(make):
+def test_after_a_refused_forward_backward_is_refused(make):
     # The refused labels may have overwritten the rows that the forward before it left.
     output, target = problem(make, labels=make.classifies)
     loss = make()
@@ -349,27 +400,34 @@ def test_a_copy_is_independent(make):
     loss = make()
     loss.forward(output, target)
     other = copy.deepcopy(loss)
+    assert other.output is None
+    with pytest.raises(RuntimeError, match="no forward is pending"):
+        other.backward()
+    other.forward(output, target)
     np.testing.assert_array_equal(loss.backward(), other.backward())
     assert not np.shares_memory(loss.dx, other.dx)
 
 
-def test_a_loss_without_forward_or_backward_says_so():
-    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define forward"):
+def test_a_loss_without_its_methods_raises():
+    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define compute\(self, output"):
         Loss().forward([[1.0]], [[1.0]])
-    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define backward"):
-        Loss().backward()
+
+    class ComputesOnly(Loss):
+        def compute(self, output, target):
+            return 0.0
+
+    loss = ComputesOnly()
+    loss.forward([[1.0]], [[1.0]])
+    message = r"ComputesOnly\(\): a loss must define differentiate\(self, output, target, dx\)"
+    with pytest.raises(TypeError, match=message):
+        loss.backward()
 
 
-def test_the_gradient_is_right_for_rows_that_sum_to_one_only_nearly():
+def test_the_gradient_is_exact_for_target_rows_whose_sum_is_almost_one():
     check_loss(SoftmaxCrossEntropy(), [[0.3, -1.0], [2.0, 0.1]], [[0.9991, 0.0], [0.5, 0.5005]])
 
 
-def test_labels_in_a_column_are_told_to_be_flattened():
-    with pytest.raises(ValueError, match=r"labels\.ravel\(\)\?"):
-        SoftmaxCrossEntropy().forward(np.zeros((2, 3)), [[0], [1]])
-
-
-def test_infinite_logits_on_the_right_side_cost_nothing():
+def test_infinite_logits_of_the_correct_sign_give_a_loss_of_zero():
     loss = SigmoidBinaryCrossEntropy()
     assert loss.forward([[-np.inf], [np.inf]], [[0], [1]]) == 0.0
     assert loss.backward().tolist() == [[0.0], [0.0]]

@@ -1,4 +1,4 @@
-"""Arrays begin where kernels are fast, and buffers keep their memory."""
+"""Aligned allocation, and buffers that grow."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_arrays_begin_on_a_cache_line_and_neighbours_elsewhere_in_a_page(dtype: type) -> None:
+def test_arrays_start_on_cache_lines_at_different_offsets_within_a_page(dtype: type) -> None:
     arrays = [empty((3, 5), dtype) for _ in range(8)]
     assert all(array.shape == (3, 5) and array.dtype == dtype for array in arrays)
     assert all(array.flags.carray for array in arrays)
@@ -19,7 +19,7 @@ def test_arrays_begin_on_a_cache_line_and_neighbours_elsewhere_in_a_page(dtype: 
     assert len(set(starts)) == 8
 
 
-def test_all_of_an_array_is_its_own() -> None:
+def test_arrays_do_not_overlap() -> None:
     arrays = [empty((1000,), np.float64) for _ in range(20)]
     for number, array in enumerate(arrays):
         array[:] = number
@@ -27,7 +27,7 @@ def test_all_of_an_array_is_its_own() -> None:
     assert (zeros_like(arrays[3]) == 0).all()
 
 
-def test_parameters_buffers_and_state_begin_on_a_cache_line() -> None:
+def test_parameters_buffers_and_optimizer_state_start_on_a_cache_line() -> None:
     net = Sequential([Dense(3, 5), ReLU()], rng=0)
     optimizer = Adam(net)
     net.backward(net.forward(np.ones((2, 3)), training=True))
@@ -36,7 +36,7 @@ def test_parameters_buffers_and_state_begin_on_a_cache_line() -> None:
     assert all(array.ctypes.data % 64 == 0 for array in arrays)
 
 
-def test_memory_that_is_not_its_own_is_never_written_to() -> None:
+def test_grown_never_writes_into_memory_of_other_arrays() -> None:
     base = np.zeros(20, np.float32)
     grown(base[5:10], (12,), FLOAT32)[:] = 1
     grown(np.frombuffer(bytearray(40), np.float32), (3,), FLOAT32)[:] = 1
@@ -62,7 +62,7 @@ def test_a_buffer_shrinks_and_grows_back_within_its_memory() -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((2000, 4), FLOAT32), ((10, 4), FLOAT64), ((2, 4), FLOAT64)]
 )
-def test_more_than_the_memory_holds_or_another_dtype_gets_memory_of_its_own(
+def test_a_larger_shape_or_another_dtype_gets_new_memory(
     shape: tuple[int, int], dtype: np.dtype
 ) -> None:
     buffer = grown(None, (10, 4), FLOAT32)
@@ -71,5 +71,5 @@ def test_more_than_the_memory_holds_or_another_dtype_gets_memory_of_its_own(
     assert not np.shares_memory(other, buffer)
 
 
-def test_what_has_no_memory_to_grow_in_is_replaced() -> None:
+def test_an_array_that_was_not_allocated_by_grown_is_replaced() -> None:
     assert grown(np.zeros((2, 3), np.float32), (5, 3), FLOAT32).shape == (5, 3)

@@ -1,9 +1,10 @@
-"""Training: what a step does, what fit promises, and how it ends."""
+"""Training: one step, `fit`, validation before it, and errors and interruptions during it."""
 
 import os
 import signal
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_a_step_is_forward_loss_backward_and_the_optimizers_rule():
     np.testing.assert_allclose(net.theta, by_hand.theta, rtol=1e-6)
 
 
-def test_a_step_leaves_data_as_they_were_and_shows_buffers_to_probes_before_the_update():
+def test_a_step_leaves_data_unchanged_and_calls_probes_before_the_update():
     x, y = rows(8)
     x_before, y_before = x.copy(), y.copy()
     net, recorder = network(), Recorder()
@@ -109,20 +110,20 @@ def test_the_regularizer_adds_to_the_gradient_not_to_the_loss_and_clipping_comes
     assert np.linalg.norm(penalised.grad) == pytest.approx(1e-3, rel=1e-5)
 
 
-def test_every_row_is_seen_once_an_epoch_also_in_the_short_last_batch():
+def test_every_row_is_used_once_in_each_epoch_with_a_shorter_last_batch():
     x, y = rows(50)
     recorder = Recorder()
     history = run(network(), x, y, epochs=2, batch_size=16, probes=[recorder])
     assert [len(batch) for batch in recorder.inputs] == [16, 16, 16, 2] * 2
     assert recorder.steps == list(range(8)) == list(range(history.steps))
     for epoch in (recorder.inputs[:4], recorder.inputs[4:]):
-        seen = np.concatenate(epoch)
-        np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(x, axis=0))
-        assert not np.array_equal(seen, x)
+        used = np.concatenate(epoch)
+        np.testing.assert_array_equal(np.sort(used, axis=0), np.sort(x, axis=0))
+        assert not np.array_equal(used, x)
     assert not np.array_equal(recorder.inputs[0], recorder.inputs[4])
 
 
-def test_without_shuffling_rows_come_in_their_order():
+def test_without_shuffling_rows_keep_their_order():
     x, y = rows(40)
     recorder = Recorder()
     run(network(), x, y, epochs=1, shuffle=False, probes=[recorder])
@@ -145,7 +146,7 @@ def test_numpys_global_random_state_is_left_alone():
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_it_learns_and_the_history_says_so():
+def test_training_lowers_the_loss_and_history_records_it():
     x, y = rows(90)
     net = network()
     history = run(net, x, y, epochs=60, validation_data=(x, y))
@@ -156,7 +157,7 @@ def test_it_learns_and_the_history_says_so():
     assert "60 epochs" in repr(history)
 
 
-def test_the_history_is_the_mean_over_rows_and_validation_is_what_evaluate_says():
+def test_history_is_the_mean_over_rows_and_validation_equals_evaluate():
     x, y = rows(50)
     net = network()
     optimizer = SGD(net, lr=0.0)
@@ -187,7 +188,7 @@ def test_a_schedule_sets_the_learning_rate_of_every_step():
     assert history.lr == pytest.approx([0.5, 0.05, 0.005])
 
 
-def test_evaluate_disturbs_neither_network_nor_loss():
+def test_evaluate_leaves_network_and_loss_alone():
     x, y = rows(40)
     net, loss = network(), SoftmaxCrossEntropy()
     train_step(net, x, y, loss=loss, optimizer=SGD(net, lr=0.0))
@@ -206,17 +207,34 @@ def test_evaluate_disturbs_neither_network_nor_loss():
     ("change", "error", "words"),
     [
         ({"x": np.zeros((60, 5))}, ValueError, r"Dense\(4→8\).*\(n, 4\).*\(60, 5\)"),
-        ({"x": np.zeros((0, 4)), "y": np.zeros(0, int)}, ValueError, "no rows"),
-        ({"y": np.zeros(59, int)}, ValueError, "60 rows.*59"),
-        ({"y": np.full(60, 3)}, ValueError, r"label 3 at row 0.*0\.\.2"),
-        ({"y": np.full(60, -1)}, ValueError, r"label -1 at row 0"),
-        ({"y": np.zeros(60)}, TypeError, "labels must be integers"),
+        (
+            {"x": np.zeros((0, 4)), "y": np.zeros(0, int)},
+            ValueError,
+            r"fit: expected at least one row, got x of shape \(0, 4\)",
+        ),
+        (
+            {"y": np.zeros(59, int)},
+            ValueError,
+            r"expected a target of 60 labels .*, got shape \(59,\)",
+        ),
+        ({"y": np.full(60, 3)}, ValueError, r"expected labels in 0\.\.2, got label 3 at row 0"),
+        ({"y": np.full(60, -1)}, ValueError, r"expected labels in 0\.\.2, got label -1 at row 0"),
+        ({"y": np.zeros(60)}, TypeError, "expected integer labels, got dtype float64"),
         ({"epochs": 0}, ValueError, "epochs.*at least 1"),
         ({"epochs": 2.5}, TypeError, "epochs.*whole number"),
         ({"batch_size": -3}, ValueError, "batch_size.*at least 1"),
         ({"clip_norm": 0.0}, ValueError, "clip_norm.*positive"),
         ({"validation_data": (np.zeros((2, 3)), [0, 1])}, ValueError, r"\(n, 4\)"),
-        ({"x": np.full((60, 4), np.nan)}, FloatingPointError, "nan at row 0, column 0"),
+        (
+            {"validation_data": (np.full((2, 4), np.nan), [0, 1])},
+            FloatingPointError,
+            "validation x: expected finite values, got nan at row 0, column 0",
+        ),
+        (
+            {"x": np.full((60, 4), np.nan)},
+            FloatingPointError,
+            "the input x: expected finite values, got nan at row 0, column 0",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_trained(change, error, words):
@@ -241,29 +259,49 @@ def test_bad_input_is_refused_before_anything_is_trained(change, error, words):
         (
             {"loss": SoftmaxCrossEntropy},
             TypeError,
-            r"expected a Loss.*SoftmaxCrossEntropy\(\.\.\.\)",
+            r"fit: expected a Loss.*; create one: SoftmaxCrossEntropy\(\.\.\.\)",
         ),
-        ({"optimizer": Adam}, TypeError, r"expected an Optimizer.*Adam\(\.\.\.\)"),
-        ({"probes": HistogramProbe()}, TypeError, "probes must be a list of probes"),
-        ({"probes": [HistogramProbe]}, TypeError, "probes must be a list of probes"),
+        (
+            {"optimizer": Adam},
+            TypeError,
+            r"fit: expected an? Optimizer.*; create one: Adam\(\.\.\.\)",
+        ),
+        (
+            {"probes": HistogramProbe()},
+            TypeError,
+            r"fit: expected a list of probes such as \[HistogramProbe\(\)\], got",
+        ),
+        (
+            {"probes": [HistogramProbe]},
+            TypeError,
+            r"fit: expected a list of probes such as \[HistogramProbe\(\)\], got",
+        ),
         ({"regularizer": 0.01}, TypeError, r"expected a Regularizer such as L2"),
-        ({"schedule": 0.01}, TypeError, "expected a schedule step -> lr"),
-        ({"validation_data": (np.zeros((0, 4)), np.zeros(0, int))}, ValueError, "the validation x"),
+        (
+            {"schedule": 0.01},
+            TypeError,
+            "fit: expected a schedule that maps step to lr, got 0.01; a constant lr",
+        ),
+        (
+            {"validation_data": (np.zeros((0, 4)), np.zeros(0, int))},
+            ValueError,
+            r"fit: expected at least one row, got validation x of shape \(0, 4\)",
+        ),
     ],
 )
-def test_a_setting_of_the_wrong_kind_is_told_with_its_repair(change, error, words):
+def test_a_setting_of_the_wrong_type_is_refused_with_the_repair(change, error, words):
     with pytest.raises(error, match=words):
         run(network(), *rows(), **change)
 
 
 @pytest.mark.parametrize("last", [Softmax, Sigmoid])
-def test_softmax_twice_is_refused(last):
+def test_a_loss_from_logits_after_softmax_or_sigmoid_is_refused(last):
     net = Sequential([Dense(4, 3), last()], rng=0)
     with pytest.raises(ValueError, match=r"takes logits, but the network ends in layer 2.*twice"):
         run(net, *rows())
 
 
-def test_targets_are_checked_in_all_rows_before_anything_is_trained():
+def test_all_rows_of_the_target_are_checked_before_training():
     x, _ = rows()
     net = Sequential([Dense(4, 1)], rng=0)
     theta = net.theta.copy()
@@ -280,22 +318,65 @@ def test_targets_are_checked_in_all_rows_before_anything_is_trained():
     np.testing.assert_array_equal(net.theta, theta)
 
 
-def test_a_students_own_loss_for_classes_has_its_accuracy():
+def test_a_users_loss_for_classes_has_an_accuracy():
     class Own(Loss):
         classifies = True
 
-        def forward(self, output, target):
-            self.inner = SoftmaxCrossEntropy()
-            return self.inner.forward(output, target)
+        def compute(self, output, target):
+            p = np.exp(output - output.max(axis=1, keepdims=True))
+            self.p = p / p.sum(axis=1, keepdims=True)
+            return -(target * np.log(self.p)).sum() / len(output)
 
-        def backward(self):
-            return self.inner.backward()
+        def differentiate(self, output, target, dx):
+            dx[...] = (self.p - target) / len(output)
 
     x, y = rows(90)
     first = run(network(), x, y, loss=Own(), validation_data=(x, y))
     second = run(network(), x, y, validation_data=(x, y))
     assert first.accuracy == second.accuracy
     assert first.val_accuracy == second.val_accuracy
+
+
+def test_labels_are_checked_without_one_hot_rows_for_the_whole_data():
+    n, classes = 20_000, 500
+    x = np.zeros((n, 4), np.float32)
+    y = np.arange(n) % classes
+    net = Sequential([Dense(4, classes)], rng=0)
+    options = {"epochs": 1, "batch_size": 10}
+    run(net, x[:10], y[:10], **options)  # compile the kernels
+    y[-1] = classes
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"expected labels in 0\.\.499, got label 500 at row"):
+            run(net, x, y, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * n * classes * x.itemsize
+
+
+@pytest.mark.parametrize("kind", ["read-only", "memory-mapped"])
+def test_training_on_read_only_rows_does_not_copy_them(kind, tmp_path):
+    n = 50_000
+    y = np.arange(n) % 3
+    x = np.random.default_rng(0).standard_normal((n, 100), dtype=np.float32)
+    if kind == "read-only":
+        x.flags.writeable = False
+    else:
+        np.save(tmp_path / "x.npy", x)
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    net = Sequential([Dense(100, 3)], rng=0)
+    writable = np.zeros((20, 100), np.float32)
+    run(net, writable, y[:20], epochs=1)  # compile the kernels
+    before = x[:10].copy()
+    tracemalloc.start()
+    try:
+        run(net, x, y, epochs=1, batch_size=1000, validation_data=(x[:1000], y[:1000]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.25 * x.nbytes
+    np.testing.assert_array_equal(x[:10], before)
 
 
 def test_an_optimizer_of_another_network_is_refused():
@@ -318,7 +399,7 @@ def test_a_loss_that_stops_being_finite_names_step_and_layer_and_keeps_the_histo
     assert len(net.history.loss) == len(net.history.accuracy) < 50
 
 
-def test_a_gradient_that_overflows_names_the_layer_and_moves_nothing():
+def test_a_gradient_that_overflows_raises_and_changes_no_parameter():
     net = Sequential([Dense(4, 8), Dense(8, 3)], rng=0)
     net["dense1"].weight.value *= 1e-30
     net["dense2"].weight.value *= 1e30
@@ -331,23 +412,27 @@ def test_a_gradient_that_overflows_names_the_layer_and_moves_nothing():
     np.testing.assert_array_equal(net.theta, theta)
 
 
-def test_a_loss_that_is_nan_on_finite_outputs_moves_nothing():
+def test_a_loss_of_nan_for_finite_outputs_raises_and_changes_no_parameter():
     class Broken(SoftmaxCrossEntropy):
-        def forward(self, output, target):
-            super().forward(output, target)
+        def compute(self, output, target):
             return float("nan")
 
     x, y = rows(8)
     net = network()
     theta = net.theta.copy()
-    with pytest.raises(FloatingPointError, match="is nan on finite outputs; look at the targets"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"Broken\(\): the loss is nan for finite outputs; check the targets",
+    ):
         train_step(net, x, y, loss=Broken(), optimizer=SGD(net, lr=0.1))
     np.testing.assert_array_equal(net.theta, theta)
 
 
-def test_a_last_update_that_goes_out_of_bounds_is_told_too():
+def test_a_last_update_that_diverges_is_reported():
     net = Sequential([Dense(1, 1, init="zeros")])
-    with pytest.raises(FloatingPointError, match=r"dense1\.weight holds .*an update went out"):
+    with pytest.raises(
+        FloatingPointError, match=r"step 1 .*dense1\.weight holds infinity: an update diverged"
+    ):
         run(
             net, [[10.0]], [[10.0]], loss=MeanSquaredError(), optimizer=SGD(net, lr=3e38),
             epochs=1, batch_size=1,
@@ -355,7 +440,7 @@ def test_a_last_update_that_goes_out_of_bounds_is_told_too():
 
 
 class PressCtrlC:
-    """Raises SIGINT in the middle of a step, and looks what has happened by then."""
+    """Probe that sends SIGINT within a step and keeps the parameters of that moment."""
 
     def __init__(self, at, times=1):
         self.at, self.times = at, times
@@ -367,7 +452,7 @@ class PressCtrlC:
             self.theta = net.theta.copy()
 
 
-def test_ctrl_c_ends_training_after_the_step_at_hand():
+def test_ctrl_c_ends_training_after_the_current_step():
     x, y = rows()
     net, handler = network(), signal.getsignal(signal.SIGINT)
     optimizer = Adam(net, lr=0.01)
@@ -383,7 +468,7 @@ def test_ctrl_c_ends_training_after_the_step_at_hand():
     np.testing.assert_array_equal(run_to_there.loss, net.history.loss)
 
 
-def test_a_second_ctrl_c_within_a_step_is_let_through():
+def test_a_second_ctrl_c_within_a_step_takes_effect_at_once():
     x, y = rows()
     net = network()
     with pytest.raises(KeyboardInterrupt):
@@ -391,15 +476,23 @@ def test_a_second_ctrl_c_within_a_step_is_let_through():
     assert net.history.steps == 5
 
 
-def test_ctrl_c_does_not_wait_for_a_kernel_that_is_being_compiled(monkeypatch):
-    monkeypatch.setattr("minnet.interruptions.building", {"a kernel"})
-    net = network()
-    with pytest.raises(KeyboardInterrupt):
-        run(net, *rows(), epochs=100, probes=[PressCtrlC(at=5)])
+def test_ctrl_c_in_a_step_that_fails_raises_keyboard_interrupt_with_the_failure_as_context():
+    class PressAndFail(PressCtrlC):
+        def observe(self, step, net):
+            super().observe(step, net)
+            if step == self.at:
+                raise FloatingPointError("the step failed")
+
+    net, handler = network(), signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(net, *rows(), epochs=100, probes=[PressAndFail(at=5)])
+    assert isinstance(caught.value.__context__, FloatingPointError)
+    assert "the step failed" in str(caught.value.__context__)
     assert net.history.steps == 5
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_ctrl_c_is_answered_within_half_a_second():
+def test_ctrl_c_takes_effect_within_half_a_second():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((4000, 784), dtype=np.float32), rng.integers(0, 10, 4000)
     net = Sequential([Dense(784, 500), ReLU(), Dense(500, 10)], rng=0)
@@ -418,7 +511,7 @@ def test_ctrl_c_is_answered_within_half_a_second():
     thread.join()
 
 
-def test_training_works_in_a_thread_where_no_signal_arrives():
+def test_training_works_in_a_thread_without_signals():
     x, y = rows()
     results = []
     thread = threading.Thread(target=lambda: results.append(run(network(), x, y)))
@@ -431,14 +524,14 @@ def test_running_out_of_memory_leaves_everything_consistent(monkeypatch):
     x, y = rows()
     net = network()
     optimizer = Adam(net)
-    step = net["dense2"].forward
+    compute = net["dense2"].compute
 
-    def forward(x, *, training):
+    def failing(x, y, training):
         if training and optimizer.t == 5:
             raise MemoryError
-        return step(x, training=training)
+        compute(x, y, training)
 
-    monkeypatch.setattr(net["dense2"], "forward", forward)
+    monkeypatch.setattr(net["dense2"], "compute", failing)
     with pytest.raises(MemoryError):
         run(net, x, y, optimizer=optimizer, epochs=10)
     monkeypatch.undo()
@@ -447,13 +540,13 @@ def test_running_out_of_memory_leaves_everything_consistent(monkeypatch):
     run(net, x, y, optimizer=optimizer, epochs=1)
 
 
-def test_a_progress_bar_appears_only_when_asked_for(capsys):
+def test_a_progress_bar_appears_only_with_verbose(capsys):
     run(network(), *rows())
     assert capsys.readouterr().err == ""
     run(network(), *rows(), verbose=1)
-    told = capsys.readouterr().err
-    assert "12/12" in told
-    assert "loss=" in told
+    printed = capsys.readouterr().err
+    assert "12/12" in printed
+    assert "loss=" in printed
 
 
 def test_a_hundred_thousand_steps_grow_memory_by_less_than_five_megabytes():
@@ -473,6 +566,6 @@ def test_a_hundred_thousand_steps_grow_memory_by_less_than_five_megabytes():
     assert peak_in_kilobytes() - before < 5_000
 
 
-def test_the_public_names_are_these():
+def test_every_public_name_exists():
     for name in minnet.__all__:
         assert getattr(minnet, name) is not None

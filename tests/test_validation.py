@@ -1,4 +1,4 @@
-"""What comes through the doors, converted or refused: the same for every layer."""
+"""Input validation: what is converted and what is refused, the same for every layer."""
 
 import re
 import warnings
@@ -49,7 +49,7 @@ def build(make, dtype=np.float32):
     return layer if isinstance(layer, Sequential) else layer.build(rng=0, dtype=dtype)
 
 
-# What is refused.
+# Refused input.
 
 NOT_NUMBERS = {
     "None": None,
@@ -64,39 +64,38 @@ NOT_NUMBERS = {
     "huge integers": [[10**400, 1, 2]],
 }
 WRONG_SHAPES = {
-    "a number": (2.0, "a single number is no batch"),
+    "a number": (2.0, "a single number is not a batch"),
     "1-D": (np.ones(3), "x[None, :] makes one row of it"),
-    "3-D": (np.ones((4, 3, 1)), "x.reshape(len(x), -1)?"),
-    "5-D": (np.ones((1, 1, 1, 1, 3)), "x.reshape(len(x), -1)?"),
+    "3-D": (np.ones((4, 3, 1)), "use x.reshape(len(x), -1)"),
+    "5-D": (np.ones((1, 1, 1, 1, 3)), "use x.reshape(len(x), -1)"),
 }
 
 
 @ALL
 @pytest.mark.parametrize("x", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
-def test_what_holds_no_real_numbers_is_a_type_error(make, x):
+def test_an_array_without_real_numbers_is_a_type_error(make, x):
     layer = build(make)
     for training in (True, False):
-        with pytest.raises(TypeError, match=r"expected (an array|real numbers)"):
+        with pytest.raises(TypeError, match=r": expected x as (an array|real numbers).*, got "):
             layer.forward(x, training=training)
     layer.forward(X, training=True)
-    with pytest.raises(TypeError, match=r"expected (an array|real numbers)"):
+    with pytest.raises(TypeError, match=r": expected dy as (an array|real numbers).*, got "):
         layer.backward(x)
 
 
 @pytest.mark.parametrize("name", ["strings", "objects", "complex", "dates"])
 def test_the_type_error_names_layer_and_dtype(name):
     x = NOT_NUMBERS[name]
-    message = (
-        rf"Dense\(3→2\): expected real numbers, got dtype {re.escape(str(np.asarray(x).dtype))}"
-    )
+    dtype = re.escape(str(np.asarray(x).dtype))
+    message = rf"Dense\(3→2\): expected x as real numbers, got dtype {dtype}; convert with"
     with pytest.raises(TypeError, match=message):
         Dense(3, 2).forward(x, training=True)
 
 
 @ALL
 @pytest.mark.parametrize(("x", "repair"), WRONG_SHAPES.values(), ids=WRONG_SHAPES)
-def test_what_is_no_rows_is_a_value_error_with_the_repair(make, x, repair):
-    message = rf"expected rows \(n, features\), got shape {re.escape(str(np.shape(x)))}; "
+def test_an_array_that_is_not_rows_is_a_value_error_with_the_repair(make, x, repair):
+    message = rf"expected x as rows \(n, features\), got shape {re.escape(str(np.shape(x)))}; "
     for training in (True, False):
         with pytest.raises(ValueError, match=message + re.escape(repair)):
             build(make).forward(x, training=training)
@@ -105,7 +104,7 @@ def test_what_is_no_rows_is_a_value_error_with_the_repair(make, x, repair):
 @pytest.mark.parametrize("make", [LAYERS[name] for name in ("Dense", "BatchNorm", "Sequential")])
 def test_a_wrong_width_names_layer_and_both_widths(make):
     for shape in ((4, 2), (4, 4), (3, 0)):
-        message = rf"3.*: expected input \(n, 3\), got {re.escape(str(shape))}"
+        message = rf"3.*: expected x of shape \(n, 3\), got {re.escape(str(shape))}"
         for training in (True, False):
             with pytest.raises(ValueError, match=message):
                 build(make).forward(np.ones(shape), training=training)
@@ -113,13 +112,13 @@ def test_a_wrong_width_names_layer_and_both_widths(make):
 
 def test_in_a_network_the_message_names_place_name_and_kind():
     net = Sequential([("entry", Dense(784, 10)), Softmax()], rng=0)
-    message = r"layer 1 'entry' Dense\(784→10\): expected rows .*got shape \(32, 28, 28\); x.resh"
+    message = r"layer 1 'entry' Dense\(784→10\): expected x as rows .*got shape \(32, 28, 28\); use"
     with pytest.raises(ValueError, match=message):
         net.predict(np.zeros((32, 28, 28)))
 
 
 @ALL
-def test_a_refusal_changes_nothing(make):
+def test_refused_input_changes_nothing(make):
     layer = build(make)
     layer.forward(X, training=True)
     before = {key: value for key, value in vars(layer).items() if isinstance(value, np.ndarray)}
@@ -133,10 +132,10 @@ def test_a_refusal_changes_nothing(make):
 
 
 @ALL
-def test_no_rows_are_refused_in_training_and_predicted_as_no_rows(make):
+def test_zero_rows_are_refused_in_training_and_give_zero_rows_in_prediction(make):
     layer = build(make)
     with pytest.raises(
-        ValueError, match=r"training batch needs at least [12] rows?, got \(0, \d\)"
+        ValueError, match=r"expected a training batch of at least [12] rows?, got 0"
     ):
         layer.forward(np.ones((0, 3)), training=True)
     y = layer.forward(np.ones((0, 3)), training=False)
@@ -144,12 +143,12 @@ def test_no_rows_are_refused_in_training_and_predicted_as_no_rows(make):
     assert y.dtype == np.float32
 
 
-def test_a_network_predicts_no_rows_from_no_rows():
+def test_a_network_predicts_zero_rows_from_zero_rows():
     net = Sequential([Dense(3, 4), BatchNorm(4), Softmax()], rng=0)
     assert net.predict(np.ones((0, 3))).shape == (0, 4)
 
 
-# What is converted.
+# Converted input.
 
 
 @ALL
@@ -172,7 +171,9 @@ def test_bytes_are_converted_with_one_warning(make):
             warnings.simplefilter("always")
             y = layer.forward(X.astype(np.uint8), training=training)
         assert [warning.category for warning in caught] == [UserWarning]
-        assert re.search(r"uint8.*scaled to 0\.\.1: x / 255", str(caught[0].message))
+        assert re.search(
+            r"x holds bytes \(uint8\).*scaled to 0\.\.1: use x / 255", str(caught[0].message)
+        )
         if training:
             np.testing.assert_array_equal(y, expected)
 
@@ -218,14 +219,14 @@ def test_every_memory_layout_gives_what_the_contiguous_copy_gives(make, dtype, t
         np.testing.assert_array_equal(odd_dy, dy, name)
 
 
-def test_rows_that_fit_already_are_taken_without_a_copy():
+def test_rows_of_the_right_dtype_and_layout_are_not_copied():
     x = X.astype(np.float32)
     relu = ReLU()
     relu.forward(x, training=True)
     assert relu.x is x
 
 
-def test_an_array_of_another_library_is_taken_by_its_array_method():
+def test_an_array_of_another_library_is_converted_by_its_array_method():
     class Tensor:
         def __array__(self, dtype=None, copy=None):
             return X.astype(np.float32)
@@ -239,7 +240,7 @@ def test_an_array_of_another_library_is_taken_by_its_array_method():
         ReLU().forward(Broken(), training=True)
 
 
-# Numbers that are not finite.
+# Non-finite input.
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -250,13 +251,16 @@ def test_a_network_refuses_nan_and_infinity_with_row_and_column(bad, training):
     state = {name: array.copy() for name, array in net.state.items()}
     x = X.astype(np.float32)
     x[2, 1] = x[3, 0] = bad
-    with pytest.raises(FloatingPointError, match=f"the input x: {bad} at row 2, column 1; clean"):
+    with pytest.raises(
+        FloatingPointError,
+        match=f"the input x: expected finite values, got {bad} at row 2, column 1; remove",
+    ):
         net.forward(x, training=training)
     for name, array in net.state.items():
         np.testing.assert_array_equal(array, state[name])
 
 
-def test_a_number_too_large_for_float32_is_refused_as_the_infinity_it_becomes():
+def test_a_number_that_overflows_to_infinity_in_float32_is_refused():
     net = Sequential([Dense(3, 2)], rng=0)
     x = X.astype(np.float64)
     x[1, 2] = -1e300
@@ -265,7 +269,7 @@ def test_a_number_too_large_for_float32_is_refused_as_the_infinity_it_becomes():
     assert np.isfinite(Sequential([ReLU()], dtype=np.float64).predict(x)).all()
 
 
-# Anything at all.
+# Arbitrary arrays.
 
 ANY_DTYPE = st.one_of(
     hnp.floating_dtypes(), hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.scalar_dtypes()
@@ -277,14 +281,14 @@ ANY_SHAPE = st.one_of(
 
 
 def odd_layouts(x):
-    """x itself, or the same numbers in other memory."""
+    """Return a strategy: x, or the same values in another memory layout."""
     read_only = x.copy()
     read_only.flags.writeable = False
     return st.sampled_from([x, np.asfortranarray(x), np.repeat(x, 2, axis=-1)[..., ::2], read_only])
 
 
 def expected_of(x, training):
-    """The error that x deserves, or None."""
+    """Return the error that x must raise, or None."""
     if x.dtype.kind not in "fiub":
         return TypeError
     if x.ndim != 2 or x.shape[1] != 3:
@@ -297,7 +301,7 @@ def expected_of(x, training):
 
 @settings(deadline=None, max_examples=300, derandomize=True, database=None)
 @given(st.data(), st.booleans())
-def test_any_array_at_all_is_computed_as_numpy_does_or_refused_in_words(data, training):
+def test_any_array_gives_the_result_of_numpy_or_an_error_with_an_explanation(data, training):
     x = data.draw(hnp.arrays(ANY_DTYPE, ANY_SHAPE))
     x = data.draw(odd_layouts(x)) if x.ndim else x
     before = x.tobytes()
@@ -329,7 +333,7 @@ def twin_of(net, x):
 # Targets.
 
 
-def test_labels_of_any_integer_type_and_layout_are_taken():
+def test_labels_of_any_integer_type_and_layout_are_accepted():
     z = np.random.default_rng(2).normal(size=(4, 3))
     labels = np.array([2, 0, 1, 2])
     expected = SoftmaxCrossEntropy().forward(z, labels)
@@ -343,7 +347,7 @@ def test_labels_of_any_integer_type_and_layout_are_taken():
     assert read_only.tolist() == [2, 0, 1, 2]
 
 
-def test_one_hot_rows_of_bytes_bools_and_integers_are_taken_without_a_warning():
+def test_one_hot_rows_of_bytes_bools_and_integers_are_accepted_without_a_warning():
     z = np.random.default_rng(3).normal(size=(4, 3))
     labels = np.array([2, 0, 1, 2])
     expected = SoftmaxCrossEntropy().forward(z, labels)
@@ -351,10 +355,10 @@ def test_one_hot_rows_of_bytes_bools_and_integers_are_taken_without_a_warning():
         assert SoftmaxCrossEntropy().forward(z, np.eye(3, dtype=dtype)[labels]) == expected
 
 
-# The numbers that constructors take.
+# Numbers as arguments of constructors.
 
 
-def test_numbers_in_range_come_back_as_floats_and_others_are_refused_by_name():
+def test_numbers_in_range_are_returned_and_others_are_refused_by_name():
     assert positive(np.float32(0.5), "A", "b") == 0.5
     assert non_negative(0, "A", "b") == 0.0
     assert fraction(np.int64(0), "A", "b") == 0.0
@@ -375,8 +379,8 @@ def test_numbers_in_range_come_back_as_floats_and_others_are_refused_by_name():
             count(value, "A", "b")
 
 
-def test_float_dtypes_are_two():
+def test_only_float32_and_float64_are_float_dtypes():
     assert as_float_dtype("float32") == np.float32
     assert as_float_dtype(float) == np.float64
-    with pytest.raises(ValueError, match="dtype must be float32 or float64, got int64"):
+    with pytest.raises(ValueError, match="dtype: expected float32 or float64, got int64"):
         as_float_dtype(int)

@@ -8,15 +8,15 @@ base class. Layers are named by kind and count, and parameters and state by dott
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.validation import Array
+from minnet.validation import Array, check_finite
 
 
 class Container(Layer):
@@ -136,9 +136,11 @@ class Container(Layer):
 
     # Validation at the boundary; the errors name the layer concerned.
 
-    def check_input(self, x: Any) -> Array:
+    def check_input(self, x: Any, name: str = "x") -> Array:
         fixed = (layer for layer in self.layers if layer.in_features is not None)
-        return next(fixed, self.layers[0]).check_input(x)
+        rows = next(fixed, self.layers[0]).check_input(x, name)
+        check_finite(rows, f"the input {name}")
+        return rows
 
     def check_rows(self, n: int) -> None:
         if n < self.rows_to_train:
@@ -156,7 +158,7 @@ class Container(Layer):
         for layer in self.layers:
             x = layer.forward_rows(x, training)
             if not layer.keeps_finite and first_nonfinite_row(x) >= 0:
-                raise FloatingPointError(_explain(layer, x))
+                _raise_nonfinite(layer, x)
         return x
 
     def backward_layers(self, dy: Array) -> Array:
@@ -171,21 +173,23 @@ def nonfinite_kind(array: Array) -> str:
     return "NaN" if np.isnan(array).any() else "infinity"
 
 
-def _explain(layer: Layer, y: Array) -> str:
-    """Explain why the output y of a layer is not finite although the input is."""
-    for name, param in layer.params.items():
+def check_params(params: Mapping[str, Param]) -> None:
+    """Raise FloatingPointError, with the name, if a parameter is not finite."""
+    for param in params.values():
         if not np.isfinite(param.value).all():
-            return (
-                f"{layer}: {name} holds {nonfinite_kind(param.value)}: an update diverged; lower "
-                "the learning rate or clip the gradient"
+            raise FloatingPointError(
+                f"{param.name} holds {nonfinite_kind(param.value)}: an update diverged; lower the "
+                "learning rate or clip the gradient"
             )
-    reason = f"{layer}: the output holds {nonfinite_kind(y)} although the input is finite"
-    if layer.own:
-        return (
-            f"{reason}: values are too large for {y.dtype}; lower the learning rate, or scale down "
-            "the input or the initial weights"
-        )
-    return (
-        f"{reason}; look for a division by 0, the logarithm or root of a negative number, and "
-        f"values too large for {y.dtype}"
+
+
+def _raise_nonfinite(layer: Layer, y: Array) -> NoReturn:
+    """Raise the error for an output y that is not finite although the input is."""
+    check_params(layer.params)
+    repair = "lower the learning rate, or scale down the input or the initial weights"
+    if not layer.own:
+        repair = "look for a division by 0 and the logarithm or root of a negative number"
+    raise FloatingPointError(
+        f"{layer}: the output holds {nonfinite_kind(y)} although the input is finite; {repair}: "
+        f"values above {np.finfo(y.dtype).max:.1e} do not fit {y.dtype}"
     )

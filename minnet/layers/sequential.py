@@ -11,10 +11,10 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.layers.container import Container, nonfinite_kind
+from minnet.layers.container import Container, check_params, nonfinite_kind
 from minnet.memory import empty
 from minnet.summary import Summary, summarize
-from minnet.validation import Array, as_float_dtype, check_finite, count
+from minnet.validation import Array, as_float_dtype, count
 
 
 class Sequential(Container):
@@ -126,11 +126,6 @@ class Sequential(Container):
     def grad(self, grad: Any) -> None:
         self._grad[...] = grad
 
-    def check_input(self, x: Any) -> Array:
-        rows = super().check_input(x)
-        check_finite(rows, "the input x")
-        return rows
-
     # Overflow is detected by checking outputs and gradients, because the error names the layer.
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def forward_rows(self, x: Array, training: bool) -> Array:
@@ -182,12 +177,7 @@ class Sequential(Container):
     def check_theta(self) -> None:
         """Raise FloatingPointError, with the name, if a parameter is not finite."""
         if first_nonfinite_row(self.theta.reshape(1, -1)) >= 0:
-            for name, param in self.params.items():
-                if not np.isfinite(param.value).all():
-                    raise FloatingPointError(
-                        f"{name} holds {nonfinite_kind(param.value)}: an update diverged; lower "
-                        "the learning rate or clip the gradient"
-                    )
+            check_params(self.params)
 
     def summary(self) -> Summary:
         """Return a table of the layers that prints as text and shows as HTML in a notebook."""

@@ -1,4 +1,4 @@
-"""What the activations promise: their formulas, their derivatives, and no number out of place."""
+"""Activations: formulas, derivatives, and behaviour at limits, infinity and NaN."""
 
 import math
 
@@ -59,9 +59,7 @@ def test_forward_is_the_formula(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["Sigmoid", "SiLU", "GELU"])
-def test_the_derivative_is_that_of_the_formula_along_the_imaginary_axis(
-    name,
-):
+def test_the_derivative_is_that_of_the_formula_along_the_imaginary_axis(name):
     # f(x + ih) = f(x) + ih f'(x) + ..., whose imaginary part has no difference to round off.
     x = np.linspace(-5, 5, 41)[None, :]
     if name == "GELU":
@@ -96,7 +94,7 @@ def test_the_slope_at_a_kink_is_that_of_the_left_side(make, at_zero):
         (GELU, 0, 1e4),
     ],
 )
-def test_far_out_is_the_limit_with_a_finite_gradient(make, low, high, dtype):
+def test_large_inputs_give_the_limit_with_a_finite_gradient(make, low, high, dtype):
     layer = make().build(dtype=dtype)
     y = layer.forward([[-1e4, 1e4]], training=True)
     assert y.tolist() == [[low, high]]
@@ -114,7 +112,7 @@ def test_the_largest_numbers_overflow_no_activation(dtype):
 
 
 @ALL
-def test_nan_comes_out_where_it_went_in(name):
+def test_nan_stays_in_the_entry_that_holds_it(name):
     x = np.zeros((3, 4), np.float32)
     x[1, 2] = np.nan
     bad = np.isnan(LAYERS[name]().forward(x, training=True))
@@ -125,7 +123,7 @@ def test_nan_comes_out_where_it_went_in(name):
 
 
 @BOTH
-def test_softmax_rows_are_probabilities_at_any_height(dtype):
+def test_softmax_rows_are_probabilities_for_large_logits(dtype):
     x = np.array([[1e4, 1e4, -1e4], [-1e4, -1e4, -1e4], [0, -np.inf, 0]], dtype)
     expected = [[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, 1 / 2]]
     y = Softmax().build(dtype=dtype).forward(x, training=True)
@@ -166,14 +164,14 @@ def test_slopes_out_of_range_are_refused(value):
         ELU(value)
 
 
-def test_a_parameter_that_is_no_number_is_refused():
+def test_an_argument_that_is_not_a_number_is_refused():
     with pytest.raises(TypeError, match="ELU: alpha must be a number, positive"):
         ELU("1")
     with pytest.raises(ValueError, match="ELU: alpha must be positive"):
         ELU(0)
 
 
-def test_descriptions_show_what_was_chosen():
+def test_descriptions_show_the_arguments():
     assert [repr(layer) for layer in (ReLU(), LeakyReLU(0.2), ELU(2), PReLU())] == [
         "ReLU()",
         "LeakyReLU(0.2)",

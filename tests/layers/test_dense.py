@@ -1,4 +1,4 @@
-"""What Dense promises: y = xW + b, its three gradients, and a refusal that names its widths."""
+"""Dense: y = xW + b, three gradients, and errors that name the widths."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_backward_overwrites_the_gradients_of_the_step_before():
 
 
 def test_the_bias_gradient_of_many_rows_keeps_float32_precision():
-    # Added up in float32, 2**24 + 1 + 1 + ... would stand still.
+    # In float32, 2**24 + 1 rounds to 2**24, so that a float32 sum would lose the ones.
     dense = Dense(1, 1).build(rng=0)
     dy = np.ones((1001, 1), np.float32)
     dy[0] = 2.0**24
@@ -54,7 +54,7 @@ def test_the_bias_gradient_of_many_rows_keeps_float32_precision():
     assert dense.bias.grad[0] == 2.0**24 + 1000
 
 
-def test_without_bias_there_is_none():
+def test_without_bias_the_layer_has_a_weight_only():
     dense = Dense(3, 2, bias=False).build(rng=0)
     assert dense.bias is None
     assert list(dense.params) == ["weight"]
@@ -94,7 +94,7 @@ def test_a_width_below_one_is_refused(width):
 
 
 @pytest.mark.parametrize("width", [2.0, "3", None, True, (3,)])
-def test_a_width_that_is_no_whole_number_is_refused(width):
+def test_a_width_that_is_not_an_integer_is_refused(width):
     with pytest.raises(TypeError, match="Dense: in_features must be a whole number"):
         Dense(width, 2)
 
@@ -103,5 +103,5 @@ def test_numpy_integers_are_widths():
     assert Sequential([Dense(np.int64(3), np.uint8(2))], rng=0).theta.size == 8
 
 
-def test_its_description_is_its_widths():
+def test_the_description_shows_the_widths():
     assert repr(Dense(784, 100)) == str(Dense(784, 100)) == "Dense(784→100)"

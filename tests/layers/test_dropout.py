@@ -1,4 +1,4 @@
-"""What Dropout promises: one mask for signal and gradient, a mean that stays, and a seed."""
+"""Dropout: one mask for output and gradient, an unchanged mean, and reproducible masks."""
 
 import copy
 
@@ -12,7 +12,7 @@ BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 @BOTH
-def test_training_multiplies_signal_and_gradient_by_one_mask(dtype):
+def test_training_multiplies_output_and_gradient_by_one_mask(dtype):
     rng = np.random.default_rng(0)
     dropout = Dropout(0.3).build(rng=rng, dtype=dtype)
     x, dy = rng.normal(size=(2, 20, 30)).astype(dtype)
@@ -24,7 +24,7 @@ def test_training_multiplies_signal_and_gradient_by_one_mask(dtype):
 
 @pytest.mark.parametrize("n", [2, 3, 8, 32])
 def test_backward_is_the_derivative_of_forward(n):
-    # Finite differences need the same mask again and again, which check_layer sees to.
+    # Finite differences need the same mask in every forward; check_layer provides it.
     for seed in range(20):
         check_layer(Dropout(0.4), (n, 3), rng=seed, tolerance=1e-8)
 
@@ -74,7 +74,7 @@ def test_a_seed_of_the_network_fixes_the_masks_and_two_layers_differ():
     assert (first[0] != other[0]).any()
 
 
-def test_every_seed_has_a_mask_of_its_own():
+def test_different_seeds_give_different_masks():
     masks = set()
     for seed in range(60):
         dropout = Dropout(0.5).build(rng=seed)
@@ -83,7 +83,7 @@ def test_every_seed_has_a_mask_of_its_own():
     assert len(masks) == 60
 
 
-def test_a_copy_goes_on_with_the_same_masks():
+def test_a_copy_draws_the_same_masks_as_the_original():
     dropout = Dropout(0.5).build(rng=0)
     x = np.ones((10, 10))
     dropout.forward(x, training=True)
@@ -104,5 +104,5 @@ def test_p_out_of_range_is_refused(p):
         Dropout(p)
 
 
-def test_its_description_is_p():
+def test_the_description_shows_p():
     assert repr(Dropout(0.25)) == "Dropout(0.25)"

@@ -1,4 +1,4 @@
-"""What Residual promises: a way around for signal and gradient, and a branch that fits."""
+"""Residual: y = x + F(x), with the gradient of both terms, and a branch that keeps the width."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,10 @@ def test_a_branch_of_zeros_is_the_identity_in_both_directions():
 
 
 def test_a_branch_that_changes_the_width_is_refused():
-    with pytest.raises(ValueError, match="must keep the width, got 3 in and 4 out"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected a branch that keeps the width, got 3 in and 4 out; .*equal widths",
+    ):
         Residual(Dense(3, 4))
 
 
@@ -50,17 +53,19 @@ def test_widths_within_the_branch_are_checked():
         Residual(Dense(3, 4), Dense(5, 3))
 
 
-def test_the_way_around_is_as_wide_as_the_branch():
-    with pytest.raises(ValueError, match=r"expected input \(n, 3\), got \(4, 2\)"):
+def test_an_input_that_is_not_as_wide_as_the_branch_is_refused():
+    with pytest.raises(ValueError, match=r"expected x of shape \(n, 3\), got \(4, 2\)"):
         Residual(Tanh(), Dense(3, 3)).forward(np.ones((4, 2)), training=False)
 
 
 def test_no_layers_are_refused():
-    with pytest.raises(TypeError, match="Residual: expected a list of layers, at least one"):
+    with pytest.raises(
+        TypeError, match=r"Residual: expected a list of at least one layer, got \(\)"
+    ):
         Residual()
 
 
-def test_its_layers_parameters_and_state_have_dotted_names():
+def test_parameters_and_state_of_inner_layers_have_dotted_names():
     net = Sequential([Dense(2, 3), Residual(BatchNorm(3), Dense(3, 3), Residual(Dense(3, 3)))])
     assert list(net.params) == [
         "dense1.weight", "dense1.bias",
@@ -77,7 +82,7 @@ def test_its_layers_parameters_and_state_have_dotted_names():
     assert np.shares_memory(net["residual1.dense1"].weight.value, net.theta)
 
 
-def test_one_seed_gives_its_layers_different_weights():
+def test_inner_layers_built_from_one_seed_have_different_weights():
     residual = Residual(Dense(3, 3), Dense(3, 3)).build(rng=0)
     first, second = residual.layers
     assert (first.weight.value != second.weight.value).all()
@@ -92,10 +97,12 @@ def test_training_and_prediction_differ_inside_the_branch():
     assert set(np.unique(residual.forward(x, training=True))) == {1, 3}
 
 
-def test_its_description_is_its_layers():
+def test_the_description_lists_the_layers():
     assert repr(Residual(Dense(3, 3), ReLU())) == "Residual(Dense(3→3), ReLU())"
 
 
-def test_a_list_of_layers_is_told_how_to_be_given():
-    with pytest.raises(TypeError, match=r"Residual: give the layers one by one"):
+def test_a_list_of_layers_is_refused_with_the_right_call():
+    with pytest.raises(
+        TypeError, match=r"expected layers as arguments, got a list; write Residual\(Dense"
+    ):
         Residual([Dense(3, 3), Tanh()])

@@ -1,4 +1,4 @@
-"""What the network promises: right gradients, names, widths that fit, plain refusals."""
+"""Sequential: gradients, names of layers, and errors at construction."""
 
 import numpy as np
 import pytest
@@ -49,32 +49,34 @@ def test_layers_are_named_by_kind_and_count_unless_by_hand():
     assert str(net["mine"]) == "layer 3 'mine' Dense(4→4)"
 
 
-def test_a_layer_within_a_residual_is_called_by_its_whole_name():
+def test_a_layer_within_a_residual_has_a_dotted_name_in_messages():
     net = Sequential([Dense(4, 3), Residual(Dense(3, 3))])
     assert str(net["residual1.dense1"]) == "layer 1 'residual1.dense1' Dense(3→3)"
 
 
-def test_an_unknown_name_lists_the_names_there_are():
+def test_an_unknown_name_raises_an_error_that_lists_all_names():
     with pytest.raises(KeyError) as caught:
         everything()["dense9"]
-    assert "no layer 'dense9'; there are dense1, batchnorm1, prelu1, residual1," in str(
+    assert "no layer 'dense9'; expected one of dense1, batchnorm1, prelu1, residual1," in str(
         caught.value
     )
     assert "residual1.dense1" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["dense1", "a.b", "a\0b"])
-def test_names_that_are_there_twice_or_hold_a_dot_are_refused(name):
-    with pytest.raises(ValueError, match="names must differ and hold no dot"):
+def test_repeated_names_and_names_with_a_dot_are_refused(name):
+    with pytest.raises(
+        ValueError, match=r"Sequential: expected different names without a dot, got .*dense1"
+    ):
         Sequential([Dense(2, 2), (name, Dense(2, 2))])
 
 
-def test_its_description_is_its_layers():
+def test_the_description_lists_the_layers():
     net = Sequential([Dense(4, 3), Residual(Dense(3, 3)), ReLU()])
     assert repr(net) == "Sequential([Dense(4→3), Residual(Dense(3→3)), ReLU()])"
 
 
-# What is refused at construction.
+# Errors at construction.
 
 
 def test_widths_that_do_not_fit_name_the_layer_and_the_one_before():
@@ -95,15 +97,18 @@ def test_widths_are_those_of_the_first_and_last_layer_that_has_one():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([], "expected a list of layers, at least one"),
-        (Dense(2, 2), "expected a list of layers"),
-        (None, "expected a list of layers"),
-        ([Dense(2, 2), "relu"], "item 2 must be a Layer, got 'relu'$"),
-        ([Dense], r"item 1 must be a Layer.*make one of it: Dense\(\.\.\.\)"),
-        ([Sequential([Dense(2, 2)])], r"item 1 is a whole network, Sequential.*list the layers"),
+        ([], r"expected a list of at least one layer, got \[\]"),
+        (Dense(2, 2), r"expected a list of at least one layer, got Dense\(2→2\)"),
+        (None, "expected a list of at least one layer, got None"),
+        ([Dense(2, 2), "relu"], "item 2: expected a Layer, got 'relu'$"),
+        ([Dense], r"item 1: expected a Layer.*; create one: Dense\(\.\.\.\)"),
+        (
+            [Sequential([Dense(2, 2)])],
+            r"item 1: expected a layer, got the network Sequential.*; list its layers",
+        ),
     ],
 )
-def test_what_is_no_list_of_layers_is_refused(layers, message):
+def test_an_argument_that_is_not_a_list_of_layers_is_refused(layers, message):
     with pytest.raises(TypeError, match=f"Sequential: {message}"):
         Sequential(layers)
 
@@ -113,9 +118,9 @@ def test_a_layer_that_is_in_use_is_refused():
     net = Sequential([dense])
     theta = net.theta.copy()
     for again in ([dense], [Residual(dense)] if not dense.bound else [ReLU(), dense]):
-        with pytest.raises(ValueError, match=r"Dense\(2→2\), is in use already; make a new one"):
+        with pytest.raises(ValueError, match=r"Dense\(2→2\) is in use already; create a new layer"):
             Sequential(again)
-    with pytest.raises(ValueError, match=r"item 2, .* is in use already"):
+    with pytest.raises(ValueError, match=r"item 2: .* is in use already"):
         Sequential([shared := ReLU(), shared])
     np.testing.assert_array_equal(net.theta, theta)
     views_hold(net)
@@ -132,7 +137,7 @@ def test_a_layer_that_is_in_use_is_refused():
         lambda layer: Sequential([layer, ("dense1", Dense(8, 8))]),
     ],
 )
-def test_a_layer_of_a_refused_network_is_as_good_as_new(refused):
+def test_a_layer_of_a_refused_network_can_be_used_in_another(refused):
     layer = Dense(4, 8)
     with pytest.raises((TypeError, ValueError)):
         refused(layer)
@@ -150,15 +155,15 @@ def test_a_parameter_that_would_not_be_trained_is_refused():
 
 
 @pytest.mark.parametrize("value", [np.zeros((4, 4)), np.full((4, 3), np.nan)])
-def test_an_initializer_that_gives_the_wrong_array_is_refused(value):
+def test_an_initializer_that_returns_a_wrong_array_is_refused(value):
     with pytest.raises(ValueError, match=r"Dense\(4→3\).*finite numbers of shape \(4, 3\)"):
         Sequential([Dense(4, 3, init=lambda shape, *, rng, dtype: value)])
 
 
-# What else must not go wrong in silence.
+# Mistakes that would otherwise go unnoticed.
 
 
-def test_layers_cannot_be_exchanged_behind_the_networks_back():
+def test_the_layers_of_a_network_cannot_be_replaced():
     net = Sequential([Dense(4, 3)], rng=0)
     with pytest.raises(TypeError):
         net.layers[0] = Dense(4, 3)
@@ -168,11 +173,15 @@ def test_layers_cannot_be_exchanged_behind_the_networks_back():
     ("wrong", "error", "words"),
     [
         (lambda: Sequential(Dense(4, 3), ReLU()), TypeError, "one list"),
-        (lambda: Sequential([(3, Dense(4, 3))]), TypeError, "names must be strings"),
+        (
+            lambda: Sequential([(3, Dense(4, 3))]),
+            TypeError,
+            r"expected names as strings, got \[3\]",
+        ),
         (lambda: Sequential([Dense(4, 3)])(np.zeros((1, 4))), TypeError, r"predict\(x\)"),
         (lambda: Sequential([Dense(4, 3)])[0], KeyError, r"net\.layers\[0\]"),
     ],
 )
-def test_the_habits_of_other_frameworks_are_answered_with_ours(wrong, error, words):
+def test_calls_from_other_frameworks_are_refused_with_the_right_call(wrong, error, words):
     with pytest.raises(error, match=words):
         wrong()

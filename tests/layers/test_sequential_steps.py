@@ -1,4 +1,4 @@
-"""What forward, backward and predict of the network promise: steps in order, batches that agree."""
+"""Steps of a network: order of calls, prediction in batches, and layers of a user's own."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from minnet import BatchNorm, Dense, Layer, ReLU, Sequential, Tanh
 
 def test_backward_needs_a_training_forward_of_its_own():
     net, dy = everything(), np.ones((6, 3))
-    message = r"no forward that waits for this backward; call forward\(x, training=True\)"
+    message = r"no forward is pending; call forward\(x, training=True\) before each backward"
     with pytest.raises(RuntimeError, match=message):
         net.backward(dy)
     net.forward(X, training=False)
@@ -31,22 +31,46 @@ def test_dy_of_another_shape_is_refused_and_the_right_one_still_taken(layers):
     for shape in ((5, 3), (6, 2), (6, 4)):
         with pytest.raises(ValueError, match=r"expected dy of y's shape \(6, 3\)"):
             net.backward(np.ones(shape))
-    with pytest.raises(TypeError, match="the gradient dy of the network: expected an array"):
+    with pytest.raises(TypeError, match=r"Sequential\(.*: expected dy as an array, got None"):
         net.backward(None)
     assert net.backward(np.ones((6, 3))).shape == (6, 4)
 
 
-def test_after_a_forward_that_failed_midway_there_is_no_backward():
+def test_after_a_forward_that_failed_midway_backward_is_refused():
     net = Sequential([Dense(4, 3), BatchNorm(3), Dense(3, 2)], rng=0)
+    weight = net["dense2"].weight
+    kept = weight.value.copy()
     net.forward(X, training=True)
-    with pytest.raises(ValueError, match=r"'batchnorm1' .*at least 2 rows"):
-        net.forward(X[:1], training=True)
-    with pytest.raises(RuntimeError, match="no forward that waits"):
+    weight.value = 3e38
+    with pytest.raises(FloatingPointError, match=r"'dense2' .*the output holds infinity"):
+        net.forward(np.abs(X), training=True)
+    weight.value = kept
+    with pytest.raises(RuntimeError, match="no forward is pending"):
         net.backward(np.ones((6, 2)))
     step(net)
 
 
-def test_without_an_input_gradient_the_first_dense_alone_leaves_it_out():
+def test_after_a_forward_refused_at_the_boundary_the_step_before_is_still_pending():
+    net, twin = (Sequential([Dense(4, 3), BatchNorm(3), Dense(3, 2)], rng=0) for _ in range(2))
+    for each in (net, twin):
+        each.forward(X, training=True)
+    refused = [
+        (X[:1], ValueError, "'batchnorm1' .*expected a training batch of at least 2 rows, got 1"),
+        (X[:, :3], ValueError, r"expected x of shape \(n, 4\), got \(6, 3\)"),
+        (X * np.nan, FloatingPointError, "the input x: expected finite values"),
+        (None, TypeError, "expected x as an array"),
+    ]
+    for x, error, message in refused:
+        with pytest.raises(error, match=message):
+            net.forward(x, training=True)
+    dy = np.ones((6, 2))
+    np.testing.assert_array_equal(net.backward(dy), twin.backward(dy))
+    np.testing.assert_array_equal(net.grad, twin.grad)
+    for name, array in net.state.items():
+        np.testing.assert_array_equal(array, twin.state[name])
+
+
+def test_without_an_input_gradient_only_the_first_dense_omits_dx():
     whole, part = everything(), everything()
     for net in (whole, part):
         net.forward(X, training=True)
@@ -73,27 +97,27 @@ def test_predicting_in_batches_is_predicting_at_once():
         net.predict(x, batch_size=0)
 
 
-def test_predict_converts_what_it_is_given_once_for_all_batches():
+def test_predict_converts_the_input_once_for_all_batches():
     net, x = everything(), np.arange(20, dtype=np.uint8).reshape(5, 4)
     expected = net.predict(x.astype(np.float32), batch_size=2)
     np.testing.assert_array_equal(net.predict(x.tolist(), batch_size=2), expected)
     with pytest.warns(UserWarning, match=r"uint8.*x / 255") as caught:
         np.testing.assert_array_equal(net.predict(x, batch_size=2), expected)
     assert len(caught) == 1
-    with pytest.raises(TypeError, match="expected an array, got None"):
+    with pytest.raises(TypeError, match=r"'dense1' .*: expected x as an array, got None"):
         net.predict(None)
 
 
-# Layers of a student's own.
+# Layers of a user's own.
 
 
-def test_a_students_layer_counts_as_any_other():
+def test_a_users_layer_is_named_and_passes_buffers_on_like_any_other():
     class Half(Layer):
-        def forward(self, x, *, training):
-            return x / 2
+        def compute(self, x, y, training):
+            y[...] = x / 2
 
-        def backward(self, dy):
-            return dy / 2
+        def differentiate(self, dy, dx):
+            dx[...] = dy / 2
 
     net = Sequential([Dense(4, 3), Half(), Half(), Dense(3, 2)], rng=0)
     assert net["half2"].position == 3
@@ -102,21 +126,19 @@ def test_a_students_layer_counts_as_any_other():
     np.testing.assert_array_equal(net["dense1"].dy, net["dense2"].dx / 4)
 
 
-def test_a_layer_that_once_passed_its_input_through_never_writes_into_it():
-    class Switch(Layer):
-        on = False
+def test_a_prediction_that_fails_in_a_users_layer_leaves_the_pending_step_alone():
+    class Exponential(Layer):
+        def compute(self, x, y, training):
+            self.y = np.full(x.shape, 9.0)
+            if not training:
+                raise RuntimeError("failed")
+            y[...] = np.exp(x)
 
-        def forward(self, x, *, training):
-            if not self.on:
-                return x
-            x, y = self.begin_forward(x, training)
-            y[...] = 0
-            return y
+        def differentiate(self, dy, dx):
+            dx[...] = dy * self.y
 
-    switch = Switch()
-    net = Sequential([switch])
-    x = np.ones((3, 2), np.float32)
-    net.forward(x, training=True)
-    switch.on = True
-    net.forward(np.ones((3, 2), np.float32), training=True)
-    assert (x == 1).all()
+    net = Sequential([Exponential()])
+    y = net.forward(X, training=True)
+    with pytest.raises(RuntimeError, match="failed"):
+        net.predict(X)
+    np.testing.assert_array_equal(net.backward(np.ones_like(X)), y)

@@ -1,4 +1,4 @@
-"""What the network promises of its numbers: one theta and one grad, and views into them."""
+"""Parameters of a network: one theta and one grad, views into them, copies and seeds."""
 
 import copy
 import pickle
@@ -36,7 +36,7 @@ def test_assigning_theta_and_grad_copies_into_them():
         net.theta = np.zeros(7)
 
 
-def test_what_is_done_to_a_parameter_is_done_to_theta_and_the_other_way():
+def test_a_change_of_a_parameter_changes_theta_and_the_reverse():
     net = everything()
     net["dense1"].weight.value = 5
     net["dense2"].bias.value[1] = 7
@@ -59,17 +59,23 @@ def test_parameters_and_state_set_by_hand_before_the_network_survive():
     views_hold(net)
 
 
-def test_a_parameter_is_assigned_by_its_numbers_alone():
+def test_only_the_value_of_a_parameter_can_be_assigned():
     net = Sequential([Dense(4, 3)], rng=0)
-    with pytest.raises(AttributeError, match=r"'dense1'.*layer\.weight\.value = \.\.\."):
+    with pytest.raises(
+        AttributeError, match=r"'dense1'.*: weight cannot be replaced; assign layer\.weight\.value"
+    ):
         net["dense1"].weight = np.zeros((4, 3))
-    with pytest.raises(ValueError, match="there is a 'weight' already"):
+    with pytest.raises(
+        ValueError, match=r"params\['weight'\] exists already; assign params\['weight'\]\.value"
+    ):
         net["dense1"].params["weight"] = Param(np.zeros((4, 3)))
-    with pytest.raises(TypeError, match="must be a Param"):
+    with pytest.raises(
+        TypeError, match=r"params\['other'\]: expected a Param, got .*; use Param\(array\)"
+    ):
         net["dense1"].params["other"] = np.zeros(3)
 
 
-def test_running_statistics_are_assigned_by_their_numbers():
+def test_assigning_running_statistics_copies_into_them():
     batchnorm = BatchNorm(3)
     held = batchnorm.running_mean
     batchnorm.running_mean = [1, 2, 3]
@@ -78,23 +84,26 @@ def test_running_statistics_are_assigned_by_their_numbers():
         batchnorm.running_var = np.zeros(2)
 
 
-def test_a_layer_of_a_network_is_not_built_on_its_own():
+def test_a_layer_of_a_network_cannot_be_built():
     net = everything()
     before = net.theta.copy()
     for _, layer in net.walk():
-        with pytest.raises(ValueError, match="is built by the network that holds it"):
+        with pytest.raises(
+            ValueError,
+            match="a network holds this layer and builds it; create a new layer",
+        ):
             layer.build(rng=1)
     np.testing.assert_array_equal(net.theta, before)
     views_hold(net)
-    copy.deepcopy(net["dense1"]).build(rng=1)  # is nobody's
+    copy.deepcopy(net["dense1"]).build(rng=1)  # a copy is in no network
 
 
-def test_building_a_network_anew_keeps_its_views():
+def test_building_a_network_again_keeps_the_views_into_theta():
     net = step(everything())
     theta = net.theta.copy()
     net.forward(X, training=True)
     net.build(dtype=np.float64)
-    with pytest.raises(RuntimeError, match="no forward that waits"):
+    with pytest.raises(RuntimeError, match="no forward is pending"):
         net.backward(np.ones((6, 3)))
     assert all(layer.y is None for _, layer in net.walk())
     assert net.theta.dtype == np.float64
@@ -106,7 +115,7 @@ def test_building_a_network_anew_keeps_its_views():
 
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_a_copy_has_views_of_its_own_and_no_buffers(twin):
+def test_a_copy_has_separate_arrays_and_no_buffers(twin):
     net = step(everything())
     expected = net.predict(X)
     other = twin(net)
@@ -122,13 +131,28 @@ def test_a_copy_has_views_of_its_own_and_no_buffers(twin):
     np.testing.assert_array_equal(
         step(net).grad,
         step(other).grad,
-        "after the copy both must go on alike",
+        "original and copy must continue alike",
     )
     other.theta = 0.0
     assert np.abs(net.theta).max() > 0
 
 
-def test_a_shallow_copy_is_a_whole_copy_and_leaves_the_original_alone():
+def test_a_pickle_of_a_trained_network_contains_no_buffers():
+    trained, untrained = everything(), everything()
+    step(trained, np.random.default_rng(0).normal(size=(2000, 4)))
+    assert trained["dropout1"].mask.shape == (2000, 6)
+    pickled = pickle.dumps(trained)
+    assert len(pickled) < len(pickle.dumps(untrained)) + 200
+    loaded = pickle.loads(pickled)
+    for layer in (loaded, *dict(loaded.walk()).values()):
+        assert layer.x is layer.y is layer.dy is layer.dx is None
+    assert loaded["dropout1"].mask is None
+    for layer in (loaded["groupnorm1"], loaded["residual1.layernorm1"]):
+        assert layer.mean is layer.rstd is None
+    np.testing.assert_array_equal(step(loaded).grad, step(pickle.loads(pickled)).grad)
+
+
+def test_a_shallow_copy_is_a_deep_copy_and_leaves_the_original_alone():
     net = Sequential([Dense(4, 3)], rng=0)
     best = copy.copy(net)
     assert np.shares_memory(net["dense1"].weight.value, net.theta)
