@@ -7,14 +7,11 @@ import threading
 from types import FrameType
 from typing import Any
 
-from minnet.kernels.compiling import building
-
 
 class Interruptions:
     """Ctrl-C, held back while a step is under way, so that no step is ever half done.
 
-    A second Ctrl-C within one step is let through, and so is one while a kernel is being compiled:
-    that takes long, and nothing has been changed by then. Only the main thread receives signals; in
+    A second Ctrl-C within one step is let through. Only the main thread receives signals; in
     another there is nothing to hold back.
     """
 
@@ -34,7 +31,7 @@ class Interruptions:
             signal.signal(signal.SIGINT, self.previous)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.held and not self.pending and not building:
+        if self.held and not self.pending:
             self.pending = True
         else:
             self.previous(number, frame)

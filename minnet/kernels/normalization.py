@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import inline, kernel
+from minnet.kernels.jit import inline, kernel
 
 FAST = ("contract", "nsz")
 
@@ -34,7 +34,9 @@ def scale_and_shift(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+    "(const T[:, ::1], const T[::1], const T[::1], float64, const float64[::1], "
+    "const float64[::1], T[:, ::1])",
+    fastmath=FAST,
 )
 def normalize_columns(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
@@ -47,7 +49,8 @@ def normalize_columns(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+    "(const T[:, ::1], const T[::1], const T[::1], float64, float64[::1], float64[::1], T[:, ::1])",
+    fastmath=FAST,
 )
 def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
@@ -80,7 +83,7 @@ def batchnorm_forward(
     return bad
 
 
-@kernel("(T[::1], T[::1], float64[::1], float64[::1], float64, int64)", fastmath=FAST)
+@kernel("(T[::1], T[::1], const float64[::1], const float64[::1], float64, int64)", fastmath=FAST)
 def update_running_statistics(
     running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float, n: int
 ) -> None:
@@ -92,8 +95,8 @@ def update_running_statistics(
 
 
 @kernel(
-    "(T[:, ::1], T[:, ::1], T[::1], float64, float64[::1], float64[::1],"
-    " T[::1], T[::1], T[:, ::1])",
+    "(const T[:, ::1], const T[:, ::1], const T[::1], float64, const float64[::1], "
+    "const float64[::1], T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
 def batchnorm_backward(
@@ -138,7 +141,8 @@ def batchnorm_backward(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[:, ::1], float64[:, ::1], T[:, ::1])",
+    "(const T[:, ::1], const T[::1], const T[::1], float64, float64[:, ::1], "
+    "float64[:, ::1], T[:, ::1])",
     fastmath=FAST,
 )
 def groupnorm_forward(
@@ -169,7 +173,8 @@ def groupnorm_forward(
 
 
 @kernel(
-    "(T[:, ::1], T[:, ::1], T[::1], float64[:, ::1], float64[:, ::1], T[::1], T[::1], T[:, ::1])",
+    "(const T[:, ::1], const T[:, ::1], const T[::1], const float64[:, ::1], "
+    "const float64[:, ::1], T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
 def groupnorm_backward(

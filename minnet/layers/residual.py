@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from minnet.kernels.dense import add
+import numpy as np
+
 from minnet.layer import Layer
 from minnet.layers.container import Container
 from minnet.validation import Array
@@ -55,12 +56,12 @@ class Residual(Container):
 
     def forward(self, x: Any, *, training: bool) -> Array:
         x, y = self.begin_forward(x, training)
-        add(x, self.forward_layers(x, training), y)
+        np.add(x, self.forward_layers(x, training), out=y)
         return y
 
     def backward(self, dy: Any) -> Array:
         dy, dx = self.begin_backward(dy)
-        add(dy, self.backward_layers(dy, self.layers), dx)
+        np.add(dy, self.backward_layers(dy, self.layers), out=dx)
         return dx
 
     def describe(self) -> str:
