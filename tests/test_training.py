@@ -391,14 +391,6 @@ def test_a_second_ctrl_c_within_a_step_is_let_through():
     assert net.history.steps == 5
 
 
-def test_ctrl_c_does_not_wait_for_a_kernel_that_is_being_compiled(monkeypatch):
-    monkeypatch.setattr("minnet.interruptions.building", {"a kernel"})
-    net = network()
-    with pytest.raises(KeyboardInterrupt):
-        run(net, *rows(), epochs=100, probes=[PressCtrlC(at=5)])
-    assert net.history.steps == 5
-
-
 def test_ctrl_c_is_answered_within_half_a_second():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((4000, 784), dtype=np.float32), rng.integers(0, 10, 4000)

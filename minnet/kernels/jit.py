@@ -7,6 +7,7 @@ own folder there, because processes that write to one numba index at once can mi
 
 import functools
 import hashlib
+import importlib
 import logging  # noqa: F401 - its fork handlers must be registered before the one below
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ if hasattr(os, "register_at_fork"):  # a fork waits until no thread compiles
     os.register_at_fork(before=_lock.acquire, after_in_parent=unlock, after_in_child=unlock)
 
 
-def kernel(signature: str, *, fastmath: Collection[str] = ()) -> Callable[..., Any]:
+def kernel(signature: str, *, fastmath: Any = ()) -> Callable[..., Any]:
     """Return a decorator that makes a function on arrays a kernel.
 
     Parameters
@@ -74,8 +75,8 @@ def kernel(signature: str, *, fastmath: Collection[str] = ()) -> Callable[..., A
             except TypeError as error:
                 raise TypeError(
                     f"kernel {py_func.__qualname__}: expected {signature}, got "
-                    f"({', '.join(map(_describe, args))}); pass C-contiguous arrays of these "
-                    "dtypes (T: float32 or float64), writable where the signature has no const"
+                    f"({', '.join(map(_describe, args))}); pass arrays of these dtypes (T: float32 "
+                    "or float64), C-contiguous (np.ascontiguousarray) and, unless const, writable"
                 ) from error
 
         kernels[f"{py_func.__module__}.{py_func.__qualname__}"] = signature, ready, compiled
@@ -91,14 +92,13 @@ def inline(py_func: Any) -> Any:
 
 
 def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> Any:
-    import numba
-
+    numba: Any = importlib.import_module("numba")
     options = {**FLAGS, "fastmath": fastmath}
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(py_func)
     while _helpers:
         numba.extending.register_jitable(**FLAGS, fastmath={"contract"})(_helpers.pop())
-    types = re.sub(r"const (\w+)\[([:, ]*)::1\]", _read_only, signature)
+    types = re.sub(r"const (\w+\[[:, 1]+\])", r"\1.copy(readonly=True)", signature)
     types = re.sub(r"\bT\b", dtype, types)
     folder = None if numba.config.BOUNDSCHECK else _cache_folder(py_func, dtype)
     if folder:
@@ -116,21 +116,16 @@ def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> An
     return numba.njit(types, **options)(py_func)
 
 
-def _read_only(array: re.Match[str]) -> str:
-    return f"Array({array[1]}, {array[2].count(',') + 1}, 'C', readonly=True)"
-
-
 def _cache_folder(py_func: Any, dtype: str) -> str | None:
     """Return the cache folder of a kernel of this package; warn if it is not writable."""
-    import llvmlite
-    import numba
-    from platformdirs import user_cache_dir
-
     if _cache_errors or not py_func.__module__.startswith(f"{__package__}."):
         return None
-    facts = SOURCES, sys.version, np.__version__, numba.__version__, llvmlite.__version__
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    modules = [importlib.import_module(name) for name in ("numpy", "numba", "llvmlite")]
+    versions = [module.__version__ for module in modules]
+    key = hashlib.sha256(repr((SOURCES, sys.version, versions)).encode()).hexdigest()[:16]
     try:
+        from platformdirs import user_cache_dir
+
         root = os.environ.get("MINNET_CACHE_DIR") or user_cache_dir("minnet", appauthor=False)
         folder = Path(root, "kernels", key, f"{py_func.__qualname__}-{dtype}")
         if not folder.is_absolute():
@@ -141,8 +136,8 @@ def _cache_folder(py_func: Any, dtype: str) -> str | None:
     except (OSError, RuntimeError) as error:
         _cache_errors.append(error)
         warnings.warn(
-            f"kernels: compiled code cannot be cached, and each process compiles it again: {error};"
-            " set MINNET_CACHE_DIR to the absolute path of a writable folder",
+            f"compiled kernels cannot be cached, so every process compiles them: {error}; set "
+            "MINNET_CACHE_DIR to the absolute path of a writable folder",
             RuntimeWarning,
             stacklevel=2,
         )

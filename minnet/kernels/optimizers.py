@@ -5,6 +5,7 @@ Scalars are converted to the dtype of theta before the loop, so float32 arithmet
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ TINY32, TINY64 = np.finfo(np.float32).tiny, np.finfo(np.float64).tiny
 # running mean of squares is replaced by the smallest normal number instead, because the update
 # is divided by its square root.
 @inline
-def flush_subnormal(v: np.floating) -> np.floating:
+def flush_subnormal(v: Any) -> Any:
     """Replace a subnormal number by 0."""
     if isinstance(v, np.float32):
         return np.float32(0) if abs(v) < TINY32 else v
@@ -28,7 +29,7 @@ def flush_subnormal(v: np.floating) -> np.floating:
 
 
 @inline
-def raise_subnormal(v: np.floating) -> np.floating:
+def raise_subnormal(v: Any) -> Any:
     """Replace a positive subnormal number by the smallest normal number."""
     if isinstance(v, np.float32):
         return TINY32 if 0 < v < TINY32 else v
