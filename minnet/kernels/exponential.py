@@ -11,24 +11,15 @@ import numpy as np
 
 from minnet.kernels.jit import inline
 
-LOG2_E = np.float32(1.44269504)
-LN2_HIGH = np.float32(0.693359375)  # ln 2 = LN2_HIGH + LN2_LOW, and k * LN2_HIGH is exact
-LN2_LOW = np.float32(-2.12194440e-4)
-HALF = np.float32(0.5)
-ONE = np.float32(1.0)
-# (exp(r) - 1 - r) / r² on |r| <= ln(2)/2, highest power first: coefficients of expf in Cephes.
-C5 = np.float32(1.9875691500e-4)
-C4 = np.float32(1.3981999507e-3)
-C3 = np.float32(8.3334519073e-3)
-C2 = np.float32(4.1665795894e-2)
-C1 = np.float32(1.6666665459e-1)
-C0 = np.float32(5.0000001201e-1)
-LOWEST = np.float32(-87.3)
-HIGHEST = np.float32(88.3)
-BIAS = np.int32(127)
-MANTISSA_BITS = np.int32(23)
-ZERO = np.float32(0.0)
-INFINITY = np.float32(np.inf)
+LOG2_E, HALF, ONE = np.float32(1.44269504), np.float32(0.5), np.float32(1.0)
+# ln 2 = LN2_HIGH + LN2_LOW, and k * LN2_HIGH is exact.
+LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+# (exp(r) - 1 - r) / r² = C5 r⁵ + ... + C0 on |r| <= ln(2)/2: the coefficients of expf in Cephes.
+C5, C4, C3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
+C2, C1, C0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
+LOWEST, HIGHEST = np.float32(-87.3), np.float32(88.3)
+ZERO, INFINITY = np.float32(0.0), np.float32(np.inf)
+BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 
 
 @inline

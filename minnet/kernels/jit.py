@@ -24,7 +24,7 @@ import numpy as np
 
 FASTMATH = {"arcp", "contract", "nsz"}
 FLAGS = {"error_model": "numpy", "nogil": True}  # checks for division by zero prevent vectorization
-# numba does not detect changes of helpers in other files, so the cache key contains all sources.
+# numba does not detect changes of helpers in other files, so all sources are in the cache key.
 SOURCES = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
 kernels: dict[str, tuple[str, Callable[[str], Any], dict[int, Any]]] = {}
@@ -100,8 +100,7 @@ def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> An
         numba.extending.register_jitable(**FLAGS, fastmath={"contract"})(_helpers.pop())
     types = re.sub(r"const (\w+\[[:, 1]+\])", r"\1.copy(readonly=True)", signature)
     types = re.sub(r"\bT\b", dtype, types)
-    folder = None if numba.config.BOUNDSCHECK else _cache_folder(py_func, dtype)
-    if folder:
+    if not numba.config.BOUNDSCHECK and (folder := _cache_folder(py_func, dtype)):
         numba.config.CACHE_DIR, previous = folder, numba.config.CACHE_DIR
         try:
             dispatcher = numba.njit(cache=True, **options)(py_func)
@@ -117,15 +116,14 @@ def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> An
 
 
 def _cache_folder(py_func: Any, dtype: str) -> str | None:
-    """Return the cache folder of a kernel of this package; warn if it is not writable."""
+    """Return the cache folder of a kernel of minnet, or None and one warning if that fails."""
     if _cache_errors or not py_func.__module__.startswith(f"{__package__}."):
         return None
     modules = [importlib.import_module(name) for name in ("numpy", "numba", "llvmlite")]
-    versions = [module.__version__ for module in modules]
-    key = hashlib.sha256(repr((SOURCES, sys.version, versions)).encode()).hexdigest()[:16]
+    cpu, versions = modules[2].binding.get_host_cpu_name(), [m.__version__ for m in modules]
+    key = hashlib.sha256(repr((SOURCES, sys.version, versions, cpu)).encode()).hexdigest()[:16]
+    user_cache_dir = importlib.import_module("platformdirs").user_cache_dir
     try:
-        from platformdirs import user_cache_dir
-
         root = os.environ.get("MINNET_CACHE_DIR") or user_cache_dir("minnet", appauthor=False)
         folder = Path(root, "kernels", key, f"{py_func.__qualname__}-{dtype}")
         if not folder.is_absolute():
@@ -136,8 +134,8 @@ def _cache_folder(py_func: Any, dtype: str) -> str | None:
     except (OSError, RuntimeError) as error:
         _cache_errors.append(error)
         warnings.warn(
-            f"compiled kernels cannot be cached, so every process compiles them: {error}; set "
-            "MINNET_CACHE_DIR to the absolute path of a writable folder",
+            f"minnet compiles its kernels in each process, because it cannot cache them: {error}; "
+            "set MINNET_CACHE_DIR to the absolute path of a writable folder",
             RuntimeWarning,
             stacklevel=2,
         )
