@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minnet import checks, datasets, initializers, schedules
 from minnet.checks import check_layer, check_loss, numerical_gradient
-from minnet.kernels.compiling import warmup
+from minnet.kernels import warmup
 from minnet.layer import Layer, Param
 from minnet.layers.activations import (
     ELU,

@@ -12,7 +12,7 @@ import numpy as np
 import minnet as m
 from benchmarks.networks import Network
 from benchmarks.peers.repeated import Repeated
-from minnet.kernels import compiling
+from minnet.kernels import jit
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
 PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
@@ -92,9 +92,9 @@ def _noted(work: Callable[[], Any]) -> list[_Call]:
 
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(np, "dot", noted("", np.dot)))
-        for kernel in compiling._kernels.values():
-            wrapped = {size: noted(kernel.name, run) for size, run in kernel._compiled.items()}
-            patches.enter_context(mock.patch.dict(kernel._compiled, wrapped))
+        for name, (_, _, compiled) in jit.kernels.items():
+            wrapped = {size: noted(name.rpartition(".")[2], run) for size, run in compiled.items()}
+            patches.enter_context(mock.patch.dict(compiled, wrapped))
         work()
     return calls
 

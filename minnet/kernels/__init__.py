@@ -1,13 +1,47 @@
-"""The loops that must be fast, compiled by numba: pure functions on arrays.
+"""Compiled loops on arrays.
 
-One file a family. A kernel knows nothing of layers or networks: arrays come in, the arrays
-that it fills come last. Rows stand outside and columns inside, because arrays are stored row
-by row. Everything goes through the one door in ``compiling.py``, so importing this package
-does not import numba: that happens when the first kernel is called.
+Each module holds one family of kernels. A kernel depends on arrays and numbers only: inputs come
+first, the arrays that it fills come last. Loops run over rows outside and over columns inside,
+because arrays are stored row by row. numba is imported when the first kernel is called.
 """
 
+import importlib
+import pkgutil
+from collections.abc import Collection
 from typing import Any
 
 from numpy.typing import NDArray
 
+from minnet.kernels import jit
+
 Array = NDArray[Any]
+
+
+def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
+    """Compile all kernels or load them from the cache, for instance before a lecture.
+
+    Parameters
+    ----------
+    dtypes : collection of {"float32", "float64"}
+        Dtypes to compile for. Kernels of integers are always included.
+
+    Returns
+    -------
+    int
+        Number of functions that are ready: one for each kernel and dtype.
+
+    Raises
+    ------
+    ValueError
+        If dtypes is empty or contains another dtype.
+    """
+    if not dtypes or not set(dtypes) <= {"float32", "float64"}:
+        raise ValueError(f"warmup: expected dtypes 'float32', 'float64' or both, got {dtypes!r}")
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
+    versions = [
+        ready(dtype)
+        for signature, ready, _ in list(jit.kernels.values())
+        for dtype in (set(dtypes) if "T[" in signature else {"int"})
+    ]
+    return len(versions)

@@ -1,7 +1,7 @@
-"""Forward and backward of the activations, entry by entry; softmax, row by row.
+"""Forward and backward passes of the activation functions.
 
-Every backward takes what its forward left behind (x or y), the gradient that came in (dy), and
-fills dx. Shapes are (n, features) throughout. tanh is not here: NumPy's own is vectorised.
+All arrays are (n, features). A forward pass fills y from x. A backward pass fills dx from x or y
+and the upstream gradient dy. tanh has no forward kernel, because np.tanh is vectorized.
 """
 
 import math
@@ -9,17 +9,17 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
 from minnet.kernels.exponential import exp
+from minnet.kernels.jit import kernel
 
 INVERSE_ROOT_TWO = 1.0 / math.sqrt(2.0)
 INVERSE_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 FAST = ("contract", "nsz")
 
 
-@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def sigmoid_forward(x: Array, y: Array) -> None:
-    """y = 1 / (1 + exp(-x)); exp(-x) may overflow to inf, and 1/inf is the right 0."""
+    """y = 1 / (1 + exp(-x)). If exp(-x) overflows to infinity, y is 0."""
     n, features = x.shape
     one = x.dtype.type(1)
     for i in range(n):
@@ -27,7 +27,7 @@ def sigmoid_forward(x: Array, y: Array) -> None:
             y[i, j] = one / (one + exp(-x[i, j]))
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def sigmoid_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy y (1 - y)."""
     n, features = y.shape
@@ -37,7 +37,7 @@ def sigmoid_backward(y: Array, dy: Array, dx: Array) -> None:
             dx[i, j] = dy[i, j] * y[i, j] * (one - y[i, j])
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def tanh_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy (1 - y²)."""
     n, features = y.shape
@@ -47,9 +47,9 @@ def tanh_backward(y: Array, dy: Array, dx: Array) -> None:
             dx[i, j] = dy[i, j] * (one - y[i, j] * y[i, j])
 
 
-@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def relu_forward(x: Array, y: Array) -> None:
-    """y = max(x, 0), written so that NaN passes."""
+    """y = max(x, 0); NaN propagates."""
     n, features = x.shape
     zero = x.dtype.type(0)
     for i in range(n):
@@ -57,7 +57,7 @@ def relu_forward(x: Array, y: Array) -> None:
             y[i, j] = zero if x[i, j] < zero else x[i, j]
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def relu_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy where y > 0, else 0: ReLU'(0) = 0."""
     n, features = y.shape
@@ -67,7 +67,7 @@ def relu_backward(y: Array, dy: Array, dx: Array) -> None:
             dx[i, j] = dy[i, j] if y[i, j] > zero else zero
 
 
-@kernel("(T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def leaky_relu_forward(x: Array, slope: float, y: Array) -> None:
     """y = x where x > 0, else slope x."""
     n, features = x.shape
@@ -77,7 +77,7 @@ def leaky_relu_forward(x: Array, slope: float, y: Array) -> None:
             y[i, j] = x[i, j] if x[i, j] > zero else a * x[i, j]
 
 
-@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def leaky_relu_backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
     """dx = dy where x > 0, else slope dy."""
     n, features = x.shape
@@ -87,9 +87,9 @@ def leaky_relu_backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
             dx[i, j] = dy[i, j] if x[i, j] > zero else a * dy[i, j]
 
 
-@kernel("(T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1])")
 def negative_part_dot(x: Array, dy: Array) -> float:
-    """Return the sum of x dy over the entries where x <= 0, the gradient of a shared slope."""
+    """Return Σ x dy over the entries with x <= 0, the gradient of a shared slope."""
     n, features = x.shape
     total = np.float64(0.0)
     for i in range(n):
@@ -99,9 +99,9 @@ def negative_part_dot(x: Array, dy: Array) -> float:
     return total
 
 
-@kernel("(T[:, ::1], float64, T[:, ::1])")
+@kernel("(const T[:, ::1], float64, T[:, ::1])")
 def elu_forward(x: Array, alpha: float, y: Array) -> None:
-    """y = x where x > 0, else alpha (exp(x) - 1), by expm1, which is exact near 0."""
+    """y = x where x > 0, else alpha (exp(x) - 1). expm1 is accurate near 0."""
     n, features = x.shape
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
     for i in range(n):
@@ -109,7 +109,7 @@ def elu_forward(x: Array, alpha: float, y: Array) -> None:
             y[i, j] = x[i, j] if x[i, j] > zero else a * math.expm1(x[i, j])
 
 
-@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def elu_backward(x: Array, dy: Array, alpha: float, dx: Array) -> None:
     """dx = dy where x > 0, else dy alpha exp(x)."""
     n, features = x.shape
@@ -119,7 +119,7 @@ def elu_backward(x: Array, dy: Array, alpha: float, dx: Array) -> None:
             dx[i, j] = dy[i, j] if x[i, j] > zero else dy[i, j] * a * exp(x[i, j])
 
 
-@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def silu_forward(x: Array, y: Array) -> None:
     """y = x σ(x)."""
     n, features = x.shape
@@ -129,7 +129,7 @@ def silu_forward(x: Array, y: Array) -> None:
             y[i, j] = x[i, j] * (one / (one + exp(-x[i, j])))
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def silu_backward(x: Array, dy: Array, dx: Array) -> None:
     """dx = dy σ(x) (1 + x (1 - σ(x)))."""
     n, features = x.shape
@@ -140,18 +140,18 @@ def silu_backward(x: Array, dy: Array, dx: Array) -> None:
             dx[i, j] = dy[i, j] * s * (one + x[i, j] * (one - s))
 
 
-@kernel("(T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], T[:, ::1])")
 def gelu_forward(x: Array, y: Array) -> None:
-    """y = x Φ(x), Φ the cumulative normal distribution: the exact form, by erfc."""
+    """y = x Φ(x) with the cumulative normal distribution Φ, computed exactly by erfc."""
     n, features = x.shape
     for i in range(n):
         for j in range(features):
             y[i, j] = x[i, j] * 0.5 * math.erfc(-x[i, j] * INVERSE_ROOT_TWO)
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])")
 def gelu_backward(x: Array, dy: Array, dx: Array) -> None:
-    """dx = dy (Φ(x) + x φ(x)), φ the normal density."""
+    """dx = dy (Φ(x) + x φ(x)) with the normal density φ."""
     n, features = x.shape
     for i in range(n):
         for j in range(features):
@@ -160,9 +160,9 @@ def gelu_backward(x: Array, dy: Array, dx: Array) -> None:
             dx[i, j] = dy[i, j] * (cumulative + x[i, j] * density)
 
 
-@kernel("(T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def softmax_forward(x: Array, y: Array) -> None:
-    """y = exp(x - max x) / Σ exp(x - max x) in every row; the maximum keeps exp from overflow."""
+    """y = exp(x - max x) / Σ exp(x - max x) in each row. The maximum prevents overflow."""
     n, classes = x.shape
     for i in range(n):
         highest = x[i, 0]
@@ -177,9 +177,9 @@ def softmax_forward(x: Array, y: Array) -> None:
             y[i, j] /= total
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=FAST)
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def softmax_backward(y: Array, dy: Array, dx: Array) -> None:
-    """dx = y (dy - Σ dy y): the Jacobian diag(y) - y yᵀ times dy, without building it."""
+    """dx = y (dy - Σ dy y) in each row: the Jacobian diag(y) - y yᵀ times dy."""
     n, classes = y.shape
     for i in range(n):
         inner = y.dtype.type(0)

@@ -1,23 +1,23 @@
-"""What a dense layer does beside its three matrix products, which are BLAS's."""
+"""Kernels of the dense layer. BLAS computes its matrix products."""
 
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
+from minnet.kernels.jit import kernel
 
 
-@kernel("(T[:, ::1], T[::1])")
+@kernel("(T[:, ::1], const T[::1])")
 def add_row(y: Array, b: Array) -> None:
-    """Add the row b (features,) to every row of y (n, features), in place."""
+    """y += b: add b (features,) to each row of y (n, features)."""
     n, features = y.shape
     for i in range(n):
         for j in range(features):
             y[i, j] += b[j]
 
 
-@kernel("(T[:, ::1], T[::1])")
+@kernel("(const T[:, ::1], T[::1])")
 def column_sum(dy: Array, db: Array) -> None:
-    """db (features,) = sum of the rows of dy (n, features), accumulated in float64."""
+    """db = Σ_i dy_i: sum the rows of dy (n, features) in float64."""
     n, features = dy.shape
     total = np.zeros(features)
     for i in range(n):
@@ -25,12 +25,3 @@ def column_sum(dy: Array, db: Array) -> None:
             total[j] += dy[i, j]
     for j in range(features):
         db[j] = total[j]
-
-
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])")
-def add(a: Array, b: Array, total: Array) -> None:
-    """total = a + b, entry by entry: what a skip connection needs in both directions."""
-    n, features = a.shape
-    for i in range(n):
-        for j in range(features):
-            total[i, j] = a[i, j] + b[i, j]

@@ -1,14 +1,14 @@
-"""Is every number finite? The question that the doors ask of data before it goes in."""
+"""Detection of NaN and infinity in input data."""
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import kernel
+from minnet.kernels.jit import kernel
 
 
-@kernel("(T[:, ::1],)")
+@kernel("(const T[:, ::1],)")
 def first_nonfinite_row(x: Array) -> int:
-    """Return the first row of x (n, features) that holds NaN or infinity, or -1.
+    """Return the first row of x (n, features) that contains NaN or infinity, or -1.
 
-    v - v is 0 for every finite v and NaN for the others; an or over a row vectorises.
+    v - v is 0 if v is finite and NaN otherwise. The `or` over a row is vectorized.
     """
     n, features = x.shape
     for i in range(n):

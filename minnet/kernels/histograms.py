@@ -1,48 +1,43 @@
-"""Counting floats by their own bits: a histogram with no range to choose and nothing to lose.
+"""Histograms of floats by their bits.
 
-A float32 begins with its sign, eight bits of exponent and the mantissa. The first eleven bits, as
-a whole number, name one of 2048 bins: four to each power of two, none wider than a quarter of its
-lower edge, from the smallest float to the largest, infinity and NaN included. No pass has to look
-for the minimum and the maximum first, and histograms of different arrays add up exactly.
+The first eleven bits of a float32 are its sign, its exponent and two bits of its mantissa. As an
+integer they are the index of one of 2048 bins: four for each power of two, none wider than a
+quarter of its lower edge. The bins cover all floats including infinity and NaN, so no range is
+needed, and histograms of different arrays can be added exactly.
 """
 
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import inline, kernel
+from minnet.kernels.jit import inline, kernel
 
-ARRAYS = 16  # are counted in one call, because a call takes longer than it takes to count a row
+ARRAYS = 16  # arrays per call, because a call takes longer than counting one row
 BINS = 2048
 COPIES = 4
-BLOCK = 16  # bins whose counters, an int32 each, share a line of the cache
-# One more block than the bins need: it is for totals, and rows of 2^k bytes would put all copies of
-# a counter into one set of the cache.
+BLOCK = 16  # int32 counters per cache line
+# One more block than the bins need. It holds totals, and it prevents rows of 2^k bytes, which would
+# map all copies of a counter to one cache set.
 WIDTH = BINS + BLOCK
 BLOCKS = WIDTH // BLOCK
-# Behind the bins: how many values there were, which rows of counts tell, and how many of them were
-# counted, which counters tell too.
+# Positions after the bins: the number of values present, in rows of counts, and the number of
+# values counted, in rows and in counters.
 PRESENT, COUNTED = BINS, BINS + 1
-INFINITY = 1020  # its bin, and with the sign bit 1024 further on; the next three are NaN's
+INFINITY = 1020  # bin of infinity; the next three are bins of NaN; negative values add SIGN
 SIGN = 1024
 SHIFT = np.uint32(21)
 UNSIGNED_INFINITY = np.uint32(0x7F800000)
 UNSIGNED = np.uint32(0x7FFFFFFF)
 
 
-def _float32(x: Array) -> Array:
-    return x.view(np.uint32)
-
-
-def _float64(x: Array) -> Array:
-    return x.astype(np.float32).view(np.uint32)
-
-
-bits_of = inline(float32=_float32, float64=_float64)
+@inline
+def bits_of(x: Array) -> Array:
+    """Return the bits of x as float32."""
+    return np.asarray(x, np.float32).view(np.uint32)
 
 
 @inline
 def has_infinities(counts: Array) -> bool:
-    """Tell whether anything was counted where infinities are."""
+    """Return whether a bin of infinity is not empty."""
     total = 0
     for k in range(COPIES):
         total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
@@ -50,21 +45,24 @@ def has_infinities(counts: Array) -> bool:
 
 
 @inline
-def part_nan_from_infinity(bits: Array, counts: Array) -> None:
-    """Move each NaN whose first payload bits are 0, as infinity's are, to the bin of NaN."""
+def separate_nan_from_infinity(bits: Array, counts: Array) -> None:
+    """Move each NaN that was counted as infinity to a bin of NaN.
+
+    The first mantissa bits of such a NaN are 0, as those of infinity.
+    """
     for j in range(bits.size):
-        found = bits[j] >> SHIFT
+        bin_index = bits[j] >> SHIFT
         if bits[j] & UNSIGNED > UNSIGNED_INFINITY and (
-            found == INFINITY or found == INFINITY + SIGN
+            bin_index == INFINITY or bin_index == INFINITY + SIGN
         ):
-            counts[0, found] -= 1
-            counts[0, found + np.uint32(1)] += 1
+            counts[0, bin_index] -= 1
+            counts[0, bin_index + np.uint32(1)] += 1
 
 
 @inline
 def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
-    """Count every stride-th row, beginning with row start: neighbours in different copies."""
-    if stride == 1:  # a single long row has a single remainder
+    """Count every stride-th row from row start, neighbouring values in different copies."""
+    if stride == 1:  # one long row has one remainder
         bits = bits.reshape(1, -1)
     n, width = bits.shape
     whole = width - width % COPIES
@@ -78,20 +76,22 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
             counts[0, bits[i, j] >> SHIFT] += 1
     if has_infinities(counts):
         for i in range(start, n, stride):
-            part_nan_from_infinity(bits[i], counts)
+            separate_nan_from_infinity(bits[i], counts)
 
 
-@kernel(f"(T[:, ::1], UniTuple(T[:, ::1], {ARRAYS - 1}), int64, int64[::1], int32[:, :, ::1])")
+@kernel(
+    f"(const T[:, ::1], UniTuple(const T[:, ::1], {ARRAYS - 1}), int64, const int64[::1], "
+    f"int32[:, :, ::1])"
+)
 def count_floats(
     first: Array, others: tuple[Array, ...], offset: int, strides: Array, counts: Array
 ) -> None:
-    """Count the values of sixteen arrays, k = 0 ... 15: those of x_k (n, width) into counts[k].
+    """Count the values of sixteen arrays x_k (n, width), k = 0, ..., 15, in counts[k].
 
-    Only every strides[k]-th row is looked at, beginning with row offset % strides[k]. The bin of a
-    value is named by the first eleven bits of it as a float32. Neighbours are counted in different
-    rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours are
-    alike, and a counter that was just written would have to be waited for. How many values were
-    counted is added to counts[k, 0, COUNTED].
+    Every strides[k]-th row is counted, starting with row offset % strides[k]. Neighbouring values
+    are counted in different rows of counts[k] (COPIES, WIDTH), and the sum of these rows is the
+    histogram: neighbours are often equal, and successive additions to one counter are slow. The
+    number of counted values is added to counts[k, 0, COUNTED].
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
@@ -101,13 +101,13 @@ def count_floats(
             counts[k, 0, COUNTED] += len(range(start, x.shape[0], strides[k])) * x.shape[1]
 
 
-@kernel("(int32[:, :, ::1], int64[::1], int64[::1])")
+@kernel("(int32[:, :, ::1], const int64[::1], int64[::1])")
 def move_counts(counts: Array, blocks: Array, row: Array) -> int:
-    """Add the copies of some counters to a row, and set them to 0.
+    """Add the copies of the counters in some blocks to a row, and set them to 0.
 
-    Block b is the (b % BLOCKS)-th of counts[b // BLOCKS], and the i-th of blocks has its place at
-    row[i * BLOCK]. The block of totals of each array is to be among them. Return how many of the
-    values that were counted in these arrays were not moved.
+    Block b is block b % BLOCKS of counts[b // BLOCKS]. blocks[i] is added to
+    row[i * BLOCK : (i + 1) * BLOCK]. blocks must contain the block of totals of each array. Return
+    the number of values that were counted in these arrays but not moved.
     """
     left = 0
     for i in range(blocks.size):

@@ -1,15 +1,18 @@
-"""What the losses need, row by row: targets as rows of probabilities, logits as logsumexp."""
+"""Forward and backward passes of the loss functions, and checks of their targets.
+
+Logits, probabilities, targets and gradients are (n, classes) or (n, outputs).
+"""
 
 import math
 
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import inline, kernel
 from minnet.kernels.exponential import exp
+from minnet.kernels.jit import inline, kernel
 
 
-@kernel("(int64[::1], int64)")
+@kernel("(const int64[::1], int64)")
 def first_invalid_label(labels: Array, classes: int) -> int:
     """Return the first position of a label that is not in 0 ... classes - 1, or -1."""
     for i in range(labels.size):
@@ -18,7 +21,7 @@ def first_invalid_label(labels: Array, classes: int) -> int:
     return -1
 
 
-@kernel("(T[:, ::1], int64[::1])")
+@kernel("(T[:, ::1], const int64[::1])")
 def one_hot(rows: Array, labels: Array) -> None:
     """Fill rows (n, classes) with 1 at each label and 0 elsewhere; the labels are valid."""
     n, classes = rows.shape
@@ -28,7 +31,7 @@ def one_hot(rows: Array, labels: Array) -> None:
         rows[i, labels[i]] = 1
 
 
-@kernel("(T[:, ::1],)")
+@kernel("(const T[:, ::1],)")
 def first_improper_row(rows: Array) -> int:
     """Return the first row that does not hold probabilities with sum 1 (within 1e-3), or -1."""
     n, classes = rows.shape
@@ -43,7 +46,7 @@ def first_improper_row(rows: Array) -> int:
     return -1
 
 
-@kernel("(T[:, ::1],)")
+@kernel("(const T[:, ::1],)")
 def first_outside_unit(rows: Array) -> int:
     """Return the first row of (n, features) with an entry that is not in [0, 1], or -1."""
     n, features = rows.shape
@@ -54,11 +57,11 @@ def first_outside_unit(rows: Array) -> int:
     return -1
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: Array) -> float:
     """Fill probabilities = softmax(logits) and return mean_i Σ_j t_ij (logsumexp(z_i) - z_ij).
 
-    A target of 0 counts nothing, also where the logit is -inf.
+    A target of 0 contributes 0, even if its logit is -inf.
     """
     n, classes = logits.shape
     loss = np.float64(0.0)
@@ -79,9 +82,9 @@ def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: A
     return loss / n
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Array) -> None:
-    """dx = (p Σt - t) / n; Σt is 1 but for rounding in what was given."""
+    """dx = (p Σt - t) / n. Σt is 1 up to rounding."""
     n, classes = probabilities.shape
     share = probabilities.dtype.type(1.0 / n)
     for i in range(n):
@@ -92,9 +95,9 @@ def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Arra
             dx[i, j] = (probabilities[i, j] * total - target[i, j]) * share
 
 
-@kernel("(T[:, ::1], T[:, ::1], float64)")
+@kernel("(const T[:, ::1], const T[:, ::1], float64)")
 def cross_entropy_forward(probabilities: Array, target: Array, lowest: float) -> float:
-    """Return -mean_i Σ_j t_ij log p_ij, with p no smaller than lowest."""
+    """Return -mean_i Σ_j t_ij log max(p_ij, lowest)."""
     n, classes = probabilities.shape
     loss = np.float64(0.0)
     for i in range(n):
@@ -105,9 +108,9 @@ def cross_entropy_forward(probabilities: Array, target: Array, lowest: float) ->
     return loss / n
 
 
-@kernel("(T[:, ::1], T[:, ::1], float64, T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])")
 def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, dx: Array) -> None:
-    """dx = -t / (p n), with p no smaller than lowest."""
+    """dx = -t / (n max(p, lowest))."""
     n, classes = probabilities.shape
     for i in range(n):
         for j in range(classes):
@@ -119,13 +122,16 @@ def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, d
 
 @inline
 def _softplus(z: float) -> float:
-    """log(1 + exp(z)), which no z overflows."""
+    """log(1 + exp(z)), without overflow."""
     return (z if z > 0 else 0.0) + math.log1p(math.exp(-abs(z)))
 
 
-@kernel("(T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1])")
 def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
-    """Return the mean of t softplus(-z) + (1 - t) softplus(z); a weight of 0 counts nothing."""
+    """Return the mean of t softplus(-z) + (1 - t) softplus(z).
+
+    A term with weight 0 contributes 0, even if its softplus is infinite.
+    """
     n, outputs = logits.shape
     loss = np.float64(0.0)
     for i in range(n):
@@ -138,7 +144,7 @@ def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
     return loss / (n * outputs)
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Array) -> None:
     """dx = (σ(z) - t) / number of entries."""
     n, outputs = logits.shape
@@ -149,7 +155,7 @@ def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Arra
             dx[i, j] = (one / (one + exp(-logits[i, j])) - target[i, j]) * share
 
 
-@kernel("(T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1])")
 def mean_squared_error_forward(output: Array, target: Array) -> float:
     """Return the mean over all entries of (output - target)²."""
     n, outputs = output.shape
@@ -160,7 +166,7 @@ def mean_squared_error_forward(output: Array, target: Array) -> float:
     return total / (n * outputs)
 
 
-@kernel("(T[:, ::1], T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None:
     """dx = 2 (output - target) / number of entries."""
     n, outputs = output.shape
@@ -170,19 +176,19 @@ def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None
             dx[i, j] = (output[i, j] - target[i, j]) * share
 
 
-@kernel("(T[:, ::1], T[:, ::1])")
+@kernel("(const T[:, ::1], const T[:, ::1])")
 def count_correct(output: Array, target: Array) -> int:
-    """Return in how many rows the largest output stands where the largest target stands."""
+    """Return the number of rows in which output and target have the same argmax."""
     n, classes = output.shape
     correct = 0
     for i in range(n):
         best = 0
-        wanted = 0
+        label = 0
         for j in range(1, classes):
             if output[i, j] > output[i, best]:
                 best = j
-            if target[i, j] > target[i, wanted]:
-                wanted = j
-        if best == wanted:
+            if target[i, j] > target[i, label]:
+                label = j
+        if best == label:
             correct += 1
     return correct

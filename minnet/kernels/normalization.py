@@ -1,10 +1,37 @@
-"""Batch normalization, the hot path, and group normalization (layer normalization is one group).
+"""Batch normalization and group normalization kernels. Layer normalization has one group.
 
-Statistics take two passes, mean first and then the variance about it, with float64 accumulators:
-in float32 one pass over E[x²] - m² can come out negative, and two passes at offset 1e4 had an
-error larger than the variance itself. The passes that write (n, features) numbers stay in the
-array's own type; what rounding the mean to that type leaves over goes into a constant of the
-column, so that a large offset does no harm and costs nothing.
+Statistics need two passes, the mean and then the variance, with float64 accumulators: in float32
+E[x²] - μ² can be negative, and with an offset of 1e4 even two passes had an error larger than the
+variance. The passes over (n, features) use the dtype of x. The rounding error of the mean in that
+dtype is corrected by one constant for each column, so large offsets are accurate.
+
+References
+----------
+Ioffe & Szegedy (2015), Batch normalization, ICML, in whose notation the example is written.
+Wu & He (2018), Group normalization, ECCV.
+
+Examples
+--------
+Batch normalization, forward and backward, in NumPy:
+
+>>> rng, ε = np.random.default_rng(0), 0.1
+>>> (x, dy), (γ, β) = rng.normal(size=(2, 8, 3)), rng.normal(size=(2, 3))
+>>> μ, σ2 = x.mean(axis=0), x.var(axis=0)
+>>> x̂ = (x - μ) / np.sqrt(σ2 + ε)
+>>> y = γ * x̂ + β
+>>> dγ, dβ, dx̂ = (dy * x̂).sum(axis=0), dy.sum(axis=0), dy * γ
+>>> dx = (dx̂ - dx̂.mean(axis=0) - x̂ * (dx̂ * x̂).mean(axis=0)) / np.sqrt(σ2 + ε)
+
+The kernels fill their last arguments with the same values, up to rounding:
+
+>>> for T in np.float32, np.float64:
+...     xT, dyT, γT, βT = (array.astype(T) for array in (x, dy, γ, β))
+...     mean, var = np.empty(3), np.empty(3)
+...     yT, dxT, dγT, dβT = np.empty((8, 3), T), np.empty((8, 3), T), np.empty(3, T), np.empty(3, T)
+...     _ = batchnorm_forward(xT, γT, βT, ε, mean, var, yT)
+...     batchnorm_backward(xT, dyT, γT, ε, mean, var, dγT, dβT, dxT)
+...     for kernel_value, value in zip((yT, dxT, dγT, dβT), (y, dx, dγ, dβ), strict=True):
+...         np.testing.assert_allclose(kernel_value, value, rtol=0, atol=50 * np.finfo(T).eps)
 """
 
 import math
@@ -12,7 +39,7 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.compiling import inline, kernel
+from minnet.kernels.jit import inline, kernel
 
 FAST = ("contract", "nsz")
 
@@ -21,7 +48,7 @@ FAST = ("contract", "nsz")
 def scale_and_shift(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
 ) -> None:
-    """Fill y = gamma (x - mean) / sqrt(var + eps) + beta, column by column."""
+    """y = gamma (x - mean) / sqrt(var + eps) + beta in each column."""
     n, features = x.shape
     centre, scale, shift = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
     for j in range(features):
@@ -34,12 +61,14 @@ def scale_and_shift(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+    "(const T[:, ::1], const T[::1], const T[::1], float64, const float64[::1], "
+    "const float64[::1], T[:, ::1])",
+    fastmath=FAST,
 )
 def normalize_columns(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
 ) -> None:
-    """y = gamma (x - mean) / sqrt(var + eps) + beta with statistics that are given.
+    """y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics.
 
     x and y are (n, features); gamma, beta, mean and var are (features,).
     """
@@ -47,15 +76,16 @@ def normalize_columns(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[::1], float64[::1], T[:, ::1])", fastmath=FAST
+    "(const T[:, ::1], const T[::1], const T[::1], float64, float64[::1], float64[::1], T[:, ::1])",
+    fastmath=FAST,
 )
 def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
 ) -> int:
-    """Fill mean and (biased) var with this batch's statistics, and y with x normalized by them.
+    """Fill mean and (biased) var with the statistics of x, and y with the normalized x.
 
-    Return the first column whose unbiased variance is not finite in the type of x, in which the
-    running one is kept, or -1.
+    Return the first column whose unbiased variance is not finite in the dtype of x, or -1. The
+    running variance has that dtype.
     """
     n, features = x.shape
     for j in range(features):
@@ -80,11 +110,11 @@ def batchnorm_forward(
     return bad
 
 
-@kernel("(T[::1], T[::1], float64[::1], float64[::1], float64, int64)", fastmath=FAST)
+@kernel("(T[::1], T[::1], const float64[::1], const float64[::1], float64, int64)", fastmath=FAST)
 def update_running_statistics(
     running_mean: Array, running_var: Array, mean: Array, var: Array, momentum: float, n: int
 ) -> None:
-    """running = momentum running + (1 - momentum) batch, with the unbiased variance, in place."""
+    """running = momentum running + (1 - momentum) batch, with the unbiased variance."""
     unbias = n / (n - 1)
     for j in range(mean.size):
         running_mean[j] = momentum * running_mean[j] + (1.0 - momentum) * mean[j]
@@ -92,8 +122,8 @@ def update_running_statistics(
 
 
 @kernel(
-    "(T[:, ::1], T[:, ::1], T[::1], float64, float64[::1], float64[::1],"
-    " T[::1], T[::1], T[:, ::1])",
+    "(const T[:, ::1], const T[:, ::1], const T[::1], float64, const float64[::1], "
+    "const float64[::1], T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
 def batchnorm_backward(
@@ -109,7 +139,7 @@ def batchnorm_backward(
 ) -> None:
     """dx = gamma rstd (dy - mean(dy) - x̂ mean(dy x̂)), dgamma = Σ dy x̂, dbeta = Σ dy.
 
-    rstd = 1 / sqrt(var + eps) and x̂ = (x - mean) rstd. One pass sums, one writes dx.
+    rstd = 1 / sqrt(var + eps) and x̂ = (x - mean) rstd.
     """
     n, features = x.shape
     sum_dy, sum_dy_x = np.zeros(features), np.zeros(features)
@@ -121,8 +151,8 @@ def batchnorm_backward(
         for j in range(features):
             sum_dy[j] += dy[i, j]
             sum_dy_x[j] += dy[i, j] * (x[i, j] - centre[j])
-    # x - mean = (x - centre) - rest: what the rest adds is the same in every row, so it goes into
-    # the shift, and dx = scale (dy - shift - (x - centre) slope).
+    # x - mean = (x - centre) - rest. The rest is the same in each row, so it is part of the shift,
+    # and dx = scale (dy - shift - (x - centre) slope).
     for j in range(features):
         rest = mean[j] - centre[j]
         rstd = 1.0 / math.sqrt(var[j] + eps)
@@ -138,15 +168,16 @@ def batchnorm_backward(
 
 
 @kernel(
-    "(T[:, ::1], T[::1], T[::1], float64, float64[:, ::1], float64[:, ::1], T[:, ::1])",
+    "(const T[:, ::1], const T[::1], const T[::1], float64, float64[:, ::1], "
+    "float64[:, ::1], T[:, ::1])",
     fastmath=FAST,
 )
 def groupnorm_forward(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, rstd: Array, y: Array
 ) -> None:
-    """Normalize each row of x (n, features) within groups of neighbouring features.
+    """y = gamma (x - mean) rstd + beta, with mean and rstd of groups of consecutive features.
 
-    mean and rstd (n, groups) are filled; their width says how many groups there are.
+    x is (n, features), and mean and rstd (n, groups) are filled.
     """
     n, features = x.shape
     groups = mean.shape[1]
@@ -169,7 +200,8 @@ def groupnorm_forward(
 
 
 @kernel(
-    "(T[:, ::1], T[:, ::1], T[::1], float64[:, ::1], float64[:, ::1], T[::1], T[::1], T[:, ::1])",
+    "(const T[:, ::1], const T[:, ::1], const T[::1], const float64[:, ::1], "
+    "const float64[:, ::1], T[::1], T[::1], T[:, ::1])",
     fastmath=FAST,
 )
 def groupnorm_backward(
@@ -182,7 +214,7 @@ def groupnorm_backward(
     dbeta: Array,
     dx: Array,
 ) -> None:
-    """dx = rstd (g - mean(g) - x̂ mean(g x̂)) with g = gamma dy, the means taken over the group."""
+    """dx = rstd (g - mean(g) - x̂ mean(g x̂)) with g = gamma dy and means over each group."""
     n, features = x.shape
     groups = mean.shape[1]
     width = features // groups

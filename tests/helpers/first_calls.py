@@ -1,4 +1,4 @@
-"""Kernels that were never called, as a child process has them or one made anew has."""
+"""Kernels that have not been called yet, in this process or in a child process."""
 
 import os
 import subprocess
@@ -6,21 +6,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 import minnet.kernels
-from minnet.kernels import compiling
-from minnet.kernels.compiling import Kernel
+from minnet.kernels import jit
 
 ROOT = Path(minnet.kernels.__file__).parents[2]
-KERNELS = compiling._kernels
 
-# What every child process runs: two dtypes of three kernels, one of which calls a helper and one
-# of which allocates, checked against NumPy. It prints how many functions numba compiled.
+# Code of the child processes: three kernels in two dtypes, compared with NumPy. One of the kernels
+# calls a helper and one allocates memory. COUNTED prints how many functions numba compiles.
 WORK = """
 import numpy as np
-import numpy.testing  # or NumPy would at its first use, which a fork could interrupt
+import numpy.testing  # otherwise NumPy imports it at its first use, which a fork can interrupt
 from minnet.kernels.activations import sigmoid_forward
 from minnet.kernels.dense import add_row, column_sum
 
@@ -65,14 +64,11 @@ def run(code: str, **environment: str) -> str:
     return finish(start(code, **environment))
 
 
-def again(function: Callable[..., Any]) -> Kernel:
-    """Return the kernel of this function as a process has it that never called it."""
-    original = KERNELS[f"{function.__module__}.{function.__qualname__}"]
-    return Kernel(original.py_func, original.signature, original.fastmath)
-
-
 def unused(function: Callable[..., Any]) -> Callable[..., Any]:
-    return again(function).function
+    """Return a new kernel of the same function, not compiled yet."""
+    signature, _, _ = jit.kernels[f"{function.__module__}.{function.__qualname__}"]
+    with mock.patch.dict(jit.kernels):
+        return jit.kernel(signature)(function.__wrapped__)
 
 
 def assert_adds(made: Callable[..., Any], dtype: type) -> None:

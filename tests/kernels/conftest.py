@@ -1,23 +1,23 @@
-"""What several tests of kernels need: a cache folder of their own, and a count of compilations."""
+"""Fixtures: an empty cache folder and a count of compilations."""
 
 import importlib
 
 import pytest
 
-from minnet.kernels import cache
+from minnet.kernels import jit
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Where keys go, in a cache folder that is this test's own."""
+    """Return the folder of the cache keys, below an empty MINNET_CACHE_DIR."""
     monkeypatch.setenv("MINNET_CACHE_DIR", str(tmp_path / "chosen"))
-    monkeypatch.setattr(cache, "_warned", False)
+    monkeypatch.setattr(jit, "_cache_errors", [])
     return tmp_path / "chosen" / "kernels"
 
 
 @pytest.fixture
 def compiled():
-    """Count how many functions numba compiles."""
+    """Return a function that returns the number of functions that numba has compiled."""
     event = importlib.import_module("numba.core.event")
     record = event.RecordingListener()
     event.register("numba:compile", record)

@@ -1,4 +1,4 @@
-"""Who may import what: kernels know nothing of minnet, and numba nothing of the rest."""
+"""Import rules: kernels import nothing else of minnet, and only jit.py imports numba."""
 
 import ast
 import subprocess
@@ -82,15 +82,15 @@ def test_kernels_import_nothing_else_of_minnet():
     assert strangers == set()
 
 
-def test_numba_is_imported_by_the_one_door_alone():
-    assert importers("numba", "llvmlite") == {"kernels/compiling.py"}
+def test_numba_is_imported_by_jit_only():
+    assert importers("numba", "llvmlite") == {"kernels/jit.py"}
 
 
 def test_matplotlib_is_imported_by_plot_alone():
     assert all(name.startswith("plot/") for name in importers("matplotlib"))
 
 
-@pytest.mark.parametrize("module", ["minnet", "minnet.kernels.compiling"])
+@pytest.mark.parametrize("module", ["minnet", "minnet.kernels.jit"])
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*({set(HEAVY)!r} & sys.modules.keys()))"
     command = [sys.executable, "-c", code]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minnet.kernels.activations import softmax_forward
-from minnet.kernels.compiling import kernel
 from minnet.kernels.exponential import HIGHEST, LOWEST, exp, exp_float32
+from minnet.kernels.jit import kernel
 
 TOP, BOTTOM = float(HIGHEST), float(LOWEST)
 
