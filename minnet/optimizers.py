@@ -90,7 +90,7 @@ class SGD(Optimizer):
         self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
-        self.velocity = zeros_like(self.net.theta) if self.momentum else None
+        self.velocity = zeros_like(net.theta) if self.momentum else None
 
     def step(self) -> None:
         grad, theta = self.net.grad, self.net.theta
@@ -129,7 +129,7 @@ class RMSProp(Optimizer):
         super().__init__(net, lr)
         self.rho = fraction(rho, "RMSProp", "rho")
         self.eps = self.check_eps(eps)
-        self.square = zeros_like(self.net.theta)
+        self.square = zeros_like(net.theta)
 
     def step(self) -> None:
         kernels.rmsprop(self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta)
@@ -157,7 +157,7 @@ class Adagrad(Optimizer):
     def __init__(self, net: Sequential, lr: float = 1e-2, eps: float = 1e-10) -> None:
         super().__init__(net, lr)
         self.eps = self.check_eps(eps)
-        self.square = zeros_like(self.net.theta)
+        self.square = zeros_like(net.theta)
 
     def step(self) -> None:
         kernels.adagrad(self.net.grad, self.lr, self.eps, self.square, self.net.theta)
@@ -200,7 +200,7 @@ class Adam(Optimizer):
             raise TypeError(f"{kind}: betas must be a pair such as (0.9, 0.999), got {betas!r}")
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
-        self.mean, self.square = zeros_like(self.net.theta), self.zeros()
+        self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
         self.t = 0
 
     def step(self) -> None:

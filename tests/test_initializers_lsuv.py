@@ -112,7 +112,7 @@ def test_lsuv_leaves_a_weight_that_is_not_2d_unchanged():
 
 
 class Sluggish(Dense):
-    """A Dense whose output grows as the square root of its weight, so that lsuv converges slowly."""
+    """A Dense whose output grows as the square root of its weight: lsuv converges slowly."""
 
     def forward(self, x, *, training):
         y = super().forward(x, training=training)
