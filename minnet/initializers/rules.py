@@ -151,14 +151,15 @@ def orthogonal(
 xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
 kaiming_normal, kaiming_uniform = he_normal, he_uniform
 
-_RULES: tuple[Initializer, ...] = (
-    *(zeros, constant, normal, uniform, glorot_normal, glorot_uniform),
-    *(he_normal, he_uniform, lecun_normal, lecun_uniform, orthogonal),
-)
-_BY_NAME = {rule.__name__: rule for rule in _RULES}
-for _alias, _rule in (("xavier", "glorot"), ("kaiming", "he")):
-    for _kind in ("normal", "uniform"):
-        _BY_NAME[f"{_alias}_{_kind}"] = _BY_NAME[f"{_rule}_{_kind}"]
+_BY_NAME: dict[str, Initializer] = {
+    rule.__name__: rule
+    for rule in (
+        *(zeros, constant, normal, uniform, glorot_normal, glorot_uniform),
+        *(he_normal, he_uniform, lecun_normal, lecun_uniform, orthogonal),
+    )
+}
+_BY_NAME |= {"xavier_normal": xavier_normal, "xavier_uniform": xavier_uniform}
+_BY_NAME |= {"kaiming_normal": kaiming_normal, "kaiming_uniform": kaiming_uniform}
 
 
 def get(init: str | Initializer) -> Initializer:
