@@ -14,24 +14,48 @@ the same aim: neither the signal nor the gradient should vanish or explode acros
 - A wrong type raises TypeError and a wrong value ValueError, before anything is drawn.
 """
 
-from minnet.initializers.recommendation import DEEP as DEEP
-from minnet.initializers.recommendation import Recommendation as Recommendation
-from minnet.initializers.recommendation import recommend as recommend
-from minnet.initializers.rules import Initializer as Initializer
-from minnet.initializers.rules import constant as constant
-from minnet.initializers.rules import get as get
-from minnet.initializers.rules import glorot_normal as glorot_normal
-from minnet.initializers.rules import glorot_uniform as glorot_uniform
-from minnet.initializers.rules import he_normal as he_normal
-from minnet.initializers.rules import he_uniform as he_uniform
-from minnet.initializers.rules import kaiming_normal as kaiming_normal
-from minnet.initializers.rules import kaiming_uniform as kaiming_uniform
-from minnet.initializers.rules import lecun_normal as lecun_normal
-from minnet.initializers.rules import lecun_uniform as lecun_uniform
-from minnet.initializers.rules import normal as normal
-from minnet.initializers.rules import orthogonal as orthogonal
-from minnet.initializers.rules import uniform as uniform
-from minnet.initializers.rules import xavier_normal as xavier_normal
-from minnet.initializers.rules import xavier_uniform as xavier_uniform
-from minnet.initializers.rules import zeros as zeros
-from minnet.initializers.unit_variance import lsuv as lsuv
+from minnet.initializers.recommendation import DEEP, Recommendation, recommend
+from minnet.initializers.rules import (
+    Initializer,
+    constant,
+    get,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    kaiming_normal,
+    kaiming_uniform,
+    lecun_normal,
+    lecun_uniform,
+    normal,
+    orthogonal,
+    uniform,
+    xavier_normal,
+    xavier_uniform,
+    zeros,
+)
+from minnet.initializers.unit_variance import lsuv
+
+__all__ = [
+    "DEEP",
+    "Initializer",
+    "Recommendation",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "lsuv",
+    "normal",
+    "orthogonal",
+    "recommend",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
