@@ -1,10 +1,10 @@
-"""How fast minnet is, measured beside its peers: `python -m benchmarks`.
+"""Compare the speed of minnet with other libraries, or with another version of minnet.
 
-Times taken on different days, machines or runs can't be compared, so nothing here compares them.
-Each candidate (minnet, PyTorch, JAX, Keras, and the floor: the matrix products alone) lives in a
-process of its own. The candidates are timed in turn, round after round, in one run, and what is
-told are ratios taken round by round: what slows the machine down for a while slows down all.
+Times from different days, machines or runs cannot be compared. Each candidate (minnet, PyTorch,
+JAX, Keras, and the floor: the matrix products alone) runs in a process of its own. The candidates
+are timed in turns, round after round, in one run. Reported ratios are taken within a round, so that
+whatever slows the machine down for a while affects all candidates.
 
-To compare on fewer cores, give the whole run fewer (taskset): OMP_NUM_THREADS and its like bind
-some libraries and not others.
+To measure on fewer cores, restrict the whole run with taskset: OMP_NUM_THREADS and similar
+variables affect some libraries only.
 """

@@ -1,30 +1,43 @@
-"""The command: which subjects to measure, for how long, against whom, and where to write."""
+"""Command line of the benchmarks."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import benchmarks
-from benchmarks import batchnorm, recording, scaling, startup, step, surroundings, tables
-from benchmarks.measuring import Plan
+from benchmarks import (
+    alignment,
+    batchnorm,
+    comparison,
+    recording,
+    scaling,
+    startup,
+    step,
+    surroundings,
+    tables,
+)
+from benchmarks.candidates import Plan
 from benchmarks.reports import Report, write
 
-SUBJECTS: dict[str, Callable[[Plan], Report]] = {
-    "step": step.run,
-    "batchnorm": batchnorm.run,
-    "recording": recording.run,
-    "startup": startup.run,
-    "scaling": scaling.run,
+SUBJECTS: dict[str, Any] = {
+    "step": step,
+    "batchnorm": batchnorm,
+    "recording": recording,
+    "startup": startup,
+    "scaling": scaling,
+    "alignment": alignment,
 }
 LIBRARIES = ("minnet", "floor", "torch", "jax", "keras")
 PLAN, QUICK = Plan(), Plan(rounds=2, warm=0.0, seconds=0.02, least=2, quick=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write; the exit code is 0 even where a peer is missing or fails."""
+    """Measure, print and write. The exit code is 0 even if a peer is missing or fails."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
@@ -32,41 +45,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = surroundings.of_the_machine()
     print(tables.surroundings(machine), flush=True)
     try:
-        for name in [options.subject] if options.subject else SUBJECTS:
+        for name in options.subjects or SUBJECTS:
             print(f"\n== {name}: {plan.rounds} rounds, in turn\n", flush=True)
             before = surroundings.gain_of_threads()
-            report = _measure(name, plan, options.out)
+            report = _measure(name, plan, options)
             gains = before, surroundings.gain_of_threads()
             print(report.text.rstrip(), tables.threads(report.contests), sep="\n\n")
             print(tables.gains(*gains), flush=True)
             if options.out:
-                path = options.out / f"{name}.json"
+                path = options.out / f"{name}{'-against' if options.against else ''}.json"
                 write(path, report, plan, {**machine, "gain of threads": gains})
                 print(f"written: {path}", flush=True)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _measure(name: str, plan: Plan, out: Path | None) -> Report:
-    if name == "scaling" and out is not None:
-        return scaling.run(plan, out / "scaling.png")
-    return SUBJECTS[name](plan)
+def _measure(name: str, plan: Plan, options: argparse.Namespace) -> Report:
+    subject = SUBJECTS[name]
+    if options.against:
+        plan = replace(plan, **getattr(subject, "TURN", {}))
+        return comparison.run(subject.contests(plan.quick), plan, options.against)
+    report: Report = subject.run(plan)
+    if name == "scaling" and options.out:
+        report.text += f"picture: {scaling.save(report, options.out / 'scaling.png')}\n"
+    return report
 
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = QUICK if options.quick else PLAN
-    return Plan(
+    return replace(
+        base,
         rounds=options.rounds or base.rounds,
-        warm=base.warm,
         seconds=base.seconds if options.seconds is None else options.seconds,
-        least=base.least,
         only=frozenset(options.only or ()),
-        quick=base.quick,
     )
 
 
@@ -76,17 +92,30 @@ def _parser() -> argparse.ArgumentParser:
         description=benchmarks.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", nargs="?", choices=SUBJECTS, help="all of them if not given")
-    parser.add_argument("--rounds", type=_rounds, help=f"turns of each ({PLAN.rounds})")
+    parser.add_argument(
+        "subjects", nargs="*", type=_subject, metavar="SUBJECT",
+        help=f"{', '.join(SUBJECTS)}; all of them by default",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=_rounds, help=f"turns of each candidate ({PLAN.rounds})")
     parser.add_argument("--seconds", type=_seconds, help=f"length of a turn ({PLAN.seconds})")
     parser.add_argument(
         "--only", nargs="+", choices=LIBRARIES, metavar="LIBRARY", help=", ".join(LIBRARIES)
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="PATH",
+        help="compare with minnet of another source tree instead of other libraries",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder for the numbers as JSON, and the picture")
     parser.add_argument(
-        "--quick", action="store_true", help="see that everything runs; times mean nothing"
+        "--quick", action="store_true", help="test that everything runs; times are meaningless"
     )
     return parser
+
+
+def _subject(text: str) -> str:
+    if text not in SUBJECTS:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(SUBJECTS)}, got {text!r}")
+    return text
 
 
 def _rounds(text: str) -> int:

@@ -1,12 +1,13 @@
 """Batch normalization alone, forward and backward, from small batches to large ones.
 
-minnet's kernel calls with nothing between them, and copies of as many bytes as five passes over the
-batch read and write, tell what bounds it.
+Two candidates show what limits its speed: the kernel calls of minnet without Python between them,
+and copies of as many bytes as five passes over the batch read and write.
 """
 
 from __future__ import annotations
 
-from benchmarks.measuring import Candidate, Plan, find, measure, ratios, spread
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import find, measure, ratios, spread
 from benchmarks.reports import Report
 from benchmarks.tables import contest
 
@@ -14,8 +15,14 @@ MINE, TORCH, CALLS, FLOOR = "minnet", "torch BatchNorm1d", "minnet calls alone",
 SHAPES = ((128, 128), (128, 1000), (1024, 512), (4096, 1024))
 
 
+def contests(quick: bool) -> dict[str, list[Candidate]]:
+    """Return the candidates for each shape."""
+    shapes = SHAPES[:2] if quick else SHAPES
+    return {f"({rows}, {features})": candidates(rows, features) for rows, features in shapes}
+
+
 def candidates(rows: int, features: int) -> list[Candidate]:
-    """Return all who normalise a batch of this shape."""
+    """Return the candidates that normalize a batch of this shape."""
 
     def candidate(name: str, task: str, *needs: str, **options: object) -> Candidate:
         arguments = {"rows": rows, "features": features, **options}
@@ -32,16 +39,13 @@ def candidates(rows: int, features: int) -> list[Candidate]:
 
 
 def run(plan: Plan) -> Report:
-    """Measure one shape after another."""
-    report = Report({}, "")
-    parts = []
-    for rows, features in SHAPES[:2] if plan.quick else SHAPES:
-        name = f"({rows}, {features})"
-        results = report.contests[name] = measure(plan.chosen(candidates(rows, features)), plan)
-        parts.append(f"{name}\n{contest(results, to=MINE)}\n")
-        for which, base in ((TORCH, MINE), (MINE, FLOOR), (CALLS, FLOOR)):
-            one, other = find(results, which), find(results, base)
+    """Measure each shape."""
+    report = Report()
+    for name, entrants in contests(plan.quick).items():
+        results = report.contests[name] = measure(plan.chosen(entrants), plan)
+        report.text += f"{name}\n{contest(results, to=MINE)}\n\n"
+        for label, base in ((TORCH, MINE), (MINE, FLOOR), (CALLS, FLOOR)):
+            one, other = find(results, label), find(results, base)
             if one and other:
-                report.figures[f"{name}: {which} over {base}"] = spread(ratios(one, other))
-    report.text = "\n".join(parts)
+                report.figures[f"{name}: {label} over {base}"] = spread(ratios(one, other))
     return report

@@ -1,10 +1,10 @@
-"""The networks of the articles, described once for every library that trains them here.
+"""The networks of the articles, described once for all libraries.
 
-Their faults are mended as in minnet's experiments: logits with softmax cross-entropy everywhere, an
-output layer for the third network, and no bias before a BatchNorm. Rows and labels are random. The
-learning rate is far below the articles', so that a network stays where it began however often it is
-timed: as one converges, Adam's means become subnormal numbers, which slow some processors down, and
-the faster a candidate is, the sooner it would come to that.
+They are corrected as in minnet's experiments: logits with softmax cross-entropy, an output layer
+for the third network, and no bias before a BatchNorm. Rows and labels are random. The learning rate
+is far below that of the articles, so that a network hardly changes however often it is timed. If it
+converged, Adam's means would become subnormal numbers, which slow some processors down, and a
+faster candidate would reach that state sooner.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Network:
-    """A row of dense layers, the activation between them, and how it is trained.
+    """Dense layers with an activation between them, and how they are trained.
 
-    With batchnorm, a BatchNorm stands before each activation. ``sizes`` begins with the features
-    that come in and ends with the classes.
+    With batchnorm, a BatchNorm precedes each activation. ``sizes`` starts with the number of
+    features and ends with the number of classes.
     """
 
     sizes: tuple[int, ...]
@@ -32,7 +32,7 @@ class Network:
     lr: float = 1e-6
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", tuple(self.sizes))  # JSON knows lists only
+        object.__setattr__(self, "sizes", tuple(self.sizes))  # JSON has lists only
 
     @property
     def dense(self) -> list[tuple[int, int]]:
@@ -43,7 +43,7 @@ class Network:
         return f"{'-'.join(map(str, self.sizes))}, batch {self.batch}"
 
     def data(self) -> tuple[Any, Any]:
-        """One batch: rows (batch, features) in float32, and labels (batch,)."""
+        """Return one batch: rows (batch, features) in float32, and labels (batch,)."""
         rng = np.random.default_rng(0)
         x = rng.random((self.batch, self.sizes[0]), dtype=np.float32)
         return x, rng.integers(0, self.sizes[-1], self.batch)
@@ -57,4 +57,8 @@ NETWORKS = {
     "initializers": Network((784, 512, 256, 128, 64, 10), batch=32),
     "batchnorm": Network((784, 128, 64, 10), batch=128, batchnorm=True),
 }
-SMALL = {name: NETWORKS[name] for name in ("iris", "batchnorm")}  # to see that everything runs
+
+
+def networks(quick: bool) -> dict[str, Network]:
+    """Return all networks, or the two small ones."""
+    return {name: NETWORKS[name] for name in (("iris", "batchnorm") if quick else NETWORKS)}

@@ -1,81 +1,83 @@
-"""What it costs to look: steps that are recorded, over the bare steps of the same library.
+"""Cost of recording: recorded steps compared with bare steps of the same library.
 
-Every step is recorded, each value of each layer, except where a row says that rows are sampled, or
-that steps are passed over to stay within a budget. "Counting alone" trains nothing: it is what the
-kernel takes that counts, of as many arrays of the same sizes. A recording begins with the first of
-the steps that are timed: then it costs most, because each step has a place of its own in it.
-PyTorch is given hooks and `torch.histc`, which is what its users write.
+Every value of each layer is recorded in every step, unless a candidate's name contains a number of
+values (rows are sampled) or a budget (steps are skipped). "Counting alone" calls only the counting
+kernel, on as many arrays of the same sizes. A recording starts with the first timed step. This is
+the most expensive part of a recording, because each of the first steps has a row of its own.
+PyTorch uses hooks and `torch.histc`, as its users do.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from benchmarks.measuring import Candidate, Plan, find, measure, ratios, spread
-from benchmarks.networks import NETWORKS, SMALL, Network
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import find, measure, ratios, spread
+from benchmarks.networks import Network, networks
 from benchmarks.reports import Report
 from benchmarks.tables import contest
 
 BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
 SAMPLED = 1024  # values of an array, in whole rows
-BUDGET = 0.05  # of the time
+BUDGET = 0.05  # share of the time
 STEPS = {"iris": 1000, "vanishing": 100, "initializers": 1000, "batchnorm": 1000}
 QUICK_STEPS = 20
+BARE = {"minnet": "minnet", "torch": "torch eager, fused"}
+TURN = {"warm": 0.0, "least": 1}  # one call consists of many steps
+
+
+def contests(quick: bool) -> dict[str, list[Candidate]]:
+    """Return the candidates for each network."""
+    return {
+        name: candidates(network, QUICK_STEPS if quick else STEPS[name])
+        for name, network in networks(quick).items()
+    }
 
 
 def candidates(network: Network, number: int) -> list[Candidate]:
-    """Return each library's bare steps, so many of them, and those that are recorded."""
-    trained = {"network": asdict(network), "number": number}
+    """Return candidates that take ``number`` steps, bare and recorded."""
+    arguments = {"network": asdict(network), "number": number}
 
-    def minnet(name: str, **options: object) -> Candidate:
-        return Candidate(name, "benchmarks.peers.minnet:steps", {**trained, **options})
+    def minnet(name: str = "", *, task: str = "steps", **options: object) -> Candidate:
+        name = f"minnet {name}".strip()
+        return Candidate(name, f"benchmarks.peers.minnet:{task}", {**arguments, **options})
+
+    def histograms(name: str, kinds: tuple[str, ...], **options: object) -> Candidate:
+        return minnet(f"histograms, {name}", probe="histograms", kinds=kinds, **options)
 
     def torch(name: str, **options: object) -> Candidate:
-        arguments = {**trained, "optimizer": "fused", **options}
-        return Candidate(name, "benchmarks.peers.torch:steps", arguments, ("torch",))
+        fused = {**arguments, "optimizer": "fused", **options}
+        return Candidate(f"torch {name}", "benchmarks.peers.torch:steps", fused, ("torch",))
 
     return [
-        minnet("minnet"),
-        minnet("minnet histograms, y dy", probe="histograms", kinds=BUFFERS),
-        Candidate(
-            "minnet counting alone, y dy",
-            "benchmarks.peers.minnet:counting_alone",
-            {**trained, "kinds": BUFFERS},
-        ),
-        minnet(
-            f"minnet histograms, y dy, {SAMPLED} values",
-            probe="histograms", kinds=BUFFERS, max_values=SAMPLED,
-        ),
-        minnet("minnet histograms, all", probe="histograms", kinds=ALL),
-        minnet(
-            f"minnet histograms, all, {SAMPLED} values",
-            probe="histograms", kinds=ALL, max_values=SAMPLED,
-        ),
-        minnet(
-            f"minnet histograms, all, budget {BUDGET:.0%}",
-            probe="histograms", kinds=ALL, budget=BUDGET,
-        ),
-        minnet("minnet statistics, y dy", probe="statistics", kinds=BUFFERS),
-        torch("torch eager, fused"),
-        torch("torch hooks and histc, y dy", kinds=BUFFERS),
-        torch("torch hooks and histc, all", kinds=ALL),
-    ]  # fmt: skip
+        minnet(),
+        histograms("y dy", BUFFERS),
+        minnet("counting alone, y dy", task="counting_alone", kinds=BUFFERS),
+        histograms(f"y dy, {SAMPLED} values", BUFFERS, max_values=SAMPLED),
+        histograms("all", ALL),
+        histograms(f"all, {SAMPLED} values", ALL, max_values=SAMPLED),
+        histograms(f"all, budget {BUDGET:.0%}", ALL, budget=BUDGET),
+        minnet("statistics, y dy", probe="statistics", kinds=BUFFERS),
+        torch("eager, fused"),
+        torch("hooks and histc, y dy", kinds=BUFFERS),
+        torch("hooks and histc, all", kinds=ALL),
+    ]
 
 
 def run(plan: Plan) -> Report:
-    """Measure one network after another."""
-    report = Report({}, f"all: {', '.join(ALL)}\n")
-    bare = {"minnet": "minnet", "torch": "torch eager, fused"}
-    once = replace(plan, warm=0.0, least=1)  # so many steps are a turn already
-    for name, network in (SMALL if plan.quick else NETWORKS).items():
-        number = QUICK_STEPS if plan.quick else STEPS[name]
-        results = report.contests[name] = measure(once.chosen(candidates(network, number)), once)
-        to = {r.candidate.name: bare[r.candidate.library] for r in results}
-        report.text += f"\n{name}: {network}, {number} steps\n{contest(results, to=to)}\n"
+    """Measure each network."""
+    plan = replace(plan, **TURN)
+    report = Report(text=f"all: {', '.join(ALL)}\n")
+    described = networks(plan.quick)
+    for name, entrants in contests(plan.quick).items():
+        number = entrants[0].arguments["number"]
+        results = report.contests[name] = measure(plan.chosen(entrants), plan)
+        to = {r.candidate.name: BARE[r.candidate.library] for r in results}
+        report.text += f"\n{name}: {described[name]}, {number} steps\n{contest(results, to=to)}\n"
         for result in results:
-            its = result.candidate.name
-            base = find(results, to[its])
+            label = result.candidate.name
+            base = find(results, to[label])
             if base is not None and base is not result and result.seconds:
-                report.figures[f"{name}: {its}"] = spread(ratios(result, base))
+                report.figures[f"{name}: {label}"] = spread(ratios(result, base))
     return report

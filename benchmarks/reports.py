@@ -1,4 +1,4 @@
-"""What a subject hands back: its contests, its text, and the few figures that sum it up."""
+"""Reports of subjects, and their JSON files."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Plan, Result, Spread, spread
+from benchmarks.candidates import Plan
+from benchmarks.measuring import Result, Spread, spread
 
 
 @dataclass
 class Report:
-    """One subject, measured.
+    """Measurements of one subject.
 
     Attributes
     ----------
     contests : dict
-        Each contest's results by its name.
+        Results of each contest by its name.
     text : str
-        Tables to be printed.
+        Tables for printing.
     figures : dict
-        What sums it up: a number, or a `Spread`, by name.
+        Summary: numbers, or a `Spread`, by name.
     """
 
-    contests: dict[str, list[Result]]
-    text: str
+    contests: dict[str, list[Result]] = field(default_factory=dict)
+    text: str = ""
     figures: dict[str, float | Spread | None] = field(default_factory=dict)
 
 
 def write(path: Path, report: Report, plan: Plan, machine: Mapping[str, Any]) -> None:
-    """Write everything that was measured as JSON: all rounds of all candidates, and the figures."""
-    told = {
+    """Write all rounds of all candidates, and the figures, as JSON."""
+    content = {
         "surroundings": dict(machine),
         "plan": {**asdict(plan), "only": sorted(plan.only)},
         "contests": {
-            name: [_told(result) for result in results] for name, results in report.contests.items()
+            name: [_entry(result) for result in results]
+            for name, results in report.contests.items()
         },
         "figures": {
             name: figure._asdict() if isinstance(figure, Spread) else figure
@@ -45,7 +47,7 @@ def write(path: Path, report: Report, plan: Plan, machine: Mapping[str, Any]) ->
         },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def geometric_mean(rows: Sequence[Sequence[float]]) -> Spread | None:
@@ -56,11 +58,10 @@ def geometric_mean(rows: Sequence[Sequence[float]]) -> Spread | None:
     >>> geometric_mean([[1.0, 4.0], [4.0, 4.0]])
     Spread(median=3.0, lowest=2.0, highest=4.0)
     """
-    means = [math.prod(numbers) ** (1 / len(numbers)) for numbers in zip(*rows, strict=True)]
-    return spread(means)
+    return spread([math.prod(values) ** (1 / len(values)) for values in zip(*rows, strict=True)])
 
 
-def _told(result: Result) -> dict[str, Any]:
+def _entry(result: Result) -> dict[str, Any]:
     candidate = result.candidate
     return {
         "name": candidate.name,

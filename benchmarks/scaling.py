@@ -1,8 +1,7 @@
-"""How time and memory of a training step grow with width, depth and batch.
+"""Time and memory of a training step as width, depth and batch grow.
 
-A power law is fitted to the larger half of the sizes: below that the fixed costs of a call show,
-not how the work grows. Memory is what the step keeps: parameters, gradients, Adam's moments and
-buffers.
+A power law is fitted to the larger half of the sizes, because the fixed cost of calls dominates in
+the smaller half. Memory consists of parameters, gradients, Adam's moments and buffers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import Candidate, Plan, Result, find, measure, spread
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import Result, find, measure, spread
 from benchmarks.networks import Network
 from benchmarks.reports import Report
 from benchmarks.tables import duration, table
@@ -23,54 +23,66 @@ from benchmarks.tables import duration, table
 CLASSES = 10
 SIZES = {
     "width": (64, 128, 256, 512, 1024, 2048, 4096),
-    "depth": (2, 4, 8, 16, 32, 64),  # in dense layers
+    "depth": (2, 4, 8, 16, 32, 64),  # number of dense layers
     "batch": (1, 4, 16, 64, 256, 1024, 4096),
 }
-REST = {  # what does not grow along an axis
+FIXED = {  # sizes that are constant along an axis
     "width": {"depth": 3, "batch": 128},
     "depth": {"width": 256, "batch": 128},
     "batch": {"depth": 4, "width": 256},
 }
 LIBRARIES = ("minnet", "floor")
+TASKS = {"minnet": "minnet:MeasuredStep", "floor": "floor:step"}
 MEGABYTE = 1e6
+COLORS = {"time of minnet": "#0072B2", "time of floor": "#222222", "memory of minnet": "#D55E00"}
 
 
 def networks(axis: str) -> dict[int, Network]:
     """Return the networks along an axis by size."""
-    return {size: _network(**REST[axis], **{axis: size}) for size in SIZES[axis]}
+    return {size: _network(**FIXED[axis], **{axis: size}) for size in SIZES[axis]}
 
 
-def rest(axis: str) -> str:
-    """Say what does not grow along an axis.
+def contests(quick: bool) -> dict[str, list[Candidate]]:
+    """Return the candidates for each axis, of all sizes or of the three smallest."""
+    return {
+        axis: [
+            _candidate(library, axis, size, network)
+            for size, network in list(networks(axis).items())[: 3 if quick else None]
+            for library in LIBRARIES
+        ]
+        for axis in SIZES
+    }
 
-    >>> rest("width")
+
+def fixed(axis: str) -> str:
+    """Return the constant sizes of an axis as text.
+
+    >>> fixed("width")
     'depth 3, batch 128'
     """
-    return ", ".join(f"{name} {size}" for name, size in REST[axis].items())
+    return ", ".join(f"{name} {size}" for name, size in FIXED[axis].items())
 
 
-def run(plan: Plan, picture: Path | None = None) -> Report:
-    """Measure one axis after another, all its sizes in turn; draw them if a path is given."""
-    report = Report({}, "")
-    for axis in SIZES:
-        chosen = networks(axis)
-        if plan.quick:
-            chosen = dict(list(chosen.items())[:3])
-        candidates = [
-            _candidate(who, axis, size, chosen[size]) for size in chosen for who in LIBRARIES
-        ]
+def run(plan: Plan) -> Report:
+    """Measure each axis, all its sizes in turn."""
+    report = Report()
+    for axis, candidates in contests(plan.quick).items():
         results = report.contests[axis] = measure(plan.chosen(candidates), plan)
-        report.text += f"{axis}: {rest(axis)}\n{_table(axis, list(chosen), results)}\n"
-        for name, sizes, values in _series(axis, list(chosen), results):
-            slope = report.figures[f"{axis}: {name}, exponent"] = exponent(sizes, values)
+        sizes = SIZES[axis][: len(candidates) // len(LIBRARIES)]
+        report.text += f"{axis}: {fixed(axis)}\n{_table(axis, sizes, results)}\n"
+        for name, measured, values in _series(axis, results):
+            slope = report.figures[f"{axis}: {name}, exponent"] = exponent(measured, values)
             if not math.isnan(slope):
                 report.text += f"{name} grows as {axis}^{slope:.2f} in the larger half\n"
         report.text += "\n"
-    if picture is not None:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        draw(report).savefig(picture, dpi=150)
-        report.text += f"picture: {picture}\n"
     return report
+
+
+def save(report: Report, path: Path) -> Path:
+    """Draw the report into a file and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(report).savefig(path, dpi=150)
+    return path
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -88,33 +100,27 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 
 
 def draw(report: Report) -> Any:
-    """Return a figure: time above, memory below, one column an axis, on logarithmic scales."""
+    """Return a figure with time above, memory below, and a column for each axis; log scales."""
     from matplotlib.figure import Figure
 
-    colors = {
-        "time of minnet": "#0072B2",
-        "time of floor": "#222222",
-        "memory of minnet": "#D55E00",
-    }
     figure = Figure(figsize=(13, 7), layout="constrained")
     grid = figure.subplots(2, len(report.contests), sharey="row", sharex="col")
     for column, (axis, results) in zip(grid.T, report.contests.items(), strict=True):
-        for name, sizes, values in _series(axis, list(networks(axis)), results):
+        for name, sizes, values in _series(axis, results):
             timed = name.startswith("time")
             slope = exponent(sizes, values)
-            ax = column[0 if timed else 1]
             label = name if math.isnan(slope) else f"{name}: {axis}$^{{{slope:.2f}}}$"
             scaled = np.array(values) * 1e3 if timed else np.array(values) / MEGABYTE
             style = "--" if name == "time of floor" else "-"
-            ax.loglog(sizes, scaled, style, marker="o", color=colors[name], label=label)
-        column[0].set_title(rest(axis), fontsize=13)
+            ax = column[0 if timed else 1]
+            ax.loglog(sizes, scaled, style, marker="o", color=COLORS[name], label=label)
+        column[0].set_title(fixed(axis), fontsize=13)
         for ax in column:
             ax.grid(alpha=0.3)
             ax.spines[["top", "right"]].set_visible(False)
             if ax.lines:
                 ax.legend(frameon=False)
-        ticks = list(networks(axis))
-        column[1].set_xticks(ticks, [str(size) for size in ticks])
+        column[1].set_xticks(SIZES[axis], [str(size) for size in SIZES[axis]])
         column[1].minorticks_off()
         column[1].set_xlabel(axis, fontsize=15)
     grid[0, 0].set_ylabel("ms a step", fontsize=15)
@@ -126,44 +132,38 @@ def _network(width: int, depth: int, batch: int) -> Network:
     return Network((*[width] * depth, CLASSES), batch=batch)
 
 
-def _candidate(who: str, axis: str, size: int, network: Network) -> Candidate:
-    task = {"minnet": "minnet:MeasuredStep", "floor": "floor:step"}[who]
-    arguments = {"network": asdict(network)}
-    return Candidate(f"{who} {axis} {size}", f"benchmarks.peers.{task}", arguments)
+def _candidate(library: str, axis: str, size: int, network: Network) -> Candidate:
+    task = f"benchmarks.peers.{TASKS[library]}"
+    return Candidate(f"{library} {axis} {size}", task, {"network": asdict(network)})
 
 
-def _table(axis: str, sizes: list[int], results: list[Result]) -> str:
+def _table(axis: str, sizes: Sequence[int], results: list[Result]) -> str:
     rows = []
     for size in sizes:
-        cells, troubles = [str(size)], []
-        for who in LIBRARIES:
-            found = find(results, f"{who} {axis} {size}")
-            time = spread(found.seconds) if found else None
-            cells.append(duration(time.median) if time else "-")
-        mine = find(results, f"minnet {axis} {size}")
-        cells.append(f"{mine.facts['bytes'] / MEGABYTE:.2f} MB" if mine else "-")
-        for result in results:
-            if result.trouble and result.candidate.name.endswith(f" {axis} {size}"):
-                troubles.append(f"{result.candidate.library} {result.trouble}")
-        rows.append([*cells, "; ".join(troubles)])
+        found = [find(results, f"{library} {axis} {size}") for library in LIBRARIES]
+        medians = [spread(result.seconds) if result else None for result in found]
+        cells = [duration(time.median) if time else "-" for time in medians]
+        memory = f"{found[0].facts['bytes'] / MEGABYTE:.2f} MB" if found[0] else "-"
+        troubles = [
+            f"{result.candidate.library} {result.trouble}"
+            for result in results
+            if result.trouble and result.candidate.name.endswith(f" {axis} {size}")
+        ]
+        rows.append([str(size), *cells, memory, "; ".join(troubles)])
     return table([axis, *LIBRARIES, "memory of minnet", ""], rows)
 
 
-def _series(
-    axis: str, sizes: list[int], results: list[Result]
-) -> list[tuple[str, list[int], list[float]]]:
-    """Return what was measured along an axis: its name, the sizes that have it, its values."""
+def _series(axis: str, results: list[Result]) -> list[tuple[str, list[int], list[float]]]:
+    """Return name, sizes and values of each quantity that was measured along an axis."""
     series = []
-    for name, who, memory in (
-        ("time of minnet", "minnet", False),
-        ("time of floor", "floor", False),
-        ("memory of minnet", "minnet", True),
-    ):
+    for name in COLORS:
+        quantity, _, library = name.partition(" of ")
         points = []
-        for size in sizes:
-            found = find(results, f"{who} {axis} {size}")
+        for size in SIZES[axis]:
+            found = find(results, f"{library} {axis} {size}")
             if found is not None and (time := spread(found.seconds)) is not None:
-                points.append((size, float(found.facts["bytes"]) if memory else time.median))
+                value = time.median if quantity == "time" else float(found.facts["bytes"])
+                points.append((size, value))
         if points:
             series.append((name, [p[0] for p in points], [p[1] for p in points]))
     return series

@@ -1,7 +1,7 @@
-"""A candidate's process, seen from inside: set the task up, then time it whenever asked to.
+"""Main function of a candidate's process: set up a task and time it on request.
 
-Every line that comes in asks for a turn, every line that goes out answers. A task's own output
-can't be taken for an answer: it is sent where complaints go.
+Each input line requests a turn and each output line is an answer. Output of the task itself goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.networks import Network
@@ -20,7 +21,7 @@ from benchmarks.surroundings import of_this_process
 
 
 def main() -> None:
-    """Serve the task that the command line names: ``module:function`` and arguments as JSON."""
+    """Serve the task on the command line: ``module:function`` and arguments as JSON."""
     task, arguments = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -28,11 +29,12 @@ def main() -> None:
         work = _set_up(task, json.loads(arguments))
         getattr(work, "warm_up", work)()
         facts = {**of_this_process(), **getattr(work, "facts", {})}
-        _say(answers, {"facts": facts})
+        _send(answers, {"facts": facts})
         for line in sys.stdin:
-            _say(answers, _turn(work, **json.loads(line)))
-    except Exception as error:  # whatever it was, the parent tells it and goes on
-        _say(answers, {"error": _told(error)})
+            _send(answers, _turn(work, **json.loads(line)))
+    except Exception as error:  # the parent reports any error and continues
+        first = next(iter(str(error).strip().splitlines()), "")
+        _send(answers, {"error": f"{type(error).__name__}: {first}"})
 
 
 def _set_up(task: str, arguments: dict[str, Any]) -> Callable[[], Any]:
@@ -40,6 +42,9 @@ def _set_up(task: str, arguments: dict[str, Any]) -> Callable[[], Any]:
     if "network" in arguments:
         arguments["network"] = Network(**arguments["network"])
     work: Callable[[], Any] = getattr(import_module(module), function)(**arguments)
+    minnet, tree = sys.modules.get("minnet"), Path(sys.path[0]).resolve()
+    if minnet and tree not in Path(str(minnet.__file__)).resolve().parents:
+        raise ImportError(f"minnet was not imported from {tree}")
     return work
 
 
@@ -58,11 +63,6 @@ def _turn(work: Callable[[], Any], warm: float, seconds: float, least: int) -> d
     return {"seconds": statistics.median(times), "calls": len(times)}
 
 
-def _told(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
-
-
-def _say(answers: TextIO, answer: dict[str, Any]) -> None:
+def _send(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.write(json.dumps(answer) + "\n")
     answers.flush()

@@ -1,6 +1,6 @@
-"""What a user waits for: importing, the first training step, and the whole Iris experiment.
+"""Time to import, to the first training step, and of the whole Iris experiment.
 
-Each call is a new process, timed from its start to its end; the bare interpreter's share is a row.
+Each call is a new process, timed from start to end. The bare interpreter is a row of the table.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 
-from benchmarks.measuring import Candidate, Plan, Result, find, measure, ratios, spread
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import Result, find, measure, ratios, spread
 from benchmarks.reports import Report
 from benchmarks.tables import duration, table, times
 
@@ -18,10 +19,12 @@ ARTICLE = "from benchmarks.programs import iris_torch; iris_torch.main()"
 RUN, SCRIPT = "minnet run iris", "torch script of the article"
 BOTH = "what both import"
 IMPORTS = "import sklearn.datasets, sklearn.model_selection, matplotlib.figure"
+BASES = {"import": BARE, "first step (iris)": CACHED, "iris, end to end": RUN}
+TURN = {"warm": 0.0, "seconds": 0.0, "least": 1}  # one call, because a start cannot be warmed up
 
 
-def contests() -> dict[str, list[Candidate]]:
-    """Return the three contests by name."""
+def contests(quick: bool = False) -> dict[str, list[Candidate]]:
+    """Return the candidates of the three contests."""
     backend = ("jax",) if find_spec("jax") else ("torch",)
     return {
         "import": [
@@ -44,24 +47,23 @@ def contests() -> dict[str, list[Candidate]]:
             _program(SCRIPT, ARTICLE, "torch", "sklearn", "matplotlib"),
             _program(BOTH, IMPORTS, "sklearn", "matplotlib"),
         ],
-    }  # fmt: skip
+    }
 
 
 def run(plan: Plan) -> Report:
-    """Measure the three contests, one call a turn: a process that starts can't be warmed up."""
-    plan = replace(plan, warm=0.0, seconds=0.0, least=1)
-    bases = {"import": BARE, "first step (iris)": CACHED, "iris, end to end": RUN}
-    report = Report({}, "")
-    for name, candidates in contests().items():
-        results = report.contests[name] = measure(_chosen(plan, candidates), plan)
-        base = find(results, bases[name])
+    """Measure the three contests."""
+    plan = replace(plan, **TURN)
+    report = Report()
+    for name, entrants in contests().items():
+        results = report.contests[name] = measure(_chosen(plan, entrants), plan)
+        base = find(results, BASES[name])
         report.text += f"{name}\n{_table(results, base)}\n\n"
         for result in results:
             if result.seconds:
-                its = f"{name}: {result.candidate.name}"
-                report.figures[f"{its}, seconds"] = spread(result.seconds)
+                label = f"{name}: {result.candidate.name}"
+                report.figures[f"{label}, seconds"] = spread(result.seconds)
                 if base is not None and base is not result:
-                    report.figures[f"{its}, over {bases[name]}"] = spread(ratios(result, base))
+                    report.figures[f"{label}, over {BASES[name]}"] = spread(ratios(result, base))
     mine, numpy = (find(report.contests["import"], who) for who in (MINE, NUMPY))
     if mine and numpy:
         above = [a - b for a, b in zip(mine.seconds, numpy.seconds, strict=True)]
@@ -70,30 +72,25 @@ def run(plan: Plan) -> Report:
 
 
 def _chosen(plan: Plan, candidates: list[Candidate]) -> list[Candidate]:
-    """The bare interpreter and NumPy are the floor here."""
-    return [
-        c
-        for c in candidates
-        if c in plan.chosen([c]) or ("floor" in plan.only and c.name in (BARE, NUMPY))
-    ]
+    """Return the selected candidates. The bare interpreter and NumPy are the floor here."""
+    floor = (BARE, NUMPY) if "floor" in plan.only else ()
+    return [c for c in candidates if c in plan.chosen([c]) or c.name in floor]
 
 
 def _table(results: list[Result], base: Result | None) -> str:
     rows = []
     for result in results:
-        time, cells = spread(result.seconds), ["-", "", ""]
+        time, cells = spread(result.seconds), ["-", ""]
         if time:
             cells = [duration(time.median), f"{duration(time.lowest)} to {duration(time.highest)}"]
-            same = base is None or base is result
-            cells.append("" if same else times(spread(ratios(result, base))) if base else "")
-        rows.append([result.candidate.name, *cells[:2], result.trouble or cells[2]])
-    compared = f"times {base.candidate.name}" if base else ""
-    return table(["", "median", "spread", compared], rows)
+        ratio = "" if base is None or base is result else times(spread(ratios(result, base)))
+        rows.append([result.candidate.name, *cells, result.trouble or ratio])
+    return table(["", "median", "spread", f"times {base.candidate.name}" if base else ""], rows)
 
 
 def _program(name: str, code: str, *needs: str, cache: str = "kept") -> Candidate:
     task = "benchmarks.peers.programs:Program"
-    return Candidate(name, task, {"arguments": ["-c", code], "cache": cache}, needs)
+    return Candidate(name, task, {"code": code, "cache": cache}, needs)
 
 
 def _first_step(peer: str) -> str:

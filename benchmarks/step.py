@@ -1,23 +1,30 @@
 """A training step of each of the articles' networks: minnet, its peers, and the floor.
 
-What minnet adds to the floor is told in parts: its kernels, of them the optimizer's, and the rest,
-which is Python.
+The difference between minnet and the floor has three parts: its kernels, of them the optimizer's,
+and Python.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
-from benchmarks.measuring import Candidate, Plan, Result, find, measure, ratios, spread
-from benchmarks.networks import NETWORKS, SMALL, Network
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import Result, find, measure, ratios, spread
+from benchmarks.networks import Network, networks
 from benchmarks.reports import Report, geometric_mean
 from benchmarks.tables import contest, times
 
-FIRST = "torch eager"  # as the articles write it, with the default optimizer
+FIRST = "torch eager"  # as in the articles, with the default optimizer
+
+
+def contests(quick: bool) -> dict[str, list[Candidate]]:
+    """Return the candidates for each network."""
+    return {name: candidates(network) for name, network in networks(quick).items()}
 
 
 def candidates(network: Network) -> list[Candidate]:
-    """Return all who train this network."""
+    """Return the candidates that train this network."""
 
     def candidate(
         name: str, peer: str, *needs: str, task: str = "step", **options: object
@@ -40,20 +47,20 @@ def candidates(network: Network) -> list[Candidate]:
 
 
 def run(plan: Plan) -> Report:
-    """Measure one network after another; geometric means are told where all networks have times."""
-    report = Report({}, "")
-    networks = SMALL if plan.quick else NETWORKS
+    """Measure each network, and report geometric means of what was measured for all networks."""
+    report = Report()
     rows: dict[str, list[list[float]]] = {}
-    for name, network in networks.items():
-        results = report.contests[name] = measure(plan.chosen(candidates(network)), plan)
-        report.text += f"{name}: {network}\n{contest(results, to='minnet')}\n"
+    described = networks(plan.quick)
+    for name, entrants in contests(plan.quick).items():
+        results = report.contests[name] = measure(plan.chosen(entrants), plan)
+        report.text += f"{name}: {described[name]}\n{contest(results, to='minnet')}\n"
         mine, calls, floor, first = (
             find(results, who) for who in ("minnet", "minnet calls alone", "floor", FIRST)
         )
         best = fastest_peer(results)
         if best:
             report.text += f"best peer: {best.candidate.name}\n"
-        for what, one, other in (
+        for label, one, other in (
             ("minnet over the floor", mine, floor),
             ("minnet calls alone over the floor", calls, floor),
             (f"{FIRST} over minnet", first, mine),
@@ -61,23 +68,23 @@ def run(plan: Plan) -> Report:
             ("best peer over the floor", best, floor),
         ):
             if one and other:
-                rows.setdefault(what, []).append(ratios(one, other))
-                found = report.figures[f"{name}: {what}"] = spread(rows[what][-1])
-                report.text += f"{what}: {times(found)}\n"
+                rows.setdefault(label, []).append(ratios(one, other))
+                found = report.figures[f"{name}: {label}"] = spread(rows[label][-1])
+                report.text += f"{label}: {times(found)}\n"
         report.text += "\n"
-    for what, each in rows.items():
-        if len(each) == len(networks):
-            mean = report.figures[f"geometric mean, {what}"] = geometric_mean(each)
-            report.text += f"geometric mean, {what}: {times(mean)}\n"
+    for label, each in rows.items():
+        if len(each) == len(described):
+            mean = report.figures[f"geometric mean, {label}"] = geometric_mean(each)
+            report.text += f"geometric mean, {label}: {times(mean)}\n"
     return report
 
 
 def fastest_peer(results: list[Result]) -> Result | None:
-    """Return the peer with the lowest median time: one for all rounds, not the luckiest of each."""
+    """Return the peer with the lowest median time over all rounds."""
     peers = [r for r in results if r.seconds and r.candidate.library not in ("minnet", "floor")]
 
     def median(result: Result) -> float:
         found = spread(result.seconds)
-        return found.median if found else float("inf")
+        return found.median if found else math.inf
 
     return min(peers, key=median, default=None)

@@ -1,4 +1,4 @@
-"""What a measurement depends on and must be told with it: versions, threads, machine, date."""
+"""Conditions of a measurement: versions, threads, machine and date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIABLES = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "MINNET_", "XLA_", "JAX_", "
 
 
 def of_the_machine() -> dict[str, Any]:
-    """Date, machine, and what in the environment bears on threads or libraries."""
+    """Return date, machine, and environment variables that affect threads or libraries."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "platform": platform.platform(),
@@ -35,20 +35,17 @@ def of_the_machine() -> dict[str, Any]:
 
 
 def of_this_process() -> dict[str, Any]:
-    """Versions of what is loaded here, and how many threads it works with."""
+    """Return versions of the loaded libraries and their numbers of threads."""
     loaded = [name for name in PACKAGES if name in sys.modules]
-    return {
-        "versions": {name: _version(name) for name in loaded},
-        "threads": _threads(),
-    }
+    return {"versions": {name: _version(name) for name in loaded}, "threads": _threads()}
 
 
 def gain_of_threads(calls: int = 200) -> float:
-    """Return how many times as fast all threads of BLAS are as one, at one of the smaller products.
+    """Return the speedup of a small matrix product by all threads of BLAS over one thread.
 
-    Where they share the work well it is nearly their number. It falls to about 1 while other
-    programs compute, or while the cores of a virtual machine lie far apart and take long to tell
-    each other that a part is done; small steps then take two and three times as long.
+    At best it is close to the number of threads. It falls to about 1 while other programs run, or
+    while the cores of a virtual machine synchronize slowly. Small steps then take two to three
+    times as long.
     """
     rng = np.random.default_rng(0)
     x, w = rng.random((32, 784), dtype=np.float32), rng.random((784, 512), dtype=np.float32)
@@ -62,25 +59,25 @@ def gain_of_threads(calls: int = 200) -> float:
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds)
 
-    seconds_a_call()  # wakes up the threads
+    seconds_a_call()  # starts the threads
     together = seconds_a_call()
     with threadpool_limits(1):
         return seconds_a_call() / together
 
 
 def _threads() -> dict[str, Any]:
-    """Threads by library."""
+    """Return the number of threads by library."""
     pools = {
         f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"]
         for pool in threadpool_info()
     }
-    told: dict[str, Any] = dict(sorted(pools.items()))
+    threads: dict[str, Any] = dict(sorted(pools.items()))
     torch = sys.modules.get("torch")
     if torch is not None:
-        told["torch"] = torch.get_num_threads()
+        threads["torch"] = torch.get_num_threads()
     if "jax" in sys.modules:
-        told["xla"] = f"its own, for {_usable_cores()} cores"  # it has no way to ask
-    return told
+        threads["xla"] = f"its own, for {_usable_cores()} cores"  # XLA does not report them
+    return threads
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,4 @@
-"""Text: tables with aligned columns, times in the unit that fits, and ratios with their spread."""
+"""Tables with aligned columns, times in suitable units, and ratios with their spread."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from benchmarks.measuring import Result, Spread, find, ratios, spread
 
-BUSY = 0.5  # processes waiting for a core; threads that wait for each other suffer first
+BUSY = 0.5  # load average above which times are unreliable
 UNITS = ((1e-3, "µs", 1e6), (1.0, "ms", 1e3), (float("inf"), "s", 1.0))
 
 
 def duration(seconds: float) -> str:
-    """Return a time with three digits or so.
+    """Return a time with about three digits.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def times(found: Spread | None) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return lines of text; the first column is set left, numbers right, the last one left.
+    """Return a table as text. The first and last columns are left-aligned, others right-aligned.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     longer   1 µs  so
     """
     last = len(header) - 1
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = []
     for line in (header, *rows):
         cells = [
@@ -59,10 +59,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def contest(results: Sequence[Result], *, to: str | Mapping[str, str], verb: str = "times") -> str:
-    """Return a table of the candidates' times, each compared with ``to``, or with its own ``to``.
+def contest(results: Sequence[Result], *, to: str | Mapping[str, str]) -> str:
+    """Return a table of times and of ratios to the candidate ``to``, which may differ by row.
 
-    Who has no times is there all the same, with the reason.
+    A candidate without times has a row with the reason.
     """
     rows = []
     for result in results:
@@ -72,31 +72,31 @@ def contest(results: Sequence[Result], *, to: str | Mapping[str, str], verb: str
         time = spread(result.seconds)
         compared = f"{times(ratio)} of {base.candidate.name}" if ratio and base else ""
         rows.append([name, duration(time.median) if time else "-", result.trouble or compared])
-    return table(["", "median", verb], rows)
+    return table(["", "median", "times"], rows)
 
 
 def surroundings(machine: Mapping[str, Any]) -> str:
-    """Return the machine in a few lines."""
+    """Return a description of the machine in a few lines."""
     installed = ", ".join(f"{name} {version}" for name, version in machine["installed"].items())
     environment = ", ".join(f"{k}={v}" for k, v in machine["environment"].items()) or "nothing set"
-    load = machine["load"]
-    foreign = "OPENBLAS_CORETYPE" in machine["environment"]  # not what the processor would choose
-    busy = load is not None and load > BUSY
+    if "OPENBLAS_CORETYPE" in machine["environment"]:
+        environment += "; OPENBLAS_CORETYPE can make matrix products of NumPy slower"
+    load = "unknown" if machine["load"] is None else f"{machine['load']:.2f}"
+    if machine["load"] is not None and machine["load"] > BUSY:
+        load += "; other programs are running, so these times are unreliable"
     return "\n".join(
         [
             f"{machine['date']}  {machine['platform']}",
             f"{machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores usable",
             f"python {machine['python']}, {installed}",
-            f"environment: {environment}"
-            + ("; OPENBLAS_CORETYPE may hold NumPy's products back" if foreign else ""),
-            f"load before the start: {'unknown' if load is None else f'{load:.2f}'}"
-            + (", so other programs are computing: these times mean little" if busy else ""),
+            f"environment: {environment}",
+            f"load before the start: {load}",
         ]
     )
 
 
 def gains(before: float, after: float) -> str:
-    """Return how much the threads of BLAS gained, before a subject and after it.
+    """Return the speedup by the threads of BLAS before and after a subject.
 
     Examples
     --------
@@ -110,13 +110,13 @@ def gains(before: float, after: float) -> str:
 
 
 def threads(contests: Mapping[str, Sequence[Result]]) -> str:
-    """Return a line for each way in which candidates said that their threads are set."""
-    seen: dict[str, list[str]] = {}
+    """Return a line for each configuration of threads that candidates reported."""
+    libraries: dict[str, list[str]] = {}
     for results in contests.values():
         for result in results:
             if pools := result.facts.get("threads"):
-                told = ", ".join(f"{k}: {v}" for k, v in pools.items())
-                names = seen.setdefault(told, [])
+                settings = ", ".join(f"{k}: {v}" for k, v in pools.items())
+                names = libraries.setdefault(settings, [])
                 if result.candidate.library not in names:
                     names.append(result.candidate.library)
-    return "\n".join(f"threads of {', '.join(names)}: {told}" for told, names in seen.items())
+    return "\n".join(f"threads of {', '.join(names)}: {key}" for key, names in libraries.items())

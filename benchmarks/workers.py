@@ -1,7 +1,7 @@
-"""A candidate's process, seen from outside: started, asked for one turn after another, ended.
+"""Processes that run one candidate each.
 
-The two speak JSON, a line each way, through pipes. A process that dies or falls silent becomes a
-`WorkerError` that says why; it can't stop the run.
+Parent and process exchange JSON, one line each way, through pipes. A process that fails or does not
+answer raises `WorkerError` in the parent.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from benchmarks.measuring import Candidate, Plan
+from benchmarks.candidates import ROOT, Candidate, Plan
 
-ROOT = Path(__file__).parents[1]
-PATIENCE = 600.0  # seconds; to compile for the first time takes long
+PATIENCE = 600.0  # seconds; compiling for the first time takes long
 
 
 class WorkerError(RuntimeError):
@@ -30,25 +28,26 @@ class Worker:
 
     def __init__(self, candidate: Candidate, *, patience: float = PATIENCE) -> None:
         self.patience = patience
-        # Not a pipe: nobody reads it while the process runs, and a full one would stop it.
-        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        # Not a pipe: nobody reads it while the process runs, and a full pipe would block it.
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        code = f"{import_from(candidate.tree)}; from benchmarks import serving; serving.main()"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _start(), candidate.task, json.dumps(dict(candidate.arguments))],
+            [sys.executable, "-c", code, candidate.task, json.dumps(dict(candidate.arguments))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._errors,
             text=True,
         )
 
     def ready(self) -> dict[str, Any]:
-        """Wait until the task is set up and has run once; return what the process tells of itself.
+        """Wait until the task is set up and has run once; return facts about the process.
 
         Raises
         ------
         WorkerError
-            If it could not.
+            If this failed.
         """
-        return dict(self._hear()["facts"])
+        return dict(self._receive()["facts"])
 
     def turn(self, plan: Plan) -> float:
         """Return the median seconds of the calls in one turn.
@@ -56,7 +55,7 @@ class Worker:
         Raises
         ------
         WorkerError
-            If a call failed or the process is gone.
+            If a call failed or the process has ended.
         """
         assert self._process.stdin is not None
         try:
@@ -64,22 +63,19 @@ class Worker:
             self._process.stdin.write(json.dumps(settings) + "\n")
             self._process.stdin.flush()
         except OSError:
-            pass  # it is gone; what it said last is heard below
-        return float(self._hear()["seconds"])
+            pass  # the process has ended; its last answer is read below
+        return float(self._receive()["seconds"])
 
     def close(self) -> None:
-        """End the process: it goes when nobody speaks to it any more, or is made to."""
+        """End the process. It ends when its input is closed, and is killed after ten seconds."""
         try:
             self._process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-        except OSError:
+        except (subprocess.TimeoutExpired, OSError):
             self._process.kill()
             self._process.wait()
-        self._complaints.close()
+        self._errors.close()
 
-    def _hear(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         alarm = threading.Timer(self.patience, self._process.kill)
         alarm.start()
@@ -87,22 +83,22 @@ class Worker:
         late = not alarm.is_alive()
         alarm.cancel()
         if not line:
-            raise WorkerError(f"no answer in {self.patience:g} s" if late else self._last_words())
+            raise WorkerError(f"no answer in {self.patience:g} s" if late else self._last_error())
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         code = self._process.wait()
-        self._complaints.seek(0)
-        said = self._complaints.read().strip().splitlines()
-        return f"its process ended with exit code {code}" + (f": {said[-1]}" if said else "")
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return f"its process ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
 
 
-def _start() -> str:
-    """Python code that makes this package importable, wherever the caller stands, and serves."""
+def import_from(tree: Path) -> str:
+    """Return code after which minnet is imported from tree, and benchmarks from this project."""
     return (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmarks import serving; "
-        "serving.main()"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import benchmarks; "
+        f"sys.path.insert(0, {str(tree)!r})"
     )

@@ -40,12 +40,11 @@ from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
 from minnet.serialization import load, save
 from minnet.training import History, evaluate, fit, train_step
+from minnet.version import __version__ as __version__
 
 if TYPE_CHECKING:
     import minnet.exercises as exercises
     import minnet.plot as plot
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ELU",

@@ -1,6 +1,4 @@
-"""The command ``minnet``: runs an experiment of the articles, or fetches the data for one."""
-
-from __future__ import annotations
+"""Run experiments, measure claims, fetch data sets and work on exercises."""
 
 import argparse
 import os
@@ -14,8 +12,8 @@ from minnet.experiments import command as experiments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments, those of the shell by default; return its exit code."""
-    if hasattr(sys.stdout, "reconfigure"):  # a console that has no arrow shall not end a lecture
+    """Run the command ``minnet`` with the given arguments or sys.argv; return the exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # some consoles cannot print an arrow
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
@@ -23,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output, such as head, has enough of it
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError, FloatingPointError) as error:
@@ -34,26 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="minnet", description=__doc__)
     parser.add_argument("--version", action="version", version=f"minnet {minnet.__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
-
+    commands = parser.add_subparsers(title="commands", required=True)
     experiments.add_run(commands)
     experiments.add_claims(commands)
-
     data = commands.add_parser("data", help="fetch a data set and verify its files")
     data.add_argument("name", choices=("mnist", "fashion_mnist"))
-    data.add_argument(
-        "--home", type=Path, help="folder to put it in; the user's cache if not given"
-    )
+    data.add_argument("--home", type=Path, help="folder of the data sets (default: user's cache)")
     data.set_defaults(run=_fetch)
-
-    exercises.add_parser(commands.add_parser("exercises", help="the exercises that name mistakes"))
+    exercises.add_parser(commands.add_parser("exercises", help="write, check and grade exercises"))
     return parser
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from minnet import datasets
-
-    folder = datasets.fetch(options.name, options.home)
+    folder = minnet.datasets.fetch(options.name, options.home)
     print(f"{options.name}: all four files are in {folder}, verified")
     return 0
 

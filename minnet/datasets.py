@@ -1,11 +1,11 @@
-"""The four data sets of the articles, as plain NumPy arrays.
+"""The four data sets of the articles, as NumPy arrays.
 
-Iris and the small digits come with scikit-learn and need no network. MNIST and Fashion-MNIST are
-four idx files each; they are taken from the first folder that has them, else downloaded once into
-the user's cache, and verified (``idx.py``).
+Iris and the small digits are part of scikit-learn and need no download. MNIST and Fashion-MNIST are
+four idx files each. They are read from the first folder that has them, or downloaded once into the
+user's cache, and verified.
 
-Every loader returns ``(x_train, y_train), (x_test, y_test)``: rows of floats, C-contiguous, fresh
-at each call and so free to be changed, and int64 labels that count from 0.
+Every loader returns ``(x_train, y_train), (x_test, y_test)``: C-contiguous rows of floats, and
+int64 labels that count from 0. Each call returns new arrays, which may be modified.
 """
 
 from pathlib import Path
@@ -27,19 +27,19 @@ Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
 
 
 def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32) -> Split:
-    """150 flowers of three species, each measured four times, in centimetres.
+    """Iris: 150 flowers of three species with four lengths each, in centimetres.
 
-    The one loader whose rows are not in [0, 1]: the articles standardise the raw lengths with the
-    mean and deviation of the training rows, and `standardize` does that.
+    The rows are not in [0, 1]. The articles standardize them with the mean and standard deviation
+    of the training rows; use `standardize`.
 
     Parameters
     ----------
     test_size : float
-        Share of the rows that is held out, the same for each species.
+        Share of the rows used for the test, the same for each species.
     rng : int, numpy.random.Generator or None
-        Chooses the split; an int is scikit-learn's ``random_state``, so 42 is the articles' seed.
+        Determines the split. An int is scikit-learn's ``random_state``; the articles use 42.
     dtype : float32 or float64
-        Of the rows.
+        Dtype of the rows.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32
     Raises
     ------
     ValueError
-        If `test_size` leaves a species without a row on either side.
+        If `test_size` leaves a species without training rows or without test rows.
 
     References
     ----------
@@ -70,7 +70,7 @@ def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32
 
 
 def digits(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32) -> Split:
-    """1,797 handwritten digits of 8 by 8 pixels, each pixel a count of ink from 0 to 16, over 16.
+    """Digits: 1,797 handwritten digits of 8 by 8 pixels, scaled from 0..16 to [0, 1].
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def digits(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float
     Raises
     ------
     ValueError
-        If `test_size` leaves a digit without a row on either side.
+        If `test_size` leaves a digit without training rows or without test rows.
 
     References
     ----------
@@ -104,20 +104,20 @@ def digits(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float
 
 
 def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
-    """Shift and scale each feature to mean 0 and deviation 1 over the training rows.
+    """Shift and scale each feature to mean 0 and standard deviation 1 over the training rows.
 
-    ``z = (x - mean) / std``, with both numbers taken from `x_train` alone, so that nothing of the
-    test rows leaks into the training. A feature that is constant in `x_train` is only shifted.
+    ``z = (x - mean) / std``. Mean and std are those of `x_train` alone, so that no information from
+    the test rows is used in training. A feature that is constant in `x_train` is only shifted.
 
     Parameters
     ----------
     x_train, *others : array_like, (n, features)
-        Never written to. float32 stays float32, integers become float64.
+        The arrays, which are not changed. float32 stays float32, integers become float64.
 
     Returns
     -------
     tuple of arrays
-        As many as were given, in the same order.
+        The standardized arrays, in the same order.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
                 f"{what}: expected shape (n, features), n > 0 and the same features everywhere, "
                 f"got {x.shape}; the first array is {arrays[0].shape}"
             )
-        # StandardScaler passes NaN over as a missing value.
+        # StandardScaler ignores NaN as missing values.
         if not np.isfinite(x).all():
             row, column = np.argwhere(~np.isfinite(x))[0]
             raise FloatingPointError(
@@ -158,20 +158,20 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 
 
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:
-    """70,000 handwritten digits of 28 by 28 pixels; each pixel, a byte, over 255.
+    """MNIST: 70,000 handwritten digits of 28 by 28 pixels, scaled from bytes to [0, 1].
 
-    The four files are looked for in ``data_home/mnist`` if `data_home` is given, and nowhere else;
-    otherwise in ``$MINNET_DATA/mnist``, then in the user's cache, and then they are downloaded
-    into that cache. They may be packed (``.gz``) or not.
+    If `data_home` is given, the four files are read from ``data_home/mnist`` only. Otherwise they
+    are read from ``$MINNET_DATA/mnist`` or the user's cache, or downloaded into that cache. They
+    may be packed (``.gz``) or not.
 
     Parameters
     ----------
     data_home : path, optional
-        The folder that holds the folder ``mnist``.
+        Folder that contains the folder ``mnist``.
     download : bool
-        Whether the network may be used.
+        Whether files may be downloaded.
     dtype : float32 or float64
-        Of the rows.
+        Dtype of the rows.
 
     Returns
     -------
@@ -181,18 +181,14 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
     Raises
     ------
     FileNotFoundError
-        If a file is nowhere and cannot be downloaded; tells what to put where.
+        If a file is missing and cannot be downloaded. The message lists the folders and sources.
     ValueError
-        If a file is there but is not the published one. It is left as it is.
+        If a file differs from the published one. It is not changed.
 
     References
     ----------
     LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition",
     Proceedings of the IEEE, 1998.
-
-    Examples
-    --------
-    >>> (x_train, y_train), (x_test, y_test) = mnist()  # doctest: +SKIP
     """
     return _images("mnist", data_home, download=download, dtype=dtype)
 
@@ -200,33 +196,29 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
 def fashion_mnist(
     data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32
 ) -> Split:
-    """70,000 pictures of ten kinds of clothes, made to take the place of MNIST.
+    """Fashion-MNIST: 70,000 images of ten kinds of clothes, in the format of MNIST.
 
-    Shapes, scaling, arguments, errors and the search for files are those of `mnist`, with the
-    folder ``fashion_mnist``.
+    Shapes, scaling, arguments, errors and the search for files are those of `mnist`, in the folder
+    ``fashion_mnist``.
 
     References
     ----------
     Xiao, Rasul & Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
     algorithms", arXiv:1708.07747, 2017.
-
-    Examples
-    --------
-    >>> (x_train, y_train), (x_test, y_test) = fashion_mnist()  # doctest: +SKIP
     """
     return _images("fashion_mnist", data_home, download=download, dtype=dtype)
 
 
 def fetch(name: str, data_home: Home = None) -> Path:
-    """Make sure that the files of "mnist" or "fashion_mnist" are on this machine, and sound.
+    """Download the missing files of "mnist" or "fashion_mnist", and verify all of them.
 
-    Files that are already there are only checked. Missing ones are downloaded into
-    ``data_home/name``, or into the user's cache; each appears there only once it is whole.
+    Missing files are downloaded into ``data_home/name``, or into the user's cache. A file appears
+    there only after it has been verified.
 
     Returns
     -------
     Path
-        The folder that holds the four files.
+        The folder with the four files.
 
     Raises
     ------
@@ -243,7 +235,7 @@ def fetch(name: str, data_home: Home = None) -> Path:
 def _split(x: Rows, y: Labels, *, test_size: float, rng: Rng, dtype: DTypeLike) -> Split:
     from sklearn.model_selection import train_test_split
 
-    # scikit-learn knows no Generator, and None would draw from NumPy's global state.
+    # scikit-learn accepts no Generator, and None would use NumPy's global state.
     seed: Any = rng
     if not isinstance(rng, int | np.integer):
         seed = np.random.default_rng(rng).integers(2**32)
@@ -260,9 +252,7 @@ def _split(x: Rows, y: Labels, *, test_size: float, rng: Rng, dtype: DTypeLike) 
 def _images(name: str, data_home: Home, *, download: bool, dtype: DTypeLike) -> Split:
     dtype = as_float_dtype(dtype)
     folder = idx.locate(name, data_home, download=download and data_home is None)
-    x_train, y_train, x_test, y_test = idx.read(folder, name)
-
-    def rows(images: NDArray[np.uint8]) -> Rows:
-        return np.divide(images.reshape(len(images), -1), 255, dtype=dtype)
-
-    return (rows(x_train), y_train.astype(np.int64)), (rows(x_test), y_test.astype(np.int64))
+    contents = idx.read(folder, name)
+    x_train, x_test = (np.divide(x.reshape(len(x), -1), 255, dtype=dtype) for x in contents[::2])
+    y_train, y_test = (y.astype(np.int64) for y in contents[1::2])
+    return (x_train, y_train), (x_test, y_test)

@@ -1,8 +1,8 @@
-"""The idx files of MNIST and its kin: where they are, how they are fetched, why they are trusted.
+"""Find, download and verify the idx files of MNIST and Fashion-MNIST.
 
-A file is trusted only after its header, its length and a checksum pinned here have agreed: a figure
-that a student hands in should rest on the very bytes that the lecture used. The checksums are those
-of the unpacked bytes, since mirrors pack the same bytes differently.
+A file is used only if its header, its length and a checksum pinned here are as expected, so that
+every figure is based on the same bytes. The checksums are those of the unpacked bytes, because
+mirrors pack the same bytes differently.
 """
 
 import gzip
@@ -55,18 +55,18 @@ MIRRORS: dict[str, tuple[str, ...]] = {
 
 
 def locate(name: str, data_home: Home, *, download: bool) -> Path:
-    """Return the first folder with all four files, which may be one just filled."""
+    """Return the first folder with all four files, after a download if necessary."""
     folders = [home / name for home in _homes(data_home)]
     for folder in folders:
         if not _missing(folder):
             return folder
     if not download:
-        raise FileNotFoundError(_how_to_get(name, folders, _repair(name, folders[0])))
+        raise FileNotFoundError(_instructions(name, folders, _remedy(name, folders[0])))
     try:
         _download(name, folders[-1])
     except OSError as error:
-        again = f"with a network or another folder (`minnet data {name} --home FOLDER`)"
-        message = _how_to_get(name, folders, f"Try again {again}")
+        retry = f"Try again with a network or another folder (`minnet data {name} --home FOLDER`)"
+        message = _instructions(name, folders, retry)
         raise FileNotFoundError(f"{message}\nThe download failed:\n{error}") from error
     return folders[-1]
 
@@ -80,7 +80,7 @@ def _homes(data_home: Home) -> list[Path]:
     homes = [Path(chosen).expanduser().absolute()] if chosen else []
     try:
         cache = Path(platformdirs.user_cache_dir("minnet", appauthor=False), "data")
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # a user without a home folder
         cache = Path("~", ".cache", "minnet", "data")
     return [*homes, cache]
 
@@ -94,30 +94,30 @@ def _missing(folder: Path) -> list[str]:
     return [file for file in SHAPES if _path(folder, file) is None]
 
 
-def _how_to_get(name: str, folders: list[Path], repair: str) -> str:
+def _instructions(name: str, folders: list[Path], remedy: str) -> str:
     lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
     sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
     return (
-        f"{name}: no folder has all four files:\n{lacks}\n{repair}, or put the files (plain or "
+        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
         f".gz) into one of these folders by hand; they are published at\n{sources}"
     )
 
 
-def _repair(name: str, folder: Path) -> str:
+def _remedy(name: str, folder: Path) -> str:
     home = str(folder.parent)
     call = f"minnet.datasets.fetch({name!r}, data_home={home!r})"
     return f"Run `minnet data {name} --home {home}` or {call}"
 
 
 def _download(name: str, folder: Path) -> None:
-    """Fetch what `folder` lacks; OSError tells why each mirror failed."""
+    """Download the missing files of `folder`, or raise OSError with the failure of each mirror."""
     import pooch
 
     if not folder.is_absolute():
         raise OSError(f"this user has no home folder ({folder}); set MINNET_DATA to a folder")
     folder.mkdir(parents=True, exist_ok=True)
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=10, chunk_size=1 << 16)
-    # Within the folder, so that the last step is one atomic renaming on one file system.
+    # Inside the folder, so that the final rename is atomic.
     with tempfile.TemporaryDirectory(dir=folder) as unverified:
         for file, checksum in zip(SHAPES, CHECKSUMS[name], strict=True):
             if _path(folder, file) is not None:
@@ -137,20 +137,20 @@ def _download(name: str, folder: Path) -> None:
 
 
 def read(folder: Path, name: str) -> list[NDArray[np.uint8]]:
-    """Return the contents of the four files, each checked."""
+    """Return the contents of the four files after verification."""
     contents = []
     for (file, shape), checksum in zip(SHAPES.items(), CHECKSUMS[name], strict=True):
         path = _path(folder, file) or folder / file
         try:
             contents.append(_verified(path, shape, checksum))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}. Delete it. {_repair(name, folder)}") from error
+            raise ValueError(f"{path}: {error}. Delete it. {_remedy(name, folder)}") from error
     return contents
 
 
 def _verified(path: Path, shape: tuple[int, ...], checksum: str) -> NDArray[np.uint8]:
-    """Read an idx file, packed or not, and return its contents if they are the pinned ones."""
-    # One byte more than is due tells a longer file from a right one; a bomb gets no further.
+    """Return the contents of an idx file, packed or not, if they have the pinned checksum."""
+    # One byte more than expected detects a longer file without unpacking all of it.
     limit = 4 + 4 * len(shape) + math.prod(shape) + 1
     try:
         with path.open("rb") as file:
@@ -158,7 +158,7 @@ def _verified(path: Path, shape: tuple[int, ...], checksum: str) -> NDArray[np.u
             stream: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
             data = stream.read(limit)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"expected a whole gzip file, got a damaged one ({error})") from error
+        raise ValueError(f"expected a complete gzip file, got a damaged one ({error})") from error
     values = _parse_idx(data, shape)
     algorithm, expected = checksum.split(":")
     got = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
@@ -168,10 +168,10 @@ def _verified(path: Path, shape: tuple[int, ...], checksum: str) -> NDArray[np.u
 
 
 def _parse_idx(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """View idx bytes as an array of `shape`.
+    """Return idx bytes as an array of `shape`.
 
-    An idx file of bytes opens with the magic number 0x800 + d, where d counts the dimensions,
-    and the d sizes, all of them big-endian and four bytes wide; the values follow.
+    An idx file of bytes starts with the magic number 0x800 + d for d dimensions, followed by the d
+    sizes, all of them big-endian and four bytes wide. The values follow.
     """
     header = struct.Struct(f">{1 + len(shape)}I")
     if len(data) < header.size:
@@ -180,9 +180,9 @@ def _parse_idx(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     if magic != 0x800 + len(shape):
         raise ValueError(f"expected the idx magic {0x800 + len(shape):#010x}, got {magic:#010x}")
     if tuple(sizes) != shape:
-        raise ValueError(f"expected shape {shape}, the header says {tuple(sizes)}")
-    due, there = math.prod(shape), len(data) - header.size
-    if there != due:
-        came = "more" if there > due else f"only {there}"
-        raise ValueError(f"expected {due} bytes after the header, got {came}")
+        raise ValueError(f"expected shape {shape} in the header, got {tuple(sizes)}")
+    expected, got = math.prod(shape), len(data) - header.size
+    if got != expected:
+        amount = "more" if got > expected else f"only {got}"
+        raise ValueError(f"expected {expected} bytes after the header, got {amount}")
     return np.frombuffer(data, dtype=np.uint8, offset=header.size).reshape(shape)

@@ -1,7 +1,7 @@
-"""The optimizers: each one small rule, applied to all parameters of a network in one pass.
+"""Optimizers.
 
-``step()`` reads ``net.grad`` and moves ``net.theta``. ``lr`` may be set between steps; a schedule
-does just that. State arrays are as long as theta and keep their meaning between steps.
+``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
+steps, which is what a schedule does. State arrays have the length of theta.
 """
 
 import numpy as np
@@ -9,18 +9,18 @@ import numpy as np
 from minnet.kernels import optimizers as kernels
 from minnet.layers.sequential import Sequential
 from minnet.memory import zeros_like
-from minnet.validation import Array, fraction, in_range, non_negative
+from minnet.validation import fraction, in_range, non_negative
 
 
 class Optimizer:
-    """What the rules share: the network and the learning rate.
+    """Base class of the optimizers.
 
     Attributes
     ----------
     net : Sequential
-        The network whose parameters are moved.
+        The network to train.
     lr : float
-        The learning rate, not negative; may be set at any time.
+        Learning rate, not negative. It may be set at any time.
     """
 
     def __init__(self, net: Sequential, lr: float) -> None:
@@ -38,41 +38,37 @@ class Optimizer:
         self._lr = non_negative(lr, type(self).__name__, "lr")
 
     def step(self) -> None:
-        """Move theta once, along the gradient that the last backward left in ``net.grad``."""
+        """Update theta once, with the gradient that the last backward stored in ``net.grad``."""
         raise TypeError(f"{type(self).__name__} must define step(self)")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
 
     def check_eps(self, eps: float) -> float:
-        """Return eps, which must be above 0 in the network's dtype too, or a zero divides by it."""
+        """Return eps, which must be positive in the network's dtype to prevent a division by 0."""
         least = float(np.finfo(self.net.dtype).tiny)
         return in_range(
             eps, type(self).__name__, "eps", lambda v: v >= least, f"positive, >= {least:.1e}"
         )
 
-    def zeros(self) -> Array:
-        """A new array of state, as long as theta."""
-        return zeros_like(self.net.theta)
-
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if wanted.
+    """Stochastic gradient descent, optionally with momentum.
 
-    v = μ v + g and θ = θ - lr v; with Nesterov's momentum θ = θ - lr (g + μ v).
+    v = μ v + g and θ = θ - lr v; with Nesterov momentum θ = θ - lr (g + μ v).
 
     Parameters
     ----------
     net : Sequential
         The network to train.
     lr : float, default 0.01
-        Learning rate. It multiplies v and is not folded into it.
+        Learning rate. It multiplies v and is not part of v.
     momentum : float, default 0.0
         μ, in [0, 1).
     nesterov : bool, default False
-        Look ahead; needs a momentum.
+        Use Nesterov momentum; requires a positive momentum.
     weight_decay : float, default 0.0
-        λ of an added gradient λ θ, on all parameters, as PyTorch has it.
+        λ of an added gradient λ θ, on all parameters, as in PyTorch.
 
     References
     ----------
@@ -94,20 +90,20 @@ class SGD(Optimizer):
         self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
-        self.velocity = self.zeros() if self.momentum else None
+        self.velocity = zeros_like(net.theta) if self.momentum else None
 
     def step(self) -> None:
         grad, theta = self.net.grad, self.net.theta
         if self.velocity is None:
             kernels.plain_sgd(grad, self.lr, self.weight_decay, theta)
-            return
-        kernels.sgd(
-            grad, self.lr, self.momentum, self.nesterov, self.weight_decay, self.velocity, theta
-        )
+        else:
+            kernels.sgd(
+                grad, self.lr, self.momentum, self.nesterov, self.weight_decay, self.velocity, theta
+            )
 
 
 class RMSProp(Optimizer):
-    """Divide each gradient by a running root mean square of its past.
+    """Divide the gradient by a running root mean square of past gradients.
 
     s = ρ s + (1 - ρ) g² and θ = θ - lr g / (√s + ε).
 
@@ -118,7 +114,7 @@ class RMSProp(Optimizer):
     lr : float, default 1e-3
         Learning rate.
     rho : float, default 0.9
-        ρ, the share of the past that is kept (PyTorch calls it alpha).
+        ρ, the weight of the past, in [0, 1). PyTorch calls it alpha.
     eps : float, default 1e-8
         ε, outside the root.
 
@@ -133,14 +129,14 @@ class RMSProp(Optimizer):
         super().__init__(net, lr)
         self.rho = fraction(rho, "RMSProp", "rho")
         self.eps = self.check_eps(eps)
-        self.square = self.zeros()
+        self.square = zeros_like(net.theta)
 
     def step(self) -> None:
         kernels.rmsprop(self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta)
 
 
 class Adagrad(Optimizer):
-    """Divide each gradient by the root of the sum of all its squares so far.
+    """Divide the gradient by the root of the sum of its squares over all steps.
 
     s = s + g² and θ = θ - lr g / (√s + ε).
 
@@ -161,14 +157,14 @@ class Adagrad(Optimizer):
     def __init__(self, net: Sequential, lr: float = 1e-2, eps: float = 1e-10) -> None:
         super().__init__(net, lr)
         self.eps = self.check_eps(eps)
-        self.square = self.zeros()
+        self.square = zeros_like(net.theta)
 
     def step(self) -> None:
         kernels.adagrad(self.net.grad, self.lr, self.eps, self.square, self.net.theta)
 
 
 class Adam(Optimizer):
-    """Adaptive moments: a running mean of the gradient over a running root mean square of it.
+    """Adaptive moments: the running mean of the gradient over its running root mean square.
 
     m = β₁ m + (1 - β₁) g and s = β₂ s + (1 - β₂) g²; then, at step t = 1, 2, ..., with
     m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ), θ = θ - lr m̂ / (√ŝ + ε).
@@ -178,7 +174,7 @@ class Adam(Optimizer):
     net : Sequential
         The network to train.
     lr : float, default 1e-3
-        Learning rate, about the size of a step of each parameter.
+        Learning rate, approximately the size of the update of each parameter.
     betas : (float, float), default (0.9, 0.999)
         β₁ and β₂, each in [0, 1).
     eps : float, default 1e-8
@@ -204,7 +200,7 @@ class Adam(Optimizer):
             raise TypeError(f"{kind}: betas must be a pair such as (0.9, 0.999), got {betas!r}")
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
-        self.mean, self.square = self.zeros(), self.zeros()
+        self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
         self.t = 0
 
     def step(self) -> None:
@@ -217,20 +213,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay taken off the parameters themselves, not mixed into the gradient.
+    """Adam with decoupled weight decay, applied to the parameters and not to the gradient.
 
-    θ = (1 - lr λ) θ before Adam's step, on all parameters, as PyTorch has it.
+    θ = (1 - lr λ) θ before Adam's update, on all parameters, as in PyTorch.
 
     Parameters
     ----------
-    net : Sequential
-        The network to train.
-    lr : float, default 1e-3
-        Learning rate.
+    net, lr, betas, eps
+        As in `Adam`.
     weight_decay : float, default 1e-2
         λ, not negative.
-    betas, eps
-        As in `Adam`.
 
     References
     ----------

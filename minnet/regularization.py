@@ -1,19 +1,21 @@
-"""What holds parameters and gradients down: L1 and L2 penalties, and clipping.
+"""L1 and L2 penalties, and gradient clipping.
 
-Penalties count weights alone, the parameters with two dimensions; biases, γ and β are left free.
-Clipping acts on the whole of ``net.grad``, between backward and the optimizer's step.
+Penalties apply to weights, the parameters with two dimensions, and not to biases, γ and β. Clipping
+applies to all of ``net.grad``, between backward and the optimizer's step.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
+from minnet.layer import Param
 from minnet.layers.sequential import Sequential
 from minnet.validation import Array, non_negative, positive
 
 
 class Regularizer:
-    """A penalty on weights: a number that is added to the loss, and its gradient.
+    """Base class of the penalties: a number added to the loss, and its gradient.
 
     Parameters
     ----------
@@ -29,22 +31,25 @@ class Regularizer:
         raise TypeError(f"{type(self).__name__} must define of(self, weight)")
 
     def gradient(self, weight: Array) -> Array:
-        """Return the penalty's gradient with respect to that weight, of its shape."""
+        """Return the gradient of the penalty with respect to one weight, in the weight's shape."""
         raise TypeError(f"{type(self).__name__} must define gradient(self, weight)")
 
     def penalty(self, net: Sequential) -> float:
         """Return the penalty of all weights of net."""
-        return sum(self.of(param.value) for param in net.params.values() if param.value.ndim == 2)
+        return sum(self.of(param.value) for param in _weights(net))
 
     def add_gradient(self, net: Sequential) -> None:
-        """Add the penalty's gradient to the gradient of every weight of net."""
-        for param in net.params.values():
-            if param.value.ndim == 2:
-                param.grad += self.gradient(param.value)
+        """Add the gradient of the penalty to the gradient of every weight of net."""
+        for param in _weights(net):
+            param.grad += self.gradient(param.value)
+
+
+def _weights(net: Sequential) -> Iterator[Param]:
+    return (param for param in net.params.values() if param.value.ndim == 2)
 
 
 class L1(Regularizer):
-    """λ Σ |w|, with gradient λ sign(w) and sign(0) = 0: drives weights to exactly 0.
+    """Penalty λ Σ |w|, with gradient λ sign(w) and sign(0) = 0. It drives weights to exactly 0.
 
     Examples
     --------
@@ -61,7 +66,7 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """λ Σ w², with gradient 2 λ w: shrinks every weight by a share of itself.
+    """Penalty λ Σ w², with gradient 2 λ w. It shrinks every weight in proportion to its size.
 
     Examples
     --------
@@ -78,15 +83,15 @@ class L2(Regularizer):
 
 
 def clip_grad_norm(net: Sequential, max_norm: float) -> float:
-    """Scale the gradient of net down to the length max_norm if it is longer; return its length.
+    """Scale the gradient of net so that its norm is at most max_norm; return the original norm.
 
-    All parameters count as one vector, g ← g max_norm / ‖g‖ where ‖g‖ > max_norm, so that its
-    direction stays. The length returned is the one before.
+    The norm is over all parameters: g ← g max_norm / ‖g‖ where ‖g‖ > max_norm. The direction of the
+    gradient does not change.
 
     Raises
     ------
     FloatingPointError
-        If the gradient holds NaN or infinity; it is left as it is.
+        If the gradient holds NaN or infinity; it is not changed.
 
     References
     ----------
@@ -106,7 +111,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
         raise FloatingPointError("clip_grad_norm: the gradient holds NaN or infinity")
     if largest == 0:
         return 0.0
-    # Dividing by the largest entry first keeps the squares of float32 from overflow.
+    # Dividing by the largest entry first keeps squares in float32 from overflowing.
     norm = largest * float(np.linalg.norm(net.grad / net.grad.dtype.type(largest)))
     if norm > max_norm:
         net.grad *= max_norm / norm
@@ -114,7 +119,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
 
 
 def clip_grad_value(net: Sequential, limit: float) -> None:
-    """Cut every entry of the gradient of net to [-limit, limit]; this may turn its direction.
+    """Clip every entry of the gradient of net to [-limit, limit]. This can change its direction.
 
     Examples
     --------

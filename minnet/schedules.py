@@ -1,9 +1,9 @@
-"""Learning-rate schedules: how big a step is, by how many steps came before.
+"""Learning-rate schedules.
 
-Each function checks its numbers and returns a schedule: a callable ``step -> lr`` whose steps count
+Each function validates its arguments and returns a schedule, a callable ``step -> lr``. Steps count
 from 0, one for each update of the parameters, as in ``fit(..., schedule=cosine(0.1, steps=1000))``.
-A schedule keeps no state, so it can be asked about any step in any order, plotted and pickled.
-Beyond its last step it holds its last value, where PyTorch's cosine would rise again and its
+A schedule has no state, so it can be called for any step in any order, plotted and pickled. After
+its last step a schedule keeps its last value. PyTorch's cosine would rise again there, and its
 one-cycle would raise an error.
 """
 
@@ -19,12 +19,17 @@ Schedule = Callable[[int], float]
 
 
 def constant(lr: float) -> Schedule:
-    """Return the same lr for ever.
+    """Return lr at every step.
 
     >>> constant(0.1)(1000)
     0.1
     """
     return partial(_constant, lr=positive(lr, "constant", "lr"))
+
+
+def _constant(step: int, *, lr: float) -> float:
+    _check_step(step)
+    return lr
 
 
 def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
@@ -42,8 +47,12 @@ def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
     )
 
 
+def _step(step: int, *, lr: float, every: int, factor: float) -> float:
+    return lr * factor ** (_check_step(step) // every)
+
+
 def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
-    """Fall from lr at step 0 to `final` at step `steps`, along half a cosine.
+    """Decrease from lr at step 0 to `final` at step `steps` along half a cosine.
 
     final + (lr - final) · (1 + cos(π·step/steps)) / 2, without restarts.
 
@@ -54,19 +63,19 @@ def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
     [0.5, 0.427, 0.25, 0.0, 0.0]
     """
     lr = positive(lr, "cosine", "lr")
-    return partial(
-        _cosine,
-        lr=lr,
-        steps=count(steps, "cosine", "steps"),
-        final=in_range(final, "cosine", "final", lambda v: 0 <= v <= lr, f"from 0 to lr = {lr:g}"),
-    )
+    final = in_range(final, "cosine", "final", lambda v: 0 <= v <= lr, f"from 0 to lr = {lr:g}")
+    return partial(_cosine, lr=lr, steps=count(steps, "cosine", "steps"), final=final)
+
+
+def _cosine(step: int, *, lr: float, steps: int, final: float) -> float:
+    return _half_cosine(lr, final, min(_check_step(step) / steps, 1.0))
 
 
 def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
-    """Climb in a straight line for `steps` steps, then follow `schedule` from its own step 0.
+    """Increase linearly for `steps` steps, then follow `schedule` from its step 0.
 
     With top = schedule(0), the lr is top · (step + 1) / (steps + 1) while step < steps, so that no
-    step is lost on an lr of 0. A number stands for a constant schedule.
+    step has an lr of 0. A number is used as a constant schedule.
 
     Goyal et al. (2017), "Accurate, large minibatch SGD: training ImageNet in 1 hour", section 2.2.
 
@@ -79,6 +88,13 @@ def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     return partial(_warmup, schedule=schedule, steps=count(steps, "warmup", "steps"))
 
 
+def _warmup(step: int, *, schedule: Schedule, steps: int) -> float:
+    step = _check_step(step)
+    if step < steps:
+        return float(schedule(0)) * (step + 1) / (steps + 1)
+    return float(schedule(step - steps))
+
+
 def one_cycle(
     max_lr: float,
     *,
@@ -87,11 +103,11 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Rise to max_lr, then fall far below the start, each along half a cosine: 1cycle.
+    """Increase to max_lr, then decrease far below the first lr, each along half a cosine: 1cycle.
 
     From max_lr/div_factor at step 0 to max_lr at step pct_start·steps - 1, then down to
-    max_lr/(div_factor·final_div_factor) at the last step, steps - 1. As PyTorch's OneCycleLR, whose
-    cycling of the momentum is left out. The paper's own lines are straight and in three phases.
+    max_lr/(div_factor·final_div_factor) at the last step, steps - 1. Like PyTorch's OneCycleLR, but
+    the momentum does not change. The schedule of the paper is linear and has three phases.
 
     Smith & Topin (2017), "Super-convergence: very fast training of neural networks using large
     learning rates", arXiv:1708.07120.
@@ -99,7 +115,7 @@ def one_cycle(
     Raises
     ------
     ValueError
-        If a number is out of range, or pct_start·steps ≤ 1: no step would be left to rise in.
+        If a number is out of range, or if pct_start·steps ≤ 1, which leaves no step to increase in.
 
     >>> schedule = one_cycle(0.5, steps=100)
     >>> [round(schedule(t), 4) for t in (0, 29, 64, 99)]
@@ -113,35 +129,10 @@ def one_cycle(
             f"give more steps or a larger pct_start"
         )
     max_lr = positive(max_lr, "one_cycle", "max_lr")
-    start = max_lr / _divisor(div_factor, "div_factor")
-    return partial(
-        _one_cycle,
-        start=start,
-        top=max_lr,
-        end=start / _divisor(final_div_factor, "final_div_factor"),
-        peak=pct_start * steps - 1,
-        last=steps - 1,
-    )
-
-
-def _constant(step: int, *, lr: float) -> float:
-    _check_step(step)
-    return lr
-
-
-def _step(step: int, *, lr: float, every: int, factor: float) -> float:
-    return lr * factor ** (_check_step(step) // every)
-
-
-def _cosine(step: int, *, lr: float, steps: int, final: float) -> float:
-    return _half_cosine(lr, final, min(_check_step(step) / steps, 1.0))
-
-
-def _warmup(step: int, *, schedule: Schedule, steps: int) -> float:
-    step = _check_step(step)
-    if step < steps:
-        return float(schedule(0)) * (step + 1) / (steps + 1)
-    return float(schedule(step - steps))
+    start = max_lr / _check_divisor(div_factor, "div_factor")
+    end = start / _check_divisor(final_div_factor, "final_div_factor")
+    peak, last = pct_start * steps - 1, steps - 1
+    return partial(_one_cycle, start=start, top=max_lr, end=end, peak=peak, last=last)
 
 
 def _one_cycle(step: int, *, start: float, top: float, end: float, peak: float, last: int) -> float:
@@ -155,7 +146,7 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
-def _divisor(value: float, name: str) -> float:
+def _check_divisor(value: float, name: str) -> float:
     return in_range(value, "one_cycle", name, lambda v: v >= 1, "at least 1 and finite")
 
 

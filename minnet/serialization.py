@@ -1,13 +1,12 @@
-"""A network's numbers in a file, and back: the parameters, and state such as running statistics.
+"""Save and load the parameters and the state of a network.
 
-The file is an ordinary npz, which ``np.load`` opens too: one ``.npy`` for each array, and
-``manifest.json``, which says what the network is made of and has a checksum for each array. There
-is no pickle in it, because loading a pickle runs whatever it says.
+The file is an ordinary npz, which ``np.load`` opens too. It has one ``.npy`` for each array, and
+``manifest.json`` with the layers of the network and a checksum for each array. It contains no
+pickle, because loading a pickle can execute code.
 
-A checkpoint may be all that is left of a night's training, and may come from anybody. So `save`
-lets the new file take the place of the old one in one step, when all of it is on the disk; and
-`load` changes the network only when everything in the file has proved right. The network tells
-what to expect: no size in the file is believed, and no memory taken, before it equals that.
+`save` replaces an older file in one atomic step, after the new one is completely on the disk.
+`load` changes the network only after the whole file has been verified. The network determines what
+is expected, so that a file cannot make `load` allocate memory for sizes that it merely declares.
 """
 
 import errno
@@ -19,46 +18,40 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from minnet.archives import (
-    DAMAGE,
-    describe_arrays,
-    read_array,
-    read_manifest,
-    write_archive,
-)
-from minnet.layers.container import Container
+from minnet.archives import DAMAGE, describe_arrays, read_array, read_manifest, write_archive
 from minnet.layers.sequential import Sequential
 from minnet.validation import Array
+from minnet.version import __version__
 
 FORMAT, VERSION = "minnet weights", 1
 
 
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write the parameters and the state of net to a file: all of it or nothing.
+    """Write the parameters and the state of net to a file, completely or not at all.
 
-    Not in it are the layers (`load` fills a network that is built), gradients, the optimizer's
-    memory, and the generators of dropout. The same network gives the same bytes each time.
+    The layers (`load` fills a network that is built already), gradients, the optimizer's state and
+    the generators of dropout are not saved. The same network gives the same bytes each time.
 
-    At every moment, whatever fails or is killed, path holds the old file or the new one, whole,
-    and an error leaves nothing else behind. Only a process killed, or a machine stopped, while it
-    writes can leave a hidden ``.<name>.minnet-...`` there; the next save to path removes it. Saves
-    into one folder wait for one another, where the system can lock a folder (Windows cannot).
+    Whatever fails, path holds the complete old file or the complete new one, and an error leaves no
+    other file behind. Only a process that is killed while it writes can leave a hidden file
+    ``.<name>.minnet-...``, which the next save to path removes. Concurrent saves into one folder
+    wait for each other where the system can lock a folder (Windows cannot).
 
     Parameters
     ----------
     net : Sequential
-        Left as it is.
+        The network, which is not changed.
     path : str or path
-        Used as given: no suffix is added, but ``.npz`` is the usual one.
+        Used as given: no suffix is added, but ``.npz`` is usual.
 
     Raises
     ------
     FloatingPointError
-        If NaN or infinity is to be saved: that would cost an older file, and `load` refuses it.
+        If a value is NaN or infinity: `load` would reject it, and an older file would be lost.
     OSError
-        If the disk is full or does not let us write; FileNotFoundError if there is no such folder.
+        If the file cannot be written; FileNotFoundError if the folder does not exist.
     TypeError, ValueError
-        If net is no `Sequential`, or a layer's state is not what `Layer.state` promises.
+        If net is not a `Sequential`, or a layer's state does not fulfil `Layer.state`.
 
     Examples
     --------
@@ -82,30 +75,29 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
 
 
 def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
-    """Fill net with the parameters and the state from a file of `save`'s, and return net.
+    """Fill net with the parameters and the state from a file written by `save`, and return net.
 
-    Build net as the saved one was: layers of the same names, kinds and sizes in the same order,
-    and the same dtype, for float64 numbers rounded to float32 make another network. What a layer
-    does not `describe`, such as the eps of `BatchNorm`, is not compared. The numbers are copied
-    into the arrays that are there, so an optimizer made for net goes on working. The buffers of
-    the last training step are forgotten.
+    Build net like the saved network: the same dtype, and layers of the same names and descriptions
+    in the same order. `Layer.describe` gives the description: the eps of `BatchNorm` is part of it,
+    its momentum is not. The values are copied into the existing arrays, so an optimizer made for
+    net keeps working. The buffers of the last training step are discarded.
 
     Parameters
     ----------
     net : Sequential
-        Unchanged unless everything in the file is right.
+        The network, which changes only if the whole file is valid.
     path : str or path
         Used as given: no suffix is added.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is damaged, not one of `save`'s, from a later minnet, of another network, or
-        holds NaN or infinity. Everything that is wrong is listed.
+        If the file is damaged, not written by `save`, from a later version of minnet, of another
+        network, or holds NaN or infinity. The message lists every problem.
     TypeError
-        If net is no `Sequential`.
+        If net is not a `Sequential`.
     """
     arrays = _arrays(net, "load")
     path = Path(path)
@@ -115,7 +107,7 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
         text = "load: no such file (the path is used as given, no suffix is added)"
         raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
     with file:
-        found, problems = _examine(file, net, arrays)
+        values, problems = _read(file, net, arrays)
     if problems:
         raise ValueError(
             "\n  ".join([f"load: {path} was refused, the network is unchanged:", *problems])
@@ -123,57 +115,54 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
             "the file is damaged, take another copy or save again"
         )
     for name, array in arrays.items():
-        array[...] = found[name]
+        array[...] = values[name]
     net.forget_buffers()
     return net
 
 
-def _arrays(net: Sequential, who: str) -> dict[str, Array]:
-    """Return all that is saved by name: the network's own arrays, no copies."""
+def _arrays(net: Sequential, where: str) -> dict[str, Array]:
+    """Return all parameters and state arrays by name, without copying."""
     if not isinstance(net, Sequential):
-        raise TypeError(f"{who}: expected {who}(net, path) with a Sequential, got {net!r}")
+        raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
     params = {name: param.value for name, param in net.params.items()}
     state: dict[str, Any] = dict(net.state)
     for name, again in net.state.items():
         array = state[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-            raise TypeError(f"{who}: state {name} must be an array of real numbers, got {array!r}")
-        own = array.size == 0 or np.may_share_memory(array, again)
-        if name in params or not own or not array.flags.writeable:
+            raise TypeError(
+                f"{where}: state {name} must be an array of real numbers, got {array!r}"
+            )
+        same = array.size == 0 or np.may_share_memory(array, again)
+        if name in params or not same or not array.flags.writeable:
             raise ValueError(
-                f"{who}: state {name} must be the very array that the layer uses, not a copy, "
+                f"{where}: state {name} must be the array that the layer uses, not a copy, "
                 "writeable, and named unlike the layer's parameters"
             )
     return params | state
 
 
 def _describe(net: Sequential, arrays: dict[str, Array]) -> dict[str, Any]:
-    """Return the manifest without checksums; `save` writes it, `load` compares it."""
-    from minnet import __version__
-
+    """Return the manifest without checksums, which `save` writes and `load` compares."""
     return {
         "format": FORMAT,
         "version": VERSION,
         "minnet": __version__,
         "dtype": str(net.dtype),
-        # A container by its kind only: what it holds comes next.
+        # A container by its kind only, because its layers follow.
         "layers": {
-            name: type(layer).__name__ if isinstance(layer, Container) else layer.describe()
+            name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
             for name, layer in net.walk()
         },
         "arrays": describe_arrays(arrays),
     }
 
 
-# Reading: each line of what is wrong goes into one message.
-
-
-def _examine(
+def _read(
     file: BinaryIO, net: Sequential, arrays: dict[str, Array]
 ) -> tuple[dict[str, Array], list[str]]:
-    """Return the arrays in the file, and a list of all that is wrong with it."""
+    """Return the arrays in the file, and a list of all problems with it."""
     expected = _describe(net, arrays)
-    found: dict[str, Array] = {}
+    values: dict[str, Array] = {}
     problems: list[str] = []
     try:
         with zipfile.ZipFile(file) as archive:
@@ -181,37 +170,36 @@ def _examine(
             manifest = read_manifest(archive, FORMAT, VERSION, ("layers", "arrays"), limit)
             problems += _differences("layer", manifest["layers"], expected["layers"])
             problems += _differences("array", manifest["arrays"], expected["arrays"])
-            for name, about in manifest["arrays"].items():
-                if _told(about) != _told(expected["arrays"].get(name)):
+            for name, entry in manifest["arrays"].items():
+                if _label(entry) != _label(expected["arrays"].get(name)):
                     continue
+                array = arrays[name]
                 try:
-                    found[name] = _read_array(archive, name, arrays[name], about.get("sha256"))
+                    value = read_array(archive, name, array.dtype, array.shape, entry.get("sha256"))
+                    if not np.isfinite(value).all():
+                        raise ValueError("holds NaN or infinity")
+                    values[name] = value
                 except DAMAGE as error:
                     problems.append(f"array {name!r}: {error or 'it ends too early'}")
     except DAMAGE as error:
         problems.append(f"it cannot be read: {error or 'it ends too early'}")
-    return found, problems
+    return values, problems
 
 
-def _differences(kind: str, there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """Say where the file's layers or arrays are not the network's."""
+def _differences(kind: str, file: dict[str, Any], net: dict[str, Any]) -> list[str]:
+    """Return where the layers or arrays of the file differ from those of the network."""
     problems = []
-    for name in {**here, **there}:
-        has, wants = _told(there.get(name, "none")), _told(here.get(name, "none"))
-        if has != wants:
-            problems.append(f"{kind} {name!r}: the file has {has}, the network {wants}")
-    if there.keys() == here.keys() and list(there) != list(here):
-        problems.append(f"order of {kind}s: the file has {list(there)}, the network {list(here)}")
+    for name in {**net, **file}:
+        found, expected = _label(file.get(name, "none")), _label(net.get(name, "none"))
+        if found != expected:
+            problems.append(f"{kind} {name!r}: the file has {found}, the network {expected}")
+    if file.keys() == net.keys() and list(file) != list(net):
+        problems.append(f"order of {kind}s: the file has {list(file)}, the network {list(net)}")
     return problems
 
 
-def _told(about: Any) -> str:
-    return f"{about.get('dtype')} {about.get('shape')}" if isinstance(about, dict) else str(about)
-
-
-def _read_array(archive: zipfile.ZipFile, name: str, array: Array, checksum: Any) -> Array:
-    """Return what the file has for one array of the network, or raise."""
-    value = read_array(archive, name, array.dtype, array.shape, checksum)
-    if not np.isfinite(value).all():
-        raise ValueError("holds NaN or infinity")
-    return value
+def _label(entry: Any) -> str:
+    """Return a layer or an array of a manifest as text."""
+    if isinstance(entry, dict):
+        return f"{entry.get('dtype')} {entry.get('shape')}"
+    return str(entry)

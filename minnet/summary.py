@@ -1,29 +1,41 @@
-"""A network as a table: what its layers are called, what they put out, how much they learn."""
-
-from __future__ import annotations
+"""Table of a network's layers, output shapes and parameter counts."""
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from minnet.layers.sequential import Sequential
+import numpy as np
+
+from minnet.layer import Layer, Param
 
 HEADINGS = ("name", "layer", "output", "parameters")
 
 
+class Network(Protocol):
+    """The attributes of `Sequential` that `summarize` uses."""
+
+    dtype: np.dtype[Any]
+    in_features: int | None
+
+    @property
+    def params(self) -> dict[str, Param]: ...  # noqa: D102
+
+    def walk(self) -> Iterator[tuple[str, Layer]]: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Summary:
-    """The table of a network; it prints as text and shows as HTML in a notebook.
+    """Table of a network. It prints as text and is displayed as HTML in a notebook.
 
     Attributes
     ----------
     rows : tuple of (name, layer, output, parameters)
-        One for each layer, in order; names of layers within a layer have a dot.
+        One row for each layer, in order. Names of layers inside a layer contain a dot.
     total : int
-        The number of parameters, the length of theta.
+        Number of parameters, the length of theta.
     dtype : str
-        The type of parameters and buffers.
+        Dtype of parameters and buffers.
     """
 
     rows: tuple[tuple[str, str, str, int], ...]
@@ -31,24 +43,21 @@ class Summary:
     dtype: str
 
     @property
-    def foot(self) -> str:
-        """The last line: how many parameters there are and what they weigh."""
-        size = self.total * (4 if self.dtype == "float32" else 8)
+    def footer(self) -> str:
+        """Number of parameters and their size in memory."""
+        size = self.total * np.dtype(self.dtype).itemsize
         return f"{self.total:,} parameters, {size / 1024:,.1f} KiB of {self.dtype}"
 
     def __str__(self) -> str:
-        # Not every console has an arrow.
+        # Some consoles cannot print an arrow.
         plain = ((name, kind.replace("→", "->"), out, f"{n:,}") for name, kind, out, n in self.rows)
         table = [HEADINGS, *plain]
-        widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
-            "  ".join(
-                cell.rjust(width) if column == len(HEADINGS) - 1 else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
+            "  ".join([*map(str.ljust, row[:-1], widths), row[-1].rjust(widths[-1])])
             for row in table
         ]
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", self.foot])
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", self.footer])
 
     __repr__ = __str__
 
@@ -59,10 +68,10 @@ class Summary:
             + f"<td style='text-align:right'>{n:,}</td></tr>"
             for name, kind, out, n in self.rows
         )  # fmt: skip
-        return f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self.foot)}</p>"
+        return f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self.footer)}</p>"
 
 
-def summarize(net: Sequential) -> Summary:
+def summarize(net: Network) -> Summary:
     """Return the table of net.
 
     Examples
@@ -80,8 +89,9 @@ def summarize(net: Sequential) -> Summary:
     rows, width = [], net.in_features
     for name, layer in net.walk():
         width = width if layer.out_features is None else layer.out_features
-        learned = (
-            0 if hasattr(layer, "layers") else sum(p.value.size for p in layer.params.values())
-        )
-        rows.append((name, layer.describe(), f"(n, {width})", learned))
-    return Summary(tuple(rows), net.theta.size, str(net.dtype))
+        # The parameters of a container are counted in the rows of its layers.
+        params = {} if hasattr(layer, "layers") else layer.params
+        size = sum(param.value.size for param in params.values())
+        rows.append((name, layer.describe(), f"(n, {width})", size))
+    total = sum(param.value.size for param in net.params.values())
+    return Summary(tuple(rows), total, str(net.dtype))

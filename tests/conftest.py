@@ -68,7 +68,7 @@ def layer_errors_fixture():
 
 @pytest.fixture
 def downloads(tmp_path, monkeypatch):
-    """Where downloads go: a folder that is this test's own, and no other is known."""
+    """Folder of downloads, separate for each test; no other folder is configured."""
     monkeypatch.delenv("MINNET_DATA", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     return tmp_path / "cache" / "data"
@@ -76,7 +76,7 @@ def downloads(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mirrors(monkeypatch):
-    """Let all mirrors be on this machine, where none serves anything until a test says so."""
+    """Replace the downloader by local mirrors that serve only what a test adds."""
     from helpers.tiny_mnist import Mirrors
 
     served = Mirrors()
@@ -88,7 +88,7 @@ def mirrors(monkeypatch):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Let the shapes and checksums that are known be those of the tiny MNIST."""
+    """Replace the pinned shapes and checksums by those of the tiny MNIST."""
     from helpers.tiny_mnist import TINY, idx
 
     sums = tuple("sha256:" + hashlib.sha256(idx(x)).hexdigest() for x in TINY.values())

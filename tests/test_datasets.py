@@ -1,4 +1,4 @@
-"""What the data sets promise: exact values, splits that can be repeated, rows on one scale."""
+"""Data sets: exact values, reproducible splits, standardized rows."""
 
 import math
 import os
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("downloads", "mirrors")
     ("load", "n_train", "n_test", "features", "low", "high"),
     [(datasets.iris, 120, 30, 4, 0.1, 7.9), (datasets.digits, 1437, 360, 64, 0.0, 1.0)],
 )
-def test_small_sets_have_the_promised_shapes_types_and_range(
+def test_small_sets_have_the_documented_shapes_dtypes_and_range(
     load, n_train, n_test, features, low, high
 ):
     (x_train, y_train), (x_test, y_test) = load()
@@ -41,7 +41,7 @@ def test_small_sets_have_the_promised_shapes_types_and_range(
     assert both.max() == np.float32(high)
 
 
-def test_every_flower_is_on_exactly_one_side_with_its_label():
+def test_every_flower_is_in_exactly_one_part_with_its_label():
     from sklearn.datasets import load_iris
 
     x, y = load_iris(return_X_y=True)
@@ -50,20 +50,20 @@ def test_every_flower_is_on_exactly_one_side_with_its_label():
     assert sorted(map(tuple, got)) == sorted(map(tuple, np.column_stack([x, y])))
 
 
-def test_digits_are_sixteenths():
+def test_digits_are_multiples_of_one_sixteenth():
     (x_train, _), (x_test, _) = datasets.digits()
     for x in (x_train, x_test):
         np.testing.assert_array_equal(x * 16, np.round(x * 16))
 
 
 @pytest.mark.parametrize("load", [datasets.iris, datasets.digits])
-def test_each_class_keeps_its_share_in_the_test_rows(load):
+def test_the_split_is_stratified(load):
     (_, y_train), (_, y_test) = load(test_size=0.3)
     share = np.bincount(y_test) / (np.bincount(y_train) + np.bincount(y_test))
     np.testing.assert_allclose(share, 0.3, atol=0.01)
 
 
-def test_the_split_follows_rng_and_leaves_numpys_global_state_alone():
+def test_the_split_depends_on_rng_and_not_on_the_global_state_of_numpy():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (datasets.iris(rng=rng)[0][0] for rng in (42, 42, 43))
     generator = np.random.default_rng(42)
@@ -88,7 +88,7 @@ def test_an_int_is_the_random_state_of_scikit_learn():
 
 
 @pytest.mark.parametrize("test_size", [0.0, 1.0, -0.1, 1.5, float("nan"), 0.001])
-def test_a_test_size_that_leaves_a_class_empty_is_refused(test_size):
+def test_a_test_size_that_leaves_a_class_empty_raises(test_size):
     with pytest.raises(ValueError, match="test_size"):
         datasets.iris(test_size=test_size)
 
@@ -150,7 +150,7 @@ def test_the_real_mnist_has_its_published_numbers():
 # --- standardize ---
 
 
-def test_standardize_uses_the_training_rows_alone():
+def test_standardize_uses_only_the_training_rows():
     x_train = np.array([[1.0, 10.0], [3.0, 30.0], [5.0, 20.0]])
     x_test = np.array([[7.0, 40.0]])
     kept = x_train.copy(), x_test.copy()
@@ -192,6 +192,6 @@ def test_standardize_keeps_the_dtype_and_returns_contiguous_rows(dtype):
         (([[1, 2]], [[-np.inf, 2]]), FloatingPointError, "array 1: -inf at row 0, column 0"),
     ],
 )
-def test_standardize_refuses_what_it_cannot_scale(arrays, error, message):
+def test_standardize_raises_for_invalid_arrays(arrays, error, message):
     with pytest.raises(error, match=message):
         datasets.standardize(*arrays)

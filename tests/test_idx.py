@@ -1,4 +1,4 @@
-"""What idx files on this machine promise: they are found in order, and read if whole and right."""
+"""Local idx files: search order, reading and verification."""
 
 import functools
 import tracemalloc
@@ -26,17 +26,15 @@ def test_folders_are_searched_in_order(tiny, tmp_path, downloads, mirrors, monke
     assert datasets.fetch("mnist", write(home / "mnist").parent) == home / "mnist"
     write(downloads / "mnist")
     write(env / "mnist", without=[LABELS])
-    # A folder counts only with all four files.
+    # A folder is used only if it has all four files.
     assert datasets.fetch("mnist") == downloads / "mnist"
     write(env / "mnist")
     assert datasets.fetch("mnist") == env / "mnist"
     assert_tiny(datasets.mnist())
-    assert mirrors.asked == []
+    assert mirrors.requested == []
 
 
-def test_a_given_data_home_that_lacks_files_is_not_searched_beyond(
-    tiny, tmp_path, downloads, mirrors
-):
+def test_no_other_folder_is_searched_if_data_home_is_given(tiny, tmp_path, downloads, mirrors):
     mirrors.serve("https://one.invalid/")
     write(downloads / "mnist")
     write(tmp_path / "home" / "mnist", without=[LABELS])
@@ -45,7 +43,7 @@ def test_a_given_data_home_that_lacks_files_is_not_searched_beyond(
     message = str(caught.value)
     assert f"{tmp_path / 'home' / 'mnist'} lacks {LABELS}\n" in message
     assert f"fetch('mnist', data_home={str(tmp_path / 'home')!r})" in message
-    assert mirrors.asked == []
+    assert mirrors.requested == []
 
 
 FAULTS = {
@@ -56,7 +54,7 @@ FAULTS = {
     ),
     "header claims more": (
         changed(IMAGES, _7=200),
-        r"expected shape \(5, 2, 3\), the header says \(200, 2, 3\)",
+        r"expected shape \(5, 2, 3\) in the header, got \(200, 2, 3\)",
     ),
     "too short": (
         pack(idx(TINY[IMAGES])[:-1]),
@@ -68,10 +66,10 @@ FAULTS = {
     ),
     "plain and too short": (idx(TINY[IMAGES])[:20], "got only 4"),
     "one bit": (changed(IMAGES, _20=TINY[IMAGES].ravel()[4] ^ 1), "expected sha256 .*, got "),
-    "cut gzip": (PACKED[:-9], "expected a whole gzip file, got a damaged one"),
-    "cut gzip trailer": (PACKED[:-4], "expected a whole gzip file, got a damaged one"),
-    "wrong gzip sum": (PACKED[:-8] + bytes(8), "expected a whole gzip file, got a damaged one"),
-    "bad deflate": (PACKED[:10] + b"\xff" * 40, "expected a whole gzip file, got a damaged one"),
+    "cut gzip": (PACKED[:-9], "expected a complete gzip file, got a damaged one"),
+    "cut gzip trailer": (PACKED[:-4], "expected a complete gzip file, got a damaged one"),
+    "wrong gzip sum": (PACKED[:-8] + bytes(8), "expected a complete gzip file, got a damaged one"),
+    "bad deflate": (PACKED[:10] + b"\xff" * 40, "expected a complete gzip file, got a damaged one"),
     "web page": (b"<html>Not found</html>", "expected the idx magic 0x00000803, got 0x3c68746d"),
     "a few bytes": (b"\0\0\x08", "expected an idx header of 16 bytes, got 3 in all"),
     "empty": (b"", "expected an idx header of 16 bytes, got 0 in all"),
@@ -80,7 +78,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("data", "message"), FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("load", [datasets.mnist, functools.partial(datasets.fetch, "mnist")])
-def test_a_wrong_file_is_named_refused_and_left_alone(
+def test_an_invalid_file_raises_with_its_path_and_is_not_changed(
     load, data, message, tiny, downloads, mirrors
 ):
     mirrors.serve("https://one.invalid/")
@@ -91,7 +89,7 @@ def test_a_wrong_file_is_named_refused_and_left_alone(
     assert str(caught.value).startswith(f"{path}: expected ")
     assert "Delete it. Run `minnet data mnist --home " in str(caught.value)
     assert path.read_bytes() == data
-    assert mirrors.asked == []
+    assert mirrors.requested == []
 
 
 def test_a_gzip_bomb_is_not_unpacked(tiny, downloads):

@@ -1,6 +1,6 @@
-"""What downloads of idx files promise: only verified files stay, and errors tell the repair.
+"""Downloads of idx files: only verified files are kept, and errors state the remedy.
 
-No test reaches the network beyond this machine.
+No test uses the network beyond this machine.
 """
 
 import contextlib
@@ -33,22 +33,24 @@ REAL_DOWNLOADER = pooch.HTTPDownloader
 pytestmark = pytest.mark.usefixtures("downloads", "mirrors")
 
 
-def test_missing_files_are_downloaded_once_and_alone(tiny, downloads, mirrors):
+def test_only_missing_files_are_downloaded_and_only_once(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/")
     write(downloads / "mnist", without=[LABELS])
     assert_tiny(datasets.mnist())
-    assert mirrors.asked == [f"https://one.invalid/{LABELS}.gz"]
+    assert mirrors.requested == [f"https://one.invalid/{LABELS}.gz"]
     assert files_in(downloads) == sorted(f"mnist/{file}.gz" for file in TINY)
     assert_tiny(datasets.mnist())
-    assert len(mirrors.asked) == 1
+    assert len(mirrors.requested) == 1
 
 
 @pytest.mark.parametrize("fault", [OSError("no route"), b"<html>", PACKED[:-9], changed(LABELS)])
-def test_a_mirror_that_fails_or_lies_is_followed_by_the_next(fault, tiny, downloads, mirrors):
+def test_the_next_mirror_is_tried_after_an_error_or_an_invalid_file(
+    fault, tiny, downloads, mirrors
+):
     mirrors.serve("https://one.invalid/", **{"train-images-idx3": fault})
     mirrors.serve("https://two.invalid/")
     assert_tiny(datasets.mnist())
-    assert mirrors.asked[:3] == [
+    assert mirrors.requested[:3] == [
         f"https://one.invalid/{IMAGES}.gz",
         f"https://two.invalid/{IMAGES}.gz",
         f"https://one.invalid/{LABELS}.gz",
@@ -56,7 +58,7 @@ def test_a_mirror_that_fails_or_lies_is_followed_by_the_next(fault, tiny, downlo
     assert files_in(downloads) == sorted(f"mnist/{file}.gz" for file in TINY)
 
 
-def test_without_network_the_error_says_what_to_put_where(
+def test_without_network_the_error_lists_files_folders_and_sources(
     tiny, downloads, mirrors, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("MINNET_DATA", str(tmp_path / "env"))
@@ -73,7 +75,7 @@ def test_without_network_the_error_says_what_to_put_where(
     assert not (tmp_path / "env").exists()
 
 
-def test_what_was_verified_stays_when_a_later_file_fails(tiny, downloads, mirrors):
+def test_a_verified_file_is_kept_when_a_later_file_fails(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/", without=[LABELS])
     with pytest.raises(FileNotFoundError, match=f"{LABELS}.gz: unreachable"):
         datasets.fetch("mnist")
@@ -88,15 +90,15 @@ def test_an_interrupted_download_leaves_nothing(tiny, downloads, mirrors):
     assert list((downloads / "mnist").iterdir()) == []
 
 
-def test_download_false_asks_no_mirror_and_makes_no_folder(tiny, downloads, mirrors):
+def test_download_false_requests_nothing_and_makes_no_folder(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/")
     with pytest.raises(FileNotFoundError, match="Run `minnet data mnist --home "):
         datasets.mnist(download=False)
-    assert mirrors.asked == []
+    assert mirrors.requested == []
     assert not downloads.exists()
 
 
-def test_downloads_go_to_the_cache_even_if_minnet_data_is_set(
+def test_files_are_downloaded_into_the_cache_even_if_minnet_data_is_set(
     tiny, downloads, mirrors, tmp_path, monkeypatch
 ):
     mirrors.serve("https://one.invalid/")
@@ -106,7 +108,7 @@ def test_downloads_go_to_the_cache_even_if_minnet_data_is_set(
     assert not (tmp_path / "env").exists()
 
 
-def test_fetch_fills_the_folder_it_is_given(tiny, downloads, mirrors, tmp_path):
+def test_fetch_downloads_into_the_given_folder(tiny, downloads, mirrors, tmp_path):
     mirrors.serve("https://one.invalid/")
     folder = datasets.fetch("fashion_mnist", str(tmp_path / "home"))
     assert folder == tmp_path / "home" / "fashion_mnist"
@@ -114,12 +116,12 @@ def test_fetch_fills_the_folder_it_is_given(tiny, downloads, mirrors, tmp_path):
     assert not downloads.exists()
 
 
-def test_fetch_names_the_sets_it_knows():
+def test_fetch_raises_with_the_known_names_for_an_unknown_one():
     with pytest.raises(ValueError, match="expected one of mnist, fashion_mnist, got 'cifar'"):
         datasets.fetch("cifar")
 
 
-def test_a_cache_that_cannot_be_made_is_an_error_with_the_repair(tiny, downloads, mirrors):
+def test_a_cache_that_cannot_be_created_raises_with_the_remedy(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/")
     downloads.parent.write_text("a file where the folder should be")
     with pytest.raises(FileNotFoundError, match="`minnet data mnist --home FOLDER`") as caught:
@@ -128,7 +130,9 @@ def test_a_cache_that_cannot_be_made_is_an_error_with_the_repair(tiny, downloads
     assert str(downloads.parent) in str(caught.value)
 
 
-def test_a_user_without_a_home_folder_is_told_to_name_one(tiny, mirrors, monkeypatch, tmp_path):
+def test_a_user_without_a_home_folder_gets_an_error_with_the_remedy(
+    tiny, mirrors, monkeypatch, tmp_path
+):
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: "~/.cache/minnet")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"this user has no home folder .* set MINNET_DATA"):
@@ -158,9 +162,11 @@ def served(folder, encoding=None):
             thread.join()
 
 
-# Some stores unpack on the way: then plain idx bytes arrive under the name of the packed file.
+# Some servers unpack the file, so that plain idx bytes arrive under the name of the packed file.
 @pytest.mark.parametrize("encoding", [None, "gzip"])
-def test_a_download_over_http_goes_on_after_a_404(encoding, tiny, downloads, tmp_path, monkeypatch):
+def test_a_download_over_http_continues_with_the_next_mirror_after_a_404(
+    encoding, tiny, downloads, tmp_path, monkeypatch
+):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(pooch, "HTTPDownloader", REAL_DOWNLOADER)
     (tmp_path / "empty").mkdir()
@@ -173,7 +179,7 @@ def test_a_download_over_http_goes_on_after_a_404(encoding, tiny, downloads, tmp
     assert files_in(downloads) == sorted(f"mnist/{file}.gz" for file in TINY)
 
 
-def test_every_set_has_several_mirrors_and_all_are_https():
+def test_every_set_has_several_mirrors_over_https():
     for mirrors in REAL_MIRRORS.values():
         assert len(set(mirrors)) >= 2
         assert all(m.startswith("https://") and m.endswith("/") for m in mirrors)

@@ -1,4 +1,4 @@
-"""What initializers promise: the spread of their formula, one seed one array, plain refusals."""
+"""Initializers: standard deviation of the formula, reproducible draws, input validation."""
 
 import math
 from functools import partial
@@ -9,7 +9,7 @@ import pytest
 from minnet import initializers
 from minnet.initializers import get, orthogonal
 
-# Unequal sides, neither the other's square or double, so that no wrong fan hits the right number.
+# Unequal sides, so that a wrong fan cannot give the right number.
 FAN_IN, FAN_OUT = SHAPE = (150, 380)
 RULES = {
     "glorot": 2 / (FAN_IN + FAN_OUT),
@@ -38,7 +38,7 @@ def test_a_fan_rule_has_mean_zero_and_the_std_of_its_formula(rule, variance, kin
 
 
 @pytest.mark.parametrize(("rule", "variance"), RULES.items())
-def test_a_uniform_rule_fills_exactly_its_limits(rule, variance):
+def test_a_uniform_rule_reaches_its_limits_and_does_not_exceed_them(rule, variance):
     limit = math.sqrt(3 * variance)
     weight = get(f"{rule}_uniform")(SHAPE, rng=0, dtype=np.float64)
     assert 0.999 * limit < weight.max() <= limit
@@ -46,7 +46,7 @@ def test_a_uniform_rule_fills_exactly_its_limits(rule, variance):
 
 
 @pytest.mark.parametrize(("rule", "variance"), RULES.items())
-def test_a_normal_rule_keeps_its_tails(rule, variance):
+def test_a_normal_rule_is_not_truncated(rule, variance):
     weight = get(f"{rule}_normal")(SHAPE, rng=0, dtype=np.float64)
     beyond_two = (abs(weight) > 2 * math.sqrt(variance)).mean()
     assert beyond_two == pytest.approx(math.erfc(math.sqrt(2)), rel=0.1)  # 4.55 %
@@ -70,12 +70,12 @@ def test_normal_uniform_and_constant_have_the_documented_defaults():
     assert (initializers.constant((7,)) == 1.0).all()
 
 
-def test_zeros_and_constant_hold_one_value():
+def test_zeros_and_constant_have_one_value_in_every_entry():
     assert (initializers.zeros(SHAPE) == 0.0).all()
     assert (initializers.constant(SHAPE, value=-0.25) == -0.25).all()
 
 
-def test_a_spread_of_zero_gives_zeros():
+def test_std_or_limit_zero_gives_zeros():
     assert not initializers.normal((3, 4), rng=0, std=0.0).any()
     assert not initializers.uniform((3, 4), rng=0, limit=0.0).any()
 
@@ -94,7 +94,7 @@ def test_orthogonal_has_orthonormal_columns_if_tall_and_rows_if_wide(shape, gain
     assert np.abs(gram - gain**2 * np.eye(min(shape))).max() < 20 * np.finfo(dtype).eps
 
 
-def test_orthogonal_draws_both_signs_everywhere():
+def test_orthogonal_draws_both_signs_in_every_entry():
     draws = np.array([orthogonal((3, 3), rng=seed, dtype=np.float64) for seed in range(400)])
     # An entry of a uniformly drawn 3x3 orthogonal matrix has variance 1/3: five errors of the mean.
     assert np.abs(draws.mean(axis=0)).max() < 5 * math.sqrt(1 / 3 / 400)
@@ -102,13 +102,13 @@ def test_orthogonal_draws_both_signs_everywhere():
     assert trace_squared.mean() == pytest.approx(1.0, abs=0.4)
 
 
-# What all of them share.
+# Properties of every initializer.
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float32", np.dtype("float64")])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(4, 7), (7, 4)])
-def test_the_result_is_new_contiguous_and_of_the_dtype_asked_for(name, shape, dtype):
+def test_the_result_is_new_contiguous_and_of_the_requested_dtype(name, shape, dtype):
     weight = get(name)(shape, rng=0, dtype=dtype)
     assert type(weight) is np.ndarray
     assert weight.shape == shape
@@ -123,7 +123,7 @@ def test_float32_is_the_default(name):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_one_seed_gives_one_array_and_other_seeds_others(name):
+def test_equal_seeds_give_equal_arrays_and_different_seeds_different_ones(name):
     init = get(name)
     np.testing.assert_array_equal(init(SHAPE, rng=3), init(SHAPE, rng=3))
     np.testing.assert_array_equal(init(SHAPE, rng=3), init(SHAPE, rng=np.random.default_rng(3)))
@@ -146,7 +146,7 @@ def test_a_generator_advances_so_that_layers_differ(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_numpys_global_random_state_is_left_alone(name):
+def test_the_global_random_state_of_numpy_is_unchanged(name):
     before = np.random.get_state()  # noqa: NPY002
     get(name)(SHAPE)
     after = np.random.get_state()  # noqa: NPY002
@@ -156,13 +156,13 @@ def test_numpys_global_random_state_is_left_alone(name):
 
 @pytest.mark.parametrize("name", ["zeros", "constant", "normal", "uniform"])
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4), [5, 2], (np.int64(5), 2)])
-def test_rules_without_fans_take_any_shape(name, shape):
+def test_rules_without_fans_accept_any_shape(name, shape):
     assert get(name)(shape).shape == tuple(shape)
 
 
 @pytest.mark.parametrize("name", FAN_RULES)
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
-def test_fan_rules_refuse_what_is_no_weight_matrix(name, shape):
+def test_fan_rules_raise_for_a_shape_that_is_not_2d(name, shape):
     with pytest.raises(ValueError, match=r"\(in_features, out_features\), got .*for a bias"):
         get(name)(shape)
 
@@ -181,14 +181,14 @@ def test_fan_rules_refuse_what_is_no_weight_matrix(name, shape):
         ((5, -2), ValueError),
     ],
 )
-def test_a_shape_that_is_no_tuple_of_positive_ints_is_refused(name, shape, error):
+def test_a_shape_that_is_not_a_tuple_of_positive_ints_raises(name, shape, error):
     with pytest.raises(error, match="shape must"):
         get(name)(shape)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [np.int64, np.float16, complex])
-def test_only_float32_and_float64_are_drawn_and_a_refusal_draws_nothing(name, dtype):
+def test_another_dtype_raises_before_anything_is_drawn(name, dtype):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=f"float32 or float64, got {np.dtype(dtype)}"):
         get(name)((4, 7), rng=rng, dtype=dtype)
@@ -212,7 +212,7 @@ def test_a_constant_must_be_finite_in_its_dtype(value):
         initializers.constant((3,), value=value)
 
 
-def test_an_option_that_is_no_number_is_a_type_error():
+def test_an_option_that_is_not_a_number_raises_type_error():
     with pytest.raises(TypeError, match="std must be a number"):
         initializers.normal((3, 4), std="1")
 
@@ -233,19 +233,19 @@ def test_xavier_and_kaiming_are_the_same_functions(alias, rule, kind):
     assert get(f"{alias}_{kind}") is function
 
 
-def test_get_hands_a_function_back():
+def test_get_returns_a_function_unchanged():
     mine = partial(initializers.normal, std=1.0)
     assert get(mine) is mine
 
 
 @pytest.mark.parametrize("wrong", ["glorot_unifrom", "Glorot_Uniform", "glorot-uniform"])
-def test_an_unknown_name_is_answered_with_the_closest_and_all_known(wrong):
+def test_an_unknown_name_raises_with_the_closest_and_all_known_names(wrong):
     with pytest.raises(ValueError, match=f"'{wrong}'. Did you mean 'glorot_uniform'") as refusal:
         get(wrong)
     for name in [*NAMES, "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform"]:
         assert name in str(refusal.value)
 
 
-def test_what_is_neither_name_nor_function_is_a_type_error():
+def test_get_raises_type_error_for_neither_a_name_nor_a_function():
     with pytest.raises(TypeError, match=r"a name or a function .* got 0\.1; .*partial\(constant"):
         get(0.1)

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minnet.initializers import orthogonal
-from minnet.initializers.unit_variance import lsuv
-from minnet.layer import Layer
+from minnet.initializers import lsuv, orthogonal
+from minnet.layer import Layer, Param
 from minnet.layers.activations import ReLU
 from minnet.layers.dense import Dense
 from minnet.layers.residual import Residual
@@ -50,7 +49,7 @@ def test_lsuv_gives_every_dense_an_output_of_variance_one(dtype):
     np.testing.assert_array_equal(x, given)
 
 
-def test_lsuv_weights_are_scaled_orthogonal_ones_and_biases_zero():
+def test_lsuv_sets_scaled_orthogonal_weights_and_zero_biases():
     net = network(Dense(30, 40, bias_init="constant"), ReLU(), Dense(40, 20, bias_init="constant"))
     lsuv(net, rows(), rng=0)
     wide, tall = (net.layers[i].weight.value for i in (0, 2))
@@ -78,12 +77,38 @@ def test_lsuv_writes_into_theta_and_is_reproducible():
     assert not np.array_equal(first.theta, other.theta)
 
 
-def test_lsuv_leaves_a_weight_alone_whose_output_is_within_the_tolerance():
+def test_lsuv_does_not_scale_a_weight_whose_output_is_within_the_tolerance():
     net = network(Dense(30, 20))
     lsuv(net, rows(), tolerance=1e6, rng=0)
     np.testing.assert_array_equal(
         net.layers[0].weight.value, orthogonal((30, 20), rng=0, dtype=np.float64)
     )
+
+
+class Own(Layer):
+    """A student's own layer: y = x * weight, or x @ weight for a 2-d weight."""
+
+    def __init__(self, weight):
+        self.in_features, self.out_features = weight.shape[0], weight.shape[-1]
+        self.params["weight"] = Param(weight)
+
+    def compute(self, x, y, training):
+        weight = self.params["weight"].value
+        y[...] = x @ weight if weight.ndim == 2 else x * weight
+
+
+def test_lsuv_initializes_an_own_layer_with_a_2d_weight():
+    net = network(Own(np.full((30, 20), 7.0)), Dense(20, 5))
+    lsuv(net, rows(), tolerance=1e-12, rng=0)
+    assert net.layers[0].forward(rows(), training=False).var() == pytest.approx(1.0)
+    assert net.predict(rows()).var() == pytest.approx(1.0)
+
+
+def test_lsuv_leaves_a_weight_that_is_not_2d_unchanged():
+    net = network(Dense(30, 20), Own(np.full(20, 7.0)), Dense(20, 5))
+    lsuv(net, rows(), rng=0)
+    np.testing.assert_array_equal(net.layers[1].params["weight"].value, 7.0)
+    assert net.predict(rows()).var() == pytest.approx(1.0)
 
 
 class Sluggish(Dense):
@@ -132,7 +157,7 @@ class Explosive(Layer):
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_an_output_that_cannot_be_scaled_names_the_layer_and_restores_the_net(
+def test_an_output_that_cannot_be_scaled_raises_with_the_layer_and_restores_the_network(
     middle, error, message
 ):
     net = network(Dense(30, 40, bias_init="constant"), middle(), Dense(40, 5))
@@ -150,7 +175,7 @@ class Rounded(Dense):
         y[::2] = np.nextafter(y[::2], y.dtype.type(np.inf))
 
 
-def test_equal_rows_that_differ_by_rounding_alone_have_no_variance():
+def test_rows_that_differ_only_by_rounding_have_no_variance():
     net = network(Rounded(30, 1), dtype=np.float32)
     theta = net.theta.copy()
     with pytest.raises(ValueError, match="without variance"):
@@ -163,7 +188,7 @@ class Interrupted(Layer):
         raise KeyboardInterrupt
 
 
-def test_an_interruption_restores_the_net():
+def test_an_interruption_restores_the_network():
     net = network(Dense(30, 40), Interrupted())
     theta = net.theta.copy()
     with pytest.raises(KeyboardInterrupt):
@@ -207,7 +232,7 @@ def test_lsuv_refuses_an_invalid_batch_and_leaves_the_net_alone(x, error, messag
         ({"max_iterations": 1.5}, TypeError),
     ],
 )
-def test_lsuv_refuses_options_out_of_range_and_leaves_the_net_alone(options, error):
+def test_an_option_out_of_range_raises_and_leaves_the_network_unchanged(options, error):
     net = network(Dense(30, 40))
     theta = net.theta.copy()
     with pytest.raises(error, match=f"lsuv: {next(iter(options))}"):

@@ -1,4 +1,4 @@
-"""What the guideline promises: the rule that suits an activation and a depth, and the reason."""
+"""Recommendations: the rule for an activation and a depth, and the reason."""
 
 import math
 from functools import partial
@@ -11,7 +11,7 @@ from minnet.layers.dense import Dense
 
 
 class LeakyReLU:
-    """A layer as far as `recommend` looks: its class has a name."""
+    """A class with the name of a layer, which is all that `recommend` uses."""
 
 
 @pytest.mark.parametrize(
@@ -22,24 +22,24 @@ class LeakyReLU:
         (["sigmoid", "Tanh", "softmax", "linear"], "glorot_normal"),
     ],
 )
-def test_he_is_for_relu_and_its_kin_and_xavier_for_the_others(activations, name):
+def test_he_for_relu_and_its_variants_and_xavier_for_the_others(activations, name):
     for activation in activations:
         assert recommend(activation).name == name
         assert recommend(activation, depth=DEEP - 1).name == name
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_deep_networks_are_recommended_orthogonal_weights(activation):
+def test_orthogonal_weights_are_recommended_for_deep_networks(activation):
     for depth in (DEEP, 10 * DEEP):
         assert recommend(activation, depth=depth).name == "orthogonal"
 
 
-def test_the_reason_names_the_gain_that_deep_relu_networks_need():
+def test_the_reason_contains_the_gain_for_deep_relu_networks():
     assert "partial(orthogonal, gain=2**0.5)" in recommend("relu", depth=DEEP).reason
     assert "gain" not in recommend("tanh", depth=DEEP).reason
 
 
-def test_every_recommended_name_is_one_that_get_takes():
+def test_get_accepts_every_recommended_name():
     for activation in ("relu", "tanh"):
         for depth in (None, DEEP):
             assert callable(get(recommend(activation, depth).name))
@@ -50,7 +50,7 @@ def test_the_recommended_rule_keeps_the_signal_through_a_deep_network():
     for init, low, high in [
         (get(recommend("relu").name), 0.3, 3.0),
         (partial(orthogonal, gain=2**0.5), 0.3, 3.0),
-        (orthogonal, 0.0, 2e-3),  # why the reason insists on the gain: 2^(-20/2)
+        (orthogonal, 0.0, 2e-3),  # without the gain the signal shrinks by 2^(-20/2)
     ]:
         rng, y = np.random.default_rng(1), rows
         for _ in range(depth):
@@ -58,7 +58,7 @@ def test_the_recommended_rule_keeps_the_signal_through_a_deep_network():
         assert low < math.sqrt((y**2).mean() / (rows**2).mean()) < high
 
 
-def test_an_unknown_activation_is_refused_with_the_known_ones():
+def test_an_unknown_activation_raises_with_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown activation 'maxout'; known: relu, .*tanh"):
         recommend("maxout")
     with pytest.raises(ValueError, match="unknown activation 'Dense'"):
@@ -66,6 +66,6 @@ def test_an_unknown_activation_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize(("depth", "error"), [(0, ValueError), (2.5, TypeError)])
-def test_a_depth_that_counts_nothing_is_refused(depth, error):
+def test_an_invalid_depth_raises(depth, error):
     with pytest.raises(error, match="recommend: depth"):
         recommend("relu", depth=depth)

@@ -191,6 +191,16 @@ def test_as_many_jobs_as_there_are_cores_may_be_asked_for(
     assert at_a_time == [1, 3]
 
 
+def test_the_help_lists_every_command_with_one_line(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("run", "claims", "data", "exercises"):
+        (line,) = (line for line in lines if line.split()[:1] == [name])
+        assert len(line.split()) > 3
+
+
 def test_the_help_of_an_experiment_tells_its_options(capsys):
     with pytest.raises(SystemExit) as left:
         main(["run", "vanishing", "--help"])

@@ -1,4 +1,4 @@
-"""What the optimizers promise: the rule of each docstring, step by step, on the whole of theta."""
+"""Optimizers: the rule of each docstring, step by step, on all of theta."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ def network(dtype=np.float64):
     return Sequential([Dense(3, 4), Dense(4, 2)], rng=0, dtype=dtype)
 
 
-# The rules as generators: the gradient goes in, the new theta comes out.
+# The rules as generators that receive a gradient and yield the new theta.
 
 
 def sgd(theta, lr, momentum=0.0, nesterov=False, decay=0.0):
@@ -112,7 +112,7 @@ def test_every_step_follows_the_rule(pair, dtype, tolerance):
 
 
 @ALL
-def test_a_step_moves_theta_in_place_and_reads_the_gradient_only(make):
+def test_a_step_updates_theta_in_place_and_does_not_change_the_gradient(make):
     net = network(np.float32)
     theta, grad = net.theta, net.grad
     optimizer = make(net)
@@ -127,7 +127,7 @@ def test_a_step_moves_theta_in_place_and_reads_the_gradient_only(make):
 
 
 @ALL
-def test_a_gradient_of_zero_moves_nothing_but_by_decay(make):
+def test_a_zero_gradient_changes_theta_only_by_weight_decay(make):
     net = network()
     before = net.theta.copy()
     optimizer = make(net)
@@ -141,7 +141,7 @@ def test_a_gradient_of_zero_moves_nothing_but_by_decay(make):
 
 
 @ALL
-def test_a_learning_rate_set_between_steps_counts_from_the_next(make):
+def test_a_learning_rate_set_between_steps_applies_from_the_next_step(make):
     net = network()
     optimizer = make(net)
     net.grad = 1.0
@@ -157,7 +157,7 @@ def test_a_learning_rate_set_between_steps_counts_from_the_next(make):
 
 @ALL
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
-def test_a_copy_of_network_and_optimizer_goes_on_with_the_same_steps(make, twin):
+def test_a_copy_of_network_and_optimizer_takes_the_same_steps(make, twin):
     net = network()
     optimizer = make(net)
     pairs = [(net, optimizer)]
@@ -172,7 +172,7 @@ def test_a_copy_of_network_and_optimizer_goes_on_with_the_same_steps(make, twin)
     assert not np.shares_memory(pairs[0][0].theta, pairs[1][0].theta)
 
 
-def test_adams_first_step_is_lr_long_for_every_parameter_whatever_its_gradient():
+def test_the_first_update_of_adam_has_size_lr_for_every_parameter():
     net = network()
     before = net.theta.copy()
     net.grad = np.geomspace(1e-3, 1e3, net.grad.size) * np.resize([1, -1], net.grad.size)
@@ -180,7 +180,7 @@ def test_adams_first_step_is_lr_long_for_every_parameter_whatever_its_gradient()
     np.testing.assert_allclose(before - net.theta, 0.01 * np.sign(net.grad), rtol=1e-6)
 
 
-def test_weight_decay_shrinks_biases_too_as_in_pytorch():
+def test_weight_decay_applies_to_biases_as_in_pytorch():
     net = network()
     net["dense1"].bias.value = 1.0
     SGD(net, lr=0.1, weight_decay=0.5).step()
@@ -189,7 +189,7 @@ def test_weight_decay_shrinks_biases_too_as_in_pytorch():
     np.testing.assert_allclose(net["dense1"].bias.value, 0.95**2, rtol=1e-15)
 
 
-def test_steps_go_down_a_bowl():
+def test_every_optimizer_minimizes_a_quadratic():
     for name, make in OPTIMIZERS.items():
         net = network()
         net.theta = 1.0
@@ -201,7 +201,7 @@ def test_steps_go_down_a_bowl():
         assert np.abs(net.theta).max() < 0.2, name
 
 
-# What is refused.
+# Input validation.
 
 NOT_IN_RANGE = [
     (lambda net, v: SGD(net, lr=v), [-0.1, np.nan, np.inf], "SGD: lr must be non-negative"),
@@ -219,7 +219,7 @@ NOT_IN_RANGE = [
 
 
 @pytest.mark.parametrize(("make", "values", "message"), NOT_IN_RANGE)
-def test_a_setting_out_of_range_is_refused_by_name(make, values, message):
+def test_a_setting_out_of_range_raises_with_its_name(make, values, message):
     for value in values:
         with pytest.raises(ValueError, match=message):
             make(network(), value)
@@ -228,7 +228,7 @@ def test_a_setting_out_of_range_is_refused_by_name(make, values, message):
 
 
 @ALL
-def test_a_bad_learning_rate_set_later_is_refused_and_the_old_one_kept(make):
+def test_setting_an_invalid_learning_rate_raises_and_keeps_the_old_one(make):
     optimizer = make(network())
     lr = optimizer.lr
     for value in (-1.0, np.nan):
@@ -237,18 +237,18 @@ def test_a_bad_learning_rate_set_later_is_refused_and_the_old_one_kept(make):
     assert optimizer.lr == lr
 
 
-def test_nesterov_without_momentum_is_refused():
+def test_nesterov_without_momentum_raises():
     with pytest.raises(ValueError, match="nesterov=True needs a momentum above 0"):
         SGD(network(), nesterov=True)
 
 
 @ALL
-def test_what_is_no_network_is_refused(make):
+def test_an_argument_that_is_not_a_network_raises(make):
     for wrong in (None, Dense(2, 2), [np.zeros(3)]):
         with pytest.raises(TypeError, match="expected a Sequential network, got"):
             make(wrong)
 
 
-def test_an_optimizer_without_a_rule_says_so():
+def test_an_optimizer_without_step_raises():
     with pytest.raises(TypeError, match=r"Optimizer must define step\(self\)"):
         Optimizer(network(), 0.1).step()

@@ -1,4 +1,4 @@
-"""What penalties and clipping promise: weights alone held down, lengths that are what they say."""
+"""Penalties on weights and gradient clipping."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_the_gradient_is_the_derivative_of_the_penalty(make, slopes):
 
 
 @BOTH
-def test_the_penalties_are_sums_over_weights_and_nothing_else(dtype):
+def test_the_penalties_are_sums_over_weights_only(dtype):
     net = network(dtype)
     w = np.concatenate([net["dense1"].weight.value.ravel(), net["dense2"].weight.value.ravel()])
     exact = w.astype(np.float64)
@@ -35,7 +35,7 @@ def test_the_penalties_are_sums_over_weights_and_nothing_else(dtype):
 
 
 @BOTH
-def test_the_gradient_is_added_to_that_of_the_loss_and_leaves_the_rest(dtype):
+def test_the_gradient_is_added_to_the_weight_gradients_only(dtype):
     net = network(dtype)
     net.grad = 5.0
     theta = net.theta.copy()
@@ -52,30 +52,30 @@ def test_the_gradient_is_added_to_that_of_the_loss_and_leaves_the_rest(dtype):
     )
 
 
-def test_the_slope_of_a_weight_of_zero_is_zero():
+def test_the_gradient_of_a_zero_weight_is_zero():
     assert L1(3).gradient(np.zeros((2, 2), np.float32)).tolist() == [[0, 0], [0, 0]]
     assert L2(3).gradient(np.zeros((2, 2), np.float32)).tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("make", [L1, L2])
-def test_a_gradient_keeps_the_weights_dtype(make):
+def test_a_gradient_has_the_dtype_of_the_weight(make):
     assert make(0.1).gradient(np.ones((2, 2), np.float32)).dtype == np.float32
 
 
-def test_a_penalty_of_large_float32_weights_is_added_up_in_float64():
+def test_a_penalty_of_large_float32_weights_is_summed_in_float64():
     weight = np.full((1, 4), 1e25, np.float32)
     exact = 4 * float(np.float32(1e25)) ** 2
     assert L2(1).of(weight) == pytest.approx(exact, rel=1e-14)
 
 
-def test_penalties_and_lengths_are_plain_floats():
+def test_penalties_and_norms_are_python_floats():
     net = network(np.float32)
     net.grad = 1.0
-    lengths = L1(1).penalty(net), L2(1).penalty(net), clip_grad_norm(net, 1.0)
-    assert [type(length) for length in lengths] == [float] * 3
+    values = L1(1).penalty(net), L2(1).penalty(net), clip_grad_norm(net, 1.0)
+    assert [type(value) for value in values] == [float] * 3
 
 
-def test_strength_zero_is_no_penalty():
+def test_strength_zero_gives_no_penalty():
     net = network()
     for penalty in (L1(0), L2(0)):
         penalty.add_gradient(net)
@@ -85,12 +85,12 @@ def test_strength_zero_is_no_penalty():
 
 @pytest.mark.parametrize("make", [L1, L2])
 @pytest.mark.parametrize("strength", [-0.1, np.nan, np.inf])
-def test_a_strength_out_of_range_is_refused(make, strength):
+def test_a_strength_out_of_range_raises(make, strength):
     with pytest.raises(ValueError, match=f"{make.__name__}: strength must be non-negative"):
         make(strength)
 
 
-def test_a_penalty_without_a_formula_says_so():
+def test_a_regularizer_without_formulas_raises():
     with pytest.raises(TypeError, match=r"Regularizer must define of\(self, weight\)"):
         Regularizer(1).penalty(network())
     with pytest.raises(TypeError, match=r"Regularizer must define gradient\(self, weight\)"):
@@ -101,7 +101,7 @@ def test_a_penalty_without_a_formula_says_so():
 
 
 @BOTH
-def test_a_long_gradient_is_scaled_to_max_norm_and_keeps_its_direction(dtype):
+def test_a_gradient_above_max_norm_is_scaled_and_keeps_its_direction(dtype):
     net = network(dtype)
     net.grad = np.random.default_rng(2).normal(size=net.grad.size)
     before = net.grad.astype(np.float64)
@@ -111,7 +111,7 @@ def test_a_long_gradient_is_scaled_to_max_norm_and_keeps_its_direction(dtype):
 
 
 @BOTH
-def test_a_gradient_that_is_short_enough_is_left_bit_for_bit(dtype):
+def test_a_gradient_below_max_norm_is_unchanged(dtype):
     net = network(dtype)
     net.grad = np.random.default_rng(3).normal(size=net.grad.size)
     before = net.grad.copy()
@@ -123,7 +123,7 @@ def test_a_gradient_that_is_short_enough_is_left_bit_for_bit(dtype):
 
 
 @pytest.mark.parametrize("size", [1e30, 1e-30, 1e-44])
-def test_the_length_of_float32_neither_overflows_nor_vanishes(size):
+def test_the_norm_of_float32_gradients_neither_overflows_nor_underflows(size):
     net = network(np.float32)
     net.grad = np.full(net.grad.size, size)
     entry = float(net.grad[0])
@@ -133,7 +133,7 @@ def test_the_length_of_float32_neither_overflows_nor_vanishes(size):
     assert length == pytest.approx(min(1.0, expected), rel=1e-6, abs=0)
 
 
-def test_values_are_cut_to_the_limit_in_place():
+def test_values_are_clipped_to_the_limit_in_place():
     net = network(np.float32)
     net.grad = np.linspace(-3, 3, net.grad.size)
     before, grad = net.grad.copy(), net.grad
@@ -143,7 +143,7 @@ def test_values_are_cut_to_the_limit_in_place():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_gradient_that_is_not_finite_is_not_clipped_by_norm(bad):
+def test_clip_grad_norm_raises_for_a_gradient_that_is_not_finite(bad):
     net = network()
     net.grad = 1.0
     net.grad[7] = bad
@@ -153,7 +153,7 @@ def test_a_gradient_that_is_not_finite_is_not_clipped_by_norm(bad):
 
 
 @pytest.mark.parametrize("limit", [0, -1, np.nan, np.inf])
-def test_a_limit_out_of_range_is_refused(limit):
+def test_a_limit_out_of_range_raises(limit):
     with pytest.raises(ValueError, match="clip_grad_norm: max_norm must be positive"):
         clip_grad_norm(network(), limit)
     with pytest.raises(ValueError, match="clip_grad_value: limit must be positive"):

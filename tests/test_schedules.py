@@ -1,4 +1,4 @@
-"""What the schedules promise: the formulas of the papers, PyTorch's numbers, an end that holds."""
+"""Schedules: the formulas of the papers, the values of PyTorch, a constant end."""
 
 import math
 import pickle
@@ -25,17 +25,17 @@ def values(schedule, steps):
 # The formulas.
 
 
-def test_constant_never_changes():
+def test_constant_returns_lr_at_every_step():
     assert values(constant(0.3), 5) == [0.3] * 5
 
 
-def test_step_falls_by_the_factor_after_every_so_many_steps():
+def test_step_multiplies_by_factor_after_each_every_steps():
     schedule = step(0.8, every=3, factor=0.5)
     assert values(schedule, 8) == [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2]
     assert step(0.8, every=3)(3) == pytest.approx(0.08, rel=1e-15)
 
 
-def test_cosine_falls_from_lr_to_final_with_the_mean_half_way():
+def test_cosine_decreases_from_lr_to_final_with_their_mean_half_way():
     schedule = cosine(0.3, steps=40, final=0.02)
     assert schedule(0) == pytest.approx(0.3, rel=1e-15)
     assert schedule(20) == pytest.approx(0.16, rel=1e-15)
@@ -44,27 +44,27 @@ def test_cosine_falls_from_lr_to_final_with_the_mean_half_way():
     assert (np.diff(values(schedule, 41)) < 0).all()
 
 
-def test_warmup_climbs_in_equal_parts_to_the_first_value_of_its_schedule():
+def test_warmup_increases_linearly_to_the_first_value_of_its_schedule():
     schedule = warmup(cosine(0.3, steps=40), steps=4)
     np.testing.assert_allclose(values(schedule, 5), [0.06, 0.12, 0.18, 0.24, 0.3], rtol=1e-15)
 
 
-def test_warmup_then_follows_its_schedule_from_that_ones_step_zero():
+def test_warmup_then_follows_its_schedule_from_step_zero():
     inner = cosine(0.3, steps=40)
     schedule = warmup(inner, steps=4)
     assert [schedule(t + 4) for t in range(60)] == values(inner, 60)
 
 
-def test_warmup_takes_a_number_for_a_constant_schedule():
+def test_warmup_uses_a_number_as_a_constant_schedule():
     assert values(warmup(0.3, steps=4), 9) == values(warmup(constant(0.3), steps=4), 9)
 
 
-def test_warmup_asks_a_schedule_of_ones_own():
+def test_warmup_accepts_an_own_schedule():
     schedule = warmup(lambda t: 1 / (1 + t), steps=1)
     assert values(schedule, 4) == [0.5, 1.0, 0.5, 1 / 3]
 
 
-def test_one_cycle_rises_from_a_part_of_max_lr_and_ends_far_below_it():
+def test_one_cycle_increases_to_max_lr_and_decreases_far_below_the_first_lr():
     schedule = one_cycle(0.5, steps=101, pct_start=21 / 101, div_factor=10, final_div_factor=100)
     assert schedule(0) == pytest.approx(0.05, rel=1e-14)
     assert schedule(10) == pytest.approx(0.275, rel=1e-14)
@@ -83,17 +83,17 @@ def torch_values(make, steps, lr):
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
     scheduler = make(torch.optim.lr_scheduler, optimizer)
-    seen = []
+    lrs = []
     for t in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"])
+        lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         if t < steps - 1:
             scheduler.step()
-    return seen
+    return lrs
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.7, 1.0])
-def test_step_is_pytorchs_step_lr(factor):
+def test_step_equals_step_lr_of_pytorch(factor):
     expected = torch_values(lambda s, opt: s.StepLR(opt, 7, gamma=factor), 60, 0.3)
     np.testing.assert_allclose(
         values(step(0.3, every=7, factor=factor), 60), expected, rtol=1e-12, atol=1e-12
@@ -101,14 +101,14 @@ def test_step_is_pytorchs_step_lr(factor):
 
 
 @pytest.mark.parametrize("final", [0.0, 0.01])
-def test_cosine_is_pytorchs_cosine_annealing_lr(final):
+def test_cosine_equals_cosine_annealing_lr_of_pytorch(final):
     expected = torch_values(lambda s, opt: s.CosineAnnealingLR(opt, 57, eta_min=final), 58, 0.3)
     np.testing.assert_allclose(
         values(cosine(0.3, steps=57, final=final), 58), expected, rtol=1e-12, atol=1e-12
     )
 
 
-def test_warmup_is_pytorchs_linear_lr():
+def test_warmup_equals_linear_lr_of_pytorch():
     expected = torch_values(
         lambda s, opt: s.LinearLR(opt, start_factor=1 / 9, total_iters=8), 20, 0.3
     )
@@ -119,7 +119,7 @@ def test_warmup_is_pytorchs_linear_lr():
 @pytest.mark.parametrize(
     "options", [{}, {"pct_start": 0.45, "div_factor": 7.0, "final_div_factor": 30.0}]
 )
-def test_one_cycle_is_pytorchs_one_cycle_lr(steps, options):
+def test_one_cycle_equals_one_cycle_lr_of_pytorch(steps, options):
     expected = torch_values(
         lambda s, opt: s.OneCycleLR(opt, 0.3, total_steps=steps, cycle_momentum=False, **options),
         steps,
@@ -130,14 +130,14 @@ def test_one_cycle_is_pytorchs_one_cycle_lr(steps, options):
     )
 
 
-# What all of them share.
+# Properties of every schedule.
 
 
 @pytest.mark.parametrize(
     ("name", "last", "value"),
     [("cosine", 50, 0.02), ("warmup", 50, 0.0), ("one_cycle", 49, 0.3 / 25 / 1e4)],
 )
-def test_beyond_the_last_step_the_last_value_holds(name, last, value):
+def test_after_the_last_step_the_last_value_is_kept(name, last, value):
     schedule = SCHEDULES[name]
     assert schedule(last) == pytest.approx(value, rel=1e-9, abs=1e-17)
     assert schedule(last - 1) != schedule(last)
@@ -145,20 +145,20 @@ def test_beyond_the_last_step_the_last_value_holds(name, last, value):
 
 
 @ALL
-def test_a_value_depends_on_the_step_alone(schedule):
+def test_a_value_depends_only_on_the_step(schedule):
     forwards = values(schedule, 60)
     assert [schedule(t) for t in reversed(range(60))] == forwards[::-1]
 
 
 @ALL
-def test_the_lr_is_a_plain_float_also_for_numpys_integers(schedule):
+def test_the_lr_is_a_python_float_also_for_numpy_integers(schedule):
     assert type(schedule(3)) is float
     assert type(schedule(np.int64(3))) is float
     assert schedule(np.int32(3)) == schedule(3)
 
 
 @ALL
-def test_a_schedule_survives_pickling(schedule):
+def test_a_schedule_can_be_pickled(schedule):
     assert values(pickle.loads(pickle.dumps(schedule)), 60) == values(schedule, 60)
 
 
@@ -166,7 +166,7 @@ def test_a_schedule_survives_pickling(schedule):
 @pytest.mark.parametrize(
     ("wrong", "error"), [(-1, ValueError), (1.0, TypeError), (True, TypeError)]
 )
-def test_a_step_must_be_a_count_from_zero(schedule, wrong, error):
+def test_a_step_must_be_a_non_negative_int(schedule, wrong, error):
     with pytest.raises(error, match="schedule: step must be"):
         schedule(wrong)
 
@@ -216,11 +216,11 @@ def test_a_number_of_steps_must_be_a_positive_int(make, message, wrong, error):
         (lambda: one_cycle(0.1, steps=3), r"more than 1/pct_start = 3.33333, got 3; give more"),
     ],
 )
-def test_an_option_out_of_range_is_refused(make, message):
+def test_an_option_out_of_range_raises(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_a_schedule_that_is_neither_callable_nor_number_is_a_type_error():
+def test_a_schedule_that_is_neither_callable_nor_a_number_raises_type_error():
     with pytest.raises(TypeError, match="warmup: schedule must be a number"):
         warmup("cosine", steps=5)

@@ -1,7 +1,7 @@
-"""What save and load promise: the same network back, or a refusal that changes nothing.
+"""Saving and loading: the same network, or an error that changes nothing.
 
-Files are made wrong by hand here: `tampered` unpacks a good one, lets a test change its members or
-its manifest, and packs it again with sums that agree, as somebody with bad intentions would.
+Invalid files are made by hand: `tampered` unpacks a valid file, applies a change to its members or
+its manifest, and packs it again with matching checksums, as an attacker would.
 """
 
 import errno
@@ -46,7 +46,7 @@ from minnet.serialization import load, save
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4))
 LABELS = RNG.integers(0, 3, 12)
-# A child is left at once or killed, so the threads that it lacks are never missed.
+# A child exits at once or is killed, so it does not need the threads of its parent.
 forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
@@ -92,14 +92,14 @@ def small(rng=1, dtype=np.float32):
 
 
 def bits(net):
-    """All that a file holds and what a training step leaves, as bytes."""
+    """Return the saved arrays and the buffers of the last training step, as bytes."""
     arrays = {name: param.value for name, param in net.params.items()} | net.state
     buffers = {f"{name}.y": layer.y for name, layer in net.walk() if layer.y is not None}
     return {name: array.tobytes() for name, array in (arrays | buffers).items()}
 
 
 def refusal(net, path, error=ValueError):
-    """The message of the error by which load refuses path, leaving net as it was."""
+    """Return the message of the error that load raises for path without changing net."""
     before, theta = bits(net), net.theta
     with pytest.raises(error) as caught:
         load(net, path)
@@ -116,7 +116,7 @@ def pack(path, members, **options):
 
 
 def tampered(path, change):
-    """Let change(members, manifest) loose on a good file; a manifest left out stays out."""
+    """Apply change(members, manifest) to a valid file; a deleted manifest stays deleted."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     manifest = json.loads(members["manifest.json"])
@@ -127,7 +127,7 @@ def tampered(path, change):
 
 
 def put(members, manifest, name, array):
-    """Put array in, with the checksum that belongs to it."""
+    """Add an array with its checksum."""
     stream = io.BytesIO()
     np.save(stream, array)
     members[f"{name}.npy"] = stream.getvalue()
@@ -138,7 +138,7 @@ def put(members, manifest, name, array):
 
 @pytest.fixture
 def path(tmp_path):
-    """Where a good file of `small` is, alone in its folder."""
+    """Path of a valid file of `small`, alone in its folder."""
     save(small(), tmp_path / "net.npz")
     return tmp_path / "net.npz"
 
@@ -169,7 +169,7 @@ def test_a_loaded_network_is_the_saved_one_to_the_last_bit(tmp_path, dtype):
 
 @settings(max_examples=30, deadline=None)
 @given(widths=st.lists(st.integers(1, 9), min_size=2, max_size=5), seed=st.integers(0, 2**32))
-def test_networks_of_any_shape_come_back(widths, seed):
+def test_networks_of_any_shape_are_restored(widths, seed):
     def build(rng):
         layers = [Dense(a, b) for a, b in itertools.pairwise(widths)]
         return Sequential([*layers, BatchNorm(widths[-1])], rng=rng)
@@ -180,7 +180,7 @@ def test_networks_of_any_shape_come_back(widths, seed):
         assert bits(load(build(None), f"{folder}/net")) == bits(net)
 
 
-def test_a_network_without_numbers_and_one_with_empty_state_come_back(tmp_path):
+def test_a_network_without_parameters_and_one_with_empty_state_are_restored(tmp_path):
     save(Sequential([ReLU()]), tmp_path / "relu")
     assert load(Sequential([ReLU()]), tmp_path / "relu").theta.size == 0
     nets = [Sequential([Centre(1), Dense(1, 1)]) for _ in range(2)]
@@ -190,7 +190,7 @@ def test_a_network_without_numbers_and_one_with_empty_state_come_back(tmp_path):
     assert bits(load(nets[1], tmp_path / "empty")) == bits(nets[0])
 
 
-def test_an_optimizer_goes_on_after_load_and_backward_asks_for_a_new_forward(path):
+def test_after_load_an_optimizer_keeps_working_and_backward_requires_a_forward(path):
     net = train(small(rng=2), 0)
     optimizer = SGD(net, lr=1.0)
     dy = np.ones_like(net.forward(X, training=True))
@@ -204,7 +204,7 @@ def test_an_optimizer_goes_on_after_load_and_backward_asks_for_a_new_forward(pat
     np.testing.assert_array_equal(net.theta, small().theta - net.grad)
 
 
-def test_numpy_opens_the_file_and_the_manifest_tells_what_it_is(tmp_path):
+def test_numpy_opens_the_file_and_the_manifest_describes_it(tmp_path):
     net = train(every_kind(0))
     save(net, tmp_path / "net.npz")
     arrays = {name: param.value for name, param in net.params.items()} | net.state
@@ -234,7 +234,7 @@ def test_numpy_opens_the_file_and_the_manifest_tells_what_it_is(tmp_path):
     }
 
 
-def test_the_same_network_gives_the_same_bytes_in_another_year(path, tmp_path, monkeypatch):
+def test_the_same_network_gives_the_same_bytes_at_another_time(path, tmp_path, monkeypatch):
     other = time.struct_time((2044, 4, 4, 4, 4, 4, 0, 95, 0))
     monkeypatch.setattr(time, "localtime", lambda *_: other)
     save(small(), tmp_path / "again.npz")
@@ -248,7 +248,7 @@ def test_the_path_is_used_as_given(tmp_path, monkeypatch):
     assert bits(load(small(rng=2), Path("net [*] of.today"))) == bits(small())
 
 
-def test_a_link_goes_on_pointing_to_the_file_that_is_replaced(path, tmp_path):
+def test_a_link_still_points_to_the_replaced_file(path, tmp_path):
     link = tmp_path / "best"
     link.symlink_to("net.npz")
     save(small(rng=2), link)
@@ -256,7 +256,7 @@ def test_a_link_goes_on_pointing_to_the_file_that_is_replaced(path, tmp_path):
     assert bits(load(small(), path)) == bits(small(rng=2))
 
 
-def test_the_file_has_the_permissions_of_a_normal_one(tmp_path):
+def test_the_file_has_the_usual_permissions(tmp_path):
     before = os.umask(0o027)
     try:
         save(small(), tmp_path / "net")
@@ -265,7 +265,7 @@ def test_the_file_has_the_permissions_of_a_normal_one(tmp_path):
     assert stat.S_IMODE((tmp_path / "net").stat().st_mode) == 0o640
 
 
-# What load refuses.
+# Files that load rejects.
 
 
 def without_bias(members, manifest):
@@ -363,7 +363,7 @@ def in_another_order(members, manifest):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         (without_bias, "array 'dense2.bias': the file has none, the network float32 [3]"),
         (with_more, "array 'dense9.weight': the file has float32 [2, 2], the network none"),
@@ -394,16 +394,16 @@ def in_another_order(members, manifest):
         (in_another_order, "order of layers: the file has ['batchnorm1', 'dense1', 'dense2',"),
     ],
 )
-def test_a_wrong_file_is_refused_with_what_is_wrong_and_nothing_changes(path, change, says):
+def test_an_invalid_file_is_refused_with_the_reason_and_nothing_changes(path, change, expected):
     tampered(path, change)
     message = refusal(train(small(rng=2)), path)
-    assert says in message
+    assert expected in message
     assert message.startswith(f"load: {path} was refused, the network is unchanged:\n  ")
     assert "Build the network as it was when it was saved" in message
     assert os.listdir(path.parent) == ["net.npz"]
 
 
-def test_all_that_is_wrong_is_in_one_message(path):
+def test_one_message_lists_every_problem(path):
     def change(members, manifest):
         for ruin in (with_nan, with_more, without_bias, with_other_numbers, with_another_kind):
             ruin(members, manifest)
@@ -419,7 +419,7 @@ def test_all_that_is_wrong_is_in_one_message(path):
     ]
 
 
-def test_the_file_of_another_network_tells_the_difference_once_for_each_layer_and_array(path):
+def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_that_differs(path):
     other = Sequential([Dense(4, 6), LeakyReLU(), BatchNorm(6), Dense(6, 3)])
     lines = refusal(other, path).splitlines()[1:-1]
     assert "  layer 'dense1': the file has Dense(4→5), the network Dense(4→6)" in lines
@@ -427,20 +427,32 @@ def test_the_file_of_another_network_tells_the_difference_once_for_each_layer_an
     assert len(lines) == 5 + 7  # dense2.bias alone fits
 
 
-def test_a_layer_of_another_slope_is_another_network(tmp_path):
-    save(Sequential([LeakyReLU(0.2)]), tmp_path / "net")
-    message = refusal(Sequential([LeakyReLU(0.01)]), tmp_path / "net")
-    assert "layer 'leakyrelu1': the file has LeakyReLU(0.2), the network LeakyReLU(0.01)" in message
+@pytest.mark.parametrize(
+    ("name", "saved", "built"),
+    [
+        ("leakyrelu1", lambda: LeakyReLU(0.2), lambda: LeakyReLU(0.01)),
+        ("batchnorm1", lambda: BatchNorm(3, eps=0.001), lambda: BatchNorm(3)),
+    ],
+)
+def test_a_layer_with_another_setting_is_refused(tmp_path, name, saved, built):
+    save(Sequential([saved()]), tmp_path / "net")
+    message = refusal(Sequential([built()]), tmp_path / "net")
+    assert f"layer '{name}': the file has {saved()}, the network {built()}" in message
 
 
-def test_the_same_layers_in_another_order_are_another_network(tmp_path):
+def test_the_momentum_of_batchnorm_is_not_compared(tmp_path):
+    save(Sequential([BatchNorm(3, momentum=0.5)]), tmp_path / "net")
+    load(Sequential([BatchNorm(3)]), tmp_path / "net")
+
+
+def test_the_same_layers_in_another_order_are_refused(tmp_path):
     save(Sequential([("a", Dense(3, 3)), ("b", Dense(3, 3))]), tmp_path / "net")
     message = refusal(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
     assert "order of layers: the file has ['a', 'b'], the network ['b', 'a']" in message
 
 
 @pytest.mark.parametrize(("here", "there"), [(np.float32, np.float64), (np.float64, np.float32)])
-def test_numbers_of_another_dtype_are_not_rounded_behind_ones_back(tmp_path, here, there):
+def test_arrays_of_another_dtype_are_refused(tmp_path, here, there):
     save(small(dtype=there), tmp_path / "net")
     message = refusal(small(dtype=here), tmp_path / "net")
     there, here = np.dtype(there), np.dtype(here)
@@ -449,7 +461,7 @@ def test_numbers_of_another_dtype_are_not_rounded_behind_ones_back(tmp_path, her
 
 
 class Bomb:
-    """Goes off when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self):
         return os.mkdir, ("unpickled",)
@@ -519,7 +531,7 @@ def encrypted(path):
         an_empty_zip, no_json, no_unicode, a_bare_list, a_deep_nest, compressed, encrypted,
     ],
 )  # fmt: skip
-def test_what_save_did_not_write_is_refused_and_not_executed(path, make, monkeypatch):
+def test_a_file_that_save_did_not_write_is_refused_and_not_executed(path, make, monkeypatch):
     monkeypatch.chdir(path.parent)
     make(path)
     refusal(train(small(rng=2)), path)
@@ -527,14 +539,14 @@ def test_what_save_did_not_write_is_refused_and_not_executed(path, make, monkeyp
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_an_array_that_is_there_twice_is_refused(path):
+def test_a_duplicate_array_is_refused(path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("dense1.bias.npy", archive.read("dense1.bias.npy"))
     assert "'dense1.bias.npy', 'dense1.bias.npy'" in refusal(small(rng=2), path)
 
 
 def huge(path, member, compression):
-    """Make a member of 30 MB out of nothing but zeros."""
+    """Extend a member by 30 MB of zeros."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     grown = members.pop(member) + bytes(30_000_000)
@@ -555,7 +567,7 @@ def squeezed(path, member):
 
 
 def claimed(path, member):
-    """Let the zip's directory say that the member has 2 GB."""
+    """Declare a size of 2 GB for the member in the directory of the zip."""
     data = bytearray(path.read_bytes())
     entry = data.rindex(b"PK\1\2", 0, data.rindex(member.encode()))
     data[entry + 20 : entry + 28] = struct.pack("<LL", 2_000_000_000, 2_000_000_000)
@@ -565,34 +577,34 @@ def claimed(path, member):
 
 @pytest.mark.parametrize("member", ["manifest.json", "dense1.bias.npy"])
 @pytest.mark.parametrize("make", [stored, squeezed, claimed])
-def test_no_memory_is_taken_on_the_word_of_a_file(path, member, make):
-    says, net = make(path, member), small(rng=2)
+def test_no_memory_is_allocated_for_a_declared_size(path, member, make):
+    expected, net = make(path, member), small(rng=2)
     tracemalloc.start()
     try:
         message = refusal(net, path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert says in message
+    assert expected in message
     assert peak < 2_000_000
 
 
-def test_a_missing_file_stays_a_file_not_found_error_with_its_whole_path(tmp_path, monkeypatch):
+def test_a_missing_file_raises_file_not_found_error_with_the_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = refusal(small(), "net", FileNotFoundError)
     assert str(tmp_path / "net") in message
     assert "no suffix is added" in message
 
 
-def test_arguments_the_wrong_way_round_are_a_type_error(path):
+def test_swapped_arguments_raise_type_error(path):
     with pytest.raises(TypeError, match=r"save: expected save\(net, path\) .* got .*net.npz"):
         save(path, small())
     with pytest.raises(TypeError, match=r"load: expected load\(net, path\) .* got Dense\(4→3\)"):
         load(Dense(4, 3), path)
 
 
-def test_damage_is_found_or_does_no_harm(tmp_path):
-    """200 bytes flipped and 50 truncations, one at a time."""
+def test_damage_is_detected_or_changes_no_value(tmp_path):
+    """200 changed bytes and 50 truncations, one at a time."""
     path, rng = tmp_path / "net.npz", random.Random(0)
     net = train(every_kind(0))
     saved = bits(net)
@@ -617,10 +629,10 @@ def test_damage_is_found_or_does_no_harm(tmp_path):
     assert refused >= 150
 
 
-# What save refuses, and what it leaves when it fails.
+# Errors of save, and the state of the folder after them.
 
 
-def test_a_network_that_load_would_refuse_is_not_saved_over_a_good_one(path):
+def test_a_network_that_is_not_finite_does_not_replace_a_valid_file(path):
     net, good = small(rng=2), path.read_bytes()
     net["dense2"].bias.value[1] = np.nan
     net["batchnorm1"].running_var[0] = np.inf
@@ -639,7 +651,7 @@ def centre_with(state):
 
 
 @pytest.mark.parametrize(
-    ("state", "error", "says"),
+    ("state", "error", "expected"),
     [
         (lambda layer: {"total": layer.total.copy()}, ValueError, "not a copy"),
         (lambda layer: {"total": np.broadcast_to(layer.total, (2, 2))}, ValueError, "writeable"),
@@ -647,15 +659,15 @@ def centre_with(state):
         (lambda layer: {"total": np.array([None])}, TypeError, "array of real numbers"),
     ],
 )
-def test_state_that_could_not_be_filled_is_refused_by_save_and_load(path, state, error, says):
+def test_save_and_load_raise_for_state_that_cannot_be_filled(path, state, error, expected):
     for function in (save, load):
         good = path.read_bytes()
-        with pytest.raises(error, match=rf"{function.__name__}: state wrong\.total .*{says}"):
+        with pytest.raises(error, match=rf"{function.__name__}: state wrong\.total .*{expected}"):
             function(centre_with(state), path)
         assert path.read_bytes() == good
 
 
-def test_state_with_the_name_of_a_parameter_is_refused(tmp_path):
+def test_state_with_the_name_of_a_parameter_raises(tmp_path):
     class Both(PReLU):
         @property
         def state(self):
@@ -666,7 +678,7 @@ def test_state_with_the_name_of_a_parameter_is_refused(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_a_missing_folder_raises_with_its_name(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder; create it first") as caught:
         save(small(), tmp_path / "runs" / "net.npz")
     assert caught.value.filename == str(tmp_path / "runs")
@@ -674,7 +686,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def left_alone(path, error, **attributes):
-    """Whether save raises error, and the old file is whole and alone."""
+    """Return whether save raises error and leaves only the unchanged old file."""
     good = path.read_bytes()
     with pytest.raises(error) as caught:
         save(small(rng=2), path)
@@ -686,7 +698,7 @@ def left_alone(path, error, **attributes):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit to the size of files")
 @pytest.mark.parametrize("room", [0, 1, 100, 1000, 2000, 3000])
-def test_when_the_system_stops_writing_the_old_file_is_whole_and_alone(path, room):
+def test_the_old_file_is_unchanged_and_alone_if_the_size_limit_is_reached(path, room):
     assert path.stat().st_size > 3000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
@@ -698,7 +710,7 @@ def test_when_the_system_stops_writing_the_old_file_is_whole_and_alone(path, roo
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_when_the_disk_is_full_at_the_end_the_old_file_is_whole_and_alone(
+def test_the_old_file_is_unchanged_and_alone_if_the_last_steps_fail(
     path, monkeypatch, function, error
 ):
     def fails(*_):
@@ -709,9 +721,7 @@ def test_when_the_disk_is_full_at_the_end_the_old_file_is_whole_and_alone(
 
 
 @pytest.mark.parametrize("writes", range(0, 40, 3))
-def test_when_the_disk_is_full_at_any_write_the_old_file_is_whole_and_alone(
-    path, monkeypatch, writes
-):
+def test_the_old_file_is_unchanged_and_alone_if_any_write_fails(path, monkeypatch, writes):
     class Disk(io.FileIO):
         room = writes
 
@@ -728,14 +738,14 @@ def test_when_the_disk_is_full_at_any_write_the_old_file_is_whole_and_alone(
     assert left_alone(path, OSError, errno=errno.ENOSPC)
 
 
-def test_a_folder_in_the_place_of_the_file_is_an_os_error(tmp_path):
+def test_a_folder_at_the_path_raises_os_error(tmp_path):
     (tmp_path / "net").mkdir()
     with pytest.raises(OSError, match="net"):
         save(small(), tmp_path / "net")
     assert os.listdir(tmp_path) == ["net"]
 
 
-def test_the_leftover_of_a_killed_save_goes_with_the_next_one_and_nothing_else_does(path):
+def test_the_next_save_removes_the_file_of_a_killed_save_and_no_other(path):
     folder = path.parent
     (folder / ".net.npz.minnet-12345678").write_bytes(b"half")
     kept = {"net.npz", ".other.npz.minnet-12345678", ".net.npz", "net.npz.minnet-1", ".minnet-1"}
@@ -759,7 +769,7 @@ def child(work):
 
 @forks
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_killed_in_the_middle_200_times_no_checkpoint_is_lost(tmp_path):
+def test_no_checkpoint_is_lost_when_save_is_killed_200_times(tmp_path):
     def build(rng):
         return Sequential([Dense(200, 100), BatchNorm(100), Dense(100, 10)], rng=rng)
 
@@ -775,7 +785,7 @@ def test_killed_in_the_middle_200_times_no_checkpoint_is_lost(tmp_path):
             save(nets[1], path)
             save(nets[0], path)
 
-    twin, seen, in_the_middle = build(3), set(), 0
+    twin, found, in_the_middle = build(3), set(), 0
     for _ in range(200):
         pid = child(work)
         time.sleep(delay.uniform(0, longest))
@@ -784,8 +794,8 @@ def test_killed_in_the_middle_200_times_no_checkpoint_is_lost(tmp_path):
         leftovers = len(os.listdir(tmp_path)) - 1
         assert leftovers <= 1
         in_the_middle += leftovers
-        seen.add(states.index(bits(load(twin, path))))
-    assert seen == {0, 1}
+        found.add(states.index(bits(load(twin, path))))
+    assert found == {0, 1}
     assert in_the_middle >= 10
     save(nets[0], path)
     assert os.listdir(tmp_path) == ["net.npz"]
@@ -793,7 +803,7 @@ def test_killed_in_the_middle_200_times_no_checkpoint_is_lost(tmp_path):
 
 @forks
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_four_processes_that_save_to_one_path_all_succeed(tmp_path):
+def test_four_concurrent_saves_to_one_path_succeed(tmp_path):
     path = tmp_path / "net.npz"
     nets = [small(rng) for rng in range(4)]
     save(nets[0], path)
@@ -809,7 +819,7 @@ def test_four_processes_that_save_to_one_path_all_succeed(tmp_path):
     assert os.listdir(tmp_path) == ["net.npz"]
 
 
-def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+def test_a_pipe_and_a_folder_are_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path, error in ((pipe, OSError), (tmp_path, IsADirectoryError)):

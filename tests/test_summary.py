@@ -1,4 +1,4 @@
-"""What the table of a network promises: every layer, width and parameter, as text and HTML."""
+"""Table of a network: layers, output shapes and parameter counts, as text and HTML."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def network(dtype=np.float32):
     return Sequential(layers, rng=0, dtype=dtype)
 
 
-def test_a_row_for_every_layer_and_parameters_counted_once():
+def test_every_layer_has_a_row_and_parameters_are_counted_once():
     summary = network().summary()
     assert summary.rows == (
         ("entry<1>", "Dense(3→40)", "(n, 40)", 160),
@@ -24,7 +24,7 @@ def test_a_row_for_every_layer_and_parameters_counted_once():
     assert summary.total == sum(row[3] for row in summary.rows) == network().theta.size == 1471
 
 
-def test_the_text_is_aligned_and_ends_in_the_total():
+def test_the_text_is_aligned_and_ends_with_the_total():
     lines = str(network().summary()).splitlines()
     assert lines[0].split() == ["name", "layer", "output", "parameters"]
     assert len({len(line) for line in lines[:8]}) == 1
@@ -34,7 +34,7 @@ def test_the_text_is_aligned_and_ends_in_the_total():
     assert repr(network().summary()) == str(network().summary())
 
 
-def test_the_html_is_the_same_table_with_names_escaped():
+def test_the_html_has_the_same_table_with_escaped_names():
     html = network().summary()._repr_html_()
     assert html.count("<tr>") == html.count("</tr>") == 7
     assert "<th>name</th><th>layer</th><th>output</th><th>parameters</th>" in html
@@ -43,7 +43,7 @@ def test_the_html_is_the_same_table_with_names_escaped():
     assert "1,471 parameters" in html
 
 
-def test_a_network_without_parameters_or_width_has_a_table_too():
+def test_a_network_without_parameters_and_width_has_a_table():
     summary = Sequential([ReLU()]).summary()
     assert summary.rows[0][0::3] == ("relu1", 0)
     assert "0 parameters, 0.0 KiB" in str(summary)

@@ -1,5 +1,5 @@
-"""The candidates, one file a library.
+"""The candidates, one file for each library.
 
-A file holds tasks: functions that set everything up and return what is to be timed, a callable
-without arguments. Each imports its library at its top, for it is loaded in a process of its own.
+A file contains tasks: functions that set everything up and return the callable to time, which takes
+no arguments. Each file imports its library at the top, because it runs in a process of its own.
 """

@@ -1,6 +1,6 @@
-"""JAX: the whole step, optimizer included, in one jit, its state donated so that it is reused.
+"""JAX: the whole step, with the optimizer, in one jit that reuses the memory of its state.
 
-The optimizers are written out, for JAX has none of its own: the rules of minnet and PyTorch.
+JAX has no optimizers, so those of minnet and PyTorch are written out here.
 """
 
 import functools
@@ -15,7 +15,7 @@ from benchmarks.networks import Network
 
 ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}
 EPS = 1e-5
-KEPT = 0.9  # of the running statistics
+KEPT = 0.9  # momentum of the running statistics
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8
 
 
@@ -32,7 +32,7 @@ def step(network: Network) -> Callable[[], float]:
         return (params, running, memory), loss
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    again = jax.tree.map(jnp.zeros_like, params)  # two donated arguments may not be one buffer
+    again = jax.tree.map(jnp.zeros_like, params)  # donated arguments must be separate buffers
     state = (params, running, (zeros, again, jnp.zeros(())))
 
     def train() -> float:

@@ -1,4 +1,4 @@
-"""Keras 3: `train_on_batch` of a compiled Sequential, on JAX if that is there, else on PyTorch."""
+"""Keras 3: `train_on_batch` of a compiled Sequential, on JAX if installed, else on PyTorch."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.networks import Network
 
-# Keras reads its backend once, when it is imported; a user's own choice stands.
+# Keras reads its backend at import. A backend chosen by the user is kept.
 os.environ.setdefault("KERAS_BACKEND", "jax" if find_spec("jax") else "torch")
 
 import keras

@@ -1,10 +1,14 @@
-"""minnet as a user writes it: `train_step` on a `Sequential`, with or without probes."""
+"""minnet as users write it: `train_step` on a `Sequential`, with or without probes."""
 
+import functools
 import gc
+import importlib
+import sys
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from types import FunctionType
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -12,7 +16,6 @@ import numpy as np
 import minnet as m
 from benchmarks.networks import Network
 from benchmarks.peers.repeated import Repeated
-from minnet.kernels import jit
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
 PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
@@ -27,10 +30,19 @@ def step(network: Network) -> Callable[[], float]:
     return lambda: m.train_step(net, x, y, loss=loss, optimizer=optimizer)
 
 
+def plain_step(network: Network) -> Callable[[], float]:
+    """Return a training step in which `numpy.empty` allocates all buffers."""
+    memory = importlib.import_module("minnet.memory")
+    with _replaced({memory.empty: np.empty}):
+        train = step(network)
+        train()  # buffers are allocated in the first step
+    return train
+
+
 def steps(
     network: Network, number: int, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
 ) -> Repeated:
-    """Return so many steps, watched by a new probe of these kinds and options if one is named."""
+    """Return ``number`` training steps, recorded by a new probe if one is given."""
     net = m.Sequential(_layers(network), rng=0)
     optimizer = _optimizer(network, net)
     x, y = network.data()
@@ -45,24 +57,21 @@ def steps(
 
 
 def optimizer_step(network: Network) -> Callable[[], None]:
-    """Return what the optimizer does in a step, and nothing else."""
+    """Return the optimizer's part of a step."""
     net = m.Sequential(_layers(network), rng=0)
     net.grad[:] = np.random.default_rng(0).standard_normal(net.grad.size)
     return _optimizer(network, net).step
 
 
 def calls_alone(network: Network) -> Callable[[], None]:
-    """Return the matrix products and kernel calls of a training step, with nothing in between.
-
-    What the step takes beyond that is the price of layers that check, keep and explain.
-    """
-    return _again(_noted(step(network)))
+    """Return the matrix products and kernel calls of a training step, without code between them."""
+    return _repeat(_calls(step(network)))
 
 
 def counting_alone(network: Network, number: int, *, kinds: Sequence[str]) -> Repeated:
-    """Return the calls that count these kinds in so many steps, the same arrays each time."""
+    """Return the calls that count these kinds in ``number`` steps, on the same arrays each time."""
     recorded = steps(network, 1, probe="histograms", kinds=kinds)
-    count = _again([call for call in _noted(recorded) if call.kernel == "count_floats"])
+    count = _repeat([call for call in _calls(recorded) if call.func.__name__ == "count_floats"])
 
     def repeat(number: int) -> None:
         for _ in range(number):
@@ -71,46 +80,8 @@ def counting_alone(network: Network, number: int, *, kinds: Sequence[str]) -> Re
     return Repeated(repeat, number)
 
 
-class _Call(NamedTuple):
-    kernel: str  # its name, or "" for a matrix product
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def _noted(work: Callable[[], Any]) -> list[_Call]:
-    """Return the matrix products and kernel calls that this work makes, the second time."""
-    work()
-    calls: list[_Call] = []
-
-    def noted(kernel: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def note(*args: Any, **kwargs: Any) -> Any:
-            calls.append(_Call(kernel, function, args, kwargs))
-            return function(*args, **kwargs)
-
-        return note
-
-    with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(np, "dot", noted("", np.dot)))
-        for name, (_, _, compiled) in jit.kernels.items():
-            wrapped = {size: noted(name.rpartition(".")[2], run) for size, run in compiled.items()}
-            patches.enter_context(mock.patch.dict(compiled, wrapped))
-        work()
-    return calls
-
-
-def _again(calls: Sequence[_Call]) -> Callable[[], None]:
-    """Return these calls, with nothing between them, on the same arrays each time."""
-
-    def make_calls() -> None:
-        for _, function, args, kwargs in calls:
-            function(*args, **kwargs)
-
-    return make_calls
-
-
 def batchnorm(rows: int, features: int) -> Callable[[], Any]:
-    layer = m.BatchNorm(features).build(rng=0)
+    layer = m.BatchNorm(features)
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal((rows, features), dtype=np.float32) for _ in range(2))
 
@@ -123,14 +94,14 @@ def batchnorm(rows: int, features: int) -> Callable[[], Any]:
 
 def batchnorm_calls_alone(rows: int, features: int) -> Callable[[], None]:
     """Return the kernel calls of a batch normalization, forward and backward."""
-    return _again(_noted(batchnorm(rows, features)))
+    return _repeat(_calls(batchnorm(rows, features)))
 
 
 class MeasuredStep:
-    """A training step that also tells, as a fact, how many bytes it keeps for itself."""
+    """A training step with the number of bytes that it keeps, as a fact."""
 
     def __init__(self, network: Network) -> None:
-        step(network)()  # kernels are built and held for good; what they take is not the step's
+        step(network)()  # kernels are compiled and kept; their memory is not that of the step
         gc.collect()
         tracemalloc.start()
         self.step = step(network)
@@ -141,6 +112,59 @@ class MeasuredStep:
 
     def __call__(self) -> float:
         return self.step()
+
+
+def _calls(work: Callable[[], Any]) -> list[functools.partial[Any]]:
+    """Return the matrix products and kernel calls of the second call of ``work``."""
+    work()
+    calls: list[functools.partial[Any]] = []
+    depth = 0
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*args: Any, **kwargs: Any) -> Any:
+            nonlocal depth
+            if depth == 0:  # a call inside a noted call is part of it
+                calls.append(functools.partial(function, *args, **kwargs))
+            depth += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                depth -= 1
+
+        return note
+
+    kernels = {
+        function
+        for name, module in list(sys.modules.items())
+        if name.startswith("minnet.kernels.")
+        for function in vars(module).values()
+        if isinstance(function, FunctionType) and function.__module__ == name
+    }
+    with mock.patch.object(np, "dot", noted(np.dot)), _replaced({k: noted(k) for k in kernels}):
+        work()
+    return calls
+
+
+def _replaced(replacements: Mapping[Any, Any]) -> ExitStack:
+    """Replace functions in all modules of minnet until the returned context ends."""
+    stack = ExitStack()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("minnet."):
+            for attribute, value in list(vars(module).items()):
+                if isinstance(value, FunctionType) and value in replacements:
+                    patch = mock.patch.object(module, attribute, replacements[value])
+                    stack.enter_context(patch)
+    return stack
+
+
+def _repeat(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
+    """Return a function that makes these calls, on the same arrays each time."""
+
+    def make_calls() -> None:
+        for call in calls:
+            call()
+
+    return make_calls
 
 
 def _optimizer(network: Network, net: m.Sequential) -> m.Optimizer:

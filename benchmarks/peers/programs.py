@@ -1,44 +1,44 @@
-"""Programs in a process of their own, timed from its start to its end."""
+"""Programs in a process of their own, timed from start to end."""
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.workers import ROOT
+from benchmarks.workers import import_from
 
-CACHE = "MINNET_CACHE_DIR"  # where minnet keeps its compiled kernels
+CACHE = "MINNET_CACHE_DIR"  # folder of minnet's compiled kernels
 
 
 class Program:
-    """Python with some arguments, run in an empty folder from start to end.
+    """Python code, run in an empty folder.
 
-    It finds this project, wherever the folder lies and whether it is installed or not.
-    minnet's compile cache is a new folder: one for all calls (``kept``), so that it is full from
-    the second call on, or another one for each (``none``).
+    It imports minnet from the same source tree as this process. minnet's compile cache is a new
+    folder: one for all calls (``kept``), so that it is full from the second call on, or a new one
+    for each call (``none``).
     """
 
-    facts: ClassVar[dict[str, Any]] = {
-        "versions": {},
-        "threads": {},
-    }  # of this process they would say nothing
+    # Those of this process would be misleading.
+    facts: ClassVar[dict[str, Any]] = {"versions": {}, "threads": {}}
 
-    def __init__(self, arguments: Sequence[str], *, cache: str = "kept") -> None:
-        self.arguments = arguments
+    def __init__(self, code: str, *, cache: str = "kept") -> None:
+        spec = find_spec("minnet")
+        assert spec is not None
+        assert spec.origin is not None
+        self.code = f"{import_from(Path(spec.origin).parents[1])}; {code}"
         self.cache = cache
         self.place = tempfile.TemporaryDirectory()  # removed when this process ends
 
     def __call__(self) -> None:
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         with tempfile.TemporaryDirectory(dir=self.place.name) as folder:
             cache = Path(self.place.name if self.cache == "kept" else folder, "cache")
             done = subprocess.run(
-                [sys.executable, *self.arguments],
+                [sys.executable, "-c", self.code],
                 cwd=folder,
-                env=os.environ | {CACHE: str(cache), "PYTHONPATH": os.pathsep.join(paths)},
+                env=os.environ | {CACHE: str(cache)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -47,5 +47,5 @@ class Program:
                 check=False,
             )
         if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise RuntimeError(said[-1])
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise RuntimeError(lines[-1])

@@ -1,4 +1,4 @@
-"""Many steps as one thing that is timed."""
+"""A number of steps timed as one call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Repeated:
-    """So many steps in a row; one is enough to warm up."""
+    """``number`` steps in a row. One step is enough to warm up."""
 
     train: Callable[[int], None]
     number: int

@@ -1,7 +1,7 @@
-"""PyTorch in its usual ways: eager, with each implementation of its optimizers, and compiled.
+"""PyTorch: eager, with each implementation of its optimizers, and compiled.
 
-The default optimizer is what the articles' code runs: on a CPU a loop in Python over the
-parameters. ``foreach`` and ``fused`` are the others, which have to be asked for.
+The articles use the default optimizer, on a CPU a Python loop over the parameters. ``foreach`` and
+``fused`` are optional implementations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ def step(
     compiled: bool = False,
     kinds: Sequence[str] = (),
 ) -> Callable[[], float]:
-    """Return a training step; with kinds, one that takes a histogram of each such tensor."""
+    """Return a training step, with a histogram of each tensor of the given kinds."""
     torch.manual_seed(0)
     model, criterion = nn.Sequential(*_layers(network)), nn.CrossEntropyLoss()
     rule = _optimizer(network, list(model.parameters()), optimizer)
@@ -49,7 +49,7 @@ def step(
 
 
 def steps(network: Network, number: int, **options: Any) -> Repeated:
-    """Return so many steps."""
+    """Return ``number`` training steps."""
     take_step = step(network, **options)
 
     def train(number: int) -> None:
@@ -69,12 +69,12 @@ def batchnorm(rows: int, features: int, *, compiled: bool = False) -> Callable[[
 
 
 class Watch:
-    """What a PyTorch user writes to see distributions: hooks, and histc on what they are given."""
+    """Histograms as PyTorch users record them, with hooks and histc."""
 
     def __init__(self, model: nn.Module, kinds: Sequence[str]) -> None:
         self.kinds = kinds
         self.weights = [p for p in model.parameters() if p.ndim == 2]
-        self.seen: list[torch.Tensor] = []
+        self.histograms: list[torch.Tensor] = []
         self.old: list[torch.Tensor] = []
         if "y" in kinds or "dy" in kinds:
             for layer in model.children():
@@ -82,26 +82,26 @@ class Watch:
 
     def before_update(self) -> None:
         if "weight" in self.kinds:
-            self._look(self.weights)
+            self._record(self.weights)
         if "weight_grad" in self.kinds:
-            self._look(weight.grad for weight in self.weights)
+            self._record(weight.grad for weight in self.weights)
         if "update" in self.kinds:
             self.old = [weight.detach().clone() for weight in self.weights]
 
     def after_update(self) -> None:
         if "update" in self.kinds:
             pairs = zip(self.weights, self.old, strict=True)
-            self._look(weight.detach() - old for weight, old in pairs)
-        self.seen.clear()  # kept for one step only, so that memory does not grow
+            self._record(weight.detach() - old for weight, old in pairs)
+        self.histograms.clear()  # kept for one step, so that memory does not grow
 
     def _after_forward(self, layer: nn.Module, x: Any, y: torch.Tensor) -> None:
         if "y" in self.kinds:
-            self._look([y])
+            self._record([y])
         if "dy" in self.kinds:
-            y.register_hook(lambda dy: self._look([dy]))  # type: ignore[no-untyped-call]
+            y.register_hook(lambda dy: self._record([dy]))  # type: ignore[no-untyped-call]
 
-    def _look(self, tensors: Any) -> None:
-        self.seen.extend(torch.histc(tensor.detach(), BINS) for tensor in tensors)
+    def _record(self, tensors: Any) -> None:
+        self.histograms.extend(torch.histc(tensor.detach(), BINS) for tensor in tensors)
 
 
 def _optimizer(network: Network, parameters: list[Any], kind: str) -> torch.optim.Optimizer:

@@ -1,1 +1,1 @@
-"""Whole programs that other libraries' users would write, to be timed from start to end."""
+"""Complete programs for other libraries, timed from start to end."""

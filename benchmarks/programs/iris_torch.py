@@ -1,7 +1,7 @@
 """The Iris article as a PyTorch script: train on all rows at once, then draw the hidden layers.
 
-`minnet run iris` does more: it draws the layers before training too, and the learning curves, and
-writes each figure twice, a table and JSON.
+`minnet run iris` does more: it also draws the layers before training and the learning curves, and
+writes each figure in two formats, a table and JSON.
 """
 
 import matplotlib

@@ -1,18 +1,16 @@
-"""Initial weights: what a network is before it has learnt anything.
+"""Initial parameters of a network.
 
-Every initializer is a plain function ``f(shape, *, rng, dtype) -> array``. All the rules have one
-aim: a signal should neither die out nor blow up on its way through the layers, forward or backward.
+An initializer is a plain function ``f(shape, *, rng, dtype) -> array``. Every rule for weights has
+the same aim: neither the signal nor the gradient should vanish or explode across the layers.
 
-Shared by all of them:
-
-- A weight has the shape (in_features, out_features): fan_in = shape[0], fan_out = shape[1]. A bias
-  has no fans, so the rules that need them refuse any shape but a 2-D one.
-- `rng` is an int, a numpy Generator (which advances) or None; numpy's global state is left alone.
-- `dtype` is float32 or float64. Values are drawn in float64 and rounded, so that one seed gives one
-  network in both (4.8 million values take 54 ms; drawn directly in float32 they take 42 ms).
+- A weight has the shape (in_features, out_features): fan_in = shape[0], fan_out = shape[1]. Rules
+  that use the fans accept 2-d shapes only. For a bias use zeros, constant, normal or uniform.
+- `rng` is an int, a NumPy Generator (which advances) or None. NumPy's global state is not used.
+- `dtype` is float32 or float64. Values are drawn in float64 and rounded, so that one seed gives
+  the same network in both.
 - Options are bound with functools.partial: ``Dense(784, 100, init=partial(normal, std=1.0))``.
-- The normal rules draw from the whole normal distribution, as PyTorch does; Keras cuts the tails
-  off at two standard deviations.
+- The normal rules draw from the whole normal distribution, as PyTorch does. Keras truncates it at
+  two standard deviations.
 - A wrong type raises TypeError and a wrong value ValueError, before anything is drawn.
 """
 

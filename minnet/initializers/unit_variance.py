@@ -1,10 +1,8 @@
-"""Initial weights by the data: each layer in turn is scaled until its outputs have variance 1."""
-
-from __future__ import annotations
+"""Data-dependent initialization: each layer is scaled until its outputs have variance 1."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,47 +11,54 @@ from minnet.initializers.rules import orthogonal
 from minnet.layer import Layer, Rng
 from minnet.validation import Array, as_rows, check_finite, count, non_negative
 
-if TYPE_CHECKING:
-    from minnet.layers.sequential import Sequential
+
+class Network(Protocol):
+    """The attributes of `Sequential` that `lsuv` uses."""
+
+    @property
+    def layers(self) -> Sequence[Layer]: ...  # noqa: D102
+
+    @property
+    def theta(self) -> Array: ...  # noqa: D102
 
 
 def lsuv(
-    net: Sequential,
+    net: Network,
     x: ArrayLike,
     *,
     tolerance: float = 0.1,
     max_iterations: int = 10,
     rng: Rng = None,
 ) -> None:
-    """Initialize `net` in place by the data: orthogonal weights, scaled to outputs of variance 1.
+    """Initialize `net` in place: orthogonal weights, scaled so that outputs on `x` have variance 1.
 
-    Layer-sequential unit variance. For each Dense from the first to the last: take an orthogonal
-    weight and zero bias, send `x` through, and divide the weight by √Var(y), where Var is over all
-    entries of the output y, until |Var(y) - 1| < tolerance or `max_iterations` divisions are made;
-    without a bias one is enough, up to rounding. All layers run with training=False: a BatchNorm
-    uses its running statistics and a Dropout lets everything pass.
+    Layer-sequential unit variance. For each Dense from the first to the last: draw an orthogonal
+    weight, set the bias to zero, run `x` forward, and divide the weight by √Var(y), where Var is
+    over all entries of the output y. Repeat until |Var(y) - 1| < tolerance, at most
+    `max_iterations` times. All layers run with training=False: BatchNorm uses its running
+    statistics and Dropout does nothing.
 
     Mishkin & Matas (2015), "All you need is a good init", arXiv:1511.06422.
 
     Parameters
     ----------
     net : Sequential
-        The Dense layers inside its Residuals are initialized too.
+        Every `Dense`, and every layer of your own with a 2-d parameter ``weight``, is initialized,
+        also inside a Residual. All other parameters are left as they are.
     x : array_like, shape (n, in_features)
-        A batch of typical inputs, some hundred rows. It is not changed.
+        A batch of typical inputs, a few hundred rows. It is not changed.
 
     Raises
     ------
     ValueError
-        If `x` is not a batch of rows, an option is out of range, or some Dense gives an output
-        without variance on `x`; `net` is then as before.
+        If `x` is not a batch of rows, an option is out of range, or the output of a Dense has no
+        variance on `x`; `net` is then unchanged.
     TypeError
         If `x` is not numeric.
     FloatingPointError
-        If `x` or the output of a Dense is not finite; `net` is then as before.
+        If `x` or the output of a Dense is not finite; `net` is then unchanged.
 
-    >>> from minnet.layers.dense import Dense
-    >>> from minnet.layers.sequential import Sequential
+    >>> from minnet import Dense, Sequential
     >>> x = np.random.default_rng(0).uniform(0, 9, (100, 4))
     >>> net = Sequential([Dense(4, 8), Dense(8, 3)], rng=0)
     >>> lsuv(net, x, tolerance=1e-3, rng=0)
@@ -69,25 +74,25 @@ def lsuv(
     check_finite(rows, "lsuv")
     theta = net.theta.copy()
     try:
-        _lsuv_layers(net.layers, rows, tolerance, max_iterations, rng)
+        _initialize(net.layers, rows, tolerance, max_iterations, rng)
     except BaseException:
         net.theta[...] = theta
         raise
 
 
-def _lsuv_layers(
+def _initialize(
     layers: Sequence[Layer], x: Array, tolerance: float, most: int, rng: np.random.Generator
 ) -> None:
     for layer in layers:
-        if "weight" in layer.params:
-            _lsuv_dense(layer, x, tolerance, most, rng)
+        if "weight" in layer.params and layer.params["weight"].value.ndim == 2:
+            _initialize_dense(layer, x, tolerance, most, rng)
         else:
-            # what comes into a container (Residual) comes into the first of its layers
-            _lsuv_layers(getattr(layer, "layers", ()), x, tolerance, most, rng)
+            # The input of a Residual is the input of its first layer.
+            _initialize(getattr(layer, "layers", ()), x, tolerance, most, rng)
         x = layer.forward(x, training=False)
 
 
-def _lsuv_dense(
+def _initialize_dense(
     layer: Layer, x: Array, tolerance: float, most: int, rng: np.random.Generator
 ) -> None:
     weight = layer.params["weight"].value
@@ -106,7 +111,7 @@ def _lsuv_dense(
         if variance <= rounding**2:
             raise ValueError(
                 f"{layer}: lsuv got an output without variance, {y.flat[0]:.3g} everywhere; "
-                f"give rows that differ, and look for dead units in the layers before"
+                f"give rows that differ, and look for dead units in the preceding layers"
             )
         if abs(variance - 1.0) < tolerance:
             return

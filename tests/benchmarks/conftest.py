@@ -1,4 +1,4 @@
-"""Let the tests find benchmarks/, which is part of the project but not of the package."""
+"""Make benchmarks/ importable, which is part of the project but not of the package."""
 
 import sys
 from pathlib import Path

@@ -1,15 +1,16 @@
-"""The measuring: turns, ratios and spreads on candidates whose times are known beforehand."""
+"""Turns, ratios and spreads of candidates with given times."""
 
 import pytest
 
 from benchmarks import measuring
-from benchmarks.measuring import Candidate, Plan, Result, find, measure, ratios, spread
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import Result, find, measure, ratios, spread
 from benchmarks.reports import geometric_mean
 from benchmarks.workers import WorkerError
 
 
 class Scripted:
-    """A candidate that takes the times it was told to take; an error among them is raised."""
+    """A candidate with given times; errors among them are raised."""
 
     def __init__(self, name, script, calls):
         self.name, self.script, self.calls = name, iter(script), calls
@@ -41,7 +42,7 @@ def run(scripts, rounds):
     return {result.candidate.name: result for result in results}, calls
 
 
-def test_the_candidates_have_their_turns_round_by_round_another_one_first_each_time():
+def test_candidates_take_turns_and_each_round_starts_with_another_one():
     _, calls = run({"a": [0, 1, 1, 1], "b": [0, 2, 2, 2], "c": [0, 3, 3, 3]}, rounds=3)
     assert [name for what, name in calls if what == "turn"] == list("abcbcacab")
     assert [name for what, name in calls[:3] if what == "ready"] == ["a", "b", "c"]
@@ -49,7 +50,7 @@ def test_the_candidates_have_their_turns_round_by_round_another_one_first_each_t
 
 
 def test_ratios_are_taken_round_by_round_not_between_medians():
-    # A machine that slows down threefold half-way: the medians alone would say 1.0.
+    # The machine slows down threefold: the ratio of medians would be 1.0.
     results, _ = run({"a": [0, 1, 3, 3], "b": [0, 2, 2, 6]}, rounds=3)
     assert results["a"].seconds == [1, 3, 3]
     assert ratios(results["b"], results["a"]) == [2, 2 / 3, 2]
@@ -57,27 +58,27 @@ def test_ratios_are_taken_round_by_round_not_between_medians():
     assert ratios(results["a"], results["b"]) == [0.5, 1.5, 0.5]
 
 
-def test_the_spread_is_the_median_the_lowest_and_the_highest():
+def test_the_spread_consists_of_median_lowest_and_highest():
     assert spread([5.0, 1.0, 3.0, 11.0]) == (4.0, 1.0, 11.0)
     assert spread([]) is None
 
 
-def test_the_geometric_mean_is_taken_over_the_contests_of_one_round():
+def test_the_geometric_mean_is_taken_over_the_contests_of_each_round():
     mean = geometric_mean([[1.0, 2.0, 8.0], [4.0, 8.0, 8.0]])
     assert mean == pytest.approx((4.0, 2.0, 8.0))
 
 
-def test_facts_are_kept_and_a_candidate_is_found_by_name_if_it_has_times():
-    results, _ = run({"a": ["told", 1], "b": [WorkerError("no"), 1]}, rounds=1)
+def test_facts_are_stored_and_find_returns_a_candidate_with_times():
+    results, _ = run({"a": ["fact", 1], "b": [WorkerError("no"), 1]}, rounds=1)
     everyone = list(results.values())
-    assert results["a"].facts == {"first": "told"}
+    assert results["a"].facts == {"first": "fact"}
     assert find(everyone, "a") is results["a"]
     assert find(everyone, "b") is None
     assert find(everyone, "c") is None
 
 
 @pytest.mark.parametrize("when", [0, 1, 2], ids=["at the start", "in a turn", "in a later turn"])
-def test_a_candidate_that_fails_is_told_and_the_rest_goes_on(when):
+def test_a_candidate_that_fails_is_reported_and_does_not_stop_the_rest(when):
     script = [0, 1, 1, 1]
     script[when] = WorkerError("out of luck")
     results, calls = run({"good": [0, 5, 6, 7], "bad": script}, rounds=3)
@@ -90,7 +91,7 @@ def test_a_candidate_that_fails_is_told_and_the_rest_goes_on(when):
     assert ("close", "bad") in calls
 
 
-def test_a_library_that_is_not_installed_is_named_and_never_started(monkeypatch):
+def test_a_missing_library_is_reported_and_not_started(monkeypatch):
     monkeypatch.setattr(measuring, "find_spec", lambda name: None if name == "jax" else object())
     started = []
 
@@ -109,7 +110,7 @@ def test_a_library_that_is_not_installed_is_named_and_never_started(monkeypatch)
     assert [r.seconds for r in results] == [[], [], [1.0]]
 
 
-def test_only_the_libraries_that_are_asked_for_are_chosen():
+def test_only_the_requested_libraries_are_chosen():
     candidates = [
         Candidate("minnet", "x:y"),
         Candidate("minnet histograms, all", "x:y"),
@@ -121,6 +122,6 @@ def test_only_the_libraries_that_are_asked_for_are_chosen():
     assert Plan(only=frozenset({"jax"})).chosen(candidates) == []
 
 
-def test_no_candidates_are_no_results():
+def test_no_candidates_give_no_results():
     assert measure([], Plan(rounds=2)) == []
     assert ratios(Result(Candidate("a", "x:y"), [1.0]), Result(Candidate("b", "x:y"))) == []

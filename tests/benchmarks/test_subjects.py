@@ -1,4 +1,4 @@
-"""The subjects: who takes part, what is told, and that what is timed is what is said."""
+"""Subjects: candidates, reports, and that the timed work is the documented one."""
 
 import dataclasses
 import json
@@ -10,21 +10,32 @@ import numpy as np
 import pytest
 
 import minnet as m
-from benchmarks import batchnorm, measuring, recording, scaling, startup, step, tables
-from benchmarks.__main__ import main
-from benchmarks.measuring import Candidate, Result, Spread
-from benchmarks.networks import NETWORKS, SMALL, Network
+from benchmarks import (
+    alignment,
+    batchnorm,
+    comparison,
+    measuring,
+    recording,
+    scaling,
+    startup,
+    step,
+    tables,
+)
+from benchmarks.__main__ import SUBJECTS, main
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import Result, Spread
+from benchmarks.networks import NETWORKS, Network, networks
 from benchmarks.peers import floor, programs
 from benchmarks.peers import minnet as mine
 from benchmarks.reports import Report
-from minnet.kernels.histograms import BINS
 
 ROOT = Path(__file__).parents[2]
+SMALL = networks(quick=True)
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """Text and numbers of `python -m benchmarks step --quick`, of minnet and the floor only."""
+    """Output and JSON of `python -m benchmarks step --quick` for minnet and the floor."""
     out = tmp_path_factory.mktemp("benchmarks")
     arguments = ["step", "--quick", "--only", "minnet", "floor", "--out", str(out)]
     done = subprocess.run(
@@ -34,7 +45,7 @@ def quick(tmp_path_factory):
     return done.stdout, json.loads((out / "step.json").read_text("utf-8"))
 
 
-def test_step_tells_every_network_with_its_ratio_to_the_floor(quick):
+def test_step_reports_every_network_with_its_ratio_to_the_floor(quick):
     text, _ = quick
     for name, network in SMALL.items():
         assert f"{name}: {network}" in text
@@ -45,14 +56,14 @@ def test_step_tells_every_network_with_its_ratio_to_the_floor(quick):
 
 
 def test_step_writes_every_round_with_versions_and_threads(quick):
-    text, told = quick
-    assert told["plan"]["rounds"] == 2
-    assert told["surroundings"]["installed"]["numpy"] == np.__version__
-    before, after = told["surroundings"]["gain of threads"]
+    text, written = quick
+    assert written["plan"]["rounds"] == 2
+    assert written["surroundings"]["installed"]["numpy"] == np.__version__
+    before, after = written["surroundings"]["gain of threads"]
     assert tables.gains(before, after) in text
     assert min(before, after) > 0
-    assert list(told["contests"]) == list(SMALL)
-    for results in told["contests"].values():
+    assert list(written["contests"]) == list(SMALL)
+    for results in written["contests"].values():
         names = [result["name"] for result in results]
         assert names == ["minnet", "minnet calls alone", "minnet optimizer alone", "floor"]
         for result in results:
@@ -60,15 +71,15 @@ def test_step_writes_every_round_with_versions_and_threads(quick):
             assert len(result["seconds"]) == 2
             assert min(result["seconds"]) > 0
             assert result["facts"]["threads"]
-    ours, _, _, bare = (result["seconds"] for result in told["contests"]["iris"])
-    over = told["figures"]["iris: minnet over the floor"]
+    ours, _, _, bare = (result["seconds"] for result in written["contests"]["iris"])
+    over = written["figures"]["iris: minnet over the floor"]
     each = [a / b for a, b in zip(ours, bare, strict=True)]
     assert over == {
         "median": pytest.approx(np.median(each)), "lowest": min(each), "highest": max(each)
     }  # fmt: skip
 
 
-def test_the_calls_of_batch_normalization_do_all_that_it_does_to_the_batch(monkeypatch):
+def test_the_calls_alone_do_all_work_of_batch_normalization(monkeypatch):
     layers = []
 
     class Kept(m.BatchNorm):
@@ -87,25 +98,28 @@ def test_the_calls_of_batch_normalization_do_all_that_it_does_to_the_batch(monke
     assert layer.gamma.grad.all()
 
 
-def test_counting_alone_counts_every_value_of_every_step(monkeypatch):
-    probes = []
+def test_counting_alone_repeats_the_counting_calls_of_one_step(monkeypatch):
+    noted = []
+    monkeypatch.setattr(mine, "_repeat", lambda calls: lambda: noted.append(calls))
+    mine.counting_alone(Network((4, 8, 3), batch=16), 5, kinds=["y", "dy"])()
+    assert len(noted) == 5
+    counted = [array for call in noted[0] for array in flat(call.args) if array.dtype == np.float32]
+    values = [array.size for array in counted if array.shape[1] in (8, 3)]
+    assert sum(values) >= 2 * 16 * (8 + 8 + 3)
+    assert {call.func.__module__ for call in noted[0]} == {"minnet.kernels.histograms"}
 
-    class Kept(m.HistogramProbe):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            probes.append(self)
 
-    monkeypatch.setitem(mine.PROBES, "histograms", Kept)
-    counting = mine.counting_alone(Network((4, 8, 3), batch=16), 5, kinds=["y", "dy"])
-    before = [probe.counts("dense1", "y").sum() for probe in probes]
-    assert before == [16 * 8] * 2
-    counting()
-    ((tally, _),) = probes[-1]._now.shares
-    assert tally._counts[:, :, :BINS].sum() == 5 * 2 * 16 * (8 + 8 + 3)
+def flat(args):
+    """Return the arrays among arguments and inside tuples of them."""
+    for arg in args:
+        if isinstance(arg, tuple):
+            yield from flat(arg)
+        elif isinstance(arg, np.ndarray):
+            yield arg
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_calls_alone_do_all_that_a_step_does_to_the_weights(name, monkeypatch):
+def test_the_calls_alone_update_the_weights_like_a_step(name, monkeypatch):
     networks = []
 
     class Kept(m.Sequential):
@@ -117,27 +131,27 @@ def test_the_calls_alone_do_all_that_a_step_does_to_the_weights(name, monkeypatc
     network = dataclasses.replace(SMALL[name], optimizer="sgd")  # Adam's call has the step's number
     take_step, make_calls = mine.step(network), mine.calls_alone(network)
     for act in (take_step, take_step, take_step, take_step, make_calls, make_calls):
-        act()  # two steps were taken to note the calls
+        act()  # noting the calls took two steps
     stepped, called = networks
     assert stepped.theta.tobytes() == called.theta.tobytes()
 
 
-def test_peers_that_are_not_installed_are_named_in_the_table(monkeypatch, capsys):
+def test_missing_peers_are_reported_in_the_table(monkeypatch, capsys):
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     assert main(["step", "--quick", "--only", "torch", "jax", "keras"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for library in ("torch", "jax", "keras"):
-        assert f"missing: {library} not installed" in told
-    assert "over minnet" not in told
+        assert f"missing: {library} not installed" in output
+    assert "over minnet" not in output
 
 
-def test_step_has_every_peer_in_its_ways():
+def test_step_has_every_variant_of_every_peer():
     libraries = [c.library for c in step.candidates(NETWORKS["iris"])]
     assert libraries == [*["minnet"] * 3, "floor", *["torch"] * 4, "jax", "keras"]
     assert step.FIRST in [c.name for c in step.candidates(NETWORKS["iris"])]
 
 
-def test_the_best_peer_is_one_for_all_rounds_and_never_minnet_or_the_floor():
+def test_the_best_peer_is_the_same_for_all_rounds_and_not_minnet_or_the_floor():
     def result(name, *seconds):
         needs = () if name in ("minnet", "floor") else (name,)
         return Result(Candidate(name, "x:y", needs=needs), list(seconds))
@@ -150,7 +164,7 @@ def test_the_best_peer_is_one_for_all_rounds_and_never_minnet_or_the_floor():
     assert step.fastest_peer(results[:2]) is None
 
 
-def test_the_networks_are_the_articles():
+def test_the_networks_are_those_of_the_articles():
     sizes = {name: (network.sizes, network.batch) for name, network in NETWORKS.items()}
     assert sizes == {
         "iris": ((4, 64, 32, 16, 3), 120),
@@ -175,7 +189,7 @@ def test_minnet_and_pytorch_train_the_same_network(batchnorm, optimizer):
     assert [kinds[type(module).__name__] for module in modules] == [
         type(i).__name__ for i in layers
     ]
-    hidden = 4 * 8 + (2 * 8 if batchnorm else 8)  # gamma and beta stand for the bias
+    hidden = 4 * 8 + (2 * 8 if batchnorm else 8)  # gamma and beta replace the bias
     assert sum(p.numel() for module in modules for p in module.parameters()) == hidden + 8 * 3 + 3
     for train in (mine.step(network), peer.step(network), peer.step(network, optimizer="fused")):
         losses = [train() for _ in range(100)]
@@ -185,7 +199,7 @@ def test_minnet_and_pytorch_train_the_same_network(batchnorm, optimizer):
 
 @pytest.mark.parametrize("batchnorm", [False, True])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_minnet_and_jax_train_the_same_network_to_the_same_losses(batchnorm, optimizer):
+def test_minnet_and_jax_have_the_same_losses(batchnorm, optimizer):
     pytest.importorskip("jax")
     from benchmarks.peers import jax as peer
 
@@ -215,20 +229,20 @@ def test_keras_trains_the_network(batchnorm, monkeypatch):
     assert losses[-1] < losses[0] < 2
 
 
-def test_pytorch_is_recorded_by_as_many_histograms_as_there_are_tensors():
+def test_recording_in_pytorch_takes_a_histogram_of_every_tensor():
     torch = pytest.importorskip("torch")
     from benchmarks.peers import torch as peer
 
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
     watch = peer.Watch(model, recording.ALL)
     model(torch.randn(5, 4)).sum().backward()
-    assert len(watch.seen) == 3 + 3  # y and dy of three layers
+    assert len(watch.histograms) == 3 + 3  # y and dy of three layers
     watch.before_update()
-    assert len(watch.seen) == 6 + 2 * 2  # two weights and their gradients
-    assert watch.seen[0].sum() == 5 * 8
+    assert len(watch.histograms) == 6 + 2 * 2  # two weights and their gradients
+    assert watch.histograms[0].sum() == 5 * 8
 
 
-def test_the_floor_computes_the_products_of_a_step_and_no_more(monkeypatch):
+def test_the_floor_computes_only_the_products_of_a_step(monkeypatch):
     shapes = []
 
     def dot(a, b, out):
@@ -243,7 +257,7 @@ def test_the_floor_computes_the_products_of_a_step_and_no_more(monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (7, 4)])
-def test_the_floor_of_batch_normalization_copies_as_many_bytes_as_nine_passes(shape, monkeypatch):
+def test_the_floor_of_batch_normalization_copies_the_bytes_of_nine_passes(shape, monkeypatch):
     copied = []
     monkeypatch.setattr(floor.np, "copyto", lambda to, a: copied.append(to.nbytes + a.nbytes))
     floor.batchnorm(*shape)()
@@ -251,38 +265,38 @@ def test_the_floor_of_batch_normalization_copies_as_many_bytes_as_nine_passes(sh
     assert sum(copied) in (9 * once, 9 * once - 4 * shape[1])  # an odd row has no half
 
 
-def test_batch_normalization_is_told_beside_its_bounds_and_its_peers():
+def test_batch_normalization_is_compared_with_its_bounds_and_peers():
     names = [c.name for c in batchnorm.candidates(4, 3)]
     assert names == [
         "minnet", "minnet calls alone", "floor", "torch BatchNorm1d", "torch compile", "jax jit"
     ]  # fmt: skip
-    plan = measuring.Plan(quick=True, rounds=2, seconds=0.01, only=frozenset(["minnet", "floor"]))
+    plan = Plan(quick=True, rounds=2, seconds=0.01, only=frozenset(["minnet", "floor"]))
     figures = batchnorm.run(plan).figures
     assert set(figures) == {
-        f"{shape}: {which} over floor"
+        f"{shape}: {label} over floor"
         for shape in batchnorm.SHAPES[:2]
-        for which in ("minnet", "minnet calls alone")
+        for label in ("minnet", "minnet calls alone")
     }
 
 
-def test_a_recording_is_warmed_up_by_one_step_and_timed_over_all():
-    network, seen = NETWORKS["iris"], []
+def test_a_recording_is_warmed_up_by_one_step_and_timed_over_all_steps():
+    network, observed = NETWORKS["iris"], []
     work = mine.steps(network, 7, probe="histograms", kinds=["y"])
-    one = m.HistogramProbe.observe
+    original = m.HistogramProbe.observe
 
     def observe(self, step, net):
-        seen.append(step)
-        one(self, step, net)
+        observed.append(step)
+        original(self, step, net)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(m.HistogramProbe, "observe", observe)
         work.warm_up()
         work()
         work()
-    assert seen == [0, *range(7), *range(7)]  # each time a new recording, from its first step on
+    assert observed == [0, *range(7), *range(7)]  # a new recording each time
 
 
-def test_a_measured_step_tells_the_bytes_that_it_keeps():
+def test_a_measured_step_reports_the_bytes_that_it_keeps():
     network = Network((256, 256, 256, 10), batch=64)
     kept = mine.MeasuredStep(network).facts["bytes"]
     parameters = 2 * (256 * 256 + 256) + 256 * 10 + 10
@@ -290,7 +304,7 @@ def test_a_measured_step_tells_the_bytes_that_it_keeps():
     assert 4 * (4 * parameters + buffers) < kept < 1.5 * 4 * (4 * parameters + buffers)
 
 
-def test_every_recorded_step_is_compared_with_the_bare_step_of_its_library():
+def test_recorded_steps_are_compared_with_bare_steps_of_the_same_library():
     candidates = recording.candidates(NETWORKS["iris"], 10)
     assert [c.name for c in candidates if "kinds" not in c.arguments] == [
         "minnet",
@@ -299,31 +313,31 @@ def test_every_recorded_step_is_compared_with_the_bare_step_of_its_library():
     assert {c.library for c in candidates} == {"minnet", "torch"}
 
 
-def test_a_program_runs_with_a_cache_of_its_own_and_its_failure_is_told(tmp_path):
+def test_a_program_has_its_own_cache_and_reports_its_failure(tmp_path):
     log = tmp_path / "log"
     code = f"import os; print(os.environ['MINNET_CACHE_DIR'], file=open({str(log)!r}, 'a'))"
     for cache, folders in (("kept", 1), ("none", 2)):
-        work = programs.Program(["-c", code], cache=cache)
+        work = programs.Program(code, cache=cache)
         work()
         work()
         assert len(set(log.read_text().split())) == folders
         work.place.cleanup()
         log.unlink()
-    bad = programs.Program(["-c", "raise ValueError('told')"])
-    with pytest.raises(RuntimeError, match=r"^ValueError: told$"):
+    bad = programs.Program("raise ValueError('reason')")
+    with pytest.raises(RuntimeError, match=r"^ValueError: reason$"):
         bad()
     bad.place.cleanup()
 
 
-def test_startup_runs_whole_programs_and_names_the_interpreters_share():
-    names = {name: [c.name for c in who] for name, who in startup.contests().items()}
+def test_startup_runs_complete_programs_and_the_bare_interpreter():
+    names = {name: [c.name for c in entrants] for name, entrants in startup.contests().items()}
     assert names["import"] == ["python alone", "numpy", "minnet", "torch", "jax", "keras"]
     assert names["iris, end to end"] == [startup.RUN, startup.SCRIPT, startup.BOTH]
     uncached = startup.contests()["first step (iris)"][1]
     assert (uncached.name, uncached.arguments["cache"]) == (startup.UNCACHED, "none")
 
 
-def test_the_exponent_is_that_of_the_larger_half():
+def test_the_exponent_is_fitted_to_the_larger_half():
     sizes = [1, 2, 4, 8, 16, 32]
     assert scaling.exponent(sizes, [7, 7, 7, *(3 * s**1.5 for s in sizes[3:])]) == pytest.approx(
         1.5
@@ -331,14 +345,14 @@ def test_the_exponent_is_that_of_the_larger_half():
     assert np.isnan(scaling.exponent([4], [1.0]))
 
 
-def test_the_picture_of_scaling_has_time_above_and_memory_below():
+def test_the_figure_of_scaling_has_time_above_and_memory_below():
     pytest.importorskip("matplotlib")
     report = Report({}, "")
     for axis in ("width", "depth", "batch"):
         report.contests[axis] = [
-            Result(scaling._candidate(who, axis, size, network), [1e-3 * size], {"bytes": size})
+            Result(scaling._candidate(library, axis, size, network), [1e-3 * size], {"bytes": size})
             for size, network in scaling.networks(axis).items()
-            for who in scaling.LIBRARIES
+            for library in scaling.LIBRARIES
         ]
     figure = scaling.draw(report)
     above, below = figure.axes[:3], figure.axes[3:]
@@ -348,7 +362,7 @@ def test_the_picture_of_scaling_has_time_above_and_memory_below():
     assert above[0].lines[0].get_ydata()[0] == pytest.approx(64)
 
 
-def test_a_table_tells_trouble_in_the_place_of_a_ratio():
+def test_a_table_shows_the_reason_in_place_of_a_missing_ratio():
     good = Result(Candidate("minnet", "x:y"), [1e-3, 1e-3])
     slow = Result(Candidate("torch eager", "x:y", needs=["torch"]), [2e-3, 3e-3])
     gone = Result(Candidate("jax jit", "x:y", needs=["jax"]), trouble="missing: jax not installed")
@@ -360,8 +374,68 @@ def test_a_table_tells_trouble_in_the_place_of_a_ratio():
     assert tables.times(Spread(1.5, 1.0, 2.0)) == "1.50x (1.00 to 2.00)"
 
 
-@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--seconds", "-1"], ["speed"]])
-def test_the_command_refuses_what_it_cannot_do(arguments, capsys):
+@pytest.mark.parametrize(
+    "arguments", [["--rounds", "0"], ["--seconds", "-1"], ["speed"], ["step", "speed"]]
+)
+def test_the_command_rejects_invalid_arguments(arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert "error" in capsys.readouterr().err
+
+
+def test_alignment_compares_the_same_step_with_plain_buffers():
+    network = dataclasses.replace(SMALL["iris"], optimizer="sgd")
+    take_step, plain = mine.step(network), mine.plain_step(network)
+    take_step()  # plain_step has taken one step
+    assert [take_step() for _ in range(3)] == [plain() for _ in range(3)]
+    plan = Plan(quick=True, rounds=2, seconds=0.01)
+    figures = alignment.run(plan).figures
+    assert set(figures) == {f"{name}: numpy.empty over aligned" for name in SMALL}
+
+
+def test_plain_steps_allocate_with_numpy_and_restore_the_aligned_allocation(monkeypatch):
+    from minnet import memory
+
+    before, networks = memory.empty, []
+
+    class Kept(m.Sequential):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            networks.append(self)
+
+    monkeypatch.setattr(m, "Sequential", Kept)
+    for make in (mine.step, mine.plain_step):
+        make(SMALL["iris"])()
+    assert memory.empty is before
+    aligned, plain = networks
+    assert aligned.theta.base is not None
+    assert plain.theta.base is None
+
+
+def test_two_source_trees_are_compared_by_the_ratio_of_medians():
+    plan = Plan(quick=True, rounds=2, warm=0.0, seconds=0.01, only=frozenset(["minnet"]))
+    candidates = {"iris": step.contests(quick=True)["iris"]}
+    report = comparison.run(candidates, plan, ROOT)
+    names = [result.candidate.name for result in report.contests["iris"]]
+    assert names[:2] == ["minnet", "minnet (other tree)"]
+    ours, theirs = report.contests["iris"][:2]
+    ratio = np.median(ours.seconds) / np.median(theirs.seconds)
+    assert report.figures["iris: minnet, ratio of medians"] == pytest.approx(ratio)
+    assert f"{ratio:.3f}" in report.text
+
+
+def test_a_folder_without_minnet_cannot_be_compared(tmp_path, capsys):
+    assert main(["step", "--quick", "--against", str(tmp_path)]) == 1
+    assert "expected a folder with the package minnet, got" in capsys.readouterr().err
+
+
+def test_several_subjects_are_measured_in_one_call(monkeypatch, capsys):
+    measured = []
+    for name, subject in SUBJECTS.items():
+        monkeypatch.setattr(
+            subject, "run", lambda plan, name=name: measured.append(name) or Report(text=name)
+        )
+    assert main(["startup", "step", "--quick"]) == 0
+    assert measured == ["startup", "step"]
+    assert main(["--quick"]) == 0
+    assert measured[2:] == list(SUBJECTS)

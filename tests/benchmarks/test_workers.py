@@ -1,8 +1,9 @@
-"""A candidate's process: what it answers, and how its end is told."""
+"""Processes of candidates: answers and errors."""
 
 import pytest
 
-from benchmarks.measuring import Candidate, Plan, measure
+from benchmarks.candidates import Candidate, Plan
+from benchmarks.measuring import measure
 from benchmarks.workers import Worker, WorkerError
 
 PLAN = Plan(rounds=2, warm=0.0, seconds=0.0, least=3)
@@ -29,7 +30,7 @@ def dies():
 def hangs():
     time.sleep(60)
 
-class Told:
+class WithFacts:
     facts = {"bytes": 12}
     def __call__(self):
         pass
@@ -45,7 +46,7 @@ class Long:
 
 @pytest.fixture
 def task(tmp_path, monkeypatch):
-    """Name a task in a module that the processes can import."""
+    """Return a function that makes a candidate of a task defined above."""
     (tmp_path / "tasks_of_the_test.py").write_text(TASKS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
@@ -80,13 +81,13 @@ def test_a_turn_is_the_median_time_of_a_call(task):
     assert worker._process.returncode == 0
 
 
-def test_what_a_task_prints_is_not_taken_for_an_answer_and_its_facts_are_told(task):
-    chatters, told = measure([task("chatters"), task("Told")], PLAN)
+def test_output_of_a_task_is_not_used_as_an_answer_and_its_facts_are_stored(task):
+    chatters, with_facts = measure([task("chatters"), task("WithFacts")], PLAN)
     assert len(chatters.seconds) == 2
-    assert told.facts["bytes"] == 12
+    assert with_facts.facts["bytes"] == 12
 
 
-def test_what_has_a_way_to_warm_up_is_warmed_up_by_that_alone(task):
+def test_a_task_with_warm_up_is_warmed_up_by_it_alone(task):
     worker = Worker(task("Long"))
     try:
         assert worker.ready()["calls"] == ["one step"]
@@ -94,7 +95,7 @@ def test_what_has_a_way_to_warm_up_is_warmed_up_by_that_alone(task):
         worker.close()
 
 
-def test_failures_of_every_kind_are_told(task):
+def test_every_kind_of_failure_is_reported(task):
     assert trouble(task("raises", at=0)) == "ValueError: call refused"
     assert trouble(task("raises", at=2)) == "ValueError: call refused"
     assert trouble(task("dies")) == "its process ended with exit code 7: last words"
@@ -103,9 +104,21 @@ def test_failures_of_every_kind_are_told(task):
     assert trouble(Candidate("gone", "no_such_module:task")).startswith("ModuleNotFoundError")
 
 
-def test_one_that_fails_does_not_stop_the_others(task):
+def test_a_candidate_that_fails_does_not_stop_the_others(task):
     good, bad = measure([task("sleeps", seconds=0.0), task("raises", at=4)], PLAN)
     assert len(good.seconds) == 2
     assert good.trouble == ""
     assert bad.trouble == "failed: ValueError: call refused"
     assert bad.seconds == []
+
+
+def test_minnet_is_imported_from_the_tree_of_the_candidate(task, tmp_path):
+    package = tmp_path / "tree" / "minnet"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("origin = 'the other tree'")
+    (tmp_path / "imports_of_the_test.py").write_text(
+        "import minnet\n\ndef run():\n    raise ValueError(minnet.origin)\n"
+    )
+    other = Candidate("other", "imports_of_the_test:run", tree=tmp_path / "tree")
+    assert trouble(other) == "ValueError: the other tree"
+    assert "no attribute 'origin'" in trouble(Candidate("this", "imports_of_the_test:run"))

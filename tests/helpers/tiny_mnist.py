@@ -1,4 +1,4 @@
-"""An MNIST of eight images of 2 x 3 pixels: its idx files, and mirrors that serve them."""
+"""A tiny MNIST of eight images of 2 x 3 pixels: idx files, and mirrors that serve them."""
 
 import gzip
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def pack(data):
-    """gzip without the time of day, for these bytes name tests, in every worker alike."""
+    """Compress without a time stamp: the bytes are part of test names in every worker."""
     return gzip.compress(data, mtime=0)
 
 
@@ -46,11 +46,11 @@ def write(folder, *, packed=True, without=()):
 
 
 class Mirrors:
-    """Stands in for pooch's downloader: serves `answers` by URL, and remembers what was asked."""
+    """Replacement of pooch's downloader: serves `answers` by URL and records requested URLs."""
 
     def __init__(self):
         self.answers = {}
-        self.asked = []
+        self.requested = []
 
     def serve(self, mirror, without=(), **changed):
         for file, values in TINY.items():
@@ -59,9 +59,9 @@ class Mirrors:
                 self.answers[f"{mirror}{file}.gz"] = changed.get(file.split("-ubyte")[0], answer)
 
     def __call__(self, url, output, _pooch):
-        self.asked.append(url)
+        self.requested.append(url)
         answer = self.answers.get(url, OSError("unreachable"))
-        # A connection that breaks has often brought some bytes before.
+        # A connection often breaks after some bytes.
         Path(output).write_bytes(b"half" if isinstance(answer, BaseException) else answer)
         if isinstance(answer, BaseException):
             raise answer
