@@ -1,6 +1,6 @@
 """Input of the charts of distributions, and the text that describes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from minnet.plot.style import legend_label, percent, wrapped
@@ -32,13 +32,20 @@ def arrays_of(data: Any, kind: str, layers: Sequence[str] | None, where: str) ->
             f"array, got {type(data).__name__}; for one array: {{'name': array}}"
         )
     found = data.kind(kind) if isinstance(data, Capture) else dict(data)
-    wanted = list(found) if layers is None else [layers] if isinstance(layers, str) else [*layers]
+    names = chosen_layers(found, layers, f"{where}: no layers", "to draw")
+    return {name: found[name] for name in names}
+
+
+def chosen_layers(
+    found: Iterable[str], layers: Sequence[str] | None, what: str, action: str
+) -> tuple[str, ...]:
+    """Return the requested layers, or all; raise ValueError if one of them was not found."""
+    found = tuple(found)
+    wanted = found if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     missing = [name for name in wanted if name not in found]
     if missing or not wanted:
-        raise ValueError(
-            f"{where}: no layers {missing} to draw; there are {', '.join(found) or 'none'}"
-        )
-    return {name: found[name] for name in wanted}
+        raise ValueError(f"{what} {missing} {action}; there are {', '.join(found) or 'none'}")
+    return wanted
 
 
 def predictions(

@@ -115,7 +115,7 @@ def histograms(
     xlabel = quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
-    figure.supxlabel(xlabel, **style.literal(style.INK, style.MEDIUM))
+    figure.supxlabel(xlabel)
     return figure
 
 

@@ -58,19 +58,16 @@ def heatmap(
 
     Raises
     ------
-    TypeError
-        If probe is not a HistogramProbe.
-    ValueError
-        If nothing was recorded of that layer and kind, or ax and figsize are both given.
+    TypeError, ValueError
+        If probe is not a HistogramProbe or has no recording of that layer and kind, or ax and
+        figsize are both given.
 
     Examples
     --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = HistogramProbe(["y"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
+    >>> from minnet import Dense, ReLU, Sequential
+    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), HistogramProbe(["y"])
+    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
+    >>> probe.observe(0, net)
     >>> heatmap(probe, "relu1").axes[0].get_ylabel()
     'activation y of relu1'
     """
@@ -85,7 +82,7 @@ def heatmap(
     mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
     recordings.color_bar(ax, mesh, unit)
-    recordings.step_axis(ax, [steps])
+    recordings.step_axis(ax, probe, [layer], kind)
     nonfinite = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
     recordings.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
     zeros = probe.zeros(layer, kind)
@@ -161,12 +158,12 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
         xycoords="axes fraction",
         ha="right",
         va="bottom",
-        **style.literal(style.ink(ax)),
+        color=style.ink(ax),
     )
 
 
 def _below(ax: Axes) -> Bbox:
-    """Return the place of the strip, of constant height, so that a layout can reserve it."""
+    """Return the place of the strip, in inches, so that it is the same whatever the layout."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
     place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
     return place.transformed(ax.figure.transSubfigure.inverted())

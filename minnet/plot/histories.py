@@ -8,7 +8,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from minnet.plot import style
 from minnet.recording.statistics import half_interval
@@ -75,7 +74,7 @@ def learning_curves(
     epochs = max(runs.shape[1] for rows in curves.values() for runs in rows.values())
     margin = min(0.5, 0.03 * epochs)
     ax.set_xlim(1 - margin, epochs + margin)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(style.whole_numbers())
     return style.finish(ax, "epoch", metric, handles, title=title)
 
 

@@ -17,13 +17,7 @@ _MOST = 60  # panels of a figure that can be laid out in seconds and saved
 
 
 def drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:
-    """Return the layers that have panels: all, or evenly spaced ones of too many.
-
-    Raises
-    ------
-    ValueError
-        If there are too many panels although the user chose the layers, or for one layer.
-    """
+    """Return the layers that have panels: all, or evenly spaced ones if the user chose none."""
     most = _MOST // labels
     if len(names) <= most:
         return list(names)
@@ -50,9 +44,7 @@ def make_panels(
     rows = -(-len(names) // columns) * len(labels)
     figure = style.new_figure(figsize or (max(3.5 * columns, 6.0), 3.1 * rows + 0.5))
     if title is not None:
-        figure.suptitle(
-            style.fitted(title, figure.get_figwidth()), **style.literal(style.INK, style.LARGE)
-        )
+        figure.suptitle(style.fitted(title, figure.get_figwidth()))
     grid = figure.add_gridspec(rows, columns)
     panels: dict[tuple[str, str], Axes] = {}
     first = None
@@ -67,8 +59,7 @@ def make_panels(
             ax.yaxis.set_major_locator(MaxNLocator(3))
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             if column == 0:
-                text = f"{style.wrapped(label)}\ndensity".strip()
-                ax.set_ylabel(text, **style.literal(style.INK, style.MEDIUM))
+                ax.set_ylabel(f"{style.wrapped(label)}\ndensity".strip())
     if first is not None:
         first.xaxis.set_major_locator(MaxNLocator(4, integer=log))
     return figure, panels
@@ -109,7 +100,6 @@ def zero_stem(ax: Axes, zeros: float) -> None:
         ha="left" if to_the_right else "right",
         va="center",
         path_effects=style.OUTLINE,
-        **style.literal(),
     )
 
 
@@ -124,12 +114,8 @@ def mark_cut_bars(ax: Axes, density: Array, edges: Array, ceiling: float, color:
 
 def notes_of(array: Any, sample: Sample, beyond: int, density: Array, ceiling: float) -> list[str]:
     """Return the summary statistics of a panel, and notes on values that it does not show."""
-    statistics = describe(array)
-    notes = [
-        f"mean {statistics.mean:.2g}",
-        f"std {statistics.std:.2g}",
-        f"n = {statistics.count}",
-    ]
+    values = describe(array)
+    notes = [f"mean {values.mean:.2g}", f"std {values.std:.2g}", f"n = {values.count}"]
     if sample.log and sample.zeros:
         notes.append(f"{style.percent(sample.zeros)} zeros")
     if beyond:
@@ -144,9 +130,7 @@ def mark_std(ax: Axes, array: Any, std: float, log: bool) -> None:
     mean = describe(array).mean
     places = [float(np.log10(std))] if log else [mean - std, mean + std]
     for place in places:
-        ax.axvline(
-            place, color=style.INK, linestyle="--", linewidth=1.8, path_effects=style.OUTLINE
-        )
+        ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
 
 
 def draw_header(ax: Axes, name: str, notes: list[str]) -> None:
@@ -154,9 +138,7 @@ def draw_header(ax: Axes, name: str, notes: list[str]) -> None:
     unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
     text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
     height = 1.3 * style.SMALL * (1 + text.count("\n"))
-    ax.set_title(
-        style.wrapped(name), loc="left", pad=12 + height, **style.literal(style.INK, style.LARGE)
-    )
+    ax.set_title(style.wrapped(name), loc="left", pad=12 + height)
     ax.annotate(
         text,
         (0, 1),
@@ -164,5 +146,4 @@ def draw_header(ax: Axes, name: str, notes: list[str]) -> None:
         xytext=(0, 8),
         textcoords="offset points",
         va="bottom",
-        **style.literal(),
     )

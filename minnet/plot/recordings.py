@@ -5,7 +5,7 @@ always on the same scale, from pale for little to black for much; nothing at all
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from minnet.plot import style
+from minnet.plot.data import chosen_layers
 from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.validation import Array
 
@@ -36,15 +37,7 @@ def recorded(
     layers: Sequence[str] | None,
     where: str,
 ) -> tuple[str, ...]:
-    """Return the layers to draw: the requested ones, or all that have a recording of this kind.
-
-    Raises
-    ------
-    TypeError
-        If probe is not of the class expected.
-    ValueError
-        If the kind, or one of the layers, is not in the recording.
-    """
+    """Return the layers to draw: the requested ones, or all that have a recording of this kind."""
     if not isinstance(probe, expected):
         raise TypeError(
             f"{where}: expected a {expected.__name__}, as given to fit(..., probes=[probe]), got "
@@ -57,13 +50,7 @@ def recorded(
             f"{where}: nothing was recorded of {kind!r}, only of {', '.join(others) or 'nothing'}; "
             f"request it before the run, {expected.__name__}([{kind!r}])"
         )
-    wanted = found if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
-    missing = [name for name in wanted if name not in found]
-    if missing or not wanted:
-        raise ValueError(
-            f"{where}: no {kind!r} of layers {missing} was recorded; there are {', '.join(found)}"
-        )
-    return wanted
+    return chosen_layers(found, layers, f"{where}: no {kind!r} of layers", "was recorded")
 
 
 def step_edges(probe: HistogramProbe | StatisticsProbe, layer: str, kind: str) -> Array:
@@ -72,39 +59,50 @@ def step_edges(probe: HistogramProbe | StatisticsProbe, layer: str, kind: str) -
     return np.append(steps[:, 0], steps[-1, 1] + probe.every)
 
 
-def step_axis(ax: Axes, edges: Sequence[Array], margin: float = 0.0) -> None:
-    """Set the x axis to the range of steps of all layers, ``edges`` holding those of each."""
-    first, last = min(steps[0] for steps in edges), max(steps[-1] for steps in edges)
-    ax.set_xlim(first - margin * (last - first), last + margin * (last - first))
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+def step_axis(
+    ax: Axes,
+    probe: HistogramProbe | StatisticsProbe,
+    names: Iterable[str],
+    kind: str,
+    margin: float = 0.0,
+) -> None:
+    """Set the x axis to the recorded steps of all layers."""
+    edges = np.concatenate([step_edges(probe, name, kind) for name in names])
+    room = margin * np.ptp(edges)
+    ax.set_xlim(edges.min() - room, edges.max() + room)
+    ax.xaxis.set_major_locator(style.whole_numbers())
 
 
 def draw_rows(
-    ax: Axes, edges: Sequence[Array], rows: Sequence[Array], names: Sequence[str], norm: Normalize
-) -> None:
-    """Draw a row for each layer, the first on top, coloured by its numbers.
+    ax: Axes,
+    probe: StatisticsProbe,
+    kind: str,
+    rows: Mapping[str, Array],
+    norm: Normalize,
+) -> ScalarMappable:
+    """Draw a row for each layer, the first on top, and return the scale of the colours.
 
-    A row has step edges, shape (points + 1,), and numbers, shape (points,); a number that is not
-    finite is white.
+    Numbers that are not finite are white.
     """
+    colors = ScalarMappable(norm, amounts())
     width = min(0.8, 20 / len(rows))  # of the frames, which must not cover narrow rows
-    for place, (steps, numbers) in enumerate(zip(edges, rows, strict=True)):
+    for place, (layer, numbers) in enumerate(rows.items()):
+        steps, heights = step_edges(probe, layer, kind), [place - 0.46, place + 0.46]
         cells = np.ma.masked_invalid(numbers)[np.newaxis]
-        heights = [place - 0.46, place + 0.46]
-        ax.pcolormesh(steps, heights, cells, cmap=amounts(), norm=norm, rasterized=True)
+        ax.pcolormesh(steps, heights, cells, cmap=colors.cmap, norm=norm, rasterized=True)
         frame = (steps[0], heights[0]), steps[-1] - steps[0], heights[1] - heights[0]
         ax.add_patch(Rectangle(*frame, fill=False, edgecolor="0.75", linewidth=width))
-    step_axis(ax, edges)
+    step_axis(ax, probe, rows, kind)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    _name_rows(ax, names)
+    return colors
 
 
-def _name_rows(ax: Axes, names: Sequence[str]) -> None:
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Label the rows, or evenly spaced ones of them where there is no room for all."""
     room = ax.get_window_extent().height / ax.figure.dpi * 72
     lines = max(name.count("\n") + 1 for name in names)
     places = style.spread(range(len(names)), max(2, int(room / (1.3 * style.SMALL * lines))))
-    ax.set_yticks(places, [names[place] for place in places], **style.literal(style.ink(ax)))
+    ax.set_yticks(places, [names[place] for place in places], **style.literal(ax, style.SMALL))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
 
@@ -113,7 +111,7 @@ def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> N
     """Draw the scale of the colours to the right of the axes."""
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10])
     bar = ax.figure.colorbar(colors, ax=ax, pad=0.03, aspect=16, ticks=ticks, **options)
-    bar.set_label(textwrap.fill(label, 36), **style.literal(style.ink(ax), style.MEDIUM))
+    bar.set_label(textwrap.fill(label, 36), color=style.ink(ax))
     bar.outline.set_visible(False)
     style.tick_params(bar.ax)
     if hasattr(ax, "color_bar"):
@@ -126,13 +124,17 @@ def log10(numbers: Array) -> Array:
     return np.log10(numbers, out=np.full(len(numbers), np.nan), where=usable)
 
 
-def draw_curves(ax: Axes, series: Mapping[str, tuple[Array, Array]]) -> None:
+def draw_curves(
+    ax: Axes, probe: StatisticsProbe, kind: str, series: Mapping[str, tuple[Array, Array]]
+) -> None:
     """Draw a curve for each layer, (steps, numbers) by name, from dark to light with depth."""
     for (name, (steps, numbers)), color in zip(
         series.items(), style.depth_colors(len(series)), strict=True
     ):
         _draw_curve(ax, steps, log10(numbers), color, style.legend_label(style.wrapped(name)))
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    step_axis(ax, probe, series, kind, margin=0.03)
+    mark_nonfinite(ax, nonfinite_steps(probe, series, kind))
 
 
 def _draw_curve(ax: Axes, steps: Array, logs: Array, color: Any, label: str) -> None:
@@ -153,6 +155,12 @@ def _draw_curve(ax: Axes, steps: Array, logs: Array, color: Any, label: str) -> 
     ax.plot(steps, logs, color=color, label=label, marker=marker)
 
 
+def nonfinite_steps(probe: StatisticsProbe, names: Iterable[str], kind: str) -> Array:
+    """Return the steps at which one of the layers had NaN or infinity."""
+    counts = [probe.series(name, kind, "nonfinite") for name in names]
+    return np.concatenate([steps[count > 0] for steps, count in counts])
+
+
 def mark_nonfinite(ax: Axes, steps: Array) -> None:
     """Draw a dotted line at the first of these steps, at which values were NaN or infinite."""
     if not steps.size:
@@ -167,5 +175,5 @@ def mark_nonfinite(ax: Axes, steps: Array) -> None:
         textcoords="offset points",
         ha="right" if first > sum(ax.get_xlim()) / 2 else "left",
         va="bottom",
-        **style.literal(style.ink(ax)),
+        color=style.ink(ax),
     )

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -66,11 +65,9 @@ def gradient_flow(
 
     Raises
     ------
-    TypeError
-        If probe is not a StatisticsProbe.
-    ValueError
-        If nothing was recorded of that kind or those layers, theory cannot be drawn, limits are
-        not low < high, or ax and figsize are both given.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no recording of that kind or those layers, theory
+        cannot be drawn, limits are not low < high, or ax and figsize are both given.
 
     Examples
     --------
@@ -98,17 +95,17 @@ def gradient_flow(
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {name_of_kind(kind)}"
     if lines:
-        _draw_curves(ax, probe, kind, series)
+        recordings.draw_curves(ax, probe, kind, series)
         _draw_theory(ax, series, predicted)
         if limits is not None:
             ax.set_ylim(limits)
         return style.finish(ax, "step", text, title=title)
-    rows = [recordings.log10(numbers) for _, numbers in series.values()]
+    rows = {name: recordings.log10(numbers) for name, (_, numbers) in series.items()}
     norm = Normalize(*(limits or _range(rows)))
-    edges = [recordings.step_edges(probe, name, kind) for name in names]
-    recordings.draw_rows(ax, edges, rows, labels, norm)
-    recordings.color_bar(ax, ScalarMappable(norm, recordings.amounts()), text)
-    _mark_nonfinite(ax, probe, kind, names)
+    colors = recordings.draw_rows(ax, probe, kind, rows, norm)
+    recordings.name_rows(ax, labels)
+    recordings.color_bar(ax, colors, text)
+    recordings.mark_nonfinite(ax, recordings.nonfinite_steps(probe, names, kind))
     style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
@@ -146,11 +143,9 @@ def update_ratio(
 
     Raises
     ------
-    TypeError
-        If probe is not a StatisticsProbe.
-    ValueError
-        If no updates of those layers were recorded, the band is not 0 < low < high, or ax and
-        figsize are both given.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no updates of those layers, the band is not
+        0 < low < high, or ax and figsize are both given.
 
     References
     ----------
@@ -179,7 +174,7 @@ def update_ratio(
     text = f"healthy, {low:.1g} to {high:.1g}"
     ax.axhspan(np.log10(low), np.log10(high), color="#009E73", alpha=0.2, linewidth=0, label=text)
     series = {name: probe.series(name, "update", "ratio") for name in names}
-    _draw_curves(ax, probe, "update", series)
+    recordings.draw_curves(ax, probe, "update", series)
     return style.finish(ax, "step", "log₁₀ (RMS of update / RMS of weight)", title=title)
 
 
@@ -217,19 +212,16 @@ def dead_units(
 
     Raises
     ------
-    TypeError
-        If probe is not a StatisticsProbe.
-    ValueError
-        If no y of those layers was recorded, or ax and figsize are both given.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no y of those layers, or ax and figsize are both
+        given.
 
     Examples
     --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["y"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
+    >>> from minnet import Dense, ReLU, Sequential
+    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), StatisticsProbe(["y"])
+    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
+    >>> probe.observe(0, net)
     >>> figure = dead_units(probe, layers=["relu1"])
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['relu1: 0 of 8']
@@ -238,27 +230,25 @@ def dead_units(
     units = {name: probe.dead_units(name) for name in names}
     labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
     ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="dead_units")
-    shares = [probe.series(name, "y", "dead")[1] / units[name].size for name in names]
-    rows = [np.where(share > 0, share, np.nan) for share in shares]
-    norm, edges = Normalize(0, 1), [recordings.step_edges(probe, name, "y") for name in names]
-    recordings.draw_rows(ax, edges, rows, labels, norm)
+    rows = {}
+    for name in names:
+        share = probe.series(name, "y", "dead")[1] / units[name].size
+        rows[name] = np.where(share > 0, share, np.nan)
+    colors = recordings.draw_rows(ax, probe, "y", rows, Normalize(0, 1))
+    recordings.name_rows(ax, labels)
     window = min(probe.window, probe.observed)
     steps = "1 observed step" if window == 1 else f"{window} observed steps"
     text = f"share of units that are dead\n(unchanged for {steps})"
-    colors = ScalarMappable(norm, recordings.amounts())
     recordings.color_bar(ax, colors, text, format=PercentFormatter(1))
     style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
 
-def _range(logs: list[Array]) -> tuple[float, float]:
+def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
     """Return the range of the colours, at least half a decade."""
-    every = np.concatenate(logs)
-    finite = every[np.isfinite(every)]
-    if not finite.size:
-        return -1.0, 0.0
-    low, high = float(finite.min()), float(finite.max())
-    return min(low, high - 0.5), high
+    finite = np.concatenate([row[np.isfinite(row)] for row in rows.values()])
+    high = float(finite.max(initial=-np.inf)) if finite.size else 0.0
+    return float(finite.min(initial=high - 0.5)), high
 
 
 def _draw_theory(
@@ -271,19 +261,3 @@ def _draw_theory(
             ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
     if predicted:
         ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)
-
-
-def _draw_curves(
-    ax: Axes, probe: StatisticsProbe, kind: str, series: Mapping[str, tuple[Array, Array]]
-) -> None:
-    """Draw a curve for each layer, and mark the first step with NaN or infinity."""
-    recordings.draw_curves(ax, series)
-    edges = [recordings.step_edges(probe, name, kind) for name in series]
-    recordings.step_axis(ax, edges, margin=0.03)
-    _mark_nonfinite(ax, probe, kind, list(series))
-
-
-def _mark_nonfinite(ax: Axes, probe: StatisticsProbe, kind: str, names: Sequence[str]) -> None:
-    counts = [probe.series(name, kind, "nonfinite") for name in names]
-    steps = np.concatenate([steps[count > 0] for steps, count in counts])
-    recordings.mark_nonfinite(ax, steps)

@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
@@ -42,7 +43,13 @@ _STYLE: dict[Any, Any] = {
     "axes.labelcolor": INK,
     "text.parse_math": False,  # a "$" in a layer's name is a dollar sign
 }
-_USERS = ("font.family", "font.sans-serif", "font.serif", "font.monospace", "figure.dpi")
+_USERS: tuple[Any, ...] = (
+    "font.family",
+    "font.sans-serif",
+    "font.serif",
+    "font.monospace",
+    "figure.dpi",
+)
 _FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
@@ -72,8 +79,9 @@ class LectureFigure(Figure):
 
         The inline backend displays all figures that pyplot manages at the end of a cell.
         """
-        if "inline" in mpl.get_backend() and "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].close(self)
+        plt = sys.modules.get("matplotlib.pyplot")
+        if plt is not None and "inline" in plt.get_backend():
+            plt.close(self)
         raise NotImplementedError  # IPython then displays the figure as usual
 
 
@@ -82,8 +90,10 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
-        kept = {name: value for name, value in mpl.rcParams.items() if name in _USERS}
-        kept["font.family"] = list(dict.fromkeys([*mpl.rcParams["font.family"], _FALLBACK]))
+        if plt := sys.modules.get("matplotlib.pyplot"):
+            plt.draw_if_interactive()  # loads the backend, which may change settings for good
+        kept = {name: mpl.rcParams[name] for name in _USERS}
+        kept["font.family"] = list(dict.fromkeys([*kept["font.family"], _FALLBACK]))
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_STYLE | kept)
@@ -132,35 +142,30 @@ def axes(
     return ax
 
 
-def luminance(color: Any) -> float:
-    """Return the relative luminance of a colour as WCAG 2 defines it, from 0 to 1."""
-    rgb = np.array(to_rgba(color)[:3])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
 def ink(ax: Axes) -> str:
     """Return the colour of text beside the axes: dark, or light on a dark figure."""
-    for figure in (ax.figure, ax.figure.figure):
-        if to_rgba(figure.get_facecolor())[3] > 0.5:
-            return INK if luminance(figure.get_facecolor()) > 0.2 else _PALE
-    return INK
+    light = 1.0  # the page, below the figure and a subfigure
+    for figure in (ax.figure.figure, ax.figure):
+        red, green, blue, alpha = to_rgba(figure.get_facecolor())
+        light = alpha * (0.3 * red + 0.59 * green + 0.11 * blue) + (1 - alpha) * light
+    return INK if light > 0.5 else _PALE
 
 
-def literal(color: str = INK, size: float = SMALL) -> dict[str, Any]:
-    """Return properties of a text that is drawn as it is written, in the fonts of the chart."""
-    return {
-        "color": color,
-        "fontsize": size,
-        "fontfamily": mpl.rcParams["font.family"],
-        "parse_math": False,
-        "usetex": False,
-    }
+def literal(ax: Axes, size: float) -> dict[str, Any]:
+    """Return the style of a label of the axes, whose texts may have been made in another style."""
+    family = mpl.rcParams["font.family"]
+    text = {"color": ink(ax), "fontsize": size, "fontfamily": family}
+    return text | {"parse_math": False, "usetex": False}
 
 
 def depth_colors(layers: int) -> list[tuple[float, ...]]:
     """Return a colour for each layer, from dark to light, the lightest still 3 : 1 on white."""
     return [tuple(color) for color in mpl.colormaps["plasma"](np.linspace(0.0, 0.64, layers))]
+
+
+def whole_numbers() -> MaxNLocator:
+    """Return the tick locations of an axis of steps or epochs."""
+    return MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
 
 
 def percent(share: float) -> str:
@@ -232,12 +237,12 @@ def name_axes(ax: Axes, xlabel: str, ylabel: str, *, title: str | None = None) -
     """Set the labels and the title, and hide the spines at the top and on the right."""
     tick_params(ax)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(xlabel, **literal(ink(ax), MEDIUM))
-    ax.set_ylabel(ylabel, **literal(ink(ax), MEDIUM))
+    ax.set_xlabel(xlabel, **literal(ax, MEDIUM))
+    ax.set_ylabel(ylabel, **literal(ax, MEDIUM))
     if title is not None:
         above = 18 if ax.texts else 0  # a note above the axes
         text = fitted(title, ax.get_window_extent().width / ax.figure.dpi)
-        ax.set_title(text, pad=12 + above, **literal(ink(ax), LARGE))
+        ax.set_title(text, pad=12 + above, **literal(ax, LARGE))
 
 
 def fitted(title: str, inches: float) -> str:
@@ -260,16 +265,14 @@ def finish(
     lines = text_lines([str(handle.get_label()) for handle in handles])
     room = max(12, ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE)
     shown = handles if lines <= room else spread(handles, int(room * len(handles) / lines))
-    own = isinstance(ax.figure, LectureFigure)
-    place: dict[str, Any] = {"loc": "upper right" if len(handles) > 20 else "best"}
-    if own:  # somebody's own axes have room for it only inside
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    legend = ax.legend(handles=shown, **place)
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    if not isinstance(ax.figure, LectureFigure):  # axes that are given have room only inside
+        place = {"loc": "best" if len(handles) <= 20 else "upper right", "frameon": True}
+    legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **place)
     for text in legend.get_texts():
-        text.set(text=text.get_text().removeprefix(_HIDDEN), **literal())
+        text.set_text(text.get_text().removeprefix(_HIDDEN))
     if len(shown) < len(handles):
         legend.set_title(f"{len(shown)} of {len(handles)} entries,\nall are drawn")
-        legend.get_title().set(**literal())
     return ax.figure.figure
 
 
