@@ -6,22 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minnet.plot import panels, style
-from minnet.plot.data import (
-    Data,
-    arrays_of,
-    has_labels,
-    label_of,
-    predictions,
-    quantity,
-    samples_of,
-)
+from minnet.plot import inputs, panels, style
 from minnet.recording import statistics
 
 
 @style.styled
 def histograms(
-    data: Data | Mapping[str, Data],
+    data: inputs.Data | Mapping[str, inputs.Data],
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -76,9 +67,10 @@ def histograms(
     >>> figure.axes[0].patches[0].get_data().values
     array([0. , 0.5])
     """
-    groups = data if has_labels(data) else {"": data}
+    groups = data if inputs.has_labels(data) else {"": data}
     arrays = {
-        label: arrays_of(group, kind, layers, "histograms") for label, group in groups.items()
+        label: inputs.arrays_of(group, kind, layers, "histograms")
+        for label, group in groups.items()
     }
     every = list(next(iter(arrays.values()), {}))
     for label, group in arrays.items():
@@ -88,9 +80,9 @@ def histograms(
                 "choose common ones with layers="
             )
     names = panels.drawn_layers(every, len(arrays), layers is not None)
-    predicted = predictions(theory, every, "histograms")
+    predicted = inputs.predictions(theory, every, "histograms")
     samples = {
-        label: samples_of({name: group[name] for name in names}, log, "histograms")
+        label: inputs.samples_of({name: group[name] for name in names}, log, "histograms")
         for label, group in arrays.items()
     }
     low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
@@ -112,7 +104,7 @@ def histograms(
                 panels.mark_std(ax, arrays[label][name], predicted[name], log)
                 notes.append(f"theory: std {predicted[name]:.2g}")
             panels.draw_header(ax, name, notes)
-    xlabel = quantity(next(iter(groups.values())), kind, log)
+    xlabel = inputs.quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
     figure.supxlabel(xlabel)
@@ -121,7 +113,7 @@ def histograms(
 
 @style.styled
 def density(
-    data: Data,
+    data: inputs.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -157,7 +149,7 @@ def density(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['relu1 (50% zeros)', 'relu2 (constant 0.3)']
     """
-    samples = samples_of(arrays_of(data, kind, layers, "density"), log, "density")
+    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "density"), log, "density")
     low, high = statistics.bulk_range(samples.values())
     curves = {}
     for name, sample in samples.items():
@@ -167,7 +159,7 @@ def density(
     peaks = {name: float(curve.max()) for name, (_, curve) in curves.items()}
     ceiling = min(max(peaks.values(), default=1.0), 10 * min(peaks.values(), default=1.0))
     cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
-    labels = [label_of(name, sample, cut.get(name, "")) for name, sample in samples.items()]
+    labels = [inputs.label_of(name, sample, cut.get(name, "")) for name, sample in samples.items()]
     ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="density")
     for (name, sample), label, color in zip(
         samples.items(), labels, style.depth_colors(len(samples)), strict=True
@@ -179,12 +171,12 @@ def density(
         else:
             ax.plot([], [], color=color, label=label)
     style.limits(ax, low, high, ceiling)
-    return style.finish(ax, quantity(data, kind, log, list(samples)), "density", title=title)
+    return style.finish(ax, inputs.quantity(data, kind, log, list(samples)), "density", title=title)
 
 
 @style.styled
 def cdf(
-    data: Data,
+    data: inputs.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -209,8 +201,8 @@ def cdf(
     >>> figure.axes[0].lines[0].get_ydata()
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
-    samples = samples_of(arrays_of(data, kind, layers, "cdf"), log, "cdf")
-    labels = [label_of(name, sample) for name, sample in samples.items()]
+    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
+    labels = [inputs.label_of(name, sample) for name, sample in samples.items()]
     ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
     style.limits(ax, low, high, 1.0)
@@ -223,5 +215,5 @@ def cdf(
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
-    xlabel = quantity(data, kind, log, list(samples))
+    xlabel = inputs.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)

@@ -12,8 +12,7 @@ from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from minnet.plot import recordings, style
-from minnet.plot.data import name_of_kind
+from minnet.plot import inputs, recordings, style
 from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
@@ -86,7 +85,7 @@ def heatmap(
     nonfinite = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
     recordings.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
     zeros = probe.zeros(layer, kind)
-    ylabel = f"{name_of_kind(kind)} of {style.wrapped(layer, 30)}"
+    ylabel = f"{inputs.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
     style.name_axes(ax, "" if zeros.any() else "step", ylabel, title=title)
     if zeros.any():
         _draw_zeros(ax, steps, zeros)
@@ -152,14 +151,7 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
     strip.set_yticks([0, 1], ["0%", "100%"])
     style.tick_params(ax, labelbottom=False)
     style.name_axes(strip, "step", "zeros")
-    strip.annotate(
-        f"{style.percent(zeros[-1])} at the end",
-        (1, 1),
-        xycoords="axes fraction",
-        ha="right",
-        va="bottom",
-        color=style.ink(ax),
-    )
+    style.note(strip, f"{style.percent(zeros[-1])} at the end", (1, 1), (0, 0), ha="right")
 
 
 def _below(ax: Axes) -> Bbox:

@@ -59,15 +59,13 @@ def learning_curves(
     curves = {label: _curves(runs, metric, label) for label, runs in histories.items()}
     if not curves:
         raise ValueError("learning_curves: expected at least one history, got an empty dict")
-    colors = (
-        style.LINE_COLORS
-        if len(curves) <= len(style.LINE_COLORS)
-        else style.depth_colors(len(curves))
-    )
+    colors: Sequence[Any] = style.LINE_COLORS[: len(curves)]
+    if len(colors) < len(curves):
+        colors = style.depth_colors(len(curves))
     handles = _legend_of_curves(curves, colors)
     labels = [str(handle.get_label()) for handle in handles]
     ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="learning_curves")
-    for (label, rows), color in zip(curves.items(), colors, strict=False):
+    for (label, rows), color in zip(curves.items(), colors, strict=True):
         for name, stroke in _STROKES:
             if name in rows:
                 _draw_runs(ax, rows[name], stroke, color, f"{label} {name}".strip())
@@ -90,7 +88,7 @@ def _legend_of_curves(curves: dict[str, dict[str, Array]], colors: Sequence[Any]
     """Return a colour for each label, a stroke for training and validation, and the band."""
     handles: list[Artist] = [
         Line2D([], [], color=color, label=style.legend_label(style.wrapped(label)))
-        for label, color in zip(curves, colors, strict=False)
+        for label, color in zip(curves, colors, strict=True)
         if label
     ]
     ink = style.GREY if handles else style.LINE_COLORS[0]  # no line is grey

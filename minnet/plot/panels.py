@@ -90,17 +90,10 @@ def zero_stem(ax: Axes, zeros: float) -> None:
     ax.vlines(0, 0, zeros, transform=across, color=style.INK, linewidth=3)
     ax.plot(0, zeros, "o", transform=across, color=style.INK, markersize=8, clip_on=False)
     left, right = ax.get_xlim()
-    to_the_right = -left < 0.6 * (right - left)
-    ax.annotate(
-        f"{style.percent(zeros)} zeros",
-        (0, min(max(zeros, 0.08), 0.92)),
-        xycoords=across,
-        xytext=(9 if to_the_right else -9, 0),
-        textcoords="offset points",
-        ha="left" if to_the_right else "right",
-        va="center",
-        path_effects=style.OUTLINE,
-    )
+    shift, side = (9, "left") if -left < 0.6 * (right - left) else (-9, "right")
+    place = {"xycoords": across, "ha": side, "va": "center", "path_effects": style.OUTLINE}
+    height = min(max(zeros, 0.08), 0.92)
+    style.note(ax, f"{style.percent(zeros)} zeros", (0, height), (shift, 0), **place)
 
 
 def mark_cut_bars(ax: Axes, density: Array, edges: Array, ceiling: float, color: Any) -> None:
@@ -139,11 +132,4 @@ def draw_header(ax: Axes, name: str, notes: list[str]) -> None:
     text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
     height = 1.3 * style.SMALL * (1 + text.count("\n"))
     ax.set_title(style.wrapped(name), loc="left", pad=12 + height)
-    ax.annotate(
-        text,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 8),
-        textcoords="offset points",
-        va="bottom",
-    )
+    style.note(ax, text, (0, 1), (0, 8))

@@ -16,8 +16,7 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from minnet.plot import style
-from minnet.plot.data import chosen_layers
+from minnet.plot import inputs, style
 from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.validation import Array
 
@@ -50,7 +49,7 @@ def recorded(
             f"{where}: nothing was recorded of {kind!r}, only of {', '.join(others) or 'nothing'}; "
             f"request it before the run, {expected.__name__}([{kind!r}])"
         )
-    return chosen_layers(found, layers, f"{where}: no {kind!r} of layers", "was recorded")
+    return inputs.chosen_layers(found, layers, f"{where}: no {kind!r} of layers", "was recorded")
 
 
 def step_edges(probe: HistogramProbe | StatisticsProbe, layer: str, kind: str) -> Array:
@@ -167,13 +166,6 @@ def mark_nonfinite(ax: Axes, steps: Array) -> None:
         return
     first = int(steps.min())
     ax.axvline(first, color=style.INK, linestyle=":", path_effects=style.OUTLINE)
-    ax.annotate(
-        f"NaN or ±∞ from step {first}",
-        (first, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 6),
-        textcoords="offset points",
-        ha="right" if first > sum(ax.get_xlim()) / 2 else "left",
-        va="bottom",
-        color=style.ink(ax),
-    )
+    side = "right" if first > sum(ax.get_xlim()) / 2 else "left"
+    place = {"xycoords": ("data", "axes fraction"), "ha": side}
+    style.note(ax, f"NaN or ±∞ from step {first}", (first, 1), (0, 6), **place)

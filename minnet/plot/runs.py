@@ -9,8 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from minnet.plot import recordings, style
-from minnet.plot.data import name_of_kind, predictions
+from minnet.plot import inputs, recordings, style
 from minnet.recording import StatisticsProbe
 from minnet.validation import Array
 
@@ -82,7 +81,7 @@ def gradient_flow(
     ['dense1', 'dense2']
     """
     names = recordings.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
-    predicted = predictions(theory, names, "gradient_flow")
+    predicted = inputs.predictions(theory, names, "gradient_flow")
     if predicted and not lines:
         raise ValueError(
             "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
@@ -93,7 +92,7 @@ def gradient_flow(
     entries = style.text_lines(labels) + bool(predicted)
     ax = style.axes(ax, entries, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
-    text = f"log₁₀ RMS of {name_of_kind(kind)}"
+    text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
     if lines:
         recordings.draw_curves(ax, probe, kind, series)
         _draw_theory(ax, series, predicted)

@@ -276,6 +276,14 @@ def finish(
     return ax.figure.figure
 
 
+def note(
+    ax: Axes, text: str, at: tuple[float, float], points: tuple[float, float], **options: Any
+) -> None:
+    """Write a text this many points from a place, given as a fraction of the axes by default."""
+    options = {"xycoords": "axes fraction", "va": "bottom", "color": ink(ax)} | options
+    ax.annotate(text, at, xytext=points, textcoords="offset points", **options)
+
+
 def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
     """Return the legend's entry for the bands, none if no mean is of several runs."""
     several = [number for number in runs if number > 1]
