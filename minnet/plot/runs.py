@@ -89,7 +89,7 @@ def gradient_flow(
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
         raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
     labels = [style.wrapped(name) for name in names]
-    entries = style.text_lines(labels) + bool(predicted)
+    entries = style.text_lines(labels) + bool(predicted) if lines else recordings.row_lines(labels)
     ax = style.axes(ax, entries, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
@@ -228,7 +228,7 @@ def dead_units(
     names = recordings.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
     units = {name: probe.dead_units(name) for name in names}
     labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
-    ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="dead_units")
+    ax = style.axes(ax, recordings.row_lines(labels), figsize=figsize, where="dead_units")
     rows = {}
     for name in names:
         share = probe.series(name, "y", "dead")[1] / units[name].size
