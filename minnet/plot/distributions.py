@@ -159,11 +159,10 @@ def density(
     peaks = {name: float(curve.max()) for name, (_, curve) in curves.items()}
     ceiling = min(max(peaks.values(), default=1.0), 10 * min(peaks.values(), default=1.0))
     cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
-    labels = [inputs.label_of(name, sample, cut.get(name, "")) for name, sample in samples.items()]
-    ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="density")
-    for (name, sample), label, color in zip(
-        samples.items(), labels, style.depth_colors(len(samples)), strict=True
-    ):
+    labels = {name: inputs.label_of(name, s, cut.get(name, "")) for name, s in samples.items()}
+    ax = style.axes(ax, style.text_lines(labels.values()), figsize=figsize, where="density")
+    for (name, sample), color in style.by_depth(samples):
+        label = labels[name]
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         elif sample.point is not None:
@@ -202,18 +201,16 @@ def cdf(
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
     samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
-    labels = [inputs.label_of(name, sample) for name, sample in samples.items()]
-    ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="cdf")
+    labels = {name: inputs.label_of(name, sample) for name, sample in samples.items()}
+    ax = style.axes(ax, style.text_lines(labels.values()), figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
     style.limits(ax, low, high, 1.0)
-    for sample, label, color in zip(
-        samples.values(), labels, style.depth_colors(len(samples)), strict=True
-    ):
+    for (name, sample), color in style.by_depth(samples):
         values, share = statistics.cumulative(sample)
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
-        ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
+        ax.plot(values, share, drawstyle="steps-post", color=color, label=labels[name])
     xlabel = inputs.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)

@@ -30,11 +30,7 @@ def drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:
 
 
 def make_panels(
-    labels: list[str],
-    names: list[str],
-    log: bool,
-    figsize: tuple[float, float] | None,
-    title: str | None,
+    labels: list[str], names: list[str], log: bool, figsize: style.Size, title: str | None
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Return a figure with a panel for each label and layer, at most four layers side by side.
 

@@ -20,6 +20,7 @@ from minnet.plot import inputs, style
 from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.validation import Array
 
+Probe = HistogramProbe | StatisticsProbe
 GROUPS = 64  # points of a curve that summarizes a longer one
 
 
@@ -30,11 +31,7 @@ def amounts() -> Colormap:
 
 
 def recorded(
-    probe: Any,
-    expected: type[HistogramProbe] | type[StatisticsProbe],
-    kind: str,
-    layers: Sequence[str] | None,
-    where: str,
+    probe: Any, expected: type[Probe], kind: str, layers: Sequence[str] | None, where: str
 ) -> tuple[str, ...]:
     """Return the layers to draw: the requested ones, or all that have a recording of this kind."""
     if not isinstance(probe, expected):
@@ -52,19 +49,13 @@ def recorded(
     return inputs.chosen_layers(found, layers, f"{where}: no {kind!r} of layers", "was recorded")
 
 
-def step_edges(probe: HistogramProbe | StatisticsProbe, layer: str, kind: str) -> Array:
+def step_edges(probe: Probe, layer: str, kind: str) -> Array:
     """Return the first step of each slot or point, and the end of the last one, (slots + 1,)."""
     steps = probe.steps(layer, kind)
     return np.append(steps[:, 0], steps[-1, 1] + probe.every)
 
 
-def step_axis(
-    ax: Axes,
-    probe: HistogramProbe | StatisticsProbe,
-    names: Iterable[str],
-    kind: str,
-    margin: float = 0.0,
-) -> None:
+def step_axis(ax: Axes, probe: Probe, names: Iterable[str], kind: str, margin: float = 0.0) -> None:
     """Set the x axis to the recorded steps of all layers."""
     edges = np.concatenate([step_edges(probe, name, kind) for name in names])
     room = margin * np.ptp(edges)
@@ -73,11 +64,7 @@ def step_axis(
 
 
 def draw_rows(
-    ax: Axes,
-    probe: StatisticsProbe,
-    kind: str,
-    rows: Mapping[str, Array],
-    norm: Normalize,
+    ax: Axes, probe: StatisticsProbe, kind: str, rows: Mapping[str, Array], norm: Normalize
 ) -> ScalarMappable:
     """Draw a row for each layer, the first on top, and return the scale of the colours.
 
@@ -124,17 +111,14 @@ def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> N
 
 def log10(numbers: Array) -> Array:
     """Return log10 of the numbers that are positive and finite, else nan."""
-    usable = (numbers > 0) & np.isfinite(numbers)
-    return np.log10(numbers, out=np.full(len(numbers), np.nan), where=usable)
+    return np.log10(np.where((numbers > 0) & np.isfinite(numbers), numbers, np.nan))
 
 
 def draw_curves(
     ax: Axes, probe: StatisticsProbe, kind: str, series: Mapping[str, tuple[Array, Array]]
 ) -> None:
     """Draw a curve for each layer, (steps, numbers) by name, from dark to light with depth."""
-    for (name, (steps, numbers)), color in zip(
-        series.items(), style.depth_colors(len(series)), strict=True
-    ):
+    for (name, (steps, numbers)), color in style.by_depth(series):
         _draw_curve(ax, steps, log10(numbers), color, style.legend_label(style.wrapped(name)))
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     step_axis(ax, probe, series, kind, margin=0.03)

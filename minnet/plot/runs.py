@@ -253,9 +253,7 @@ def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
 def _draw_theory(
     ax: Axes, series: Mapping[str, tuple[Array, Array]], predicted: Mapping[str, float]
 ) -> None:
-    for (name, (steps, _)), color in zip(
-        series.items(), style.depth_colors(len(series)), strict=True
-    ):
+    for (name, (steps, _)), color in style.by_depth(series):
         if name in predicted:
             ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
     if predicted:

@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -55,6 +55,7 @@ _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
 _HEIGHTS = (5.2, 16.0)  # inches: least and greatest height of a new figure with one axes
 _HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
+Size = tuple[float, float] | None  # inches
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -120,13 +121,7 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
     return figure
 
 
-def axes(
-    ax: Axes | None,
-    entries: int = 0,
-    *,
-    figsize: tuple[float, float] | None = None,
-    where: str = "plot",
-) -> Axes:
+def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str = "plot") -> Axes:
     """Return ax, or the axes of a new figure that is high enough for this many lines of text."""
     if ax is None:
         height = float(np.clip(1.0 + 0.32 * entries, *_HEIGHTS))
@@ -161,6 +156,11 @@ def literal(ax: Axes, size: float) -> dict[str, Any]:
 def depth_colors(layers: int) -> list[tuple[float, ...]]:
     """Return a colour for each layer, from dark to light, the lightest still 3 : 1 on white."""
     return [tuple(color) for color in mpl.colormaps["plasma"](np.linspace(0.0, 0.64, layers))]
+
+
+def by_depth(layers: Mapping[str, T]) -> Iterator[tuple[tuple[str, T], tuple[float, ...]]]:
+    """Return each (layer name, value) with the colour of the layer."""
+    return zip(layers.items(), depth_colors(len(layers)), strict=True)
 
 
 def whole_numbers() -> MaxNLocator:
@@ -202,7 +202,7 @@ def legend_label(text: str) -> str:
     return text if text and not text.startswith("_") else _HIDDEN + text
 
 
-def text_lines(labels: Sequence[str]) -> int:
+def text_lines(labels: Iterable[str]) -> int:
     """Return the number of lines of all labels."""
     return sum(label.count("\n") + 1 for label in labels)
 

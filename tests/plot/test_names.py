@@ -57,7 +57,7 @@ def drawn(figure):
         warnings.filterwarnings("ignore", "Glyph")  # no font with Chinese characters installed
         FigureCanvasAgg(figure).draw()
     found = visible_texts(figure)
-    assert not any(text._preprocess_math(text.get_text())[1] for text in found)
+    assert not any(text.get_parse_math() for text in found if "$" in text.get_text())
     return [text.get_text() for text in found]
 
 
