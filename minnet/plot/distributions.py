@@ -159,10 +159,9 @@ def density(
     peaks = {name: float(curve.max()) for name, (_, curve) in curves.items()}
     ceiling = min(max(peaks.values(), default=1.0), 10 * min(peaks.values(), default=1.0))
     cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
-    labels = {name: inputs.label_of(name, s, cut.get(name, "")) for name, s in samples.items()}
-    ax = style.axes(ax, style.text_lines(labels.values()), figsize=figsize, where="density")
+    ax = style.axes(ax, figsize=figsize, where="density")
     for (name, sample), color in style.by_depth(samples):
-        label = labels[name]
+        label = inputs.label_of(name, sample, cut.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         elif sample.point is not None:
@@ -201,16 +200,15 @@ def cdf(
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
     samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
-    labels = {name: inputs.label_of(name, sample) for name, sample in samples.items()}
-    ax = style.axes(ax, style.text_lines(labels.values()), figsize=figsize, where="cdf")
+    ax = style.axes(ax, figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
     style.limits(ax, low, high, 1.0)
     for (name, sample), color in style.by_depth(samples):
-        values, share = statistics.cumulative(sample)
+        label, (values, share) = inputs.label_of(name, sample), statistics.cumulative(sample)
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
-        ax.plot(values, share, drawstyle="steps-post", color=color, label=labels[name])
+        ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
     xlabel = inputs.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)

@@ -62,9 +62,7 @@ def learning_curves(
     colors: Sequence[Any] = style.LINE_COLORS[: len(curves)]
     if len(colors) < len(curves):
         colors = style.depth_colors(len(curves))
-    handles = _legend_of_curves(curves, colors)
-    labels = [str(handle.get_label()) for handle in handles]
-    ax = style.axes(ax, style.text_lines(labels), figsize=figsize, where="learning_curves")
+    ax = style.axes(ax, figsize=figsize, where="learning_curves")
     for (label, rows), color in zip(curves.items(), colors, strict=True):
         for name, stroke in _STROKES:
             if name in rows:
@@ -73,7 +71,7 @@ def learning_curves(
     margin = min(0.5, 0.03 * epochs)
     ax.set_xlim(1 - margin, epochs + margin)
     ax.xaxis.set_major_locator(style.whole_numbers())
-    return style.finish(ax, "epoch", metric, handles, title=title)
+    return style.finish(ax, "epoch", metric, _legend_of_curves(curves, colors), title=title)
 
 
 def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: Any, label: str) -> None:

@@ -83,16 +83,12 @@ def draw_rows(
     return colors
 
 
-def row_lines(names: Sequence[str]) -> int:
-    """Return the lines of text of rows that are equally high and have these names."""
-    return len(names) * max(name.count("\n") + 1 for name in names)
-
-
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Label the rows, or evenly spaced ones of them where there is no room for all."""
+    lines = max(name.count("\n") + 1 for name in names)
+    style.grow(ax, lines * len(names))
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / (1.3 * style.SMALL)
-    most = max(2, int(room * len(names) / row_lines(names)))
-    places = style.spread(range(len(names)), most)
+    places = style.spread(range(len(names)), max(2, int(room / lines)))
     ax.set_yticks(places, [names[place] for place in places], **style.literal(ax, style.SMALL))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

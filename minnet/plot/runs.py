@@ -88,9 +88,7 @@ def gradient_flow(
         )
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
         raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
-    labels = [style.wrapped(name) for name in names]
-    entries = style.text_lines(labels) + bool(predicted) if lines else recordings.row_lines(labels)
-    ax = style.axes(ax, entries, figsize=figsize, where="gradient_flow")
+    ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
     if lines:
@@ -102,7 +100,7 @@ def gradient_flow(
     rows = {name: recordings.log10(numbers) for name, (_, numbers) in series.items()}
     norm = Normalize(*(limits or _range(rows)))
     colors = recordings.draw_rows(ax, probe, kind, rows, norm)
-    recordings.name_rows(ax, labels)
+    recordings.name_rows(ax, [style.wrapped(name) for name in names])
     recordings.color_bar(ax, colors, text)
     recordings.mark_nonfinite(ax, recordings.nonfinite_steps(probe, names, kind))
     style.name_axes(ax, "step", "", title=title)
@@ -168,8 +166,7 @@ def update_ratio(
     low, high = band
     if not 0 < low < high < np.inf:
         raise ValueError(f"update_ratio: band must be 0 < low < high, got {band!r}")
-    entries = style.text_lines([style.wrapped(name) for name in names]) + 1
-    ax = style.axes(ax, entries, figsize=figsize, where="update_ratio")
+    ax = style.axes(ax, figsize=figsize, where="update_ratio")
     text = f"healthy, {low:.1g} to {high:.1g}"
     ax.axhspan(np.log10(low), np.log10(high), color="#009E73", alpha=0.2, linewidth=0, label=text)
     series = {name: probe.series(name, "update", "ratio") for name in names}
@@ -228,7 +225,7 @@ def dead_units(
     names = recordings.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
     units = {name: probe.dead_units(name) for name in names}
     labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
-    ax = style.axes(ax, recordings.row_lines(labels), figsize=figsize, where="dead_units")
+    ax = style.axes(ax, figsize=figsize, where="dead_units")
     rows = {}
     for name in names:
         share = probe.series(name, "y", "dead")[1] / units[name].size

@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -53,7 +53,7 @@ _USERS: tuple[Any, ...] = (
 _FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
-_HEIGHTS = (5.2, 16.0)  # inches: least and greatest height of a new figure with one axes
+_HEIGHT, _MOST_HEIGHT = 5.2, 16.0  # inches, of a new figure with one axes
 _HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
 Size = tuple[float, float] | None  # inches
 P = ParamSpec("P")
@@ -62,6 +62,8 @@ T = TypeVar("T")
 
 class LectureFigure(Figure):
     """Figure that saves the same way under every style, and that notebooks display once."""
+
+    grows = False  # whether its height follows the number of lines beside its axes
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as Matplotlib does, on white; equal charts give equal SVG files, without a date."""
@@ -103,7 +105,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return drawn
 
 
-def new_figure(figsize: tuple[float, float]) -> Figure:
+def new_figure(figsize: tuple[float, float]) -> LectureFigure:
     """Return an empty figure, managed by pyplot in a program that has imported pyplot.
 
     So `plt.show` and `plt.savefig` work there. Without windows, pyplot keeps the latest figures
@@ -117,15 +119,19 @@ def new_figure(figsize: tuple[float, float]) -> Figure:
         ours = [number for number in numbers if isinstance(plt.figure(number), LectureFigure)]
         for number in ours[:1]:
             plt.close(number)
-    figure: Figure = plt.figure(FigureClass=LectureFigure, figsize=figsize, layout="constrained")
+    options = {"figsize": figsize, "layout": "constrained"}
+    figure: LectureFigure = plt.figure(FigureClass=LectureFigure, **options)
     return figure
 
 
 def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str = "plot") -> Axes:
     """Return ax, or the axes of a new figure that is high enough for this many lines of text."""
     if ax is None:
-        height = float(np.clip(1.0 + 0.32 * entries, *_HEIGHTS))
-        return new_figure(figsize or (9.5, height)).add_subplot()
+        figure = new_figure(figsize or (9.5, _HEIGHT))
+        figure.grows = figsize is None
+        ax = figure.add_subplot()
+        grow(ax, entries)
+        return ax
     if not isinstance(ax, Axes):
         raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
     if figsize is not None:
@@ -135,6 +141,13 @@ def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str 
         )
     ax.set_facecolor("white")
     return ax
+
+
+def grow(ax: Axes, lines: int) -> None:
+    """Make a figure that `axes` sized high enough for this many lines of text beside the axes."""
+    figure = ax.figure
+    if isinstance(figure, LectureFigure) and figure.grows:
+        figure.set_figheight(max(figure.get_figheight(), min(1.0 + 0.32 * lines, _MOST_HEIGHT)))
 
 
 def ink(ax: Axes) -> str:
@@ -202,11 +215,6 @@ def legend_label(text: str) -> str:
     return text if text and not text.startswith("_") else _HIDDEN + text
 
 
-def text_lines(labels: Iterable[str]) -> int:
-    """Return the number of lines of all labels."""
-    return sum(label.count("\n") + 1 for label in labels)
-
-
 def spread(items: Sequence[T], most: int) -> list[T]:
     """Return at most this many of the items, evenly spaced, the first and the last among them."""
     places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
@@ -262,7 +270,8 @@ def finish(
     """Name the axes, draw the legend where no line can be, and return the figure."""
     name_axes(ax, xlabel, ylabel, title=title)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
-    lines = text_lines([str(handle.get_label()) for handle in handles])
+    lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
+    grow(ax, lines)
     room = max(12, ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE)
     shown = handles if lines <= room else spread(handles, int(room * len(handles) / lines))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
