@@ -3,7 +3,8 @@
 The charts are readable from the last row of a lecture hall: large text, few ticks, labelled axes,
 one axis for panels that are compared, and colours that run from dark to light with depth and are
 distinct to colour-blind readers. Exact zeros are drawn apart from a density, and values beyond an
-axis are counted in a note.
+axis are counted in a note. A figure is dark ink on white under every style of Matplotlib; on axes
+that are given, the text beside them contrasts with the background of their figure.
 
 Every function returns its figure; ``figure.savefig("name.png")`` saves it. Where pyplot has been
 imported it manages the figure, so that ``plt.show()`` and ``plt.savefig("name.png")`` work too.

@@ -72,7 +72,7 @@ def histograms(
         label: inputs.arrays_of(group, kind, layers, "histograms")
         for label, group in groups.items()
     }
-    every = list(next(iter(arrays.values()), {}))
+    every = list(next(iter(arrays.values())))
     for label, group in arrays.items():
         if list(group) != every:
             raise ValueError(

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -131,15 +130,14 @@ def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
     first, last = round(np.log10(threshold)), int(np.floor(np.log10(top)))
     ax.set_yscale("symlog", base=10, linthresh=threshold, linscale=_INNER)
     ax.set_ylim(edges[0], edges[-1])
-    scale = SymmetricalLogTransform(10, threshold, _INNER)
-    heights: Array = scale.transform(np.append(edges, threshold)) / threshold
+    heights = ax.yaxis.get_transform().transform(np.append(edges, threshold)) / threshold
     ticks = 10.0 ** np.arange(last, first - 1, -max(1, (last - first) // 3))
     if heights[-1] < 0.07 * np.ptp(heights):  # too close to 0 for a label
         ticks = ticks[ticks > 2 * threshold]
     ax.set_yticks([*-ticks[ticks <= -edges[0]], 0.0, *ticks[ticks <= edges[-1]]])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.power_of_ten(value)))
-    return heights[:-1]
+    return np.asarray(heights[:-1])
 
 
 def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:

@@ -43,12 +43,11 @@ def make_panels(
         figure.suptitle(style.fitted(title, figure.get_figwidth()))
     grid = figure.add_gridspec(rows, columns)
     panels: dict[tuple[str, str], Axes] = {}
-    first = None
     for place, name in enumerate(names):
         block, column = divmod(place, columns)
         for number, label in enumerate(labels):
+            first = next(iter(panels.values()), None)
             ax = figure.add_subplot(grid[block * len(labels) + number, column], sharex=first)
-            first = first or ax
             panels[label, name] = ax
             lowest = place + columns >= len(names) and number == len(labels) - 1
             style.tick_params(ax, labelbottom=lowest)
@@ -56,8 +55,7 @@ def make_panels(
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             if column == 0:
                 ax.set_ylabel(f"{style.wrapped(label)}\ndensity".strip())
-    if first is not None:
-        first.xaxis.set_major_locator(MaxNLocator(4, integer=log))
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(4, integer=log))
     return figure, panels
 
 

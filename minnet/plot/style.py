@@ -43,17 +43,12 @@ _STYLE: dict[Any, Any] = {
     "axes.labelcolor": INK,
     "text.parse_math": False,  # a "$" in a layer's name is a dollar sign
 }
-_USERS: tuple[Any, ...] = (
-    "font.family",
-    "font.sans-serif",
-    "font.serif",
-    "font.monospace",
-    "figure.dpi",
-)
+_USERS: Any = ("font.family", "font.sans-serif", "font.serif", "font.monospace", "figure.dpi")
 _FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
 _HEIGHT, _MOST_HEIGHT = 5.2, 16.0  # inches, of a new figure with one axes
+_FEW = 20  # entries of a legend that always has all of them
 _HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
 Size = tuple[float, float] | None  # inches
 P = ParamSpec("P")
@@ -96,7 +91,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
         if plt := sys.modules.get("matplotlib.pyplot"):
             plt.draw_if_interactive()  # loads the backend, which may change settings for good
         kept = {name: mpl.rcParams[name] for name in _USERS}
-        kept["font.family"] = list(dict.fromkeys([*kept["font.family"], _FALLBACK]))
+        kept["font.family"] = [*kept["font.family"], _FALLBACK]
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_STYLE | kept)
@@ -272,11 +267,11 @@ def finish(
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     grow(ax, lines)
-    room = max(12, ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE)
-    shown = handles if lines <= room else spread(handles, int(room * len(handles) / lines))
+    room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
+    shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
     if not isinstance(ax.figure, LectureFigure):  # axes that are given have room only inside
-        place = {"loc": "best" if len(handles) <= 20 else "upper right", "frameon": True}
+        place = {"loc": "best" if len(handles) <= _FEW else "upper right", "frameon": True}
     legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **place)
     for text in legend.get_texts():
         text.set_text(text.get_text().removeprefix(_HIDDEN))

@@ -138,6 +138,13 @@ def test_hundreds_of_layers_are_drawn_in_a_figure_of_limited_size(many, kind):
         assert note == f"{shown} of {handles} entries,\nall are drawn"
 
 
+def test_a_legend_of_up_to_20_entries_is_complete():
+    ax = plt.subplots(figsize=(4, 2))[1]
+    figure = plot.cdf({f"layer{number}": [0.0, 1.0] for number in range(20)}, ax=ax)
+    assert len(legend(figure)) == 20
+    assert ax.get_legend().get_title().get_text() == ""
+
+
 def test_histograms_of_hundreds_of_layers_are_evenly_spaced_ones_with_a_note(many):
     seen = minnet.capture(many[2], X)
     figure = plot.histograms(seen)
