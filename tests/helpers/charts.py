@@ -103,7 +103,7 @@ def misplaced(figure):
         text for text, box in boxes if not page.contains(*box.min) or not page.contains(*box.max)
     ]
     for number, (text, box) in enumerate(boxes):
-        found += [(text, other) for other, its in boxes[number + 1 :] if box.overlaps(its)]
+        found += [(text, other) for other, place in boxes[number + 1 :] if box.overlaps(place)]
     return found
 
 

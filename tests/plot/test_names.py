@@ -146,23 +146,23 @@ def test_a_legend_of_up_to_20_entries_is_complete():
 
 
 def test_histograms_of_hundreds_of_layers_are_evenly_spaced_ones_with_a_note(many):
-    seen = minnet.capture(many[2], X)
-    figure = plot.histograms(seen)
+    captured = minnet.capture(many[2], X)
+    figure = plot.histograms(captured)
     assert len(figure.axes) == 60
     assert figure.axes[0].get_title(loc="left") == "dense1"
     assert figure.axes[-1].get_title(loc="left") == "relu150"
     assert "60 of 300 layers, evenly spaced; layers= chooses others" in figure.get_supxlabel()
     drawn(figure)
     assert pixels(figure).max() < 2**13
-    two = plot.histograms({"before": seen, "after": seen})
+    two = plot.histograms({"before": captured, "after": captured})
     assert len(two.axes) == 60
     assert "30 of 300 layers" in two.get_supxlabel()
 
 
 def test_a_choice_of_too_many_panels_raises(many):
-    seen = minnet.capture(many[2], X)
+    captured = minnet.capture(many[2], X)
     with pytest.raises(ValueError, match=r"at most 60 panels, got 61 layers x 1 labels; choose"):
-        plot.histograms(seen, layers=list(seen)[:61])
+        plot.histograms(captured, layers=list(captured)[:61])
     with pytest.raises(ValueError, match="at most 60 panels, got 1 layers x 61 labels"):
         plot.histograms({f"epoch {number}": {"a": [1.0]} for number in range(61)})
 

@@ -221,12 +221,12 @@ def test_drawing_leaves_the_recording_unchanged(tmp_path):
 def test_a_loaded_recording_gives_the_same_chart(tmp_path):
     probe = trained(StatisticsProbe())
     probe.save(tmp_path / "run.npz")
-    for mine, its in zip(
+    for drawn, loaded in zip(
         meshes(plot.dead_units(probe)),
         meshes(plot.dead_units(StatisticsProbe.load(tmp_path / "run.npz"))),
         strict=True,
     ):
-        np.testing.assert_array_equal(mine[2].filled(-1), its[2].filled(-1))
+        np.testing.assert_array_equal(drawn[2].filled(-1), loaded[2].filled(-1))
 
 
 @pytest.mark.parametrize(
