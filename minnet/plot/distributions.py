@@ -1,4 +1,4 @@
-"""Pictures of distributions: histograms, densities, and cumulative shares, a layer each."""
+"""Charts of distributions: histograms, densities and cumulative shares, one for each layer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,60 +6,49 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minnet.plot.data import (
-    Data,
-    arrays_of,
-    has_labels,
-    label_of,
-    predictions,
-    quantity,
-    samples_of,
-)
-from minnet.plot.panels import (
-    common_height,
-    cut_bars,
-    header,
-    make_panels,
-    mark_std,
-    notes,
-    zero_stem,
-)
-from minnet.plot.style import axes, depth_colors, finish, limits, styled
+from minnet.plot import inputs, panels, style
 from minnet.recording import statistics
 
 
-@styled
+@style.styled
 def histograms(
-    data: Data | Mapping[str, Data],
+    data: inputs.Data | Mapping[str, inputs.Data],
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
     bins: int = 50,
     log: bool = False,
     theory: Mapping[str, float] | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw one histogram a layer, side by side on one x axis.
+    """Draw a histogram for each layer, side by side on one x axis.
 
-    The bars are a density. Exact zeros are no part of it: they are a stem at 0 that fills as much
-    of the panel's height as they are of the values, 1 being the top. The axis follows the bulk of
-    the values, see `minnet.recording.statistics.bulk_range`; how many lie beyond is written above
-    the panel. Bars that would make all others too small to see are cut and marked ▲.
+    The bars are a density. Exact zeros are not part of it: they are a stem at 0, as high as their
+    share of the values, where 1 is the top of the panel. The axis covers the bulk of the values,
+    see `minnet.recording.statistics.bulk_range`; the number of values beyond is written above the
+    panel. Bars that would make all others too small to read are cut and marked ▲.
 
     Parameters
     ----------
     data : Capture, dict of layer name -> array, or dict of label -> one of these
-        With labels, such as ``{"before": seen0, "after": seen1}``, each gets its row of panels,
-        and a layer has the same y axis in each of them.
+        With labels, such as ``{"before": first, "after": second}``, each label gets a row of
+        panels, and a layer has the same y axis in all of them.
     kind : str, default "y"
-        Which buffers of a `Capture`.
+        Kind of buffer of a `Capture`.
     layers : sequence of str, optional
-        Which layers, in that order; all unless given.
+        Layers to draw, in that order. By default all layers, or evenly spaced ones where that
+        would be more than 60 panels.
     bins : int, default 50
-        How many bins the whole axis has.
+        Number of bins over the whole axis.
     log : bool, default False
-        Draw log10 of the magnitudes, as gradients need whose layers differ by powers of ten.
+        Draw log10 of the magnitudes, for gradients that differ by powers of ten between layers.
     theory : dict of layer name -> float, optional
-        The predicted std: dashed lines at mean ± std, or where a magnitude is that std.
+        Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
+    title : str, optional
+        Title of the figure.
+    figsize : (float, float), optional
+        Width and height of the figure in inches.
 
     Returns
     -------
@@ -68,8 +57,9 @@ def histograms(
     Raises
     ------
     TypeError, ValueError, FloatingPointError
-        If there is nothing of that kind to draw, labels hold different layers, an array is empty or
-        not finite, or theory tells of other layers or of a std that is not positive.
+        If there is nothing of that kind to draw, labels hold different layers, ``layers`` needs
+        more than 60 panels, an array is empty or not finite, or theory has a layer that is not
+        drawn or a std that is not positive.
 
     Examples
     --------
@@ -77,52 +67,77 @@ def histograms(
     >>> figure.axes[0].patches[0].get_data().values
     array([0. , 0.5])
     """
-    groups = data if has_labels(data) else {"": data}
-    arrays = {label: arrays_of(group, kind, layers) for label, group in groups.items()}
-    names = list(next(iter(arrays.values()), {}))
+    groups = data if inputs.has_labels(data) else {"": data}
+    arrays = {
+        label: inputs.arrays_of(group, kind, layers, "histograms")
+        for label, group in groups.items()
+    }
+    every = list(next(iter(arrays.values())))
     for label, group in arrays.items():
-        if list(group) != names:
-            raise ValueError(f"{label!r} has layers {list(group)}, the first has {names}")
-    predicted = predictions(theory, names, "histograms")
-    samples = {label: samples_of(group, log) for label, group in arrays.items()}
+        if list(group) != every:
+            raise ValueError(
+                f"histograms: {label!r} has layers {list(group)}, the first has {every}; "
+                "choose common ones with layers="
+            )
+    names = panels.drawn_layers(every, len(arrays), layers is not None)
+    predicted = inputs.predictions(theory, every, "histograms")
+    samples = {
+        label: inputs.samples_of({name: group[name] for name in names}, log, "histograms")
+        for label, group in arrays.items()
+    }
     low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
     edges = statistics.bin_edges(low, high, bins)
-    figure, panels = make_panels(list(arrays), names, log)
-    for name, color in zip(names, depth_colors(len(names)), strict=True):
+    figure, grid = panels.make_panels(list(arrays), names, log, figsize, title)
+    style.limits(figure.axes[0], edges[0], edges[-1], 1.0)
+    for name, color in zip(names, style.depth_colors(len(names)), strict=True):
         bars = {label: statistics.histogram(samples[label][name], edges) for label in arrays}
-        ceiling = common_height([density for density, _ in bars.values()])
+        ceiling = panels.common_height([density for density, _ in bars.values()])
         for label, (density, beyond) in bars.items():
-            ax, sample = panels[label, name], samples[label][name]
+            ax, sample = grid[label, name], samples[label][name]
             ax.stairs(density, edges, fill=True, color=color)
-            limits(ax, edges[0], edges[-1], ceiling)
+            ax.set_ylim(0, 1.06 * ceiling)
             if sample.zeros and not log:
-                zero_stem(ax, sample.zeros)
-            cut_bars(ax, density, edges, ceiling, color)
-            told = notes(arrays[label][name], sample, beyond, density, ceiling)
+                panels.zero_stem(ax, sample.zeros)
+            panels.mark_cut_bars(ax, density, edges, ceiling, color)
+            notes = panels.notes_of(arrays[label][name], sample, beyond, density, ceiling)
             if name in predicted:
-                mark_std(ax, arrays[label][name], predicted[name], log)
-                told.append(f"theory: std {predicted[name]:.2g}")
-            header(ax, name, told)
-    figure.supxlabel(quantity(next(iter(groups.values())), kind, log))
+                panels.mark_std(ax, arrays[label][name], predicted[name], log)
+                notes.append(f"theory: std {predicted[name]:.2g}")
+            panels.draw_header(ax, name, notes)
+    xlabel = inputs.quantity(next(iter(groups.values())), kind, log)
+    if len(names) < len(every):
+        xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
+    figure.supxlabel(xlabel)
     return figure
 
 
-@styled
+@style.styled
 def density(
-    data: Data,
+    data: inputs.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
     log: bool = False,
     ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the estimated density of each layer, one curve a layer, from dark to light with depth.
+    """Draw the estimated density of each layer as a curve, from dark to light with depth.
 
-    Exact zeros are no part of a curve; the legend tells their share, and the area below the curve
-    is what remains of 1. A layer whose values are all the same is a vertical line. The flattest
-    curve keeps a tenth of the height; the legend gives the peak of those that are cut for it.
-    Data, kind, layers and log are those of `histograms`; ``ax`` draws on axes that are there
-    already.
+    Exact zeros are not part of a curve: the legend reports their share, and the area below the
+    curve is the rest of 1. A layer whose values are all the same is a vertical line. The flattest
+    curve keeps a tenth of the height; the legend reports the peak of each curve that is cut.
+
+    Parameters
+    ----------
+    data, kind, layers, log
+        As in `histograms`, but data has no labels.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, optional
+        Title of the axes.
+    figsize : (float, float), optional
+        Width and height of a new figure in inches; not together with ``ax``.
 
     Returns
     -------
@@ -134,8 +149,7 @@ def density(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['relu1 (50% zeros)', 'relu2 (constant 0.3)']
     """
-    samples = samples_of(arrays_of(data, kind, layers), log)
-    ax = axes(ax, len(samples))
+    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "density"), log, "density")
     low, high = statistics.bulk_range(samples.values())
     curves = {}
     for name, sample in samples.items():
@@ -144,33 +158,36 @@ def density(
             curves[name] = at, statistics.kernel_density(sample, at)
     peaks = {name: float(curve.max()) for name, (_, curve) in curves.items()}
     ceiling = min(max(peaks.values(), default=1.0), 10 * min(peaks.values(), default=1.0))
-    for (name, sample), color in zip(samples.items(), depth_colors(len(samples)), strict=True):
-        peak = f"peak {peaks[name]:.2g}" if peaks.get(name, 0) > ceiling else ""
-        label = label_of(name, sample, peak)
+    cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
+    ax = style.axes(ax, figsize=figsize, where="density")
+    for (name, sample), color in style.by_depth(samples):
+        label = inputs.label_of(name, sample, cut.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         elif sample.point is not None:
             ax.axvline(sample.point, color=color, label=label)
         else:
             ax.plot([], [], color=color, label=label)
-    limits(ax, low, high, ceiling)
-    return finish(ax, quantity(data, kind, log, list(samples)), "density")
+    style.limits(ax, low, high, ceiling)
+    return style.finish(ax, inputs.quantity(data, kind, log, list(samples)), "density", title=title)
 
 
-@styled
+@style.styled
 def cdf(
-    data: Data,
+    data: inputs.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
     log: bool = False,
     ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the share of values <= x, one curve a layer, from dark to light with depth.
+    """Draw the share of values <= x of each layer as a curve, from dark to light with depth.
 
-    Nothing is estimated or smoothed: a step at each value, as high as its share, so that exact
-    zeros are the jump at 0. With ``log``, where they have no place on the axis, the curve begins
-    at their share. Parameters are those of `density`.
+    Nothing is estimated or smoothed: the curve has a step at each value, as high as its share, so
+    that exact zeros are the jump at 0. With ``log``, where the axis has no 0, the curve begins at
+    their share. Parameters are those of `density`.
 
     Returns
     -------
@@ -182,15 +199,16 @@ def cdf(
     >>> figure.axes[0].lines[0].get_ydata()
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
-    samples = samples_of(arrays_of(data, kind, layers), log)
-    ax = axes(ax, len(samples))
+    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
+    ax = style.axes(ax, figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
-    limits(ax, low, high, 1.0)
-    for (name, sample), color in zip(samples.items(), depth_colors(len(samples)), strict=True):
-        values, share = statistics.cumulative(sample)
+    style.limits(ax, low, high, 1.0)
+    for (name, sample), color in style.by_depth(samples):
+        label, (values, share) = inputs.label_of(name, sample), statistics.cumulative(sample)
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
-        ax.plot(values, share, drawstyle="steps-post", color=color, label=label_of(name, sample))
-    return finish(ax, quantity(data, kind, log, list(samples)), "share of values ≤ x")
+        ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
+    xlabel = inputs.quantity(data, kind, log, list(samples))
+    return style.finish(ax, xlabel, "share of values ≤ x", title=title)

@@ -1,58 +1,54 @@
-"""The whole distribution of one layer over a training run, as a map.
+"""Chart of the distribution of one layer's values over a training run.
 
-Values run up the axis on a logarithmic scale in both directions, so that what shrinks by powers of
-ten can be seen to do so, and exact zeros, which have no place there, get a strip of their own.
+The axis of the values is logarithmic in both directions, so that it shows values that shrink by
+powers of ten. Exact zeros, which such an axis cannot show, have a strip of their own below it.
 """
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.scale import SymmetricalLogTransform
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from minnet.plot.data import name_of_kind
-from minnet.plot.recordings import (
-    amounts,
-    color_bar,
-    mark_bad,
-    recorded,
-    step_axis,
-    step_edges,
-)
-from minnet.plot.style import INK, MEDIUM, axes, name_axes, percent, styled, tick_params
+from minnet.plot import inputs, recordings, style
 from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
-_INNER = 0.5  # decades of height that the linear part has on either side of 0
-_GAP, _STRIP = 0.32, 0.6  # inches between the map and the strip of zeros, and of its height
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_INNER = 0.5  # height of the linear part on either side of 0, in decades
+_GAP, _STRIP = 0.32, 0.6  # inches: from the map to the strip of zeros, and height of the strip
 
 
-@styled
+@style.styled
 def heatmap(
-    probe: HistogramProbe, layer: str, *, kind: str = "y", ax: Axes | None = None
+    probe: HistogramProbe,
+    layer: str,
+    *,
+    kind: str = "y",
+    ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw how the distribution of a layer's values changes over the steps.
+    """Draw the distribution of a layer's values over the steps, as a map.
 
-    The value stands on a signed logarithmic axis, which is linear next to 0, and everywhere where
-    the values span hardly more than a decade. The colour is the density on that axis: which share
-    of a step's values lies in a decade. All that is finite is on the axis. Exact zeros are the
-    strip below, filled as high as they are of all values; no strip means no zeros. A dotted line
-    marks where NaN or infinity came in.
+    The values are on a signed logarithmic axis, which is linear next to 0, and linear everywhere
+    if the values span hardly more than a decade. The colour is the density on that axis: the share
+    of a step's values in a decade. The axis covers all finite values. The strip below shows the
+    share of exact zeros of all values; it is left out if there are none. A dotted line marks the
+    first step with NaN or infinity.
 
     Parameters
     ----------
     probe : HistogramProbe
-        Its bins are drawn as they are, those nearest to 0 put together, and a column is a slot.
+        Its bins are drawn as they are, except that those nearest to 0 are merged. A column is a
+        slot.
     layer : str
-        Which layer, by its name.
+        Name of the layer.
     kind : str, default "y"
-        Which of its buffers, parameters or gradients.
-    ax : matplotlib.axes.Axes, optional
-        Axes that are there already, best in a figure with ``layout="constrained"``, which makes
-        room for the strip and the colour bar.
+        Buffer, parameter or gradient.
+    ax, title, figsize
+        As in `density`. A figure with ``layout="constrained"`` makes room for the strip and the
+        colour bar.
 
     Returns
     -------
@@ -60,47 +56,47 @@ def heatmap(
 
     Raises
     ------
-    TypeError
-        If probe is no HistogramProbe.
-    ValueError
-        If nothing was recorded of that layer and kind.
+    TypeError, ValueError
+        If probe is not a HistogramProbe or has no recording of that layer and kind, or ax and
+        figsize are both given.
 
     Examples
     --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = HistogramProbe(["y"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
+    >>> from minnet import Dense, ReLU, Sequential
+    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), HistogramProbe(["y"])
+    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
+    >>> probe.observe(0, net)
     >>> heatmap(probe, "relu1").axes[0].get_ylabel()
     'activation y of relu1'
     """
-    recorded(probe, HistogramProbe, kind, [layer], "heatmap")
-    ax = axes(ax, 0)
-    steps, counts = step_edges(probe, layer, kind), probe.counts(layer, kind)
+    recordings.recorded(probe, HistogramProbe, kind, [layer], "heatmap")
+    ax = style.axes(ax, figsize=figsize, where="heatmap")
+    steps, counts = recordings.step_edges(probe, layer, kind), probe.counts(layer, kind)
     edges, shares, inner = _bins(counts)
     heights = np.diff(_value_axis(ax, edges, inner))
     density = np.ma.masked_equal(shares / heights, 0).T
     norm = PowerNorm(0.5, 0.0, float(density.max()) if density.count() else 1.0)
-    mesh = ax.pcolormesh(steps, edges, density, cmap=amounts(), norm=norm, rasterized=True)
+    colors = recordings.amounts()
+    mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
-    color_bar(ax, mesh, unit)
-    step_axis(ax, [steps])
+    recordings.color_bar(ax, mesh, unit)
+    recordings.step_axis(ax, probe, [layer], kind)
+    nonfinite = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
+    recordings.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
     zeros = probe.zeros(layer, kind)
-    name_axes(ax, "" if zeros.any() else "step", f"{name_of_kind(kind)} of {layer}")
+    ylabel = f"{inputs.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
+    style.name_axes(ax, "" if zeros.any() else "step", ylabel, title=title)
     if zeros.any():
-        _zero_strip(ax, steps, zeros)
-    bad = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
-    mark_bad(ax, steps[:-1][bad > 0])
+        _draw_zeros(ax, steps, zeros)
     return ax.figure.figure
 
 
 def _bins(counts: Array) -> tuple[Array, Array, float]:
     """Return edges (bins + 1,), the share of values in each bin (slots, bins), and the inner edge.
 
-    The edges are those of the floats, from the lowest value to the highest, and 0 itself; between 0
-    and the inner edge there are none. At least 99% of each slot's values but the zeros lie beyond.
+    The edges are those of the recorded bins, from the lowest value to the highest, and 0. There
+    are none between 0 and the inner edge, which is chosen so that at least 99% of the values of
+    each slot, zeros aside, have a greater magnitude.
     """
     total = counts.sum(axis=1, keepdims=True)
     counts = counts.copy()
@@ -121,9 +117,9 @@ def _bins(counts: Array) -> tuple[Array, Array, float]:
 
 
 def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
-    """Make the y axis, and return how high the edges stand on it, in decades.
+    """Set the y axis, and return the heights of the edges on it, in decades.
 
-    Where they span hardly more than a decade, the axis is linear, and so are the heights.
+    If the edges span hardly more than a decade, the axis is linear, and the heights are the edges.
     """
     top, threshold = max(-edges[0], edges[-1]), 10.0 ** np.ceil(np.log10(inner))
     if top < 3 * threshold:
@@ -134,45 +130,30 @@ def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
     first, last = round(np.log10(threshold)), int(np.floor(np.log10(top)))
     ax.set_yscale("symlog", base=10, linthresh=threshold, linscale=_INNER)
     ax.set_ylim(edges[0], edges[-1])
+    heights = ax.yaxis.get_transform().transform(np.append(edges, threshold)) / threshold
     ticks = 10.0 ** np.arange(last, first - 1, -max(1, (last - first) // 3))
+    if heights[-1] < 0.07 * np.ptp(heights):  # too close to 0 for a label
+        ticks = ticks[ticks > 2 * threshold]
     ax.set_yticks([*-ticks[ticks <= -edges[0]], 0.0, *ticks[ticks <= edges[-1]]])
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-    heights = SymmetricalLogTransform(10, threshold, _INNER).transform(edges) / threshold
-    return np.asarray(heights)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.power_of_ten(value)))
+    return np.asarray(heights[:-1])
 
 
-def _power(value: float) -> str:
-    if not value:
-        return "0"
-    power = str(round(np.log10(abs(value))))
-    return ("−" if value < 0 else "") + "10" + power.translate(_SUPERSCRIPTS)
-
-
-def _zero_strip(ax: Axes, steps: Array, zeros: Array) -> None:
+def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
     """Draw the share of exact zeros below the map, on the same steps."""
     strip = ax.inset_axes((0.0, 0.0, 1.0, 1.0), sharex=ax)
     strip.set_axes_locator(lambda *_: _below(ax))
-    strip.stairs(zeros, steps, fill=True, color=INK)
+    strip.stairs(zeros, steps, fill=True, color=style.INK)
     strip.set_ylim(0, 1)
     strip.set_yticks([0, 1], ["0%", "100%"])
-    tick_params(ax, labelbottom=False)
-    tick_params(strip)
-    strip.spines[["top", "right"]].set_visible(False)
-    strip.set_xlabel("step", fontsize=MEDIUM)
-    strip.set_ylabel("zeros", fontsize=MEDIUM)
-    strip.annotate(
-        f"{percent(zeros[-1])} at the end",
-        (1, 1),
-        xycoords="axes fraction",
-        ha="right",
-        va="bottom",
-        color=INK,
-    )
+    style.tick_params(ax, labelbottom=False)
+    style.name_axes(strip, "step", "zeros")
+    style.note(strip, f"{style.percent(zeros[-1])} at the end", (1, 1), (0, 0), ha="right")
 
 
 def _below(ax: Axes) -> Bbox:
-    """Return the place of the strip: in inches, so that a layout can reserve it for good."""
+    """Return the place of the strip, in inches, so that it is the same whatever the layout."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
     place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
     return place.transformed(ax.figure.transSubfigure.inverted())

@@ -1,6 +1,6 @@
-"""Pictures of training: a metric by epoch, of one run or of several seeds."""
+"""Chart of a training history: a metric by epoch, of one run or of several seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,29 +8,35 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from minnet.plot.style import GREY, LINE_COLORS, axes, finish, interval_key, styled, wrapped
+from minnet.plot import style
 from minnet.recording.statistics import half_interval
 from minnet.validation import Array
 
 _STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))
 
 
-@styled
-def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = None) -> Figure:
+@style.styled
+def learning_curves(
+    history: Any,
+    *,
+    metric: str = "loss",
+    ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Draw a metric by epoch: training rows dashed, validation rows solid.
 
     Parameters
     ----------
     history : History, list of them, or dict of label -> either
-        Anything with lists ``history.loss`` and ``history.val_loss``, one number an epoch. Several
-        in a list are runs that differ in their seed: drawn is their mean, in a band that is the
-        95% interval of that mean (Student's t).
+        Any object with lists ``history.loss`` and ``history.val_loss``, one number an epoch. A
+        list holds runs that differ in their seed: their mean is drawn in a band that is the 95%
+        interval of that mean (Student's t).
     metric : str, default "loss"
-        Or "accuracy", or any other that the history has.
-    ax : matplotlib.axes.Axes, optional
-        Axes that are there already.
+        "loss", "accuracy", or any other metric of the history.
+    ax, title, figsize
+        As in `density`.
 
     Returns
     -------
@@ -39,7 +45,8 @@ def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = Non
     Raises
     ------
     TypeError, ValueError
-        If a history has no such metric, or the runs of one label differ in length.
+        If a history has no such metric, the runs of one label differ in length, or ax and figsize
+        are both given.
 
     Examples
     --------
@@ -52,20 +59,22 @@ def learning_curves(history: Any, *, metric: str = "loss", ax: Axes | None = Non
     curves = {label: _curves(runs, metric, label) for label, runs in histories.items()}
     if not curves:
         raise ValueError("learning_curves: expected at least one history, got an empty dict")
-    ax = axes(ax, len(curves))
-    for number, (label, rows) in enumerate(curves.items()):
-        color = LINE_COLORS[number % len(LINE_COLORS)]
+    colors: Sequence[Any] = style.LINE_COLORS[: len(curves)]
+    if len(colors) < len(curves):
+        colors = style.depth_colors(len(curves))
+    ax = style.axes(ax, figsize=figsize, where="learning_curves")
+    for (label, rows), color in zip(curves.items(), colors, strict=True):
         for name, stroke in _STROKES:
             if name in rows:
                 _draw_runs(ax, rows[name], stroke, color, f"{label} {name}".strip())
     epochs = max(runs.shape[1] for rows in curves.values() for runs in rows.values())
     margin = min(0.5, 0.03 * epochs)
     ax.set_xlim(1 - margin, epochs + margin)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    return finish(ax, "epoch", metric, _legend_of_curves(curves))
+    ax.xaxis.set_major_locator(style.whole_numbers())
+    return style.finish(ax, "epoch", metric, _legend_of_curves(curves, colors), title=title)
 
 
-def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: str, label: str) -> None:
+def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: Any, label: str) -> None:
     epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), half_interval(runs)
     marker = "o" if len(epochs) == 1 else ""
     ax.plot(epochs, mean, stroke, color=color, marker=marker, label=label)
@@ -73,19 +82,19 @@ def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: str, la
         ax.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.2, linewidth=0)
 
 
-def _legend_of_curves(curves: dict[str, dict[str, Array]]) -> list[Artist]:
+def _legend_of_curves(curves: dict[str, dict[str, Array]], colors: Sequence[Any]) -> list[Artist]:
     """Return a colour for each label, a stroke for training and validation, and the band."""
     handles: list[Artist] = [
-        Line2D([], [], color=LINE_COLORS[number % len(LINE_COLORS)], label=wrapped(label))
-        for number, label in enumerate(curves)
+        Line2D([], [], color=color, label=style.legend_label(style.wrapped(label)))
+        for label, color in zip(curves, colors, strict=True)
         if label
     ]
-    ink = GREY if handles else LINE_COLORS[0]  # no line is grey
+    ink = style.GREY if handles else style.LINE_COLORS[0]  # no line is grey
     for name, stroke in _STROKES:
         if any(name in rows for rows in curves.values()):
             handles.append(Line2D([], [], color=ink, linestyle=stroke, label=name))
     runs = [len(found) for rows in curves.values() for found in rows.values()]
-    handles += interval_key(ink, runs)
+    handles += style.interval_key(ink, runs)
     return handles
 
 
@@ -100,7 +109,7 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
             if len(set(lengths)) > 1:
                 raise ValueError(
                     f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
-                    "a mean needs equally many"
+                    "a mean needs the same number in each run"
                 )
             found[name] = np.array(rows, dtype=np.float64)
     if not found:

@@ -1,4 +1,4 @@
-"""What becomes of every layer in a training run: its gradients, its updates, its dead units."""
+"""Charts of every layer over a training run: gradients, updates and dead units."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,18 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from minnet.plot.data import name_of_kind, predictions
-from minnet.plot.recordings import (
-    curves,
-    log10,
-    mark_bad,
-    recorded,
-    row_names,
-    rows,
-    step_axis,
-    step_edges,
-)
-from minnet.plot.style import INK, axes, depth_colors, finish, name_axes, styled, wrapped
+from minnet.plot import inputs, recordings, style
 from minnet.recording import StatisticsProbe
 from minnet.validation import Array
 
@@ -31,7 +20,7 @@ _DIAMOND: dict[str, Any] = {
 HEALTHY = (10**-3.5, 10**-2.5)  # half a decade on either side of 1e-3
 
 
-@styled
+@style.styled
 def gradient_flow(
     probe: StatisticsProbe,
     *,
@@ -41,31 +30,33 @@ def gradient_flow(
     theory: Mapping[str, float] | None = None,
     limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the size of each layer's gradients over the steps: log10 of their root mean square.
+    """Draw log10 of the root mean square of each layer's gradient over the steps.
 
-    As a map it has a row a layer, the first on top, and what is exactly 0 is white. As lines it
-    has one a layer, from dark to light with depth; more than 128 points are drawn as medians of 64
-    groups of them in a ribbon from the 10% to the 90% quantile. A dotted line marks where NaN or
-    infinity came in.
+    The map has a row for each layer, the first on top; a gradient of exactly 0 is white. With
+    ``lines`` there is a curve for each layer, from dark to light with depth. A curve of more than
+    128 points is drawn as medians of 64 groups, in a ribbon from the 10% to the 90% quantile. A
+    dotted line marks the first step with NaN or infinity.
 
     Parameters
     ----------
     probe : StatisticsProbe
-        What was recorded.
+        Recording of a training run.
     kind : str, default "weight_grad"
-        Or "dy", or any other kind.
+        "weight_grad", "dy", or any other recorded kind.
     layers : sequence of str, optional
-        Which layers, in that order; all of which there are such gradients unless given.
+        Layers to draw, in that order; by default all that have a recording of this kind.
     lines : bool, default False
-        Draw lines rather than a map.
+        Draw curves instead of a map.
     theory : dict of layer name -> float, optional
-        The std that is predicted for the first step, drawn as a diamond there; needs ``lines``.
+        Std predicted for the first step, drawn there as a diamond; needs ``lines``.
     limits : (float, float), optional
-        From where to where the scale goes, in log10, so that one run's picture can be compared with
-        another's; what there is unless given.
-    ax : matplotlib.axes.Axes, optional
-        Axes that are there already: a map on one and lines on another beside it, for instance.
+        Range of the scale in log10, for charts of several runs that are to be compared; by default
+        the range of the values.
+    ax, title, figsize
+        As in `density`.
 
     Returns
     -------
@@ -73,11 +64,9 @@ def gradient_flow(
 
     Raises
     ------
-    TypeError
-        If probe is no StatisticsProbe.
-    ValueError
-        If nothing was recorded of that kind or those layers, theory cannot be drawn, or limits are
-        not low < high.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no recording of that kind or those layers, theory
+        cannot be drawn, limits are not low < high, or ax and figsize are both given.
 
     Examples
     --------
@@ -91,57 +80,59 @@ def gradient_flow(
     >>> [line.get_label() for line in figure.axes[0].lines]
     ['dense1', 'dense2']
     """
-    names = recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
-    predicted = predictions(theory, names, "gradient_flow")
+    names = recordings.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
+    predicted = inputs.predictions(theory, names, "gradient_flow")
     if predicted and not lines:
-        raise ValueError("gradient_flow: theory has no place on the map; give lines=True")
+        raise ValueError(
+            "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
+        )
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
         raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
-    ax = axes(ax, len(names))
+    ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
-    text = f"log₁₀ RMS of {name_of_kind(kind)}"
+    text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
     if lines:
-        curves(ax, series)
+        recordings.draw_curves(ax, probe, kind, series)
         _draw_theory(ax, series, predicted)
-        step_axis(ax, [step_edges(probe, name, kind) for name in names], margin=0.03)
         if limits is not None:
             ax.set_ylim(limits)
-        finish(ax, "step", text)
-    else:
-        logs = {name: log10(numbers) for name, (_, numbers) in series.items()}
-        cells = {name: (step_edges(probe, name, kind), its) for name, its in logs.items()}
-        rows(ax, cells, Normalize(*(limits or _range(list(logs.values())))), text)
-        name_axes(ax, "step", "")
-        row_names(ax, [wrapped(name) for name in names])
-    mark_bad(ax, _bad_steps(probe, names, kind))
+        return style.finish(ax, "step", text, title=title)
+    rows = {name: recordings.log10(numbers) for name, (_, numbers) in series.items()}
+    norm = Normalize(*(limits or _range(rows)))
+    colors = recordings.draw_rows(ax, probe, kind, rows, norm)
+    recordings.name_rows(ax, [style.wrapped(name) for name in names])
+    recordings.color_bar(ax, colors, text)
+    recordings.mark_nonfinite(ax, recordings.nonfinite_steps(probe, names, kind))
+    style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
 
-@styled
+@style.styled
 def update_ratio(
     probe: StatisticsProbe,
     *,
     layers: Sequence[str] | None = None,
     band: tuple[float, float] = HEALTHY,
     ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw how much of its weights' size an update changes, a line a layer over the steps.
+    """Draw the size of each layer's updates relative to its weights, over the steps.
 
-    Drawn is log10 of RMS(update) / RMS(weight), in lines and ribbons as in `gradient_flow`. The
-    shaded band is where the ratio of a network that learns well is expected: about 1e-3, below
-    which learning is slow and above which it may not settle. That is a rule of thumb, first of all
-    for plain SGD.
+    The curves show log10 of RMS(update) / RMS(weight), with ribbons as in `gradient_flow`. The
+    shaded band is the range expected of a network that learns well, around 1e-3: below it learning
+    is slow, and above it training may not settle. It is a rule of thumb, mainly for plain SGD.
 
     Parameters
     ----------
     probe : StatisticsProbe
-        With the kind "update".
+        Recording with the kind "update".
     layers : sequence of str, optional
-        Which layers, in that order; all that have a weight unless given.
+        Layers to draw, in that order; by default all that have a weight.
     band : (float, float)
-        From where to where the ratio is healthy.
-    ax : matplotlib.axes.Axes, optional
-        Axes that are there already.
+        Least and greatest ratio of the band.
+    ax, title, figsize
+        As in `density`.
 
     Returns
     -------
@@ -149,16 +140,15 @@ def update_ratio(
 
     Raises
     ------
-    TypeError
-        If probe is no StatisticsProbe.
-    ValueError
-        If no updates of those layers were recorded, or the band is not 0 < low < high.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no updates of those layers, the band is not
+        0 < low < high, or ax and figsize are both given.
 
     References
     ----------
     Karpathy, notes of the course CS231n (Stanford), "Neural Networks Part 3: Learning and
-    Evaluation", section "Ratio of weights:updates": 1e-3 as a rough heuristic. How wide the band
-    is, half a decade on either side, is our choice.
+    Evaluation", section "Ratio of weights:updates": 1e-3 as a rough heuristic. The width of the
+    band, half a decade on either side, is a choice of this function.
 
     Examples
     --------
@@ -172,41 +162,45 @@ def update_ratio(
     >>> [line.get_label() for line in figure.axes[0].lines]
     ['dense1', 'dense2']
     """
-    names = recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
+    names = recordings.recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
     low, high = band
     if not 0 < low < high < np.inf:
         raise ValueError(f"update_ratio: band must be 0 < low < high, got {band!r}")
-    ax = axes(ax, len(names) + 1)
-    series = {name: probe.series(name, "update", "ratio") for name in names}
+    ax = style.axes(ax, figsize=figsize, where="update_ratio")
     text = f"healthy, {low:.1g} to {high:.1g}"
     ax.axhspan(np.log10(low), np.log10(high), color="#009E73", alpha=0.2, linewidth=0, label=text)
-    curves(ax, series)
-    step_axis(ax, [step_edges(probe, name, "update") for name in names], margin=0.03)
-    mark_bad(ax, _bad_steps(probe, names, "update"))
-    return finish(ax, "step", "log₁₀ (RMS of update / RMS of weight)")
+    series = {name: probe.series(name, "update", "ratio") for name in names}
+    recordings.draw_curves(ax, probe, "update", series)
+    return style.finish(ax, "step", "log₁₀ (RMS of update / RMS of weight)", title=title)
 
 
-@styled
+@style.styled
 def dead_units(
-    probe: StatisticsProbe, *, layers: Sequence[str] | None = None, ax: Axes | None = None
+    probe: StatisticsProbe,
+    *,
+    layers: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw which share of each layer's units is dead, as a barcode over the steps.
+    """Draw the share of dead units of each layer over the steps, a row for each layer.
 
-    A row is a layer, the first on top, and the darker it is, the more of its units put out one and
-    the same value whatever came in, for as many steps as the probe's ``window`` has. White is
-    none. After a layer's name stands how many were dead at the end, and of how many.
+    A unit is dead if its output was the same for every input during the last ``window`` observed
+    steps of the probe. The first layer is the top row; the darker, the more units are dead, and
+    white is none. The label of a row ends with the number of dead units at the end and of units.
 
-    Until the window is full, a unit counts only if it has not changed since the run began, so that
-    those which died soon after show all at once then: a short run needs a short window.
+    Before the window is full, a unit counts only if its output has not changed since the run
+    began. Units that died soon after the start then appear all at once when the window is full; a
+    short run needs a short window.
 
     Parameters
     ----------
     probe : StatisticsProbe
-        With the kind "y".
+        Recording with the kind "y".
     layers : sequence of str, optional
-        Which layers, in that order; all unless given. Mostly those of the ReLUs are of interest.
-    ax : matplotlib.axes.Axes, optional
-        Axes that are there already.
+        Layers to draw, in that order, such as those of the ReLUs; by default all.
+    ax, title, figsize
+        As in `density`.
 
     Returns
     -------
@@ -214,60 +208,50 @@ def dead_units(
 
     Raises
     ------
-    TypeError
-        If probe is no StatisticsProbe.
-    ValueError
-        If no y of those layers was recorded.
+    TypeError, ValueError
+        If probe is not a StatisticsProbe or has no y of those layers, or ax and figsize are both
+        given.
 
     Examples
     --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["y"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
+    >>> from minnet import Dense, ReLU, Sequential
+    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), StatisticsProbe(["y"])
+    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
+    >>> probe.observe(0, net)
     >>> figure = dead_units(probe, layers=["relu1"])
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['relu1: 0 of 8']
     """
-    names = recorded(probe, StatisticsProbe, "y", layers, "dead_units")
-    ax = axes(ax, len(names))
+    names = recordings.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
     units = {name: probe.dead_units(name) for name in names}
-    cells = {}
+    labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
+    ax = style.axes(ax, figsize=figsize, where="dead_units")
+    rows = {}
     for name in names:
         share = probe.series(name, "y", "dead")[1] / units[name].size
-        cells[name] = step_edges(probe, name, "y"), np.where(share > 0, share, np.nan)
+        rows[name] = np.where(share > 0, share, np.nan)
+    colors = recordings.draw_rows(ax, probe, "y", rows, Normalize(0, 1))
+    recordings.name_rows(ax, labels)
     window = min(probe.window, probe.observed)
     steps = "1 observed step" if window == 1 else f"{window} observed steps"
-    label = f"share of units that are dead\n(unchanged for {steps})"
-    rows(ax, cells, Normalize(0, 1), label, format=PercentFormatter(1))
-    name_axes(ax, "step", "")
-    row_names(ax, [f"{wrapped(name)}: {its.sum()} of {its.size}" for name, its in units.items()])
+    text = f"share of units that are dead\n(unchanged for {steps})"
+    recordings.color_bar(ax, colors, text, format=PercentFormatter(1))
+    style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
 
-def _range(logs: list[Array]) -> tuple[float, float]:
+def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
     """Return the range of the colours, at least half a decade."""
-    every = np.concatenate(logs)
-    finite = every[np.isfinite(every)]
-    if not finite.size:
-        return -1.0, 0.0
-    low, high = float(finite.min()), float(finite.max())
-    return min(low, high - 0.5), high
+    finite = np.concatenate([row[np.isfinite(row)] for row in rows.values()])
+    high = float(finite.max(initial=-np.inf)) if finite.size else 0.0
+    return float(finite.min(initial=high - 0.5)), high
 
 
 def _draw_theory(
     ax: Axes, series: Mapping[str, tuple[Array, Array]], predicted: Mapping[str, float]
 ) -> None:
-    for (name, (steps, _)), color in zip(series.items(), depth_colors(len(series)), strict=True):
+    for (name, (steps, _)), color in style.by_depth(series):
         if name in predicted:
             ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
     if predicted:
-        ax.plot([], [], color=INK, label="theory, first step", **_DIAMOND)
-
-
-def _bad_steps(probe: StatisticsProbe, names: Sequence[str], kind: str) -> Array:
-    """Return the steps at which one of the layers had NaN or infinity."""
-    found = [probe.series(name, kind, "nonfinite") for name in names]
-    return np.concatenate([steps[bad > 0] for steps, bad in found])
+        ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)

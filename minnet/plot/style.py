@@ -1,52 +1,70 @@
-"""How the pictures look: letters, colours, figures, and what is done to every axes."""
+"""Style shared by all charts: text, colours, figures and axes.
+
+A chart is dark ink on white, whatever style the user has set. On axes that the user passes, the
+plotting area becomes white, and the text around it contrasts with the background of the figure.
+The user's fonts and resolution are used; all other settings are Matplotlib's defaults or set here.
+"""
 
 import io
 import re
+import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
+INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
+OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on any colour
+# The colours of Okabe and Ito that are distinct to colour-blind readers and contrast with white.
+LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": SMALL,
     "axes.labelsize": MEDIUM,
     "figure.labelsize": MEDIUM,
     "axes.titlesize": LARGE,
+    "figure.titlesize": LARGE,
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "lines.linewidth": 2.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "text.usetex": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "text.parse_math": False,  # a "$" in a layer's name is a dollar sign
 }
-INK, GREY = "#222222", "#8A8A8A"
-OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on any colour
-# Okabe & Ito's colours for the colour-blind, the ones that stand out on white.
-LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")
+_USERS: Any = ("font.family", "font.sans-serif", "font.serif", "font.monospace", "figure.dpi")
+_FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
+_WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+_LINE = 1.35 * SMALL  # points from one line of text to the next
+_HEIGHT, _MOST_HEIGHT = 5.2, 16.0  # inches, of a new figure with one axes
+_FEW = 20  # entries of a legend that always has all of them
+_HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
+Size = tuple[float, float] | None  # inches
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LectureFigure(Figure):
-    """A figure that a notebook shows by itself, whether or not pyplot was ever imported."""
+    """Figure that saves the same way under every style, and that notebooks display once."""
+
+    grows = False  # whether its height follows the number of lines beside its axes
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save as Matplotlib does; the same picture gives the same SVG, without a date."""
+        """Save as Matplotlib does, on white; equal charts give equal SVG files, without a date."""
         if str(fname).endswith(".svg"):
             options["metadata"] = {"Date": None} | options.get("metadata", {})
-        with mpl.rc_context({"svg.hashsalt": "minnet"}):
+        with mpl.rc_context({"svg.hashsalt": "minnet", "savefig.facecolor": "auto"}):
             super().savefig(fname, **options)
 
     def _repr_png_(self) -> bytes:
@@ -54,16 +72,93 @@ class LectureFigure(Figure):
         self.savefig(png, format="png")
         return png.getvalue()
 
+    def _ipython_display_(self) -> None:
+        """Leave the display to IPython, and close the figure where a notebook would repeat it.
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in our style, and leave the user's as it was."""
+        The inline backend displays all figures that pyplot manages at the end of a cell.
+        """
+        plt = sys.modules.get("matplotlib.pyplot")
+        if plt is not None and "inline" in plt.get_backend():
+            plt.close(self)
+        raise NotImplementedError  # IPython then displays the figure as usual
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Draw in the style of the charts, and leave the user's settings as they were."""
 
     @wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(_STYLE):
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        if plt := sys.modules.get("matplotlib.pyplot"):
+            plt.draw_if_interactive()  # loads the backend, which may change settings for good
+        kept = {name: mpl.rcParams[name] for name in _USERS}
+        kept["font.family"] = [*kept["font.family"], _FALLBACK]
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_STYLE | kept)
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def new_figure(figsize: tuple[float, float]) -> LectureFigure:
+    """Return an empty figure, managed by pyplot in a program that has imported pyplot.
+
+    So `plt.show` and `plt.savefig` work there. Without windows, pyplot keeps the latest figures
+    only, as many as Matplotlib opens without a warning: a loop that saves figures needs no close.
+    """
+    plt = sys.modules.get("matplotlib.pyplot")
+    if plt is None:
+        return LectureFigure(figsize=figsize, layout="constrained")
+    numbers, most = plt.get_fignums(), mpl.rcParams["figure.max_open_warning"] or 20
+    if len(numbers) >= most and mpl.get_backend().lower() in _WITHOUT_WINDOWS:
+        ours = [number for number in numbers if isinstance(plt.figure(number), LectureFigure)]
+        for number in ours[:1]:
+            plt.close(number)
+    options = {"figsize": figsize, "layout": "constrained"}
+    figure: LectureFigure = plt.figure(FigureClass=LectureFigure, **options)
+    return figure
+
+
+def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str = "plot") -> Axes:
+    """Return ax, or the axes of a new figure that is high enough for this many lines of text."""
+    if ax is None:
+        figure = new_figure(figsize or (9.5, _HEIGHT))
+        figure.grows = figsize is None
+        ax = figure.add_subplot()
+        grow(ax, entries)
+        return ax
+    if not isinstance(ax, Axes):
+        raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
+    if figsize is not None:
+        raise ValueError(
+            f"{where}: expected ax or figsize, got both; the size of a figure that exists is set "
+            "with ax.figure.set_size_inches(width, height)"
+        )
+    ax.set_facecolor("white")
+    return ax
+
+
+def grow(ax: Axes, lines: int) -> None:
+    """Make a figure that `axes` sized high enough for this many lines of text beside the axes."""
+    figure = ax.figure
+    if isinstance(figure, LectureFigure) and figure.grows:
+        figure.set_figheight(max(figure.get_figheight(), min(1.0 + 0.32 * lines, _MOST_HEIGHT)))
+
+
+def ink(ax: Axes) -> str:
+    """Return the colour of text beside the axes: dark, or light on a dark figure."""
+    light = 1.0  # the page, below the figure and a subfigure
+    for figure in (ax.figure.figure, ax.figure):
+        red, green, blue, alpha = to_rgba(figure.get_facecolor())
+        light = alpha * (0.3 * red + 0.59 * green + 0.11 * blue) + (1 - alpha) * light
+    return INK if light > 0.5 else _PALE
+
+
+def literal(ax: Axes, size: float) -> dict[str, Any]:
+    """Return the style of a label of the axes, whose texts may have been made in another style."""
+    family = mpl.rcParams["font.family"]
+    text = {"color": ink(ax), "fontsize": size, "fontfamily": family}
+    return text | {"parse_math": False, "usetex": False}
 
 
 def depth_colors(layers: int) -> list[tuple[float, ...]]:
@@ -71,33 +166,59 @@ def depth_colors(layers: int) -> list[tuple[float, ...]]:
     return [tuple(color) for color in mpl.colormaps["plasma"](np.linspace(0.0, 0.64, layers))]
 
 
+def by_depth(layers: Mapping[str, T]) -> Iterator[tuple[tuple[str, T], tuple[float, ...]]]:
+    """Return each (layer name, value) with the colour of the layer."""
+    return zip(layers.items(), depth_colors(len(layers)), strict=True)
+
+
+def whole_numbers() -> MaxNLocator:
+    """Return the tick locations of an axis of steps or epochs."""
+    return MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+
+
 def percent(share: float) -> str:
-    """Write a share; one that is neither 0 nor 1 never looks like it."""
+    """Format a share; only 0 becomes 0%, and only 1 becomes 100%."""
     if 0 < share < 0.01:
         return "<1%"
     return ">99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
 
 
-def wrapped(name: str) -> str:
-    """Break a long name where it is cut into words, by blanks, dots or underscores."""
+def power_of_ten(value: float) -> str:
+    """Format 0, a power of ten, or its negative: 10⁻⁴.
+
+    >>> power_of_ten(1e-4), power_of_ten(-10.0), power_of_ten(0)
+    ('10⁻⁴', '−10¹', '0')
+    """
+    if not value:
+        return "0"
+    exponent = str(round(float(np.log10(abs(value)))))
+    superscript = exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{'−' if value < 0 else ''}10{superscript}"
+
+
+def wrapped(name: str, width: int = 24) -> str:
+    """Break a long name at blanks, dots or underscores; a very long one loses its middle."""
+    name = "".join(letter if letter.isprintable() else " " for letter in name)
+    if len(name) > 3 * width:
+        name = f"{name[: 3 * width // 2]}…{name[-3 * width // 2 + 1 :]}"
     words = re.sub(r"([._])(?=\D)", "\\1\0 ", name)
-    return re.sub("\0 ?", "", textwrap.fill(words, 24))
+    return re.sub("\0 ?", "", textwrap.fill(words, width))
 
 
-def axes(ax: Axes | None, entries: int) -> Axes:
-    """Return ax, or the axes of a new figure high enough for a legend of that many entries."""
-    if ax is not None:
-        if not isinstance(ax, Axes):
-            raise TypeError(f"ax must be one Matplotlib Axes, got {type(ax).__name__}")
-        return ax
-    size = (9.5, max(5.2, 1.0 + 0.32 * entries))
-    return LectureFigure(figsize=size, layout="constrained").add_subplot()
+def legend_label(text: str) -> str:
+    """Return a label of an artist with this text that has an entry in the legend."""
+    return text if text and not text.startswith("_") else _HIDDEN + text
 
 
-def tick_params(ax: Axes, **options: Any) -> None:
-    """Write the numbers at the axes large."""
-    # Given outright: Matplotlib makes ticks when it draws, by the settings of that moment.
-    ax.tick_params(labelsize=SMALL, colors=INK, pad=7, **options)
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Return at most this many of the items, evenly spaced, the first and the last among them."""
+    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def span(numbers: Sequence[int]) -> str:
+    """Return the smallest and the largest number, as in 3–5, or the one that all are."""
+    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
 def limits(ax: Axes, low: float, high: float, ceiling: float) -> None:
@@ -107,28 +228,64 @@ def limits(ax: Axes, low: float, high: float, ceiling: float) -> None:
     ax.set_ylim(0, 1.06 * ceiling)
 
 
-def name_axes(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Say what the axes are, and draw no more of them than is needed."""
+def tick_params(ax: Axes, **options: Any) -> None:
+    """Set the size, font and colour of the tick labels, and the colour of the spines."""
+    # Matplotlib makes ticks when it draws, with the settings of that moment for all not given here.
+    family = mpl.rcParams["font.family"]
+    ax.tick_params(labelsize=SMALL, labelfontfamily=family, colors=ink(ax), pad=7, **options)
+    ax.spines[:].set_color(ink(ax))
+
+
+def name_axes(ax: Axes, xlabel: str, ylabel: str, *, title: str | None = None) -> None:
+    """Set the labels and the title, and hide the spines at the top and on the right."""
     tick_params(ax)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(xlabel, fontsize=MEDIUM)
-    ax.set_ylabel(ylabel, fontsize=MEDIUM)
+    ax.set_xlabel(xlabel, **literal(ax, MEDIUM))
+    ax.set_ylabel(ylabel, **literal(ax, MEDIUM))
+    if title is not None:
+        above = 18 if ax.texts else 0  # a note above the axes
+        text = fitted(title, ax.get_window_extent().width / ax.figure.dpi)
+        ax.set_title(text, pad=12 + above, **literal(ax, LARGE))
 
 
-def finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist] | None = None) -> Figure:
-    """Name the axes, put the legend where no line can be, and return the figure."""
-    name_axes(ax, xlabel, ylabel)
+def fitted(title: str, inches: float) -> str:
+    """Break the lines of a title that are longer than this width."""
+    letters = max(20, int(inches * 72 / (0.6 * LARGE)))
+    return "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
+
+
+def finish(
+    ax: Axes,
+    xlabel: str,
+    ylabel: str,
+    handles: list[Artist] | None = None,
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Name the axes, draw the legend where no line can be, and return the figure."""
+    name_axes(ax, xlabel, ylabel, title=title)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
-    if isinstance(ax.figure, LectureFigure):
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
-    else:  # somebody's own axes have room for it only inside
-        ax.legend(handles=handles, loc="best")
+    lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
+    grow(ax, lines)
+    room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
+    shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    if not isinstance(ax.figure, LectureFigure):  # axes that are given have room only inside
+        place = {"loc": "best" if len(handles) <= _FEW else "upper right", "frameon": True}
+    legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **place)
+    for text in legend.get_texts():
+        text.set_text(text.get_text().removeprefix(_HIDDEN))
+    if len(shown) < len(handles):
+        legend.set_title(f"{len(shown)} of {len(handles)} entries,\nall are drawn")
     return ax.figure.figure
 
 
-def span(numbers: Sequence[int]) -> str:
-    """Return the smallest and the largest number, as in 3–5, or the one that all are."""
-    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+def note(
+    ax: Axes, text: str, at: tuple[float, float], points: tuple[float, float], **options: Any
+) -> None:
+    """Write a text this many points from a place, given as a fraction of the axes by default."""
+    options = {"xycoords": "axes fraction", "va": "bottom", "color": ink(ax)} | options
+    ax.annotate(text, at, xytext=points, textcoords="offset points", **options)
 
 
 def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
