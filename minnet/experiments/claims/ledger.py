@@ -194,7 +194,8 @@ def verdicts(entries: Sequence[Entry]) -> str:
 def counts(entries: Sequence[Entry]) -> str:
     """Return how many claims have each verdict, as a sentence."""
     found = Counter(entry.finding.verdict.name for entry in entries)
-    return f"Of {len(entries)}, {listed([f'{found[name]} {VERBS[name]}' for name in VERBS])}."
+    claims = counted(len(entries), "claim")
+    return f"Of {claims} {listed([f'{found[name]} {VERBS[name]}' for name in VERBS])}."
 
 
 def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:

@@ -56,23 +56,23 @@ def judge_speed(trials: Trials) -> Finding:
         price[label] = min(medians, default=math.nan)
         epochs[label] = mean(map(epochs_to_goal, runs))
         seconds[label] = mean(epochs_to_goal(run) * price[label] for run in runs)
+    epochs, seconds = (_bounded(of, "at least", count) for of in (epochs, seconds))
     missed = ", ".join(f"{n} of {fewer.n} {label}" for label, n in count.items() if n)
     limit = counted(trials[BARE][0].setup.epochs, "epoch")
     parts = {"the number of epochs": below(fewer)}
-    result = f"epochs to {GOAL:.0%} test accuracy"
-    difference = {f"{result}, with minus without BatchNorm": fewer}
+    name = f"epochs to {GOAL:.0%} test accuracy"
+    result = f"{name}, with minus without BatchNorm"
+    difference = _bounded({result: fewer}, relation, {result: sum(count.values())})
     return Finding(
         verdict=verdict(parts, ""),
-        result=f"{result}, with minus without BatchNorm",
-        reason=(f"Censored trainings, which need more than {limit}: {missed}. " if missed
-                else "")
-        + f"An epoch takes {price[BARE]:.3g} s without and {price[NORMED]:.3g} s with BatchNorm, "
+        result=result,
+        reason=f"It takes {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
+        + (f" Censored trainings, which need more than {limit}: {missed}." if missed else "")
+        + f" An epoch takes {price[BARE]:.3g} s without and {price[NORMED]:.3g} s with BatchNorm, "
         "the least median of all trainings, since other processes slow some of them down.",
-        numbers=_bounded(difference, relation, dict.fromkeys(difference, sum(count.values())))
-        | named(result, _bounded(epochs, "at least", count))
-        | named("seconds for these epochs", _bounded(seconds, "at least", count)),
+        numbers=difference | named(name, epochs) | named("seconds for these epochs", seconds),
         parts=parts,
-    )  # fmt: skip
+    )
 
 
 def _bounded(
