@@ -29,7 +29,7 @@ from minnet.validation import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SOFTMAX, SQUARED, CORRECTED = "softmax, cross-entropy", "squared error", "corrected"
+SOFTMAX, SQUARED, CORRECTED = "cross-entropy on softmax", "squared error", "corrected"
 DECIDING = (SOFTMAX, SQUARED)  # they differ in the loss alone; the second is the article's code
 CODE = ARTICLE["iris"].but(measures=("extractors",))
 NETWORKS = {
