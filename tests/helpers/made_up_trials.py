@@ -14,7 +14,8 @@ def result(finding):
 
 def undecided(finding):
     """The names of the undecided parts."""
-    return [name for name, outcome in finding.parts.items() if outcome is None]
+    names = [name for name, outcome in finding.parts.items() if outcome is None]
+    return [name if isinstance(name, str) else " ".join(name) for name in names]
 
 
 def network(stds, zeros=0.5, dead=0, middle=0.0):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minnet.experiments.claims.verdicts import Outcome, Verdict
+from minnet.experiments.claims.verdicts import Parts, Verdict
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
@@ -49,7 +49,7 @@ class Finding:
         The measurement in a few sentences.
     numbers : dict of str to Interval
         All measured numbers, over seeds.
-    parts : dict of str to bool or None
+    parts : dict of str, or of (str, str), to bool or None
         The outcomes that decided; the ledger names those that are None.
     """
 
@@ -57,7 +57,7 @@ class Finding:
     result: str
     reason: str
     numbers: Mapping[str, Interval]
-    parts: Mapping[str, Outcome]
+    parts: Parts
 
 
 @dataclass(frozen=True)

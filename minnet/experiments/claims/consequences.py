@@ -11,11 +11,12 @@ from minnet.experiments.claims.gradients import BASELINE
 from minnet.experiments.claims.quantities import (
     GUESS,
     accuracy,
-    last,
     loss_gap,
     means,
     named,
     paired,
+    training_accuracy,
+    training_loss,
 )
 from minnet.experiments.claims.remedies import ALL_REMEDIES
 from minnet.experiments.claims.text import counted, percent, points
@@ -35,17 +36,14 @@ COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
 def judge_slowness(trials: Trials) -> Finding:
     """Judge claim 8: the baseline's training loss after few and after all epochs."""
     baseline, remedied = trials[PLAIN], trials[REMEDIED]
-    pairs = list(zip(baseline, remedied, strict=True))
+    pairs = zip(baseline, remedied, strict=True)
     excess = {
-        "slow": mean(early_loss(one) - final_loss(two) for one, two in pairs),
-        "suboptimal": mean(final_loss(one) - final_loss(two) for one, two in pairs),
+        "slow": mean(early_loss(one) - training_loss(two) for one, two in pairs),
+        "suboptimal": paired(baseline, remedied, training_loss),
     }
     parts = {name: above(interval) for name, interval in excess.items()}
-    early, losses, accuracies = (
-        mean(map(early_loss, baseline)),
-        means(trials, final_loss),
-        means(trials, accuracy),
-    )
+    early, losses = mean(map(early_loss, baseline)), means(trials, training_loss)
+    accuracies = means(trials, accuracy)
     short, long = epochs(trials, REMEDIED), epochs(trials, PLAIN)
     return Finding(
         verdict=verdict(parts, "the statement is restricted to training being {}"),
@@ -69,11 +67,6 @@ def early_loss(trial: Trial) -> float:
     return GUESS["loss"] if diverged else early[-1]
 
 
-def final_loss(trial: Trial) -> float:
-    """Return the training loss after training."""
-    return last(trial, "train_loss")
-
-
 def epochs(trials: Trials, label: str) -> str:
     """Return the number of epochs of a network in words."""
     return counted(trials[label][0].setup.epochs, "epoch")
@@ -83,8 +76,8 @@ def draw_slowness(trials: Trials) -> Figure:
     """Draw training losses and test accuracies, with those of guessing."""
     loss, share = ({"guessing": GUESS[kind]} for kind in ("loss", "accuracy"))
     panels = [
-        Panel("Training loss", final_loss, "cross-entropy", loss, 0),
-        Panel("Test accuracy", accuracy, "share of correct digits", share, 0),
+        Panel("Training loss", training_loss, "cross-entropy", loss, (0, None)),
+        Panel("Test accuracy", accuracy, "share of correct digits", share, (0, None)),
     ]
     return draw_rows({f"{name}, {epochs(trials, name)}": trials[name] for name in trials}, panels)
 
@@ -123,16 +116,11 @@ def draw_overfitting(trials: Trials) -> Figure:
     """Draw the accuracies on training rows and on test rows, and the gaps between them."""
     guessing = {"guessing": GUESS["accuracy"]}
     panels = [
-        Panel("Training rows", training_accuracy, "accuracy", guessing, 0),
-        Panel("Test rows", accuracy, "accuracy", guessing, 0),
+        Panel("Training rows", training_accuracy, "accuracy", guessing, (0, 1)),
+        Panel("Test rows", accuracy, "accuracy", guessing, (0, 1)),
         Panel("Gap", accuracy_gap, "training minus test", {"none": 0.0}),
     ]
     return draw_rows(trials, panels)
-
-
-def training_accuracy(trial: Trial) -> float:
-    """Return the accuracy on training rows after training."""
-    return last(trial, "train_accuracy")
 
 
 def accuracy_gap(trial: Trial) -> float:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Panel(NamedTuple):
-    """A panel with a row for each label: its title, what it shows, and where its x axis begins."""
+    """A panel with a row for each label: its title, what it shows, and the limits of its x axis."""
 
     title: str
     quantity: Quantity
     xlabel: str
     reference: Mapping[str, float] = {}  # text -> value of a vertical line
-    left: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
 
 
 def drawn(trials: Trials, quantity: Quantity) -> dict[str, list[float]]:
@@ -37,7 +37,7 @@ def draw_panel(ax: Axes, trials: Trials, panel: Panel) -> None:
     """Draw one panel."""
     values = drawn(trials, panel.quantity)
     charts.by_label(values, xlabel=panel.xlabel, reference=panel.reference, ax=ax)
-    ax.set_xlim(left=panel.left)
+    ax.set_xlim(*panel.limits)
 
 
 def draw_rows(trials: Trials, panels: Sequence[Panel], *, share_x: bool = False) -> Figure:

@@ -16,14 +16,7 @@ from minnet.experiments.claims.claim import Claim, Finding, Trials
 from minnet.experiments.claims.figures import Panel, draw_rows
 from minnet.experiments.claims.quantities import accuracy, means, named, paired
 from minnet.experiments.claims.text import listed, percent, points
-from minnet.experiments.claims.verdicts import (
-    Outcome,
-    above,
-    all_of,
-    flattened,
-    verdict,
-    verdict_by_case,
-)
+from minnet.experiments.claims.verdicts import Outcome, above, all_of, verdict
 from minnet.experiments.initializers import VARIANTS
 from minnet.experiments.intervals import Interval, geometric_mean, mean
 from minnet.experiments.readings import TINY, after
@@ -173,7 +166,7 @@ GUIDELINE = [
 def judge_guideline(trials: Trials) -> Finding:
     """Judge claim 15: the lead of the recommended initializers over their rivals in accuracy."""
     accuracies = means(trials, accuracy)
-    parts: dict[str, dict[str, Outcome]] = {}
+    parts: dict[tuple[str, str], Outcome] = {}
     least: dict[str, Interval] = {}
     untestable = []
     for advice in GUIDELINE:
@@ -186,21 +179,18 @@ def judge_guideline(trials: Trials) -> Finding:
         if not any(above(accuracies[c], CHANCE) for c in advice.recommended + advice.rivals):
             untestable.append(place)
         elif advice.case != SHALLOW:
-            outcome = all_of(above(lead, WORTHWHILE) for lead in leads)
-            parts.setdefault(advice.part, {})[advice.case] = outcome
-    in_words = "; ".join(f"{place} {points(lead)}" for place, lead in least.items())
+            parts[advice.part, advice.case] = all_of(above(lead, WORTHWHILE) for lead in leads)
     kept = {label: geometric_mean(map(std_kept, runs)) for label, runs in trials.items()}
     return Finding(
-        verdict=verdict_by_case(parts),
-        result=f"lead in test accuracy, He with ReLU in {DEEPEST} layers",
-        reason=f"Lead over the best rival in test accuracy "
-        f"{after(next(iter(trials.values()))[0].setup)}: {in_words}. Orthogonal weights as drawn, "
-        f"not times √2, reach {percent(accuracies[AS_DRAWN])} with ReLU."
+        verdict=verdict(parts, "the statement is restricted to {}"),
+        result=f"lead over the best rival in test accuracy, He with ReLU in {DEEPEST} layers",
+        reason=f"With ReLU in {DEEPEST} layers orthogonal weights as drawn, not times √2, reach "
+        f"{percent(accuracies[AS_DRAWN])}."
         + (f" Not testable after so short a training: {listed(untestable)}." if untestable else ""),
-        numbers=named("lead in test accuracy", least)
+        numbers=named("lead over the best rival in test accuracy", least)
         | named("test accuracy", accuracies)
         | named("std kept", kept),
-        parts=flattened(parts),
+        parts=parts,
     )
 
 

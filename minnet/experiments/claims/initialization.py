@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING
 from minnet.experiments import charts
 from minnet.experiments.claims.claim import Claim, Finding, Trials
 from minnet.experiments.claims.quantities import accuracy, finite_mean, means, named
-from minnet.experiments.claims.verdicts import (
-    Outcome,
-    above,
-    all_of,
-    below,
-    flattened,
-    verdict,
-    verdict_by_case,
-)
+from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, verdict
 from minnet.experiments.initializers import (
     TAPERING,
     VARIANTS,
@@ -197,10 +189,7 @@ PLACES = {  # -> end of the labels, and when the network is measured
 def judge_sizes(trials: Trials) -> Finding:
     """Judge claim 13: Xavier above random normal, He the most even, LeCun below Xavier."""
     numbers: dict[str, Interval] = {}
-    parts: dict[str, dict[str, Outcome]] = {
-        f"Xavier above {SMALL}": {}, "He as the most even": {}, "LeCun below Xavier": {},
-    }  # fmt: skip
-    higher, more_even, lower = parts.values()
+    parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():
         runs = {rule: trials[rule + suffix] for rule in RULES}
         std = by_layer(runs, when, itemgetter("std"))
@@ -208,9 +197,10 @@ def judge_sizes(trials: Trials) -> Finding:
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])
         leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
         layers = zip(std["Xavier"], std[SMALL], strict=True)
-        higher[place] = all_of(above(difference(*layer)) for layer in layers)
-        more_even[place] = all_of(map(above, leads.values()))
-        lower[place] = above(gap)
+        higher = all_of(above(difference(*layer)) for layer in layers)
+        parts[f"Xavier above {SMALL}", place] = higher
+        parts["He as the most even", place] = all_of(map(above, leads.values()))
+        parts["LeCun below Xavier", place] = above(gap)
         numbers[f"last std, Xavier minus LeCun, {place}"] = gap
         numbers |= {f"evenness, He minus {rule}, {place}": lead for rule, lead in leads.items()}
         for rule in RULES:
@@ -223,12 +213,12 @@ def judge_sizes(trials: Trials) -> Finding:
         for place in PLACES
     )
     return Finding(
-        verdict=verdict_by_case(parts),
+        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"evenness, He, {next(iter(PLACES))}",
         reason="Evenness, the smaller over the larger std of the first and the last hidden layer, "
         f"is {by_place}.",
         numbers=numbers,
-        parts=flattened(parts),
+        parts=parts,
     )
 
 

@@ -92,7 +92,11 @@ class Entry:
     @property
     def reason(self) -> str:
         """The finding's reason, the undecided parts, and the number of diverged trainings."""
-        undecided = [name for name, shown in self.finding.parts.items() if shown is None]
+        undecided = [
+            name if isinstance(name, str) else " ".join(name)
+            for name, outcome in self.finding.parts.items()
+            if outcome is None
+        ]
         diverged = [
             f"{count} of {len(runs)} ({label})"
             for label, runs in self.trials.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from minnet.experiments.claims.claim import Trials
 from minnet.experiments.intervals import Interval, mean
@@ -29,9 +30,9 @@ def last(trial: Trial, curve: str) -> float:
     return GUESS[curve.rpartition("_")[-1]] if diverged else value
 
 
-def accuracy(trial: Trial) -> float:
-    """Return the test accuracy after training."""
-    return last(trial, "val_accuracy")
+accuracy: Quantity = partial(last, curve="val_accuracy")
+training_accuracy: Quantity = partial(last, curve="train_accuracy")
+training_loss: Quantity = partial(last, curve="train_loss")
 
 
 def loss_gap(trial: Trial) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minnet.experiments import charts
 from minnet.experiments.claims.claim import Claim, Finding, Trials
 from minnet.experiments.claims.figures import Panel, draw_panel
 from minnet.experiments.claims.gradients import BASELINE, RATIO
-from minnet.experiments.claims.quantities import GUESS, accuracy, means, named, paired
+from minnet.experiments.claims.quantities import GUESS, Quantity, accuracy, means, named, paired
 from minnet.experiments.claims.text import percent
 from minnet.experiments.claims.verdicts import above, verdict
 from minnet.experiments.exploding import VARIANTS
@@ -38,7 +38,7 @@ ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, r
 
 def judge_remedies(trials: Trials) -> Finding:
     """Judge claim 10: how much each remedy alone reduces the ratio of the gradients."""
-    ratios = {label: geometric_mean(ratios_before(runs)) for label, runs in trials.items()}
+    ratios = {k: geometric_mean(without_nan(runs, ratio_before)) for k, runs in trials.items()}
     reductions = {
         label: factor(trials[NONE], trials[label], ratio_before) for label in (*REMEDIES, TOGETHER)
     }
@@ -66,23 +66,21 @@ def ratio_before(trial: Trial) -> float:
     return last_over_first(trial.start) if trial.start is not None else math.nan
 
 
-def ratios_before(runs: Sequence[Trial]) -> list[float]:
-    """Return this ratio by seed, without networks that are not finite."""
-    return [ratio_before(run) for run in runs if run.start is not None]
-
-
-def factor(
-    ones: Sequence[Trial], others: Sequence[Trial], quantity: Callable[[Trial], float]
-) -> Interval:
-    """Return the ratio of a quantity between trainings of the same seed, without diverged ones."""
+def factor(ones: Sequence[Trial], others: Sequence[Trial], quantity: Quantity) -> Interval:
+    """Return the ratio of a quantity between trainings of the same seed, without NaN."""
     pairs = [(quantity(one), quantity(two)) for one, two in zip(ones, others, strict=True)]
     return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
+
+
+def without_nan(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
+    """Return a quantity by seed where it is not NaN."""
+    return [value for value in map(quantity, runs) if not math.isnan(value)]
 
 
 def draw_remedies(trials: Trials) -> Figure:
     """Draw for each remedy the ratio of the gradients and the test accuracy."""
     figure, (left, right) = charts.side_by_side(["Gradients before training", "After training"])
-    ratios = {label: ratios_before(runs) for label, runs in trials.items()}
+    ratios = {label: without_nan(runs, ratio_before) for label, runs in trials.items()}
     mark = geometric_mean(ratios[NONE]).value / REDUCED
     marks = {f"1/{REDUCED:g} of no remedy": mark} if math.isfinite(mark) else {}
     charts.by_label(
@@ -92,7 +90,7 @@ def draw_remedies(trials: Trials) -> Figure:
     return figure
 
 
-ACCURACY = Panel("", accuracy, "test accuracy", {"guessing": GUESS["accuracy"]}, 0)
+ACCURACY = Panel("", accuracy, "test accuracy", {"guessing": GUESS["accuracy"]}, (0, 1))
 
 
 # 20. Clipping can help against explosions, Adam and RMSProp against vanishing gradients.
@@ -114,10 +112,7 @@ def judge_optimizers(trials: Trials) -> Finding:
     """Judge claim 20: an explosion with and without clipping, and three optimizers."""
     accuracies = means(trials, accuracy)
     exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
-    moved = {
-        label: geometric_mean(movement(run) for run in trials[label] if run.end is not None)
-        for label in OPTIMIZERS
-    }
+    moved = {k: geometric_mean(without_nan(trials[k], movement)) for k in OPTIMIZERS}
     evened = {label: factor(trials[label], trials["SGD"], movement) for label in ADAPTIVE}
     gains = {label: paired(trials[label], trials["SGD"], accuracy) for label in ADAPTIVE}
     parts = {"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}

@@ -14,6 +14,7 @@ from minnet.experiments.claims.text import listed
 from minnet.experiments.intervals import Interval
 
 Outcome = bool | None
+Parts = Mapping[str, Outcome] | Mapping[tuple[str, str], Outcome]  # by part, or by part and case
 
 
 class Verdict(NamedTuple):
@@ -81,7 +82,7 @@ def any_of(outcomes: Iterable[Outcome]) -> Outcome:
     return negated(all_of(map(negated, outcomes)))
 
 
-def verdict(parts: Mapping[str, Outcome], condition: str, conjunction: str = "and") -> Verdict:
+def verdict(parts: Parts, condition: str, conjunction: str = "and") -> Verdict:
     """Return the verdict on a claim from the outcomes of its parts.
 
     It holds if all parts are True. If only some are, it is conditional. If none is, it is undecided
@@ -89,8 +90,8 @@ def verdict(parts: Mapping[str, Outcome], condition: str, conjunction: str = "an
 
     Parameters
     ----------
-    parts : dict of str to bool or None
-        Name of a part -> its outcome.
+    parts : dict of str, or of (str, str), to bool or None
+        Name of a part, or of a part and a case in which it was tested -> its outcome.
     condition : str
         The condition, with ``{}`` for the parts that are True.
     conjunction : str
@@ -102,30 +103,26 @@ def verdict(parts: Mapping[str, Outcome], condition: str, conjunction: str = "an
     'holds only if the optimizer is Adam'
     >>> str(verdict({"Adam": None, "RMSProp": False}, "the optimizer is {}", "or"))
     'undecided'
+    >>> parts = {("L1", "on Iris"): True, ("L1", "on MNIST"): False, ("L2", "on Iris"): True}
+    >>> str(verdict(parts, "it is {}"))
+    'holds only if it is L1 on Iris; L2'
     """
     shown = [name for name, outcome in parts.items() if outcome]
-    if shown:
-        complete = len(shown) == len(parts)
-        return HOLDS if complete else only_if(condition.format(listed(shown, conjunction)))
-    return UNDECIDED if None in parts.values() or not parts else FAILS
+    if not shown:
+        return UNDECIDED if None in parts.values() or not parts else FAILS
+    if len(shown) == len(parts):
+        return HOLDS
+    names = [name for name in shown if isinstance(name, str)]
+    text = listed(names, conjunction) if names else _by_part(parts)
+    return Verdict("conditional", condition.format(text))
 
 
-def verdict_by_case(parts: Mapping[str, Mapping[str, Outcome]]) -> Verdict:
-    """Return the verdict on a claim of several parts, each tested in several cases.
-
-    >>> parts = {"L1": {"on Iris": True, "on MNIST": False}, "L2": {"on Iris": True}}
-    >>> str(verdict_by_case(parts))
-    'holds only if the statement is restricted to L1 on Iris; L2'
-    """
-    shown = {part: [case for case in cases if cases[case]] for part, cases in parts.items()}
-    kept = [
-        part if len(shown[part]) == len(cases) else f"{part} {listed(shown[part])}"
-        for part, cases in parts.items()
-        if shown[part]
-    ]
-    return verdict(flattened(parts), f"the statement is restricted to {'; '.join(kept)}")
-
-
-def flattened(parts: Mapping[str, Mapping[str, Outcome]]) -> dict[str, Outcome]:
-    """Return the outcomes by "part case"."""
-    return {f"{part} {case}": cases[case] for part, cases in parts.items() for case in cases}
+def _by_part(parts: Parts) -> str:
+    """Return the parts that are True with their cases; without cases if all are."""
+    texts = []
+    for part in dict.fromkeys(name[0] for name in parts):
+        cases = {name[1]: outcome for name, outcome in parts.items() if name[0] == part}
+        shown = [case for case, outcome in cases.items() if outcome]
+        if shown:
+            texts.append(part if len(shown) == len(cases) else f"{part} {listed(shown)}")
+    return "; ".join(texts)

@@ -18,7 +18,6 @@ from minnet.experiments.claims.verdicts import (
     negated,
     only_if,
     verdict,
-    verdict_by_case,
 )
 from minnet.experiments.intervals import Interval, mean
 from minnet.experiments.setup import Setup
@@ -110,27 +109,21 @@ def test_the_verdict_follows_from_the_parts(a, b, expected):
 
 def test_a_claim_without_a_testable_part_is_undecided():
     assert verdict({}, "of {}") == UNDECIDED
-    assert verdict_by_case({}) == UNDECIDED
 
 
 @pytest.mark.parametrize(
-    ("parts", "expected"),
+    ("outcomes", "expected"),
     [
-        ({"a": {"here": True, "there": True}, "b": {"here": True}}, HOLDS),
-        ({"a": {"here": False, "there": False}, "b": {"here": False}}, FAILS),
-        ({"a": {"here": False, "there": None}, "b": {"here": False}}, UNDECIDED),
-        (
-            {"a": {"here": True, "there": None}, "b": {"here": True}, "c": {"here": None}},
-            only_if("the statement is restricted to a here; b"),
-        ),
-        (
-            {"a": {"here": True, "there": True, "far": True}, "b": {"here": False}},
-            only_if("the statement is restricted to a"),
-        ),
+        ((True, True, True, True), HOLDS),
+        ((False, False, False, False), FAILS),
+        ((False, None, False, False), UNDECIDED),
+        ((True, None, True, None), only_if("it is a here; b")),
+        ((True, True, False, False), only_if("it is a")),
     ],
 )
-def test_the_verdict_names_the_cases_of_each_part(parts, expected):
-    assert verdict_by_case(parts) == expected
+def test_the_verdict_names_the_cases_of_each_part(outcomes, expected):
+    cases = [("a", "here"), ("a", "there"), ("b", "here"), ("c", "here")]
+    assert verdict(dict(zip(cases, outcomes, strict=True)), "it is {}") == expected
 
 
 def test_a_conditional_verdict_as_text():
