@@ -9,6 +9,8 @@ from minnet.experiments.claims.verdicts import FAILS, HOLDS, UNDECIDED, only_if
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
+LEAD = "lead over the best rival in test accuracy"
+
 
 def with_zeros(shares):
     """Trials of claim 14 from label -> share of zeros."""
@@ -151,7 +153,7 @@ def test_shallow_networks_are_reported_and_do_not_count():
     deep = [(advice, 0.1) for advice in BY_ACTIVATION if advice.case != SHALLOW]
     finding = CLAIM[15].judge(with_accuracy([*deep, *((advice, 0.2) for advice in IN_DEPTH)]))
     assert finding.verdict == HOLDS
-    assert "He with ReLU in 3 layers 0.00 points" in finding.reason
+    assert finding.numbers[f"{LEAD}, He with ReLU in 3 layers"].value == pytest.approx(0)
     shallow = [(advice, 0.1) for advice in BY_ACTIVATION if advice.case == SHALLOW]
     assert CLAIM[15].judge(with_accuracy(shallow)).verdict == FAILS
 
