@@ -61,7 +61,7 @@ def judge_mode(trials: Trials) -> Finding:
         f"{extremes(zeros, RELUS)} of a layer's values are exactly 0; with the article's extractor "
         f"{extremes(zeros, EXTRACTOR)}.",
         numbers=named("share of trainings with 0 in the tallest bar of every layer", shares)
-        | named("exact zeros", zeros),
+        | named("share of exact zeros", zeros),
         parts=parts,
     )
 
@@ -94,17 +94,20 @@ def judge_inactive(trials: Trials) -> Finding:
     """Judge claim 4: if 0 is the most frequent value, most neurons are inactive."""
     numbers = {
         f"{kind}, {key}": number
-        for kind, quantity in (("inactive entries", "inactive"), ("dead units", "dead"))
+        for kind, quantity in (
+            ("share of inactive entries", "inactive"),
+            ("share of dead units", "dead"),
+        )
         for key, number in layer_means(trials, quantity, (RELUS,)).items()
     }
     parts = {key: above(n, MAJORITY) for key, n in numbers.items() if CORRECTED not in key}
     entries, units = (
-        all_of(outcome for key, outcome in parts.items() if key.startswith(kind))
+        all_of(outcome for key, outcome in parts.items() if kind in key)
         for kind in ("inactive", "dead")
     )
     dead = by_seed_and_layer(ended(trials), "dead")[f"{SQUARED}, {RELUS}"]
     sizes = np.array(trials[SQUARED][0].setup.hidden)
-    result = f"dead units, {SQUARED}, all layers"
+    result = f"share of dead units, {SQUARED}, all layers"
     return Finding(
         # Entries decide only if the units are shown not to be inactive.
         verdict=verdict(

@@ -44,15 +44,17 @@ def judge_slowness(trials: Trials) -> Finding:
     parts = {name: above(interval) for name, interval in excess.items()}
     early, losses = mean(map(early_loss, baseline)), means(trials, training_loss)
     accuracies = means(trials, accuracy)
+    difference = "training loss, baseline minus with remedies"
     short, long = epochs(trials, REMEDIED), epochs(trials, PLAIN)
     return Finding(
         verdict=verdict(parts, "the statement is restricted to training being {}"),
-        result="training loss, baseline minus with remedies: suboptimal",
+        result=f"{difference}, after all epochs",
         reason=f"After {short} the training loss of the baseline is {early} and that with remedies "
         f"{losses[REMEDIED]}; guessing gives ln 10 = {GUESS['loss']:.4f}. After {long} the "
         f"baseline's is {losses[PLAIN]}. Its test accuracy is then {percent(accuracies[PLAIN])}, "
         f"that with remedies {percent(accuracies[REMEDIED])}.",
-        numbers={f"training loss, baseline minus with remedies: {k}": n for k, n in excess.items()}
+        numbers={f"{difference}, after equally many epochs": excess["slow"]}
+        | {f"{difference}, after all epochs": excess["suboptimal"]}
         | {"training loss, baseline, after as many epochs as with remedies": early}
         | named("training loss", losses)
         | named("test accuracy", accuracies),

@@ -192,7 +192,7 @@ def judge_large_weights(trials: Trials) -> Finding:
         for sign in SIGNS
     }
     by_sign = "; ".join(f"{sign}, {', '.join(values)}" for sign, values in texts.items())
-    prefix = "first layer's gradient over the usual"
+    prefix = "first layer's gradient over that of the usual network"
     return Finding(
         verdict=decided,
         result=f"{prefix}, both signs, {LARGE[-1]:g} times",

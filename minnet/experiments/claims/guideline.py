@@ -57,16 +57,19 @@ def judge_last_layer(trials: Trials) -> Finding:
     dead_units = {label: share.within(0, 1) for label, share in means(nodes, dead).items()}
     return Finding(
         verdict=verdict(parts, "the network is trained {}"),
-        result=f"zeros, {few} minus {many} nodes, {shown}",
+        result=f"share of zeros, {few} minus {many} nodes, {shown}",
         reason=f"With {few} instead of {many} nodes the share of zeros "
         f"{after(runs[WITH, 'few'][0].setup)} changes by {points(width[WITH])} with an output "
         f"layer and {points(width[WITHOUT])} without. Without the output layer it changes by "
         f"{points(effect[few])} for {few} nodes and {points(effect[many])} for {many}."
         + "".join(f" {out.capitalize()} {many} nodes are at 0 too." for out in full),
-        numbers=named("zeros", shares)
-        | named("dead units", dead_units)
-        | named(f"zeros, {few} minus {many} nodes", width)
-        | {f"zeros, without minus with an output layer, {n} nodes": effect[n] for n in effect},
+        numbers=named("share of zeros", shares)
+        | named("share of dead units", dead_units)
+        | named(f"share of zeros, {few} minus {many} nodes", width)
+        | {
+            f"share of zeros, without minus with an output layer, {n} nodes": effect[n]
+            for n in effect
+        },
         parts=parts,
     )
 

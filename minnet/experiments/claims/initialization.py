@@ -64,12 +64,12 @@ def judge_zero(trials: Trials) -> Finding:
     )
     return Finding(
         verdict=verdict(parts, "the statement is restricted to {}"),
-        result=f"identical units, {ZERO}",
+        result=f"share of trainings with identical units, {ZERO}",
         reason=f"Shares of trainings with all activations 0 and with identical units "
         f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
         "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
-        numbers=named("all activations 0", zero)
-        | named("identical units", identical)
+        numbers=named("share of trainings with all activations 0", zero)
+        | named("share of trainings with identical units", identical)
         | named("test accuracy", means(trials, accuracy)),
         parts=parts,
     )

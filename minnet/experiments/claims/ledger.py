@@ -132,8 +132,8 @@ def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Cla
     of_article = [c for c in CLAIMS if article is None or article in c.article.split("/")]
     chosen = tuple(claim for claim in of_article if not wanted or claim.number in wanted)
     if not chosen:
-        its = ", ".join(str(claim.number) for claim in of_article)
-        raise ValueError(f"none of these claims is of article {article}; its claims are {its}")
+        known = ", ".join(str(claim.number) for claim in of_article)
+        raise ValueError(f"none of these claims is of article {article}; its claims are {known}")
     return chosen
 
 

@@ -49,12 +49,16 @@ def dead_share(trial: Trial) -> float:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "dead units": dead_share, "evenness": evenness, "test accuracy": accuracy,
+    "share of dead units": dead_share, "evenness": evenness, "test accuracy": accuracy,
 }  # fmt: skip
 # 2% of the units is one of the 48 units of the Iris network after layer 1. Histograms whose widths
 # differ by less than a tenth look the same.
 FEWER, MORE = -0.02, 0.1
-EFFECTS = {"L1": ("dead units", FEWER), "L2": ("dead units", FEWER), "dropout": ("evenness", MORE)}
+EFFECTS = {
+    "L1": ("share of dead units", FEWER),
+    "L2": ("share of dead units", FEWER),
+    "dropout": ("evenness", MORE),
+}
 COMPARISONS = len(EFFECTS) * len(NETWORKS)
 BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of forty cases
 
@@ -72,10 +76,12 @@ def judge_regularizers(trials: Trials) -> Finding:
         numbers |= {f"{quantity}, {data}, {name} minus none": n for quantity, n in change.items()}
         beyond = above if least > 0 else below
         parts[name, f"on {data}"] = beyond(change[affected], least)
-        changes.append(f"{name} on {data}, {points(change['dead units'])} and {change['evenness']}")
+        changes.append(
+            f"{name} on {data}, {points(change['share of dead units'])} and {change['evenness']}"
+        )
     return Finding(
         verdict=verdict(parts, "the statement is restricted to {}"),
-        result="dead units, MNIST, L1 minus none",
+        result="share of dead units, MNIST, L1 minus none",
         reason="Changes in the share of dead units and in evenness against the same network "
         f"without regularization: {'; '.join(changes)}.",
         numbers=numbers,

@@ -50,12 +50,12 @@ def judge_remedies(trials: Trials) -> Finding:
     )
     return Finding(
         verdict=verdict(parts, "the remedy is {}", "or"),
-        result=f"reduction of this ratio, {least}",
+        result=f"reduction of the {RATIO}, {least}",
         reason=f"The {RATIO} before training, and the test accuracy after training "
         f"({trials[NONE][0].setup.epochs} of the article's {BASELINE.epochs} epochs), by remedy: "
         f"{by_remedy}. {least} is the least effective remedy.",
         numbers=named(RATIO, ratios)
-        | named("reduction of this ratio", reductions)
+        | named(f"reduction of the {RATIO}", reductions)
         | named("test accuracy", accuracies),
         parts=parts,
     )

@@ -193,9 +193,9 @@ def test_the_interval_of_a_share_ends_at_0_and_1_and_that_of_another_number_does
         for label in activations.NETWORKS
     }
     for number, key in [
-        (1, f"exact zeros, {SQUARED}, {RELUS}, layer {{}}"),
-        (4, f"inactive entries, {SQUARED}, {RELUS}, layer {{}}"),
-        (4, f"dead units, {SQUARED}, {RELUS}, layer {{}}"),
+        (1, f"share of exact zeros, {SQUARED}, {RELUS}, layer {{}}"),
+        (4, f"share of inactive entries, {SQUARED}, {RELUS}, layer {{}}"),
+        (4, f"share of dead units, {SQUARED}, {RELUS}, layer {{}}"),
     ]:
         numbers = CLAIM[number].judge(trials).numbers
         near_1, near_0 = (numbers[key.format(layer)] for layer in (1, 2))
@@ -287,7 +287,9 @@ def test_a_diverged_training_counts_as_dead_and_uneven():
     trials["MNIST, L1"] = [stopped] * 10
     finding = CLAIM[19].judge(trials)
     assert finding.verdict == only_if("the statement is restricted to L1 on Iris; L2; dropout")
-    assert finding.numbers["dead units, MNIST, L1 minus none"].value == pytest.approx(1 - 10.5 / 40)
+    assert finding.numbers["share of dead units, MNIST, L1 minus none"].value == pytest.approx(
+        1 - 10.5 / 40
+    )
 
 
 def test_the_rule_states_how_many_comparisons_chance_would_decide():
@@ -330,6 +332,9 @@ def test_the_articles_extractor_finds_no_zeros_where_the_relus_leave_many(traine
     }
     numbers = CLAIM[1].judge(trials).numbers
     for layer in (1, 2, 3):
-        zeros = [numbers[f"exact zeros, {SQUARED}, {e}, layer {layer}"] for e in (RELUS, EXTRACTOR)]
+        zeros = [
+            numbers[f"share of exact zeros, {SQUARED}, {e}, layer {layer}"]
+            for e in (RELUS, EXTRACTOR)
+        ]
         assert zeros[1].value == 0
         assert 0.2 < zeros[0].value < 0.8

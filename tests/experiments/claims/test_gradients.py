@@ -193,19 +193,22 @@ def test_7_reports_ratios_to_usual_weights_of_both_signs_and_of_the_same():
     trials["all negative, 1 times"] = runs(BASELINE, start=network(1e-11))
     numbers = CLAIMS[7].judge(trials).numbers
     assert numbers[
-        "first layer's gradient over the usual, all negative, 10 times"
+        "first layer's gradient over that of the usual network, all negative, 10 times"
     ].value == pytest.approx(1e-5)
     own = numbers["first layer's gradient over that for the same sign, all negative, 10 times"]
     assert own.value == pytest.approx(0.1)
     assert numbers[
-        "first layer's gradient over the usual, all negative, 1 times"
+        "first layer's gradient over that of the usual network, all negative, 1 times"
     ].value == pytest.approx(1e-4)
 
 
 def test_7_reports_0_as_0():
     finding = CLAIMS[7].judge(sweep(positive=0.0))
     assert (
-        finding.numbers["first layer's gradient over the usual, all positive, 10 times"].high == 0
+        finding.numbers[
+            "first layer's gradient over that of the usual network, all positive, 10 times"
+        ].high
+        == 0
     )
     assert "all positive, 0, 0, 0;" in finding.reason
 
@@ -242,7 +245,7 @@ def test_8_compares_the_loss_after_equally_many_epochs_and_after_all(losses, exp
     finding = CLAIMS[8].judge(trials)
     assert finding.verdict == expected
     assert finding.numbers[
-        "training loss, baseline minus with remedies: slow"
+        "training loss, baseline minus with remedies, after equally many epochs"
     ].value == pytest.approx(losses[0] - 0.2, abs=1e-3)
     assert undecided(finding) == ["suboptimal"] * (expected == UNDECIDED)
 
@@ -315,7 +318,7 @@ def test_10_names_the_remedies_that_reduce_the_ratio_tenfold(helpful, expected):
     assert finding.verdict == expected
     ratio = helpful.get("ReLU", (1e5,))[0]
     due = helpful.get("none", (1e5,))[0] / ratio
-    assert finding.numbers["reduction of this ratio, ReLU"].value == pytest.approx(due)
+    assert finding.numbers[f"reduction of the {gradients.RATIO}, ReLU"].value == pytest.approx(due)
 
 
 def test_10_is_undecided_if_a_remedy_helps_some_seeds():

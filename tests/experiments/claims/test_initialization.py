@@ -63,7 +63,7 @@ def test_the_result_is_the_share_of_networks_with_identical_units():
     trials["zero, ReLU"][0] = diverged(trials["zero, ReLU"][0].setup)
     finding = CLAIM[11].judge(trials)
     assert result(finding).value == 0.9
-    assert finding.numbers["all activations 0, zero, ReLU"].value == 0.9
+    assert finding.numbers["share of trainings with all activations 0, zero, ReLU"].value == 0.9
     assert finding.verdict == HOLDS  # nine of ten: 0.60 to 0.98
     half = [diverged(run.setup) for run in trials["zero, ReLU"][:5]] + trials["zero, ReLU"][5:]
     assert CLAIM[11].judge(trials | {"zero, ReLU": half}).verdict == UNDECIDED
@@ -236,8 +236,10 @@ def test_units_from_zero_weights_stay_identical_and_with_relu_they_are_dead(unit
 
     runs = {label: [run(setup)] for label, setup in CLAIM[11].setups.items()}
     numbers = CLAIM[11].judge(runs).numbers
-    assert all(numbers[f"identical units, {label}"].value == 1 for label in runs)
-    assert numbers["all activations 0, zero, ReLU"].value == 1
-    assert numbers["all activations 0, zero, sigmoid"].value == 0
+    assert all(
+        numbers[f"share of trainings with identical units, {label}"].value == 1 for label in runs
+    )
+    assert numbers["share of trainings with all activations 0, zero, ReLU"].value == 1
+    assert numbers["share of trainings with all activations 0, zero, sigmoid"].value == 0
     runs["zero, ReLU"] = [run(CLAIM[11].setups["zero, ReLU"].but(init="he_normal"))]
     assert result(CLAIM[11].judge(runs)).value == 0
