@@ -76,11 +76,8 @@ class Entry:
     def caveat(self) -> str:
         """The note after a verdict from fewer seeds than the claim requires."""
         seeds, required = len(self.seeds), self.claim.seeds
-        return (
-            f" (from {counted(seeds, 'seed')}; the claim requires {required})"
-            if seeds < required
-            else ""
-        )
+        note = f" (from {counted(seeds, 'seed')}; the claim requires {required})"
+        return note if seeds < required else ""
 
     @property
     def result(self) -> str:

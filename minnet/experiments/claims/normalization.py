@@ -15,7 +15,7 @@ from minnet.experiments.claims.claim import Bound, Claim, Finding, Trials
 from minnet.experiments.claims.figures import Panel, draw_panel, draw_rows, drawn
 from minnet.experiments.claims.quantities import GUESS, accuracy, loss_gap, means, named, paired
 from minnet.experiments.claims.text import counted, points
-from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, verdict
+from minnet.experiments.claims.verdicts import above, below, outcome, verdict
 from minnet.experiments.intervals import Interval, mean, share
 from minnet.experiments.trial import Trial
 
@@ -184,18 +184,14 @@ def judge_robustness(trials: Trials) -> Finding:
     smaller = paired(whole[BARE], whole[NORMED], loss_gap)
     gains = {size: _gains(trials, size) for size in BATCHES}
     change = mean(map(operator.sub, gains[MANY], gains[FEW]))
-    higher_rate: Outcome = None
-    if shown[1] > possible[0]:
-        higher_rate = True
-    elif possible[1] <= shown[0]:
-        higher_rate = False
-    differs = above(change) is not None
-    alike = all_of([above(change, -ALIKE), below(change, ALIKE)])
+    alike = bool(above(change, -ALIKE) and below(change, ALIKE))
     parts = {
-        "a higher learning rate": higher_rate,
+        "a higher learning rate": outcome(
+            shown=shown[1] > possible[0], refuted=possible[1] <= shown[0]
+        ),
         "sensitivity to the initial weights": above(narrower, 0.5),
         "regularization": above(smaller),
-        "batch size": True if differs else False if alike else None,
+        "batch size": outcome(shown=above(change) is not None, refuted=alike),
     }
     result = "share of seeds whose accuracy depends less on the initial weights with BatchNorm"
     return Finding(

@@ -39,6 +39,11 @@ def only_if(condition: str) -> Verdict:
     return Verdict("conditional", condition)
 
 
+def outcome(*, shown: bool, refuted: bool) -> Outcome:
+    """Return True if a part is shown, False if it is refuted, and None otherwise."""
+    return True if shown else False if refuted else None
+
+
 def above(interval: Interval, threshold: float = 0.0) -> Outcome:
     """Return whether the whole interval lies above a threshold; for one seed, the value itself.
 
@@ -48,9 +53,7 @@ def above(interval: Interval, threshold: float = 0.0) -> Outcome:
     [True, None, False]
     """
     low, high = (interval.value,) * 2 if interval.n == 1 else (interval.low, interval.high)
-    if low > threshold:
-        return True
-    return False if high < threshold else None
+    return outcome(shown=low > threshold, refuted=high < threshold)
 
 
 def below(interval: Interval, threshold: float = 0.0) -> Outcome:
