@@ -26,7 +26,7 @@ from minnet.experiments.claims import (
     remedies,
 )
 from minnet.experiments.claims.claim import Bound, Claim, Finding, Trials
-from minnet.experiments.claims.text import counted, listed
+from minnet.experiments.claims.text import counted
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
@@ -41,10 +41,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
 )
 QUICK_SEEDS = 3
 INDENT = "    "
-VERBS = {
-    "holds": "hold", "conditional": "hold under a condition", "undecided": "are undecided",
-    "fails": "fail",
-}  # fmt: skip
+NAMES = ("holds", "conditional", "undecided", "fails")
 QUICK_NOTE = (
     "This was a quick run on small digits with few epochs and seeds. It shows how the ledger "
     "works; its verdicts are not evidence for or against the articles."
@@ -195,8 +192,7 @@ def verdicts(entries: Sequence[Entry]) -> str:
 def counts(entries: Sequence[Entry]) -> str:
     """Return how many claims have each verdict, as a sentence."""
     found = Counter(entry.finding.verdict.name for entry in entries)
-    claims = counted(len(entries), "claim")
-    return f"Of {claims} {listed([f'{found[name]} {VERBS[name]}' for name in VERBS])}."
+    return f"Verdicts: {', '.join(f'{found[name]} {name}' for name in NAMES)}."
 
 
 def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from minnet.experiments.claims.ledger import CLAIMS, VERBS
+from minnet.experiments.claims.ledger import CLAIMS, NAMES
 from minnet.experiments.data import IMAGES
 from minnet.experiments.trial import train
 
@@ -31,7 +31,7 @@ def test_a_claim_judges_and_draws_trainings(claim):
     }
     finding = claim.judge(trials)
     result = finding.numbers[finding.result]
-    assert finding.verdict.name in VERBS
+    assert finding.verdict.name in NAMES
     assert math.isfinite(result.value) != (claim.number == 16)  # no small training reaches the goal
     assert result.n == 2
     assert "nan" not in finding.reason

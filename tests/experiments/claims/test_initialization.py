@@ -225,7 +225,7 @@ def test_every_claim_is_judged_and_drawn_with_a_diverged_training(number):
     for runs in trials.values():
         runs[1].setup = runs[0].setup.but(seed=1)
         runs[1].start = runs[0].start
-    assert claim.judge(trials).verdict.name in ledger.VERBS
+    assert claim.judge(trials).verdict.name in ledger.NAMES
     claim.draw(trials)
 
 

@@ -143,9 +143,7 @@ def test_each_verdict_is_counted():
     entries = [
         ledger.Entry(CLAIM, {}, Finding(verdict, "narrow", "", {}, {})) for verdict in verdicts
     ]
-    assert ledger.counts(entries) == (
-        "Of 4 claims 1 hold, 1 hold under a condition, 2 are undecided and 0 fail."
-    )
+    assert ledger.counts(entries) == "Verdicts: 1 holds, 1 conditional, 2 undecided, 0 fails."
 
 
 def test_a_condition_is_stated_in_the_section_and_not_in_the_summary(tmp_path):
@@ -189,7 +187,7 @@ def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypat
     assert main(["claims", "--only", "2", "--seeds", "2", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert " 2. Small networks learn." in printed
-    assert "\n 2. holds\nOf 1 claim 1 hold, 0 hold under a condition" in printed
+    assert "\n 2. holds\nVerdicts: 1 holds, 0 conditional" in printed
     assert " 1. " not in printed
     assert json.loads((tmp_path / "claims-2.json").read_text())["command"] == (
         "minnet claims --only 2 --seeds 2"
