@@ -18,7 +18,7 @@ import numpy as np
 
 from minnet.experiments import charts
 from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.quantities import ended, named
+from minnet.experiments.claims.quantities import named
 from minnet.experiments.claims.text import listed
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, only_if, verdict
 from minnet.experiments.intervals import Interval, mean, share
@@ -105,7 +105,7 @@ def judge_inactive(trials: Trials) -> Finding:
         all_of(outcome for key, outcome in parts.items() if kind in key)
         for kind in ("inactive", "dead")
     )
-    dead = by_seed_and_layer(ended(trials), "dead")[f"{SQUARED}, {RELUS}"]
+    dead = by_seed_and_layer(trials, "dead", diverged=False)[f"{SQUARED}, {RELUS}"]
     sizes = np.array(trials[SQUARED][0].setup.hidden)
     result = f"share of dead units, {SQUARED}, all layers"
     return Finding(
@@ -141,12 +141,16 @@ def draw_layers(
     return figure
 
 
-def by_seed_and_layer(trials: Trials, quantity: str) -> dict[str, Array]:
-    """Return by network and extractor a quantity, (seeds, 3), NaN where a training diverged."""
+def by_seed_and_layer(trials: Trials, quantity: str, *, diverged: bool = True) -> dict[str, Array]:
+    """Return by network and extractor a quantity, (seeds, 3), with or without diverged as NaN."""
     arrays = {}
     for (extractor, name), (label, runs) in product(EXTRACTORS.items(), trials.items()):
-        measured = (run.end and run.measures["end"]["extractors"][name] for run in runs)
-        rows = [[layer[quantity] for layer in of] if of else [math.nan] * 3 for of in measured]
+        layers = [run.end and run.measures["end"]["extractors"][name] for run in runs]
+        rows = [
+            [layer[quantity] for layer in of] if of else [math.nan] * 3
+            for of in layers
+            if of or diverged
+        ]
         arrays[f"{label}, {extractor}"] = np.array(rows).reshape(-1, 3)
     return arrays
 
@@ -158,7 +162,7 @@ def layer_means(
     limits = (-math.inf, math.inf) if quantity in ("kurtosis", "range") else (0.0, 1.0)
     return {
         f"{key}, layer {layer}": mean(column).within(*limits)
-        for key, array in by_seed_and_layer(ended(trials), quantity).items()
+        for key, array in by_seed_and_layer(trials, quantity, diverged=False).items()
         if key.endswith(tuple(extractors))
         for layer, column in enumerate(array.T.tolist(), start=1)
     }
@@ -178,6 +182,9 @@ def _panels(quantity: str) -> dict[str, tuple[str, str]]:
     return {"After the ReLUs": (RELUS, quantity), "The article's extractor": (EXTRACTOR, quantity)}
 
 
+_SHARES = {
+    "Entries that are 0": (RELUS, "inactive"), "Units that are 0 on every row": (RELUS, "dead"),
+}  # fmt: skip
 _claim = partial(Claim, article="000/004", setups=NETWORKS, seeds=30)  # a training takes a second
 _RISES = (
     f"A part for each deciding network: after the ReLUs the quantity rises in more than "
@@ -225,13 +232,6 @@ CLAIMS = (
         "0 on all rows. If this is refuted, but more than half of the entries are 0 in every "
         "layer, the claim holds only if entries are counted. Diverged trainings are left out.",
         judge=judge_inactive,
-        draw=partial(
-            draw_layers,
-            {
-                "Entries that are 0": (RELUS, "inactive"),
-                "Units that are 0 on every row": (RELUS, "dead"),
-            },
-            "share of the layer",
-        ),
+        draw=partial(draw_layers, _SHARES, "share of the layer"),
     ),
 )

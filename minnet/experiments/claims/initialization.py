@@ -129,6 +129,7 @@ def judge_small(trials: Trials) -> Finding:
     """Judge claim 12: random normal weights give activations near 0."""
     numbers: dict[str, Interval] = {}
     parts: dict[str, Outcome] = {}
+    texts = []
     for stage, when in STAGES.items():
         rms = by_layer(trials, when, measured_rms)
         outcomes = []
@@ -139,20 +140,14 @@ def judge_small(trials: Trials) -> Finding:
             numbers[f"RMS, He {stage}, layer {layer}"] = finite_mean(large)
             numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
         parts[stage] = all_of(outcomes)
-    last = len(trials[SMALL][0].setup.hidden)
-    sizes = {
-        stage: [numbers[f"RMS, {SMALL} {stage}, layer {n}"].value for n in range(1, last + 1)]
-        for stage in STAGES
-    }
-    in_words = " and ".join(
-        f"{', '.join(f'{rms:.2g}' for rms in sizes[stage])} {stage}"
-        for stage in STAGES
-        if all(map(math.isfinite, sizes[stage]))
-    )
+        sizes = [finite_mean(small) for small in rms[SMALL]]
+        if all(size.n for size in sizes):
+            texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
     return Finding(
         verdict=verdict(parts, "the layers are observed {}"),
-        result=f"RMS, {SMALL} {BEFORE}, layer {last}",
-        reason=f"With {SMALL} weights the RMS from the first hidden layer on is {in_words}.",
+        result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
+        reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
+        f"{' and '.join(texts)}.",
         numbers=numbers,
         parts=parts,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from minnet.experiments.claims.text import counted, points
 from minnet.experiments.claims.verdicts import above, below, outcome, verdict
 from minnet.experiments.intervals import Interval, mean, share
 from minnet.experiments.trial import Trial
+from minnet.validation import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,12 +178,12 @@ ALIKE = 0.005  # of accuracy; the sampling error of ten thousand test rows
 def judge_robustness(trials: Trials) -> Finding:
     """Judge claim 18 by its four parts."""
     shown, possible = zip(*(rates_in_use(trials, label) for label in PAIR), strict=True)
-    spread = {label: _spread(trials, label) for label in PAIR}
-    narrower = share(map(operator.lt, spread[NORMED], spread[BARE]))
+    spread = {label: np.ptp(_accuracies(trials, WEIGHTS, label), axis=0) for label in PAIR}
+    narrower = share(spread[NORMED] < spread[BARE])
     whole = {label: trials[f"{WHOLE}, {label}"] for label in PAIR}
     smaller = paired(whole[BARE], whole[NORMED], loss_gap)
-    gains = {size: _gains(trials, size) for size in BATCHES}
-    change = mean(map(operator.sub, gains[MANY], gains[FEW]))
+    added = _accuracies(trials, BATCH, NORMED) - _accuracies(trials, BATCH, BARE)
+    change = mean(added[-1] - added[0])
     alike = bool(above(change, -ALIKE) and below(change, ALIKE))
     parts = {
         "a higher learning rate": outcome(
@@ -206,7 +206,10 @@ def judge_robustness(trials: Trials) -> Finding:
         | {result: narrower}
         | named("test loss minus training loss", means(whole, loss_gap))
         | {"test loss minus training loss, without minus with BatchNorm": smaller}
-        | {f"accuracy added at batch size {size}": mean(gains[size]) for size in BATCHES}
+        | {
+            f"accuracy added at batch size {size}": mean(gains)
+            for size, gains in zip(BATCHES, added, strict=True)
+        }
         | {f"accuracy added at batch size {MANY} minus at {FEW}": change}
         | named("test accuracy", means(trials, accuracy)),
         parts=parts,
@@ -218,30 +221,19 @@ def rates_in_use(trials: Trials, label: str) -> tuple[float, float]:
 
     The cost of a rate is the accuracy of the best rate minus its own, paired by seed.
     """
-    found = {rate: _accuracies(trials, LR, rate, label) for rate in RATES}
-    best_rate = max(RATES, key=lambda rate: mean(found[rate]).value)
-    costly = {
-        rate: above(mean(map(operator.sub, found[best_rate], found[rate])), COST) for rate in RATES
-    }
+    found = _accuracies(trials, LR, label)
+    best_rate = max(range(len(RATES)), key=lambda place: mean(found[place]).value)
+    costly = [above(mean(found[best_rate] - accuracies), COST) for accuracies in found]
     costly[best_rate] = False
-    shown = max(rate for rate in RATES if costly[rate] is False)
-    return shown, max(rate for rate in RATES if not costly[rate])
+    shown = max(rate for rate, cost in zip(RATES, costly, strict=True) if cost is False)
+    return shown, max(rate for rate, cost in zip(RATES, costly, strict=True) if not cost)
 
 
-def _accuracies(trials: Trials, sweep: str, value: float, label: str) -> list[float]:
-    return [accuracy(trial) for trial in trials[f"{sweep} {value:g}, {label}"]]
-
-
-def _spread(trials: Trials, label: str) -> list[float]:
-    """Return by seed the range of the accuracies over the scales of the initial weights."""
-    scales = [_accuracies(trials, WEIGHTS, scale, label) for scale in SCALES]
-    return [max(by_scale) - min(by_scale) for by_scale in zip(*scales, strict=True)]
-
-
-def _gains(trials: Trials, size: int) -> list[float]:
-    """Return by seed the accuracy that BatchNorm adds at a batch size."""
-    bare, normed = (_accuracies(trials, BATCH, size, label) for label in PAIR)
-    return list(map(operator.sub, normed, bare))
+def _accuracies(trials: Trials, sweep: str, label: str) -> Array:
+    """Return the test accuracies of a sweep, (values, seeds)."""
+    values = SWEEPS[sweep][1]
+    runs = (trials[f"{sweep} {value:g}, {label}"] for value in values)
+    return np.array([list(map(accuracy, by_seed)) for by_seed in runs])
 
 
 def draw_robustness(trials: Trials) -> Figure:

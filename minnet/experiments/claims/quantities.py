@@ -55,11 +55,6 @@ def finite_mean(values: Iterable[float]) -> Interval:
     return mean(value for value in values if math.isfinite(value))
 
 
-def ended(trials: Trials) -> Trials:
-    """Return the trials that did not diverge."""
-    return {label: [run for run in runs if run.end is not None] for label, runs in trials.items()}
-
-
 def named(prefix: str, intervals: Mapping[str, Interval]) -> dict[str, Interval]:
     """Return the intervals by "prefix, label"."""
     return {f"{prefix}, {label}": interval for label, interval in intervals.items()}
