@@ -6,6 +6,7 @@ as it is known. Claims that need the same training share it.
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from collections import Counter
@@ -81,7 +82,8 @@ class Entry:
         """The most important number, as a sentence."""
         name = self.finding.result
         number = self.finding.numbers[name]
-        return f"{name[0].upper()}{name[1:]}: {number}, {counted(len(self.seeds), 'seed')}."
+        value = "not measured" if math.isnan(number.value) else str(number)
+        return f"{name[0].upper()}{name[1:]}: {value}, {counted(len(self.seeds), 'seed')}."
 
     @property
     def reason(self) -> str:
@@ -285,5 +287,7 @@ def _cells(number: Interval) -> tuple[str, str]:
     """Return a number and its interval as cells of a table."""
     if isinstance(number, Bound):
         return str(number), f"{number.censored} censored"
+    if math.isnan(number.value):
+        return "not measured", ""
     interval = f"{number.low:.4g} to {number.high:.4g}" if number.n > 1 else "one seed"
     return f"{number.value:.4g}", interval

@@ -168,6 +168,8 @@ def test_diverged_trainings_and_censored_means_are_reported(tmp_path):
     text = ledger.markdown([entry], made)
     cells = next(line for line in text.splitlines() if line.startswith("| narrow |"))
     assert [cell.strip() for cell in cells.split("|")[2:4]] == ["at least 21", "2 censored"]
+    unknown = replace(entry, finding=replace(entry.finding, numbers={"narrow": mean([])}))
+    assert unknown.result == "Narrow: not measured, 2 seeds."
     numbers = ledger.as_json([entry], made)["claims"][0]["numbers"]
     assert (numbers["narrow"]["relation"], numbers["narrow"]["censored"]) == ("at least", 2)
 
