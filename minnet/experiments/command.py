@@ -143,7 +143,7 @@ def _claims(options: argparse.Namespace) -> int:
                         quick=options.quick, verbose=1,
                     )
                 )  # fmt: skip
-                print(ledger.tell(entries[-1]), end="\n\n", flush=True)
+                print(ledger.describe(entries[-1]), end="\n\n", flush=True)
     finally:  # also of a run that was stopped
         if entries:
             written = ledger.write(entries, out, command=_said(options), quick=options.quick)

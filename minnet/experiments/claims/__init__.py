@@ -1,1 +1,1 @@
-"""The claims of the articles, each with what is measured, the rule that judges, and a verdict."""
+"""The claims of the articles: what each states, what is measured, the rule, and the verdict."""

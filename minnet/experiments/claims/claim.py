@@ -1,15 +1,16 @@
-"""What a claim is: a sentence of an article, trainings that test it, and the rule that judges it.
+"""A claim: a statement of an article, the trainings that test it, and the rule that judges it.
 
-The rule is code that sees nothing but the trials' numbers. So a verdict follows from what was
-measured, and a reader can check how.
+The rule is code that uses only the numbers of the trainings, so a reader can check how a verdict
+follows from the measurement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minnet.experiments.claims.verdicts import Parts, Verdict
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
@@ -17,35 +18,46 @@ from minnet.experiments.trial import Trial
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HOLDS, FAILS = "holds", "fails"
-UNSETTLED = "holds only if more seeds show it"  # neither it nor its contrary was shown
-Trials = Mapping[str, Sequence[Trial]]  # label -> by seed, the same seeds under every label
+Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
+
+
+@dataclass(frozen=True)
+class Bound(Interval):
+    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
+
+    ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
+    """
+
+    relation: str
+    censored: int
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.value:.4g}" if self.relation else "not measured"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of a claim.
+    """The verdict on a claim and the measurement that led to it.
 
     Attributes
     ----------
-    verdict : str
-        HOLDS; FAILS, if the contrary was measured; UNSETTLED, if the seeds show neither; or
-        "holds only if ..." with the condition.
-    number : Interval
-        The number that says most, over seeds.
-    what : str
-        What that number is, with its unit.
-    because : str
-        The measurement in a sentence or two, with the numbers that decided.
+    verdict : Verdict
+        HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional.
+    result : str
+        The most important one of ``numbers``.
+    reason : str
+        The measurement in a few sentences.
     numbers : dict of str to Interval
-        All that was looked at.
+        All measured numbers, over seeds.
+    parts : dict of str, or of (str, str), to bool or None
+        The outcomes that decided; the ledger names those that are None.
     """
 
-    verdict: str
-    number: Interval
-    what: str
-    because: str
-    numbers: Mapping[str, Interval] = field(default_factory=dict)
+    verdict: Verdict
+    result: str
+    reason: str
+    numbers: Mapping[str, Interval]
+    parts: Parts
 
 
 @dataclass(frozen=True)
@@ -55,29 +67,24 @@ class Claim:
     Attributes
     ----------
     number : int
-        Its place in the ledger.
+        Number in the ledger.
     article : str
-        Which article says so: "000/004", "001", "002" or "003".
-    says : str
-        The claim, in our words.
-    measured : str
-        What is measured to test it.
-    rule : str
-        In words, what `judge` does in code: when it holds, when it fails, when it holds only if,
-        and when it stays UNSETTLED.
+        The article: "000/004", "001", "002" or "003".
+    statement, measured, rule : str
+        The claim in our own words, what is measured, and the rule of ``judge`` in words.
     setups : dict of str to Setup
         Label -> what is trained, for seed 0.
     judge : callable
         Trials -> Finding.
     draw : callable
-        Trials -> the one figure that shows it.
+        Trials -> the figure.
     seeds : int, default 10
-        How many seeds it takes at least.
+        The number of seeds that the claim requires.
     """
 
     number: int
     article: str
-    says: str
+    statement: str
     measured: str
     rule: str
     setups: Mapping[str, Setup]

@@ -1,4 +1,4 @@
-"""Claims on what vanishing gradients do to a training: slow, suboptimal, overfitting."""
+"""Claims 8 and 9, on the effects of vanishing gradients: slow, suboptimal, overfitting (001)."""
 
 from __future__ import annotations
 
@@ -6,183 +6,140 @@ import math
 from typing import TYPE_CHECKING
 
 from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.remedies import HEALED
-from minnet.experiments.claims.verdicts import (
+from minnet.experiments.claims.figures import Panel, draw_rows
+from minnet.experiments.claims.gradients import BASELINE
+from minnet.experiments.claims.quantities import (
     GUESS,
-    above,
     accuracy,
-    guess,
-    last,
     loss_gap,
+    means,
+    named,
     paired,
-    percent,
-    points,
-    settled,
-    sided,
-    unsettled,
-    verdict_of_parts,
+    training_accuracy,
+    training_loss,
 )
-from minnet.experiments.intervals import Interval, mean
+from minnet.experiments.claims.remedies import ALL_REMEDIES
+from minnet.experiments.claims.text import counted, percent, points
+from minnet.experiments.claims.verdicts import above, verdict
+from minnet.experiments.intervals import mean
 from minnet.experiments.trial import EVALUATED, Trial
-from minnet.experiments.vanishing import SICK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONG, SHORT = "the sick network", "the healed network"
-COMPARED = {LONG: SICK, SHORT: HEALED}
+PLAIN, REMEDIED = "baseline", "with remedies"
+COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
 
 # 8. Slow convergence, suboptimal solution.
 
 
 def judge_slowness(trials: Trials) -> Finding:
-    """Judge claim 8: the sick network's loss after as many epochs as the healed has, and after all.
-
-    The healed network was trained for the shorter time.
-    """
-    sick, healed = trials[LONG], trials[SHORT]
+    """Judge claim 8: the baseline's training loss after few and after all epochs."""
+    baseline, remedied = trials[PLAIN], trials[REMEDIED]
+    pairs = zip(baseline, remedied, strict=True)
     excess = {
-        when: mean(
-            loss(one) - last(two, "train_loss") for one, two in zip(sick, healed, strict=True)
-        )
-        for when, loss in (("slow", _early_loss), ("suboptimal", _final_loss))
+        "slow": mean(early_loss(one) - training_loss(two) for one, two in pairs),
+        "suboptimal": paired(baseline, remedied, training_loss),
     }
-    parts = {name: sided(more) for name, more in excess.items()}
-    early, final = mean(map(_early_loss, sick)), mean(map(_final_loss, sick))
-    reached = mean(map(_final_loss, healed))
-    accuracies = _ends(trials, "val_accuracy")
+    parts = {name: above(interval) for name, interval in excess.items()}
+    early, losses = mean(map(early_loss, baseline)), means(trials, training_loss)
+    accuracies = means(trials, accuracy)
+    difference = "training loss, baseline minus with remedies"
+    short, long = epochs(trials, REMEDIED), epochs(trials, PLAIN)
     return Finding(
-        verdict=verdict_of_parts(parts, "training is said to be", "and"),
-        number=excess["suboptimal"],
-        what="training loss of the sick network after all epochs, minus the healed one's after "
-        f"{epochs(trials, SHORT)}",
-        because=f"After {epochs(trials, SHORT)} the sick network's training loss is {early} and "
-        f"the healed one's {reached}; a guess has ln 10 = {GUESS['loss']:.4f}. After "
-        f"{epochs(trials, LONG)} the sick network's is {final}. Test accuracy is then "
-        f"{percent(accuracies[LONG])}, the healed one's {percent(accuracies[SHORT])}."
-        + unsettled(parts),
-        numbers={f"more training loss, {name}": more for name, more in excess.items()}
-        | {"training loss, sick, after as many epochs as the healed": early}
-        | {"training loss, sick, at the end": final, "training loss, healed": reached}
-        | {f"test accuracy, {label}": share for label, share in accuracies.items()},
+        verdict=verdict(parts, "the statement is restricted to training being {}"),
+        result=f"{difference}, after all epochs",
+        reason=f"After {short} the training loss of the baseline is {early} and that with remedies "
+        f"{losses[REMEDIED]}; guessing gives ln 10 = {GUESS['loss']:.4f}. After {long} the "
+        f"baseline's is {losses[PLAIN]}. Its test accuracy is then {percent(accuracies[PLAIN])}, "
+        f"that with remedies {percent(accuracies[REMEDIED])}.",
+        numbers={f"{difference}, after equally many epochs": excess["slow"]}
+        | {f"{difference}, after all epochs": excess["suboptimal"]}
+        | {"training loss, baseline, after as many epochs as with remedies": early}
+        | named("training loss", losses)
+        | named("test accuracy", accuracies),
+        parts=parts,
     )
 
 
-def _early_loss(trial: Trial) -> float:
-    """Return the training loss after as many epochs as the healed network was trained for."""
-    early = trial.curves["train_loss"][: HEALED.epochs]
-    broke_off = len(early) < HEALED.epochs or not math.isfinite(early[-1])
-    return guess("train_loss") if broke_off else early[-1]
-
-
-def _final_loss(trial: Trial) -> float:
-    return last(trial, "train_loss")
+def early_loss(trial: Trial) -> float:
+    """Return the training loss after as many epochs as the network with remedies is trained."""
+    early = trial.curves["train_loss"][: ALL_REMEDIES.epochs]
+    diverged = len(early) < ALL_REMEDIES.epochs or not math.isfinite(early[-1])
+    return GUESS["loss"] if diverged else early[-1]
 
 
 def epochs(trials: Trials, label: str) -> str:
-    """Return how many epochs a network was trained for, in words.
-
-    >>> epochs({"a": [Trial(SICK)], "b": [Trial(HEALED)]}, "b")
-    '1 epoch'
-    """
-    count = trials[label][0].setup.epochs
-    return f"{count} epoch{'' if count == 1 else 's'}"
+    """Return the number of epochs of a network in words."""
+    return counted(trials[label][0].setup.epochs, "epoch")
 
 
 def draw_slowness(trials: Trials) -> Figure:
-    """Draw training losses and test accuracies, beside those of a guess."""
-    from minnet.experiments import charts
-
-    curves = {"train_loss": "Training loss", "val_accuracy": "Test accuracy"}
-    figure, panels = charts.side_by_side([*curves.values()])
-    for ax, curve in zip(panels, curves, strict=True):
-        values = {
-            f"{_short(label)}, {epochs(trials, label)}": [
-                last(trial, curve) for trial in trials[label]
-            ]
-            for label in COMPARED
-        }
-        kind = "cross-entropy" if ax is panels[0] else "share of digits that are right"
-        charts.by_label(values, xlabel=kind, reference={"a guess": guess(curve)}, ax=ax)
-        ax.set_xlim(left=0)
-    return figure
+    """Draw training losses and test accuracies, with those of guessing."""
+    loss, share = ({"guessing": GUESS[kind]} for kind in ("loss", "accuracy"))
+    panels = [
+        Panel("Training loss", training_loss, "cross-entropy", loss, (0, None)),
+        Panel("Test accuracy", accuracy, "share of correct digits", share, (0, None)),
+    ]
+    return draw_rows({f"{name}, {epochs(trials, name)}": trials[name] for name in trials}, panels)
 
 
 # 9. Overfitting.
 
 
 def judge_overfitting(trials: Trials) -> Finding:
-    """Judge claim 9: whether the sick network's gap between training and test rows is larger."""
-    sick, healed = trials[LONG], trials[SHORT]
-    wider, wider_in_loss = paired(sick, healed, accuracy_gap), paired(sick, healed, loss_gap)
-    gaps = {label: mean(map(accuracy_gap, trials[label])) for label in COMPARED}
-    loss_gaps = {label: mean(map(loss_gap, trials[label])) for label in COMPARED}
-    seen, other = _ends(trials, "train_accuracy"), _ends(trials, "val_accuracy")
-    because = " ".join(
-        f"Of rows that it was trained on {label} gets {percent(seen[label])} right after "
-        f"{epochs(trials, label)}, of test rows {percent(other[label])}, a gap of "
-        f"{points(gaps[label])}; test loss minus training loss is {loss_gaps[label]}."
+    """Judge claim 9: whether the gap between training and test rows is wider in the baseline."""
+    baseline, remedied = trials[PLAIN], trials[REMEDIED]
+    wider, wider_in_loss = (paired(baseline, remedied, gap) for gap in (accuracy_gap, loss_gap))
+    gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
+    reason = " ".join(
+        f"Accuracy ({label}) after {epochs(trials, label)} is {percent(training[label])} on "
+        f"training rows, {points(gaps[label])} above that on test rows."
         for label in COMPARED
     )
-    if above(paired(healed, sick, lambda trial: last(trial, "train_accuracy")), 0):
-        because += " The sick network underfits: it gets fewer of its own training rows right."
+    if above(paired(remedied, baseline, training_accuracy)):
+        reason += " The baseline underfits: its accuracy on its own training rows is lower."
+    parts = {"the gap in accuracy": above(wider)}
     return Finding(
-        verdict=settled(sided(wider)),
-        number=wider,
-        what="accuracy on training rows minus that on test rows, of the sick network minus the "
-        "healed one",
-        because=because,
-        numbers={"gap in accuracy, sick minus healed": wider}
-        | {"gap in loss, sick minus healed": wider_in_loss}
-        | {f"gap in accuracy, {label}": gap for label, gap in gaps.items()}
-        | {f"gap in loss, {label}": gap for label, gap in loss_gaps.items()}
-        | {f"training accuracy, {label}": share for label, share in seen.items()}
-        | {f"test accuracy, {label}": share for label, share in other.items()},
+        verdict=verdict(parts, ""),
+        result="gap in accuracy, training minus test, baseline minus with remedies",
+        reason=reason,
+        numbers={"gap in accuracy, training minus test, baseline minus with remedies": wider}
+        | {"gap in loss, test minus training, baseline minus with remedies": wider_in_loss}
+        | named("gap in accuracy", gaps)
+        | named("gap in loss", means(trials, loss_gap))
+        | named("training accuracy", training)
+        | named("test accuracy", means(trials, accuracy)),
+        parts=parts,
     )
 
 
 def draw_overfitting(trials: Trials) -> Figure:
     """Draw the accuracies on training rows and on test rows, and the gaps between them."""
-    from minnet.experiments import charts
-
-    figure, (left, right) = charts.side_by_side(["Accuracy", "Gap"], share_y=False)
-    values = {
-        f"{_short(label)}, {rows}": [last(trial, curve) for trial in trials[label]]
-        for label in COMPARED
-        for rows, curve in (("training", "train_accuracy"), ("test", "val_accuracy"))
-    }
-    charts.by_label(values, xlabel="accuracy", reference={"a guess": GUESS["accuracy"]}, ax=left)
-    left.set_xlim(0, 1)
-    gaps = {_short(label): [accuracy_gap(trial) for trial in trials[label]] for label in COMPARED}
-    charts.by_label(gaps, xlabel="training minus test", reference={"none": 0.0}, ax=right)
-    return figure
-
-
-def _short(label: str) -> str:
-    return label.removeprefix("the ").removesuffix(" network")
+    guessing = {"guessing": GUESS["accuracy"]}
+    panels = [
+        Panel("Training rows", training_accuracy, "accuracy", guessing, (0, 1)),
+        Panel("Test rows", accuracy, "accuracy", guessing, (0, 1)),
+        Panel("Gap", accuracy_gap, "training minus test", {"none": 0.0}),
+    ]
+    return draw_rows(trials, panels)
 
 
 def accuracy_gap(trial: Trial) -> float:
-    """Return how much higher the accuracy is on training rows than on test rows, at the end."""
-    return last(trial, "train_accuracy") - accuracy(trial)
+    """Return the accuracy on training rows minus that on test rows after training."""
+    return training_accuracy(trial) - accuracy(trial)
 
 
-def _ends(trials: Trials, curve: str) -> dict[str, Interval]:
-    return {label: mean(last(trial, curve) for trial in trials[label]) for label in COMPARED}
-
-
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS = (
     Claim(
         number=8,
         article="001",
-        says="With vanishing gradients training is slow and ends at a suboptimal solution.",
-        measured="Training loss of the sick network, after as many epochs as the healed network "
-        "(ReLU, He, BatchNorm, skip connections) was trained for, and after all of its own, which "
-        "are more; each minus the healed network's. Test accuracies are told.",
-        rule="Slow: after equally many epochs training loss is higher than the healed network's. "
-        "Suboptimal: it is still higher after all epochs. Differences are taken seed by seed, and "
-        "the whole 95% interval must lie above 0. Holds if both are so; holds only of the one that "
-        "is; fails if both intervals lie below 0; more seeds are needed otherwise.",
+        statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
+        measured="Training loss of the baseline after as many epochs as the network with remedies "
+        "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
+        "more; each minus that of the network with remedies. Test accuracies are reported.",
+        rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
+        "and after all of its epochs (suboptimal).",
         setups=COMPARED,
         judge=judge_slowness,
         draw=draw_slowness,
@@ -190,14 +147,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=9,
         article="001",
-        says="Vanishing gradients contribute to overfitting.",
-        measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, of "
-        "the sick network minus the healed one. The sick one was trained for more epochs, which "
-        "widens its gap and so speaks for the claim. The same of the loss, the other way round, is "
-        "told.",
-        rule="Holds if the sick network's gap is wider, seed by seed, with the whole 95% interval "
-        "of the difference above 0; fails if the whole interval lies below 0; more seeds are "
-        "needed otherwise.",
+        statement="Vanishing gradients contribute to overfitting.",
+        measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
+        "baseline minus network with remedies. The baseline is trained for more epochs, which "
+        "widens its gap in favour of the claim. Test loss minus training loss is reported.",
+        rule="The gap of the baseline is wider.",
         setups=COMPARED,
         judge=judge_overfitting,
         draw=draw_overfitting,

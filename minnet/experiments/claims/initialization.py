@@ -1,46 +1,37 @@
-"""What the article on initial weights says of zeros, of small, Xavier's, He's and LeCun's weights.
+"""Claims 11 to 13, on zero, small, Xavier's, He's and LeCun's initial weights (article 002).
 
-It looks once, after training, at a network that narrows from layer to layer and has no output
-layer. Here an output layer follows, and the layers are looked at before training, where the
+The article observes a network once, after training; it narrows from layer to layer and has no
+output layer. Here an output layer follows, and the layers are measured before training, where the
 initializer alone decides, and after it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED, Claim, Finding, Trials
-from minnet.experiments.claims.sizes import (
-    AFTER,
-    BEFORE,
-    NARROWS,
-    SMALL,
-    WIDENING,
-    WIDENS,
-    draw_rms,
-    draw_sizes,
-    finite_mean,
-    judge_sizes,
-    less,
+from minnet.experiments import charts
+from minnet.experiments.claims.claim import Claim, Finding, Trials
+from minnet.experiments.claims.quantities import accuracy, finite_mean, means, named
+from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, verdict
+from minnet.experiments.initializers import (
+    TAPERING,
+    VARIANTS,
+    by_layer,
+    measured_rms,
+    predicted_rms,
 )
-from minnet.experiments.claims.verdicts import (
-    accuracy,
-    every,
-    opposite,
-    sided,
-    unsettled,
-    verdict_of_parts,
-)
-from minnet.experiments.initializers import TAPERING, by_layer, measured_rms
-from minnet.experiments.intervals import Interval, mean, share
-from minnet.experiments.readings import after
+from minnet.experiments.intervals import Interval, share
+from minnet.experiments.readings import after, evenness
 from minnet.experiments.trial import Trial
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# 11. Zero weights.
 
 CONSTANT = 0.01
 ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
@@ -52,65 +43,68 @@ SYMMETRIC = {
     )
     for name, activation in (("ReLU", "relu"), ("sigmoid", "sigmoid"))
 }
-
 ZERO = "zero, ReLU"
-STAGES = {BEFORE: "start", AFTER: "end"}
-
-MOST = 0.5  # what is said of such networks must be so in more of them than not
-# Units that are equal in exact arithmetic differ by rounding, for a matrix product may add up the
-# terms of one column in another order than those of the next: with some hundreds of terms in
-# float32 by about 1e-5 of their size at most. Units that were drawn apart differ by about 1.
+MAJORITY = 0.5
+# Units that are equal in exact arithmetic differ by rounding: a matrix product may sum the terms
+# of two columns in different orders, which for hundreds of terms in float32 changes about 1e-5 of
+# their size. Units with random weights differ by about 1.
 ROUNDING = 1e-4
-# Of values with the RMS r a share of (r/t)² at most lies farther from 0 than t; so an RMS below 0.1
-# puts more than half of them within 0.1 √2. The article draws activations on an axis up to 1.
-NEAR = 0.1
-ONLY_BEFORE = "holds only if the network has not been trained"
-ONLY_AFTER = "holds only if the network has been trained"
 
 
 def judge_zero(trials: Trials) -> Finding:
-    """Judge claim 11: zero weights put out 0 everywhere, and leave all units alike."""
-    silent = {label: share(map(_silent, runs)) for label, runs in trials.items()}
-    alike = {label: share(map(_alike, runs)) for label, runs in trials.items()}
+    """Judge claim 11: zero weights make all outputs 0, and all units of a layer identical."""
+    zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
+    identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
     parts = {
-        "all activations being 0": sided(silent[ZERO], MOST),
-        "units staying alike": sided(alike[ZERO], MOST),
+        "all activations being 0": above(zero[ZERO], MAJORITY),
+        "identical units": above(identical[ZERO], MAJORITY),
     }
-    reached = {label: mean(map(accuracy, runs)) for label, runs in trials.items()}
-    told = (
-        f"{label}: all activations 0 in {silent[label].value:.0%} of the trainings, all units of a "
-        f"layer alike in {alike[label].value:.0%}, test accuracy {reached[label].value:.1%}"
-        for label in trials
+    by_network = "; ".join(
+        f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
     )
-    trained = after(trials[ZERO][0].setup)
     return Finding(
-        verdict=verdict_of_parts(parts, "it is confined to", "and"),
-        number=alike[ZERO],
-        what=f"share of ReLU networks from zero whose hidden units are alike {trained}",
-        because=f"{trained.capitalize()}, from {'; '.join(told)}. From zero weights nothing is "
-        "random but the order of the rows; a sigmoid of 0 is 1/2, so its units may be alike, but "
-        f"never silent.{unsettled(parts)}",
-        numbers={f"all activations 0, {label}": number for label, number in silent.items()}
-        | {f"units alike, {label}": number for label, number in alike.items()}
-        | {f"test accuracy, {label}": number for label, number in reached.items()},
+        verdict=verdict(parts, "the statement is restricted to {}"),
+        result=f"share of trainings with identical units, {ZERO}",
+        reason=f"Shares of trainings with all activations 0 and with identical units "
+        f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
+        "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
+        numbers=named("share of trainings with all activations 0", zero)
+        | named("share of trainings with identical units", identical)
+        | named("test accuracy", means(trials, accuracy)),
+        parts=parts,
+    )
+
+
+def all_zero(trial: Trial) -> bool:
+    """Return whether all hidden outputs are 0; False if the training diverged."""
+    return trial.end is not None and all(row["zeros"] == 1 for row in trial.end["hidden"])
+
+
+def all_identical(trial: Trial) -> bool:
+    """Return whether the units of each layer are identical but for rounding; False if diverged."""
+    return all(spread < ROUNDING for spread in spreads(trial))
+
+
+def spreads(trial: Trial) -> list[float]:
+    """Return by hidden layer the RMS by which the units' weights differ over that of all."""
+    count = len(trial.setup.hidden)
+    return (
+        trial.measures["end"]["likeness"][:count] if trial.end is not None else [math.nan] * count
     )
 
 
 def draw_zero(trials: Trials) -> Figure:
-    """Draw how far units are from alike, and how many outputs are 0, by network and layer."""
-    from minnet.experiments import charts
-
+    """Draw how much units differ, and the share of zeros, by network and layer."""
+    zeros = by_layer(trials, "end", itemgetter("zeros"))
+    spread = {label: list(zip(*map(spreads, runs), strict=True)) for label, runs in trials.items()}
     figure, axes = charts.side_by_side(["Spread of the units", "Exact zeros"])
-    for ax, number, label in (
-        (axes[0], _likeness, "share of the weights, 0 if alike"),
-        (axes[1], _zeros, "share of the outputs"),
+    for ax, table, label in (
+        (axes[0], spread, "share of the weights, 0 if identical"),
+        (axes[1], zeros, "share of the outputs"),
     ):
         values = {
-            network: {
-                layer + 1: mean(number(run, layer) for run in runs if run.end is not None).value
-                for layer in range(_depth(runs))
-            }
-            for network, runs in trials.items()
+            network: {layer: finite_mean(seeds).value for layer, seeds in enumerate(layers, 1)}
+            for network, layers in table.items()
         }
         charts.matrix(
             values, xlabel="hidden layer", ylabel="", label=label, text="{:.1g}", limits=(0, 1),
@@ -119,95 +113,140 @@ def draw_zero(trials: Trials) -> Figure:
     return figure
 
 
+# 12. Random normal weights.
+
+SMALL = "random normal"
+RULES = (SMALL, "Xavier", "He", "LeCun")
+NARROWING = {rule: VARIANTS[rule] for rule in RULES}
+BEFORE, AFTER = "before training", "after training"
+STAGES = {BEFORE: "start", AFTER: "end"}
+# For values with RMS r, at most a share (r/t)² lies farther from 0 than t. An RMS below 0.1 thus
+# puts more than half of them within 0.1 √2. The article's axis of activations extends to 1.
+NEAR = 0.1
+
+
 def judge_small(trials: Trials) -> Finding:
-    """Judge claim 12: random normal weights leave activations near 0."""
+    """Judge claim 12: random normal weights give activations near 0."""
     numbers: dict[str, Interval] = {}
-    shown: dict[str, bool | None] = {}
-    for text, when in STAGES.items():
+    parts: dict[str, Outcome] = {}
+    texts = []
+    for stage, when in STAGES.items():
         rms = by_layer(trials, when, measured_rms)
-        sides = []
+        outcomes = []
         for layer, (small, large) in enumerate(zip(rms[SMALL], rms["He"], strict=True), start=1):
-            size, gap = finite_mean(small), less(large, small)
-            sides += [opposite(sided(size, NEAR)), sided(gap)]
-            numbers[f"RMS, {SMALL} {text}, layer {layer}"] = size
-            numbers[f"RMS, He {text}, layer {layer}"] = finite_mean(large)
-            numbers[f"RMS, He less {SMALL} {text}, layer {layer}"] = gap
-        shown[text] = every(sides)
-    before, trained = shown.values()
-    if before and trained:
-        verdict = HOLDS
-    elif before or trained:
-        verdict = ONLY_BEFORE if before else ONLY_AFTER
-    else:
-        verdict = UNSETTLED if None in shown.values() else FAILS
-    told = (
-        f"{_row(numbers, f'RMS, {label} {text}, layer ')} with {label} {text}"
-        for label, text in product((SMALL, "He"), STAGES)
-    )
+            size, gap = finite_mean(small), difference(large, small)
+            outcomes += [below(size, NEAR), above(gap)]
+            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
+            numbers[f"RMS, He {stage}, layer {layer}"] = finite_mean(large)
+            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
+        parts[stage] = all_of(outcomes)
+        sizes = [finite_mean(small) for small in rms[SMALL]]
+        if all(size.n for size in sizes):
+            texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
     return Finding(
-        verdict=verdict,
-        number=numbers[f"RMS, {SMALL} {BEFORE}, layer {_depth(trials[SMALL])}"],
-        what=f"RMS of the last hidden layer before training, {SMALL}",
-        because=f"From the first hidden layer to the last the RMS is {'; '.join(told)}."
-        f"{unsettled(shown)}",
+        verdict=verdict(parts, "the layers are observed {}"),
+        result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
+        reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
+        f"{' and '.join(texts)}.",
         numbers=numbers,
+        parts=parts,
     )
 
 
 def draw_small(trials: Trials) -> Figure:
-    """Draw the RMS by layer, before training with theory, and after it."""
-    from minnet.experiments import charts
-
+    """Draw the RMS by layer, with theory before training, and after training."""
     figure, axes = charts.side_by_side(["Before training", "After training"])
     for ax, when in zip(axes, STAGES.values(), strict=True):
         draw_rms(trials, when, ax)
     return figure
 
 
-def _row(numbers: Mapping[str, Interval], stem: str) -> str:
-    values = [its.value for key, its in numbers.items() if key.startswith(stem)]
-    if any(math.isnan(value) for value in values):
-        return "not to be had"
-    return ", ".join(f"{value:.2g}" for value in values)
+def draw_rms(trials: Trials, when: str, ax: Axes) -> None:
+    """Draw the RMS by layer; theory applies to initial weights only."""
+    theory = {label: predicted_rms(runs[0].setup) for label, runs in trials.items()}
+    charts.by_layer(
+        by_layer(trials, when, measured_rms), ylabel="RMS", log=True, ax=ax,
+        theory=theory if when == "start" else None,
+    )  # fmt: skip
 
 
-def _silent(trial: Trial) -> bool:
-    return trial.end is not None and all(row["zeros"] == 1 for row in trial.end["hidden"])
+# 13. Xavier's, He's and LeCun's weights.
+
+WIDENING = (64, 128, 256, 512)
+WIDE = {f"{rule}, widening": NARROWING[rule].but(hidden=WIDENING, epochs=0) for rule in RULES}
+PLACES = {  # -> end of the labels, and when the network is measured
+    f"in a narrowing network {BEFORE}": ("", "start"),
+    f"in a narrowing network {AFTER}": ("", "end"),
+    f"in a widening network {BEFORE}": (", widening", "start"),
+}
 
 
-def _alike(trial: Trial) -> bool:
-    """Tell whether the units of every hidden layer are alike, up to rounding."""
-    if trial.end is None:
-        return False
-    return all(_likeness(trial, layer) < ROUNDING for layer in range(len(trial.setup.hidden)))
+def judge_sizes(trials: Trials) -> Finding:
+    """Judge claim 13: Xavier above random normal, He the most even, LeCun below Xavier."""
+    numbers: dict[str, Interval] = {}
+    parts: dict[tuple[str, str], Outcome] = {}
+    for place, (suffix, when) in PLACES.items():
+        runs = {rule: trials[rule + suffix] for rule in RULES}
+        std = by_layer(runs, when, itemgetter("std"))
+        even = {rule: [evenness(run, when) for run in runs[rule]] for rule in RULES}
+        gap = difference(std["Xavier"][-1], std["LeCun"][-1])
+        leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
+        layers = zip(std["Xavier"], std[SMALL], strict=True)
+        higher = all_of(above(difference(*layer)) for layer in layers)
+        parts[f"Xavier above {SMALL}", place] = higher
+        parts["He as the most even", place] = all_of(map(above, leads.values()))
+        parts["LeCun below Xavier", place] = above(gap)
+        numbers[f"last std, Xavier minus LeCun, {place}"] = gap
+        numbers |= {f"evenness, He minus {rule}, {place}": lead for rule, lead in leads.items()}
+        for rule in RULES:
+            numbers[f"first std, {rule}, {place}"] = finite_mean(std[rule][0])
+            numbers[f"last std, {rule}, {place}"] = finite_mean(std[rule][-1])
+            numbers[f"evenness, {rule}, {place}"] = finite_mean(even[rule])
+    by_place = "; ".join(
+        ", ".join(f"{numbers[f'evenness, {rule}, {place}'].value:.2g} ({rule})" for rule in RULES)
+        + f" {place}"
+        for place in PLACES
+    )
+    return Finding(
+        verdict=verdict(parts, "the statement is restricted to {}"),
+        result=f"evenness, He, {next(iter(PLACES))}",
+        reason="Evenness, the smaller over the larger std of the first and the last hidden layer, "
+        f"is {by_place}.",
+        numbers=numbers,
+        parts=parts,
+    )
 
 
-def _depth(runs: Sequence[Trial]) -> int:
-    return len(runs[0].setup.hidden)
+def draw_sizes(trials: Trials) -> Figure:
+    """Draw the std by layer in each place, and below it the RMS with theory."""
+    titles = [f"{shape}, {BEFORE}" for shape in ("Narrowing", "Widening")]
+    titles.insert(1, f"Narrowing, {AFTER}")
+    figure, axes = charts.side_by_side(titles * 2)
+    for upper, lower, (suffix, when) in zip(axes[:3], axes[3:], PLACES.values(), strict=True):
+        runs = {rule: trials[rule + suffix] for rule in RULES}
+        charts.by_layer(by_layer(runs, when, itemgetter("std")), ylabel="std", log=True, ax=upper)
+        draw_rms(runs, when, lower)
+    return figure
 
 
-def _likeness(trial: Trial, layer: int) -> float:
-    return float(trial.measures["end"]["likeness"][layer])
+def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
+    """Return the mean difference by seed where neither training diverged."""
+    return finite_mean(one - other for one, other in zip(ones, others, strict=True))
 
 
-def _zeros(trial: Trial, layer: int) -> float:
-    return float(trial.end["hidden"][layer]["zeros"]) if trial.end is not None else float("nan")
-
-
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS = (
     Claim(
         number=11,
         article="002",
-        says="With zero weights all activations are 0, and the units of a layer stay alike.",
-        measured=f"{after(ALIKE).capitalize()}, whether every hidden output on the test rows is "
-        "exactly 0, and whether the units of every hidden layer are alike: of their weights and "
-        f"biases what differs from unit to unit is less than {ROUNDING:g} of the whole, both as "
-        "RMS. From zero weights with the article's ReLU; for contrast with sigmoid, and from "
-        f"weights of {CONSTANT} throughout.",
-        rule="Holds if with zero weights and ReLU both are so: if the whole 95% interval of the "
-        f"share of seeds lies above {MOST:.0%}. Holds only if confined to one of the two, if that "
-        "alone is so; fails if both lie below; else more seeds are needed. Sigmoid and constant "
-        "weights have no part in it. A training that broke off counts against it.",
+        statement="With zero weights all activations are 0, and the units of a layer stay "
+        "identical.",
+        measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
+        "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
+        f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
+        f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
+        f"{CONSTANT}.",
+        rule=f"Two parts: each is so in more than {MAJORITY:.0%} of the seeds with zero weights "
+        "and ReLU. A diverged training does not count towards them.",
         setups=SYMMETRIC,
         judge=judge_zero,
         draw=draw_zero,
@@ -215,36 +254,30 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         number=12,
         article="002",
-        says="With random normal weights of std 0.01 most activations are near 0.",
+        statement="With random normal weights of std 0.01 most activations are near 0.",
         measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-        f"before training and {after(TAPERING)}; He's beside it, and before training theory: "
+        f"before training and {after(TAPERING)}; beside it He's, and before training theory: "
         "E[y²] = ½ n Var(W) E[x²].",
-        rule=f"A layer is near 0 if the whole 95% interval of its mean RMS lies below {NEAR:g}, "
-        f"so that more than half of its activations lie within {NEAR * math.sqrt(2):.2f}, and that "
-        "of He's less it, paired by seed, above 0. Holds if all layers are, before and after "
-        "training; holds only if then, if at one of the two; fails if at both a layer is shown not "
-        "to be; else more seeds are needed. Trainings that broke off are left out.",
-        setups={rule: NARROWS[rule] for rule in (SMALL, "He")},
+        rule="Two parts, before and after training: in every layer the RMS is below "
+        f"{NEAR:g}, so that more than half of the activations lie within "
+        f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
+        setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
         judge=judge_small,
         draw=draw_small,
     ),
     Claim(
         number=13,
         article="002",
-        says="Xavier's std lies above random normal's, He is the most even, LeCun slightly below "
-        "Xavier.",
+        statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
+        "below Xavier.",
         measured="Std of the hidden layers on the test rows, in the narrowing network before "
         f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
-        "before training; evenness: of the std of the first and the last hidden layer the smaller "
-        "over the larger. The RMS is drawn beside theory's, E[y²] = ½ n Var(W) E[x²].",
-        rule="Paired by seed: Xavier above random normal in every hidden layer; He more even than "
-        "each of the others; LeCun below Xavier in the last hidden layer. Each is so if the whole "
-        "95% interval of every difference lies on its side of 0, is shown not to be if one lies on "
-        "the other, and else is not settled. Holds if all three are so in all three places; holds "
-        "only if confined to where they are; if none is anywhere, fails if none is left "
-        "unsettled, and else more seeds are needed. Of a training that broke off only the "
-        "evenness counts, as 0.",
-        setups={**NARROWS, **WIDENS},
+        "before training. Evenness is the smaller over the larger std of the first and the last "
+        "hidden layer. The figure compares the RMS with theory, E[y²] = ½ n Var(W) E[x²].",
+        rule="Three parts in each of the three places: Xavier above random normal in every hidden "
+        "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
+        "Of a diverged training only the evenness counts, as 0.",
+        setups={**NARROWING, **WIDE},
         judge=judge_sizes,
         draw=draw_sizes,
     ),

@@ -1,14 +1,16 @@
-"""The ledger: every claim with what was measured of it and the verdict, as text, JSON and pictures.
+"""The ledger: all claims with their measurements and verdicts, as text, JSON and figures.
 
-A run trains what its folder has not yet, claim by claim; each verdict is told as soon as it is
-known. What was trained for one claim serves all that ask for the same training.
+A run trains what its folder does not contain yet, claim by claim, and reports each verdict as soon
+as it is known. Claims that need the same training share it.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,35 +22,44 @@ from minnet.experiments.claims import (
     gradients,
     guideline,
     initialization,
-    large_weights,
     normalization,
     regularization,
     remedies,
-    robustness,
 )
-from minnet.experiments.claims.claim import Claim, Finding, Trials
+from minnet.experiments.claims.claim import Bound, Claim, Finding, Trials
+from minnet.experiments.claims.text import counted
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 
-_GATHERED = (
-    *activations.CLAIMS, *regularization.CLAIMS, *initialization.CLAIMS, *guideline.CLAIMS,
-    *gradients.CLAIMS, *large_weights.CLAIMS, *consequences.CLAIMS, *remedies.CLAIMS,
-    *normalization.CLAIMS, *robustness.CLAIMS,
+_MODULES = (
+    activations, consequences, gradients, guideline, initialization, normalization, regularization,
+    remedies,
 )  # fmt: skip
-CLAIMS: tuple[Claim, ...] = tuple(sorted(_GATHERED, key=lambda claim: claim.number))
+CLAIMS: tuple[Claim, ...] = tuple(
+    sorted((claim for module in _MODULES for claim in module.CLAIMS), key=lambda c: c.number)
+)
 QUICK_SEEDS = 3
 INDENT = "    "
+NAMES = ("holds", "conditional", "undecided", "fails")
 QUICK_NOTE = (
-    "This was a quick run, on small digits with few epochs and seeds: it shows how the ledger is "
-    "made; its verdicts say nothing of the articles."
+    "This was a quick run on small digits with few epochs and seeds. It shows how the ledger "
+    "works; its verdicts are not evidence for or against the articles."
+)
+GENERAL_RULE = (
+    "A rule has one or more parts. A part compares a number with a threshold: it is shown if the "
+    "whole 95% interval over seeds lies on the stated side, refuted if it lies on the other side, "
+    "and undecided otherwise. A claim holds if all parts are shown, and is conditional on those "
+    "that are if only some are. If none is, it is undecided if a part is, and fails otherwise. "
+    "Differences and ratios are paired by seed. A diverged training counts as guessing, unless "
+    "the rule states otherwise."
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim with its trials and what was found."""
+    """A claim with its trials and the finding."""
 
     claim: Claim
     trials: Trials
@@ -56,15 +67,42 @@ class Entry:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of its trials."""
+        """The seeds of the trials."""
         return [trial.setup.seed for trial in next(iter(self.trials.values()))]
 
     @property
     def caveat(self) -> str:
-        """What is said after the verdict of fewer seeds than the claim takes."""
-        seeds, needed = len(self.seeds), self.claim.seeds
-        said = f"{seeds} seeds" if seeds > 1 else "1 seed"
-        return f" (by {said}; the claim takes {needed})" if seeds < needed else ""
+        """The note after a verdict from fewer seeds than the claim requires."""
+        seeds, required = len(self.seeds), self.claim.seeds
+        note = f" (from {counted(seeds, 'seed')}; the claim requires {required})"
+        return note if seeds < required else ""
+
+    @property
+    def result(self) -> str:
+        """The most important number, as a sentence."""
+        name = self.finding.result
+        number = self.finding.numbers[name]
+        value = "not measured" if math.isnan(number.value) else str(number)
+        return f"{name[0].upper()}{name[1:]}: {value}, {counted(len(self.seeds), 'seed')}."
+
+    @property
+    def reason(self) -> str:
+        """The finding's reason, the undecided parts, and the number of diverged trainings."""
+        undecided = [
+            name if isinstance(name, str) else " ".join(name)
+            for name, outcome in self.finding.parts.items()
+            if outcome is None
+        ]
+        diverged = [
+            f"{count} of {len(runs)} ({label})"
+            for label, runs in self.trials.items()
+            if (count := sum(run.stopped is not None for run in runs))
+        ]
+        return (
+            self.finding.reason
+            + (f" Undecided with these seeds: {'; '.join(undecided)}." if undecided else "")
+            + (f" Diverged trainings: {', '.join(diverged)}." if diverged else "")
+        )
 
 
 def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
@@ -81,17 +119,17 @@ def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Cla
     [16, 17, 18]
     """
     wanted = set(numbers)
-    strangers = wanted - {claim.number for claim in CLAIMS}
-    if strangers:
-        raise ValueError(f"no claim has the number {min(strangers)}; there are 1 to {len(CLAIMS)}")
+    unknown = wanted - {claim.number for claim in CLAIMS}
+    if unknown:
+        raise ValueError(f"no claim has the number {min(unknown)}; there are 1 to {len(CLAIMS)}")
     articles = sorted({name for claim in CLAIMS for name in claim.article.split("/")})
     if article is not None and article not in articles:
         raise ValueError(f"no claims of an article {article!r}; there are {', '.join(articles)}")
     of_article = [c for c in CLAIMS if article is None or article in c.article.split("/")]
     chosen = tuple(claim for claim in of_article if not wanted or claim.number in wanted)
     if not chosen:
-        there = ", ".join(str(claim.number) for claim in of_article)
-        raise ValueError(f"none of these claims is of article {article}; its claims are {there}")
+        known = ", ".join(str(claim.number) for claim in of_article)
+        raise ValueError(f"none of these claims is of article {article}; its claims are {known}")
     return chosen
 
 
@@ -104,16 +142,16 @@ def judge(
     quick: bool = False,
     verbose: int = 0,
 ) -> Entry:
-    """Train what the claim needs and the store has not, and apply its rule.
+    """Train what the claim needs and the store does not contain, and apply its rule.
 
     Parameters
     ----------
     claim : Claim
-        Which one.
+        The claim.
     store : Store
         Keeps the trials.
     seeds : int, optional
-        How many; the claim's own number unless given, and 3 in a quick run.
+        The number of seeds; the claim's own number by default, and 3 in a quick run.
     jobs, verbose
         As in `minnet.experiments.sweep.sweep`.
     quick : bool, default False
@@ -121,138 +159,135 @@ def judge(
     """
     chosen = range(seeds or (QUICK_SEEDS if quick else claim.seeds))
     setups = {label: quickened(setup) if quick else setup for label, setup in claim.setups.items()}
-    # In turn, so that what slows the machine down for a while slows down all that is compared.
-    every = [setup.but(seed=seed) for seed in chosen for setup in setups.values()]
-    trained = sweep(every, store, jobs=jobs, verbose=verbose)
+    # Labels take turns, so that a slow phase of the machine affects all that is compared.
+    ordered = [setup.but(seed=seed) for seed in chosen for setup in setups.values()]
+    trained = sweep(ordered, store, jobs=jobs, verbose=verbose)
     trials = {label: trained[place :: len(setups)] for place, label in enumerate(setups)}
     return Entry(claim, trials, claim.judge(trials))
 
 
 def quickened(setup: Setup) -> Setup:
-    """Return the setup as a quick run trains it."""
+    """Return the setup that a quick run trains."""
     if setup.data not in IMAGES:
         return setup.but(epochs=min(setup.epochs, 100))
     hidden = tuple(min(units, 100) for units in setup.hidden)
     return setup.but(data="digits", hidden=hidden, epochs=min(setup.epochs, 1))
 
 
-def tell(entry: Entry) -> str:
-    """Return the claim, the verdict, the number with its interval, and why, as lines of text."""
-    claim, finding = entry.claim, entry.finding
-    lines = [
-        f"{claim.number:2}. {claim.says} (article {claim.article})",
-        f"{finding.verdict.upper()}{entry.caveat}. {finding.what}: {finding.number}, "
-        f"{len(entry.seeds)} seeds.",
-        finding.because,
-    ]
+def describe(entry: Entry) -> str:
+    """Return the claim, the verdict, the result with its interval, and the reason as text."""
+    verdict = f"{str(entry.finding.verdict).upper()}{entry.caveat}. {entry.result}"
+    title = f"{entry.claim.number:2}. {entry.claim.statement} (article {entry.claim.article})"
     width = min(shutil.get_terminal_size().columns, 96)
-    indents = ["", *[INDENT] * (len(lines) - 1)]
     return "\n".join(
-        textwrap.fill(line, width, initial_indent=indent, subsequent_indent=INDENT)
-        for line, indent in zip(lines, indents, strict=True)
+        textwrap.fill(text, width, initial_indent=indent, subsequent_indent=INDENT)
+        for text, indent in ((title, ""), (verdict, INDENT), (entry.reason, INDENT))
     )
 
 
 def verdicts(entries: Sequence[Entry]) -> str:
-    """Return the number and the verdict of each claim, a line each."""
-    return "\n".join(f"{e.claim.number:2}. {e.finding.verdict}{e.caveat}" for e in entries)
+    """Return the verdict on each claim, a line each, and the count of each verdict."""
+    lines = [f"{e.claim.number:2}. {e.finding.verdict}{e.caveat}" for e in entries]
+    return "\n".join([*lines, counts(entries)])
 
 
-def summary(entries: Sequence[Entry]) -> str:
-    """Return the ledger as a table in Markdown."""
-    rows = [
-        [
-            str(entry.claim.number),
-            entry.claim.article,
-            entry.claim.says,
-            entry.finding.verdict + entry.caveat,
-            f"{entry.finding.what}: {_number(entry.finding.number)}",
-            _between(entry.finding.number),
-            str(len(entry.seeds)),
-        ]
-        for entry in entries
-    ]
-    header = ["#", "article", "claim", "verdict", "number", "95% interval", "seeds"]
-    return report.table(header, rows)
+def counts(entries: Sequence[Entry]) -> str:
+    """Return how many claims have each verdict, as a sentence."""
+    found = Counter(entry.finding.verdict.name for entry in entries)
+    return f"Verdicts: {', '.join(f'{found[name]} {name}' for name in NAMES)}."
 
 
 def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:
-    """Write ``claims.md``, ``claims.json`` and a figure a claim into out; return the paths.
+    """Write ``claims.md``, ``claims.json`` and a figure for each claim; return the paths.
 
-    Where they are not all of the claims, the numbers of those that there are stand in the names of
-    the files, so that no whole ledger is lost.
+    If the entries are not all of the claims, the names of the files contain their numbers, so that
+    a complete ledger is not overwritten.
 
     Parameters
     ----------
     entries : sequence of Entry
         What `judge` returned.
     out : Path
-        Made if it is not there.
+        The folder; created if it does not exist.
     command : str
-        What the ledger was made by; it stands in both files.
+        The command that computed the ledger; both files contain it.
     quick : bool
-        Whether it was a quick run; both files say so.
+        Whether it was a quick run; both files state it.
     """
     out.mkdir(parents=True, exist_ok=True)
-    numbers = [str(entry.claim.number) for entry in entries]
-    name = "-".join(["claims", *(numbers if len(entries) < len(CLAIMS) else [])])
-    written: dict[str, Any] = {
-        "command": command,
-        "quick": quick,
-        "versions": report.versions(),
-        "claims": [_as_dict(entry) for entry in entries],
-    }
-    report.write_json(out / f"{name}.json", written)
-    parts = ["# The claims of the articles, measured"]
-    if quick:
-        parts.append(QUICK_NOTE)
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions().items())
-    parts += [f"Made by `{command}` with {versions}.", summary(entries)]
-    pictures = []
+    numbers = [str(entry.claim.number) for entry in entries] if len(entries) < len(CLAIMS) else []
+    text, data = (out / f"{'-'.join(['claims', *numbers])}.{suffix}" for suffix in ("md", "json"))
+    made = {"command": command, "quick": quick, "versions": report.versions()}
+    report.write_json(data, as_json(entries, made))
+    text.write_text(markdown(entries, made), encoding="utf-8")
+    figures = []
     for entry in entries:
-        figure = f"claim{entry.claim.number:02}"
-        pictures += report.save(entry.claim.draw(entry.trials), out / figure, dpi=70)
-        parts += _section(entry, f"{figure}.png")
-    (out / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return [out / f"{name}.md", out / f"{name}.json", *pictures]
+        stem = out / f"claim{entry.claim.number:02}"
+        figures += report.save(entry.claim.draw(entry.trials), stem, dpi=70)
+    return [text, data, *figures]
 
 
-def _section(entry: Entry, figure: str) -> list[str]:
-    claim, finding = entry.claim, entry.finding
-    verdict = finding.verdict[0].upper() + finding.verdict[1:] + entry.caveat
-    numbers = [[name, _number(n), _between(n)] for name, n in finding.numbers.items()]
-    return [
-        f"## {claim.number}. {claim.says}",
-        f"Article {claim.article}. **{verdict}.** {finding.because}",
-        f"Measured: {claim.measured}",
-        f"Rule: {claim.rule}",
-        report.table(["", "over seeds", "95% interval"], numbers) if numbers else "",
-        report.settings_table(entry.trials),
-        f"![claim {claim.number}]({figure})",
-    ]
+def as_json(entries: Sequence[Entry], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ledger for JSON; ``made`` has the command, whether it was quick, and versions."""
+    return {**made, "rule": GENERAL_RULE, "claims": [_as_dict(entry) for entry in entries]}
 
 
 def _as_dict(entry: Entry) -> dict[str, Any]:
     claim, finding = entry.claim, entry.finding
     return {
-        "number": claim.number,
-        "article": claim.article,
-        "says": claim.says,
+        **{name: getattr(claim, name) for name in ("number", "article", "statement")},
         "measured": claim.measured,
         "rule": claim.rule,
-        "verdict": finding.verdict,
-        "what": finding.what,
-        "value": asdict(finding.number),
-        "because": finding.because,
+        "verdict": finding.verdict.name,
+        "condition": finding.verdict.condition,
+        "result": finding.result,
+        "reason": entry.reason,
         "numbers": {name: asdict(number) for name, number in finding.numbers.items()},
         "seeds": entry.seeds,
         "setups": {label: runs[0].setup.as_dict() for label, runs in entry.trials.items()},
     }
 
 
-def _number(number: Interval) -> str:
-    return f"{number.value:.4g}"
+def markdown(entries: Sequence[Entry], made: Mapping[str, Any]) -> str:
+    """Return the ledger in Markdown: a summary table, and a section for each claim."""
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    parts = ["# The claims of the articles, measured", *([QUICK_NOTE] if made["quick"] else [])]
+    parts += [f"Computed by `{made['command']}` with {versions}."]
+    parts += [f"{counts(entries)} Each section states the condition.", summary(entries)]
+    return "\n\n".join([*parts, GENERAL_RULE, *map(_section, entries)]) + "\n"
 
 
-def _between(number: Interval) -> str:
-    return f"{number.low:.4g} to {number.high:.4g}" if number.n > 1 else "one seed"
+def summary(entries: Sequence[Entry]) -> str:
+    """Return the verdicts as a table in Markdown."""
+    rows = [
+        [str(e.claim.number), e.claim.article, e.claim.statement,
+         f"{e.finding.verdict.name}{e.caveat}", str(len(e.seeds))]
+        for e in entries
+    ]  # fmt: skip
+    return report.table(["#", "article", "claim", "verdict", "seeds"], rows)
+
+
+def _section(entry: Entry) -> str:
+    claim, finding = entry.claim, entry.finding
+    verdict = str(finding.verdict)
+    rows = [[name, *_cells(number)] for name, number in finding.numbers.items()]
+    return "\n\n".join([
+        f"## {claim.number}. {claim.statement}",
+        f"Article {claim.article}. **{verdict[0].upper()}{verdict[1:]}{entry.caveat}.** "
+        f"{entry.result} {entry.reason}",
+        f"Measured: {claim.measured}",
+        f"Rule: {claim.rule}",
+        report.table(["", "over seeds", "95% interval"], rows),
+        report.settings_table(entry.trials),
+        f"![claim {claim.number}](claim{claim.number:02}.png)",
+    ])  # fmt: skip
+
+
+def _cells(number: Interval) -> tuple[str, str]:
+    """Return a number and its interval as cells of a table."""
+    if isinstance(number, Bound):
+        return str(number), f"{number.censored} censored"
+    if math.isnan(number.value):
+        return "not measured", ""
+    interval = f"{number.low:.4g} to {number.high:.4g}" if number.n > 1 else "one seed"
+    return f"{number.value:.4g}", interval

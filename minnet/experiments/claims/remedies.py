@@ -1,4 +1,4 @@
-"""Claims on what heals gradients: those that vanish (articles 001 and 000/004), and explode."""
+"""Claims 10 and 20, on remedies against vanishing (001) and exploding gradients (000/004)."""
 
 from __future__ import annotations
 
@@ -6,223 +6,185 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from minnet.experiments import charts
 from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.verdicts import (
-    GUESS,
-    accuracy,
-    paired,
-    percent,
-    sided,
-    unsettled,
-    verdict_of_parts,
-)
+from minnet.experiments.claims.figures import Panel, draw_panel
+from minnet.experiments.claims.gradients import BASELINE, RATIO
+from minnet.experiments.claims.quantities import GUESS, Quantity, accuracy, means, named, paired
+from minnet.experiments.claims.text import percent
+from minnet.experiments.claims.verdicts import above, verdict
 from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.intervals import Interval, geometric_mean
 from minnet.experiments.readings import by_layer, last_over_first, over, stages
 from minnet.experiments.trial import Trial
-from minnet.experiments.vanishing import SICK
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-SICK_1 = SICK.but(epochs=1)
-HEALED = SICK_1.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
 
 # 10. ReLU, Swish, skip connections, BatchNorm and Xavier can help to reduce vanishing gradients.
 
-BASE, TOGETHER = "none", "together"
-REDUCED = 10.0  # times smaller: less than that may be, and does not help six layers much
+NONE, TOGETHER = "none", "together"
+REDUCED = 10.0  # a smaller reduction hardly helps six layers
+SHORT = BASELINE.but(epochs=1)
 REMEDIES = {
-    "ReLU": SICK_1.but(activation="relu"),
-    "Swish": SICK_1.but(activation="swish"),
-    "skip connections": SICK_1.but(residual=True),
-    "BatchNorm": SICK_1.but(batchnorm=True),
-    "Xavier": SICK_1.but(init="glorot_uniform"),
+    "ReLU": SHORT.but(activation="relu"),
+    "Swish": SHORT.but(activation="swish"),
+    "skip connections": SHORT.but(residual=True),
+    "BatchNorm": SHORT.but(batchnorm=True),
+    "Xavier": SHORT.but(init="glorot_uniform"),
 }
+ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
 
 
 def judge_remedies(trials: Trials) -> Finding:
-    """Judge claim 10: what each remedy alone does to the gradients; and what is learned with it."""
-    ratios = {label: geometric_mean(_ratios(runs)) for label, runs in trials.items()}
-    reduced = {label: _reduction(trials[BASE], trials[label]) for label in (*REMEDIES, TOGETHER)}
-    accuracies = {label: mean(map(accuracy, runs)) for label, runs in trials.items()}
-    parts = {label: sided(reduced[label], REDUCED) for label in REMEDIES}
-    least = min(REMEDIES, key=lambda label: reduced[label].value)
-    told = "; ".join(
+    """Judge claim 10: how much each remedy alone reduces the ratio of the gradients."""
+    ratios = {k: geometric_mean(without_nan(runs, ratio_before)) for k, runs in trials.items()}
+    reductions = {
+        label: factor(trials[NONE], trials[label], ratio_before) for label in (*REMEDIES, TOGETHER)
+    }
+    accuracies = means(trials, accuracy)
+    parts = {label: above(reductions[label], REDUCED) for label in REMEDIES}
+    least = min(REMEDIES, key=lambda label: reductions[label].value)
+    by_remedy = "; ".join(
         f"{label} {ratios[label].value:.2g}, {percent(accuracies[label])}" for label in trials
     )
     return Finding(
-        verdict=verdict_of_parts(parts, "the remedy is", "or"),
-        number=reduced[least],
-        what=f"times that {least}, which does least, reduces the last layer's gradient over the "
-        "first's",
-        because="The last layer's gradient over the first's before training, and the test accuracy "
-        f"after training ({trials[BASE][0].setup.epochs} of the article's {SICK.epochs} epochs), "
-        f"by remedy: {told}." + unsettled(parts),
-        numbers={f"last over first, {label}": ratio for label, ratio in ratios.items()}
-        | {f"times reduced, {label}": times for label, times in reduced.items()}
-        | {f"test accuracy, {label}": share for label, share in accuracies.items()},
+        verdict=verdict(parts, "the remedy is {}", "or"),
+        result=f"reduction of the {RATIO}, {least}",
+        reason=f"The {RATIO} before training, and the test accuracy after training "
+        f"({trials[NONE][0].setup.epochs} of the article's {BASELINE.epochs} epochs), by remedy: "
+        f"{by_remedy}. {least} is the least effective remedy.",
+        numbers=named(RATIO, ratios)
+        | named(f"reduction of the {RATIO}", reductions)
+        | named("test accuracy", accuracies),
+        parts=parts,
     )
 
 
-def _reduction(sick: Sequence[Trial], healed: Sequence[Trial]) -> Interval:
-    """Return how many times smaller a remedy makes the last gradient over the first, by seed."""
-    return geometric_mean(
-        over(last_over_first(one.start), last_over_first(two.start))
-        for one, two in zip(sick, healed, strict=True)
-        if one.start is not None and two.start is not None
-    )
+def ratio_before(trial: Trial) -> float:
+    """Return the last layer's gradient over the first's before training; NaN if not finite."""
+    return last_over_first(trial.start) if trial.start is not None else math.nan
+
+
+def factor(ones: Sequence[Trial], others: Sequence[Trial], quantity: Quantity) -> Interval:
+    """Return the ratio of a quantity between trainings of the same seed, without NaN."""
+    pairs = [(quantity(one), quantity(two)) for one, two in zip(ones, others, strict=True)]
+    return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
+
+
+def without_nan(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
+    """Return a quantity by seed where it is not NaN."""
+    return [value for value in map(quantity, runs) if not math.isnan(value)]
 
 
 def draw_remedies(trials: Trials) -> Figure:
-    """Draw for each remedy the last layer's gradient over the first's, and the test accuracy."""
-    from minnet.experiments import charts
-
+    """Draw for each remedy the ratio of the gradients and the test accuracy."""
     figure, (left, right) = charts.side_by_side(["Gradients before training", "After training"])
-    ratios = {label: _ratios(runs) for label, runs in trials.items()}
-    mark = geometric_mean(ratios[BASE]).value / REDUCED
-    marks = {f"1/{REDUCED:g} of the sick network's": mark} if math.isfinite(mark) else {}
+    ratios = {label: without_nan(runs, ratio_before) for label, runs in trials.items()}
+    mark = geometric_mean(ratios[NONE]).value / REDUCED
+    marks = {f"1/{REDUCED:g} of no remedy": mark} if math.isfinite(mark) else {}
     charts.by_label(
         ratios, xlabel="last layer's / first layer's", log=True, reference=marks, ax=left
     )
-    _draw_accuracies(trials, right)
+    draw_panel(right, trials, ACCURACY)
     return figure
 
 
-def _ratios(runs: Sequence[Trial]) -> list[float]:
-    return [last_over_first(net) for net in stages(runs)["before training"]]
-
-
-def _draw_accuracies(trials: Trials, ax: Axes) -> None:
-    from minnet.experiments import charts
-
-    values = {label: [accuracy(trial) for trial in runs] for label, runs in trials.items()}
-    charts.by_label(values, xlabel="test accuracy", reference={"a guess": GUESS["accuracy"]}, ax=ax)
-    ax.set_xlim(0, 1)
+ACCURACY = Panel("", accuracy, "test accuracy", {"guessing": GUESS["accuracy"]}, (0, 1))
 
 
 # 20. Clipping can help against explosions, Adam and RMSProp against vanishing gradients.
 
-EXPLOSION = {
-    "not clipped": VARIANTS["too large"],
-    "clipped to norm 1": VARIANTS["too large, clipped"],
+EXPLODING, CLIPPED = "not clipped", "clipped to norm 1"
+EXPLOSION = {EXPLODING: VARIANTS["too large"], CLIPPED: VARIANTS["too large, clipped"]}
+OPTIMIZERS = {
+    "SGD": SHORT,
+    "Adam": SHORT.but(optimizer="adam", lr=1e-3),
+    "RMSProp": SHORT.but(optimizer="rmsprop", lr=1e-3),
 }
-ADAPTIVE = {
-    "Adam": SICK_1.but(optimizer="adam", lr=1e-3),
-    "RMSProp": SICK_1.but(optimizer="rmsprop", lr=1e-3),
-}
-OPTIMIZERS = {"SGD": SICK_1} | ADAPTIVE
-CHANCE = 0.2  # accuracy below which nothing was learned: twice a guess's
-LEARNED = 0.5  # accuracy, five times a guess's: no network that stands still comes near it
-EVENED = 10.0  # times as far that the first layer moves, measured by the last: no seed does that
+ADAPTIVE = ("Adam", "RMSProp")
+CHANCE = 0.2  # twice the accuracy of guessing: below it nothing was learned
+LEARNED = 0.5  # five times that of guessing
+EVENED = 10.0  # times the movement of the first layer relative to the last; no seed does that
 
 
 def judge_optimizers(trials: Trials) -> Finding:
-    """Judge claim 20: an explosion with and without clipping, vanishing with three optimizers."""
-    shares = {label: mean(map(accuracy, runs)) for label, runs in trials.items()}
-    broken = trials["not clipped"]
-    exploded = all(accuracy(trial) < CHANCE for trial in broken)
+    """Judge claim 20: an explosion with and without clipping, and three optimizers."""
+    accuracies = means(trials, accuracy)
+    exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
+    moved = {k: geometric_mean(without_nan(trials[k], movement)) for k in OPTIMIZERS}
+    evened = {label: factor(trials[label], trials["SGD"], movement) for label in ADAPTIVE}
     gains = {label: paired(trials[label], trials["SGD"], accuracy) for label in ADAPTIVE}
-    moved = {label: _ways(trials[label]) for label in OPTIMIZERS}
-    evened = {label: _evened(trials[label], trials["SGD"]) for label in ADAPTIVE}
-    parts = {"clipping": sided(shares["clipped to norm 1"], LEARNED) if exploded else None} | {
-        label: sided(evened[label], EVENED) for label in ADAPTIVE
-    }
-    told = "; ".join(
-        f"{label} {moved[label].value:.2g}, {percent(shares[label])}" for label in OPTIMIZERS
+    parts = {"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}
+    parts |= {label: above(evened[label], EVENED) for label in ADAPTIVE}
+    by_optimizer = "; ".join(
+        f"{label} {moved[label].value:.2g}, {percent(accuracies[label])}" for label in OPTIMIZERS
     )
-    stopped = {label: sum(trial.stopped is not None for trial in trials[label]) for label in trials}
     return Finding(
-        verdict=verdict_of_parts(parts, "it is said of", "and"),
-        number=shares["clipped to norm 1"],
-        what="test accuracy of the exploding network after training, its gradients clipped",
-        because=f"Not clipped, {stopped['not clipped']} of {len(broken)} trainings of the "
-        f"exploding network break off and accuracy is {percent(shares['not clipped'])}; clipped, "
-        f"{stopped['clipped to norm 1']} break off and it is "
-        f"{percent(shares['clipped to norm 1'])}. How far the first layer's weights move in "
-        "training, over how far the last's do, and the accuracy, where gradients vanish: "
-        f"{told}." + unsettled(parts),
-        numbers={f"test accuracy, {label}": share for label, share in shares.items()}
-        | {f"first layer's way over the last's, {label}": way for label, way in moved.items()}
-        | {f"that over SGD's, {label}": times for label, times in evened.items()}
-        | {f"accuracy gained over SGD, {label}": gain for label, gain in gains.items()},
+        verdict=verdict(parts, "the statement is restricted to {}"),
+        result=f"test accuracy, {CLIPPED}",
+        reason=f"The test accuracy of the exploding network is {percent(accuracies[EXPLODING])} "
+        f"without and {percent(accuracies[CLIPPED])} with clipping. Movement of the first layer's "
+        "weights over that of the last layer's, and test accuracy, where gradients vanish: "
+        f"{by_optimizer}.",
+        numbers=named("test accuracy", accuracies)
+        | named("movement of the first layer over the last", moved)
+        | named("movement over that with SGD", evened)
+        | named("accuracy gained over SGD", gains),
+        parts=parts,
     )
 
 
-def draw_optimizers(trials: Trials) -> Figure:
-    """Draw what the exploding and the vanishing networks learn, and how far their weights move."""
-    from minnet.experiments import charts
-
-    figure, panels = charts.side_by_side(
-        ["Exploding gradients", "Vanishing gradients", "How far weights move"], share_y=False
-    )
-    for ax, labels in zip(panels, (EXPLOSION, OPTIMIZERS), strict=False):
-        _draw_accuracies({label: trials[label] for label in labels}, ax)
-    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
-    moved = {label: by_layer(nets, "dense", "moved") for label, nets in networks.items() if nets}
-    if moved:
-        charts.by_layer(moved, ylabel="way / size of the weights", log=True, ax=panels[2])
-    return figure
-
-
-def _way(trial: Trial) -> float:
-    """Return how far the first layer's weights went over how far the last's did; nan if nowhere."""
+def movement(trial: Trial) -> float:
+    """Return the movement of the first layer's weights over the last's; NaN if it diverged."""
     if trial.end is None:
-        return float("nan")
+        return math.nan
     first, *_, final = (float(row["moved"]) for row in trial.end["dense"])
     return over(first, final)
 
 
-def _ways(runs: Sequence[Trial]) -> Interval:
-    """Return that over the trainings that did not break off."""
-    return geometric_mean(_way(trial) for trial in runs if trial.end is not None)
+def draw_optimizers(trials: Trials) -> Figure:
+    """Draw the accuracies of the exploding and the vanishing networks, and the movement."""
+    titles = ["Exploding gradients", "Vanishing gradients", "Movement of the weights"]
+    figure, panels = charts.side_by_side(titles, share_y=False)
+    for ax, labels in zip(panels, (EXPLOSION, OPTIMIZERS), strict=False):
+        draw_panel(ax, {label: trials[label] for label in labels}, ACCURACY)
+    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
+    moved = {label: by_layer(nets, "dense", "moved") for label, nets in networks.items() if nets}
+    if moved:
+        charts.by_layer(moved, ylabel="movement / size of the weights", log=True, ax=panels[2])
+    return figure
 
 
-def _evened(runs: Sequence[Trial], others: Sequence[Trial]) -> Interval:
-    """Return how many times larger that is in runs than in others, by seed."""
-    return geometric_mean(
-        over(_way(one), _way(two))
-        for one, two in zip(runs, others, strict=True)
-        if one.end is not None and two.end is not None
-    )
-
-
-CLAIMS: tuple[Claim, ...] = (
+CLAIMS = (
     Claim(
         number=10,
         article="001",
-        says="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help to "
-        "reduce vanishing gradients.",
-        measured="RMS of the last layer's weight gradient over the first's before training, with "
-        "one remedy at a time and all else as in the sick network, against that network; and with "
-        "ReLU, He, BatchNorm and skip connections together. Test accuracy after training is told.",
-        rule=f"A remedy helps if it makes the ratio more than {REDUCED:g} times smaller than the "
-        "sick network's, seed by seed, with the whole 95% interval, whether or not the network "
-        "then learns. Holds if all five help alone; fails if the whole interval of each lies below "
-        "that; otherwise holds only of those that help, and if none is shown to, more seeds are "
-        "needed.",
-        setups={BASE: SICK_1, **REMEDIES, TOGETHER: HEALED},
+        statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
+        "to reduce vanishing gradients.",
+        measured="RMS of the last layer's weight gradient over the first's before training: with "
+        "no remedy, with one remedy at a time, and with ReLU, He, BatchNorm and skip connections "
+        "together. Test accuracy after training is reported.",
+        rule=f"A part for each remedy: alone it makes the ratio more than {REDUCED:g} times "
+        "smaller, whether or not the network then learns.",
+        setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
         judge=judge_remedies,
         draw=draw_remedies,
     ),
     Claim(
         number=20,
         article="000/004",
-        says="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
+        statement="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
         "reduce vanishing ones.",
-        measured="Test accuracy after training, of the network whose first weights make gradients "
-        "explode, with and without clipping to norm 1. Of the sick sigmoid network with SGD, Adam "
-        "and RMSProp, how far the first layer's weights move in training, over how far the last's "
-        "do, each in its own size; its accuracy is told.",
-        rule=f"Clipping helps if without it every seed breaks off or stays below {CHANCE:.0%} and "
-        f"with it accuracy is above {LEARNED:.0%}; without an explosion nothing is shown of it. An "
-        f"optimizer helps if the first layer moves more than {EVENED:g} times as far as with SGD, "
-        "measured by the last, seed by seed, whether or not the network then learns. The whole 95% "
-        "interval must lie there. Holds if all three help; fails if the whole interval of each "
-        "lies below; otherwise holds only of those that help, and if none is shown to, more seeds "
-        "are needed. That weights' ways are read, and the first weights' size, were chosen after "
-        "small trial runs.",
+        measured="Test accuracy after training of a network whose initial weights make gradients "
+        "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
+        "RMSProp: how far the first layer's weights move in training over how far the last's do, "
+        "each relative to its size; accuracy is reported.",
+        rule="Three parts. Clipping: without it every seed diverges or stays below "
+        f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
+        "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
+        f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
+        "movement and the size of the weights were chosen after small trial runs.",
         setups=EXPLOSION | OPTIMIZERS,
         judge=judge_optimizers,
         draw=draw_optimizers,

@@ -1,29 +1,24 @@
-"""The claims on activations and regularization: each rule reaches each verdict, on made-up trials.
-
-Afterwards every claim is judged and drawn from small trainings.
-"""
+"""Claims 1 to 4 and 19: made-up trials reach each verdict, and small trainings are judged."""
 
 import matplotlib.pyplot as plt
 import pytest
+from helpers.made_up_trials import result, undecided
 
 from minnet.experiments.claims import activations, regularization
-from minnet.experiments.claims.activations import (
-    ARTICLES,
-    ONLY_AFTER_RELU,
-    ONLY_ENTRIES,
-    ONLY_SOFTMAX,
-    ONLY_SQUARED,
-    ONLY_WITHOUT_RELU,
-    SOFTMAX,
-)
-from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
+from minnet.experiments.claims.activations import CORRECTED, EXTRACTOR, RELUS, SOFTMAX, SQUARED
 from minnet.experiments.claims.regularization import dead_share
+from minnet.experiments.claims.verdicts import FAILS, HOLDS, UNDECIDED, only_if
 from minnet.experiments.readings import evenness
 from minnet.experiments.trial import Trial, train
 
 CLAIM = {claim.number: claim for claim in activations.CLAIMS + regularization.CLAIMS}
-MENDED = "mended"
 SEEDS = 30
+ONLY_AFTER_RELU, ONLY_WITH_EXTRACTOR = (
+    only_if(f"the layers are observed {extractor}") for extractor in (RELUS, EXTRACTOR)
+)
+ONLY_SOFTMAX, ONLY_SQUARED = (only_if(f"the loss is {loss}") for loss in (SOFTMAX, SQUARED))
+ONLY_WITHOUT_RELU = only_if("the ReLUs are left out, as in the article's code")
+ONLY_ENTRIES = only_if("entries are counted instead of units")
 
 
 @pytest.fixture(autouse=True)
@@ -33,28 +28,28 @@ def _closed():
 
 
 def layers(**numbers):
-    """Three layers of what is extracted: 0 in each number unless it is given, by layer."""
+    """Three layers of an extractor's numbers, 0 unless given by layer."""
     names = ("kurtosis", "range", "zeros", "inactive", "tallest_bar_holds_0", "dead")
     return [{name: float(numbers.get(name, (0, 0, 0))[at]) for name in names} for at in range(3)]
 
 
-def seen(label, right, article, seed=0):
+def extracted(label, right, article, seed=0):
     """A made-up trial of one of the networks on Iris."""
     setup = activations.NETWORKS[label].but(seed=seed)
-    extracted = {"extractors": {"right": right, "article": article}}
-    return Trial(setup, end={"hidden": [], "dense": []}, measures={"end": extracted})
+    measured = {"extractors": {"right": right, "article": article}}
+    return Trial(setup, end={"hidden": [], "dense": []}, measures={"end": measured})
 
 
-def broken(label, seed=0):
+def diverged(label, seed=0):
     return Trial(activations.NETWORKS[label].but(seed=seed), measures={"start": {}}, stopped="NaN")
 
 
-def all_seen(right, article):
+def all_extracted(right, article):
     """Thirty trials a label; right and article are layers, or label -> layers."""
     of = [side if isinstance(side, dict) else {} for side in (right, article)]
     return {
         label: [
-            seen(label, of[0].get(label, right), of[1].get(label, article), seed)
+            extracted(label, of[0].get(label, right), of[1].get(label, article), seed)
             for seed in range(SEEDS)
         ]
         for label in activations.NETWORKS
@@ -69,39 +64,41 @@ FULL, EMPTY = layers(tallest_bar_holds_0=(1, 1, 1)), layers(tallest_bar_holds_0=
     [
         (FULL, FULL, HOLDS),
         (FULL, EMPTY, ONLY_AFTER_RELU),
-        (EMPTY, FULL, ONLY_WITHOUT_RELU),
+        (EMPTY, FULL, ONLY_WITH_EXTRACTOR),
         (EMPTY, EMPTY, FAILS),
     ],
 )
-def test_0_is_most_frequent_where_the_tallest_bar_of_every_layer_holds_it(right, article, verdict):
-    finding = CLAIM[1].judge(all_seen(right, article))
+def test_0_is_most_frequent_where_the_tallest_bar_of_every_layer_contains_it(
+    right, article, verdict
+):
+    finding = CLAIM[1].judge(all_extracted(right, article))
     assert finding.verdict == verdict
-    assert finding.number.value == (right is FULL)
+    assert result(finding).value == (right is FULL)
 
 
-def test_0_is_not_most_frequent_if_one_of_the_pair_has_it_otherwise():
-    mixed = dict.fromkeys(activations.NETWORKS, FULL) | {ARTICLES: EMPTY}
-    assert CLAIM[1].judge(all_seen(mixed, EMPTY)).verdict == FAILS
+def test_0_is_not_most_frequent_if_one_deciding_network_differs():
+    mixed = dict.fromkeys(activations.NETWORKS, FULL) | {SQUARED: EMPTY}
+    assert CLAIM[1].judge(all_extracted(mixed, EMPTY)).verdict == FAILS
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_the_mended_network_is_told_and_decides_nothing(number):
+def test_the_corrected_network_is_reported_and_does_not_decide(number):
     most = {"inactive": (0.9,) * 3, "dead": (0.6,) * 3, "tallest_bar_holds_0": (1,) * 3}
     so = layers(kurtosis=(1, 2, 3), range=(1, 2, 3), **most)
-    mixed = dict.fromkeys(activations.NETWORKS, so) | {MENDED: layers()}
-    finding = CLAIM[number].judge(all_seen(mixed, mixed))
+    mixed = dict.fromkeys(activations.NETWORKS, so) | {CORRECTED: layers()}
+    finding = CLAIM[number].judge(all_extracted(mixed, mixed))
     assert finding.verdict == HOLDS
-    assert any(MENDED in key for key in finding.numbers)
+    assert any(CORRECTED in key for key in finding.numbers)
 
 
 @pytest.mark.parametrize(("number", "what"), [(2, "kurtosis"), (3, "range")])
-def test_what_rises_holds_everywhere_or_with_the_loss_that_makes_it_rise(number, what):
+def test_a_rise_holds_in_both_networks_or_only_with_one_loss(number, what):
     up, down = layers(**{what: (1, 5, 2)}), layers(**{what: (2, 5, 1)})
     squared = dict.fromkeys(activations.NETWORKS, up) | {SOFTMAX: down}
     softmax = dict.fromkeys(activations.NETWORKS, down) | {SOFTMAX: up}
 
     def verdict(right, article):
-        return CLAIM[number].judge(all_seen(right, article)).verdict
+        return CLAIM[number].judge(all_extracted(right, article)).verdict
 
     assert verdict(up, down) == HOLDS
     assert verdict(softmax, up) == ONLY_SOFTMAX
@@ -111,59 +108,58 @@ def test_what_rises_holds_everywhere_or_with_the_loss_that_makes_it_rise(number,
 
 
 def rising(label, up, down=0, stopped=0):
-    """So many trials of a label whose kurtosis rises, falls, or that broke off."""
+    """Trials of a label whose kurtosis rises, falls, or that diverged."""
     kinds = [layers(kurtosis=(0, 0, 1))] * up + [layers(kurtosis=(1, 0, 0))] * down
-    runs = [seen(label, kind, kind, seed) for seed, kind in enumerate(kinds)]
-    return runs + [broken(label, up + down + seed) for seed in range(stopped)]
+    runs = [extracted(label, kind, kind, seed) for seed, kind in enumerate(kinds)]
+    return runs + [diverged(label, up + down + seed) for seed in range(stopped)]
 
 
-def test_a_share_decides_once_its_whole_interval_is_on_one_side_of_half():
+def test_a_share_decides_if_its_whole_interval_is_on_one_side_of_half():
     def judge(up):
         return CLAIM[2].judge({label: rising(label, up, 30 - up) for label in activations.NETWORKS})
 
     assert judge(21).verdict == HOLDS  # 0.70 (0.52 to 0.83)
-    assert judge(20).verdict == UNSETTLED  # 0.67 (0.49 to 0.81)
-    assert judge(10).verdict == UNSETTLED
+    assert judge(20).verdict == UNDECIDED  # 0.67 (0.49 to 0.81)
+    assert judge(10).verdict == UNDECIDED
     assert judge(9).verdict == FAILS
-    assert judge(20).number.value == pytest.approx(2 / 3)
-    assert "67%" in judge(20).because
+    assert result(judge(20)).value == pytest.approx(2 / 3)
+    assert "67%" in judge(20).reason
 
 
-def test_what_the_seeds_leave_open_is_named():
+def test_undecided_parts_are_named():
     trials = {label: rising(label, 21, 9) for label in activations.NETWORKS}
-    trials[ARTICLES] = rising(ARTICLES, 15, 15)
+    trials[SQUARED] = rising(SQUARED, 15, 15)
     finding = CLAIM[2].judge(trials)
     assert finding.verdict == ONLY_SOFTMAX
-    assert finding.because.endswith(
-        "Not settled by these seeds: squared error (after the ReLU) and squared error (with the "
-        "article's extractor)."
-    )
-    assert "Not settled" not in CLAIM[2].judge(trials | {ARTICLES: trials[SOFTMAX]}).because
+    assert undecided(finding) == [f"{SQUARED}, {RELUS}", f"{SQUARED}, {EXTRACTOR}"]
+    assert not undecided(CLAIM[2].judge(trials | {SQUARED: trials[SOFTMAX]}))
 
 
-def test_zeros_that_some_seeds_have_are_not_settled():
+def test_zeros_in_half_of_the_seeds_are_undecided():
     kinds = [FULL] * 15 + [EMPTY] * 15
     trials = {
-        label: [seen(label, kind, EMPTY, seed) for seed, kind in enumerate(kinds)]
+        label: [extracted(label, kind, EMPTY, seed) for seed, kind in enumerate(kinds)]
         for label in activations.NETWORKS
     }
-    assert CLAIM[1].judge(trials).verdict == UNSETTLED
+    assert CLAIM[1].judge(trials).verdict == UNDECIDED
 
 
-def test_a_training_that_broke_off_counts_against_a_rise():
+def test_a_diverged_training_counts_against_a_rise():
     trials = {label: rising(label, 9, stopped=21) for label in activations.NETWORKS}
     finding = CLAIM[2].judge(trials)
     assert finding.verdict == FAILS
-    assert finding.number.value == pytest.approx(0.3)
-    assert finding.numbers[f"{ARTICLES}, layer 3, after the ReLU"].value == 1.0  # of those that end
+    assert result(finding).value == pytest.approx(0.3)
+    assert (
+        finding.numbers[f"kurtosis, {SQUARED}, {RELUS}, layer 3"].value == 1.0
+    )  # without diverged
     assert CLAIM[2].draw(trials).axes[0].lines[0].get_ydata().tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
-    ("number", "verdict"), [(1, FAILS), (2, FAILS), (3, FAILS), (4, UNSETTLED)]
+    ("number", "verdict"), [(1, FAILS), (2, FAILS), (3, FAILS), (4, UNDECIDED)]
 )
-def test_nothing_holds_where_every_training_broke_off(number, verdict):
-    trials = {label: [broken(label, seed) for seed in range(8)] for label in activations.NETWORKS}
+def test_nothing_holds_where_every_training_diverged(number, verdict):
+    trials = {label: [diverged(label, seed) for seed in range(8)] for label in activations.NETWORKS}
     assert CLAIM[number].judge(trials).verdict == verdict
 
 
@@ -176,49 +172,51 @@ def test_nothing_holds_where_every_training_broke_off(number, verdict):
     ],
 )
 def test_most_neurons_are_inactive_by_units_or_by_entries_alone(inactive, dead, verdict):
-    told = layers(inactive=inactive, dead=dead)
-    finding = CLAIM[4].judge(all_seen(told, layers()))
+    shares = layers(inactive=inactive, dead=dead)
+    finding = CLAIM[4].judge(all_extracted(shares, layers()))
     assert finding.verdict == verdict
     units = dead[0] * 64 + dead[1] * 32 + dead[2] * 16
-    assert finding.number.value == pytest.approx(units / 112)
+    assert result(finding).value == pytest.approx(units / 112)
 
 
 def test_the_interval_of_a_share_ends_at_0_and_1_and_that_of_another_number_does_not():
     names = ("zeros", "inactive", "dead", "kurtosis")
 
-    def told(number):
+    def kinds_of(number):
         return [layers(**dict.fromkeys(names, (1 - odd, odd, 0))) for odd in number]
 
-    kinds = told([0.1] + [0.0] * (SEEDS - 1))  # the mean is near 1 in layer 1, near 0 in layer 2
+    kinds = kinds_of(
+        [0.1] + [0.0] * (SEEDS - 1)
+    )  # the mean is near 1 in layer 1, near 0 in layer 2
     trials = {
-        label: [seen(label, kind, kind, seed) for seed, kind in enumerate(kinds)]
+        label: [extracted(label, kind, kind, seed) for seed, kind in enumerate(kinds)]
         for label in activations.NETWORKS
     }
     for number, key in [
-        (1, f"exact zeros, {ARTICLES}, layer {{}}, after the ReLU"),
-        (4, f"inactive entries, {ARTICLES}, layer {{}}"),
-        (4, f"dead units, {ARTICLES}, layer {{}}"),
+        (1, f"share of exact zeros, {SQUARED}, {RELUS}, layer {{}}"),
+        (4, f"share of inactive entries, {SQUARED}, {RELUS}, layer {{}}"),
+        (4, f"share of dead units, {SQUARED}, {RELUS}, layer {{}}"),
     ]:
         numbers = CLAIM[number].judge(trials).numbers
         near_1, near_0 = (numbers[key.format(layer)] for layer in (1, 2))
         assert (near_1.high, near_0.low) == (1, 0)
         assert near_1.low < 1 - 0.1 / SEEDS
     kurtosis = CLAIM[2].judge(trials).numbers
-    assert kurtosis[f"{ARTICLES}, layer 1, after the ReLU"].high > 1
-    assert kurtosis[f"{ARTICLES}, layer 2, after the ReLU"].low < 0
+    assert kurtosis[f"kurtosis, {SQUARED}, {RELUS}, layer 1"].high > 1
+    assert kurtosis[f"kurtosis, {SQUARED}, {RELUS}, layer 2"].low < 0
 
 
 @pytest.mark.parametrize("open_", ["inactive", "dead"])
-def test_most_neurons_are_not_settled_where_a_share_differs_from_seed_to_seed(open_):
-    def told(seed):
+def test_most_neurons_are_undecided_where_a_share_differs_from_seed_to_seed(open_):
+    def mixed(seed):
         shares = {"inactive": (0.9,) * 3, "dead": (0.2,) * 3}
         return layers(**shares | {open_: (0.4 + 0.2 * (seed % 2),) * 3})
 
     trials = {
-        label: [seen(label, told(seed), layers(), seed) for seed in range(SEEDS)]
+        label: [extracted(label, mixed(seed), layers(), seed) for seed in range(SEEDS)]
         for label in activations.NETWORKS
     }
-    assert CLAIM[4].judge(trials).verdict == UNSETTLED
+    assert CLAIM[4].judge(trials).verdict == UNDECIDED
 
 
 def outcome(label, dead, stds=(1.0, 1.0, 1.0), accuracy=0.9):
@@ -248,19 +246,19 @@ DROPPED = ["Iris, dropout", "MNIST, dropout"]
 ALL_HELP = dict.fromkeys(PENALIZED, (-2, 0.0)) | dict.fromkeys(DROPPED, (0, 0.2))
 
 
-def test_remedies_hold_if_each_does_what_is_said_of_it_on_both_data_sets():
+def test_regularizers_hold_if_each_has_its_effect_on_both_data_sets():
     finding = CLAIM[19].judge(compared(ALL_HELP))
     assert finding.verdict == HOLDS
-    assert finding.number.value == pytest.approx(-2 / 40)
-    assert "L1 on MNIST changes the share of dead units by -5.00 points" in finding.because
+    assert result(finding).value == pytest.approx(-2 / 40)
+    assert "L1 on MNIST, -5.00 points" in finding.reason
 
 
-def test_what_is_said_of_another_remedy_counts_for_none():
+def test_the_effect_stated_for_another_regularizer_does_not_count():
     swapped = dict.fromkeys(PENALIZED, (0, 0.2)) | dict.fromkeys(DROPPED, (-2, 0.0))
     assert CLAIM[19].judge(compared(swapped)).verdict == FAILS
 
 
-def test_remedies_fail_if_too_little_changes_or_all_gets_worse():
+def test_regularizers_fail_if_too_little_changes_or_all_gets_worse():
     assert CLAIM[19].judge(compared({})).verdict == FAILS
     hardly = dict.fromkeys(PENALIZED, (-0.7, 0.0)) | dict.fromkeys(DROPPED, (0, 0.09))
     assert CLAIM[19].judge(compared(hardly)).verdict == FAILS
@@ -268,49 +266,51 @@ def test_remedies_fail_if_too_little_changes_or_all_gets_worse():
     assert CLAIM[19].judge(compared(worse)).verdict == FAILS
 
 
-def test_remedies_hold_only_where_they_help_and_one_data_set_is_named():
+def test_regularizers_hold_only_where_they_help():
     some = {label: ALL_HELP[label] for label in ("MNIST, L2", *DROPPED)}
     verdict = CLAIM[19].judge(compared(some)).verdict
-    assert verdict == "holds only if it is confined to L2 on MNIST; dropout"
+    assert verdict == only_if("the statement is restricted to L2 on MNIST; dropout")
 
 
-def test_a_remedy_that_helps_some_seeds_alone_is_not_settled():
+def test_a_regularizer_that_helps_some_seeds_is_undecided():
     trials = compared({})
     trials["Iris, L1"] = [outcome("Iris, L1", 8 + 3 * (seed % 2)) for seed in range(10)]
     finding = CLAIM[19].judge(trials)
-    assert finding.verdict == UNSETTLED
-    assert finding.because.endswith("Not settled by these seeds: L1 on Iris.")
+    assert finding.verdict == UNDECIDED
+    assert undecided(finding) == ["L1 on Iris"]
 
 
-def test_a_training_that_broke_off_counts_as_dead_and_uneven():
+def test_a_diverged_training_counts_as_dead_and_uneven():
     stopped = Trial(regularization.REGULARIZED["MNIST, L1"], stopped="NaN")
     assert (dead_share(stopped), evenness(stopped)) == (1.0, 0.0)
     trials = compared(ALL_HELP)
     trials["MNIST, L1"] = [stopped] * 10
     finding = CLAIM[19].judge(trials)
-    assert finding.verdict == "holds only if it is confined to L1 on Iris; L2; dropout"
-    assert finding.numbers["dead units, MNIST, L1 less none"].value == pytest.approx(1 - 10.5 / 40)
+    assert finding.verdict == only_if("the statement is restricted to L1 on Iris; L2; dropout")
+    assert finding.numbers["share of dead units, MNIST, L1 minus none"].value == pytest.approx(
+        1 - 10.5 / 40
+    )
 
 
-def test_the_rule_tells_how_many_comparisons_chance_would_decide():
-    assert "Of 6 comparisons with just the least effect 0.15 would be" in CLAIM[19].rule
+def test_the_rule_states_how_many_comparisons_chance_would_decide():
+    assert "Of 6 comparisons with exactly the least effect 0.15 would be" in CLAIM[19].rule
 
 
-def test_evenness_is_the_smaller_std_over_the_larger_whichever_comes_first():
+def test_evenness_is_the_smaller_std_over_the_larger():
     assert dead_share(outcome("Iris, L1", 10)) == 0.25
     assert evenness(outcome("Iris, L1", 0, (2.0, 9.0, 0.5))) == 0.25
     assert evenness(outcome("Iris, L1", 0, (0.5, 9.0, 2.0))) == 0.25
     assert evenness(outcome("Iris, L1", 0, (0.0, 0.0, 0.0))) == 0.0
 
 
-def test_the_claims_stand_with_thirty_seeds_and_the_articles_network_among_theirs():
+def test_the_claims_use_thirty_seeds_and_the_articles_network():
     assert [claim.number for claim in activations.CLAIMS] == [1, 2, 3, 4]
     assert [claim.number for claim in regularization.CLAIMS] == [19]
     assert {claim.seeds for claim in CLAIM.values()} == {30}
-    article, softmax = (CLAIM[1].setups[label] for label in (ARTICLES, SOFTMAX))
+    article, softmax = (CLAIM[1].setups[label] for label in (SQUARED, SOFTMAX))
     assert (article.data, article.loss, article.init) == ("iris_article", "squared_error", "torch")
     assert softmax.but(loss="squared_error") == article  # so the loss alone decides between them
-    assert CLAIM[1].setups[MENDED] == CLAIM[19].setups["Iris, none"]  # so it is trained once
+    assert CLAIM[1].setups[CORRECTED] == CLAIM[19].setups["Iris, none"]  # trained once
 
 
 @pytest.fixture(scope="module")
@@ -332,6 +332,9 @@ def test_the_articles_extractor_finds_no_zeros_where_the_relus_leave_many(traine
     }
     numbers = CLAIM[1].judge(trials).numbers
     for layer in (1, 2, 3):
-        zeros = f"exact zeros, {ARTICLES}, layer {layer}"
-        assert numbers[f"{zeros}, with the article's extractor"].value == 0
-        assert 0.2 < numbers[f"{zeros}, after the ReLU"].value < 0.8
+        zeros = [
+            numbers[f"share of exact zeros, {SQUARED}, {e}, layer {layer}"]
+            for e in (RELUS, EXTRACTOR)
+        ]
+        assert zeros[1].value == 0
+        assert 0.2 < zeros[0].value < 0.8

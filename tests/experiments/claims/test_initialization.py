@@ -1,18 +1,19 @@
-"""The claims on initial weights: each rule reaches each verdict, on made-up trials.
-
-Afterwards every claim of the article is judged and drawn from small trainings, the guideline too.
-"""
+"""Claims 11 to 13: made-up trials reach each verdict, and small trainings are judged."""
 
 from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers.made_up_trials import CLAIM, broken, every, network, trial
+from helpers.made_up_trials import CLAIM, diverged, every, network, result, trial, undecided
 
-from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
-from minnet.experiments.claims.initialization import ONLY_AFTER, ONLY_BEFORE
+from minnet.experiments.claims import ledger
+from minnet.experiments.claims.verdicts import FAILS, HOLDS, UNDECIDED, only_if
 from minnet.experiments.trial import train
+
+ONLY_BEFORE, ONLY_AFTER = (
+    only_if(f"the layers are observed {when}") for when in ("before training", "after training")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def _closed():
 
 
 def from_zero(zeros=1.0, likeness=0.0, others=0.5):
-    """Trials of claim 11; others is what the networks for contrast are told to have of both."""
+    """Trials of claim 11; others is the share of both in the networks for contrast."""
 
     def make(label, setup, jitter):
         if label == "zero, ReLU":
@@ -37,8 +38,12 @@ def from_zero(zeros=1.0, likeness=0.0, others=0.5):
     [
         (1.0, 0.0, HOLDS),
         (1.0, 9e-5, HOLDS),  # rounding
-        (1.0, 2e-4, "holds only if it is confined to all activations being 0"),
-        (0.999, 0.0, "holds only if it is confined to units staying alike"),  # one output suffices
+        (1.0, 2e-4, only_if("the statement is restricted to all activations being 0")),
+        (
+            0.999,
+            0.0,
+            only_if("the statement is restricted to identical units"),
+        ),  # one output suffices
         (0.999, 2e-4, FAILS),
     ],
 )
@@ -46,22 +51,22 @@ def test_zero_weights_verdicts(zeros, likeness, verdict):
     assert CLAIM[11].judge(from_zero(zeros, likeness)).verdict == verdict
 
 
-def test_sigmoid_and_constant_weights_are_told_and_decide_nothing():
+def test_sigmoid_and_constant_weights_are_reported_and_do_not_decide():
     finding = CLAIM[11].judge(from_zero(others=1.0))
     assert finding.verdict == HOLDS
-    assert "zero, sigmoid: all activations 0 in 100%" in finding.because
+    assert "zero, sigmoid, 100% and 0%" in finding.reason
     assert CLAIM[11].judge(from_zero(others=0.0)).verdict == HOLDS
 
 
-def test_zero_weights_number_is_the_share_of_networks_with_units_alike():
+def test_the_result_is_the_share_of_networks_with_identical_units():
     trials = from_zero()
-    trials["zero, ReLU"][0] = broken(trials["zero, ReLU"][0].setup)
+    trials["zero, ReLU"][0] = diverged(trials["zero, ReLU"][0].setup)
     finding = CLAIM[11].judge(trials)
-    assert finding.number.value == 0.9
-    assert finding.numbers["all activations 0, zero, ReLU"].value == 0.9
+    assert result(finding).value == 0.9
+    assert finding.numbers["share of trainings with all activations 0, zero, ReLU"].value == 0.9
     assert finding.verdict == HOLDS  # nine of ten: 0.60 to 0.98
-    half = [broken(run.setup) for run in trials["zero, ReLU"][:5]] + trials["zero, ReLU"][5:]
-    assert CLAIM[11].judge(trials | {"zero, ReLU": half}).verdict == UNSETTLED
+    half = [diverged(run.setup) for run in trials["zero, ReLU"][:5]] + trials["zero, ReLU"][5:]
+    assert CLAIM[11].judge(trials | {"zero, ReLU": half}).verdict == UNDECIDED
 
 
 def with_sizes_of(before, after, middle=0.0, he=0.5):
@@ -91,34 +96,34 @@ NEAR_0, FAR = [0.05, 0.01, 1e-3, 1e-4], [0.05, 0.01, 0.2, 1e-4]
 def test_small_weights_hold_if_every_layer_is_near_0_before_and_after(before, after, verdict):
     finding = CLAIM[12].judge(with_sizes_of(before, after))
     assert finding.verdict == verdict
-    assert finding.number.value == pytest.approx(1.045e-4)
+    assert result(finding).value == pytest.approx(1.045e-4)
 
 
-def test_activations_that_are_alike_and_far_from_0_are_not_near_it():
+def test_activations_that_are_equal_and_far_from_0_are_not_near_it():
     finding = CLAIM[12].judge(with_sizes_of(NEAR_0, NEAR_0, middle=0.3))
     assert finding.verdict == FAILS
-    assert finding.number.value == pytest.approx(0.3, rel=1e-3)  # the RMS, not the std
+    assert result(finding).value == pytest.approx(0.3, rel=1e-3)  # the RMS, not the std
 
 
 def test_activations_as_small_as_hes_are_not_small():
     assert CLAIM[12].judge(with_sizes_of(NEAR_0, NEAR_0, he=0.001)).verdict == FAILS
 
 
-def test_small_weights_are_not_settled_where_seeds_differ():
+def test_small_weights_are_undecided_where_seeds_differ():
     trials = with_sizes_of(FAR, FAR)
     for seed, run in enumerate(trials["random normal"]):
         run.start["hidden"][2]["std"] = 0.19 * (seed % 2)
     finding = CLAIM[12].judge(trials)
-    assert finding.verdict == UNSETTLED
-    assert finding.because.endswith("Not settled by these seeds: before training.")
+    assert finding.verdict == UNDECIDED
+    assert undecided(finding) == ["before training"]
 
 
-def test_small_weights_that_broke_every_training_hold_only_before():
+def test_small_weights_with_diverged_trainings_hold_only_before():
     trials = with_sizes_of(NEAR_0, NEAR_0)
     trials["random normal"] = [trial(run.setup, start=run.start) for run in trials["random normal"]]
     finding = CLAIM[12].judge(trials)
     assert finding.verdict == ONLY_BEFORE
-    assert "not to be had with random normal after training" in finding.because
+    assert "after training" not in finding.reason
 
 
 TAPER = {
@@ -139,19 +144,19 @@ def with_sizes(narrow=TAPER, after=TAPER, wide=TAPER):
 def test_sizes_hold_if_all_three_parts_do_everywhere():
     finding = CLAIM[13].judge(with_sizes())
     assert finding.verdict == HOLDS
-    assert finding.number.value == pytest.approx(0.96)
+    assert result(finding).value == pytest.approx(0.96)
 
 
-def test_sizes_hold_only_where_they_do():
+def test_sizes_are_conditional_on_parts_and_places():
     reversed_ = {**TAPER, "LeCun": (0.19, 0.14)}
     narrowing = "in a narrowing network"
-    assert CLAIM[13].judge(with_sizes(wide=reversed_)).verdict == (
-        "holds only if it is confined to Xavier above random normal; He as the most even; LeCun "
+    assert CLAIM[13].judge(with_sizes(wide=reversed_)).verdict == only_if(
+        "the statement is restricted to Xavier above random normal; He as the most even; LeCun "
         f"below Xavier {narrowing} before training and {narrowing} after training"
     )
     uneven = {**TAPER, "He": (0.25, 0.05)}
-    assert CLAIM[13].judge(with_sizes(after=uneven)).verdict == (
-        "holds only if it is confined to Xavier above random normal; He as the most even "
+    assert CLAIM[13].judge(with_sizes(after=uneven)).verdict == only_if(
+        "the statement is restricted to Xavier above random normal; He as the most even "
         f"{narrowing} before training and in a widening network before training; LeCun below Xavier"
     )
 
@@ -161,25 +166,25 @@ def test_sizes_fail_if_no_part_holds_anywhere():
     assert CLAIM[13].judge(with_sizes(against, against, against)).verdict == FAILS
 
 
-def test_a_difference_within_the_seeds_is_not_settled():
+def test_a_difference_that_seeds_do_not_show_is_undecided():
     trials = with_sizes()
     for seed, run in enumerate(trials["LeCun"]):
         for row in run.start["hidden"]:
             row["std"] = 0.2 * (seed % 2) + 1e-3
     finding = CLAIM[13].judge(trials)
-    assert "LeCun below Xavier in a narrowing network after" in finding.verdict
-    assert "LeCun below Xavier in a narrowing network before" in finding.because
+    assert "LeCun below Xavier in a narrowing network after" in finding.verdict.condition
+    assert "LeCun below Xavier in a narrowing network before training" in undecided(finding)
 
 
-def test_sizes_are_not_settled_if_no_part_holds_and_one_is_open():
+def test_sizes_are_undecided_if_no_part_holds_and_one_is_undecided():
     against = {**TAPER, "random normal": (0.2, 0.15), "He": (0.25, 0.05), "LeCun": (0.19, 0.14)}
     trials = with_sizes(against, against, against)
     for seed, run in enumerate(trials["LeCun, widening"]):
         run.start["hidden"][-1]["std"] = 0.2 * (seed % 2)
-    assert CLAIM[13].judge(trials).verdict == UNSETTLED
+    assert CLAIM[13].judge(trials).verdict == UNDECIDED
 
 
-def test_theory_is_drawn_before_training_alone_and_meets_what_is_measured():
+def test_theory_is_drawn_before_training_only_and_agrees_with_the_measurement():
     trials = {
         label: [
             train(setup.but(data="digits", rows=128, epochs=min(setup.epochs, 1), seed=seed))[0]
@@ -206,33 +211,35 @@ def trained(setup):
 
 
 def small(setup, seed):
-    """A setup for a fraction of a second, of a network that can still tell ten digits."""
+    """A setup that trains in a fraction of a second and can still learn ten digits."""
     hidden = tuple(max(units // 16, 10) for units in setup.hidden)
     return setup.but(data="digits", rows=128, hidden=hidden, epochs=min(setup.epochs, 1), seed=seed)
 
 
 @pytest.mark.parametrize("number", sorted(CLAIM))
-def test_every_claim_is_judged_and_drawn_with_a_training_that_broke_off(number):
+def test_every_claim_is_judged_and_drawn_with_a_diverged_training(number):
     claim = CLAIM[number]
     trials = {
-        label: [trained(small(setup, 0)), broken(setup)] for label, setup in claim.setups.items()
+        label: [trained(small(setup, 0)), diverged(setup)] for label, setup in claim.setups.items()
     }
     for runs in trials.values():
         runs[1].setup = runs[0].setup.but(seed=1)
         runs[1].start = runs[0].start
-    assert claim.judge(trials).verdict.startswith((HOLDS, FAILS))
+    assert claim.judge(trials).verdict.name in ledger.NAMES
     claim.draw(trials)
 
 
-@pytest.mark.parametrize("units", [96, 100])  # of 100, rounding tells some apart in the last bit
-def test_units_from_zero_weights_stay_alike_and_with_relu_they_are_dead(units):
+@pytest.mark.parametrize("units", [96, 100])  # 100 units differ in the last bit by rounding
+def test_units_from_zero_weights_stay_identical_and_with_relu_they_are_dead(units):
     def run(setup):
         return train(setup.but(data="digits", hidden=(units,) * 3))[0]
 
     runs = {label: [run(setup)] for label, setup in CLAIM[11].setups.items()}
     numbers = CLAIM[11].judge(runs).numbers
-    assert all(numbers[f"units alike, {label}"].value == 1 for label in runs)
-    assert numbers["all activations 0, zero, ReLU"].value == 1
-    assert numbers["all activations 0, zero, sigmoid"].value == 0
+    assert all(
+        numbers[f"share of trainings with identical units, {label}"].value == 1 for label in runs
+    )
+    assert numbers["share of trainings with all activations 0, zero, ReLU"].value == 1
+    assert numbers["share of trainings with all activations 0, zero, sigmoid"].value == 0
     runs["zero, ReLU"] = [run(CLAIM[11].setups["zero, ReLU"].but(init="he_normal"))]
-    assert CLAIM[11].judge(runs).number.value == 0
+    assert result(CLAIM[11].judge(runs)).value == 0

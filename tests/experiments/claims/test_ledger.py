@@ -1,13 +1,16 @@
-"""The ledger: all twenty claims are there, and what is printed is what was measured."""
+"""The ledger: it has all twenty claims, and reports what was measured."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
+from helpers.made_up_trials import result
 
 from minnet.__main__ import main
 from minnet.experiments.claims import ledger
-from minnet.experiments.claims.claim import HOLDS, Claim, Finding
+from minnet.experiments.claims.claim import Bound, Claim, Finding
+from minnet.experiments.claims.verdicts import HOLDS, UNDECIDED, only_if
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
 from minnet.experiments.setup import Setup
@@ -18,8 +21,8 @@ TINY = Setup(data="digits", hidden=(8,), epochs=1)
 
 def found(trials):
     numbers = {label: mean(t.last("val_accuracy") for t in runs) for label, runs in trials.items()}
-    first = next(iter(numbers.values()))
-    return Finding(HOLDS, first, "test accuracy", f"It is {first.value:.3f}.", numbers)
+    parts = {"accuracy": True, "speed": None}
+    return Finding(HOLDS, "narrow", f"It is {numbers['narrow'].value:.3f}.", numbers, parts)
 
 
 def drawn(trials):
@@ -29,22 +32,22 @@ def drawn(trials):
 
 
 CLAIM = Claim(
-    number=21, article="005", says="Small networks learn.", measured="accuracy", rule="always",
+    number=21, article="005", statement="Small networks learn.", measured="accuracy", rule="always",
     setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=found, draw=drawn, seeds=2,
 )  # fmt: skip
 
 
-def test_there_are_twenty_claims_each_with_its_seeds():
+def test_there_are_twenty_claims_with_enough_seeds():
     assert [claim.number for claim in ledger.CLAIMS] == list(range(1, 21))
     for claim in ledger.CLAIMS:
         only_iris = all(setup.data not in IMAGES for setup in claim.setups.values())
         assert claim.seeds >= (30 if only_iris else 10), claim.number
         assert claim.setups, claim.number
-        assert claim.says, claim.number
+        assert claim.statement, claim.number
         assert claim.rule, claim.number
 
 
-def test_no_claim_is_judged_by_another_size_of_mnist():
+def test_every_claim_uses_all_rows_of_its_data():
     for claim in ledger.CLAIMS:
         for label, setup in claim.setups.items():
             assert setup.data in ("mnist", "iris", "iris_article"), (claim.number, label)
@@ -65,7 +68,7 @@ def test_claims_are_chosen_by_article_and_number(article, numbers, chosen):
     assert [claim.number for claim in ledger.choose(article, numbers)] == chosen
 
 
-def test_a_choice_that_is_not_there_is_told():
+def test_an_unknown_choice_is_an_error():
     with pytest.raises(ValueError, match=r"no claim has the number 21; there are 1 to 20"):
         ledger.choose(numbers=[21])
     with pytest.raises(
@@ -76,7 +79,7 @@ def test_a_choice_that_is_not_there_is_told():
         ledger.choose("007")
 
 
-def test_an_entry_has_the_trials_of_its_seeds_and_the_rules_finding(tmp_path):
+def test_an_entry_has_the_trials_of_its_seeds_and_the_finding(tmp_path):
     entry = ledger.judge(CLAIM, Store(tmp_path))
     assert entry.seeds == [0, 1]
     assert set(entry.trials) == {"narrow", "wide"}
@@ -86,7 +89,7 @@ def test_an_entry_has_the_trials_of_its_seeds_and_the_rules_finding(tmp_path):
     assert entry.finding == found(entry.trials)
 
 
-def test_seeds_can_be_asked_for_and_a_quick_run_takes_three(tmp_path):
+def test_the_number_of_seeds_can_be_given_and_is_three_in_a_quick_run(tmp_path):
     assert ledger.judge(CLAIM, Store(tmp_path), seeds=1).seeds == [0]
     assert ledger.judge(CLAIM, Store(tmp_path), quick=True).seeds == [0, 1, 2]
 
@@ -96,25 +99,25 @@ def test_a_quick_run_is_small():
     assert ledger.quickened(big) == big.but(data="digits", hidden=(100, 64), epochs=1)
     flowers = Setup(data="iris", hidden=(64,), epochs=500)
     assert ledger.quickened(flowers) == flowers.but(epochs=100)
-    looked_at = big.but(epochs=0)
-    assert ledger.quickened(looked_at).epochs == 0
+    assert ledger.quickened(big.but(epochs=0)).epochs == 0
 
 
-def test_what_is_told_and_written_is_what_was_found(tmp_path, monkeypatch):
+def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "CLAIMS", (CLAIM,))
     monkeypatch.setenv("COLUMNS", "100")
     entry = ledger.judge(CLAIM, Store(tmp_path))
-    number = entry.finding.number
-    assert "21. Small networks learn. (article 005)" in ledger.tell(entry)
-    assert f"HOLDS. test accuracy: {number}, 2 seeds." in ledger.tell(entry)
+    number = result(entry.finding)
+    assert "21. Small networks learn. (article 005)" in ledger.describe(entry)
+    assert f"HOLDS. Narrow: {number}, 2 seeds." in ledger.describe(entry)
 
     written = ledger.write([entry], tmp_path, command="minnet claims")
     assert all(path.is_file() for path in written)
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert kept["command"] == "minnet claims"
     (claim,) = kept["claims"]
-    assert claim["verdict"] == HOLDS
-    assert claim["value"] == {
+    assert (claim["verdict"], claim["condition"]) == ("holds", "")
+    assert claim["reason"].endswith(" Undecided with these seeds: speed.")
+    assert claim["numbers"][claim["result"]] == {
         "value": number.value, "low": number.low, "high": number.high, "n": 2,
     }  # fmt: skip
     assert claim["seeds"] == [0, 1]
@@ -127,15 +130,51 @@ def test_what_is_told_and_written_is_what_was_found(tmp_path, monkeypatch):
     assert {tmp_path / "claim21.png", tmp_path / "claim21.svg"} <= set(written)
 
 
-def test_a_verdict_of_fewer_seeds_than_the_claim_takes_says_so(tmp_path):
+def test_a_verdict_from_too_few_seeds_has_a_caveat(tmp_path):
     entry = ledger.judge(CLAIM, Store(tmp_path), seeds=1)
-    caveat = "holds (by 1 seed; the claim takes 2)"
-    assert ledger.verdicts([entry]) == f"21. {caveat}"
+    caveat = "holds (from 1 seed; the claim requires 2)"
+    assert ledger.verdicts([entry]).startswith(f"21. {caveat}\n")
     assert caveat in ledger.summary([entry])
-    assert caveat.upper()[:5] in ledger.tell(entry)
+    assert caveat.upper()[:5] in ledger.describe(entry)
 
 
-def test_a_part_of_the_ledger_does_not_take_the_place_of_the_whole(tmp_path, monkeypatch):
+def test_each_verdict_is_counted():
+    verdicts = [HOLDS, only_if("it is small"), UNDECIDED, UNDECIDED]
+    entries = [
+        ledger.Entry(CLAIM, {}, Finding(verdict, "narrow", "", {}, {})) for verdict in verdicts
+    ]
+    assert ledger.counts(entries) == "Verdicts: 1 holds, 1 conditional, 2 undecided, 0 fails."
+
+
+def test_a_condition_is_stated_in_the_section_and_not_in_the_summary(tmp_path):
+    entry = ledger.judge(CLAIM, Store(tmp_path))
+    finding = replace(entry.finding, verdict=only_if("the network is small"))
+    entry = replace(entry, finding=finding)
+    assert "| conditional |" in ledger.summary([entry])
+    text = ledger.markdown([entry], {"command": "", "quick": False, "versions": {}})
+    assert text.count("the network is small") == 1
+    assert "**Holds only if the network is small.**" in text
+    assert ledger.as_json([entry], {})["claims"][0]["condition"] == "the network is small"
+
+
+def test_diverged_trainings_and_censored_means_are_reported(tmp_path):
+    entry = ledger.judge(CLAIM, Store(tmp_path))
+    entry.trials["wide"][1].stopped = "NaN in dense1"
+    bound = Bound(21.0, math.nan, math.nan, 2, "at least", 2)
+    entry = replace(entry, finding=replace(entry.finding, numbers={"narrow": bound}))
+    assert entry.reason.endswith(" Diverged trainings: 1 of 2 (wide).")
+    assert entry.result == "Narrow: at least 21, 2 seeds."
+    made = {"command": "", "quick": False, "versions": {}}
+    text = ledger.markdown([entry], made)
+    cells = next(line for line in text.splitlines() if line.startswith("| narrow |"))
+    assert [cell.strip() for cell in cells.split("|")[2:4]] == ["at least 21", "2 censored"]
+    unknown = replace(entry, finding=replace(entry.finding, numbers={"narrow": mean([])}))
+    assert unknown.result == "Narrow: not measured, 2 seeds."
+    numbers = ledger.as_json([entry], made)["claims"][0]["numbers"]
+    assert (numbers["narrow"]["relation"], numbers["narrow"]["censored"]) == ("at least", 2)
+
+
+def test_a_part_of_the_ledger_does_not_overwrite_the_whole(tmp_path, monkeypatch):
     others = tuple(replace(CLAIM, number=number) for number in (1, 2, 3))
     monkeypatch.setattr(ledger, "CLAIMS", others)
     (tmp_path / "claims.md").write_text("the whole")
@@ -148,16 +187,16 @@ def test_a_part_of_the_ledger_does_not_take_the_place_of_the_whole(tmp_path, mon
 def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1), replace(CLAIM, number=2)))
     assert main(["claims", "--only", "2", "--seeds", "2", "--out", str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert " 2. Small networks learn." in told
-    assert "\n 2. holds\n" in told
-    assert " 1. " not in told
+    printed = capsys.readouterr().out
+    assert " 2. Small networks learn." in printed
+    assert "\n 2. holds\nVerdicts: 1 holds, 0 conditional" in printed
+    assert " 1. " not in printed
     assert json.loads((tmp_path / "claims-2.json").read_text())["command"] == (
         "minnet claims --only 2 --seeds 2"
     )
 
 
-def test_a_quick_run_says_that_it_has_no_verdicts(tmp_path, capsys, monkeypatch):
+def test_a_quick_run_states_that_its_verdicts_are_no_evidence(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1),))
     assert main(["claims", "--quick", "--seeds", "1", "--out", str(tmp_path)]) == 0
     assert ledger.QUICK_NOTE in capsys.readouterr().out
@@ -171,9 +210,9 @@ def test_claims_that_were_judged_are_written_when_the_next_one_fails(tmp_path, c
     failing = replace(CLAIM, number=2, judge=fail)
     monkeypatch.setattr(ledger, "CLAIMS", (replace(CLAIM, number=1), failing))
     assert main(["claims", "--seeds", "1", "--out", str(tmp_path)]) == 1
-    told = capsys.readouterr()
-    assert "no rule for this" in told.err
-    assert " 1. holds" in told.out
+    printed = capsys.readouterr()
+    assert "no rule for this" in printed.err
+    assert " 1. holds" in printed.out
     assert (tmp_path / "claims-1.md").is_file()
 
 

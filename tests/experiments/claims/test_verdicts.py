@@ -1,25 +1,23 @@
-"""What judges read off trials, and how intervals and parts decide."""
+"""Verdicts from intervals and parts, and the quantities of trials that they use."""
 
 import math
 
 import pytest
 
-from minnet.experiments.claims.claim import FAILS, HOLDS, UNSETTLED
+from minnet.experiments.claims.figures import drawn
+from minnet.experiments.claims.quantities import accuracy, last, paired
+from minnet.experiments.claims.text import listed, percent
 from minnet.experiments.claims.verdicts import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
     above,
+    all_of,
+    any_of,
     below,
-    confined,
-    every,
-    last,
-    listed,
-    opposite,
-    paired,
-    percent,
-    settled,
-    sided,
-    some,
-    unsettled,
-    verdict_of_parts,
+    negated,
+    only_if,
+    verdict,
 )
 from minnet.experiments.intervals import Interval, mean
 from minnet.experiments.setup import Setup
@@ -34,42 +32,35 @@ def ending(seed=0, stopped=None, **curves):
     return trial
 
 
-def test_what_broke_off_counts_as_a_guess():
-    broken = ending(stopped="NaN", train_loss=0.5)
-    assert last(broken, "val_accuracy") == 0.1
-    assert last(broken, "train_loss") == pytest.approx(math.log(10))
+def test_a_diverged_training_counts_as_guessing_and_is_not_drawn():
+    diverged = ending(stopped="NaN", train_loss=0.5)
+    assert last(diverged, "val_accuracy") == 0.1
+    assert last(diverged, "train_loss") == pytest.approx(math.log(10))
     assert last(ending(train_loss=math.inf), "train_loss") == pytest.approx(math.log(10))
     assert last(ending(train_loss=0.5), "train_loss") == 0.5
+    runs = {"a": [ending(val_accuracy=0.9), diverged]}
+    assert drawn(runs, accuracy) == {"a": [0.9, pytest.approx(math.nan, nan_ok=True)]}
 
 
-def test_the_whole_interval_decides():
+def test_an_interval_is_above_below_or_contains_the_threshold():
     interval = mean([2.0, 3.0, 4.0])  # 0.5 to 5.5
-    assert (above(interval, 0.5), above(interval, 1)) == (True, False)
-    assert (below(interval, 5.5), below(interval, 5)) == (True, False)
+    assert [above(interval, at) for at in (0.5, 0.6, 5.4, 5.6)] == [True, None, None, False]
+    assert [below(interval, at) for at in (0.5, 0.6, 5.4, 5.6)] == [False, None, None, True]
 
 
-def test_of_one_seed_the_number_itself_decides():
-    assert above(mean([2.0]), 1)
-    assert not above(mean([2.0]), 3)
-    assert below(mean([2.0]), 3)
-    assert not below(mean([2.0]), 1)
-    assert not above(mean([]), 0)
+def test_the_value_of_one_seed_decides():
+    assert [above(mean([2.0]), at) for at in (1, 2, 3)] == [True, None, False]
+    assert [below(mean([2.0]), at) for at in (1, 2, 3)] == [False, None, True]
 
 
-def test_an_interval_lies_on_one_side_or_shows_nothing():
-    interval = mean([2.0, 3.0, 4.0])  # 0.5 to 5.5
-    told = [sided(interval, threshold) for threshold in (0.5, 0.6, 5.4, 5.6)]
-    assert told == [True, None, None, False]
-    assert (sided(mean([2.0]), 1), sided(mean([2.0]), 3), sided(mean([2.0]), 2)) == (
-        True, False, None,
-    )  # fmt: skip
-    assert sided(mean([1.0, math.nan]), 0) is None
-    assert sided(mean([]), 0) is None
-    assert sided(Interval(0.0, 0.0, 0.0, 3), 0) is None
+def test_an_unknown_interval_decides_nothing():
+    assert above(mean([1.0, math.nan]), 0) is None
+    assert above(mean([]), 0) is None
+    assert above(Interval(0.0, 0.0, 0.0, 3), 0) is None
 
 
 @pytest.mark.parametrize(
-    ("shown", "all_shown", "one_shown"),
+    ("outcomes", "expected_all", "expected_any"),
     [
         ([True, True], True, True),
         ([True, None], None, True),
@@ -79,59 +70,64 @@ def test_an_interval_lies_on_one_side_or_shows_nothing():
         ([None], None, None),
     ],
 )
-def test_what_is_shown_of_all_and_of_one(shown, all_shown, one_shown):
-    assert every(shown) is all_shown
-    assert some(shown) is one_shown
-    assert opposite(all_shown) is (None if all_shown is None else not all_shown)
+def test_outcomes_combine(outcomes, expected_all, expected_any):
+    assert all_of(outcomes) is expected_all
+    assert any_of(outcomes) is expected_any
+    assert negated(expected_all) is (None if expected_all is None else not expected_all)
 
 
-def test_pairs_are_of_one_seed():
+def test_trials_of_the_same_seed_are_paired():
     some_runs = [ending(seed, val_accuracy=0.5 + 0.1 * seed) for seed in range(4)]
     others = [ending(seed, val_accuracy=0.4 + 0.1 * seed) for seed in range(4)]
-    difference = paired(some_runs, others, lambda trial: last(trial, "val_accuracy"))
+    difference = paired(some_runs, others, accuracy)
     assert difference.value == pytest.approx(0.1)
     assert difference.high - difference.low < 1e-9
     with pytest.raises(ValueError, match="shorter"):
         paired(some_runs, others[1:], lambda trial: 0.0)
 
 
-def test_words_for_numbers():
+def test_numbers_and_names_as_text():
     assert percent(mean([0.5])) == "50.0%"
     assert listed(["a"]) == "a"
     assert listed(["a", "b"]) == "a and b"
 
 
-def test_the_verdict_on_one_part():
-    assert [settled(shown) for shown in (True, False, None)] == [HOLDS, FAILS, UNSETTLED]
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (True, True, HOLDS),
+        (False, False, FAILS),
+        (False, True, only_if("of b")),
+        (None, True, only_if("of b")),
+        (None, False, UNDECIDED),
+        (None, None, UNDECIDED),
+    ],
+)
+def test_the_verdict_follows_from_the_parts(a, b, expected):
+    assert verdict({"a": a, "b": b}, "of {}") == expected
+
+
+def test_a_claim_without_a_testable_part_is_undecided():
+    assert verdict({}, "of {}") == UNDECIDED
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "expected", "named"),
+    ("outcomes", "expected"),
     [
-        (True, True, HOLDS, ""),
-        (False, False, FAILS, ""),
-        (False, True, "holds only if of b", ""),
-        (
-            None,
-            True,
-            "holds only if of b, or more seeds show the rest",
-            " Not settled by these seeds: a.",
-        ),
-        (None, False, UNSETTLED, " Not settled by these seeds: a."),
-        (None, None, UNSETTLED, " Not settled by these seeds: a and b."),
+        ((True, True, True, True), HOLDS),
+        ((False, False, False, False), FAILS),
+        ((False, None, False, False), UNDECIDED),
+        ((True, None, True, None), only_if("it is a here; b")),
+        ((True, True, False, False), only_if("it is a")),
     ],
 )
-def test_the_verdict_on_parts_names_those_that_are_shown(a, b, expected, named):
-    parts = {"a": a, "b": b}
-    assert verdict_of_parts(parts, "of", "and") == expected
-    assert unsettled(parts) == named
+def test_the_verdict_names_the_cases_of_each_part(outcomes, expected):
+    cases = [("a", "here"), ("a", "there"), ("b", "here"), ("c", "here")]
+    assert verdict(dict(zip(cases, outcomes, strict=True)), "it is {}") == expected
 
 
-def test_the_verdict_on_parts_under_circumstances():
-    assert confined({"a": {"here": True, "there": True}, "b": {"here": True}}) == HOLDS
-    assert confined({"a": {"here": False, "there": False}, "b": {"here": False}}) == FAILS
-    assert confined({"a": {"here": False, "there": None}, "b": {"here": False}}) == UNSETTLED
-    told = confined({"a": {"here": True, "there": None}, "b": {"here": True}, "c": {"here": None}})
-    assert told == "holds only if it is confined to a here; b, or more seeds show the rest"
-    told = confined({"a": {"here": True, "there": None}, "b": {"here": False}})
-    assert told == "holds only if it is confined to a here"
+def test_a_conditional_verdict_as_text():
+    assert str(only_if("it rains")) == "holds only if it rains"
+    assert (only_if("it rains").name, str(HOLDS), str(UNDECIDED)) == (
+        "conditional", "holds", "undecided",
+    )  # fmt: skip
