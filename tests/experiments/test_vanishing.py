@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minnet.experiments import vanishing
-from minnet.experiments.charts.pooled import pooled_histogram
+from minnet.experiments.charts import pooled_histogram
 from minnet.experiments.readings import attenuation, last_over_first
 from minnet.experiments.trial import load_data, train
 
