@@ -1,10 +1,10 @@
 """Panels side by side, and what the axes of all charts share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FixedFormatter,
@@ -25,17 +25,8 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure, list[Axes]]:
     """Return a figure with one axes for each title, at most three in a row.
 
-    Parameters
-    ----------
-    titles : sequence of str
-        What each panel shows.
-    share_y : bool, default True
-        Give all panels the same y axis, labelled in the first column only. Panels with named rows
-        then need the same rows.
-
-    Returns
-    -------
-    matplotlib.figure.Figure, list of matplotlib.axes.Axes
+    With ``share_y`` all panels have the same y axis, labelled in the first column only. Panels
+    with named rows then need the same rows.
 
     Raises
     ------
@@ -110,8 +101,10 @@ class _FewTicks(Locator):
         return [float(tick) for tick in ticks if tick > 0]
 
 
-def log_axis(axis: Axis) -> None:
-    """Give a logarithmic axis few ticks, written as 0.01 or, outside 0.001 to 1000, as 10⁻⁴."""
+def log_axis(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with few ticks: 0.01 or, outside 0.001 to 1000, 10⁻⁴."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_locator(_FewTicks())
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
@@ -151,3 +144,12 @@ def grow(ax: Axes, *, width: float = 0.0, height: float = 0.0) -> None:
         rows, columns = place.get_gridspec().get_geometry()
         now = figure.get_size_inches()
         figure.set_size_inches(max(now[0], columns * width), max(now[1], rows * height))
+
+
+def labelled(values: Any, where: str) -> Mapping[Any, Any]:
+    """Return values, or raise if they are no dict or an empty one."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{where}: expected a dict with labels, got {type(values).__name__}")
+    if not values:
+        raise ValueError(f"{where}: expected at least one label, got an empty dict")
+    return values

@@ -9,8 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from minnet.experiments.charts.panels import grow, log_axis, name_rows
-from minnet.experiments.charts.values import labelled
+from minnet.experiments.charts.panels import grow, labelled, log_axis, name_rows
 from minnet.plot.recordings import amounts, color_bar
 from minnet.plot.style import INK, LINE_COLORS, SMALL, axes, name_axes, styled, wrapped
 from minnet.validation import Array
@@ -46,12 +45,6 @@ def matrix(
     limits : (float, float), optional
         Range of the colour scale, for panels that are to be compared; the range of the values by
         default.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw on; new ones by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -97,7 +90,7 @@ def matrix(
     colors = ScalarMappable(norm, amounts())
     color_bar(ax, colors, label)
     if log and colors.colorbar is not None:
-        log_axis(colors.colorbar.ax.yaxis)
+        log_axis(colors.colorbar.ax, "y")
     return ax.figure.figure
 
 
@@ -139,20 +132,7 @@ def pooled_histogram(
     On such an axis two bins can hold nearly all values and look hardly taller than the others. So
     the bins that touch 0 have their own colour, and the title reports their share.
 
-    Parameters
-    ----------
-    counts : array_like
-        Count of each bin, (bins,), at least one positive.
-    edges : array_like
-        Edges of the bins, ascending, (bins + 1,).
-    xlabel : str
-        What was counted.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw on; new ones by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ``counts``, (bins,), and ascending ``edges``, (bins + 1,), are those of `numpy.histogram`.
 
     Raises
     ------
