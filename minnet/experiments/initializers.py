@@ -177,34 +177,14 @@ def draw_rms(trials: Trials) -> report.Figures:
 
 
 def draw_curves(trials: Trials) -> report.Figures:
-    """Return learning curves with the y axis of the networks that are not dead.
-
-    The flat lines of dead networks may be outside the axes. Then the x label has their values.
-    """
-    figures = report.learning_curves(trials)
-    ended = {label: [run for run in runs if not run.stopped] for label, runs in trials.items()}
-    zeros = by_layer(
-        {label: runs for label, runs in ended.items() if runs}, "end", itemgetter("zeros")
-    )
-    dead = [label for label, layers in zeros.items() if min(layers[-1]) == 1]
-    for metric, (figure, _) in figures.items():
-        alive = [
-            value
-            for label in zeros.keys() - set(dead)
-            for trial in ended[label]
-            for rows in ("train", "val")
-            for value in trial.curves[f"{rows}_{metric}"]
-        ]
-        if dead and alive:
-            margin = 0.05 * (max(alive) - min(alive)) or 0.05
-            figure.axes[0].set_ylim(min(alive) - margin, max(alive) + margin)
-            levels = {
-                label: mean(run.last(f"val_{metric}") for run in ended[label]).value
-                for label in dead
-            }
-            notes = [f"{label}, dead, ends at {level:.3g}" for label, level in levels.items()]
-            figure.axes[0].set_xlabel("\n".join(["epoch", *notes]))
-    return figures
+    """Return learning curves without weights of zero, whose accuracy would dominate the y axis."""
+    zero = mean(run.last("val_accuracy") for run in trials["zero"]).value
+    curves = {label: runs for label, runs in trials.items() if label != "zero"}
+    note = f"Without weights of zero: that network is dead, and its test accuracy is {zero:.3g}."
+    return {
+        metric: (figure, f"{caption} {note}")
+        for metric, (figure, caption) in report.learning_curves(curves).items()
+    }
 
 
 def draw_article_axes(captures: Mapping[str, Capture]) -> Figure:

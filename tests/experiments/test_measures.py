@@ -1,4 +1,4 @@
-"""The measures: what single claims ask of a network, each against its definition written out."""
+"""Measures: each against its definition."""
 
 import json
 
@@ -18,7 +18,7 @@ def measured(name, setup):
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_every_measure_gives_what_json_has_and_changes_nothing(name):
+def test_every_measure_returns_json_values_and_changes_nothing(name):
     net, data = SMALL.build(), load("digits", rows=60)
     theta = net.theta.copy()
     told = MEASURES[name](net, data)
@@ -27,7 +27,7 @@ def test_every_measure_gives_what_json_has_and_changes_nothing(name):
     assert told == MEASURES[name](net, data)
 
 
-def test_a_setup_asks_for_measures_by_name():
+def test_a_setup_requests_measures_by_name():
     trial, _ = train(SMALL.but(measures=("extractors", "likeness"), epochs=0))
     assert trial.measures["start"] == {
         name: measured(name, SMALL) for name in trial.measures["end"]

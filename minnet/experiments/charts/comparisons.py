@@ -86,7 +86,8 @@ def by_layer(
             )
         _check_drawable(numbers[~np.isnan(numbers)], where, log)
     ax = axes(ax, 2 * len(lines) + len(predicted) + 3)
-    handles = _draw_lines(ax, lines, log, "layer ")
+    bands = _draw_lines(ax, lines, log, "layer ")
+    handles: list[Artist] = [*ax.get_legend_handles_labels()[0]]
     overlaid = not predicted.keys().isdisjoint(lines)
     if overlaid:
         handles.append(Line2D([], [], color=INK, linestyle="--", label="theory"))
@@ -102,7 +103,7 @@ def by_layer(
     deepest = max([*map(len, lines.values()), *map(len, predicted.values())])
     margin = max(0.25, 0.03 * deepest)
     ax.set_xlim(1 - margin, deepest + margin)
-    return _finish(ax, "layer", ylabel, handles)
+    return _finish(ax, "layer", ylabel, handles + bands)
 
 
 @styled
@@ -145,12 +146,12 @@ def by_setting(
     ax = axes(ax, 2 * len(lines) + 2)
     if log_x:
         ax.set_xscale("log")
-    handles = _draw_lines(ax, lines, log_y, "")
+    bands = _draw_lines(ax, lines, log_y, "")
     settings = sorted({setting for line in lines.values() for setting in line})
     ax.xaxis.set_major_locator(FixedLocator(_spaced(settings, log_x)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda setting, _: f"{setting:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
-    return _finish(ax, xlabel, ylabel, handles)
+    return _finish(ax, xlabel, ylabel, ax.get_legend_handles_labels()[0] + bands)
 
 
 @styled
@@ -274,7 +275,7 @@ def _excluded(columns: Mapping[float, Array], log: bool, place: str = "") -> str
 def _draw_lines(
     ax: Axes, lines: Mapping[str, Mapping[float, Array]], log: bool, place: str
 ) -> list[Artist]:
-    """Draw the means of each label as a line in a band; return the entries of the legend."""
+    """Draw the means of each label as a line in a band; return the legend's entry of the bands."""
     if log:
         log_axis(ax, "y")
     for number, (label, columns) in enumerate(lines.items()):
@@ -284,7 +285,7 @@ def _draw_lines(
         ax.fill_between(list(columns), low, high, color=color, alpha=0.2, linewidth=0)
         ax.plot(list(columns), value, color=color, marker=marker, markersize=8, label=text)
     sizes = [_usable(seeds, log).size for columns in lines.values() for seeds in columns.values()]
-    return [*ax.get_legend_handles_labels()[0], *interval_key(INK, sizes, log)]
+    return list(interval_key(INK, sizes, log))
 
 
 def _draw_row(ax: Axes, place: int, seeds: Array, log: bool) -> None:
