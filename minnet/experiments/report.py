@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -164,10 +165,12 @@ def write(
 
 
 def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
-    """Write a figure as PNG and SVG; return the paths."""
+    """Write a figure as PNG and SVG, and close it where pyplot manages it; return the paths."""
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=dpi)
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close(figure)
     return paths
 
 

@@ -50,7 +50,7 @@ def test_likeness_is_what_differs_from_unit_to_unit_over_all_weights_and_biases(
     assert told == pytest.approx([1.5 / rms_of_all, 0, 0])
 
 
-def test_units_drawn_apart_differ_by_nearly_all_they_are():
+def test_randomly_drawn_units_have_a_likeness_near_1():
     assert all(0.9 < number < 1 for number in measured("likeness", SMALL))
 
 
@@ -59,7 +59,7 @@ def test_likeness_does_not_depend_on_how_large_the_weights_are():
     assert measured("likeness", large) == pytest.approx(measured("likeness", SMALL), rel=1e-5)
 
 
-def test_units_without_a_bias_are_told_by_their_weights():
+def test_units_without_a_bias_are_compared_by_their_weights():
     alike = measured("likeness", SMALL.but(batchnorm=True, init="constant"))
     assert alike == pytest.approx([0, 0, 0], abs=1e-12)
 
