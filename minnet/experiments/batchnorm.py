@@ -138,15 +138,18 @@ def summarize(results: Results) -> str:
 
 def convergence_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     """Return for each label the epochs to TARGET and the best test accuracy."""
-    rows = []
-    for label, runs in trials.items():
+
+    def epochs(runs: Sequence[Trial]) -> str:
         reached = [epochs_to(trial.curves["val_accuracy"]) for trial in runs]
-        epochs = [epoch for epoch in reached if epoch is not None]
-        text = str(mean(epochs)) if epochs else "never"
-        if epochs and len(epochs) < len(runs):
-            text += f"; never in {len(runs) - len(epochs)} of {len(runs)}"
-        rows.append([label, text, str(mean(map(best, runs)))])
-    return report.table(["", f"epochs to {TARGET:.0%} test accuracy", "best test accuracy"], rows)
+        found = [epoch for epoch in reached if epoch is not None]
+        never = f"; never in {len(runs) - len(found)} of {len(runs)}"
+        return f"{mean(found)}{never if len(found) < len(runs) else ''}" if found else "never"
+
+    columns = {
+        f"epochs to {TARGET:.0%} test accuracy": epochs,
+        "best test accuracy": lambda runs: str(mean(map(best, runs))),
+    }
+    return report.label_table(trials, columns)
 
 
 def final(trial: Trial) -> float:

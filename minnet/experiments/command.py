@@ -27,26 +27,19 @@ WITHOUT_ARTICLE = ("exploding", "dead_units")  # the articles have no code for t
 NO_NETWORK = "no download is needed for: --data digits, and claims --quick"
 
 
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """A help formatter that adds the default of an option if it has one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
-
-
 def add_run(commands: Any) -> None:
     """Add ``run`` with a command for each experiment."""
     run = commands.add_parser("run", help="run an experiment and draw its figures")
     experiments = run.add_subparsers(metavar="experiment", required=True)
     for name, text in EXPERIMENTS.items():
-        parser = experiments.add_parser(name, help=text, formatter_class=_Defaults)
+        parser = experiments.add_parser(name, help=text)
         add = parser.add_argument
         add(
             "--out", type=Path,
             help=f"folder for the results (default: runs/{name}, with -quick etc. appended)",
         )  # fmt: skip
-        add("--seed", type=whole(0), default=0, help="first seed")
-        add("--seeds", type=whole(1), default=1, help="number of seeds")
+        add("--seed", type=whole(0), default=0, help="first seed (default: 0)")
+        add("--seeds", type=whole(1), default=1, help="number of seeds (default: 1)")
         _add_jobs(parser)
         add("--epochs", type=whole(1), help="epochs of every network")
         add("--quick", action="store_true", help="fewer rows and epochs, about a minute")
@@ -66,9 +59,7 @@ def add_run(commands: Any) -> None:
 def add_claims(commands: Any) -> None:
     """Add ``claims``, which measures the claims of the articles."""
     parser = commands.add_parser(
-        "claims",
-        help="measure the claims of the articles and print the ledger",
-        formatter_class=_Defaults,
+        "claims", help="measure the claims of the articles and print the ledger"
     )
     add = parser.add_argument
     add("--article", help="claims of this article only: 000, 001, 002, 003 or 004")

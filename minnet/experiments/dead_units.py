@@ -8,7 +8,8 @@ units die, and small enough that the network still learns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from minnet.experiments import report
@@ -92,7 +93,6 @@ def summarize(results: Results) -> str:
             f"Units with the same output on all of up to {TEST_ROWS} test rows, before training → "
             "after training:",
             dead_table(results.trials),
-            dead_text(results.trials),
             "The figure over training steps is computed from training batches. A unit counts as "
             "dead there after its output has been constant for a while. Units that die in the "
             "first steps therefore appear some steps later.",
@@ -100,30 +100,23 @@ def summarize(results: Results) -> str:
     )
 
 
-def dead_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def dead_table(trials: report.Trials) -> str:
     """Return by network and layer the number of dead units before and after training."""
+
+    def layer(place: int, runs: Sequence[Trial]) -> str:
+        before, after = (by_layer(networks, "hidden", "dead") for networks in stages(runs).values())
+        if not after:
+            return "diverged"
+        units = runs[0].setup.hidden[place]
+        return f"{mean(before[place]).value:.3g} → {mean(after[place]).value:.3g} of {units}"
+
+    def every(runs: Sequence[Trial]) -> str:
+        dead = [dead_share(trial) for trial in runs if trial.end is not None]
+        return f"{100 * mean(dead).value:.1f}%" if dead else "diverged"
+
     depth = max(len(runs[0].setup.hidden) for runs in trials.values())
-    rows = []
-    for label, runs in trials.items():
-        first, last = (by_layer(networks, "hidden", "dead") for networks in stages(runs).values())
-        cells = [
-            f"{mean(before).value:.3g} → {mean(after).value:.3g} of {units}"
-            for before, after, units in zip(first, last, runs[0].setup.hidden, strict=False)
-        ]
-        rows.append([label, *cells, *["diverged"] * (depth - len(cells))])
-    return report.table(["", *(f"layer {layer}" for layer in range(1, depth + 1))], rows)
-
-
-def dead_text(trials: Mapping[str, Sequence[Trial]]) -> str:
-    """Return the share of all hidden units that are dead after training, and the accuracies."""
-    parts = []
-    for label, runs in trials.items():
-        ends = [trial for trial in runs if trial.end is not None]
-        accuracy = mean(trial.last("val_accuracy") for trial in ends).value
-        dead = mean(dead_share(trial) for trial in ends).value
-        text = f"{label} {100 * dead:.1f}%, test accuracy {100 * accuracy:.1f}%"
-        parts.append(text if ends else f"{label} diverged")
-    return f"Dead after training, of all hidden units: {'; '.join(parts)}."
+    columns = {f"layer {place + 1}": partial(layer, place) for place in range(depth)}
+    return report.label_table(trials, columns | {"all hidden units, after training": every})
 
 
 def dead_share(trial: Trial) -> float:

@@ -8,13 +8,14 @@ enough that a clipped gradient can reduce the initial loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
-from minnet.experiments.intervals import geometric_mean, mean
+from minnet.experiments.intervals import geometric_mean
 from minnet.experiments.readings import (
     attenuation,
     by_layer,
@@ -90,47 +91,51 @@ def first_steps(label: str, setup: Setup) -> tuple[str, StatisticsProbe]:
 
 def summarize(results: Results) -> str:
     """Return the outcomes, the size of the gradients, and where trainings diverged."""
+    stopped = {
+        label: [trial.stopped.split(";")[0] for trial in runs if trial.stopped is not None]
+        for label, runs in results.trials.items()
+    }  # without the advice of the message
     return "\n\n".join(
         [
             report.outcome_table(results.trials),
             gradient_table(results.trials),
-            *(outcome_text(label, runs) for label, runs in results.trials.items()),
+            *(
+                f"{label}: {len(reasons)} of {len(results.trials[label])} diverged, the first at "
+                f"{reasons[0]}."
+                for label, reasons in stopped.items()
+                if reasons
+            ),
         ]
     )
 
 
-def gradient_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def gradient_table(trials: report.Trials) -> str:
     """Return the gradients before training and the growth of dy from a layer to the one below.
 
     The growth is the geometric mean from the last hidden layer to the first.
     """
-    rows = []
-    for label, runs in trials.items():
-        dw = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+
+    def gradient(layer: int, runs: Sequence[Trial]) -> str:
+        layers = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+        return f"{geometric_mean(layers[layer]).value:.2e}"
+
+    def growth(runs: Sequence[Trial]) -> str:
         dy = by_layer(stages(runs)["before training"], "dense", "dy_rms")[:-1]
-        growth = [
+        factors = [
             (first / last) ** (1 / (len(dy) - 1)) for first, last in zip(dy[0], dy[-1], strict=True)
         ]
-        ends = [f"{geometric_mean(rms).value:.2e}" for rms in (dw[0], dw[-1])]
-        theory = attenuation(start(runs[0]), SLOPE)[:-1]
-        factors = [f"{geometric_mean(numbers).value:.4g}" for numbers in (growth, theory)]
-        rows.append([label, *ends, *factors])
-    header = ["", "RMS of dW, first layer", "last layer", "dy over dy above", "theory"]
-    return report.table(header, rows)
+        return f"{geometric_mean(factors).value:.4g}"
 
+    def theory(runs: Sequence[Trial]) -> str:
+        return f"{geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value:.4g}"
 
-def outcome_text(label: str, runs: Sequence[Trial]) -> str:
-    """Return a sentence on how the trainings of a label ended."""
-    stopped = [trial.stopped for trial in runs if trial.stopped is not None]
-    ended = [trial.last("val_accuracy") for trial in runs if trial.stopped is None]
-    parts = []
-    if stopped:
-        where = stopped[0].split(";")[0]  # without the advice
-        parts.append(f"{len(stopped)} of {len(runs)} diverged, the first at {where}")
-    if ended:
-        accuracy = f"{100 * mean(ended).value:.1f}%"
-        parts.append(f"{len(ended)} of {len(runs)} ended with a test accuracy of {accuracy}")
-    return f"{label}: {'; '.join(parts)}."
+    columns = {
+        "RMS of dW, first layer": partial(gradient, 0),
+        "last layer": partial(gradient, -1),
+        "dy over dy above": growth,
+        "theory": theory,
+    }
+    return report.label_table(trials, columns)
 
 
 EXPERIMENT = Experiment(

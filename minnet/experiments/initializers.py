@@ -19,7 +19,7 @@ from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import rms
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import TEST_ROWS, Trial, load_data
+from minnet.experiments.trial import TEST_ROWS, load_data
 from minnet.recording import Capture
 from minnet.validation import Array
 
@@ -53,7 +53,6 @@ VARIANCES: dict[str, Callable[[int, int], float]] = {
 SQUARE = (-1.0, 1.0), (0.0, 4.0)  # limits of the article's x and y axes
 ROWS_OF_PANELS = 3  # in one figure
 CLASSES = 10
-Trials = Mapping[str, Sequence[Trial]]
 Number = Callable[[Mapping[str, Any]], float]  # of the measures of one layer
 
 
@@ -99,7 +98,7 @@ def measured_rms(row: Mapping[str, Any]) -> float:
     return math.hypot(row["mean"], row["std"])
 
 
-def by_layer(trials: Trials, when: str, number: Number) -> dict[str, list[list[float]]]:
+def by_layer(trials: report.Trials, when: str, number: Number) -> dict[str, list[list[float]]]:
     """Return label -> layer -> seed: a number of each hidden layer at the "start" or the "end".
 
     The end of a training that diverged is nan.
@@ -153,7 +152,7 @@ def trained_layers(results: Results) -> dict[str, Capture]:
     }
 
 
-def draw_rms(trials: Trials) -> report.Figures:
+def draw_rms(trials: report.Trials) -> report.Figures:
     """Return the RMS of the activations by layer, before and after training."""
     from minnet.experiments import charts
 
@@ -176,7 +175,7 @@ def draw_rms(trials: Trials) -> report.Figures:
     }
 
 
-def draw_curves(trials: Trials) -> report.Figures:
+def draw_curves(trials: report.Trials) -> report.Figures:
     """Return learning curves without weights of zero, whose accuracy would dominate the y axis."""
     zero = mean(run.last("val_accuracy") for run in trials["zero"]).value
     curves = {label: runs for label, runs in trials.items() if label != "zero"}
@@ -241,14 +240,14 @@ def summarize(results: Results) -> str:
     return "\n\n".join(parts + (article_errors(results) if results.as_article else []))
 
 
-def means(trials: Trials, when: str, number: Number) -> dict[str, list[float]]:
+def means(trials: report.Trials, when: str, number: Number) -> dict[str, list[float]]:
     """Return label -> layer: the means of `by_layer` over the seeds."""
     table = by_layer(trials, when, number)
     return {label: [mean(seeds).value for seeds in layers] for label, layers in table.items()}
 
 
 def layer_table(
-    trials: Trials,
+    trials: report.Trials,
     text: str,
     one: Mapping[str, Sequence[float]],
     other: Mapping[str, Sequence[float]],
@@ -261,13 +260,13 @@ def layer_table(
     return report.table(header(trials), rows)
 
 
-def header(trials: Trials) -> list[str]:
+def header(trials: report.Trials) -> list[str]:
     """Return the header of a table by layer."""
     hidden = next(iter(trials.values()))[0].setup.hidden
     return ["", *(f"layer {number}, {units} units" for number, units in enumerate(hidden, 1))]
 
 
-def findings(trials: Trials) -> list[str]:
+def findings(trials: report.Trials) -> list[str]:
     """Return sentences on the article's statements with the numbers of this run."""
     std = means(trials, "start", itemgetter("std"))
     kept = {label: layers[-1] / layers[0] for label, layers in std.items() if layers[0]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,12 +28,12 @@ class Interval:
     low: float
     high: float
     n: int
-    excluded: int = 0
+    excluded: int = field(default=0, kw_only=True)
 
     def within(self, low: float, high: float) -> Interval:
         """Return the value with its interval clipped, such as an accuracy's to [0, 1]."""
         first, last = np.clip([self.low, self.high], low, high).tolist()
-        return Interval(self.value, first, last, self.n, self.excluded)
+        return replace(self, low=first, high=last)
 
     def __str__(self) -> str:
         text = f"{self.value:.4g}" if self.n else "–"
@@ -86,7 +86,7 @@ def geometric_mean(values: Iterable[float]) -> Interval:
     usable = numbers[np.isfinite(numbers) & (numbers > 0)]
     logs = mean(np.log(usable))
     value, low, high = np.exp(np.clip([logs.value, logs.low, logs.high], -350, 350)).tolist()
-    return Interval(value, low, high, usable.size, numbers.size - usable.size)
+    return Interval(value, low, high, usable.size, excluded=numbers.size - usable.size)
 
 
 def share(outcomes: Iterable[bool]) -> Interval:

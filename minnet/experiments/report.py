@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +23,7 @@ from minnet.recording import Capture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Trials = Mapping[str, Sequence[Trial]]  # by label
 Figures = dict[str, "tuple[Figure, str]"]  # by name, each with its caption
 ALWAYS = (  # settings that are reported even if they have their default
     "data", "rows", "hidden", "activation", "init", "loss", "optimizer", "lr", "batch_size",
@@ -44,6 +45,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def label_table(trials: Trials, columns: Mapping[str, Callable[[Sequence[Trial]], str]]) -> str:
+    """Return a table with one row a label; each column is a function of the label's trials."""
+    rows = [[label, *(cell(runs) for cell in columns.values())] for label, runs in trials.items()]
+    return table(["", *columns], rows)
+
+
 def distribution_table(captured: Capture) -> str:
     """Return summary statistics of each layer's output, one row a layer."""
     rows = []
@@ -55,7 +62,7 @@ def distribution_table(captured: Capture) -> str:
     return table(["layer", *STATISTICS, "dead units"], rows)
 
 
-def outcome_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def outcome_table(trials: Trials) -> str:
     """Return the final losses and accuracies of each label, and the seconds of an epoch.
 
     Losses and accuracies are means over the trainings that did not diverge, accuracies with their
@@ -81,7 +88,7 @@ def with_diverged(label: str, runs: Sequence[Trial]) -> str:
     return label + (f" ({diverged} of {len(runs)} diverged)" if diverged else "")
 
 
-def learning_curves(trials: Mapping[str, Sequence[Trial]]) -> Figures:
+def learning_curves(trials: Trials) -> Figures:
     """Return accuracy and loss by epoch of the trainings that did not diverge.
 
     The legend reports how many diverged. A label without any other training has no line.
@@ -105,7 +112,7 @@ def learning_curves(trials: Mapping[str, Sequence[Trial]]) -> Figures:
     }
 
 
-def settings_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def settings_table(trials: Trials) -> str:
     """Return the settings that all labels share, and a table of those that differ."""
     setups = {label: runs[0].setup.as_dict() for label, runs in trials.items()}
     default = Setup(hidden=()).as_dict()
@@ -144,7 +151,7 @@ def write(
     summary: str,
     text: str,
     figures: Figures,
-    trials: Mapping[str, Sequence[Trial]],
+    trials: Trials,
 ) -> None:
     """Write report.md, metrics.json, and the figures as PNG and SVG.
 

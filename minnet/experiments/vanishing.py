@@ -7,7 +7,8 @@ over the whole training on a logarithmic scale, and the network with one remedy 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -93,12 +94,14 @@ def draw(results: Results) -> report.Figures:
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
         counts, share = pooled(trained_gradients(record))
+        figure, (ax,) = charts.side_by_side([f"Gradients, {BINS} bins"])
+        ax.stairs(counts, np.linspace(*RANGE, BINS + 1), fill=True, baseline=0.5)
+        ax.set(xlabel="gradient, of all weights and biases", ylabel="count", yscale="log")
+        ax.set(xlim=RANGE)
         figures["article_histogram"] = (
-            charts.pooled_histogram(
-                counts, np.linspace(*RANGE, BINS + 1), xlabel="gradient, of all weights and biases"
-            ),
+            figure,
             "The article's histogram of all gradients after training. The two bins at 0 hold "
-            f"{share:.1%} of them. The layers cannot be distinguished.",
+            f"{100 * share:.3f}% of them. The layers cannot be distinguished.",
         )
     return figures
 
@@ -196,12 +199,14 @@ def number_rows(ax: Axes) -> None:
 def summarize(results: Results) -> str:
     """Return the outcomes, the baseline's gradients by layer, and the ratios of all networks."""
     baseline, record = results.trials["sigmoid"], results.records["sigmoid"]
+    classes = load_data(record.setup).classes
     parts = [
         report.outcome_table(results.trials),
         attenuation_table(baseline),
         attenuation_text(baseline),
+        "RMS of the last layer's weight gradient over that of the first layer's:",
         ratio_table(results.trials),
-        learning_text(results.trials),
+        f"The loss of {classes} equal probabilities is ln {classes} = {np.log(classes):.3f}.",
     ]
     if results.as_article and record.net is not None:
         _, share = pooled(trained_gradients(record))
@@ -262,32 +267,15 @@ def span(numbers: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{end(numbers):.3f}" for end in (min, max)))
 
 
-def ratio_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def ratio_table(trials: report.Trials) -> str:
     """Return the last layer's gradient over the first layer's for each network."""
-    rows = []
-    for label, runs in trials.items():
-        ratios = [map(last_over_first, networks) for networks in stages(runs).values() if networks]
-        cells = [str(geometric_mean(ratio)) for ratio in ratios]
-        rows.append([label, *cells, *["diverged"] * (2 - len(cells))])
-    return report.table(["dW of the last layer over dW of the first", "before", "after"], rows)
 
+    def ratio(when: str, runs: Sequence[Trial]) -> str:
+        networks = stages(runs)[when]
+        return str(geometric_mean(map(last_over_first, networks))) if networks else "diverged"
 
-def learning_text(trials: Mapping[str, Sequence[Trial]]) -> str:
-    """Return the baseline's accuracy and loss after training, and the remedies' accuracies."""
-    accuracies = {
-        label: mean(run.last("val_accuracy") for run in runs).value
-        for label, runs in trials.items()
-    }
-    baseline = accuracies.pop("sigmoid")
-    loss = mean(trial.last("train_loss") for trial in trials["sigmoid"]).value
-    classes = start(trials["sigmoid"][0])["dense"][-1]["fan_out"]
-    text = (
-        f"After training the sigmoid network's test accuracy is {100 * baseline:.1f}% and its "
-        f"loss on training rows {loss:.3f}. The loss of {classes} equal probabilities is "
-        f"ln {classes} = {np.log(classes):.3f}."
-    )
-    remedies = [f"{label} {100 * accuracy:.1f}%" for label, accuracy in accuracies.items()]
-    return f"{text} Test accuracies with a remedy: {', '.join(remedies)}." if remedies else text
+    columns = {when: partial(ratio, when) for when in ("before training", "after training")}
+    return report.label_table(trials, columns)
 
 
 EXPERIMENT = Experiment(

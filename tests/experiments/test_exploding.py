@@ -80,13 +80,11 @@ def test_the_table_has_the_trials_gradients_and_their_growth(ran):
         assert told[3] == pytest.approx(trials[0].setup.weight_scale, rel=0.02)
 
 
-def test_the_report_has_diverged_trainings_and_accuracies(ran):
+def test_the_report_has_the_first_divergence(ran):
     results, _ = ran
     text = exploding.summarize(results)
     assert re.search(rf"{PLAIN}: 2 of 2 diverged, the first at step \d+ \(epoch 1\): layer", text)
-    for label in (CLIPPED, HE):
-        accuracy = np.mean([trial.curves["val_accuracy"][-1] for trial in results.trials[label]])
-        assert f"{label}: 2 of 2 ended with a test accuracy of {100 * accuracy:.1f}%." in text
+    assert f"{HE}: " not in text
 
 
 def test_first_steps_of_all_networks_share_the_y_axis(figures):

@@ -2,14 +2,13 @@
 
 from minnet.experiments.charts.comparisons import by_label, by_layer, by_setting
 from minnet.experiments.charts.panels import share_legends, side_by_side
-from minnet.experiments.charts.tables import matrix, pooled_histogram
+from minnet.experiments.charts.tables import matrix
 
 __all__ = [
     "by_label",
     "by_layer",
     "by_setting",
     "matrix",
-    "pooled_histogram",
     "share_legends",
     "side_by_side",
 ]
