@@ -8,7 +8,7 @@ enough that a clipped gradient can reduce the initial loss.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -129,7 +129,7 @@ def gradient_table(trials: report.Trials) -> str:
     def theory(runs: Sequence[Trial]) -> str:
         return f"{geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value:.4g}"
 
-    columns = {
+    columns: dict[str, Callable[[Sequence[Trial]], str]] = {
         "RMS of dW, first layer": partial(gradient, 0),
         "last layer": partial(gradient, -1),
         "dy over dy above": growth,

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
@@ -139,8 +137,8 @@ def draw(results: Results) -> report.Figures:
     if results.as_article and after:
         figures["article_axes"] = (
             draw_article_axes(after),
-            "Density of each hidden layer's outputs after training, on the article's axes. The "
-            "legends report the share of the values outside them.",
+            "Density of each hidden layer's outputs after training, within the article's axes. The "
+            "table of values beyond the axis has the share that is not visible.",
         )
     return figures
 
@@ -187,22 +185,15 @@ def draw_curves(trials: report.Trials) -> report.Figures:
 
 
 def draw_article_axes(captures: Mapping[str, Capture]) -> Figure:
-    """Return densities on the article's axes; the legends report the share outside them."""
+    """Return densities of the layers within the article's axes."""
     from minnet import plot
     from minnet.experiments import charts
 
     figure, panels = charts.side_by_side(list(captures))
+    figure.set_figwidth(7.6 * min(3, len(panels)))  # each panel has a legend
     for captured, ax in zip(captures.values(), panels, strict=True):
         plot.density(captured, layers=LAYERS, ax=ax)
-        for name, line in zip(LAYERS, ax.lines, strict=True):
-            peak = float(np.max(line.get_ydata()))
-            note = f", peak {peak:.2g}" if peak > SQUARE[1][1] else ""
-            line.set_label(f"{name}: {beyond(captured[name]['y']):.0%} cut{note}")
         ax.set(xlim=SQUARE[0], ylim=SQUARE[1])
-        ax.set_xticks([-1, -0.5, 0, 0.5, 1])
-        ax.xaxis.label.set_text("activation y, cut at ±1")
-        ax.legend(loc="upper right", fontsize=13, frameon=False, handlelength=1.0)
-    figure.set_size_inches(14.0, 3.8 * -(-len(panels) // 3))
     return figure
 
 

@@ -126,25 +126,14 @@ def sweep(
     if verbose and stored:
         print(f"{stored} trainings are stored already, {len(missing)} to go", file=sys.stderr)
     alone = joblib.effective_n_jobs(jobs) == 1 or len(missing) <= 1
-    total = sum(_ticks(setup) for setup in missing)
-    hidden = True if not (verbose and total) else None  # None: shown on a terminal only
-    with tqdm(total=total, unit="epoch", disable=hidden) as bar:
-        run = partial(train, tick=bar.update) if alone else partial(_train_apart, os.getpid())
-        parallel = joblib.Parallel(
-            1 if alone else jobs, batch_size=1, return_as="generator_unordered"
-        )
-        tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
-        with _closing(parallel(tasks)) as done:
-            for trial, record in done:
-                store.keep(trial, record)
-                ticked = len(trial.curves["loss"]) if alone else 0
-                bar.update(_ticks(trial.setup) - ticked)
+    run = train if alone else partial(_train_apart, os.getpid())
+    parallel = joblib.Parallel(1 if alone else jobs, batch_size=1, return_as="generator_unordered")
+    tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
+    hidden = None if verbose and missing else True  # None: shown on a terminal only
+    with _closing(parallel(tasks)) as done:
+        for trial, record in tqdm(done, total=len(missing), unit="training", disable=hidden):
+            store.keep(trial, record)
     return [store.trial(setup) for setup in setups]
-
-
-def _ticks(setup: Setup) -> int:
-    """Return how far a training moves the progress bar."""
-    return max(setup.epochs, 1)
 
 
 def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Record | None]:

@@ -7,7 +7,6 @@ over seeds. A `Record` holds the trained network and the recordings of two probe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,9 +144,7 @@ class Record:
         )
 
 
-def train(
-    setup: Setup, *, record: bool = False, tick: Callable[[], object] | None = None
-) -> tuple[Trial, Record | None]:
+def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
     """Train what setup describes; return the results, and a record if requested.
 
     BLAS uses one thread, because the order of sums would depend on the number of threads. To use
@@ -159,8 +156,6 @@ def train(
         Determines all results but ``seconds``.
     record : bool, default False
         Record the training with probes. This does not change the results.
-    tick : callable, optional
-        Called after each epoch.
 
     Raises
     ------
@@ -170,12 +165,10 @@ def train(
         If the data are not found.
     """
     with threadpool_limits(1, user_api="blas"):
-        return _train(setup, record, tick)
+        return _train(setup, record)
 
 
-def _train(
-    setup: Setup, record: bool, tick: Callable[[], object] | None
-) -> tuple[Trial, Record | None]:
+def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
     data, net, trial = load_data(setup), setup.build(), Trial(setup)
     optimizer, regularizer = setup.make_optimizer(net), setup.make_regularizer()
     batch_size = min(setup.batch_size, len(data.x))
@@ -200,8 +193,6 @@ def _train(
             values |= _evaluate("train", setup, net, data) | _evaluate("val", setup, net, data)
             for name, value in values.items():
                 trial.curves[name].append(value)
-            if tick:
-                tick()
         trial.end = snapshot(setup, net, data)
         initial = dense(setup.build())
         for row, now, first in zip(trial.end["dense"], dense(net), initial, strict=True):

@@ -118,16 +118,11 @@ def draw_baseline(results: Results) -> report.Figures:
     before = first_batch_gradients(record.setup, record.setup.build(), load_data(record.setup))
     ratio = f"{last_over_first(start(trial)):,.0f}"
     return {
-        "gradient_map": (
-            plot.gradient_flow(probe),
-            "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
-            f"Before training the first layer's gradient is {ratio} times smaller than the last "
-            "layer's.",
-        ),
         "gradient_lines": (
             plot.gradient_flow(probe, lines=True, theory=theory),
-            "The same values as lines. Lines 1 apart differ by a factor of 10. Diamonds are "
-            "predictions for the first step.",
+            "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
+            f"Before training the first layer's gradient is {ratio} times smaller than the last "
+            "layer's. Diamonds are predictions for the first step.",
         ),
         "first_layer": (
             plot.heatmap(record.histograms, layers[0], kind="weight_grad"),

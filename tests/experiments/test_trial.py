@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
+from minnet.experiments import trial as module
 from minnet.experiments.data import load
 from minnet.experiments.measures import rms
 from minnet.experiments.report import plain
@@ -70,16 +71,21 @@ def test_the_order_of_rows_is_independent_of_the_initial_weights() -> None:
 
 
 @pytest.mark.usefixtures("trial")  # the first training loads SciPy's BLAS, too
-def test_a_training_uses_one_blas_thread_and_restores_the_others() -> None:
+def test_a_training_uses_one_blas_thread_and_restores_the_others(monkeypatch) -> None:
     def threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    seen: list[int] = []
+    def counted(*args, **options):
+        found.extend(threads())
+        return fit(*args, **options)
+
+    found: list[int] = []
+    monkeypatch.setattr(module, "fit", counted)
     with threadpool_limits(2, user_api="blas"):
         given = threads()  # none of a BLAS that threadpoolctl does not know
-        train(SMALL, tick=lambda: seen.extend(threads()))
+        train(SMALL)
         assert threads() == given
-    assert seen == [1] * 3 * len(given)
+    assert found == [1] * 3 * len(given)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +106,6 @@ def test_the_record_has_the_network_of_the_trial(trial, record):
     ends = [layer.weight.value for layer in record.net.layers[::2]]
     assert [row["weight_rms"] for row in train(SMALL)[0].end["dense"]] == [rms(w) for w in ends]
     assert [row["weight_rms"] for row in trial.end["dense"]] == [rms(w) for w in ends]
-
-
-def test_tick_is_called_after_each_epoch():
-    ticks = []
-    train(SMALL.but(epochs=2), tick=lambda: ticks.append(len(ticks)))
-    assert ticks == [0, 1]
 
 
 # Curves.

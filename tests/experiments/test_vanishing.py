@@ -197,7 +197,7 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     text = (out / "report.md").read_text()
     named = re.findall(r"!\[.*\]\((.+)\.png\)", text)
     assert set(named) == {
-        "gradient_map", "gradient_lines", "gradient_densities", "by_layer_before",
+        "gradient_lines", "gradient_densities", "by_layer_before",
         "by_layer_after", "gradient_maps", "accuracy", "loss", "first_layer", "update_ratio",
     }  # fmt: skip
     for name in named:
