@@ -1,8 +1,8 @@
 """Batch normalization: the same small network on MNIST with it and without.
 
 The article draws Keras's running accuracy as the training curve: a mean over batches in training
-mode, with weights that change from batch to batch. Beside it stands a validation curve at the end
-of each epoch. Here both curves belong to the same network at the same moment.
+mode, with weights that change from batch to batch. Its validation curve is from the end of each
+epoch. Here both curves belong to the same network at the same time.
 """
 
 from __future__ import annotations

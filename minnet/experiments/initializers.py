@@ -174,13 +174,12 @@ def draw_rms(trials: report.Trials) -> report.Figures:
 
 
 def draw_curves(trials: report.Trials) -> report.Figures:
-    """Return learning curves without weights of zero, whose accuracy would dominate the y axis."""
+    """Return learning curves without weights of zero, whose accuracy is far below the others."""
     zero = mean(run.last("val_accuracy") for run in trials["zero"]).value
-    curves = {label: runs for label, runs in trials.items() if label != "zero"}
-    note = f"Without weights of zero: that network is dead, and its test accuracy is {zero:.3g}."
+    note = f"Without weights of zero: that network is dead, with a test accuracy of {zero:.3g}."
     return {
         metric: (figure, f"{caption} {note}")
-        for metric, (figure, caption) in report.learning_curves(curves).items()
+        for metric, (figure, caption) in report.learning_curves(trials, omit=("zero",)).items()
     }
 
 
@@ -217,7 +216,7 @@ def summarize(results: Results) -> str:
     parts = [
         report.outcome_table(trials),
         f"Outputs of the hidden layers on {rows} test rows. Their RMS before training, and in "
-        "parentheses the predicted E[y²] = ½ n Var(W) E[x²] as RMS:",
+        "parentheses the prediction from E[y²] = ½ n Var(W) E[x²]:",
         layer_table(trials, "{:.3g} ({:.3g})", measured, predicted),
     ]
     for title, name, text in (
@@ -279,9 +278,9 @@ def findings(trials: report.Trials) -> list[str]:
         "Std of Xavier over std of random normal before training, by layer: "
         + f"{ratios(std['Xavier'], std['random normal'])}. LeCun over Xavier: "
         + f"{ratios(std['LeCun'], std['Xavier'])}.",
-        f"Weights of zero: after training each hidden layer has at least {zeros:.0%} exact zeros, "
-        f"and the test accuracy is {accuracy}. Where the input of a ReLU is 0, so is its slope: "
-        "the network is dead and not only symmetric.",
+        f"Weights of zero: after training the smallest share of exact zeros of a hidden layer is "
+        f"{zeros:.0%}, and the test accuracy is {accuracy}. If the input of a ReLU is 0, so is its "
+        "slope: the network is dead and not only symmetric.",
     ]
 
 

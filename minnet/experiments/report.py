@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,10 +88,11 @@ def with_diverged(label: str, runs: Sequence[Trial]) -> str:
     return label + (f" ({diverged} of {len(runs)} diverged)" if diverged else "")
 
 
-def learning_curves(trials: Trials) -> Figures:
+def learning_curves(trials: Trials, *, omit: Collection[str] = ()) -> Figures:
     """Return accuracy and loss by epoch of the trainings that did not diverge.
 
-    The legend reports how many diverged. A label without any other training has no line.
+    The legend reports how many diverged. Labels without any other training, and those in ``omit``,
+    have an entry in the legend but no line.
     """
     from minnet import plot
 
@@ -100,7 +101,7 @@ def learning_curves(trials: Trials) -> Figures:
         missing = [float("nan")] * max(runs[0].setup.epochs, 1)
         nothing = SimpleNamespace(loss=missing, accuracy=missing)
         ended = [trial.history() for trial in runs if trial.stopped is None]
-        curves[with_diverged(label, runs)] = ended or [nothing]
+        curves[with_diverged(label, runs)] = [nothing] if label in omit or not ended else ended
     captions = {
         "accuracy": "Accuracy at the end of each epoch, on training rows (dashed) and test rows "
         "(solid).",
@@ -164,7 +165,7 @@ def write(
     results = {label: [trial.as_dict() for trial in runs] for label, runs in trials.items()}
     metrics = {"experiment": title, "versions": versions(), "trials": results}
     write_json(out / "metrics.json", metrics)
-    parts = [f"# {title}", summary, text, settings_table(trials)]
+    parts = [f"# {title}", summary, "## Results", text, settings_table(trials), "## Figures"]
     for name, (figure, caption) in figures.items():
         save(figure, out / name)
         parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")

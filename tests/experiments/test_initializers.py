@@ -113,7 +113,9 @@ def test_weights_of_zero_make_a_dead_network_before_and_after_training(trained):
         assert all((captured[name]["y"] == 0).all() for name in LAYERS)
     for trial in trained.trials["zero"]:
         assert [row["dead"] for row in trial.end["hidden"]] == [512, 256, 128, 64]
-    assert "each hidden layer has at least 100% exact zeros" in experiment.summarize(trained)
+    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.summarize(
+        trained
+    )
 
 
 def test_the_networks_are_the_articles_with_ten_logits_after_them():
@@ -237,15 +239,10 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
 
 def test_learning_curves_leave_out_weights_of_zero_and_report_their_accuracy(trained):
     figure, caption = experiment.draw(trained)["accuracy"]
-    labels = {line.get_label() for line in figure.axes[0].lines}
-    assert labels == {
-        f"{label} {rows}"
-        for label in VARIANTS
-        if label != "zero"
-        for rows in ("training", "validation")
-    }
+    for line in figure.axes[0].lines:
+        assert np.isnan(line.get_ydata()).all() == line.get_label().startswith("zero")
     level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
-    assert caption.endswith(f"its test accuracy is {level:.3g}.")
+    assert caption.endswith(f"with a test accuracy of {level:.3g}.")
 
 
 def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
