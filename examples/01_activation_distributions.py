@@ -14,12 +14,12 @@
 # %% [markdown]
 # # 1. Activation distributions
 #
-# A network of 4-64-32-16-3 units learns to tell three kinds of iris apart. We look at what its
-# hidden layers put out: before training and after it, as histograms, densities and cumulative
-# shares. On the way we meet a mistake that is easily made: drawing a network that never existed.
+# A network of 4-64-32-16-3 units learns to classify three species of iris. We look at the outputs
+# of its hidden layers before and after training, as histograms, densities and cumulative
+# distributions. We also look at a common mistake: drawing values that the network never computes.
 
 # %%
-"""Give --quick for a run of seconds, --out FOLDER for the pictures; in a notebook set them here."""
+"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "ru
 
 
 def show(figure, name):
-    """Hand the figure to the notebook, or save it where there is none."""
+    """Return the figure in a notebook, or save it in a script."""
     if "get_ipython" in globals():
         return figure
     OUT.mkdir(parents=True, exist_ok=True)
@@ -55,11 +55,11 @@ def show(figure, name):
 # %% [markdown]
 # ## The data and the network
 #
-# Each flower is four lengths. They are standardised with the mean and the deviation of the
-# *training* rows: had the test rows taken part, something of them would have leaked into training.
+# Each flower has four measurements. They are standardized with the mean and standard deviation of
+# the *training* rows. Using the test rows as well would leak information into training.
 #
-# The last layer puts out three logits. The softmax is part of the loss, which is more accurate than
-# a layer of its own and gives the same probabilities.
+# The output of the last layer is three logits. The softmax is part of the loss. This is more
+# accurate than a separate softmax layer and gives the same probabilities.
 
 # %%
 (x, y), (x_test, y_test) = minnet.datasets.iris()
@@ -67,7 +67,7 @@ x, x_test = minnet.datasets.standardize(x, x_test)
 
 
 def build(seed):
-    """Return the network, untrained."""
+    """Return the untrained network."""
     return Sequential(
         [Dense(4, 64), ReLU(), Dense(64, 32), ReLU(), Dense(32, 16), ReLU(), Dense(16, 3)],
         rng=seed,
@@ -78,18 +78,18 @@ net, loss = build(seed=0), SoftmaxCrossEntropy()
 print(net.summary())
 
 # %% [markdown]
-# ## Every buffer is in plain sight
+# ## The buffers of a training step
 #
-# Forward, loss, backward: after that, each layer shows what came in and went out, and the gradients
-# of both. `dense1.y` is before the activation, `relu1.y` after it. Nothing is copied: the gradient
-# that one layer passes on *is* the one that the layer before it receives.
+# After forward, loss and backward, each layer exposes its input and output and the gradients of
+# both. `dense1.y` is before the activation, `relu1.y` after it. Nothing is copied: the `dx` of one
+# layer and the `dy` of the layer before it are the same array.
 
 # %%
 logits = net.forward(x, training=True)
 value = loss.forward(logits, y)
 net.backward(loss.backward())
 
-print("loss of a network that knows nothing:", round(value, 3), "- ln 3 is", round(np.log(3), 3))
+print("loss of the untrained network:", round(value, 3), "- ln 3 is", round(np.log(3), 3))
 for name in ("dense1", "relu1", "dense2", "relu2"):
     layer = net[name]
     print(f"{name}: x {layer.x.shape}, y {layer.y.shape}, dy {layer.dy.shape}, dx {layer.dx.shape}")
@@ -100,8 +100,8 @@ print("gradient of the first weight:", net["dense1"].weight.grad.shape)
 # ## Before and after training
 #
 # Buffers change with the next step. `capture` copies those of one batch, here of the test rows. We
-# take one copy now, train, and take another. A probe looks on while the network trains; we shall
-# ask it about dead units.
+# make one copy now and another after training. A probe records the outputs during training; we use
+# its recording for dead units below.
 
 # %%
 before = minnet.capture(net, x_test)
@@ -115,13 +115,12 @@ print(history)
 show(plot.learning_curves(history, metric="accuracy"), "learning_curves")
 
 # %% [markdown]
-# Look at the pictures below from left to right and from top to bottom. All panels share one x axis,
-# so that widths can be compared. Exact zeros are drawn apart, as a black stem: they are a pile at
-# one point and have no density. With everything in one histogram, its tallest bar would only say
-# how wide the bins are.
+# All panels below share one x axis, so that widths can be compared. Exact zeros are drawn
+# separately as a black stem, because a single point has no density. In one histogram with all
+# values, the height of the tallest bar would depend mostly on the width of the bins.
 #
-# Training stretches the distributions: activations become larger, and more so the longer it goes
-# on. The zeros were there from the start.
+# Training widens the distributions: activations become larger. The zeros are present before
+# training.
 
 # %%
 hidden = ["relu1", "relu2", "relu3"]
@@ -133,26 +132,26 @@ show(
 
 # %%
 def table(columns):
-    """Print what is told of each layer's distribution."""
+    """Print summary statistics of each layer."""
     print(f"{'layer':24}{'zeros':>8}{'std':>8}{'kurtosis':>10}{'range':>8}")
-    for name, told in columns.items():
-        spread = told.maximum - told.minimum
-        print(f"{name:24}{told.zeros:8.0%}{told.std:8.2f}{told.kurtosis:10.2f}{spread:8.2f}")
+    for name, row in columns.items():
+        spread = row.maximum - row.minimum
+        print(f"{name:24}{row.zeros:8.0%}{row.std:8.2f}{row.kurtosis:10.2f}{spread:8.2f}")
 
 
-for stage, seen in (("before", before), ("after", after)):
-    told = seen.statistics()
-    table({f"{name}, {stage}": told[name] for name in hidden})
+for stage, captured in (("before", before), ("after", after)):
+    statistics = captured.statistics()
+    table({f"{name}, {stage}": statistics[name] for name in hidden})
 
 # %% [markdown]
-# ## A network that never existed
+# ## Values that the network never computes
 #
-# How does one get at the activations in a framework that hides them? A common way is to chain the
-# first layers of the network anew and to send the data through. But where the ReLUs are function
-# calls and no layers, the chain leaves them out: it computes
-# $((xW_1 + b_1)\,W_2 + b_2)\,W_3 + b_3$, a linear map that is nowhere in the network.
+# In a framework that hides activations, a common way to obtain them is to chain the first layers of
+# the network and apply the chain to the data. If the ReLUs are function calls instead of layers,
+# the chain leaves them out. It computes $((xW_1 + b_1)\,W_2 + b_2)\,W_3 + b_3$, a linear map that
+# is not part of the network.
 #
-# Both extractors take a line or two by hand. The right one must give what `capture` has seen.
+# We compute both by hand. The correct one must equal the result of `capture`.
 
 # %%
 wrong, right = {}, {}
@@ -170,38 +169,39 @@ for number in (1, 2, 3):
 show(plot.histograms({"without ReLU": wrong, "the network": right}), "extractors")
 
 # %% [markdown]
-# In the upper row there is no stem at 0: a sum of products is hardly ever exactly 0. Whoever reads
-# "0 is the most frequent value" off a picture of that kind reads it off the width of the bins. In
-# the lower row it is so, and the reason is simple: a ReLU makes a 0 of whatever is negative.
+# The upper row has no stem at 0, because a sum of products is almost never exactly 0. There, "0 is
+# the most frequent value" depends on the width of the bins. In the lower row 0 is the most frequent
+# value, because a ReLU replaces every negative value by 0.
 #
-# Two other conclusions are often drawn from such pictures: that the kurtosis rises from layer 1 to
-# layer 3, and that the range widens. One network proves nothing, so we train some that differ in
-# their seed only, and count: with both extractors, and with two losses, for the chained extractor
-# is mostly seen together with squared errors.
+# Two other conclusions are often drawn from such figures: the kurtosis rises from layer 1 to layer
+# 3, and the range widens. One network is not enough to test them. We train several networks that
+# differ only in their seed, and count. We use both extractors and two losses, because articles
+# often combine the chained extractor with squared error.
 #
-# A conclusion that holds in the rows without ReLU only is one about the extractor. One that holds
-# for one loss only is one about the loss.
+# A conclusion that holds only in the rows without ReLU is a property of the extractor. A conclusion
+# that holds for only one loss is a property of the loss.
 
 
 # %%
 def trained(seed, loss, targets):
-    """Return the hidden activations of one more network: chained without ReLU, and right."""
+    """Return hidden activations of another network: chained without ReLU, and correct ones."""
     net = build(seed)
     minnet.fit(
         net, x, targets, loss=loss, optimizer=Adam(net, lr=1e-3), epochs=100 if QUICK else 500,
         batch_size=len(x), rng=seed,
     )  # fmt: skip
-    without, with_relu, seen = [], [], minnet.capture(net, x_test)
+    without, with_relu, captured = [], [], minnet.capture(net, x_test)
     chained = x_test
     for number in (1, 2, 3):
-        chained = chained @ seen[f"dense{number}"]["weight"] + seen[f"dense{number}"]["bias"]
+        layer = captured[f"dense{number}"]
+        chained = chained @ layer["weight"] + layer["bias"]
         without.append(chained)
-        with_relu.append(seen[f"relu{number}"]["y"])
+        with_relu.append(captured[f"relu{number}"]["y"])
     return without, with_relu
 
 
 def kurtosis(values):
-    """Excess kurtosis, 0 for a normal distribution."""
+    """Return the excess kurtosis, 0 for a normal distribution."""
     centred = values - values.mean()
     return (centred**4).mean() / (centred**2).mean() ** 2 - 3
 
@@ -221,18 +221,18 @@ for name, loss, targets in (
         print(f"{name:15}{extractor:24}{sharper:14.0%}{wider:15.0%}")
 
 # %% [markdown]
-# ## Densities and cumulative shares
+# ## Densities and cumulative distributions
 #
-# A density is a smoothed histogram, and lets several layers share one picture. Again the zeros are
-# no part of the curve; the legend tells their share, and the area below the curve is what remains.
+# A density is a smoothed histogram, and several layers fit into one chart. Exact zeros are not part
+# of the curve. The legend reports their share, and the area below the curve is the remaining share.
 
 # %%
 show(plot.density(after, layers=hidden), "density")
 
 # %% [markdown]
-# The cumulative share smooths nothing and needs no bins. Read it so: at x, the curve is as high as
-# the share of values that are at most x. The jump at 0 is the share of exact zeros; where a curve
-# is steep there are many values, where it is flat there are few.
+# The cumulative distribution needs neither smoothing nor bins. The height of the curve at x is the
+# share of values that are at most x. The jump at 0 is the share of exact zeros. A steep part has
+# many values, a flat part few.
 
 # %%
 show(plot.cdf(after, layers=hidden), "cdf")
@@ -240,18 +240,18 @@ show(plot.cdf(after, layers=hidden), "cdf")
 # %% [markdown]
 # ## Inactive is not dead
 #
-# A 0 says that one unit was off for one flower. That is not yet a loss: the same unit may be on for
-# the next flower, and a pattern of on and off is how a ReLU network tells its inputs apart. A unit
-# is *dead* where it is off for every row: then it says nothing, and no gradient comes through it.
+# A 0 means that one unit is inactive for one flower. The same unit may be active for the next
+# flower, and such patterns are how a ReLU network distinguishes its inputs. A unit is *dead* if it
+# is inactive for every row. Then its output carries no information, and its gradient is 0.
 #
-# Compare the two columns. Looking at more rows can only bring units back to life: what is dead on
-# the test rows may be alive on the training rows.
+# Compare the two columns. With more rows the number of dead units can only decrease: a unit that is
+# dead on the test rows may be active on a training row.
 
 # %%
-seen_train = minnet.capture(net, x)
+train_rows = minnet.capture(net, x)
 print(f"{'layer':8}{'inactive entries':>18}{'dead on test rows':>20}{'dead on training rows':>24}")
 for name in hidden:
-    off, off_train = after[name]["y"] == 0, seen_train[name]["y"] == 0
+    off, off_train = after[name]["y"] == 0, train_rows[name]["y"] == 0
     dead, dead_train = off.all(axis=0), off_train.all(axis=0)
     print(
         f"{name:8}{off.mean():18.0%}{f'{dead.sum()} of {dead.size}':>20}"
@@ -259,11 +259,11 @@ for name in hidden:
     )
 
 # %% [markdown]
-# The probe has followed the units through training. A row is a layer, and the darker it is, the
-# more of its units put out one and the same value, for all rows and for the last 20 steps. White is
-# none. Some units of the later layers are dead before anything is learnt: what comes out of a ReLU
-# is never negative, so that a unit whose weights are mostly negative is off for every flower.
-# Others die, or come back, because the layers before them go on changing.
+# The probe recorded the units during training. Each row is a layer. The colour is the share of
+# units whose output was the same for all rows during the last 20 steps; white means none. Some
+# units of the later layers are dead before training: the output of a ReLU is never negative, so a
+# unit with mostly negative weights is inactive for every flower. Other units die or recover during
+# training, because the layers before them change.
 
 # %%
 show(plot.dead_units(probe), "dead_units")

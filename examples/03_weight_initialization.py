@@ -14,12 +14,12 @@
 # %% [markdown]
 # # 3. Weight initialization
 #
-# What a network is before it has learnt anything decides whether it can learn at all. We compare
-# the usual rules by what they do to the signal on its way through a ReLU network, against theory
-# and without any training; then we train, and see what difference it makes.
+# The initial weights determine whether a network can learn. We compare the usual initializers by
+# the size of the activations in a ReLU network: with theory before training, and with each other
+# after training.
 
 # %%
-"""Give --quick for a run of seconds, --out FOLDER for the pictures; in a notebook set them here."""
+"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
 
 import sys
 from functools import partial
@@ -36,7 +36,7 @@ OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "ru
 
 
 def show(figure, name):
-    """Hand the figure to the notebook, or save it where there is none."""
+    """Return the figure in a notebook, or save it in a script."""
     if "get_ipython" in globals():
         return figure
     OUT.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,9 @@ def show(figure, name):
 # %% [markdown]
 # ## The data and the network
 #
-# Handwritten digits, pixels between 0 and 1, and four hidden layers, each narrower than the one
-# before. Ten logits follow, one for each digit. (At the end we leave that output layer out, and see
-# what happens.)
+# The data are handwritten digits with pixels in [0, 1]. The network has four hidden layers, each
+# narrower than the one before, and ten logits, one for each digit. In the last section we leave
+# that output layer out.
 
 # %%
 if QUICK:
@@ -64,7 +64,7 @@ loss = SoftmaxCrossEntropy()
 
 
 def build(init, *, seed=0, output=10, activation=ReLU):
-    """Return a network with these first weights; output=0 leaves the output layer out."""
+    """Return a network with these initial weights; output=0 leaves the output layer out."""
     layers, n = [], x.shape[1]
     for units in hidden:
         layers += [Dense(n, units, init=init), activation()]
@@ -77,18 +77,18 @@ print(build("he_normal").summary())
 # %% [markdown]
 # ## The rules
 #
-# All of them draw weights at random with mean 0. They differ in the variance, which is to keep the
-# signal at one size. With $n_{in}$ inputs and $n_{out}$ outputs:
+# All rules draw random weights with mean 0. They differ in the variance, which is chosen to keep
+# the size of the activations. With $n_{in}$ inputs and $n_{out}$ outputs:
 #
-# | rule | variance of a weight | made for |
+# | rule | variance of a weight | designed for |
 # |---|---|---|
 # | random | fixed: $0.01^2$ | |
 # | LeCun | $1/n_{in}$ | no activation, tanh near 0 |
-# | Xavier (Glorot) | $2/(n_{in}+n_{out})$ | the same, and the gradient on its way back |
-# | He (Kaiming) | $2/n_{in}$ | ReLU, which drops half of the signal |
+# | Xavier (Glorot) | $2/(n_{in}+n_{out})$ | the same, and the gradient in backward |
+# | He (Kaiming) | $2/n_{in}$ | ReLU, which sets half of the values to 0 |
 # | orthogonal | $1/\max(n_{in}, n_{out})$, times gain² | deep networks; gain √2 for ReLU |
 #
-# An initializer is a function of a shape. Let us see whether the weights are what the table says.
+# An initializer is a function of a shape. First we compare drawn weights with the table.
 
 # %%
 RULES = {
@@ -111,20 +111,20 @@ for label, rule in RULES.items():
     print(f"{label:13} std of a {shape} weight {drawn:.4f}, by the formula {expected:.4f}")
 
 # %% [markdown]
-# ## Theory: how the signal goes through
+# ## Theory: the size of the activations
 #
-# Let $q$ be the mean square of what comes into a layer. A sum of n products with independent
-# weights of mean 0 has the mean square $n\,\mathrm{Var}(W)\,q$, and a ReLU lets half of it pass:
+# Let $q$ be the mean square of the inputs of a layer. A sum of n products with independent weights
+# of mean 0 has the mean square $n\,\mathrm{Var}(W)\,q$. A ReLU halves it:
 #
 # $$q_{l+1} = \tfrac12\; n\,\mathrm{Var}(W)\; q_l$$
 #
-# With He the factor is 1. We compare the std of each layer before the ReLU, five seeds to a rule,
-# with the prediction, which knows nothing of the network but its widths.
+# With He the factor is 1. We compare the std of each layer before the ReLU with this prediction,
+# for five seeds of each rule. The prediction uses only the widths of the network.
 
 
 # %%
 def predicted(variance):
-    """Return the std of each hidden layer before its ReLU, by the formula above."""
+    """Return the std of each hidden layer before its ReLU by the formula above."""
     q, stds, n = float(np.mean(rows**2)), [], x.shape[1]
     for units in hidden:
         stds.append(np.sqrt(n * variance(n, units) * q))
@@ -136,8 +136,8 @@ dense = [f"dense{number}" for number in range(1, len(hidden) + 1)]
 measured, theory = {}, {}
 print(f"{'std before the ReLU':21}" + "".join(f"{name:>26}" for name in dense))
 for label, rule in RULES.items():
-    seen = [minnet.capture(build(rule, seed=seed), rows) for seed in range(5)]
-    measured[label] = [[float(its[name]["y"].std()) for its in seen] for name in dense]
+    captures = [minnet.capture(build(rule, seed=seed), rows) for seed in range(5)]
+    measured[label] = [[float(net[name]["y"].std()) for net in captures] for name in dense]
     theory[label] = predicted(VARIANCES[label])
     cells = [
         f"{np.mean(stds):.2g} (theory {std:.2g})"
@@ -149,16 +149,16 @@ show(
 )
 
 # %% [markdown]
-# He and the orthogonal rule keep the signal at its size. LeCun and Xavier lose a part in every
-# layer, for they do not know of the ReLU. The small random weights lose nearly all of it.
+# He and the orthogonal rule keep the size of the activations. With LeCun and Xavier it decreases in
+# every layer, because these rules do not account for the ReLU. With the small random weights the
+# activations nearly vanish.
 #
-# LeCun lies below Xavier here only because this network narrows: $2/(n_{in}+n_{out})$ is larger
-# than $1/n_{in}$ where $n_{out} < n_{in}$. In a network that widens it is the other way round.
+# LeCun is below Xavier only because this network narrows: $2/(n_{in}+n_{out})$ is larger than
+# $1/n_{in}$ if $n_{out} < n_{in}$. In a widening network the order is reversed.
 #
-# Below is what each rule makes of the activations. All panels share the x axis. Look down a column
-# to compare the rules, and along a row to see whether the signal lasts. The share of zeros tells
-# nothing of the rule: one seed draws the same numbers for all of them, which the rules only scale,
-# and a factor changes no sign.
+# The figure below shows the activations for each rule. All panels share the x axis. Compare the
+# rules down a column, and the layers along a row. The share of zeros does not depend on the rule:
+# for one seed the rules scale the same random numbers, and scaling does not change signs.
 
 # %%
 relus = [f"relu{number}" for number in range(1, len(hidden) + 1)]
@@ -169,8 +169,8 @@ show(plot.histograms({label: before[label] for label in shown}, layers=relus), "
 # %% [markdown]
 # ## Training
 #
-# Now the same networks learn: Adam, batches of 32. The table tells how well they do it, and the
-# picture what has become of the activations.
+# Now the same networks are trained with Adam and batches of 32. The table shows loss and accuracy,
+# and the figure the activations before and after training.
 
 # %%
 after = {}
@@ -179,30 +179,30 @@ for label, rule in RULES.items():
     net = build(rule)
     start = minnet.evaluate(net, x_test, y_test, loss)["loss"]
     minnet.fit(net, x, y, loss=loss, optimizer=Adam(net), epochs=epochs, batch_size=32, rng=0)
-    told = minnet.evaluate(net, x_test, y_test, loss)
+    result = minnet.evaluate(net, x_test, y_test, loss)
     after[label] = minnet.capture(net, rows)
-    print(f"{label:14}{start:12.3f}{told['loss']:11.3f}{told['accuracy']:10.1%}")
+    print(f"{label:14}{start:12.3f}{result['loss']:11.3f}{result['accuracy']:10.1%}")
 
 figure, panels = charts.side_by_side(["before training", "after training"])
 for captures, panel in zip((before, after), panels, strict=True):
     stds = {
-        label: [[float(seen[name]["y"].std())] for name in dense]
-        for label, seen in captures.items()
+        label: [[float(captured[name]["y"].std())] for name in dense]
+        for label, captured in captures.items()
     }
     charts.by_layer(stds, ylabel="std before the ReLU", log=True, ax=panel)
 show(figure, "std_after_training")
 
 # %% [markdown]
-# After training the lines have come closer together. Adam scales each step to the size of its
-# gradients, so that even the faded network wakes up: what is seen after training tells little about
-# the rule. That is why one has to look before.
+# After training the lines are closer together. Adam scales each step by the size of the gradients,
+# so that even the network with very small activations learns. Figures of trained networks therefore
+# show little of the effect of an initializer. Look at the network before training.
 #
 # ## Zeros: symmetry
 #
-# Why random at all? If all units of a layer have the same weights, they compute the same, receive
-# the same gradient, and remain the same for ever. With zeros and ReLU it is worse than that: every
-# activation is 0, so is every gradient of a weight, and nothing can ever move but the output's
-# bias. We count how many units of each hidden layer still differ after training.
+# Why are weights random? If all units of a layer have the same weights, they have the same outputs
+# and the same gradients, and they stay equal. With zeros and ReLU all activations are 0, and so are
+# all weight gradients. Then only the bias of the output layer changes. We count the different units
+# of each hidden layer after training.
 
 # %%
 for label, init, activation in (
@@ -228,7 +228,7 @@ for label, init, activation in (
 # %% [markdown]
 # ## Which rule for which activation
 #
-# `recommend` knows the guideline and its reasons. It is a place to begin, not a law.
+# `recommend` returns the usual guideline with its reason. It is a starting point.
 
 # %%
 for activation, depth in (("relu", None), ("tanh", None), ("sigmoid", None), ("relu", 50)):
@@ -236,23 +236,23 @@ for activation, depth in (("relu", None), ("tanh", None), ("sigmoid", None), ("r
     print(f"{activation}, {depth or 'few'} layers: {advice.name}\n    {advice.reason}")
 
 # %% [markdown]
-# There is also a rule that looks at the data: LSUV takes orthogonal weights and scales each layer
-# in turn until its outputs have variance 1. It needs no formula for the activation, and corrects
-# for inputs of any scale.
+# LSUV is a rule that uses the data. It takes orthogonal weights and scales one layer after another
+# until its outputs have variance 1. It needs no formula for the activation and works for inputs of
+# any scale.
 
 # %%
 net = build("orthogonal")
 initializers.lsuv(net, x[:1000], rng=0)
-seen = minnet.capture(net, rows)
-print("LSUV, std before the ReLU:", ", ".join(f"{seen[name]['y'].std():.2f}" for name in dense))
+captured = minnet.capture(net, rows)
+print("LSUV, std before the ReLU:", ", ".join(f"{captured[name]['y'].std():.2f}" for name in dense))
 
 # %% [markdown]
 # ## The missing output layer
 #
-# One sometimes reads that the last hidden layer is concentrated at 0 because it has few units. Let
-# us see. We train the network as it is, and once more without its output layer: the units of the
-# last ReLU then have to serve as scores of the classes themselves, and there are more of them than
-# digits. Dead is a unit that is 0 on all rows.
+# An article claims that the last hidden layer is concentrated at 0 because it has few units. We
+# train the network with its output layer and without it. Without it the units of the last ReLU are
+# the scores of the classes, and there are more units than digits. A unit is dead if it is 0 on all
+# rows.
 
 # %%
 wide = hidden[-1]
@@ -264,6 +264,6 @@ for label, output in (("with output layer", 10), ("without output layer", 0)):
     print(f"{label:22}{dead} of {wide} units dead, {np.mean(last == 0):.0%} of the entries are 0")
 
 # %% [markdown]
-# A unit that stands for no digit is wrong whenever it is on, so that its gradient always points
-# down, until the ReLU is off for good. Not the width of the layer empties it, but the loss above
-# it: with an output layer, many more of the same number of units stay alive.
+# A unit that stands for no digit increases the loss whenever it is active. Its gradient always
+# decreases its output, until the unit is dead. The cause is the loss and not the width of the
+# layer: with an output layer, many more of the same number of units stay active.

@@ -14,12 +14,12 @@
 # %% [markdown]
 # # 4. Batch normalization
 #
-# A BatchNorm layer gives every feature mean 0 and variance 1 within the batch, and then a scale and
-# a shift of its own. We write its formula in NumPy and hold it against the layer, see what it keeps
-# for prediction, and compare a network with it and without, which takes some care.
+# A BatchNorm layer normalizes every feature to mean 0 and variance 1 within the batch, and then
+# applies a scale and a shift. We write its formula in NumPy and compare it with the layer, look at
+# its running statistics, and compare a network with it and without.
 
 # %%
-"""Give --quick for a run of seconds, --out FOLDER for the pictures; in a notebook set them here."""
+"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "ru
 
 
 def show(figure, name):
-    """Hand the figure to the notebook, or save it where there is none."""
+    """Return the figure in a notebook, or save it in a script."""
     if "get_ipython" in globals():
         return figure
     OUT.mkdir(parents=True, exist_ok=True)
@@ -51,8 +51,8 @@ def show(figure, name):
 #
 # $$\hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \gamma\,\hat x + \beta$$
 #
-# $\gamma$ and $\beta$ are learnt; they begin at 1 and 0. Here they get other values, so that a
-# mistake in them would show.
+# $\gamma$ and $\beta$ are parameters with initial values 1 and 0. Here they have other values, so
+# that an error in either would be visible.
 
 # %%
 rng = np.random.default_rng(0)
@@ -71,9 +71,10 @@ print("mean of each column of y:", by_layer.mean(axis=0).round(4), "- beta:", be
 print("std of each column of y: ", by_layer.std(axis=0).round(4), "- gamma:", gamma)
 
 # %% [markdown]
-# The first column's std falls short of its γ by a little: with a variance that small, ε counts.
+# The std of the first column is slightly below its γ, because its variance is so small that ε
+# matters.
 #
-# A bias before a BatchNorm does nothing, for the mean takes it out again; `bias=False` saves it.
+# A bias before a BatchNorm has no effect, because the mean is subtracted. Use `bias=False`.
 
 # %%
 bias = np.array([1.0, -2.0, 3.0])
@@ -81,33 +82,33 @@ shifted = layer.forward(batch + bias, training=True)
 print(f"change of y by a bias before the layer: {np.abs(shifted - by_layer).max():.1e}")
 
 # %% [markdown]
-# ## What it keeps
+# ## Running statistics
 #
-# A prediction must not depend on the rows that happen to be predicted together. So in training the
-# layer keeps running statistics, and uses them instead of the batch's when `training=False`:
+# A prediction must not depend on the other rows of the batch. So the layer updates running
+# statistics during training, and uses them instead of the batch's if `training=False`:
 #
 # $$\text{running} \leftarrow m\cdot\text{running} + (1-m)\cdot\text{batch}$$
 #
-# The momentum $m$ is the share of the *past* that is kept, as in Keras. In PyTorch it is the share
-# of the new batch: its 0.1 is 0.9 here. Take the value of one convention with the other's meaning,
-# and the statistics follow little but the last batch. Compare the last column.
+# The momentum $m$ is the share of the *past*, as in Keras. In PyTorch it is the share of the new
+# batch: its 0.1 is 0.9 here. With PyTorch's value and Keras's meaning, the statistics depend mostly
+# on the last batch. Compare the last column.
 
 # %%
 print(f"{'momentum':>9}{'running mean at the end':>25}{'its std over the last 100 steps':>33}")
 for momentum in (0.99, 0.9, 0.1):
     layer = BatchNorm(1, momentum=momentum)
-    draw, by_hand, seen = np.random.default_rng(1), 0.0, []
+    draw, by_hand, values = np.random.default_rng(1), 0.0, []
     for _ in range(500):
         column = draw.normal(5.0, 2.0, size=(32, 1)).astype(np.float32)
         layer.forward(column, training=True)
         by_hand = momentum * by_hand + (1 - momentum) * column.mean()
-        seen.append(layer.running_mean[0])
-    assert np.isclose(by_hand, seen[-1], rtol=1e-4)
-    print(f"{momentum:9}{seen[-1]:25.3f}{np.std(seen[-100:]):33.4f}")
+        values.append(layer.running_mean[0])
+    assert np.isclose(by_hand, values[-1], rtol=1e-4)
+    print(f"{momentum:9}{values[-1]:25.3f}{np.std(values[-100:]):33.4f}")
 
 # %% [markdown]
-# The true mean is 5. One more convention: the batch is normalised with its biased variance (1/n),
-# while the running variance takes in the unbiased one (n/(n-1)), which estimates the population's.
+# The true mean is 5. Another convention: the batch is normalized with its biased variance (1/n),
+# and the running variance is updated with the unbiased one (n/(n-1)).
 
 # %%
 layer = BatchNorm(1, momentum=0.0)
@@ -119,8 +120,8 @@ print("y in prediction:", layer.forward(column, training=False).ravel())
 # %% [markdown]
 # ## A network with it and without
 #
-# Handwritten digits, two hidden layers, Adam. BatchNorm stands between the dense layer and the
-# ReLU.
+# The network has two hidden layers and classifies handwritten digits. It is trained with Adam.
+# BatchNorm is between the dense layer and the ReLU.
 
 # %%
 if QUICK:
@@ -133,7 +134,7 @@ loss = SoftmaxCrossEntropy()
 
 
 def build(batchnorm, seed=0):
-    """Return the network, with BatchNorm before each ReLU or without."""
+    """Return the network with BatchNorm before each ReLU, or without."""
     layers, n = [], x.shape[1]
     for units in (128, 64):
         layers += [Dense(n, units, init="he_normal", bias=not batchnorm)]
@@ -146,26 +147,25 @@ KINDS = {"without BatchNorm": False, "with BatchNorm": True}
 print(build(batchnorm=True).summary())
 
 # %% [markdown]
-# The training accuracy that `fit` reports, like that of other libraries, is a mean over the
-# batches of an epoch: in training mode, and with weights that were changing all the while. The
-# validation accuracy is that of the network at the end of the epoch. To draw the two as one pair
-# of curves compares the network with its own past. So after each epoch we ask `evaluate` about the
-# training rows too.
+# As in other libraries, the training accuracy that `fit` reports is a mean over the batches of an
+# epoch, in training mode and with weights that change from batch to batch. The validation accuracy
+# belongs to the network at the end of the epoch. The two are not comparable. So we also call
+# `evaluate` on the training rows after each epoch.
 
 
 # %%
 def curves(batchnorm, seed):
-    """Train, and return what `fit` reports and what is so at the end of each epoch."""
+    """Train; return the history of `fit`, and the values at the end of each epoch."""
     net, order = build(batchnorm, seed), np.random.default_rng(seed)
     optimizer, reported, fair = Adam(net), History(), History()
     for _ in range(epochs):
-        seen = minnet.fit(
+        history = minnet.fit(
             net, x, y, loss=loss, optimizer=optimizer, epochs=1, batch_size=batch_size,
             validation_data=(x_test, y_test), rng=order,
         )  # fmt: skip
         training = minnet.evaluate(net, x, y, loss)
-        validation = {"val_loss": seen.val_loss[0], "val_accuracy": seen.val_accuracy[0]}
-        reported.append({"loss": seen.loss[0], "accuracy": seen.accuracy[0], **validation})
+        validation = {"val_loss": history.val_loss[0], "val_accuracy": history.val_accuracy[0]}
+        reported.append({"loss": history.loss[0], "accuracy": history.accuracy[0], **validation})
         fair.append({**training, **validation})
     return reported, fair
 
@@ -178,10 +178,10 @@ for place, panel in enumerate(panels):
 show(figure, "accuracy")
 
 # %% [markdown]
-# Look at the dashed lines. On the left, the training accuracy of the first epochs lies below the
-# validation accuracy, as if the network did better on rows it has never seen. On the right, both
-# are of the same network at the same moment, and that is gone. The table has the same numbers,
-# as means over the seeds.
+# Compare the dashed lines. On the left, the training accuracy of the first epochs is below the
+# validation accuracy, as if the network were better on new rows. On the right, both curves belong
+# to the same network at the same time, and this effect is gone. The table has the same values, as
+# means over the seeds.
 
 # %%
 print(f"{'':20}{'epoch':>6}{'reported':>10}{'training':>10}{'validation':>12}")
@@ -193,29 +193,29 @@ for label, pairs in runs.items():
         print(f"{label:20}{epoch + 1:6}{reported:10.2%}{training:10.2%}{validation:12.2%}")
 
 # %% [markdown]
-# With BatchNorm the network is ahead in the first epochs. At the end the two are close: whether a
-# difference is more than chance, no single run can tell. Compare the bands in the picture, and take
-# more seeds before you believe it.
+# In the first epochs the network with BatchNorm has the higher accuracy. At the end the two are
+# close, and a single run does not show whether a difference is due to chance. Compare the bands in
+# the figure, and use more seeds before drawing a conclusion.
 #
-# ## What the ReLU receives
+# ## Inputs of the ReLU
 #
-# One batch of test rows goes through a network that is not trained yet, in training mode. We count
-# for each unit on which share of the rows the input of its ReLU is positive.
+# One batch of test rows passes through an untrained network in training mode. For each unit we
+# compute the share of rows with a positive input of its ReLU.
 
 # %%
-seen = minnet.capture(build(batchnorm=True), x_test[:500], y_test[:500], loss)
+captured = minnet.capture(build(batchnorm=True), x_test[:500], y_test[:500], loss)
 for number in (1, 2):
     for name in (f"dense{number}", f"batchnorm{number}"):
-        on = (seen[name]["y"] > 0).mean(axis=0)
-        print(f"{name}: a unit is on for {on.min():.0%} to {on.max():.0%} of the rows")
+        active = (captured[name]["y"] > 0).mean(axis=0)
+        print(f"{name}: units are active for {active.min():.0%} to {active.max():.0%} of the rows")
 
 # %% [markdown]
-# The histograms are those of four units of the second layer, from the one that is hardly ever on to
-# the one that nearly always is. The upper row is what the dense layer puts out, the lower row what
-# BatchNorm makes of it: whatever mean and width a unit has above, below it straddles 0.
+# The histograms show four units of the second layer, from the least active to the most active. The
+# upper row is the output of the dense layer, the lower row the output of BatchNorm. The mean and
+# width of the units differ in the upper row. In the lower row all distributions are around 0.
 
 # %%
-before, after = seen["dense2"]["y"], seen["batchnorm2"]["y"]
+before, after = captured["dense2"]["y"], captured["batchnorm2"]["y"]
 ranked = np.argsort((before > 0).mean(axis=0))
 units = [int(ranked[place]) for place in (0, len(ranked) // 3, 2 * len(ranked) // 3, -1)]
 stages = {
@@ -227,8 +227,8 @@ show(plot.histograms(stages), "inputs_of_relu")
 # %% [markdown]
 # ## Larger learning rates
 #
-# The same two networks, one epoch of plain SGD, learning rates over powers of ten. Where training
-# breaks off because a number is no longer finite, the accuracy is that of guessing.
+# The same two networks are trained for one epoch with SGD, with learning rates over several powers
+# of ten. If training diverges, the accuracy is set to 0.1, that of random guesses.
 
 # %%
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -260,7 +260,7 @@ show(
 )
 
 # %% [markdown]
-# Both lines fall off on the right, but not at the same place: there is a range of learning rates
-# at which only the network with BatchNorm still learns. The reason is that a BatchNorm takes out
-# the scale of the weights before it: weights that a long step has made too large change nothing in
-# its output, and receive smaller gradients from then on.
+# Both lines fall at large learning rates, but at different ones: in some range only the network
+# with BatchNorm learns. The reason is that the output of BatchNorm does not depend on the scale of
+# the weights before it. Weights that became too large in one step do not change its output, and
+# their gradients become smaller.

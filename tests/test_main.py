@@ -52,8 +52,7 @@ def vanishing(monkeypatch, at_a_time):
         article={"sigmoid": TINY.but(activation="sigmoid", lr=0.1)},
         quick={"epochs": 1},
         draw=lambda _: {},
-        captions={},
-        tell=lambda results: outcome_table(results.trials),
+        summarize=lambda results: outcome_table(results.trials),
     )
     monkeypatch.setattr(sweep_module, "train", counted)
     monkeypatch.setattr(
@@ -135,7 +134,7 @@ def test_ctrl_c_says_how_many_trainings_are_kept(vanishing, tmp_path, capsys, mo
     monkeypatch.setattr(sweep_module, "train", stopped)
     assert run(tmp_path, "--seeds", "2") == 130
     told = capsys.readouterr()
-    assert f"2 trainings are kept in {tmp_path / 'trials'}; the same command goes on" in told.err
+    assert f"2 trainings are stored in {tmp_path / 'trials'}; the same command continues" in told.err
     assert not (tmp_path / "report.md").exists()
 
 
@@ -156,8 +155,8 @@ def test_python_dash_m_is_the_same_command():
         (["run", "iris", "--epochs", "many"], "invalid whole number"),
         (["run", "iris", "--seed", "-1"], "at least 0"),
         (["run", "iris", "--seeds", "0"], "--seeds: must be at least 1, got 0"),
-        (["run", "iris", "--jobs", "0"], "--jobs: must be at least 1, or -1 for as many"),
-        (["run", "iris", "--jobs", "-2"], "--jobs: must be at least 1, or -1 for as many"),
+        (["run", "iris", "--jobs", "0"], "--jobs: must be at least 1, or -1 for the number of cores"),
+        (["run", "iris", "--jobs", "-2"], "--jobs: must be at least 1, or -1 for the number of cores"),
         (["run", "iris", "--jobs", "all"], "--jobs: invalid jobs value: 'all'"),
         (["run", "iris", "--data", "digits"], "unrecognized arguments"),
         (["run", "vanishing", "--data", "cifar"], "invalid choice"),
@@ -209,7 +208,7 @@ def test_the_help_of_an_experiment_tells_its_options(capsys):
     for option in ("--out", "--seed", "--seeds", "--jobs", "--epochs", "--quick", "--as-article"):
         assert option in told
     assert "digits come with scikit-learn" in told
-    assert "how many seeds (default: 1)" in told
+    assert "number of seeds (default: 1)" in told
     assert "None" not in told
 
 

@@ -1,1 +1,1 @@
-"""The experiments of the articles, each one command."""
+"""Experiments of the articles, one command each, and the claims measured from them."""

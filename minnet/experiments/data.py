@@ -1,4 +1,4 @@
-"""The data sets of the experiments, scaled as a setup asks for, loaded once."""
+"""Data sets of the experiments, scaled as a setup requires."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ARTICLE_SPLIT = 42
 
 @dataclass(frozen=True)
 class Data:
-    """Rows x (n, features) with their labels, to train on and to test on."""
+    """Training and test rows, (n, features), with their labels, (n,)."""
 
     x: Array
     labels: Array
@@ -27,20 +27,20 @@ class Data:
 
     @property
     def classes(self) -> int:
-        """How many classes there are, also where the first rows have not all of them."""
+        """Number of classes in all rows, training and test."""
         return int(max(self.labels.max(), self.labels_test.max())) + 1
 
 
 @lru_cache(maxsize=2)
 def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
-    """Return the data of a setup; treat the arrays as read-only, for the next one gets the same.
+    """Return a data set, with its first ``rows`` training rows; the arrays are read-only.
 
     Raises
     ------
     ValueError
         If there is no such data set or scaling.
     FileNotFoundError
-        If the files of MNIST are nowhere and cannot be downloaded.
+        If the files of MNIST are missing and cannot be downloaded.
     """
     if name not in DATA:
         raise ValueError(f"unknown data {name!r}; there are {', '.join(DATA)}")
@@ -60,6 +60,7 @@ def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
 
 
 def _article_iris() -> datasets.Split:
+    """Return Iris as the article prepares it: standardized, then split without stratification."""
     from sklearn.datasets import load_iris
     from sklearn.model_selection import train_test_split
 

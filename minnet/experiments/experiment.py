@@ -1,7 +1,7 @@
-"""An experiment: networks that are trained over some seeds, pictures of them, and a short report.
+"""An experiment: networks trained over some seeds, with figures and a report.
 
-What differs between experiments is data: which setups, which pictures, which sentences. How they
-are run, kept, resumed and written down stands here, once.
+An experiment consists of data: setups, figures, sentences. How experiments are run, stored,
+resumed and written is the same for all of them.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minnet.experiments import report
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Record, Trial
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 @dataclass(frozen=True)
 class Results:
-    """What came of an experiment: label -> trials by seed, and the record of the first seed."""
+    """Results of an experiment: by label the trials of all seeds and the record of the first."""
 
     trials: Mapping[str, Sequence[Trial]]
     records: Mapping[str, Record]
@@ -36,21 +33,20 @@ class Experiment:
     Attributes
     ----------
     name : str
-        As the command has it.
+        Name of the command.
     summary : str
-        One sentence: what is trained, and what is to be seen.
+        One sentence on what is trained and what to notice.
     variants : dict of str to Setup
-        Label -> what is trained, for seed 0: the mended experiment and its healed counterparts.
+        Label -> setup with seed 0: the corrected experiment and its remedies.
     article : dict of str to Setup
-        The same as the article's code has it, faults included; empty where there is none.
+        Label -> setup with the article's settings, including its errors; empty where no article
+        has code.
     quick : dict
-        What is changed in every setup for a classroom's minute.
+        Changes of every setup for a run of about a minute.
     draw : callable
-        Results -> figures by name.
-    captions : dict of str to str
-        Name of a figure -> what is to be seen in it.
-    tell : callable
-        Results -> what came out, in Markdown, every number taken from the results.
+        Results -> figures by name, each with its caption.
+    summarize : callable
+        Results -> Markdown text with numbers computed from the results.
     """
 
     name: str
@@ -58,9 +54,8 @@ class Experiment:
     variants: Mapping[str, Setup]
     article: Mapping[str, Setup]
     quick: Mapping[str, Any]
-    draw: Callable[[Results], dict[str, Figure]]
-    captions: Mapping[str, str]
-    tell: Callable[[Results], str]
+    draw: Callable[[Results], report.Figures]
+    summarize: Callable[[Results], str]
 
     def setups(
         self,
@@ -70,21 +65,19 @@ class Experiment:
         data: str | None = None,
         epochs: int | None = None,
     ) -> dict[str, Setup]:
-        """Return label -> setup, with these changes made in all of them.
+        """Return label -> setup with the same changes in all of them.
 
         Raises
         ------
         ValueError
-            If no article has code for the experiment.
+            If ``as_article`` is given and no article has code for the experiment.
         """
-        changes: dict[str, Any] = dict(self.quick) if quick else {}
-        if data is not None:
-            changes["data"] = data
-        if epochs is not None:
-            changes["epochs"] = epochs
         chosen = self.article if as_article else self.variants
         if not chosen:
             raise ValueError(f"{self.name}: no article has code for it; leave out --as-article")
+        changes: dict[str, Any] = dict(self.quick) if quick else {}
+        changes |= {} if data is None else {"data": data}
+        changes |= {} if epochs is None else {"epochs": epochs}
         return {label: setup.but(**changes) for label, setup in chosen.items()}
 
     def run(
@@ -97,16 +90,16 @@ class Experiment:
         as_article: bool = False,
         verbose: int = 0,
     ) -> Results:
-        """Train what is missing in the folder out, write everything there, and return the results.
+        """Train what the folder out does not have, write everything there, and return the results.
 
         Parameters
         ----------
         setups : dict of str to Setup
-            Of `setups`.
+            The result of `setups`.
         out : Path
-            Gets ``report.md``, ``metrics.json``, the figures as PNG and SVG, and the trials.
+            Folder for ``report.md``, ``metrics.json``, the figures as PNG and SVG, and the trials.
         seeds : sequence of int
-            Of each setup; the first one's trainings are recorded and drawn.
+            Seeds of each setup; trainings of the first one are recorded.
         jobs, verbose
             As in `sweep`.
         as_article : bool
@@ -119,14 +112,12 @@ class Experiment:
         by_label = {label: trials[place :: len(setups)] for place, label in enumerate(setups)}
         records = {label: store.record(setup) for label, setup in first.items()}
         results = Results(by_label, records, as_article)
-        text, figures = self.tell(results), self.draw(results)
         report.write(
             out,
-            title=f"{self.name}{' as the article has it' if as_article else ''}",
+            title=f"{self.name}{' with the settings of the article' if as_article else ''}",
             summary=self.summary,
-            text=text,
-            figures=figures,
-            captions={name: self.captions[name] for name in figures},
+            text=self.summarize(results),
+            figures=self.draw(results),
             trials=by_label,
         )
         return results

@@ -1,157 +1,150 @@
-"""The exploding gradient: a deep ReLU network on MNIST whose first weights are too large.
+"""Exploding gradients: a deep ReLU network on MNIST with initial weights that are too large.
 
-The articles name clipping as the cure and have no code for it. Each weight of this network is
-drawn as He's rule has it and multiplied by 1.4, so that after eleven layers the outputs are
-1.4^11 = 40 times too large, and the gradients with them. Scale and learning rate were chosen by
-small runs: large enough that training breaks off, and not so large that the loss begins too high
-for a clipped gradient to bring it down.
+The articles name clipping as the remedy, without code. Each weight of this network is He's times
+1.4, so after eleven layers the outputs are 1.4^11 = 40 times too large, and so are the gradients.
+Scale and learning rate were chosen in small runs: large enough that training diverges, and small
+enough that a clipped gradient can reduce the initial loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
-from minnet.experiments.intervals import geometric_mean, mean
-from minnet.experiments.pictures import LEARNING, decades, learning_curves
-from minnet.experiments.readings import attenuation, by_layer, stages, start
+from minnet.experiments.intervals import geometric_mean
+from minnet.experiments.readings import (
+    attenuation,
+    by_layer,
+    gradient_limits,
+    predicted_gradients,
+    stages,
+    start,
+)
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
 from minnet.recording import StatisticsProbe
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-PLAIN = Setup(
+BASELINE = Setup(
     hidden=(128,) * 10, activation="relu", init="he_normal", weight_scale=1.4,
     optimizer="sgd", lr=0.05, batch_size=100, epochs=5,
 )  # fmt: skip
 VARIANTS = {
-    "too large": PLAIN,
-    "too large, clipped": PLAIN.but(clip_norm=1.0),
-    "He": PLAIN.but(weight_scale=1.0),
+    "too large": BASELINE,
+    "too large, clipped": BASELINE.but(clip_norm=1.0),
+    "He": BASELINE.but(weight_scale=1.0),
 }
-FIRST = 30  # steps that are looked at one by one
-SLOPE = float(np.sqrt(0.5))  # RMS of a ReLU's slope where half of the inputs are positive
+FIRST = 30  # steps that are recorded one by one
+SLOPE = float(np.sqrt(0.5))  # RMS of a ReLU's slope if half of its inputs are positive
 
 
-def draw(results: Results) -> dict[str, Figure]:
-    """Return the gradients in the first steps and by layer before them, and how networks learned.
+def draw(results: Results) -> report.Figures:
+    """Return the gradients in the first steps and by layer before training, and learning curves.
 
-    The first steps are those of a training of its own, for a long one's record passes over them.
+    The first steps are recorded in a separate short training, because a record of the whole
+    training skips some of them.
     """
     from minnet import plot
     from minnet.experiments import charts
 
-    figures = {}
-    begun = [first_steps(label, runs[0].setup) for label, runs in results.trials.items()]
-    limits = decades(probe for _, probe in begun)
-    figures["first_steps"], panels = charts.side_by_side([title for title, _ in begun])
-    for (_, probe), ax in zip(begun, panels, strict=True):
+    recorded = [first_steps(label, runs[0].setup) for label, runs in results.trials.items()]
+    limits = gradient_limits(probe for _, probe in recorded)
+    first, panels = charts.side_by_side([title for title, _ in recorded])
+    for (_, probe), ax in zip(recorded, panels, strict=True):
         plot.gradient_flow(probe, lines=True, limits=limits, ax=ax)
         ax.set_xlim(-0.03 * FIRST, 1.03 * FIRST)
+    charts.share_legends(first)
     values, theory = {}, {}
     for label, runs in results.trials.items():
-        if runs[0].setup.clip_norm is None:  # clipped or not, it begins with the same gradients
+        if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
             values[label] = by_layer(stages(runs)["before training"], "dense", "dy_rms")
-            theory[label] = predicted(runs[0], geometric_mean(values[label][-1]).value)
-    figures["by_layer"] = charts.by_layer(
+            last = geometric_mean(values[label][-1]).value
+            theory[label] = predicted_gradients(runs[0], SLOPE, last)
+    layers = charts.by_layer(
         values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
     )
-    return figures | learning_curves(results.trials)
+    return {
+        "first_steps": (
+            first,
+            "RMS of each layer's weight gradient in the first training steps, after clipping. "
+            "Lines that leave the top of a panel explode.",
+        ),
+        "by_layer": (
+            layers,
+            "RMS of the gradient dy at each layer before training. Where weights are too large, it "
+            "grows from the last layer to the first. Dashed lines are predictions.",
+        ),
+        **report.learning_curves(results.trials),
+    }
 
 
 def first_steps(label: str, setup: Setup) -> tuple[str, StatisticsProbe]:
-    """Return a panel's title, and what is seen of every one of the first steps.
-
-    Gradients are seen as the optimizer gets them, after clipping.
-    """
+    """Return the title of a panel, and a recording of each of the first steps after clipping."""
     rows = FIRST * setup.batch_size
     trial, record = train(setup.but(rows=min(setup.rows or rows, rows), epochs=1), record=True)
-    assert record is not None  # it was asked for
-    return label + (", broke off" if trial.stopped else ""), record.statistics
+    assert record is not None  # requested above
+    return label + (", diverged" if trial.stopped else ""), record.statistics
 
 
-def predicted(trial: Trial, last: float) -> list[float]:
-    """Return RMS(dy) of each layer as theory has it, given that of the last."""
-    found = [last]
-    for factor in reversed(attenuation(start(trial), SLOPE)):
-        found.insert(0, found[0] * factor)
-    return found
-
-
-def tell(results: Results) -> str:
-    """Return how each network ended, where trainings broke off, and how large gradients were."""
+def summarize(results: Results) -> str:
+    """Return the outcomes, the size of the gradients, and where trainings diverged."""
+    stopped = {
+        label: [trial.stopped.split(";")[0] for trial in runs if trial.stopped is not None]
+        for label, runs in results.trials.items()
+    }  # without the advice of the message
     return "\n\n".join(
         [
             report.outcome_table(results.trials),
             gradient_table(results.trials),
-            *(told_of(label, runs) for label, runs in results.trials.items()),
+            *(
+                f"{label}: {len(reasons)} of {len(results.trials[label])} diverged, the first at "
+                f"{reasons[0]}."
+                for label, reasons in stopped.items()
+                if reasons
+            ),
         ]
     )
 
 
-def gradient_table(trials: Mapping[str, Sequence[Trial]]) -> str:
-    """Return by network the gradients before training, and by how much dy grows from a layer down.
+def gradient_table(trials: report.Trials) -> str:
+    """Return the gradients before training and the growth of dy from a layer to the one below.
 
-    The growth is measured from the last hidden layer to the first one, and told by layer.
+    The growth is the geometric mean from the last hidden layer to the first.
     """
-    rows = []
-    for label, runs in trials.items():
-        dw = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+
+    def gradient(layer: int, runs: Sequence[Trial]) -> str:
+        layers = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+        return f"{geometric_mean(layers[layer]).value:.2e}"
+
+    def growth(runs: Sequence[Trial]) -> str:
         dy = by_layer(stages(runs)["before training"], "dense", "dy_rms")[:-1]
-        growth = [
+        factors = [
             (first / last) ** (1 / (len(dy) - 1)) for first, last in zip(dy[0], dy[-1], strict=True)
         ]
-        theory = geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value
-        rows.append(
-            [
-                label,
-                f"{geometric_mean(dw[0]).value:.2e}",
-                f"{geometric_mean(dw[-1]).value:.2e}",
-                f"{geometric_mean(growth).value:.4g}",
-                f"{theory:.4g}",
-            ]
-        )
-    header = ["", "RMS of dW, first layer", "last layer", "dy over dy above", "theory"]
-    return report.table(header, rows)
+        return f"{geometric_mean(factors).value:.4g}"
+
+    def theory(runs: Sequence[Trial]) -> str:
+        return f"{geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value:.4g}"
+
+    columns: dict[str, Callable[[Sequence[Trial]], str]] = {
+        "RMS of dW, first layer": partial(gradient, 0),
+        "last layer": partial(gradient, -1),
+        "dy over dy above": growth,
+        "theory": theory,
+    }
+    return report.label_table(trials, columns)
 
 
-def told_of(label: str, runs: Sequence[Trial]) -> str:
-    """Return a sentence on how these trainings ended."""
-    stopped = [trial.stopped for trial in runs if trial.stopped is not None]
-    ended = [trial.last("val_accuracy") for trial in runs if trial.stopped is None]
-    parts = []
-    if stopped:
-        why = stopped[0].split(";")[0]  # without the advice
-        parts.append(f"{len(stopped)} of {len(runs)} broke off, the first at {why}")
-    if ended:
-        accuracy = 100 * mean(ended).value
-        parts.append(
-            f"{len(ended)} of {len(runs)} came to the end, with a test accuracy of {accuracy:.1f}%"
-        )
-    return f"{label}: {'; '.join(parts)}."
-
-
-CAPTIONS = {
-    "first_steps": "The size of each weight's gradient in the first steps, as the optimizer gets "
-    "it: lines that leave the top of a panel explode.",
-    "by_layer": "The gradient that arrives at each layer before training: it grows on its way from "
-    "the last layer to the first. Dashes are theory.",
-    **LEARNING,
-}
 EXPERIMENT = Experiment(
     name="exploding",
-    summary="A deep ReLU network whose first weights are too large: "
-    "plain, with its gradient clipped, and with weights of the right size.",
+    summary="A deep ReLU network with initial weights that are too large: without a remedy, with "
+    "clipped gradients, and with weights of the right size.",
     variants=VARIANTS,
     article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
-    captions=CAPTIONS,
-    tell=tell,
+    summarize=summarize,
 )

@@ -1,101 +1,104 @@
-"""A number over seeds with its uncertainty: the mean of what was measured, or a share of seeds."""
+"""Means and shares over seeds with their 95% intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minnet.recording.statistics import half_interval
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its 95% interval, from ``n`` seeds; the interval of one seed is nan."""
+    """A value with its 95% interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The value and the ends of its interval; both ends are nan for fewer than two seeds.
+    n : int
+        How many seeds the value was computed from.
+    excluded : int
+        How many further seeds were excluded.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    excluded: int = field(default=0, kw_only=True)
 
     def within(self, low: float, high: float) -> Interval:
-        """Return it without what no such number can be, such as an accuracy above 1."""
-        low, high = np.clip([self.low, self.high], low, high).tolist()
-        return Interval(self.value, low, high, self.n)
+        """Return the value with its interval clipped, such as an accuracy's to [0, 1]."""
+        first, last = np.clip([self.low, self.high], low, high).tolist()
+        return replace(self, low=first, high=last)
 
     def __str__(self) -> str:
-        if self.n < 2:
-            return f"{self.value:.4g}"
-        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
+        text = f"{self.value:.4g}" if self.n else "–"
+        if self.n > 1:
+            text += f" ({self.low:.4g} to {self.high:.4g})"
+        return text + (
+            f"; {self.excluded} of {self.n + self.excluded} excluded" if self.excluded else ""
+        )
 
 
 def mean(values: Iterable[float]) -> Interval:
-    """Return the mean with Student's t interval; what is not finite makes all of it nan.
+    """Return the mean with Student's t interval; all nan if a value is not finite.
 
     >>> print(mean([1.0, 2.0, 3.0]))
     2 (-0.4841 to 4.484)
     """
     numbers = np.array(list(values), dtype=np.float64)
-    n, middle = numbers.size, float(numbers.mean()) if numbers.size else float("nan")
-    if n < 2 or not np.isfinite(numbers).all():
-        return Interval(middle, float("nan"), float("nan"), n)
+    middle = float(numbers.mean()) if numbers.size else float("nan")
+    if numbers.size < 2 or not np.isfinite(numbers).all():
+        return Interval(middle, float("nan"), float("nan"), numbers.size)
     half = float(half_interval(numbers))
-    return Interval(middle, middle - half, middle + half, n)
+    return Interval(middle, middle - half, middle + half, numbers.size)
 
 
 def geometric_mean(values: Iterable[float]) -> Interval:
-    """Return the geometric mean of positive numbers, with the interval of their logarithms' mean.
+    """Return the geometric mean with the interval of the mean of the logarithms.
 
-    For what differs by factors, such as gradients. With a 0 among them it is 0, and so is the lower
-    end; the upper end is that of the others, which lie above. Likewise with an infinite number,
-    which a ratio over 0 is.
+    For values that differ by factors, such as gradients. Zeros and non-finite values have no
+    usable logarithm: they are excluded, and ``excluded`` is their number. If all values are 0, or
+    all are infinite, that is the mean. The ends of the interval are limited to e^±350.
 
     Raises
     ------
     ValueError
-        If a number is negative.
+        If a value is negative.
 
     Examples
     --------
     >>> print(geometric_mean([1.0, 10.0, 100.0]))
     10 (0.0328 to 3049)
-    >>> print(geometric_mean([0.0, 0.0, 0.0]))
-    0 (0 to 0)
+    >>> print(geometric_mean([0.0, 1.0, 10.0, 100.0]))
+    10 (0.0328 to 3049); 1 of 4 excluded
     """
     numbers = np.array(list(values), dtype=np.float64)
     if (numbers < 0).any():
         raise ValueError(f"geometric_mean: expected no negative numbers, got {numbers.min()}")
-    beyond = np.unique(numbers[(numbers == 0) | np.isposinf(numbers)]).tolist()
-    if len(beyond) == 1 and not np.isnan(numbers).any():
-        return _with_extremes(numbers, beyond[0])
-    logs = mean([float("nan")] if beyond else np.log(numbers))
-    value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
-    return Interval(value, low, high, numbers.size)
-
-
-def _with_extremes(numbers: NDArray[np.float64], extreme: float) -> Interval:
-    """Return the interval of numbers some of which are the extreme: all 0, or all infinite."""
-    others = geometric_mean(numbers[numbers != extreme])
-    if numbers.size < 2:
-        return Interval(extreme, float("nan"), float("nan"), numbers.size)
-    if not others.n:
-        return Interval(extreme, extreme, extreme, numbers.size)
-    low, high = (extreme, others.high) if extreme == 0 else (others.low, extreme)
-    return Interval(extreme, low, high, numbers.size)
+    if numbers.size and (numbers == numbers[0]).all() and numbers[0] in (0, np.inf):
+        end = float(numbers[0] if numbers.size > 1 else np.nan)
+        return Interval(float(numbers[0]), end, end, numbers.size)
+    usable = numbers[np.isfinite(numbers) & (numbers > 0)]
+    logs = mean(np.log(usable))
+    value, low, high = np.exp(np.clip([logs.value, logs.low, logs.high], -350, 350)).tolist()
+    return Interval(value, low, high, usable.size, excluded=numbers.size - usable.size)
 
 
 def share(outcomes: Iterable[bool]) -> Interval:
-    """Return the share that is true, with Wilson's interval.
+    """Return the share of true outcomes with Wilson's interval.
 
     >>> print(share([True] * 9 + [False]))
     0.9 (0.5958 to 0.9821)
     """
     from scipy.stats import binomtest
 
-    told = [bool(outcome) for outcome in outcomes]
-    if not told:
+    results = [bool(outcome) for outcome in outcomes]
+    if not results:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    result = binomtest(sum(told), len(told)).proportion_ci(method="wilson")
-    return Interval(sum(told) / len(told), float(result.low), float(result.high), len(told))
+    ends = binomtest(sum(results), len(results)).proportion_ci(method="wilson")
+    return Interval(sum(results) / len(results), float(ends.low), float(ends.high), len(results))

@@ -1,74 +1,67 @@
-"""The Iris experiment: a small network whose hidden layers are looked at before and after training.
+"""The Iris experiment: the hidden layers of a small network before and after training.
 
-The article promises a softmax and trains a linear output with squared error, standardises the data
-before it splits them, and looks once, after training, with no accuracy told. Here each choice is
-mended, and ``--as-article`` brings the article's own back for comparison.
+The article announces a softmax, but trains a linear output with squared error. It standardizes the
+data before the split, and it draws the layers only after training, without an accuracy. The
+experiment corrects these choices; ``--as-article`` reproduces them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.measures import chained
 from minnet.experiments.setup import Setup
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NETWORK = Setup(data="iris", hidden=(64, 32, 16), batch_size=120, epochs=500)
 VARIANTS = {"iris": NETWORK}
 ARTICLE = {"iris": NETWORK.but(data="iris_article", loss="squared_error", init="torch")}
 LAYERS = ("relu1", "relu2", "relu3")
-BEFORE, AFTER = "before training", "after training"
 
 
-def draw(results: Results) -> dict[str, Figure]:
-    """Return histograms of the hidden layers before and after, and the learning curves.
+def draw(results: Results) -> report.Figures:
+    """Return histograms of the hidden layers before and after training, and learning curves.
 
-    As the article has it, also what its code drew, beside what the network computes.
+    With the article's settings also a histogram of what its code drew.
     """
     from minnet import plot
 
     (record,) = results.records.values()
-    (trials,) = results.trials.values()
-    stages: dict[str, Any] = {BEFORE: record.before(), AFTER: record.after()}
+    stages: dict[str, Any] = {"before training": record.before(), "after training": record.after()}
     figures = {
-        "histograms": plot.histograms(stages, layers=LAYERS),
-        "learning_curves": plot.learning_curves([trial.history() for trial in trials]),
+        "histograms": (
+            plot.histograms(stages, layers=LAYERS),
+            "Outputs of each hidden layer on the test rows, before and after training. The height "
+            "of the stem at 0 is the share of exact zeros.",
+        ),
+        "learning_curves": report.learning_curves(results.trials)["loss"],
     }
-    if results.as_article and record.net is not None:
-        drawn = dict(zip(LAYERS, chained(record.net, record.after().x), strict=True))
-        both = {
-            "as the article's code chains it": drawn,
-            "what the network computes": stages[AFTER],
-        }
-        figures["extractors"] = plot.histograms(both, layers=LAYERS)
+    if results.as_article:
+        drawn = dict(zip(LAYERS, chained(record.trained(), record.after().x), strict=True))
+        both = {"drawn by the article's code": drawn, "network": record.after()}
+        figures["extractors"] = (
+            plot.histograms(both, layers=LAYERS),
+            "Values that the article drew, and outputs of the network. The article's code leaves "
+            "out the ReLUs.",
+        )
     return figures
 
 
-def tell(results: Results) -> str:
-    """Return the losses and accuracies, and the distributions of the first seed's layers."""
+def summarize(results: Results) -> str:
+    """Return losses and accuracies, and the distributions of the first seed's layers."""
     (record,) = results.records.values()
     return "\n\n".join(
         [
             report.outcome_table(results.trials),
             "Outputs of each layer of the first seed's network on the test rows, before training:",
-            report.verbatim(report.distribution_table(report.distributions(record.before()))),
-            "and after:",
-            report.verbatim(report.distribution_table(report.distributions(record.after()))),
+            report.distribution_table(record.before()),
+            "and after training:",
+            report.distribution_table(record.after()),
         ]
     )
 
 
-CAPTIONS = {
-    "histograms": "What each hidden layer puts out, before training and after it. The stem at 0 is "
-    "as high as exact zeros are of all values.",
-    "learning_curves": "The loss by epoch: on training rows dashed, on test rows solid.",
-    "extractors": "What the article drew, which leaves out the ReLUs, and what the network "
-    "computes.",
-}
 EXPERIMENT = Experiment(
     name="iris",
     summary="A 4-64-32-16-3 network on Iris, full batch; histograms of its hidden layers.",
@@ -76,6 +69,5 @@ EXPERIMENT = Experiment(
     article=ARTICLE,
     quick={"epochs": 100},
     draw=draw,
-    captions=CAPTIONS,
-    tell=tell,
+    summarize=summarize,
 )

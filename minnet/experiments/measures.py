@@ -1,7 +1,7 @@
-"""What single claims need to know of a network beyond what every trial tells.
+"""Measures of a network: summary statistics of its arrays, and extra measures for single claims.
 
-A measure is a function of a network and its data that returns numbers as JSON has them; a `Setup`
-asks for it by name.
+An extra measure is a function of a network and its data that returns numbers as JSON has them. A
+`Setup` requests it by its name in ``MEASURES``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,35 @@ import numpy as np
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.recording import capture
-from minnet.recording.statistics import describe
+from minnet.recording.statistics import dead_units, describe
 from minnet.validation import Array
 
 if TYPE_CHECKING:
     from minnet.experiments.data import Data
 
-BARS = 50  # in the articles' histograms
+BARS = 50  # bins of the articles' histograms
+STATISTICS = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros")
+
+
+def distribution(y: Array) -> dict[str, Any]:
+    """Return summary statistics of a layer's output y, (n, units).
+
+    ``units``, those in STATISTICS and ``dead``: kurtosis is the excess over a normal
+    distribution's, zeros the share of entries that are exactly 0, dead the number of units with
+    the same output in every row.
+    """
+    found = describe(y)
+    return {
+        "units": y.shape[1],
+        **{name: float(getattr(found, name)) for name in STATISTICS},
+        "dead": int(dead_units(y).sum()),
+    }
 
 
 def likeness(net: Sequential, data: Data) -> list[float]:
-    """Tell of each Dense how far its units are from being all alike: 0 if they are.
+    """Return for each Dense how much its units differ in weights and bias; 0 if they are equal.
 
-    Units whose weights and biases are the same compute the same. Told is the RMS of what is left
-    when the mean over the units is taken away, over the RMS of all weights and biases.
+    The RMS of the deviations from the mean over the units, over the RMS of all weights and biases.
     """
     del data
     table = []
@@ -41,19 +56,19 @@ def likeness(net: Sequential, data: Data) -> list[float]:
 
 
 def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
-    """Tell of the hidden layers what they put out, and what the article's code made of them."""
+    """Return measures of the hidden layers' outputs, and of what the article's code extracted."""
     right = capture(net, data.x_test)
     return {
-        "right": [_drawn(right[name]["y"]) for name in right if name.startswith("relu")],
-        "article": [_drawn(y) for y in chained(net, data.x_test)],
+        "right": [_of_histogram(right[name]["y"]) for name in right if name.startswith("relu")],
+        "article": [_of_histogram(y) for y in chained(net, data.x_test)],
     }
 
 
 def chained(net: Sequential, x: Array) -> list[Array]:
-    """Return what the article's code drew in place of the hidden layers.
+    """Return what the article's code drew instead of the outputs of the hidden layers.
 
-    It chained the modules of a network whose ReLUs were functions and no modules: so it drew
-    x W1 W2 W3 with biases, which no part of the network ever computed.
+    It chained the modules of a network whose ReLUs were functions instead of modules. The result is
+    x W1 W2 W3 with biases, which the network never computes.
     """
     outputs = []
     for layer in dense(net)[:-1]:
@@ -62,8 +77,8 @@ def chained(net: Sequential, x: Array) -> list[Array]:
     return outputs
 
 
-def _drawn(y: Array) -> dict[str, float]:
-    """Tell of a histogram's values what the article reads off it."""
+def _of_histogram(y: Array) -> dict[str, float]:
+    """Return what the article reads off a histogram of y."""
     counts, edges = np.histogram(y, BARS)
     tallest = int(counts.argmax())
     numbers = describe(y)
@@ -78,12 +93,12 @@ def _drawn(y: Array) -> dict[str, float]:
 
 
 def dense(net: Sequential) -> list[Dense]:
-    """Return the dense layers of net, also those within others, in the order of computation."""
+    """Return the dense layers of net, also nested ones, in the order of computation."""
     return [layer for _, layer in net.walk() if isinstance(layer, Dense)]
 
 
 def rms(array: Array) -> float:
-    """Return the root of the mean square, in float64.
+    """Return the root mean square, computed in float64.
 
     >>> rms(np.array([3.0, -3.0], dtype="float32"))
     3.0

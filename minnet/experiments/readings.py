@@ -1,4 +1,4 @@
-"""What is read off trials: numbers by layer and seed, gradients, and what theory has for them."""
+"""Values derived from trials: by layer and seed, ratios of gradients, and what theory predicts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Snapshot, Trial
+from minnet.recording import StatisticsProbe
 
-TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller ones lose digits, and soon are 0
+TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller numbers lose digits
 
 
 def start(trial: Trial) -> Snapshot:
@@ -27,7 +28,7 @@ def start(trial: Trial) -> Snapshot:
 
 
 def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
-    """Return the networks before training and, of those that did not break off, after it."""
+    """Return the networks before training and, of trainings that did not diverge, after it."""
     return {
         "before training": [trial.start for trial in trials if trial.start is not None],
         "after training": [trial.end for trial in trials if trial.end is not None],
@@ -35,7 +36,7 @@ def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
 
 
 def after(setup: Setup) -> str:
-    """Return how long a training is, as a sentence has it.
+    """Return the length of a training in words.
 
     >>> after(Setup(hidden=(), epochs=1)), after(Setup(hidden=(), epochs=5))
     ('after an epoch', 'after 5 epochs')
@@ -44,10 +45,9 @@ def after(setup: Setup) -> str:
 
 
 def evenness(trial: Trial, when: str = "end") -> float:
-    """Return the std of the last hidden layer over the first's, or the inverse if that is above 1.
+    """Return the smaller of the first and last hidden layer's std over the larger.
 
-    1 is as even as can be; 0 is a layer that puts out the same always, or a training that broke
-    off.
+    1 is perfectly even. 0 is a layer with constant output, or a training that diverged.
     """
     network = getattr(trial, when)
     if network is None:
@@ -57,7 +57,7 @@ def evenness(trial: Trial, when: str = "end") -> float:
 
 
 def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[float]]:
-    """Return a number of the "hidden" or the "dense" layers: over layers, lists over networks."""
+    """Return a number of the "hidden" or the "dense" layers: a list over layers of networks."""
     return [
         [float(row[number]) for row in rows]
         for rows in zip(*(network[kind] for network in networks), strict=True)
@@ -65,18 +65,18 @@ def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[
 
 
 def weight_gradients(network: Snapshot) -> list[float]:
-    """Return the RMS of the gradient of each weight, from the first layer to the last."""
+    """Return the RMS of each weight's gradient, from the first layer to the last."""
     return [float(row["weight_grad_rms"]) for row in network["dense"]]
 
 
 def last_over_first(network: Snapshot) -> float:
-    """Return how many times as large the last layer's weight gradient is as the first's."""
+    """Return the RMS of the last layer's weight gradient over that of the first layer's."""
     rms = weight_gradients(network)
     return over(rms[-1], rms[0])
 
 
 def over(one: float, two: float) -> float:
-    """Return one / two, where that over 0 is infinite, and 0 over 0 is nan.
+    """Return one / two; a positive number over 0 is infinite, and 0 over 0 is nan.
 
     >>> over(1.0, 4.0), over(1.0, 0.0)
     (0.25, inf)
@@ -87,22 +87,22 @@ def over(one: float, two: float) -> float:
 
 
 def attenuation(network: Snapshot, slope: float) -> list[float]:
-    """Return by which factor theory has the gradient shrink from each layer to the one below it.
+    """Return the predicted factor of the gradient from each layer to the layer below.
 
-    dy of layer k is (W dy) σ'(z), with W and dy of the layer above, which has n units: a sum of n
-    terms whose signs are independent. So RMS(dy) is multiplied by σ' √(n Var W).
+    dy of layer k is (W dy) σ'(z), with W and dy of the layer above, which has n units. This is a
+    sum of n terms with independent signs. So RMS(dy) is multiplied by σ' √(n Var W).
 
     Parameters
     ----------
     network : dict
-        A trial's ``start``: from it n and Var W.
+        A trial's ``start``, for n and Var W.
     slope : float
-        The RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU.
+        RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU.
 
     Returns
     -------
     list of float
-        One number less than there are layers; the first is that from layer 2 to layer 1.
+        One number less than there are layers; the first is from layer 2 to layer 1.
 
     Examples
     --------
@@ -112,3 +112,23 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
     """
     above = network["dense"][1:]
     return [float(slope * np.sqrt(row["fan_out"]) * row["weight_rms"]) for row in above]
+
+
+def predicted_gradients(trial: Trial, slope: float, last: float) -> list[float]:
+    """Return the predicted RMS(dy) of each layer, given that of the last layer."""
+    found = [last]
+    for factor in reversed(attenuation(start(trial), slope)):
+        found.insert(0, found[0] * factor)
+    return found
+
+
+def gradient_limits(probes: Iterable[StatisticsProbe]) -> tuple[float, float]:
+    """Return the range of log10 of all weight gradients' RMS, rounded to whole decades."""
+    series = [
+        probe.series(layer, "weight_grad", "rms")[1]
+        for probe in probes
+        for layer in probe.layers_of("weight_grad")
+    ]
+    found = np.concatenate(series)
+    logs = np.log10(found[(found > 0) & np.isfinite(found)])
+    return float(np.floor(logs.min())), float(np.ceil(logs.max()))

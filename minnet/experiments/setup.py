@@ -1,7 +1,7 @@
-"""A training described by plain values: data, network, optimizer, seed.
+"""Description of a training by plain values: data, network, optimizer, seed.
 
-All experiments and all claims train networks that a `Setup` describes. It can be written into a
-file, compared, and sent to another process, and nothing but it decides what a training computes.
+All experiments and claims train networks that a `Setup` describes. A setup can be written to a
+file, compared, and sent to another process. It alone determines what a training computes.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ SIGNS = ("both", "positive", "negative")
 
 
 class LogOfClipped(Layer):
-    """y = log(x) of x clipped to [1e-7, 1 - 1e-7], dx = dy / x within and 0 outside.
+    """y = log(x) of x clipped to [1e-7, 1 - 1e-7], dx = dy / x inside and 0 outside.
 
-    This is what Keras does to outputs that it takes for probabilities; the softmax that comes after
-    it divides them by their sum.
+    Keras does this to outputs that it takes for probabilities. The softmax that follows divides
+    them by their sum.
     """
 
     def compute(self, x: Array, y: Array, training: bool) -> None:  # noqa: D102
@@ -61,62 +61,59 @@ class LogOfClipped(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What is trained on what, and how.
+    """Data, network, loss and optimizer of a training.
 
     Attributes
     ----------
     data : str
-        One of IMAGES, "iris", or "iris_article" (standardised before the split, split not
-        stratified).
+        One of IMAGES, "iris", or "iris_article" (standardized before an unstratified split).
     scaling : str
-        Of images: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
+        Range of the pixels: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
     rows : int or None
-        Use this many of the training rows only, the first ones.
+        Number of training rows, the first ones; None for all.
     hidden : tuple of int
-        Units of each hidden layer; a Dense, an activation, and what is asked for below.
+        Units of each hidden layer: a Dense, an activation, and the options below.
     activation : str
         One of ACTIVATIONS.
     init : str
-        An initializer's name, or "torch": weights and biases uniform within ±1/√fan_in, which is
-        how PyTorch's Linear begins.
+        An initializer's name, or "torch": weights and biases uniform within ±1/√fan_in, as in
+        PyTorch's Linear.
     weight_scale : float
-        The first weights are multiplied by it.
+        Factor of the initial weights.
     weight_sign : {"both", "positive", "negative"}
-        Whether hidden layers begin with the weights as drawn, or with ± their magnitudes.
-    batchnorm : bool
-        A BatchNorm before each activation.
-    layernorm : bool
-        A LayerNorm before each activation.
+        Use the initial weights of hidden layers as drawn, or ± their magnitudes.
+    batchnorm, layernorm : bool
+        Put a BatchNorm or a LayerNorm before each activation.
     bias : bool or None
-        Whether hidden layers have a bias; None leaves it out before a BatchNorm alone.
+        Give hidden layers a bias; None for a bias unless a BatchNorm follows.
     residual : bool
-        A way around each hidden layer that keeps the width.
+        Put a skip connection around each hidden layer that keeps the width.
     dropout : float
-        Probability, after each activation.
+        Probability of a Dropout after each activation.
     output : bool
-        A last Dense with one unit a class. Without it the last hidden units are taken for
-        probabilities.
+        Add a last Dense with one unit for each class. Without it the last hidden units are taken
+        for probabilities.
     loss : {"cross_entropy", "squared_error"}
-        On logits, or on one-hot rows.
+        Cross-entropy of logits, or squared error to one-hot rows.
     optimizer, lr, momentum
-        One of OPTIMIZERS; momentum is for "sgd" alone.
+        One of OPTIMIZERS; momentum is for "sgd" only.
     l1, l2 : float
         Strengths of the penalties; at most one may be positive.
     clip_norm : float or None
-        The length to which gradients are clipped.
+        Norm to which gradients are clipped.
     batch_size, epochs : int
-        No batch is larger than there are rows; with 0 epochs a network is only looked at.
+        Batches are at most as large as the data. With 0 epochs nothing is trained.
     measures : tuple of str
-        What else is measured of the network, by the names in `minnet.experiments.measures`.
+        Extra measures, by their names in `minnet.experiments.measures`.
     seed : int
-        Of the first weights, the order of the rows, and dropout.
+        Seed of the initial weights, the order of the rows, and dropout.
 
     Raises
     ------
     ValueError
-        If a name is none of those that there are, or a number is out of range.
+        If a name is unknown, or a number is out of range.
     TypeError
-        If a number is none.
+        If a value that must be a number is none.
     """
 
     hidden: tuple[int, ...]
@@ -146,7 +143,7 @@ class Setup:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # Numbers as plain Python has them, so that equal setups are written into files alike.
+        # Plain Python numbers, so that equal setups give equal files.
         for name, value in _checked(self).items():
             object.__setattr__(self, name, value)
         if self.l1 and self.l2:
@@ -160,20 +157,20 @@ class Setup:
             )
 
     def but(self, **changes: Any) -> Setup:
-        """Return the same setup with these values changed."""
+        """Return a copy with these values changed."""
         return dataclasses.replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it; ``Setup(**setup.as_dict())`` is equal to it."""
+        """Return the values as JSON has them; ``Setup(**setup.as_dict())`` is an equal setup."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
-    def told(self) -> dict[str, Any]:
-        """Return what differs from the default: what has to be said of this setup."""
+    def changes(self) -> dict[str, Any]:
+        """Return the values that differ from the default."""
         default = Setup(hidden=()).as_dict()
         return {name: value for name, value in self.as_dict().items() if value != default[name]}
 
     def build(self) -> Sequential:
-        """Return the network as it begins."""
+        """Return the network with its initial weights."""
         data = load(self.data, self.scaling, self.rows)
         width = data.x.shape[1]
         layers: list[Layer] = []
@@ -200,12 +197,11 @@ class Setup:
         return block
 
     def _dense(self, width: int, units: int, *, bias: bool, sign: str = "both") -> Dense:
-        if self.init == "torch":
-            draw = partial(initializers.uniform, limit=1 / math.sqrt(width))
-            weight = partial(_scaled_and_signed, draw, self.weight_scale, sign)
-            return Dense(width, units, bias=bias, init=weight, bias_init=draw)
-        weight = partial(_scaled_and_signed, initializers.get(self.init), self.weight_scale, sign)
-        return Dense(width, units, bias=bias, init=weight)
+        torch = self.init == "torch"
+        limit = 1 / math.sqrt(width)
+        draw = partial(initializers.uniform, limit=limit) if torch else initializers.get(self.init)
+        weight = partial(_scaled_and_signed, draw, self.weight_scale, sign)
+        return Dense(width, units, bias=bias, init=weight, bias_init=draw if torch else "zeros")
 
     def make_loss(self) -> Loss:
         """Return a new loss."""
@@ -217,12 +213,12 @@ class Setup:
         return OPTIMIZERS[self.optimizer](net, lr=self.lr, **options)
 
     def make_regularizer(self) -> Regularizer | None:
-        """Return the penalty, if there is one."""
+        """Return the penalty, or None."""
         return L1(self.l1) if self.l1 else L2(self.l2) if self.l2 else None
 
 
 def _checked(setup: Setup) -> dict[str, Any]:
-    """Return values of setup as plain Python has them, or raise."""
+    """Return the values of setup as plain Python numbers, or raise."""
     known: dict[str, Collection[str]] = {
         "data": DATA, "scaling": SCALINGS, "activation": ACTIVATIONS, "weight_sign": SIGNS,
         "loss": LOSSES, "optimizer": OPTIMIZERS, "measure": MEASURES,
@@ -264,7 +260,7 @@ def _from_zero(value: Any, owner: str, name: str) -> int:
 def _scaled_and_signed(
     init: initializers.Initializer, scale: float, sign: str, shape: Any, *, rng: Any, dtype: Any
 ) -> Array:
-    """Draw a weight, and scale it, with the sign that is asked for."""
+    """Draw a weight, scale it, and give it the requested sign."""
     weight = np.multiply(init(shape, rng=rng, dtype=dtype), scale, dtype=dtype)
     if sign == "both":
         return weight

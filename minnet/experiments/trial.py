@@ -1,14 +1,12 @@
-"""One training of a `Setup`, and what is told of it: curves by epoch, every layer before and after.
+"""One training of a `Setup`, and its results: curves by epoch, every layer before and after.
 
-A trial holds numbers alone, so that hundreds of them can be kept, sent between processes and
-compared over seeds. Of the few that are to be drawn a `Record` is kept beside the numbers: the
-trained network and what two probes saw.
+A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
+over seeds. A `Record` holds the trained network and the recordings of two probes, for figures.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,54 +16,51 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minnet.experiments.data import Data, load
-from minnet.experiments.measures import MEASURES, dense, rms
+from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.recording import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
-from minnet.recording.statistics import dead_units, describe
 from minnet.serialization import load as load_net
 from minnet.serialization import save
 from minnet.training import fit
 from minnet.validation import Array
 
-SEEN = 1000  # rows, of those that were not trained on, whose activations are told
-EVALUATED = 10_000  # training rows
-SLOTS = 64  # moments of a training that a picture of it can show
+TEST_ROWS = 1000  # rows whose activations are measured
+EVALUATED = 10_000  # training rows that are evaluated after an epoch
+SLOTS = 64  # points in time that a record keeps
 CURVES = (
     "loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
 )  # fmt: skip
 
-TOLD = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros")
 Snapshot = dict[str, list[dict[str, Any]]]
 
 
 @dataclass
 class Trial:
-    """What is told of one training.
+    """The results of one training.
 
     Attributes
     ----------
     setup : Setup
         What was trained.
     curves : dict of str to list of float
-        By epoch. ``loss`` and ``accuracy`` are those of the batches as they were trained on;
-        ``val_`` belong to the test rows, and ``train_`` to the first 10000 training rows, with the
-        network as it stood at the end of the epoch; ``seconds`` is what training took.
+        Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
+        ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
+        rows, both with the network at the end of the epoch. ``seconds`` is the training time.
     start, end : dict
-        The network before and after. ``hidden`` has a dict for each hidden layer's activation on
-        up to 1000 test rows: name, units, mean, std, kurtosis, minimum, maximum, zeros (share of
-        exact zeros), dead (units that are the same on all rows), saturated (share outside of
-        (.03, .97) after a sigmoid and of (-.94, .94) after tanh, where the slope is less than an
-        eighth of its largest; NaN after the others).
-        ``dense`` has one for each Dense: name, fan_in, fan_out, weight_rms, and of the gradients
-        on the first training batch weight_grad_rms, dy_rms; at the end also moved, the RMS of what
-        training changed in the weight over the RMS it began with. None where the network's
-        outputs or gradients are not finite, and at the end of a training that broke off.
+        The network before and after training; None where its outputs or gradients are not finite,
+        and at the end of a training that diverged. ``hidden`` has a dict for each hidden
+        activation on up to 1000 test rows: name, the statistics of
+        `minnet.experiments.measures.distribution`, and saturated (share outside (.03, .97) of a
+        sigmoid and (-.94, .94) of tanh, where the slope is below an eighth of its maximum; nan for
+        others). ``dense`` has a dict for each Dense: name, fan_in, fan_out, weight_rms, and for
+        the gradients on the first training batch weight_grad_rms and dy_rms. At the end it has
+        moved, too: RMS of the change of the weight over the RMS of the initial weight.
     measures : dict
-        What the setup's ``measures`` gave, by name, at ``start`` and ``end``.
+        Results of the setup's ``measures`` by name, at ``start`` and ``end``.
     stopped : str or None
-        Why training came to an end early: NaN or infinity, and where.
+        Message of the error that ended a training which diverged.
     """
 
     setup: Setup
@@ -76,36 +71,34 @@ class Trial:
     stopped: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the results as JSON has them."""
         return {**vars(self), "setup": self.setup.as_dict()}
 
     @classmethod
-    def from_dict(cls, kept: dict[str, Any]) -> Trial:
-        """Return the trial that `as_dict` was of."""
-        if set(kept["curves"]) != set(CURVES):
-            raise ValueError(f"expected the curves {', '.join(CURVES)}, got {list(kept['curves'])}")
-        numbers = {name: _numbers(kept[name]) for name in ("curves", "start", "end", "measures")}
-        return cls(Setup(**kept["setup"]), **numbers, stopped=kept["stopped"])
+    def from_dict(cls, stored: dict[str, Any]) -> Trial:
+        """Return the trial from the result of `as_dict`, with null read as NaN."""
+        if set(stored["curves"]) != set(CURVES):
+            raise ValueError(f"expected the curves {', '.join(CURVES)}, got {[*stored['curves']]}")
+        numbers: dict[str, Any] = {
+            name: None if stored[name] is None else _with_nan(stored[name])
+            for name in ("curves", "start", "end", "measures")
+        }
+        return cls(Setup(**stored["setup"]), **numbers, stopped=stored["stopped"])
 
     def history(self) -> SimpleNamespace:
-        """Return curves for `minnet.plot.learning_curves`: ``train_`` as training, ``val_``."""
-        curves = self.curves
-        return SimpleNamespace(
-            loss=curves["train_loss"], accuracy=curves["train_accuracy"],
-            val_loss=curves["val_loss"], val_accuracy=curves["val_accuracy"],
-        )  # fmt: skip
+        """Return the curves at the end of each epoch for `minnet.plot.learning_curves`."""
+        names = {"loss": "train_loss", "accuracy": "train_accuracy"}
+        names |= {name: name for name in ("val_loss", "val_accuracy")}
+        return SimpleNamespace(**{name: self.curves[curve] for name, curve in names.items()})
 
     def last(self, curve: str) -> float:
-        """Return a curve's last number; nan if training broke off in the first epoch."""
+        """Return the last value of a curve; nan if training diverged in the first epoch."""
         return self.curves[curve][-1] if self.curves[curve] else float("nan")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A trained network, and what probes saw of its training.
-
-    Where NaN or infinity put an end to the training, ``net`` is None.
-    """
+    """A trained network, None if its training diverged, and the recordings of two probes."""
 
     setup: Setup
     net: Sequential | None
@@ -113,20 +106,24 @@ class Record:
     statistics: StatisticsProbe
 
     def before(self) -> Capture:
-        """Return what the layers put out on the test rows before training."""
-        return capture(self.setup.build(), _seen(load_data(self.setup)))
+        """Return the outputs of all layers on the test rows before training."""
+        return capture(self.setup.build(), _test_rows(load_data(self.setup)))
 
     def after(self) -> Capture:
-        """Return what they put out after it.
+        """Return the outputs of all layers on the test rows after training.
 
         Raises
         ------
         ValueError
-            If NaN or infinity put an end to the training.
+            If the training diverged.
         """
+        return capture(self.trained(), _test_rows(load_data(self.setup)))
+
+    def trained(self) -> Sequential:
+        """Return the trained network, or raise ValueError if the training diverged."""
         if self.net is None:
-            raise ValueError(f"this training has no end to be looked at: {self.setup}")
-        return capture(self.net, _seen(load_data(self.setup)))
+            raise ValueError(f"this training diverged and has no trained network: {self.setup}")
+        return self.net
 
     def save(self, stem: Path) -> None:
         """Write files whose names begin with stem."""
@@ -137,7 +134,7 @@ class Record:
 
     @classmethod
     def load(cls, setup: Setup, stem: Path) -> Record:
-        """Return what `save` has written."""
+        """Return the record from the files of `save`."""
         ended = Path(f"{stem}.net.npz").is_file()
         return cls(
             setup,
@@ -147,44 +144,37 @@ class Record:
         )
 
 
-def train(
-    setup: Setup, *, record: bool = False, tick: Callable[[], object] | None = None
-) -> tuple[Trial, Record | None]:
-    """Train what setup describes; return what is told of it, and a record if it is asked for.
+def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
+    """Train what setup describes; return the results, and a record if requested.
 
-    It computes with one core: on a machine that has anything else to do, products that are split
-    over two wait for each other, and sums would depend on how they were split. Several trainings
-    at a time are the way to use all cores; see `minnet.experiments.sweep.sweep`.
+    BLAS uses one thread, because the order of sums would depend on the number of threads. To use
+    all cores, run several trainings with `minnet.experiments.sweep.sweep`.
 
     Parameters
     ----------
     setup : Setup
-        It decides everything: the same setup gives the same numbers, but for ``seconds``.
+        Determines all results but ``seconds``.
     record : bool, default False
-        Let probes look on. It changes nothing of what is trained.
-    tick : callable, optional
-        Called after each epoch.
+        Record the training with probes. This does not change the results.
 
     Raises
     ------
     ValueError
-        If the setup does not fit together.
+        If the values of the setup do not fit together.
     FileNotFoundError
-        If its data are nowhere.
+        If the data are not found.
     """
     with threadpool_limits(1, user_api="blas"):
-        return _train(setup, record, tick)
+        return _train(setup, record)
 
 
-def _train(
-    setup: Setup, record: bool, tick: Callable[[], object] | None
-) -> tuple[Trial, Record | None]:
+def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
     data, net, trial = load_data(setup), setup.build(), Trial(setup)
     optimizer, regularizer = setup.make_optimizer(net), setup.make_regularizer()
     batch_size = min(setup.batch_size, len(data.x))
     targets = _targets(setup, data, data.labels)
     probes = _probes(setup, len(data.x), batch_size)
-    order = np.random.default_rng([setup.seed, 1])  # not the numbers that the weights came from
+    order = np.random.default_rng([setup.seed, 1])  # independent of the initial weights
     steps = 0
     try:
         trial.start = snapshot(setup, net, data)
@@ -197,19 +187,15 @@ def _train(
                 regularizer=regularizer, clip_norm=setup.clip_norm, rng=order,
             )  # fmt: skip
             steps += history.steps
-            seen = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
+            values = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
             if history.accuracy:
-                seen["accuracy"] = history.accuracy[0]
-            for which in ("train", "val"):
-                seen |= _evaluate(which, setup, net, data)
-            for name, value in seen.items():
+                values["accuracy"] = history.accuracy[0]
+            values |= _evaluate("train", setup, net, data) | _evaluate("val", setup, net, data)
+            for name, value in values.items():
                 trial.curves[name].append(value)
-            if tick:
-                tick()
         trial.end = snapshot(setup, net, data)
-        for row, now, first in zip(
-            trial.end["dense"], dense(net), dense(setup.build()), strict=True
-        ):
+        initial = dense(setup.build())
+        for row, now, first in zip(trial.end["dense"], dense(net), initial, strict=True):
             row["moved"] = _change(first.weight.value, now.weight.value)
         _measure(trial, "end", net, data)
     except FloatingPointError as error:
@@ -220,17 +206,19 @@ def _train(
 
 
 def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
-    """Return what is told of every layer of net as it is; see `Trial`."""
-    batch = min(setup.batch_size, len(data.x))
-    x, targets = data.x[:batch], _targets(setup, data, data.labels[:batch])
-    outputs, trained = capture(net, _seen(data)), capture(net, x, targets, setup.make_loss())
-    activation = ACTIVATIONS[setup.activation]
+    """Return the measures of every layer of net as it is; see `Trial`."""
+    outputs = capture(net, _test_rows(data))
+    gradients = first_batch_gradients(setup, net, data)
     layers = dict(net.walk())
     return {
         "hidden": [
-            _hidden(name, type(layer).__name__, outputs[name]["y"])
+            {
+                "name": name,
+                **distribution(outputs[name]["y"]),
+                "saturated": _saturated(layer, outputs[name]["y"]),
+            }
             for name, layer in layers.items()
-            if isinstance(layer, activation)
+            if isinstance(layer, ACTIVATIONS[setup.activation])
         ],
         "dense": [
             {
@@ -238,13 +226,20 @@ def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
                 "fan_in": layer.in_features,
                 "fan_out": layer.out_features,
                 "weight_rms": rms(layer.weight.value),
-                "weight_grad_rms": rms(trained[name]["weight_grad"]),
-                "dy_rms": rms(trained[name]["dy"]),
+                "weight_grad_rms": rms(gradients[name]["weight_grad"]),
+                "dy_rms": rms(gradients[name]["dy"]),
             }
             for name, layer in layers.items()
             if isinstance(layer, Dense)
         ],
     }
+
+
+def first_batch_gradients(setup: Setup, net: Sequential, data: Data) -> Capture:
+    """Return the outputs and gradients of all layers on the first training batch."""
+    batch = min(setup.batch_size, len(data.x))
+    targets = _targets(setup, data, data.labels[:batch])
+    return capture(net, data.x[:batch], targets, setup.make_loss())
 
 
 def load_data(setup: Setup) -> Data:
@@ -253,7 +248,7 @@ def load_data(setup: Setup) -> Data:
 
 
 class _From:
-    """A probe that counts on where the epoch before has ended."""
+    """A probe whose steps continue those of earlier epochs."""
 
     def __init__(self, first: int, probe: HistogramProbe | StatisticsProbe) -> None:
         self.first, self.probe = first, probe
@@ -271,8 +266,8 @@ def _probes(setup: Setup, n: int, batch_size: int) -> tuple[HistogramProbe, Stat
     )
 
 
-def _seen(data: Data) -> Array:
-    return data.x_test[:SEEN]
+def _test_rows(data: Data) -> Array:
+    return data.x_test[:TEST_ROWS]
 
 
 def _targets(setup: Setup, data: Data, labels: Array) -> Array:
@@ -281,31 +276,29 @@ def _targets(setup: Setup, data: Data, labels: Array) -> Array:
     return labels
 
 
-def _evaluate(which: str, setup: Setup, net: Sequential, data: Data) -> dict[str, float]:
+def _evaluate(rows: str, setup: Setup, net: Sequential, data: Data) -> dict[str, float]:
+    """Return loss and accuracy on the test rows ("val") or the first training rows ("train")."""
     x, labels = data.x_test, data.labels_test
-    if which == "train":
+    if rows == "train":
         x, labels = data.x[:EVALUATED], data.labels[:EVALUATED]
     output = net.predict(x)
     return {
-        f"{which}_loss": setup.make_loss().forward(output, _targets(setup, data, labels)),
-        f"{which}_accuracy": float((output.argmax(axis=1) == labels).mean()),
+        f"{rows}_loss": setup.make_loss().forward(output, _targets(setup, data, labels)),
+        f"{rows}_accuracy": float((output.argmax(axis=1) == labels).mean()),
     }
 
 
-def _hidden(name: str, kind: str, y: Array) -> dict[str, Any]:
-    told = describe(y)
-    low, high = SATURATION.get(kind, (np.nan, np.nan))
-    return {
-        "name": name,
-        "units": y.shape[1],
-        **{column: float(getattr(told, column)) for column in TOLD},
-        "dead": int(dead_units(y).sum()),
-        "saturated": float(((y < low) | (y > high)).mean()) if kind in SATURATION else float("nan"),
-    }
+def _saturated(layer: object, y: Array) -> float:
+    """Return the share of saturated outputs; nan for activations that do not saturate."""
+    kind = type(layer).__name__
+    if kind not in SATURATION:
+        return float("nan")
+    low, high = SATURATION[kind]
+    return float(((y < low) | (y > high)).mean())
 
 
 def _change(first: Array, now: Array) -> float:
-    """Return how far a weight has gone from where it began, in its own size."""
+    """Return the RMS of the change of a weight over the RMS of the initial weight."""
     size = rms(first)
     return rms(now - first) / size if size else float("nan")
 
@@ -315,14 +308,10 @@ def _measure(trial: Trial, when: str, net: Sequential, data: Data) -> None:
         trial.measures[when] = {name: MEASURES[name](net, data) for name in trial.setup.measures}
 
 
-def _numbers(kept: Any) -> Any:
-    """Turn what JSON has as null back into NaN, all the way down; None at the top stays."""
-    if isinstance(kept, dict):
-        return {name: _number(value) for name, value in kept.items()}
-    if isinstance(kept, list):
-        return [_number(value) for value in kept]
-    return kept
-
-
-def _number(value: Any) -> Any:
-    return float("nan") if value is None else _numbers(value)
+def _with_nan(value: Any) -> Any:
+    """Return a value read from JSON with null replaced by NaN at every level."""
+    if isinstance(value, dict):
+        return {name: _with_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(inner) for inner in value]
+    return float("nan") if value is None else value

@@ -1,13 +1,14 @@
-"""The vanishing gradient: a deep sigmoid network on MNIST, and what heals it.
+"""Vanishing gradients: a deep sigmoid network on MNIST, and the same network with remedies.
 
-The article pools all gradients of the last batch into one histogram from -1 to 1, in which nearly
-all of them fall into two bins and no layer can be told from another. Here every layer is seen, at
-every moment, on a logarithmic scale, and beside it the same network with one remedy at a time.
+The article pools all gradients of the last batch into one histogram from -1 to 1. Nearly all of
+them fall into two bins, and the layers cannot be distinguished. This experiment shows every layer
+over the whole training on a logarithmic scale, and the network with one remedy at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,69 +18,58 @@ from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.measures import rms
-from minnet.experiments.pictures import LEARNING, decades, learning_curves, share_y
-from minnet.experiments.readings import attenuation, by_layer, last_over_first, stages, start
+from minnet.experiments.readings import (
+    attenuation,
+    by_layer,
+    gradient_limits,
+    last_over_first,
+    predicted_gradients,
+    stages,
+    start,
+)
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Record, Trial, load_data
-from minnet.recording import SATURATION, Capture, capture
+from minnet.experiments.trial import Record, Trial, first_batch_gradients, load_data
+from minnet.recording import SATURATION, Capture
 from minnet.validation import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-SICK = Setup(
+BASELINE = Setup(
     scaling="centred", hidden=(1000,) * 5, activation="sigmoid", init="torch",
     optimizer="sgd", lr=0.01, momentum=0.9, batch_size=100, epochs=10,
 )  # fmt: skip
+SICK = BASELINE
 VARIANTS = {
-    "sigmoid": SICK,
-    "Xavier + tanh": SICK.but(activation="tanh", init="glorot_uniform"),
-    "ReLU + He": SICK.but(activation="relu", init="he_uniform"),
-    "Swish": SICK.but(activation="swish", init="he_uniform"),
-    "BatchNorm": SICK.but(batchnorm=True),
-    "LayerNorm": SICK.but(layernorm=True),
-    "Residual": SICK.but(residual=True),
+    "sigmoid": BASELINE,
+    "Xavier + tanh": BASELINE.but(activation="tanh", init="glorot_uniform"),
+    "ReLU + He": BASELINE.but(activation="relu", init="he_uniform"),
+    "Swish": BASELINE.but(activation="swish", init="he_uniform"),
+    "BatchNorm": BASELINE.but(batchnorm=True),
+    "LayerNorm": BASELINE.but(layernorm=True),
+    "Residual": BASELINE.but(residual=True),
 }
-ARTICLE = {"sigmoid": SICK}
+ARTICLE = {"sigmoid": BASELINE}
 
-SLOPE, MIDDLE = 0.25, 0.5  # of the sigmoid at 0, where it is steepest, and its value there
+SLOPE, MIDDLE = 0.25, 0.5  # slope and value of the sigmoid at 0
 BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 
 
 def predicted(trial: Trial, last: float) -> list[float]:
-    """Return the RMS of each layer's weight gradient as theory has it, given that of the last.
+    """Return the predicted RMS of each layer's weight gradient, given that of the last layer.
 
-    dW = xᵀ dy, so besides dy the size of x counts: about ½ for all layers but the first, which
-    sees the pixels.
+    dW = xᵀ dy, so the size of x matters besides dy: about ½ for all layers but the first, whose x
+    are the pixels.
     """
-    found = [last]
-    for factor in reversed(attenuation(start(trial), SLOPE)):
-        found.insert(0, found[0] * factor)
+    found = predicted_gradients(trial, SLOPE, last)
     found[0] *= rms(load_data(trial.setup).x) / MIDDLE
     return found
 
 
-def gradients(record: Record, *, trained: bool = False) -> Capture:
-    """Return what a training step on the first rows sees, of the network before or after training.
-
-    Raises
-    ------
-    ValueError
-        If NaN or infinity put an end to the training.
-    """
-    setup, data = record.setup, load_data(record.setup)
-    net = record.net if trained else setup.build()
-    if net is None:
-        raise ValueError(f"this training has no end to be looked at: {setup}")
-    batch = min(setup.batch_size, len(data.x))
-    return capture(net, data.x[:batch], data.labels[:batch], setup.make_loss())
-
-
 def pooled(captured: Capture) -> tuple[Array, float]:
-    """Return the article's counts of all gradients, (bins,), and the share in the two bins at 0.
+    """Return the counts of the article's histogram, (bins,), and the share in the two bins at 0.
 
-    The share is of all gradients, also of those that the histogram leaves out.
+    The share is of all gradients, including those outside the histogram.
     """
     kinds = ("weight_grad", "bias_grad")
     arrays = [array for kind in kinds for array in captured.kind(kind).values()]
@@ -88,25 +78,36 @@ def pooled(captured: Capture) -> tuple[Array, float]:
     return counts, float(middle / sum(array.size for array in arrays))
 
 
-def draw(results: Results) -> dict[str, Figure]:
-    """Return the sick network's gradients, all networks' side by side, and how they learned.
+def trained_gradients(record: Record) -> Capture:
+    """Return the gradients of the trained network on the first training batch."""
+    return first_batch_gradients(record.setup, record.trained(), load_data(record.setup))
 
-    As the article has it, its own picture too.
+
+def draw(results: Results) -> report.Figures:
+    """Return the gradients of the baseline, those of all networks, and learning curves.
+
+    With the article's settings also the article's histogram.
     """
-    figures = {**draw_sick(results), **draw_all(results)}
+    from minnet.experiments import charts
+
+    figures = draw_baseline(results) | draw_all(results) | report.learning_curves(results.trials)
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
-        from minnet.experiments import charts
-
-        counts, _ = pooled(gradients(record, trained=True))
-        figures["article_histogram"] = charts.pooled_histogram(
-            counts, np.linspace(*RANGE, BINS + 1), xlabel="gradient, of all weights and biases"
+        counts, share = pooled(trained_gradients(record))
+        figure, (ax,) = charts.side_by_side([f"Gradients, {BINS} bins"])
+        ax.stairs(counts, np.linspace(*RANGE, BINS + 1), fill=True, baseline=0.5)
+        ax.set(xlabel="gradient, of all weights and biases", ylabel="count", yscale="log")
+        ax.set(xlim=RANGE)
+        figures["article_histogram"] = (
+            figure,
+            "The article's histogram of all gradients after training. The two bins at 0 hold "
+            f"{100 * share:.3f}% of them. The layers cannot be distinguished.",
         )
     return figures
 
 
-def draw_sick(results: Results) -> dict[str, Figure]:
-    """Return the sigmoid network's gradients: over the steps, and as densities before training."""
+def draw_baseline(results: Results) -> report.Figures:
+    """Return the gradients and updates of the sigmoid network."""
     from minnet import plot
 
     record, trial = results.records["sigmoid"], results.trials["sigmoid"][0]
@@ -114,19 +115,36 @@ def draw_sick(results: Results) -> dict[str, Figure]:
     layers = probe.layers_of("weight_grad")
     _, last = probe.series(layers[-1], "weight_grad", "rms")
     theory = dict(zip(layers, predicted(trial, float(last[0])), strict=True))
+    before = first_batch_gradients(record.setup, record.setup.build(), load_data(record.setup))
+    ratio = f"{last_over_first(start(trial)):,.0f}"
     return {
-        "gradient_map": plot.gradient_flow(probe),
-        "gradient_lines": plot.gradient_flow(probe, lines=True, theory=theory),
-        "first_layer": plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
-        "update_ratio": plot.update_ratio(probe),
-        "gradient_densities": plot.density(
-            gradients(record), kind="weight_grad", layers=layers, log=True
+        "gradient_lines": (
+            plot.gradient_flow(probe, lines=True, theory=theory),
+            "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
+            f"Before training the first layer's gradient is {ratio} times smaller than the last "
+            "layer's. Diamonds are predictions for the first step.",
+        ),
+        "first_layer": (
+            plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
+            "Distribution of the first layer's weight gradients over training steps. The axis is "
+            "logarithmic on both sides of 0.",
+        ),
+        "update_ratio": (
+            plot.update_ratio(probe),
+            "RMS of each update over the RMS of the weight, in the sigmoid network. In the green "
+            "band a layer learns at a usual rate. Far below it the weight hardly changes.",
+        ),
+        "gradient_densities": (
+            plot.density(before, kind="weight_grad", layers=layers, log=True),
+            "Density of the magnitudes of each layer's weight gradients before training, in the "
+            "sigmoid network. The layers are decades apart, which a histogram from -1 to 1 cannot "
+            "show.",
         ),
     }
 
 
-def draw_all(results: Results) -> dict[str, Figure]:
-    """Return all networks' gradients by layer and over the steps, and their learning curves."""
+def draw_all(results: Results) -> report.Figures:
+    """Return the gradients of all networks by layer and over the steps."""
     from minnet import plot
     from minnet.experiments import charts
 
@@ -137,44 +155,56 @@ def draw_all(results: Results) -> dict[str, Figure]:
             for label, trials in results.trials.items()
         }
         values = {label: layers for label, layers in values.items() if layers}
-        theory = {}
+        theory, caption = {}, "The same after training, on the same axis."
         if when == "before training":
             last = geometric_mean(values["sigmoid"][-1]).value
             theory["sigmoid"] = predicted(results.trials["sigmoid"][0], last)
+            caption = (
+                "RMS of each layer's weight gradient before training, for all networks. The "
+                "flatter a line, the more of the gradient reaches the first layer. The dashed line "
+                "is the prediction. With several seeds, bands are 95% intervals of the mean."
+            )
         if values:
-            figures[f"by_layer_{when.split()[0]}"] = charts.by_layer(
+            figure = charts.by_layer(
                 values, ylabel=f"RMS of gradient of weight\n{when}", log=True, theory=theory
             )
-    share_y(list(figures.values()))
-    limits = decades(record.statistics for record in results.records.values())
-    figures["gradient_maps"], panels = charts.side_by_side(list(results.records), share_y=False)
+            figures[f"by_layer_{when.split()[0]}"] = figure, caption
+    drawn = [figure.axes[0] for figure, _ in figures.values()]
+    ends = [end for ax in drawn for end in ax.get_ylim()]
+    for ax in drawn:
+        ax.set_ylim(min(ends), max(ends))
+    limits = gradient_limits(record.statistics for record in results.records.values())
+    maps, panels = charts.side_by_side(list(results.records), share_y=False)
+    maps.set_figwidth(5.4 * min(3, len(panels)))  # each panel has a colour bar
     for record, ax in zip(results.records.values(), panels, strict=True):
         plot.gradient_flow(record.statistics, limits=limits, ax=ax)
         number_rows(ax)
-    return figures | learning_curves(results.trials)
+    caption = "RMS of each layer's weight gradient over training steps, with one colour scale."
+    return figures | {"gradient_maps": (maps, caption)}
 
 
 def number_rows(ax: Axes) -> None:
-    """Count the layers of a map, whose names are long and differ between networks."""
+    """Replace the names of the layers, which differ between networks, by numbers."""
     rows = ax.get_yticks()
     ax.set_yticks(rows, [f"{row + 1:.0f}" for row in rows])
     ax.set_ylabel("layer", fontsize=ax.xaxis.label.get_fontsize())
     ax.locator_params(axis="x", nbins=3)
 
 
-def tell(results: Results) -> str:
-    """Return how each network ended, the sick one's gradients by layer, and all networks' ratio."""
-    sick = results.trials["sigmoid"]
+def summarize(results: Results) -> str:
+    """Return the outcomes, the baseline's gradients by layer, and the ratios of all networks."""
+    baseline, record = results.trials["sigmoid"], results.records["sigmoid"]
+    classes = load_data(record.setup).classes
     parts = [
         report.outcome_table(results.trials),
-        attenuation_table(sick),
-        told_of_attenuation(sick),
+        attenuation_table(baseline),
+        attenuation_text(baseline),
+        "RMS of the last layer's weight gradient over that of the first layer's:",
         ratio_table(results.trials),
-        told_of_learning(results.trials),
+        f"The loss of {classes} equal probabilities is ln {classes} = {np.log(classes):.3f}.",
     ]
-    record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
-        _, share = pooled(gradients(record, trained=True))
+        _, share = pooled(trained_gradients(record))
         parts.append(
             f"In the article's histogram, {BINS} bins from {RANGE[0]:g} to {RANGE[1]:g}, the two "
             f"bins at 0 hold {100 * share:.3f}% of all gradients."
@@ -183,25 +213,18 @@ def tell(results: Results) -> str:
 
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
-    """Return by layer the gradients before and after training, and the factor to the layer above.
-
-    The factor is that of the gradients dy before training.
-    """
+    """Return by layer the weight gradients, and dy over dy of the layer above before training."""
     network = start(trials[0])
-    columns = {
-        when: [f"{geometric_mean(seeds).value:.2e}" for seeds in layers]
-        for when, layers in (
-            (when, by_layer(its, "dense", "weight_grad_rms"))
-            for when, its in stages(trials).items()
-        )
-        if layers
-    }
-    columns["dy over dy above"] = [*map(str, map(geometric_mean, measured(trials))), ""]
+    columns = {}
+    for when, networks in stages(trials).items():
+        if networks:
+            layers = by_layer(networks, "dense", "weight_grad_rms")
+            columns[f"RMS of dW {when}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
+    columns["dy over dy above"] = [*(str(geometric_mean(rms)) for rms in measured(trials)), ""]
     columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
     names = [row["name"] for row in network["dense"]]
-    header = [f"RMS of dW {name}" if name in stages(trials) else name for name in columns]
     rows = [list(row) for row in zip(names, *columns.values(), strict=True)]
-    return report.table(["sigmoid", *header], rows)
+    return report.table(["sigmoid", *columns], rows)
 
 
 def measured(trials: Sequence[Trial]) -> list[list[float]]:
@@ -212,8 +235,8 @@ def measured(trials: Sequence[Trial]) -> list[list[float]]:
     ]
 
 
-def told_of_attenuation(trials: Sequence[Trial]) -> str:
-    """Return how much the gradient shrinks between hidden layers, and whether units saturate."""
+def attenuation_text(trials: Sequence[Trial]) -> str:
+    """Return the factor of the gradient between hidden layers, and the share of saturated units."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
     theory = attenuation(start(trials[0]), SLOPE)[:-1]
     ratio = geometric_mean(map(last_over_first, stages(trials)["before training"]))
@@ -222,16 +245,16 @@ def told_of_attenuation(trials: Sequence[Trial]) -> str:
     middle = mean(row["mean"] for row in hidden).value
     low, high = SATURATION["Sigmoid"]
     return (
-        f"Before training the sigmoid network's last weight has a gradient {ratio.value:.3g} times "
-        f"as large as its first. From one hidden layer to the one below, dy shrinks to "
-        f"{span(between)} of its size; ¼·√(n·Var W), for units that are not saturated, is "
-        f"{span(theory)}. Saturated, outside of {low:g} to {high:g}, are {100 * saturated:.2g}% of "
-        f"the hidden outputs, whose mean is {middle:.3f}."
+        f"Before training the gradient of the sigmoid network's last weight is {ratio.value:.3g} "
+        "times as large as that of its first. From one hidden layer to the one below, RMS(dy) is "
+        f"multiplied by {span(between)}. For units that are not saturated, theory predicts "
+        f"¼·√(n·Var W) = {span(theory)}. Of the hidden outputs, {100 * saturated:.2g}% are "
+        f"saturated (outside {low:g} to {high:g}); their mean is {middle:.3f}."
     )
 
 
 def span(numbers: Sequence[float]) -> str:
-    """Write the least and the largest number, or the one that both are.
+    """Return the smallest and the largest number as text, or one if both are equal.
 
     >>> span([0.1443, 0.1442]), span([0.136, 0.142])
     ('0.144', '0.136 to 0.142')
@@ -239,68 +262,24 @@ def span(numbers: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{end(numbers):.3f}" for end in (min, max)))
 
 
-def ratio_table(trials: Mapping[str, Sequence[Trial]]) -> str:
-    """Return how many times larger the last layer's gradient is than the first's, by network."""
-    rows = [
-        [
-            label,
-            *(
-                str(geometric_mean(map(last_over_first, its))) if its else "broke off"
-                for its in stages(runs).values()
-            ),
-        ]
-        for label, runs in trials.items()
-    ]
-    return report.table(["dW of the last layer over the first's", "before", "after"], rows)
+def ratio_table(trials: report.Trials) -> str:
+    """Return the last layer's gradient over the first layer's for each network."""
+
+    def ratio(when: str, runs: Sequence[Trial]) -> str:
+        networks = stages(runs)[when]
+        return str(geometric_mean(map(last_over_first, networks))) if networks else "diverged"
+
+    columns = {when: partial(ratio, when) for when in ("before training", "after training")}
+    return report.label_table(trials, columns)
 
 
-def told_of_learning(trials: Mapping[str, Sequence[Trial]]) -> str:
-    """Return the sick network's accuracy and loss after training, and the others' accuracies."""
-    accuracies = {
-        label: mean(run.last("val_accuracy") for run in runs).value
-        for label, runs in trials.items()
-    }
-    sick, loss = accuracies.pop("sigmoid"), mean(t.last("train_loss") for t in trials["sigmoid"])
-    classes = start(trials["sigmoid"][0])["dense"][-1]["fan_out"]
-    text = (
-        f"After training the sigmoid network's test accuracy is {100 * sick:.1f}%, and its loss on "
-        f"training rows {loss.value:.3f}, where {classes} equal guesses have "
-        f"ln {classes} = {np.log(classes):.3f}."
-    )
-    if not accuracies:
-        return text
-    told = ", ".join(f"{label} {100 * accuracy:.1f}%" for label, accuracy in accuracies.items())
-    return f"{text} With a remedy it is: {told}."
-
-
-CAPTIONS = {
-    "gradient_map": "The sigmoid network: the colour is how large the gradient of each layer's "
-    "weight is, over the steps. Vanishing is pale at the top and dark at the bottom.",
-    "gradient_lines": "The same as lines, a layer a line: where one layer's gradient is ten times "
-    "another's, their lines are 1 apart. Diamonds are what theory says of the first step.",
-    "first_layer": "The first weight's gradients over the steps: how many of them are of which "
-    "size, on an axis that is logarithmic on both sides of 0.",
-    "update_ratio": "How large an update of the sigmoid network is beside the weight that it "
-    "changes. In the band a layer learns at a healthy pace; far below it stands still, far above "
-    "it takes steps too large to be small corrections.",
-    "gradient_densities": "How the sizes of each weight's gradients are spread before training: "
-    "every layer is a hill of its own, which one histogram from -1 to 1 can't show.",
-    "by_layer_before": "All networks before training: a flat line is a gradient that arrives. "
-    "Dashes are theory; with several seeds bands are 95% intervals of the mean.",
-    "by_layer_after": "The same after training, on the same axis.",
-    "gradient_maps": "The map of the first picture for every network, with one scale of colours.",
-    "article_histogram": "What the article drew: all gradients in one histogram. The two bins at 0 "
-    "hold nearly all of them, and no layer can be told from another.",
-    **LEARNING,
-}
 EXPERIMENT = Experiment(
     name="vanishing",
-    summary="A deep sigmoid network whose early layers get next to no gradient; and, except as the "
-    "article has it, the same with one remedy each.",
+    summary="A deep sigmoid network whose first layers receive very small gradients, and the same "
+    "network with one remedy at a time (except with the settings of the article).",
     variants=VARIANTS,
     article=ARTICLE,
     quick={"rows": 6000, "epochs": 2},
     draw=draw,
-    captions=CAPTIONS,
-    tell=tell,
+    summarize=summarize,
 )

@@ -1,4 +1,4 @@
-"""BatchNorm: convergence and differences are counted right, and the curves are what they say."""
+"""BatchNorm: convergence, differences by seed, and learning curves."""
 
 from types import SimpleNamespace
 
@@ -46,7 +46,7 @@ def as_article(folder):
 
 @pytest.fixture(scope="module")
 def figures(trained):
-    return batchnorm.draw(trained)
+    return {name: figure for name, (figure, _) in batchnorm.draw(trained).items()}
 
 
 def made_up(*accuracies):
@@ -82,7 +82,7 @@ def test_epochs_to_97_percent_counts_from_1_to_the_first_that_reaches_it(accurac
     assert epochs_to(accuracies, 0.97) == epoch
 
 
-def test_convergence_tells_the_mean_epoch_and_how_many_seeds_never_got_there():
+def test_convergence_has_the_mean_epoch_and_the_seeds_without():
     trials = {
         "fast": made_up([0.96, 0.97, 0.98], [0.96, 0.98, 0.99]),
         "some": made_up([0.9, 0.97], [0.98, 0.96], [0.9, 0.95]),
@@ -91,7 +91,7 @@ def test_convergence_tells_the_mean_epoch_and_how_many_seeds_never_got_there():
     }
     table = convergence_table(trials)
     assert cells(table, "fast")[0] == "2 (2 to 2)"
-    assert cells(table, "some")[0] == "1.5 (-4.853 to 7.853); 1 of 3 never"
+    assert cells(table, "some")[0] == "1.5 (-4.853 to 7.853); never in 1 of 3"
     assert cells(table, "slow")[0] == "never"
     assert cells(table, "once") == ["3", "0.971"]
     assert cells(table, "slow")[1].startswith("0.915 (")
@@ -104,8 +104,10 @@ def test_differences_are_taken_within_each_seed():
     }
     final, best = differences(trials)
     # 1 and 3 points at the end; 0.99 - 0.95 and 0.83 - 0.97 at best
-    assert final.startswith("Final test accuracy, with BatchNorm less without BatchNorm: 2 (-10.71")
-    assert best.startswith("Best test accuracy, with BatchNorm less without BatchNorm: -5 (")
+    assert final.startswith(
+        "Final test accuracy, with BatchNorm minus without BatchNorm: 2 (-10.71"
+    )
+    assert best.startswith("Best test accuracy, with BatchNorm minus without BatchNorm: -5 (")
     assert "2 pairs of seeds" in final
 
 
@@ -139,12 +141,12 @@ def test_the_curves_are_means_over_seeds_at_the_end_of_each_epoch(figures, train
             for name, curve in (("training", "train"), ("validation", "val")):
                 its = [trial.curves[f"{curve}_{metric}"] for trial in trials]
                 assert drawn[f"{label} {name}"] == pytest.approx(np.mean(its, axis=0).tolist())
-        assert figures[metric].axes[0].get_ylabel() == f"{metric} at the end of the epoch"
+        assert figures[metric].axes[0].get_ylabel() == metric
         assert len(figures[metric].axes[0].collections) == 4  # bands
 
 
 def test_as_article_the_running_accuracy_is_drawn_and_beside_it_the_networks_own(as_article):
-    figures = batchnorm.draw(as_article)
+    figures = {name: figure for name, (figure, _) in batchnorm.draw(as_article).items()}
     running, own = (lines_of(figures[name]) for name in ("running_accuracy", "accuracy"))
     for label in LABELS:
         (trial,) = as_article.trials[label]
@@ -154,9 +156,9 @@ def test_as_article_the_running_accuracy_is_drawn_and_beside_it_the_networks_own
         assert running[f"{label} training"] != own[f"{label} training"]
 
 
-def test_ours_does_not_draw_the_running_accuracy(figures, trained):
+def test_only_the_article_draws_the_running_accuracy(figures, trained):
     assert list(figures) == ["accuracy", "loss", "before_activation", "gradients"]
-    assert "the article draws" not in batchnorm.tell(trained)
+    assert "the article draws" not in batchnorm.summarize(trained)
 
 
 def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs(trained):
@@ -175,7 +177,7 @@ def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs
     assert outputs["batchnorm1, with BatchNorm"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_table_of_units_tells_quantiles_over_the_units():
+def test_the_table_of_units_has_quantiles_over_the_units():
     y = np.array([[0.0, 10.0, 30.0], [2.0, 10.0, 30.0]])
     assert cells(batchnorm.units_table({"dense1": y}), "dense1") == [
         f"{y.std():.3g}",
@@ -194,14 +196,14 @@ def test_pictures_of_the_first_seed_have_their_panels(figures):
         assert [line.get_label() for line in ax.lines] == ["dense1", "dense2", "dense3"]
 
 
-def test_what_is_told_is_what_the_trials_hold(trained):
-    text = batchnorm.tell(trained)
+def test_the_report_has_the_numbers_of_the_trials(trained):
+    text = batchnorm.summarize(trained)
     finals = {
         label: [trial.curves["val_accuracy"][-1] for trial in trials]
         for label, trials in trained.trials.items()
     }
     points = 100 * np.subtract(finals["with BatchNorm"], finals["without BatchNorm"]).mean()
-    assert f"Final test accuracy, with BatchNorm less without BatchNorm: {points:.4g} (" in text
+    assert f"Final test accuracy, with BatchNorm minus without BatchNorm: {points:.4g} (" in text
     for label, trials in trained.trials.items():
         best = np.mean([max(trial.curves["val_accuracy"]) for trial in trials])
         _, told = cells(convergence_table(trained.trials), label)
@@ -211,8 +213,8 @@ def test_what_is_told_is_what_the_trials_hold(trained):
     assert cells(text, "dense1, without BatchNorm")[0] == f"{y.std():.3g}"
 
 
-def test_as_article_tells_how_far_the_running_accuracy_is_from_the_networks(as_article):
-    text = batchnorm.tell(as_article)
+def test_as_article_compares_the_running_accuracy_with_the_networks_own(as_article):
+    text = batchnorm.summarize(as_article)
     for label in LABELS:
         (trial,) = as_article.trials[label]
         running, own, test = (
@@ -220,12 +222,12 @@ def test_as_article_tells_how_far_the_running_accuracy_is_from_the_networks(as_a
         )
         assert (
             f"First epoch {label}: the article draws {running:.4f} as training accuracy, "
-            f"{100 * (running - test):+.2f} points from that of the test rows. The network at the "
+            f"{100 * (running - test):+.2f} points from the test accuracy. The network at the "
             f"end of the epoch has {own:.4f} on training rows, {100 * (own - test):+.2f} points."
         ) in text
 
 
-def test_a_training_that_broke_off_leaves_the_other_to_be_told_and_drawn(trained):
+def test_a_diverged_training_is_counted_and_the_other_is_drawn(trained):
     setup = WITHOUT.but(**TINY, optimizer="sgd", lr=1e30)
     broken, record = train(setup, record=True)
     assert broken.stopped
@@ -235,9 +237,12 @@ def test_a_training_that_broke_off_leaves_the_other_to_be_told_and_drawn(trained
         {label: record, other: trained.records[other]},
         as_article=True,
     )
-    assert "without BatchNorm (2 of 2 broke off)" in batchnorm.tell(results)
-    figures = batchnorm.draw(results)
-    assert list(lines_of(figures["accuracy"])) == [f"{other} training", f"{other} validation"]
+    assert "without BatchNorm (2 of 2 diverged)" in batchnorm.summarize(results)
+    figures = {name: figure for name, (figure, _) in batchnorm.draw(results).items()}
+    first, *others = lines_of(figures["accuracy"]).items()
+    assert first[0].startswith(f"{label} (2 of 2 diverged)")
+    assert np.isnan(first[1]).all()
+    assert [name for name, _ in others] == [f"{other} training", f"{other} validation"]
     assert len(figures["before_activation"].axes) == 2
 
 

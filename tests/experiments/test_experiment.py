@@ -1,4 +1,4 @@
-"""An experiment: what is run, kept, drawn and written, whichever experiment it is."""
+"""Experiments: what is run, stored, drawn and written."""
 
 import json
 
@@ -18,12 +18,15 @@ def draw(results):
     from minnet import plot
 
     return {
-        f"curves_of_{label}": plot.learning_curves([trial.history() for trial in trials])
+        f"curves_of_{label}": (
+            plot.learning_curves([trial.history() for trial in trials]),
+            f"How {label} learned.",
+        )
         for label, trials in results.trials.items()
     }
 
 
-def tell(results):
+def summarize(results):
     kept = {label: list(record.after()) for label, record in results.records.items()}
     return f"{outcome_table(results.trials)}\n\nrecords {sorted(kept)}"
 
@@ -35,8 +38,7 @@ TINY = Experiment(
     article={"plain": PLAIN.but(loss="squared_error")},
     quick={"epochs": 1, "rows": 40},
     draw=draw,
-    captions={f"curves_of_{label}": f"How {label} learned." for label in ("plain", "normed")},
-    tell=tell,
+    summarize=summarize,
 )
 
 
@@ -50,7 +52,7 @@ def results(out):
     return TINY.run(TINY.setups(), out, seeds=(3, 4, 5))
 
 
-# What is run.
+# Running
 
 
 def test_setups_are_the_variants_or_the_articles():
@@ -82,7 +84,7 @@ def test_records_are_those_of_the_first_seed(results, out):
     assert len(list((out / "trials").glob("*.net.npz"))) == 2
 
 
-# What is written.
+# Files
 
 
 def test_the_folder_holds_report_numbers_and_pictures(results, out):
@@ -94,10 +96,10 @@ def test_the_folder_holds_report_numbers_and_pictures(results, out):
         assert start in (b"\x89PNG\r\n", b"<?xml ")
 
 
-def test_the_report_names_every_figure_and_tells_what_came_out(results, out):
+def test_the_report_has_every_figure_and_the_summary(results, out):
     report = (out / "report.md").read_text(encoding="utf-8")
     assert report.startswith("# tiny\n\nEight units on digits, with BatchNorm and without.\n\n")
-    assert tell(results) in report
+    assert summarize(results) in report
     for label in results.trials:
         drawn = f"![curves of {label}](curves_of_{label}.png)\n\n*How {label} learned.*\n"
         assert drawn in report
@@ -120,7 +122,7 @@ def test_running_again_trains_nothing_and_writes_the_same(results, out, monkeypa
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
     again = TINY.run(TINY.setups(), out, seeds=(3, 4, 5))
     assert [path.name for path in before if path.read_bytes() != before[path]] == []
-    assert tell(again) == tell(results)
+    assert summarize(again) == summarize(results)
 
 
 def test_more_seeds_train_what_is_missing(results, out, monkeypatch):
@@ -136,19 +138,25 @@ def test_more_seeds_train_what_is_missing(results, out, monkeypatch):
     assert seeds == [6, 6]
 
 
-def test_as_article_is_said_in_the_title(tmp_path):
+def test_the_title_names_the_settings_of_the_article(tmp_path):
     setups = TINY.setups(as_article=True, quick=True)
     results = TINY.run(setups, tmp_path, as_article=True)
     assert results.as_article
-    assert (tmp_path / "report.md").read_text().startswith("# tiny as the article has it\n")
-    assert json.loads((tmp_path / "metrics.json").read_text())["experiment"].endswith("has it")
+    assert (
+        (tmp_path / "report.md").read_text().startswith("# tiny with the settings of the article\n")
+    )
+    assert json.loads((tmp_path / "metrics.json").read_text())["experiment"].endswith(
+        "of the article"
+    )
 
 
-def test_no_figure_is_left_to_whoever_draws_next(results):
+def test_no_figure_stays_in_pyplot(results, out):
     assert mpl.get_backend().lower() == "agg"
     from matplotlib import pyplot
 
-    assert pyplot.get_fignums() == []
+    before = pyplot.get_fignums()
+    TINY.run(TINY.setups(), out, seeds=(3, 4, 5))
+    assert set(pyplot.get_fignums()) <= set(before)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

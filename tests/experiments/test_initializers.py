@@ -1,4 +1,4 @@
-"""The initializers: theory, the article's network, and that text and pictures are the trials'."""
+"""Initializers: theory, the article's network, the report and the figures."""
 
 import math
 
@@ -48,7 +48,11 @@ def as_article(folder):
 
 @pytest.fixture(scope="module")
 def figures(trained):
-    return experiment.draw(trained)
+    return figures_of(trained)
+
+
+def figures_of(results):
+    return {name: figure for name, (figure, _) in experiment.draw(results).items()}
 
 
 def start_of(setup):
@@ -75,7 +79,7 @@ def test_he_keeps_the_rms_of_the_input_in_all_layers(seed):
     assert start_of(wide) == pytest.approx([rms(x)] * 3, rel=0.1)
 
 
-def test_xavier_keeps_as_much_as_the_widths_on_both_sides_say():
+def test_xavier_keeps_the_share_given_by_both_widths():
     wide = Setup(data="digits", hidden=(1500, 500, 1500), init="glorot_normal")
     kept = [64 / (64 + 1500), 1500 / (1500 + 500), 500 / (500 + 1500)]
     expected = rms(load("digits").x_test) * np.sqrt(np.cumprod(kept))
@@ -84,7 +88,7 @@ def test_xavier_keeps_as_much_as_the_widths_on_both_sides_say():
 
 
 @pytest.mark.parametrize("init", ["normal", "lecun_normal", "orthogonal"])
-def test_other_rules_do_as_predicted_on_wide_layers(init):
+def test_other_rules_match_the_prediction_on_wide_layers(init):
     wide = Setup(data="digits", hidden=(1500, 1000, 1500), init=init)
     assert start_of(wide) == pytest.approx(predicted_rms(wide), rel=0.1)
 
@@ -109,7 +113,9 @@ def test_weights_of_zero_make_a_dead_network_before_and_after_training(trained):
         assert all((captured[name]["y"] == 0).all() for name in LAYERS)
     for trial in trained.trials["zero"]:
         assert [row["dead"] for row in trial.end["hidden"]] == [512, 256, 128, 64]
-    assert "no hidden layer has less than 100% exact zeros" in experiment.tell(trained)
+    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.summarize(
+        trained
+    )
 
 
 def test_the_networks_are_the_articles_with_ten_logits_after_them():
@@ -142,36 +148,36 @@ def test_by_layer_gives_each_layers_number_of_each_seed(trained):
             assert table[label][layer] == [trial.end["hidden"][layer]["std"] for trial in trials]
 
 
-def test_the_tables_tell_what_the_trials_hold(trained):
-    text = experiment.tell(trained)
+def test_the_tables_have_the_means_of_the_trials(trained):
+    text = experiment.summarize(trained)
     first, second = trained.trials["Xavier"]
 
     def average(when, layer, name):
         return sum(getattr(t, when)["hidden"][layer][name] for t in (first, second)) / 2
 
     told = {
-        "Their std": row_of(text, "Their std", "Xavier"),
-        "zeros": row_of(text, "The share of exact zeros", "Xavier"),
-        "dead": row_of(text, "How many units", "Xavier"),
+        "std": row_of(text, "Std, before", "Xavier"),
+        "zeros": row_of(text, "Share of exact zeros", "Xavier"),
+        "dead": row_of(text, "Dead units", "Xavier"),
     }
     for layer in range(4):
         std = [average(when, layer, "std") for when in ("start", "end")]
         zeros = [average(when, layer, "zeros") for when in ("start", "end")]
         dead = [average(when, layer, "dead") for when in ("start", "end")]
-        assert told["Their std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
+        assert told["std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
         assert told["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
         assert told["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
 
 
-def test_as_many_test_rows_are_told_as_there_are(trained):
+def test_the_report_has_the_number_of_test_rows(trained):
     rows = len(load("digits").x_test)
-    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.tell(trained)
+    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.summarize(trained)
 
 
-def test_the_std_that_is_told_is_that_of_the_captured_arrays(trained):
+def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
     alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
     record = trained.records["He"]
-    told = row_of(experiment.tell(alone), "Their std", "He")
+    told = row_of(experiment.summarize(alone), "Std, before", "He")
     for name, cell in zip(LAYERS, told, strict=True):
         before, after = (
             captured[name]["y"].astype(np.float64).std()
@@ -180,20 +186,20 @@ def test_the_std_that_is_told_is_that_of_the_captured_arrays(trained):
         assert cell == f"{before:.3g} → {after:.3g}"
 
 
-def test_the_rms_table_has_theory_in_brackets(trained):
+def test_the_rms_table_has_theory_in_parentheses(trained):
     measured = by_layer(trained.trials, "start", measured_rms)["LeCun"]
-    cells = row_of(experiment.tell(trained), "Their RMS", "LeCun")
+    cells = row_of(experiment.summarize(trained), "Their RMS", "LeCun")
     predicted = predicted_rms(trained.trials["LeCun"][0].setup)
     for cell, seeds, theory in zip(cells, measured, predicted, strict=True):
         assert cell == f"{sum(seeds) / 2:.3g} ({theory:.3g})"
 
 
-def test_the_sentences_tell_the_ratios_of_the_stds(trained):
+def test_the_report_has_the_ratios_of_the_stds(trained):
     def std(label, layer):
         its = trained.trials[label]
         return sum(trial.start["hidden"][layer]["std"] for trial in its) / len(its)
 
-    text = experiment.tell(trained)
+    text = experiment.summarize(trained)
     kept = {label: std(label, 3) / std(label, 0) for label in VARIANTS if label != "zero"}
     assert ", ".join(f"{label} {ratio:.2g}" for label, ratio in kept.items()) in text
     most_even = min(kept, key=lambda label: max(kept[label], 1 / kept[label]))
@@ -231,43 +237,32 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
     ]
 
 
-def test_curves_of_the_dead_do_not_press_those_that_learn_together(figures, trained):
-    (ax,) = figures["accuracy"].axes
-    alive = [
-        value
-        for label, trials in trained.trials.items()
-        if label != "zero"
-        for trial in trials
-        for name in ("train_accuracy", "val_accuracy")
-        for value in trial.curves[name]
-    ]
-    low, high = ax.get_ylim()
-    assert low < min(alive) < max(alive) < high
+def test_learning_curves_leave_out_weights_of_zero_and_report_their_accuracy(trained):
+    figure, caption = experiment.draw(trained)["accuracy"]
+    for line in figure.axes[0].lines:
+        assert np.isnan(line.get_ydata()).all() == line.get_label().startswith("zero")
     level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
-    assert f"zero, dead, ends at {level:.3g}" in ax.get_xlabel()
+    assert caption.endswith(f"with a test accuracy of {level:.3g}.")
 
 
-def test_the_articles_axes_are_drawn_and_what_they_cut_is_told(as_article):
-    figure = experiment.draw(as_article)["as_the_article_cuts_it"]
-    text = experiment.tell(as_article)
+def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
+    figure = figures_of(as_article)["article_axes"]
+    text = experiment.summarize(as_article)
     assert [ax.get_title() for ax in figure.axes] == list(ARTICLE)
     for label, ax in zip(ARTICLE, figure.axes, strict=True):
         assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 4))
         captured = as_article.records[label].after()
         cut = [f"{(captured[name]['y'] > 1).mean():.0%}" for name in LAYERS]
-        told = [entry.get_text() for entry in ax.get_legend().get_texts()]
-        for name, share, entry in zip(LAYERS, cut, told, strict=True):
-            assert entry.startswith(f"{name}: {share} cut")
         silent = (captured["relu4"]["y"][:, :10] == 0).all(axis=0).sum()
         assert row_of(text, "The article's axis", label) == [*cut, f"{silent} of 10"]
 
 
-def test_ours_has_no_picture_on_the_articles_axes(figures, trained):
-    assert "as_the_article_cuts_it" not in figures
-    assert "The article's axis" not in experiment.tell(trained)
+def test_only_the_article_has_a_figure_on_its_axes(figures, trained):
+    assert "article_axes" not in figures
+    assert "The article's axis" not in experiment.summarize(trained)
 
 
-def test_a_training_that_broke_off_leaves_the_others_to_be_told_and_drawn(trained, tmp_path):
+def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_path):
     setup = VARIANTS["LeCun"].but(**TINY, optimizer="sgd", lr=1e30)
     broken, record = train(setup, record=True)
     assert broken.stopped
@@ -278,8 +273,8 @@ def test_a_training_that_broke_off_leaves_the_others_to_be_told_and_drawn(traine
     }
     records = {**trained.records, "LeCun": store.record(setup)}
     results = Results(trials, records, as_article=False)
-    assert "LeCun (2 of 2 broke off)" in experiment.tell(results)
-    figures = experiment.draw(results)
+    assert "LeCun (2 of 2 diverged)" in experiment.summarize(results)
+    figures = figures_of(results)
     rows = [
         ax.get_ylabel()
         for name in ("activations_after_1", "activations_after_2")

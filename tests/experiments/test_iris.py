@@ -1,4 +1,4 @@
-"""The Iris experiment: it learns, its numbers are what they say, and its figures show them."""
+"""The Iris experiment: its accuracy, the tables and the figures."""
 
 import json
 
@@ -11,6 +11,7 @@ from minnet.experiments import report
 from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
 from minnet.experiments.iris import EXPERIMENT
+from minnet.experiments.measures import distribution
 from minnet.experiments.trial import Record, Trial, train
 
 
@@ -57,7 +58,7 @@ def test_the_median_test_accuracy_of_ten_seeds_is_at_least_093(trials):
     assert np.median([trial.last("val_accuracy") for trial in trials]) >= 0.93
 
 
-def test_a_seed_decides_everything():
+def test_the_seed_determines_the_results():
     (setup,) = EXPERIMENT.setups(epochs=20).values()
     first, again, other = (train(setup.but(seed=seed))[0] for seed in (1, 1, 2))
     assert first.curves["val_loss"] == again.curves["val_loss"]
@@ -72,10 +73,10 @@ def test_the_data_are_split_by_seed_42_and_scaled_by_the_training_rows(trials, r
     assert trials[0].last("val_accuracy") == (predicted == y_test).mean()
 
 
-def test_the_table_tells_what_the_captured_arrays_hold(record):
+def test_the_distribution_of_a_layer_matches_its_captured_array(record):
     seen = record.after()
     y = seen["relu2"]["y"].astype(np.float64)
-    row = report.distributions(seen)["relu2"]
+    row = distribution(seen["relu2"]["y"])
     assert y.shape == (30, 32)
     assert row["mean"] == pytest.approx(y.mean())
     assert row["std"] == pytest.approx(y.std())
@@ -85,11 +86,11 @@ def test_the_table_tells_what_the_captured_arrays_hold(record):
     assert row["dead"] == (y == y[0]).all(axis=0).sum()
 
 
-def test_both_tables_are_told(results, record):
-    told = EXPERIMENT.tell(results)
+def test_the_report_has_both_tables(results, record):
+    text = EXPERIMENT.summarize(results)
     for captured in (record.before(), record.after()):
-        assert report.distribution_table(report.distributions(captured)) in told
-    assert report.outcome_table(results.trials) in told
+        assert report.distribution_table(captured) in text
+    assert report.outcome_table(results.trials) in text
 
 
 def test_before_training_is_another_network_than_after(record):
@@ -113,7 +114,7 @@ def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
 ) -> None:
     trial, record = article
     assert record.net is not None
-    figure = EXPERIMENT.draw(Results({"iris": [trial]}, {"iris": record}, True))["extractors"]
+    figure = EXPERIMENT.draw(Results({"iris": [trial]}, {"iris": record}, True))["extractors"][0]
     right = wrong = load("iris_article").x_test.astype(np.float64)
     expected = []
     for layer in record.net.layers[:6:2]:
@@ -127,7 +128,7 @@ def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
         np.testing.assert_allclose(density * np.diff(edges), share, atol=2 / y.size)
 
 
-def test_the_folder_has_figures_and_numbers_that_a_json_reader_takes(results, trials, out):
+def test_the_folder_has_figures_and_valid_json(results, trials, out):
     names = {path.name for path in out.iterdir()}
     assert {
         "histograms.png",
@@ -144,7 +145,7 @@ def test_the_folder_has_figures_and_numbers_that_a_json_reader_takes(results, tr
     assert kept["end"]["hidden"] != kept["start"]["hidden"]
 
 
-def test_the_quick_one_learns_too():
+def test_the_quick_network_learns():
     (setup,) = EXPERIMENT.setups(quick=True).values()
     assert setup.epochs < 500
     assert train(setup)[0].last("train_accuracy") >= 0.9

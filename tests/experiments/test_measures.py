@@ -1,4 +1,4 @@
-"""The measures: what single claims ask of a network, each against its definition written out."""
+"""Measures: each against its definition."""
 
 import json
 
@@ -18,7 +18,7 @@ def measured(name, setup):
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_every_measure_gives_what_json_has_and_changes_nothing(name):
+def test_every_measure_returns_json_values_and_changes_nothing(name):
     net, data = SMALL.build(), load("digits", rows=60)
     theta = net.theta.copy()
     told = MEASURES[name](net, data)
@@ -27,7 +27,7 @@ def test_every_measure_gives_what_json_has_and_changes_nothing(name):
     assert told == MEASURES[name](net, data)
 
 
-def test_a_setup_asks_for_measures_by_name():
+def test_a_setup_requests_measures_by_name():
     trial, _ = train(SMALL.but(measures=("extractors", "likeness"), epochs=0))
     assert trial.measures["start"] == {
         name: measured(name, SMALL) for name in trial.measures["end"]
@@ -50,7 +50,7 @@ def test_likeness_is_what_differs_from_unit_to_unit_over_all_weights_and_biases(
     assert told == pytest.approx([1.5 / rms_of_all, 0, 0])
 
 
-def test_units_drawn_apart_differ_by_nearly_all_they_are():
+def test_randomly_drawn_units_have_a_likeness_near_1():
     assert all(0.9 < number < 1 for number in measured("likeness", SMALL))
 
 
@@ -59,7 +59,7 @@ def test_likeness_does_not_depend_on_how_large_the_weights_are():
     assert measured("likeness", large) == pytest.approx(measured("likeness", SMALL), rel=1e-5)
 
 
-def test_units_without_a_bias_are_told_by_their_weights():
+def test_units_without_a_bias_are_compared_by_their_weights():
     alike = measured("likeness", SMALL.but(batchnorm=True, init="constant"))
     assert alike == pytest.approx([0, 0, 0], abs=1e-12)
 

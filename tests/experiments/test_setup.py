@@ -1,4 +1,4 @@
-"""A setup: values that can be written down, and the network, loss and optimizer that they build."""
+"""Setups: validation, JSON, and the network, loss and optimizer they build."""
 
 import json
 import math
@@ -27,7 +27,7 @@ def kinds(net: Sequential) -> list[str]:
     return [type(layer).__name__ for layer in net.layers]
 
 
-# What is written down.
+# Values
 
 
 def test_a_setup_comes_back_from_json_equal_with_the_same_hash():
@@ -38,14 +38,14 @@ def test_a_setup_comes_back_from_json_equal_with_the_same_hash():
     assert again.hidden == (8, 6)
 
 
-def test_but_changes_what_it_is_told_and_nothing_else():
+def test_but_changes_only_the_given_values():
     changed = SMALL.but(seed=7, lr=0.5)
     differ = {name for name in vars(SMALL) if getattr(SMALL, name) != getattr(changed, name)}
     assert differ == {"seed", "lr"}
     assert (changed.seed, changed.lr) == (7, 0.5)
 
 
-def test_equal_setups_are_written_alike_whatever_kind_of_number_was_given():
+def test_equal_setups_give_equal_json():
     plain = Setup(hidden=(8,), lr=1.0, weight_scale=2.0, epochs=3, seed=1)
     given = Setup(
         hidden=np.array([8]), lr=1, weight_scale=np.float32(2), epochs=np.int64(3), seed=1
@@ -86,21 +86,21 @@ def test_equal_setups_are_written_alike_whatever_kind_of_number_was_given():
         ({"output": False, "hidden": ()}, ["output=False", "hidden layers"]),
     ],
 )
-def test_what_cannot_be_is_refused_when_it_is_said(wrong, words):
+def test_invalid_values_are_errors(wrong, words):
     with pytest.raises(ValueError, match=r"^Setup: ") as refused:
         Setup(**{"hidden": (8,), **wrong})
     for word in words:
         assert word in str(refused.value)
 
 
-def test_a_number_that_is_none_is_a_type_error_that_names_it():
+def test_a_value_of_the_wrong_type_is_a_type_error():
     with pytest.raises(TypeError, match="Setup: lr must be a number"):
         Setup(hidden=(8,), lr="fast")
     with pytest.raises(TypeError, match="Setup: batch_size must be a whole number"):
         Setup(hidden=(8,), batch_size=2.5)
 
 
-def test_but_checks_again():
+def test_but_validates_the_new_values():
     with pytest.raises(ValueError, match="Setup: unknown activation"):
         SMALL.but(activation="step")
 
@@ -153,7 +153,7 @@ def test_every_activation_comes_after_each_hidden_layer(activation):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_lowers_the_loss_with_the_lr_that_was_asked_for(optimizer):
+def test_every_optimizer_lowers_the_loss_with_the_requested_lr(optimizer):
     setup = SMALL.but(optimizer=optimizer, lr=0.003, momentum=0.5)
     net, data, loss = setup.build(), load("digits", rows=40), setup.make_loss()
     made = setup.make_optimizer(net)
@@ -173,7 +173,7 @@ def test_every_loss_is_a_new_one_each_time():
         assert setup.make_loss() is not setup.make_loss()
 
 
-def test_the_penalty_is_the_one_that_was_asked_for():
+def test_the_penalty_is_the_requested_one():
     net = SMALL.build()
     weights = [layer.weight.value.astype(float) for layer in net.layers[::2]]
     assert SMALL.make_regularizer() is None
@@ -202,7 +202,7 @@ def test_every_initializer_gives_the_weights_that_it_gives_alone(init):
     assert not any(layer.bias.value.any() for layer in net.layers[::2])
 
 
-def test_torch_begins_as_a_linear_of_pytorch_does():
+def test_torch_initializes_like_pytorch():
     """Weight and bias uniform within 1/√fan_in: kaiming_uniform_ with a = √5, and its bias."""
     net = Setup(data="digits", hidden=(400, 100), init="torch").build()
     for layer, fan_in in zip(net.layers[::2], (64, 400, 100), strict=True):
@@ -247,13 +247,13 @@ def test_layernorm_stands_before_the_activation_and_leaves_the_bias() -> None:
 
 
 @pytest.mark.parametrize(("batchnorm", "bias"), [(True, True), (False, False)])
-def test_a_bias_that_is_asked_for_or_refused_is_there_or_not(batchnorm, bias):
+def test_bias_can_be_requested_or_left_out(batchnorm, bias):
     net = SMALL.but(batchnorm=batchnorm, bias=bias).build()
     found = [layer.bias is not None for layer in net.layers if isinstance(layer, Dense)]
     assert found == [bias, bias, True]
 
 
-def test_a_way_around_is_there_only_where_the_width_is_kept():
+def test_skip_connections_are_only_around_layers_that_keep_the_width():
     net = SMALL.but(hidden=(8, 8, 6, 6), residual=True, batchnorm=True, dropout=0.1).build()
     assert [type(layer) is Residual for layer in net.layers].count(True) == 2
     block = ["Dense", "BatchNorm", "ReLU", "Dropout"]
@@ -317,7 +317,7 @@ def test_a_loss_of_logits_is_what_the_layer_is_for():
 # The data.
 
 
-def test_scalings_put_pixels_where_they_say():
+def test_scalings_give_their_range_of_pixels():
     (x, labels), (x_test, labels_test) = datasets.digits()
     for scaling, expected in (("unit", x), ("centred", (x - 0.5) / 0.5), ("bytes", x * 255)):
         data = load("digits", scaling)
@@ -357,14 +357,14 @@ def test_the_articles_iris_is_standardised_before_an_unstratified_split():
 
 
 @pytest.mark.parametrize("name", ["digits", "iris", "iris_article"])
-def test_nobody_can_write_into_data_that_the_next_one_gets(name):
+def test_loaded_data_are_read_only(name):
     data = load(name, rows=20)
     for array in (data.x, data.labels, data.x_test, data.labels_test):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
 
-def test_unknown_data_are_told_what_there_is():
+def test_unknown_data_are_an_error_with_the_known_names():
     with pytest.raises(ValueError, match=r"unknown data 'cifar'; there are mnist, .*iris"):
         load("cifar")
     with pytest.raises(ValueError, match="unknown scaling 'log'; there are unit, centred, bytes"):

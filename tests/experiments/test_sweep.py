@@ -1,4 +1,4 @@
-"""A sweep: every training once, each kept when it is done, and gone on with after Ctrl-C."""
+"""Sweeps: each training runs once, is stored when done, and is not repeated after Ctrl-C."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def numbers(trials):
     return told
 
 
-# What is kept.
+# The store
 
 
 def test_results_come_in_the_order_of_the_setups(store):
@@ -91,7 +91,7 @@ def test_any_value_of_a_setup_makes_it_another_training(store, trained):
     assert len({store.stem(setup) for setup in trained}) == 4
 
 
-def test_equal_setups_are_trained_once_and_told_each_time(store, trained):
+def test_equal_setups_are_trained_once_and_returned_each_time(store, trained):
     trials = sweep([SMALL, SMALL.but(seed=1), SMALL, SMALL.but(lr=1e-3)], store)
     assert trained == [SMALL, SMALL.but(seed=1)]
     assert [trial.setup.seed for trial in trials] == [0, 1, 0, 0]
@@ -116,7 +116,7 @@ def test_no_setups_are_no_trials(store):
     assert not store.folder.exists()
 
 
-# What cannot be read.
+# Damaged files
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_file_of_another_training_is_not_taken_for_this_one(store, trained):
 # Records.
 
 
-def test_records_are_kept_of_those_that_are_asked_for(store, trained):
+def test_requested_records_are_stored(store, trained):
     sweep(seeds(2), store, recorded=[SMALL])
     assert len(list(store.folder.glob("*.npz"))) == 3
     net = store.record(SMALL).net
@@ -164,7 +164,7 @@ def test_records_are_kept_of_those_that_are_asked_for(store, trained):
     assert len(trained) == 2
 
 
-def test_a_record_that_is_asked_for_later_is_made(store, trained):
+def test_a_record_requested_later_is_made(store, trained):
     (before,) = sweep([SMALL], store)
     (after,) = sweep([SMALL], store, recorded=[SMALL])
     assert len(trained) == 2
@@ -194,9 +194,7 @@ def test_a_damaged_record_is_made_again(store, trained, end):
     assert store.record(SMALL).net is not None
 
 
-def test_data_that_are_not_there_are_told_before_anything_is_trained(
-    store, trained, monkeypatch, tmp_path
-):
+def test_missing_data_are_reported_before_training(store, trained, monkeypatch, tmp_path):
     def nowhere(name, *_):
         if name == "mnist":
             raise FileNotFoundError("mnist is nowhere")
@@ -207,11 +205,11 @@ def test_data_that_are_not_there_are_told_before_anything_is_trained(
     assert trained == []
 
 
-def test_a_run_that_goes_on_says_how_much_is_there(store, capsys):
+def test_a_continued_run_reports_the_stored_trainings(store, capsys):
     sweep(seeds(2), store)
     assert capsys.readouterr().err == ""
     sweep(seeds(5), store, verbose=1)
-    assert "2 trainings are there already, 3 to go" in capsys.readouterr().err
+    assert "2 trainings are stored already, 3 to go" in capsys.readouterr().err
 
 
 # Several processes.
@@ -285,8 +283,8 @@ def test_ctrl_c_stops_the_command_which_then_goes_on(jobs, tmp_path, capsys):
     kept = {path: path.stat().st_mtime_ns for path in trials.glob("*.json")}
     assert process.returncode == 130, told
     assert 1 <= len(kept) < 6
-    said = "1 training is kept" if len(kept) == 1 else f"{len(kept)} trainings are kept"
-    assert f"{said} in {trials}; the same command goes on from there" in told
+    stored = "1 training is" if len(kept) == 1 else f"{len(kept)} trainings are"
+    assert f"{stored} stored in {trials}; the same command continues from there" in told
     if jobs == 1:  # a process that is just being started may still say that it was stopped
         assert "Traceback" not in told
     assert "Warning" not in told

@@ -1,4 +1,4 @@
-"""A training: what is told of it is what it computed, and looking on changes nothing of it."""
+"""Trials: results match independent computations, and recording does not change them."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
+from minnet.experiments import trial as module
 from minnet.experiments.data import load
 from minnet.experiments.measures import rms
 from minnet.experiments.report import plain
@@ -47,7 +48,7 @@ def numbers(trial):
     return told
 
 
-# What decides the numbers.
+# Reproducibility
 
 
 def test_the_same_setup_gives_the_same_numbers(trial):
@@ -60,7 +61,7 @@ def test_the_order_of_the_rows_depends_on_the_seed() -> None:
     assert first != pytest.approx(other)
 
 
-def test_the_rows_are_not_shuffled_by_the_numbers_that_the_weights_came_from() -> None:
+def test_the_order_of_rows_is_independent_of_the_initial_weights() -> None:
     data, net = load("digits", rows=90), ORDERED.build()
     history = fit(
         net, data.x, data.labels, loss=SoftmaxCrossEntropy(), epochs=1, batch_size=20,
@@ -70,22 +71,27 @@ def test_the_rows_are_not_shuffled_by_the_numbers_that_the_weights_came_from() -
 
 
 @pytest.mark.usefixtures("trial")  # the first training loads SciPy's BLAS, too
-def test_a_training_computes_on_one_core_of_blas_and_gives_the_others_back() -> None:
+def test_a_training_uses_one_blas_thread_and_restores_the_others(monkeypatch) -> None:
     def threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    seen: list[int] = []
+    def counted(*args, **options):
+        found.extend(threads())
+        return fit(*args, **options)
+
+    found: list[int] = []
+    monkeypatch.setattr(module, "fit", counted)
     with threadpool_limits(2, user_api="blas"):
         given = threads()  # none of a BLAS that threadpoolctl does not know
-        train(SMALL, tick=lambda: seen.extend(threads()))
+        train(SMALL)
         assert threads() == given
-    assert seen == [1] * 3 * len(given)
+    assert found == [1] * 3 * len(given)
 
 
 @pytest.mark.parametrize(
     "changes", [{"dropout": 0.3}, {"batchnorm": True, "residual": True}, {"loss": "squared_error"}]
 )
-def test_looking_on_changes_no_bit(changes):
+def test_recording_changes_no_bit(changes):
     setup = SMALL.but(**changes)
     alone, none = train(setup)
     looked_at, record = train(setup, record=True)
@@ -95,17 +101,11 @@ def test_looking_on_changes_no_bit(changes):
     np.testing.assert_array_equal(record.net.theta, again.net.theta)
 
 
-def test_what_is_recorded_is_the_network_that_is_told_of(trial, record):
+def test_the_record_has_the_network_of_the_trial(trial, record):
     """train() without a record gives no network away, so its weights are held by their numbers."""
     ends = [layer.weight.value for layer in record.net.layers[::2]]
     assert [row["weight_rms"] for row in train(SMALL)[0].end["dense"]] == [rms(w) for w in ends]
     assert [row["weight_rms"] for row in trial.end["dense"]] == [rms(w) for w in ends]
-
-
-def test_tick_is_called_after_each_epoch():
-    ticks = []
-    train(SMALL.but(epochs=2), tick=lambda: ticks.append(len(ticks)))
-    assert ticks == [0, 1]
 
 
 # Curves.
@@ -117,7 +117,7 @@ def test_curves_have_a_number_for_each_epoch(trial):
     assert trial.last("loss") == trial.curves["loss"][-1] < trial.curves["loss"][0]
 
 
-def test_losses_at_the_end_of_the_epoch_are_those_of_the_network_as_it_then_was(trial, record):
+def test_losses_at_the_end_of_an_epoch_belong_to_the_network_at_that_time(trial, record):
     data, loss = load("digits", rows=90), SoftmaxCrossEntropy()
     for which, x, labels in (
         ("train", data.x, data.labels),
@@ -134,7 +134,7 @@ def test_an_epoch_does_not_depend_on_how_many_come_after_it(trial):
         assert shorter.curves[name] == trial.curves[name][:2]
 
 
-def test_squared_error_is_told_with_the_share_of_rows_that_are_right():
+def test_squared_error_has_an_accuracy():
     setup = SMALL.but(loss="squared_error", batch_size=4, rows=40)
     trial, record = train(setup, record=True)
     data = load("digits", rows=40)
@@ -152,7 +152,7 @@ def test_a_first_batch_without_all_classes_has_targets_as_wide_as_the_output():
     assert trial.start["dense"][-1]["weight_grad_rms"] > 0
 
 
-def test_history_is_what_learning_curves_are_drawn_of(trial):
+def test_history_has_the_attributes_of_learning_curves(trial):
     history = trial.history()
     assert history.loss == trial.curves["train_loss"]
     assert history.accuracy == trial.curves["train_accuracy"]
@@ -163,7 +163,7 @@ def test_history_is_what_learning_curves_are_drawn_of(trial):
 # The network before and after.
 
 
-def test_hidden_layers_are_told_as_numpy_computes_them_of_the_captured_arrays(trial, record):
+def test_hidden_statistics_match_numpy_on_the_captured_arrays(trial, record):
     for rows, seen in ((trial.start, record.before()), (trial.end, record.after())):
         assert [row["name"] for row in rows["hidden"]] == ["relu1", "relu2"]
         for row in rows["hidden"]:
@@ -179,7 +179,7 @@ def test_hidden_layers_are_told_as_numpy_computes_them_of_the_captured_arrays(tr
             assert np.isnan(row["saturated"])
 
 
-def test_dense_layers_are_told_as_numpy_computes_them_by_the_rule_of_the_chain(trial):
+def test_dense_gradients_match_the_chain_rule_in_numpy(trial):
     """The gradients on the first batch, forward and backward by hand in float64."""
     net, data = SMALL.build(), load("digits", rows=90)
     weights = [layer.weight.value.astype(np.float64) for layer in net.layers[::2]]
@@ -201,7 +201,7 @@ def test_dense_layers_are_told_as_numpy_computes_them_by_the_rule_of_the_chain(t
     assert [row["name"] for row in trial.start["dense"]] == ["dense1", "dense2", "dense3"]
 
 
-def test_moved_is_the_change_of_a_weight_in_its_own_size(trial, record):
+def test_moved_is_the_relative_change_of_a_weight(trial, record):
     assert all("moved" not in row for row in trial.start["dense"])
     first, last = SMALL.build(), record.net
     for row, before, after in zip(
@@ -212,7 +212,7 @@ def test_moved_is_the_change_of_a_weight_in_its_own_size(trial, record):
         assert row["moved"] > 0.01
 
 
-def test_what_began_at_0_has_moved_by_no_share_of_itself():
+def test_moved_is_nan_for_initial_weights_of_zero():
     trial, _ = train(SMALL.but(init="zeros", epochs=1))
     assert all(np.isnan(row["moved"]) for row in trial.end["dense"])
 
@@ -229,20 +229,20 @@ def test_saturated_is_the_share_of_entries_near_the_ends_of_the_activation(activ
         assert 0.05 < row["saturated"] < 0.95
 
 
-def test_layers_within_a_way_around_are_told_too():
+def test_layers_inside_a_residual_block_are_measured():
     trial, _ = train(SMALL.but(hidden=(12, 12), residual=True, epochs=0))
     assert [row["name"] for row in trial.start["hidden"]] == ["relu1", "residual1.relu1"]
     names = [row["name"] for row in trial.start["dense"]]
     assert names == ["dense1", "residual1.dense1", "dense2"]
 
 
-def test_measures_are_told_at_the_start_and_at_the_end(trial):
+def test_measures_are_taken_at_the_start_and_at_the_end(trial):
     assert list(trial.measures) == ["start", "end"]
     assert len(trial.measures["end"]["likeness"]) == 3
     assert train(EXPLODING)[0].measures == {}
 
 
-def test_with_no_epochs_a_network_is_looked_at_as_it_begins():
+def test_with_no_epochs_the_end_is_the_start():
     trial, record = train(SMALL.but(epochs=0), record=True)
     assert all(curve == [] for curve in trial.curves.values())
     assert np.isnan(trial.last("val_loss"))
@@ -271,18 +271,18 @@ def test_the_probe_saw_the_gradient_of_the_first_step():
 # What goes wrong.
 
 
-def test_a_network_that_explodes_says_in_which_layer_and_has_no_end():
+def test_a_diverged_training_names_the_layer_and_has_no_end():
     trial, record = train(EXPLODING, record=True)
     assert re.search(r"step \d+ .*layer \d '\w+'", trial.stopped)
     assert trial.end is None
     assert trial.start["dense"][0]["weight_rms"] > 0
     assert record.net is None
     assert record.before()["leakyrelu1"]["y"].shape == (360, 12)
-    with pytest.raises(ValueError, match="no end to be looked at"):
+    with pytest.raises(ValueError, match="diverged and has no trained network"):
         record.after()
 
 
-def test_a_network_that_overflows_before_its_first_step_is_told_as_well():
+def test_an_overflow_before_the_first_step_is_reported():
     setup = SMALL.but(hidden=(8,) * 6, weight_scale=1e12)
     trial, record = train(setup, record=True)
     assert "layer" in trial.stopped
@@ -318,7 +318,7 @@ def test_a_trial_comes_back_from_json(trial):
     assert again.stopped is None
 
 
-def test_a_trial_that_broke_off_comes_back_without_an_end():
+def test_a_diverged_trial_is_restored_without_an_end():
     trial = train(EXPLODING)[0]
     again = numbers_of_json(trial)
     assert again.end is None
@@ -350,7 +350,7 @@ def test_before_and_after_are_captures_of_the_first_and_the_last_network(record)
     assert not np.allclose(record.before()["dense1"]["y"], record.after()["dense1"]["y"])
 
 
-def test_softmax_and_cross_entropy_agree_with_the_loss_that_is_told(trial, record):
+def test_the_reported_loss_matches_softmax_and_cross_entropy(trial, record):
     data = load("digits", rows=90)
     logits = record.net.predict(data.x_test).astype(np.float64)
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
