@@ -11,16 +11,15 @@ import numpy as np
 from minnet.kernels import Array
 from minnet.kernels.compiling import inline, kernel
 
-ARRAYS = 16  # are counted in one call, because a call takes longer than it takes to count a row
+ARRAYS = 16  # counted in one call, because a call takes longer than counting a row
 BINS = 2048
 COPIES = 4
-BLOCK = 16  # bins whose counters, an int32 each, share a line of the cache
+BLOCK = 16  # bins whose int32 counters share a cache line
 # One more block than the bins need: it is for totals, and rows of 2^k bytes would put all copies of
 # a counter into one set of the cache.
 WIDTH = BINS + BLOCK
 BLOCKS = WIDTH // BLOCK
-# Behind the bins: how many values there were, which rows of counts tell, and how many of them were
-# counted, which counters tell too.
+# Totals, behind the bins: how many values the arrays had, and how many of them were counted.
 PRESENT, COUNTED = BINS, BINS + 1
 INFINITY = 1020  # its bin, and with the sign bit 1024 further on; the next three are NaN's
 SIGN = 1024
@@ -81,33 +80,36 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
             part_nan_from_infinity(bits[i], counts)
 
 
-@kernel(f"(T[:, ::1], UniTuple(T[:, ::1], {ARRAYS - 1}), int64, int64[::1], int32[:, :, ::1])")
+@kernel(f"(T[:, ::1], UniTuple(T[:, ::1], {ARRAYS - 1}), int64, int64[:, ::1], int32[:, :, ::1])")
 def count_floats(
-    first: Array, others: tuple[Array, ...], offset: int, strides: Array, counts: Array
+    first: Array, others: tuple[Array, ...], offset: int, table: Array, counts: Array
 ) -> None:
-    """Count the values of sixteen arrays, k = 0 ... 15: those of x_k (n, width) into counts[k].
+    """Count the values of sixteen arrays x_k (n, width), k = 0 ... 15; empty ones are skipped.
 
-    Only every strides[k]-th row is looked at, beginning with row offset % strides[k]. The bin of a
-    value is named by the first eleven bits of it as a float32. Neighbours are counted in different
-    rows of counts[k] (COPIES, WIDTH), whose sum is the histogram, because many neighbours are
-    alike, and a counter that was just written would have to be waited for. How many values were
-    counted is added to counts[k, 0, COUNTED].
+    Row k of table (16, 3) holds place, stride and size. The values of x_k are added to
+    counts[place] (COPIES, WIDTH), every stride-th row of them, beginning with row offset % stride.
+    The first eleven bits of a value as a float32 are the number of its bin. Neighbours are counted
+    in different copies, whose sum is the histogram, because neighbours are often alike and a
+    counter that was just written delays the next addition to it. How many values were counted is
+    added to counts[place, 0, COUNTED], and size to counts[place, 0, PRESENT].
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            start = offset % strides[k]
-            count_rows(bits_of(x), start, strides[k], counts[k])
-            counts[k, 0, COUNTED] += len(range(start, x.shape[0], strides[k])) * x.shape[1]
+            place, stride, size = table[k]
+            start = offset % stride
+            count_rows(bits_of(x), start, stride, counts[place])
+            counts[place, 0, COUNTED] += len(range(start, x.shape[0], stride)) * x.shape[1]
+            counts[place, 0, PRESENT] += size
 
 
 @kernel("(int32[:, :, ::1], int64[::1], int64[::1])")
 def move_counts(counts: Array, blocks: Array, row: Array) -> int:
-    """Add the copies of some counters to a row, and set them to 0.
+    """Add the copies of some blocks of counters to a row, and set them to 0.
 
     Block b is the (b % BLOCKS)-th of counts[b // BLOCKS], and the i-th of blocks has its place at
     row[i * BLOCK]. The block of totals of each array is to be among them. Return how many of the
-    values that were counted in these arrays were not moved.
+    values counted in these arrays were not moved.
     """
     left = 0
     for i in range(blocks.size):

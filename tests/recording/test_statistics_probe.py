@@ -178,11 +178,11 @@ def test_the_table_is_one_that_reports_print():
         weights.table()
 
 
-def test_a_number_that_is_not_told_is_refused():
+def test_an_unknown_number_is_refused():
     probe = recorded(np.ones((2, 4)))
     with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
         probe.series("only", "y", "median")
-    with pytest.raises(ValueError, match="'ratio' is told of 'update', not of 'y'"):
+    with pytest.raises(ValueError, match="'ratio' is a number of 'update', not of 'y'"):
         probe.series("only", "y", "ratio")
 
 

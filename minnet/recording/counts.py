@@ -1,0 +1,169 @@
+"""Counts of values by bin over the steps of a run.
+
+An array needs few of the 2048 bins of `minnet.kernels.histograms`. So the rows hold only those
+blocks of neighbouring bins that were ever needed, and only their counters are moved and cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from minnet.kernels.histograms import (
+    ARRAYS,
+    BINS,
+    BLOCK,
+    BLOCKS,
+    COPIES,
+    COUNTED,
+    PRESENT,
+    WIDTH,
+    count_floats,
+    move_counts,
+)
+from minnet.recording.series import OBSERVED, Key, Series
+from minnet.validation import Array
+
+MOST_PENDING = 2**31 - 1  # the largest int32
+
+
+class Plan(NamedTuple):
+    """How the arrays of a step are counted, in calls of ``ARRAYS`` arrays each."""
+
+    places: tuple[int, ...]  # of the keys
+    calls: list[tuple[slice, Array]]  # which arrays, and (place, stride, size) of each
+    padding: list[Array]  # empty arrays that complete the last call
+    largest: int  # size of the largest array
+
+
+class Counts(Series):
+    """A series of counts, and the counters of steps that are not in the last row yet.
+
+    The counters are moved when the row is complete, when it is read, and before they overflow.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity, np.int64, np.add)
+        # The block of each 16 columns, as place of the key * BLOCKS + block of its bins.
+        self._blocks: Array = np.zeros(0, np.int64)
+        self._counters: Array = np.zeros((0, COPIES, WIDTH), np.int32)
+        self._pending = 0  # the largest possible count in a counter
+
+    # Recording.
+
+    def plan(
+        self, keys: Iterable[Key], arrays: Sequence[Array], strides: list[int], sizes: list[int]
+    ) -> Plan:
+        """Prepare to count every stride-th row of such arrays, which have so many values in all."""
+        places = self.add_keys(keys)
+        rest = -len(places) % ARRAYS
+        table = np.zeros((len(places) + rest, 3), np.int64)
+        table[: len(places)] = np.transpose([places, strides, sizes])
+        calls = [slice(k, k + ARRAYS) for k in range(0, len(table), ARRAYS)]
+        padding = [np.empty((0, 0), arrays[0].dtype)] * rest
+        return Plan(places, [(call, table[call]) for call in calls], padding, max(sizes))
+
+    def count(self, step: int, plan: Plan, arrays: list[Array], offset: int) -> None:
+        """Count these arrays of a step, from row ``offset % stride`` of each on."""
+        if self._pending + plan.largest > MOST_PENDING:
+            self.fold()
+        self._pending += plan.largest
+        self.note(step, plan.places)
+        arrays = arrays + plan.padding
+        for call, table in plan.calls:
+            first, *others = arrays[call]
+            count_floats(first, tuple(others), offset, table, self._counters)
+
+    def begin(self, step: int) -> None:
+        """Make ``row`` the row of this step."""
+        if self.taken == self.span:
+            self.fold()
+        super().begin(step)
+
+    def add_keys(self, keys: Iterable[Key]) -> tuple[int, ...]:
+        """Return the places of the keys; unknown keys are added, with counters."""
+        self.fold()
+        places = super().add_keys(keys)
+        if len(self._counters) < len(self.keys):
+            self._counters = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
+            self._columns(np.array(places) * BLOCKS + BLOCKS - 1)  # the totals
+        return places
+
+    def fold(self) -> None:
+        """Move all counts to the current row."""
+        if not self._pending:
+            return
+        if move_counts(self._counters, self._blocks, self.row):
+            used = self._counters.any(axis=1).reshape(-1, BLOCK).any(axis=1)
+            # Neighbours of the used blocks are the next to be needed.
+            self._columns(np.flatnonzero(used | np.roll(used, 1) | np.roll(used, -1)))
+            move_counts(self._counters, self._blocks, self.row)
+        self._pending = 0
+
+    def _columns(self, blocks: Array) -> Array:
+        """Return the places of blocks among those of the columns; new ones are added."""
+        self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
+        self.widen(BLOCK * len(self._blocks))
+        order = np.argsort(self._blocks)
+        return order[np.searchsorted(self._blocks, blocks, sorter=order)]
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another series of the same keys and steps."""
+        self.fold()
+        other.fold()
+        at, shape = self._columns(other._blocks), (len(self.rows), -1, BLOCK)
+        self.rows.reshape(shape)[:, at] += other.rows.reshape(shape)
+
+    # Reading.
+
+    def bins(self, key: Key) -> Array:
+        """Return all bins and totals of a key, for each row that has it, (n, WIDTH)."""
+        self.fold()
+        owners, blocks = np.divmod(self._blocks, BLOCKS)
+        own = np.flatnonzero(owners == self.keys[key])
+        rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
+        rows[:, blocks[own]] = self.rows.reshape(len(rows), len(owners), BLOCK)[:, own]
+        return rows.reshape(len(rows), WIDTH)[self.has(key)]
+
+    # Files.
+
+    def state(self) -> dict[str, Array]:
+        """Return ``steps`` (rows, keys, 3), ``bins`` (bins,) and ``counts`` (rows, bins).
+
+        A bin or total is numbered place * WIDTH + bin; those that are always 0 are left out.
+        """
+        self.fold()
+        columns = (self._blocks[:, np.newaxis] * BLOCK + np.arange(BLOCK)).ravel()
+        order = np.argsort(columns)
+        order = order[self.rows.any(axis=0)[order]]
+        return {
+            "steps": super().state()["steps"], "bins": columns[order], "counts": self.rows[:, order]
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        steps, bins, counts = state["steps"], state["bins"], state["counts"]
+        if (bins.ndim, bins.dtype, counts.dtype) != (1, np.int64, np.int64) or (
+            counts.shape != (len(steps), len(bins))
+            or (np.diff(bins) < 1).any()
+            or not ((bins >= WIDTH) & (bins < len(self.keys) * WIDTH)).all()
+            or (counts < 0).any()
+        ):
+            raise ValueError(f"its counts, {counts.dtype} {counts.shape}, are out of range")
+        columns = self._columns(bins // BLOCK) * BLOCK + bins % BLOCK
+        rows = np.zeros((len(steps), self._width), np.int64)
+        rows[:, columns] = counts
+        super().restore({"steps": steps, "rows": rows})
+        for key, place in self.keys.items():
+            table = self.bins(key)
+            counted = table[:, :BINS].sum(axis=1)
+            if (
+                (counted != table[:, COUNTED]).any()
+                or (counted > table[:, PRESENT]).any()
+                or (place and (table[:, PRESENT] < 1).any())
+                or table[:, COUNTED + 1 :].any()
+                or counts[:, bins // WIDTH == place][steps[:, place, OBSERVED] == 0].any()
+            ):
+                raise ValueError(f"its counts of {key} do not add up")
