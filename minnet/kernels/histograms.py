@@ -96,11 +96,11 @@ def count_floats(
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            place, stride, size = table[k]
+            place, stride = table[k, 0], table[k, 1]
             start = offset % stride
             count_rows(bits_of(x), start, stride, counts[place])
             counts[place, 0, COUNTED] += len(range(start, x.shape[0], stride)) * x.shape[1]
-            counts[place, 0, PRESENT] += size
+            counts[place, 0, PRESENT] += table[k, 2]
 
 
 @kernel("(int32[:, :, ::1], int64[::1], int64[::1])")

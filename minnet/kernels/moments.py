@@ -4,6 +4,8 @@ Sums are kept in float64 and in 32 lanes side by side, neighbours in different l
 running sum each addition would have to wait for the one before, and it could not be vectorised.
 """
 
+import math
+
 import numpy as np
 
 from minnet.kernels import Array
@@ -37,9 +39,9 @@ def add_value(
     zeros[k] += v == 0
 
 
-@kernel("(T[::1], float64, float64[::1])", fastmath=("contract",))
+@inline
 def power_sums(x: Array, centre: float, sums: Array) -> None:
-    """sums = Σd, Σd², Σd³, Σd⁴, min x, max x, number of zeros; d = x - centre, x (size,)."""
+    """sums = Σd, Σd², Σd³, Σd⁴, min x, max x, number of zeros; d = x - centre."""
     first, second, third, fourth = (
         np.zeros(LANES),
         np.zeros(LANES),
@@ -58,6 +60,36 @@ def power_sums(x: Array, centre: float, sums: Array) -> None:
         add_value(v, k, centre, first, second, third, fourth, low, high, zeros)
     sums[0], sums[1], sums[2], sums[3] = first.sum(), second.sum(), third.sum(), fourth.sum()
     sums[4], sums[5], sums[6] = low.min(), high.max(), zeros.sum()
+
+
+@kernel("(T[::1], float64[::1])", fastmath=("contract",))
+def summarize_values(x: Array, out: Array) -> None:
+    """out = mean, std, skewness, kurtosis, min, max, RMS, share of zeros and 0, for x (size,).
+
+    The last number is 1 instead of 0, and the others are invalid, where a power of a value leaves
+    float64 or a value is not finite. Skewness and kurtosis of a constant are nan.
+    """
+    n, sums, centre, shift, m2 = x.size, np.zeros(7), 0.0, 0.0, 0.0
+    for k in range(min(n, LANES)):
+        centre += x[k] / min(n, LANES)
+    for _ in range(2):
+        power_sums(x, centre, sums)
+        shift = sums[0] / n
+        m2 = sums[1] / n - shift * shift
+        if shift * shift < 16 * m2:
+            break
+        centre += shift  # a distant centre has cost digits
+        shift = 0.0
+    m3 = sums[2] / n - shift * (3 * sums[1] / n - 2 * shift * shift)
+    m4 = sums[3] / n - shift * (4 * sums[2] / n - 6 * shift * sums[1] / n + 3 * shift**3)
+    low, high, mean = sums[4], sums[5], centre + shift
+    out[0], out[1], out[2], out[3] = mean, math.sqrt(m2), m3 / m2**1.5, m4 / m2**2 - 3
+    out[4], out[5], out[6] = low, high, math.sqrt(m2 + mean * mean)
+    out[7], out[8] = sums[6] / n, 0.0
+    if low == high:
+        out[0], out[1], out[2], out[3], out[6] = low, 0.0, math.nan, math.nan, abs(low)
+    elif not (1e-70 < high - low < 1e70 and abs(mean) < 1e140 and math.isfinite(m4)):
+        out[8] = 1.0
 
 
 @kernel("(T[::1], float64, float64)")

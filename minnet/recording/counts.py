@@ -32,7 +32,6 @@ MOST_PENDING = 2**31 - 1  # the largest int32
 class Plan(NamedTuple):
     """How the arrays of a step are counted, in calls of ``ARRAYS`` arrays each."""
 
-    places: tuple[int, ...]  # of the keys
     calls: list[tuple[slice, Array]]  # which arrays, and (place, stride, size) of each
     padding: list[Array]  # empty arrays that complete the last call
     largest: int  # size of the largest array
@@ -53,42 +52,39 @@ class Counts(Series):
 
     # Recording.
 
-    def plan(
-        self, keys: Iterable[Key], arrays: Sequence[Array], strides: list[int], sizes: list[int]
-    ) -> Plan:
-        """Prepare to count every stride-th row of such arrays, which have so many values in all."""
-        places = self.add_keys(keys)
-        rest = -len(places) % ARRAYS
-        table = np.zeros((len(places) + rest, 3), np.int64)
-        table[: len(places)] = np.transpose([places, strides, sizes])
+    def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
+        """Prepare to count every stride-th row of such arrays for the keys at these places."""
+        sizes = [array.size for array in arrays]
+        rest = -len(arrays) % ARRAYS
+        table = np.zeros((len(arrays) + rest, 3), np.int64)
+        table[: len(arrays)] = np.transpose([places, strides, sizes])
         calls = [slice(k, k + ARRAYS) for k in range(0, len(table), ARRAYS)]
-        padding = [np.empty((0, 0), arrays[0].dtype)] * rest
-        return Plan(places, [(call, table[call]) for call in calls], padding, max(sizes))
+        padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
+        return Plan([(call, table[call]) for call in calls], padding, max(sizes, default=0))
 
-    def count(self, step: int, plan: Plan, arrays: list[Array], offset: int) -> None:
+    def count(self, plan: Plan, arrays: list[Array], offset: int) -> None:
         """Count these arrays of a step, from row ``offset % stride`` of each on."""
         if self._pending + plan.largest > MOST_PENDING:
             self.fold()
         self._pending += plan.largest
-        self.note(step, plan.places)
         arrays = arrays + plan.padding
         for call, table in plan.calls:
             first, *others = arrays[call]
             count_floats(first, tuple(others), offset, table, self._counters)
 
-    def begin(self, step: int) -> None:
-        """Make ``row`` the row of this step."""
+    def begin(self) -> None:
+        """Begin an observed step: make ``row`` the row that it belongs to."""
         if self.taken == self.span:
             self.fold()
-        super().begin(step)
+        super().begin()
 
-    def add_keys(self, keys: Iterable[Key]) -> tuple[int, ...]:
-        """Return the places of the keys; unknown keys are added, with counters."""
+    def add_keys(self, keys: Iterable[Key]) -> Array:
+        """Return the places of the keys, (keys,); unknown keys are added, with counters."""
         self.fold()
         places = super().add_keys(keys)
         if len(self._counters) < len(self.keys):
             self._counters = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
-            self._columns(np.array(places) * BLOCKS + BLOCKS - 1)  # the totals
+            self._columns(places * BLOCKS + BLOCKS - 1)  # the totals
         return places
 
     def fold(self) -> None:

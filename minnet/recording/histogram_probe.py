@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN
 from minnet.layers.sequential import Sequential
-from minnet.recording.counts import Counts, Plan
+from minnet.recording.counts import Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import RUN
 from minnet.recording.taps import View, Weights
@@ -125,21 +125,16 @@ class HistogramProbe(Recorder):
             "slots": self._series.capacity, "max_values": self._max_values
         }  # fmt: skip
 
-    def _record(self, step: int, net: Sequential, view: View) -> None:
-        if not view.rows:
-            return
+    def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            view.plan = self._plan(view, view.strides)
-        self._series.count(step, view.plan, view.rows, self._observed)
+            view.plan = self._series.plan(self._places(view)[1:], view.rows, view.strides)
+        self._series.count(view.plan, view.rows, self._observed)
 
-    def _record_updates(self, step: int, weights: Weights) -> None:
-        if weights.plan is None:  # the copies have only the rows that are recorded
-            weights.plan = self._plan(weights, [1] * len(weights.rows))
-        self._series.count(step, weights.plan, weights.changes(), 0)
-
-    def _plan(self, view: View, strides: list[int]) -> Plan:
-        keys = [tap.key for tap in view.taps]
-        return self._series.plan(keys, view.rows, strides, [rows.size for rows in view.rows])
+    def _record_updates(self, weights: Weights) -> None:
+        if weights.plan is None:  # the copies hold only the recorded rows
+            strides = [1] * len(weights.rows)
+            weights.plan = self._series.plan(self._places(weights), weights.rows, strides)
+        self._series.count(weights.plan, weights.changes(), 0)
 
     # Reading.
 

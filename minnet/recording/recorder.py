@@ -22,7 +22,7 @@ import numpy as np
 
 from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import RUN, Key, Series
+from minnet.recording.series import RUN, RUN_PLACE, Key, Series
 from minnet.recording.taps import View, Weights, check_kinds, find_taps
 from minnet.validation import Array, count, in_range
 
@@ -87,12 +87,12 @@ class Recorder(ABC):
     # Hooks of the subclasses.
 
     @abstractmethod
-    def _record(self, step: int, net: Sequential, view: View) -> None:
+    def _record(self, net: Sequential, view: View) -> None:
         """Record every stride-th row of the arrays in view."""
 
     @abstractmethod
-    def _record_updates(self, step: int, weights: Weights) -> None:
-        """Record the changes of weights, which the optimizer made at this earlier step."""
+    def _record_updates(self, weights: Weights) -> None:
+        """Record the changes of weights since the last observed step."""
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, as JSON values."""
@@ -131,11 +131,13 @@ class Recorder(ABC):
                     "update is awaited; a probe records one network, so make a new one for the next"
                 )
             self._awaits_update = False
-            self._record_updates(self._last_step, views.weights)
+            self._series.note(self._last_step, self._places(views.weights))
+            self._record_updates(views.weights)
         if due:
             views.arrays.update()
-            self._series.begin(step)
-            self._record(step, net, views.arrays)
+            self._series.begin()
+            self._series.note(step, self._places(views.arrays))
+            self._record(net, views.arrays)
             if views.weights.taps:
                 views.weights.keep(self._observed)
                 self._awaits_update = True
@@ -154,6 +156,13 @@ class Recorder(ABC):
         self._series.add_keys(tap.key for tap in taps)
         self._views[net] = views = _Views(arrays, weights)
         return views
+
+    def _places(self, view: View) -> Array:
+        """Return the places of the keys in view, after that of the run unless they are updates."""
+        if view.places is None:
+            places = self._series.add_keys(tap.key for tap in view.taps)
+            view.places = places if isinstance(view, Weights) else np.append(RUN_PLACE, places)
+        return view.places
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__

@@ -20,6 +20,7 @@ MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
 RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
+RUN_PLACE = np.array([0])
 
 
 class Series:
@@ -50,7 +51,8 @@ class Series:
     >>> series = Series(2, np.int64, np.add)
     >>> series.widen(1)
     >>> for step in range(5):
-    ...     series.begin(step)
+    ...     series.begin()
+    ...     series.note(step, RUN_PLACE)
     ...     series.row[:] += 1
     >>> series.rows.ravel(), series.steps(RUN).tolist(), series.span
     (array([4, 1]), [[0, 3], [4, 4]], 4)
@@ -70,16 +72,16 @@ class Series:
         self._used, self._width, self.span = 0, 0, 1
         self.taken = 1  # the row before the first one counts as complete
         # Steps of the last row that are not in the array yet, by the places they belong to.
-        self._noted: dict[tuple[int, ...], list[int]] = {}
+        self._noted: dict[bytes, list[int]] = {}
 
     # Recording.
 
-    def add_keys(self, keys: Iterable[Key]) -> tuple[int, ...]:
-        """Return the places of the keys; unknown keys are added."""
-        places = tuple([self.keys.setdefault(key, len(self.keys)) for key in keys])
+    def add_keys(self, keys: Iterable[Key]) -> Array:
+        """Return the places of the keys, (keys,); unknown keys are added."""
+        places = [self.keys.setdefault(key, len(self.keys)) for key in keys]
         self._settle()
         self._steps = _grown(self._steps, (len(self._steps), len(self.keys), 3), 0)
-        return places
+        return np.array(places, np.int64)
 
     def widen(self, width: int) -> None:
         """Extend each row to this width."""
@@ -88,16 +90,18 @@ class Series:
             self._memory = _grown(self._memory, shape, self._fill)
         self._width = width
 
-    def begin(self, step: int) -> None:
-        """Make ``row`` the row of this step, and note the step for `RUN`."""
+    def begin(self) -> None:
+        """Begin an observed step: make ``row`` the row that it belongs to."""
         if self.taken == self.span:
             self._begin_row()
         self.taken += 1
-        self.note(step, (0,))
 
-    def note(self, step: int, places: tuple[int, ...]) -> None:
-        """Record that the keys at these places were observed at this step, within ``row``."""
-        noted = self._noted.setdefault(places, [step, step, 0])
+    def note(self, step: int, places: Array) -> None:
+        """Record that the keys at these places were observed at this step, within ``row``.
+
+        At each observed step `RUN` must be one of them.
+        """
+        noted = self._noted.setdefault(places.tobytes(), [step, step, 0])
         noted[1] = step
         noted[2] += 1
 
@@ -109,11 +113,15 @@ class Series:
 
     def _settle(self) -> None:
         """Write the noted steps into the array."""
-        for places, (first, last, observed) in self._noted.items():
-            at, steps = list(places), self._steps[self._used - 1]
-            steps[at, FIRST] = np.where(steps[at, OBSERVED], steps[at, FIRST], first)
-            steps[at, LAST] = np.maximum(steps[at, LAST], last)
-            steps[at, OBSERVED] += observed
+        for key, (first, last, number) in self._noted.items():
+            places, steps = np.frombuffer(key, np.int64), self._steps[self._used - 1]
+            before = steps[places]
+            steps[places] = first, last, number
+            if before[:, OBSERVED].any():
+                there = before[:, OBSERVED] > 0
+                steps[places[there], FIRST] = before[there, FIRST]
+                steps[places, LAST] = np.maximum(last, before[:, LAST])
+                steps[places, OBSERVED] += before[:, OBSERVED]
         self._noted.clear()
 
     def _begin_row(self) -> None:

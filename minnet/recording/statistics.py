@@ -6,14 +6,13 @@ follows the bulk of the values, so that one far value does not compress the rest
 beyond it are counted. Everything is computed in float64.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minnet.kernels.moments import power_sums
+from minnet.kernels.moments import summarize_values
 from minnet.validation import Array, as_array, count, non_negative
 
 _POINTS = 2000  # enough for a curve on any screen
@@ -112,50 +111,33 @@ def describe(array: Any) -> Statistics:
     (1.1547, -0.6667)
     """
     values = as_numbers(array, "describe").ravel()
-    numbers = summarize(values)
-    return Statistics(values.size, *numbers[:6], numbers[7])
+    mean, std, skewness, kurtosis, low, high, _, zeros, _ = summarize(values, np.empty(9)).tolist()
+    return Statistics(values.size, mean, std, skewness, kurtosis, low, high, zeros)
 
 
-def summarize(values: Array) -> tuple[float, ...]:
-    """Return the statistics of float values (size,), which may hold NaN and infinities.
+def summarize(values: Array, out: Array) -> Array:
+    """Fill out (9,) with the statistics of float values (size,), and return it.
 
     They are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite values, in
-    float64, then the share of exact zeros and the number of values that are not finite.
+    float64, then the share of exact zeros and the number of NaN and infinities.
     """
-    n, sums = values.size, np.empty(7)
-    centre = (float(values[0]) + float(values[-1])) / 2
-    power_sums(values, centre, sums)
-    first, _, _, fourth, low, high, zeros = sums.tolist()
-    if not math.isfinite(first + fourth):
-        finite = values[np.isfinite(values)]
-        if not finite.size:
-            return *[math.nan] * 7, 0.0, float(n)
-        if finite.size < n:
-            *moments, share, _ = summarize(finite)
-            return *moments, share * finite.size / n, float(n - finite.size)
-    if low == high:
-        return low, 0.0, math.nan, math.nan, low, high, abs(low), zeros / n, 0.0
-    shift, m2, m3, m4 = _central_moments(sums, n)
-    exponent = 0
-    if not (1e-70 < high - low < 1e70 and shift * shift < 16 * m2):
-        # A power of two brings the values near 1 without rounding, where no fourth power leaves
-        # float64, and the mean as centre keeps the digits that a distant centre loses.
-        exponent = math.frexp(max(-low, high))[1]
-        values = np.ldexp(values.astype(np.float64), -exponent)
-        centre = float(values.mean())
-        power_sums(values, centre, sums)
-        shift, m2, m3, m4 = _central_moments(sums, n)
-    mean, std = math.ldexp(centre + shift, exponent), math.ldexp(math.sqrt(m2), exponent)
-    rms = math.hypot(mean, std)
-    return mean, std, m3 / m2**1.5, m4 / m2**2 - 3, low, high, rms, zeros / n, 0.0
-
-
-def _central_moments(sums: Array, n: int) -> tuple[float, float, float, float]:
-    """Return mean - centre, and the moments m₂, m₃, m₄, from sums of powers about the centre."""
-    a, a2, a3, a4 = (sums[:4] / n).tolist()
-    square = a * a
-    m3 = a3 - 3 * a * a2 + 2 * a * square
-    return a, a2 - square, m3, a4 - 4 * a * a3 + 6 * square * a2 - 3 * square * square
+    summarize_values(values, out)
+    if not out[8]:
+        return out
+    finite = values[np.isfinite(values)]
+    if finite.size == values.size:
+        # A power of two brings the values near 1 without rounding, where no power leaves float64.
+        exponent = np.frexp(np.abs(values).max())[1]
+        summarize_values(np.ldexp(values, -exponent), out)
+        out[[0, 1, 4, 5, 6]] = np.ldexp(out[[0, 1, 4, 5, 6]], exponent)
+        return out
+    if finite.size:
+        summarize(finite, out)
+        out[7] *= finite.size / values.size
+    else:
+        out[:8] = *[np.nan] * 7, 0.0
+    out[8] = values.size - finite.size
+    return out
 
 
 def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:

@@ -19,7 +19,7 @@ from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import OBSERVED, RUN, Key, Series
 from minnet.recording.statistics import summarize
-from minnet.recording.taps import Tap, View, Weights
+from minnet.recording.taps import View, Weights
 from minnet.validation import Array, count
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
+SUMMARY = NAMES.index("saturated")  # so many are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
 # Where the slope is less than an eighth of its value at 0; tanh x is 2 σ(2x) - 1.
@@ -135,40 +136,31 @@ class StatisticsProbe(Recorder):
 
     # Recording.
 
-    def _record(self, step: int, net: Sequential, view: View) -> None:
+    def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            view.plan = self._places(view)
-        run = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
-        run.append(_norm(net.grad) if self._norm else math.nan)
-        table = [run + [math.nan] * (len(NAMES) - len(run))]
-        table += [self._numbers(tap, rows) for tap, rows in zip(view.taps, view.rows, strict=True)]
-        self._series.note(step, view.plan)
-        self._write((0, *view.plan), np.array(table))
+            view.plan = [rows.ravel() for rows in view.rows]
+        table = np.full((1 + len(view.rows), len(NAMES)), math.nan)
+        table[0, :3] = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
+        if self._norm:
+            table[0, 3] = _norm(net.grad)
+        for tap, rows, values, out in zip(view.taps, view.rows, view.plan, table[1:], strict=True):
+            summarize(values, out[:SUMMARY])
+            if tap.key[1] == "y":
+                out[PLACE["dead"]] = self._count_dead(tap.key[0], rows)
+                bounds = self._saturation.get(type(tap.layer).__name__)
+                if bounds is not None:
+                    out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
+        self._write(self._places(view), table)
 
-    def _record_updates(self, step: int, weights: Weights) -> None:
-        if weights.plan is None:
-            weights.plan = self._places(weights)
-        sizes = [summarize(copied.ravel())[PLACE["rms"]] for copied in weights.copies]
-        numbers = [summarize(change.ravel()) for change in weights.changes()]
-        table = np.full((len(numbers), len(NAMES)), math.nan)
-        table[:, : PLACE["saturated"]] = numbers
+    def _record_updates(self, weights: Weights) -> None:
+        table = np.full((len(weights.rows), len(NAMES)), math.nan)
+        for copied, out in zip(weights.copies, table, strict=True):
+            out[PLACE["ratio"]] = summarize(copied.ravel(), out[:SUMMARY])[PLACE["rms"]]
+        for change, out in zip(weights.changes(), table, strict=True):
+            summarize(change.ravel(), out[:SUMMARY])
         with np.errstate(divide="ignore", invalid="ignore"):
-            table[:, PLACE["ratio"]] = table[:, PLACE["rms"]] / sizes
-        self._series.note(step, weights.plan)
-        self._write(weights.plan, table)
-
-    def _places(self, view: View) -> tuple[int, ...]:
-        return self._series.add_keys(tap.key for tap in view.taps)
-
-    def _numbers(self, tap: Tap, rows: Array) -> list[float]:
-        (name, kind), values = tap.key, rows.ravel()
-        saturated = dead = math.nan
-        if kind == "y":
-            dead = self._count_dead(name, rows)
-            bounds = self._saturation.get(type(tap.layer).__name__)
-            if bounds is not None:
-                saturated = count_outside(values, *bounds) / values.size
-        return [*summarize(values), saturated, dead, math.nan]
+            table[:, PLACE["ratio"]] = table[:, PLACE["rms"]] / table[:, PLACE["ratio"]]
+        self._write(self._places(weights), table)
 
     def _count_dead(self, name: str, y: Array) -> float:
         """Return how many units are dead after this step."""
@@ -182,12 +174,11 @@ class StatisticsProbe(Recorder):
             return math.nan  # one row does not show which units never change
         return float(dead)
 
-    def _write(self, places: tuple[int, ...], table: Array) -> None:
+    def _write(self, places: Array, table: Array) -> None:
         """Write or merge these numbers into the columns of the keys at these places."""
-        width, at = len(NAMES), list(places)
-        self._series.widen(width * len(self._series.keys))
-        row = self._series.row.reshape(-1, width)
-        row[at] = table if self._series.taken == 1 else _thin(row[at], table)
+        self._series.widen(len(NAMES) * len(self._series.keys))
+        row = self._series.row.reshape(-1, len(NAMES))
+        row[places] = table if self._series.taken == 1 else _thin(row[places], table)
 
     # Reading.
 
@@ -339,8 +330,9 @@ def _thin(kept: Array, dropped: Array) -> Array:
 
 def _norm(grad: Array) -> float:
     """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
-    numbers = summarize(grad)
-    return math.inf if numbers[PLACE["nonfinite"]] else math.sqrt(grad.size) * numbers[PLACE["rms"]]
+    out = summarize(grad, np.empty(SUMMARY))
+    norm = math.sqrt(grad.size) * out[PLACE["rms"]]
+    return math.inf if out[PLACE["nonfinite"]] else float(norm)
 
 
 def _bounds(kind: str, pair: Any) -> tuple[float, float]:

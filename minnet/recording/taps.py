@@ -81,8 +81,8 @@ class View:
         Their rows.
     strides : list of int
         Every stride-th row is recorded, so that at most ``max_values`` values are.
-    plan : object
-        How a recorder reduces these rows; None after an array has moved.
+    places, plan : ndarray, object
+        Where and how a recorder reduces these rows; None after an array has moved.
     """
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
@@ -90,7 +90,6 @@ class View:
         self._places = [(tap.holder, tap.attribute) for tap in taps]
         self._arrays: list[Array | None] = []
         self._copied = True
-        self.plan: Any = None
         self.update()
 
     def update(self) -> bool:
@@ -113,7 +112,9 @@ class View:
             np.may_share_memory(rows, array)
             for rows, (_, array) in zip(self.rows, found, strict=True)
         )
-        self._arrays, self._copied, self.plan = now, not all(shared), None
+        self._arrays, self._copied = now, not all(shared)
+        self.places: Array | None = None
+        self.plan: Any = None
         return True
 
 
