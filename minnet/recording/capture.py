@@ -158,12 +158,11 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
         net.backward(loss.backward())
     buffers: dict[str, dict[str, Array]] = {}
     for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
-        arrays = {tap.key[1]: tap.array() for tap in layer_taps(name, layer)}
-        if loss is None:
-            arrays = {kind: arrays[kind] for kind in layer.params if "." not in kind}
-        buffers[name] = {"y": result} | {
-            kind: array for kind, array in arrays.items() if array is not None
-        }
+        taps = layer_taps(name, layer)
+        kinds = taps if loss is not None else [kind for kind in taps if kind in layer.params]
+        arrays = {kind: getattr(taps[kind].holder, taps[kind].attribute) for kind in kinds}
+        arrays = {kind: a for kind, a in arrays.items() if kind != "update" and a is not None}
+        buffers[name] = {"y": result} | arrays
     return Capture(buffers, x, value)
 
 

@@ -23,7 +23,7 @@ from minnet.kernels.histograms import (
     count_floats,
     move_counts,
 )
-from minnet.recording.series import OBSERVED, Key, Series
+from minnet.recording.series import Key, Series
 from minnet.validation import Array
 
 MOST_PENDING = 2**31 - 1  # the largest int32
@@ -117,49 +117,42 @@ class Counts(Series):
     def bins(self, key: Key) -> Array:
         """Return all bins and totals of a key, for each row that has it, (n, WIDTH)."""
         self.fold()
+        return self._dense(self.keys[key])[self.has(key)]
+
+    def _dense(self, place: int) -> Array:
+        """Return all bins and totals of the key at this place, (rows, WIDTH)."""
         owners, blocks = np.divmod(self._blocks, BLOCKS)
-        own = np.flatnonzero(owners == self.keys[key])
+        own = np.flatnonzero(owners == place)
         rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
         rows[:, blocks[own]] = self.rows.reshape(len(rows), len(owners), BLOCK)[:, own]
-        return rows.reshape(len(rows), WIDTH)[self.has(key)]
+        return rows.reshape(len(rows), WIDTH)
 
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return ``steps`` (rows, keys, 3), ``bins`` (bins,) and ``counts`` (rows, bins).
-
-        A bin or total is numbered place * WIDTH + bin; those that are always 0 are left out.
-        """
+        """Return ``steps``, ``rows`` and the ``blocks`` that their columns are."""
         self.fold()
-        columns = (self._blocks[:, np.newaxis] * BLOCK + np.arange(BLOCK)).ravel()
-        order = np.argsort(columns)
-        order = order[self.rows.any(axis=0)[order]]
-        return {
-            "steps": super().state()["steps"], "bins": columns[order], "counts": self.rows[:, order]
-        }  # fmt: skip
+        return super().state() | {"blocks": self._blocks}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
-        steps, bins, counts = state["steps"], state["bins"], state["counts"]
-        if (bins.ndim, bins.dtype, counts.dtype) != (1, np.int64, np.int64) or (
-            counts.shape != (len(steps), len(bins))
-            or (np.diff(bins) < 1).any()
-            or not ((bins >= WIDTH) & (bins < len(self.keys) * WIDTH)).all()
-            or (counts < 0).any()
+        blocks = state["blocks"]
+        if blocks.shape != (np.unique(blocks).size,) or not (
+            np.isin(self._blocks, blocks).all()
+            and np.isin(blocks // BLOCKS, range(len(self.keys))).all()
         ):
-            raise ValueError(f"its counts, {counts.dtype} {counts.shape}, are out of range")
-        columns = self._columns(bins // BLOCK) * BLOCK + bins % BLOCK
-        rows = np.zeros((len(steps), self._width), np.int64)
-        rows[:, columns] = counts
-        super().restore({"steps": steps, "rows": rows})
+            raise ValueError("its blocks of counts are out of range")
+        self._blocks = blocks.copy()
+        self.widen(BLOCK * len(blocks))
+        super().restore(state)
         for key, place in self.keys.items():
-            table = self.bins(key)
-            counted = table[:, :BINS].sum(axis=1)
+            table = self._dense(place)
+            counted, present = table[:, :BINS].sum(axis=1), table[:, PRESENT]
             if (
-                (counted != table[:, COUNTED]).any()
-                or (counted > table[:, PRESENT]).any()
-                or (place and (table[:, PRESENT] < 1).any())
+                (table < 0).any()
+                or (counted != table[:, COUNTED]).any()
+                or (counted > present).any()
+                or ((present > 0) != (self.has(key) & (place > 0))).any()
                 or table[:, COUNTED + 1 :].any()
-                or counts[:, bins // WIDTH == place][steps[:, place, OBSERVED] == 0].any()
             ):
                 raise ValueError(f"its counts of {key} do not add up")

@@ -19,7 +19,7 @@ from minnet.layers.sequential import Sequential
 from minnet.recording.counts import Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import RUN
-from minnet.recording.taps import View, Weights
+from minnet.recording.taps import View
 from minnet.validation import Array, count
 
 # From here on bins are in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
@@ -127,13 +127,13 @@ class HistogramProbe(Recorder):
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            view.plan = self._series.plan(self._places(view)[1:], view.rows, view.strides)
+            view.plan = self._series.plan(view.places[1:], view.rows, view.strides)
         self._series.count(view.plan, view.rows, self._observed)
 
-    def _record_updates(self, weights: Weights) -> None:
+    def _record_updates(self, weights: View) -> None:
         if weights.plan is None:  # the copies hold only the recorded rows
             strides = [1] * len(weights.rows)
-            weights.plan = self._series.plan(self._places(weights), weights.rows, strides)
+            weights.plan = self._series.plan(weights.places, weights.rows, strides)
         self._series.count(weights.plan, weights.changes(), 0)
 
     # Reading.

@@ -15,26 +15,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import RUN, RUN_PLACE, Key, Series
-from minnet.recording.taps import View, Weights, check_kinds, find_taps
+from minnet.recording.series import RUN, Key, Series
+from minnet.recording.taps import View, find_taps
 from minnet.validation import Array, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 VERSION = 2  # of the files
-
-
-class _Views(NamedTuple):
-    """The arrays of one network that are recorded."""
-
-    arrays: View
-    weights: Weights
 
 
 class Recorder(ABC):
@@ -70,7 +63,7 @@ class Recorder(ABC):
 
     def _forget_network(self) -> None:
         # A weak dictionary: a probe keeps neither a network nor its arrays alive.
-        self._views: WeakKeyDictionary[Sequential, _Views] = WeakKeyDictionary()
+        self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
         self._awaits_update = False  # of the last observed step
         self._warm = False  # the first observation may compile kernels, so it is not timed
         self._rests_until = 0.0  # seconds, of perf_counter
@@ -91,7 +84,7 @@ class Recorder(ABC):
         """Record every stride-th row of the arrays in view."""
 
     @abstractmethod
-    def _record_updates(self, weights: Weights) -> None:
+    def _record_updates(self, weights: View) -> None:
         """Record the changes of weights since the last observed step."""
 
     def _settings(self) -> dict[str, Any]:
@@ -120,26 +113,26 @@ class Recorder(ABC):
         """
         began = perf_counter()
         self._check_step(step, net)
-        views = self._views.get(net) or self._find_views(net)
+        arrays, weights = self._views.get(net) or self._find_views(net)
         awaited, due = self._awaits_update, not step % self._every and began >= self._rests_until
-        if awaited or due:
-            views.weights.update()
         if awaited:
-            if not views.weights.kept:
+            self._update(weights)
+            if weights.copies is None:
                 raise ValueError(
                     f"{type(self).__name__}: the weights are not those of the step before, whose "
                     "update is awaited; a probe records one network, so make a new one for the next"
                 )
             self._awaits_update = False
-            self._series.note(self._last_step, self._places(views.weights))
-            self._record_updates(views.weights)
+            self._series.note(self._last_step, weights.places)
+            self._record_updates(weights)
         if due:
-            views.arrays.update()
+            self._update(arrays, RUN)
+            self._update(weights)
             self._series.begin()
-            self._series.note(step, self._places(views.arrays))
-            self._record(net, views.arrays)
-            if views.weights.taps:
-                views.weights.keep(self._observed)
+            self._series.note(step, arrays.places)
+            self._record(net, arrays)
+            if weights.taps:
+                weights.keep(self._observed)
                 self._awaits_update = True
             self._last_step = step
             self._observed += 1
@@ -149,20 +142,21 @@ class Recorder(ABC):
                 self._rests_until = max(self._rests_until, began) + took / self._budget
             self._warm = True
 
-    def _find_views(self, net: Sequential) -> _Views:
-        taps = find_taps(net, self._kinds, self._only)
-        arrays = View([tap for tap in taps if tap.key[1] != "update"], self._max_values)
-        weights = Weights([tap for tap in taps if tap.key[1] == "update"], self._max_values)
+    def _find_views(self, net: Sequential) -> tuple[View, View]:
+        """Return the arrays of a network that are recorded, and the weights whose update is."""
+        taps = find_taps(net, self._kinds, self._only, type(self).__name__)
         self._series.add_keys(tap.key for tap in taps)
-        self._views[net] = views = _Views(arrays, weights)
+        updates = [tap for tap in taps if tap.key[1] == "update"]
+        others = [tap for tap in taps if tap.key[1] != "update"]
+        views = View(others, self._max_values), View(updates, self._max_values)
+        self._views[net] = views
         return views
 
-    def _places(self, view: View) -> Array:
-        """Return the places of the keys in view, after that of the run unless they are updates."""
-        if view.places is None:
-            places = self._series.add_keys(tap.key for tap in view.taps)
-            view.places = places if isinstance(view, Weights) else np.append(RUN_PLACE, places)
-        return view.places
+    def _update(self, view: View, *more: Key) -> None:
+        """Find the arrays in view again; ``places`` are those of more keys and of the arrays."""
+        if view.update():
+            view.places = self._series.add_keys([*more, *(tap.key for tap in view.taps)])
+            view.plan = None
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__
@@ -175,12 +169,6 @@ class Recorder(ABC):
                 f"{where}: step {step} came after step {self._last_step}; a probe records one run, "
                 "so make a new one for the next, and give each train_step its number, step=..."
             )
-        if not self._observed:
-            layers = dict(net.walk())
-            unknown = [name for name in self._only or () if name not in layers]
-            if unknown:
-                raise ValueError(f"{where}: no layers {unknown}; there are {', '.join(layers)}")
-            check_kinds(net, self._kinds, where)
 
     # Reading.
 
@@ -251,9 +239,12 @@ class Recorder(ABC):
         OSError
             If the disk is full or not writable; FileNotFoundError if there is no such folder.
         """
+        from minnet import __version__
+
         manifest = {
             "format": self._format,
             "version": VERSION,
+            "minnet": __version__,
             "settings": self._settings(),
             "keys": {str(place): key for key, place in self._series.keys.items()},
         }
@@ -300,7 +291,7 @@ class Recorder(ABC):
         for layer, kind in keys[1:]:
             if not isinstance(layer, str) or kind not in probe.kinds:
                 raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
-        probe._series.add_keys([(layer, kind) for layer, kind in keys])
+        probe._series.add_keys([(layer, kind) for layer, kind in keys[1:]])
         if len(probe._series.keys) != len(keys):
             raise ValueError("a key is repeated")
         probe._restore(state)

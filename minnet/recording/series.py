@@ -173,12 +173,13 @@ class Series:
 
     def recorded(self) -> list[Key]:
         """Return the keys of which something was recorded, without `RUN`, in order."""
-        observed = self._settled()[:, :, OBSERVED].any(axis=0)
+        observed = self._settled()[:, :, OBSERVED].sum(axis=0)
         return [key for key, place in self.keys.items() if place and observed[place]]
 
     def has(self, key: Key) -> Array:
         """Return in which rows the key was observed, booleans (rows,)."""
-        return np.asarray(self._settled()[:, self.keys[key], OBSERVED] > 0)
+        observed: Array = self._settled()[:, self.keys[key], OBSERVED]
+        return np.asarray(observed > 0)
 
     def steps(self, key: Key) -> Array:
         """Return the first and the last step of each row in which the key was observed, (n, 2)."""
@@ -222,23 +223,23 @@ class Series:
         if shapes != expected:
             raise ValueError(f"expected dtypes and shapes {expected}, got {shapes}")
         first, last, observed = np.moveaxis(steps, 2, 0)
-        there = observed > 0
+        there, run = observed > 0, observed[:, 0]
         if (
             used > self.capacity
             or (steps < 0).any()
-            or (steps[~there] != 0).any()
+            or steps[~there].any()
             or not there[:, 0].all()
             or (there & (observed - 1 > last - first)).any()
             or (there & ((first < first[:, :1]) | (last > last[:, :1]))).any()
             or (observed > observed[:, :1]).any()
             or (first[1:, 0] <= last[:-1, 0]).any()
-            or (observed[:-1, 0] != observed[:1, 0]).any()
-            or (observed[-1:, 0] > observed[:1, 0]).any()
+            or (run[:-1] != run[:1]).any()
+            or (run[-1:] > run[:1]).any()
         ):
             raise ValueError("its steps are out of order")
         self._memory, self._steps, self._used = rows.copy(), steps.copy(), used
-        self.span = int(observed[0, 0]) if used else 1
-        self.taken = int(observed[-1, 0]) if used else 1
+        if used:
+            self.span, self.taken = int(run[0]), int(run[-1])
 
 
 def _grown(array: Array, shape: tuple[int, ...], fill: float) -> Array:

@@ -19,7 +19,7 @@ from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import OBSERVED, RUN, Key, Series
 from minnet.recording.statistics import summarize
-from minnet.recording.taps import View, Weights
+from minnet.recording.taps import View
 from minnet.validation import Array, count
 
 if TYPE_CHECKING:
@@ -150,17 +150,17 @@ class StatisticsProbe(Recorder):
                 bounds = self._saturation.get(type(tap.layer).__name__)
                 if bounds is not None:
                     out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
-        self._write(self._places(view), table)
+        self._write(view.places, table)
 
-    def _record_updates(self, weights: Weights) -> None:
+    def _record_updates(self, weights: View) -> None:
         table = np.full((len(weights.rows), len(NAMES)), math.nan)
-        for copied, out in zip(weights.copies, table, strict=True):
+        for copied, out in zip(weights.copies or (), table, strict=True):
             out[PLACE["ratio"]] = summarize(copied.ravel(), out[:SUMMARY])[PLACE["rms"]]
         for change, out in zip(weights.changes(), table, strict=True):
             summarize(change.ravel(), out[:SUMMARY])
         with np.errstate(divide="ignore", invalid="ignore"):
             table[:, PLACE["ratio"]] = table[:, PLACE["rms"]] / table[:, PLACE["ratio"]]
-        self._write(self._places(weights), table)
+        self._write(weights.places, table)
 
     def _count_dead(self, name: str, y: Array) -> float:
         """Return how many units are dead after this step."""
@@ -304,8 +304,10 @@ class StatisticsProbe(Recorder):
             if kind == "y":
                 place = self._series.keys[name, kind]
                 unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
-                if (unchanged.ndim, unchanged.dtype) != (1, np.int64) or (
-                    last.shape != unchanged.shape or last.dtype.kind != "f"
+                if (
+                    unchanged.dtype != np.int64
+                    or not 1 == unchanged.ndim == last.ndim
+                    or (last.shape != unchanged.shape or last.dtype == np.int64)
                 ):
                     raise ValueError(f"the units of {name!r} are {unchanged.shape}, {last.shape}")
                 steps = self._series.state()["steps"][:, place, OBSERVED]

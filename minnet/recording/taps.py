@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,48 +24,43 @@ class Tap(NamedTuple):
     holder: Layer | Param
     attribute: str  # of the holder
 
-    def array(self) -> Array | None:
-        """Return the array that is there now."""
-        array: Array | None = getattr(self.holder, self.attribute)
-        return array
 
+def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
+    """Return kind -> tap for one layer; that of ``update`` is its weight, which changes by it.
 
-def layer_taps(name: str, layer: Layer, kinds: Collection[str] | None = None) -> Iterator[Tap]:
-    """Yield the taps of these kinds that the layer has; by default all but ``update``.
-
-    The tap of ``update`` is that of the weight, which changes by it. The parameters of a container
-    belong to the layers within it.
+    The parameters of a container belong to the layers within it.
     """
     places: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
     for param_name, param in layer.params.items():
         if "." not in param_name:
             places[param_name] = param, "value"
             places[f"{param_name}_grad"] = param, "grad"
-    if kinds is not None and "update" in kinds and "weight" in places:
+    if "weight" in places:
         places["update"] = places["weight"]
-    for kind in places if kinds is None else kinds:
-        if kind in places:
-            yield Tap((name, kind), layer, *places[kind])
+    return {kind: Tap((name, kind), layer, *place) for kind, place in places.items()}
 
 
-def find_taps(net: Sequential, kinds: Collection[str], names: Collection[str] | None) -> list[Tap]:
-    """Return the taps of these kinds, layer by layer, for the named layers or for all."""
-    return [
-        tap
-        for name, layer in net.walk()
-        if names is None or name in names
-        for tap in layer_taps(name, layer, kinds)
-    ]
+def find_taps(
+    net: Sequential, kinds: Collection[str], names: Collection[str] | None, where: str
+) -> list[Tap]:
+    """Return the taps of these kinds, layer by layer, for the named layers or for all.
 
-
-def check_kinds(net: Sequential, kinds: Sequence[str], where: str) -> None:
-    """Raise ValueError for a kind that no layer of the network has."""
-    known = {tap.key[1] for name, layer in net.walk() for tap in layer_taps(name, layer)}
-    params = sorted(known.difference(BUFFERS), key=lambda kind: (kind.endswith("_grad"), kind))
-    there = dict.fromkeys([*BUFFERS, *params, "update"])
-    unknown = [kind for kind in kinds if kind not in {*there, "weight", "weight_grad"}]
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or no layer has a kind.
+    """
+    layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
+    unknown = [name for name in names or () if name not in layers]
     if unknown:
-        raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(there)}")
+        raise ValueError(f"{where}: no layers {unknown}; there are {', '.join(layers)}")
+    known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
+    # Every network may be recorded with the default kinds.
+    unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
+    if unknown:
+        raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(known)}")
+    wanted = layers if names is None else {name: layers[name] for name in layers if name in names}
+    return [taps[kind] for taps in wanted.values() for kind in kinds if kind in taps]
 
 
 class View:
@@ -81,94 +76,65 @@ class View:
         Their rows.
     strides : list of int
         Every stride-th row is recorded, so that at most ``max_values`` values are.
-    places, plan : ndarray, object
-        Where and how a recorder reduces these rows; None after an array has moved.
+    copies : list of ndarray or None
+        The recorded rows as they were at `keep`; None if the arrays have moved since.
+    places, plan : object
+        Where and how a recorder reduces the rows; it sets them after each `update`.
     """
+
+    places: Any
+    plan: Any
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
         self._all, self._max_values = list(taps), max_values
-        self._places = [(tap.holder, tap.attribute) for tap in taps]
-        self._arrays: list[Array | None] = []
-        self._copied = True
-        self.update()
+        self._arrays: list[Array | None] | None = None  # none that could be in place
 
     def update(self) -> bool:
-        """Look the arrays up again; return whether one of them has moved."""
-        now = [getattr(holder, attribute) for holder, attribute in self._places]
-        if not self._copied and (
-            all(map(operator.is_, now, self._arrays)) or all(map(_alike, now, self._arrays))
+        """Find the arrays again; return whether one of them has moved."""
+        now: list[Array | None] = [getattr(tap.holder, tap.attribute) for tap in self._all]
+        before = self._arrays
+        if before is not None and (
+            all(map(operator.is_, now, before)) or all(map(_alike, now, before))
         ):
             return False
         found = [
-            (tap, array)
+            (tap, array, _as_rows(array, tap.layer.dtype))
             for tap, array in zip(self._all, now, strict=True)
             if array is not None and array.size
         ]
-        self.taps = [tap for tap, _ in found]
-        self.rows = [_as_rows(array, tap.layer) for tap, array in found]
+        self.taps = [tap for tap, _, _ in found]
+        self.rows = [rows for _, _, rows in found]
         self.strides = [_stride(rows, self._max_values) for rows in self.rows]
+        self.copies: list[Array] | None = None
+        self._memory = [
+            np.empty_like(rows[::stride] if tap.key[1] == "update" else rows[:0])
+            for tap, rows, stride in zip(self.taps, self.rows, self.strides, strict=True)
+        ]
         # The numbers of an array that had to be copied change, so it has to be copied again.
-        shared = (
-            np.may_share_memory(rows, array)
-            for rows, (_, array) in zip(self.rows, found, strict=True)
-        )
-        self._arrays, self._copied = now, not all(shared)
-        self.places: Array | None = None
-        self.plan: Any = None
+        shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
+        self._arrays = now if shared else None
         return True
 
-
-class Weights(View):
-    """Weights whose update is recorded: copies of their rows, until the weights have changed.
-
-    Attributes
-    ----------
-    copies : list of ndarray
-        The recorded rows of each weight, as they were at `keep`.
-    kept : bool
-        Whether there are copies of the weights that are in place now.
-    """
-
-    kept = False
-
-    def update(self) -> bool:
-        """Look the weights up again; copies of weights that have moved are of no use."""
-        moved = super().update()
-        if moved:
-            self.kept = False
-            self._memory = [
-                np.empty_like(rows[::stride])
-                for rows, stride in zip(self.rows, self.strides, strict=True)
-            ]
-        return moved
-
     def keep(self, offset: int) -> None:
-        """Copy the recorded rows, beginning with row ``offset % stride`` of each weight."""
-        self._recorded = [
-            rows[offset % stride :: stride]
-            for rows, stride in zip(self.rows, self.strides, strict=True)
-        ]
-        self.copies = [
-            memory[: len(rows)] for memory, rows in zip(self._memory, self._recorded, strict=True)
-        ]
+        """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
+        rows_and_strides = zip(self.rows, self.strides, strict=True)
+        self._recorded = [rows[offset % stride :: stride] for rows, stride in rows_and_strides]
+        pairs = zip(self._memory, self._recorded, strict=True)
+        self.copies = [memory[: len(rows)] for memory, rows in pairs]
         for copied, rows in zip(self.copies, self._recorded, strict=True):
             copied[...] = rows
-        self.kept = True
 
     def changes(self) -> list[Array]:
         """Return what was added to the recorded rows since `keep`, in the memory of the copies."""
-        self.kept = False
-        return [
-            np.subtract(rows, copied, out=copied)
-            for rows, copied in zip(self._recorded, self.copies, strict=True)
-        ]
+        pairs, self.copies = zip(self._recorded, self.copies or (), strict=True), None
+        return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
 
 
 def _alike(now: Array | None, before: Array | None) -> bool:
     """Return whether the array has not moved; a dx that is not computed is empty and always new."""
-    return now is before or (
-        now is not None and before is not None and not now.size and not before.size
-    )
+    if now is None or before is None:
+        return now is before
+    return now is before or now.size == before.size == 0
 
 
 def _stride(rows: Array, max_values: int | None) -> int:
@@ -179,7 +145,7 @@ def _stride(rows: Array, max_values: int | None) -> int:
     return -(-len(rows) // max(max_values // width, 1))
 
 
-def _as_rows(array: Array, layer: Layer) -> Array:
-    if array.dtype != layer.dtype or not array.flags.carray:
-        array = np.require(array, layer.dtype, ["C", "A", "W"])
+def _as_rows(array: Array, dtype: np.dtype[Any]) -> Array:
+    if array.dtype != dtype or not array.flags.carray:
+        array = np.require(array, dtype, ["C", "A", "W"])
     return array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)

@@ -192,7 +192,7 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_recorded(make):
     net = network()
     loss, optimizer = SoftmaxCrossEntropy(), SGD(net)
     for probe, message in [
-        (make(["weigth"]), "no layer has \\['weigth'\\]; there are y, dy, dx, beta"),
+        (make(["weigth"]), "no layer has \\['weigth'\\]; there are y, dy, dx, weight"),
         (make(layers=["dense7"]), "no layers \\['dense7'\\]; there are dense1, batchnorm1"),
     ]:
         theta = net.theta.copy()
