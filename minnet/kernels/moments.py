@@ -86,9 +86,11 @@ def summarize_values(x: Array, out: Array) -> None:
     out[0], out[1], out[2], out[3] = mean, math.sqrt(m2), m3 / m2**1.5, m4 / m2**2 - 3
     out[4], out[5], out[6] = low, high, math.sqrt(m2 + mean * mean)
     out[7], out[8] = sums[6] / n, 0.0
-    if low == high:
+    if not math.isfinite(m4):
+        out[8] = 1.0
+    elif low == high:
         out[0], out[1], out[2], out[3], out[6] = low, 0.0, math.nan, math.nan, abs(low)
-    elif not (1e-70 < high - low < 1e70 and abs(mean) < 1e140 and math.isfinite(m4)):
+    elif not (1e-70 < high - low < 1e70 and abs(mean) < 1e140):
         out[8] = 1.0
 
 

@@ -11,8 +11,8 @@ from minnet.recording import (
     MINUS_INFINITY,
     PLUS_INFINITY,
     ZERO,
-    counts,
 )
+from minnet.recording import counts as counts_module
 
 DTYPES = [np.float32, np.float64]
 
@@ -111,7 +111,7 @@ def test_reading_in_between_changes_nothing():
 
 
 def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
-    monkeypatch.setattr(counts, "MOST_PENDING", 20)
+    monkeypatch.setattr(counts_module, "MOST_PENDING", 20)
     pending = []
     net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=2)
     show(net, np.ones((4, 4)))
