@@ -357,6 +357,15 @@ def test_a_file_that_is_not_right_is_refused(make, change, tmp_path):
 
 
 @both
+def test_a_file_of_the_first_version_is_refused_by_version(make, tmp_path):
+    path = tmp_path / "run.npz"
+    make(["y"]).save(path)
+    tampered(path, set_to("version", 1))
+    with pytest.raises(ValueError, match=r"it is of version 1, not 2; use a minnet .*0\.1\.0"):
+        make.load(path)
+
+
+@both
 def test_a_damaged_file_is_refused_wherever_it_is_cut_or_hit(make, tmp_path):
     path, probe = tmp_path / "run.npz", make(["y"], layers=["relu1"])
     run(network(), probe)
