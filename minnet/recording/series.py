@@ -20,7 +20,6 @@ MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
 RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
-RUN_PLACE = np.array([0])
 
 
 class Series:
@@ -52,7 +51,7 @@ class Series:
     >>> series.widen(1)
     >>> for step in range(5):
     ...     series.begin()
-    ...     series.note(step, RUN_PLACE)
+    ...     series.note(step, np.array([0]))
     ...     series.row[:] += 1
     >>> series.rows.ravel(), series.steps(RUN).tolist(), series.span
     (array([4, 1]), [[0, 3], [4, 4]], 4)
@@ -113,15 +112,9 @@ class Series:
 
     def _settle(self) -> None:
         """Write the noted steps into the array."""
-        for key, (first, last, number) in self._noted.items():
+        for key, noted in self._noted.items():
             places, steps = np.frombuffer(key, np.int64), self._steps[self._used - 1]
-            before = steps[places]
-            steps[places] = first, last, number
-            if before[:, OBSERVED].any():
-                there = before[:, OBSERVED] > 0
-                steps[places[there], FIRST] = before[there, FIRST]
-                steps[places, LAST] = np.maximum(last, before[:, LAST])
-                steps[places, OBSERVED] += before[:, OBSERVED]
+            steps[places] = _merged(steps[places], np.array(noted))
         self._noted.clear()
 
     def _begin_row(self) -> None:
@@ -145,13 +138,7 @@ class Series:
             stop = min(k + some, pairs)
             both = rows[2 * k : 2 * stop]
             rows[k:stop] = self._merge(both[::2], both[1::2])
-        earlier, later = steps[0 : 2 * pairs : 2], steps[1 : 2 * pairs : 2]
-        merged = np.maximum(earlier, later)
-        merged[..., FIRST] = np.where(
-            earlier[..., OBSERVED], earlier[..., FIRST], later[..., FIRST]
-        )
-        merged[..., OBSERVED] = earlier[..., OBSERVED] + later[..., OBSERVED]
-        steps[:pairs] = merged
+        steps[:pairs] = _merged(steps[0 : 2 * pairs : 2], steps[1 : 2 * pairs : 2])
         self._used = pairs + odd
         if odd:
             rows[pairs], steps[pairs] = rows[-1], steps[-1]
@@ -240,6 +227,14 @@ class Series:
         self._memory, self._steps, self._used = rows.copy(), steps.copy(), used
         if used:
             self.span, self.taken = int(run[0]), int(run[-1])
+
+
+def _merged(earlier: Array, later: Array) -> Array:
+    """Return first step, last step and number (..., 3) of the steps of both; number 0 is none."""
+    merged = np.maximum(earlier, later)
+    first = np.where(earlier[..., OBSERVED], earlier[..., FIRST], later[..., FIRST])
+    merged[..., FIRST], merged[..., OBSERVED] = first, earlier[..., OBSERVED] + later[..., OBSERVED]
+    return merged
 
 
 def _grown(array: Array, shape: tuple[int, ...], fill: float) -> Array:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,6 @@ from minnet.recording.series import OBSERVED, RUN, Key, Series
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, count
-
-if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-untyped]
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
@@ -261,8 +259,8 @@ class StatisticsProbe(Recorder):
             table[layer] = numbers
         return table
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return all numbers as a DataFrame with one row a layer, kind and step.
+    def to_frame(self) -> Any:
+        """Return all numbers as a pandas.DataFrame with one row a layer, kind and step.
 
         The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
 
@@ -272,7 +270,7 @@ class StatisticsProbe(Recorder):
             If pandas is not installed.
         """
         try:
-            import pandas as pd
+            pandas = import_module("pandas")
         except ImportError as error:
             raise ImportError(
                 "to_frame: expected pandas, but it is not installed; pip install pandas, or read "
@@ -286,7 +284,7 @@ class StatisticsProbe(Recorder):
             "kind": np.repeat([kind for _, kind in keys], [len(own) for own in steps]),
             "step": np.concatenate([np.empty(0, np.int64), *steps]),
         }
-        return pd.DataFrame(columns | dict(zip(NAMES, numbers.T, strict=True)))
+        return pandas.DataFrame(columns | dict(zip(NAMES, numbers.T, strict=True)))
 
     # Files.
 
