@@ -32,9 +32,15 @@ MOST_PENDING = 2**31 - 1  # the largest int32
 class Plan(NamedTuple):
     """How the arrays of a step are counted, in calls of ``ARRAYS`` arrays each."""
 
-    calls: list[tuple[slice, Array]]  # which arrays, and (place, stride, size) of each
+    tables: list[Array]  # (place, stride, size) of each array of a call
     padding: list[Array]  # empty arrays that complete the last call
     largest: int  # size of the largest array
+
+    def batches(self, arrays: list[Array]) -> list[tuple[Array, tuple[Array, ...]]]:
+        """Return the arrays of each call: the first one, and the others."""
+        arrays = arrays + self.padding
+        starts = range(0, len(arrays), ARRAYS)
+        return [(arrays[k], tuple(arrays[k + 1 : k + ARRAYS])) for k in starts]
 
 
 class Counts(Series):
@@ -58,19 +64,18 @@ class Counts(Series):
         rest = -len(arrays) % ARRAYS
         table = np.zeros((len(arrays) + rest, 3), np.int64)
         table[: len(arrays)] = np.transpose([places, strides, sizes])
-        calls = [slice(k, k + ARRAYS) for k in range(0, len(table), ARRAYS)]
         padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
-        return Plan([(call, table[call]) for call in calls], padding, max(sizes, default=0))
+        return Plan(list(table.reshape(-1, ARRAYS, 3)), padding, max(sizes, default=0))
 
-    def count(self, plan: Plan, arrays: list[Array], offset: int) -> None:
-        """Count these arrays of a step, from row ``offset % stride`` of each on."""
+    def count(
+        self, plan: Plan, batches: list[tuple[Array, tuple[Array, ...]]], offset: int
+    ) -> None:
+        """Count the arrays of a step, from row ``offset % stride`` of each on."""
         if self._pending + plan.largest > MOST_PENDING:
             self.fold()
         self._pending += plan.largest
-        arrays = arrays + plan.padding
-        for call, table in plan.calls:
-            first, *others = arrays[call]
-            count_floats(first, tuple(others), offset, table, self._counters)
+        for (first, others), table in zip(batches, plan.tables, strict=True):
+            count_floats(first, others, offset, table, self._counters)
 
     def begin(self) -> None:
         """Begin an observed step: make ``row`` the row that it belongs to."""

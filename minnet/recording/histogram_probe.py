@@ -127,14 +127,16 @@ class HistogramProbe(Recorder):
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            view.plan = self._series.plan(view.places[1:], view.rows, view.strides)
-        self._series.count(view.plan, view.rows, self._observed)
+            plan = self._series.plan(view.places[1:], view.rows, view.strides)
+            view.plan = plan, plan.batches(view.rows)
+        plan, batches = view.plan
+        self._series.count(plan, batches, self._observed)
 
     def _record_updates(self, weights: View) -> None:
         if weights.plan is None:  # the copies hold only the recorded rows
             strides = [1] * len(weights.rows)
             weights.plan = self._series.plan(weights.places, weights.rows, strides)
-        self._series.count(weights.plan, weights.changes(), 0)
+        self._series.count(weights.plan, weights.plan.batches(weights.changes()), 0)
 
     # Reading.
 

@@ -127,13 +127,13 @@ class Recorder(ABC):
             self._record_updates(weights)
         if due:
             self._update(arrays, RUN)
-            self._update(weights)
             self._series.begin()
             self._series.note(step, arrays.places)
             self._record(net, arrays)
-            if weights.taps:
+            if "update" in self._kinds:
+                self._update(weights)
                 weights.keep(self._observed)
-                self._awaits_update = True
+                self._awaits_update = bool(weights.taps)
             self._last_step = step
             self._observed += 1
         if self._budget is not None and (awaited or due):

@@ -100,9 +100,12 @@ class Series:
 
         At each observed step `RUN` must be one of them.
         """
-        noted = self._noted.setdefault(places.tobytes(), [step, step, 0])
-        noted[1] = step
-        noted[2] += 1
+        noted = self._noted.get(key := places.tobytes())
+        if noted is None:
+            self._noted[key] = [step, step, 1]
+        else:
+            noted[1] = step
+            noted[2] += 1
 
     @property
     def row(self) -> Array:

@@ -25,7 +25,8 @@ def record(counts, step, found, stride=1, keys=KEYS):
     places = counts.add_keys([RUN, *keys])
     counts.begin()
     counts.note(step, places)
-    counts.count(counts.plan(places[1:], found, [stride] * len(found)), found, step)
+    plan = counts.plan(places[1:], found, [stride] * len(found))
+    counts.count(plan, plan.batches(found), step)
 
 
 @pytest.mark.parametrize("capacity", [2, 5, 64])
