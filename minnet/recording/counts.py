@@ -77,11 +77,9 @@ class Counts(Series):
         for (first, others), table in zip(batches, plan.tables, strict=True):
             count_floats(first, others, offset, table, self._counters)
 
-    def begin(self) -> None:
-        """Begin an observed step: make ``row`` the row that it belongs to."""
-        if self.taken == self.span:
-            self.fold()
-        super().begin()
+    def _begin_row(self) -> None:
+        self.fold()
+        super()._begin_row()
 
     def add_keys(self, keys: Iterable[Key]) -> Array:
         """Return the places of the keys, (keys,); unknown keys are added, with counters."""

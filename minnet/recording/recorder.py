@@ -116,7 +116,7 @@ class Recorder(ABC):
         arrays, weights = self._views.get(net) or self._find_views(net)
         awaited, due = self._awaits_update, not step % self._every and began >= self._rests_until
         if awaited:
-            self._update(weights)
+            weights.update()
             if weights.copies is None:
                 raise ValueError(
                     f"{type(self).__name__}: the weights are not those of the step before, whose "
@@ -126,12 +126,16 @@ class Recorder(ABC):
             self._series.note(self._last_step, weights.places)
             self._record_updates(weights)
         if due:
-            self._update(arrays, RUN)
+            arrays.update()
+            if arrays.places is None:
+                arrays.places = self._places(arrays, RUN)
             self._series.begin()
             self._series.note(step, arrays.places)
             self._record(net, arrays)
             if "update" in self._kinds:
-                self._update(weights)
+                weights.update()
+                if weights.places is None:
+                    weights.places = self._places(weights)
                 weights.keep(self._observed)
                 self._awaits_update = bool(weights.taps)
             self._last_step = step
@@ -152,11 +156,9 @@ class Recorder(ABC):
         self._views[net] = views
         return views
 
-    def _update(self, view: View, *more: Key) -> None:
-        """Find the arrays in view again; ``places`` are those of more keys and of the arrays."""
-        if view.update():
-            view.places = self._series.add_keys([*more, *(tap.key for tap in view.taps)])
-            view.plan = None
+    def _places(self, view: View, *more: Key) -> Array:
+        """Return the places of these keys, then those of the arrays in view."""
+        return self._series.add_keys([*more, *(tap.key for tap in view.taps)])
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__

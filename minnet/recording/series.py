@@ -98,7 +98,7 @@ class Series:
     def note(self, step: int, places: Array) -> None:
         """Record that the keys at these places were observed at this step, within ``row``.
 
-        At each observed step `RUN` must be one of them.
+        `RUN` must be one of the keys that are noted first in each row.
         """
         noted = self._noted.get(key := places.tobytes())
         if noted is None:
@@ -117,7 +117,8 @@ class Series:
         """Write the noted steps into the array."""
         for key, noted in self._noted.items():
             places, steps = np.frombuffer(key, np.int64), self._steps[self._used - 1]
-            steps[places] = _merged(steps[places], np.array(noted))
+            new = not steps[0, OBSERVED]  # the row has no steps yet, of any key
+            steps[places] = noted if new else _merged(steps[places], np.array(noted))
         self._noted.clear()
 
     def _begin_row(self) -> None:

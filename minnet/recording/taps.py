@@ -79,7 +79,7 @@ class View:
     copies : list of ndarray or None
         The recorded rows as they were at `keep`; None if the arrays have moved since.
     places, plan : object
-        Where and how a recorder reduces the rows; it sets them after each `update`.
+        Where and how a recorder reduces the rows; None after an array has moved.
     """
 
     places: Any
@@ -87,16 +87,17 @@ class View:
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
         self._all, self._max_values = list(taps), max_values
+        self._places = [(tap.holder, tap.attribute) for tap in taps]
         self._arrays: list[Array | None] | None = None  # none that could be in place
 
-    def update(self) -> bool:
-        """Find the arrays again; return whether one of them has moved."""
-        now: list[Array | None] = [getattr(tap.holder, tap.attribute) for tap in self._all]
+    def update(self) -> None:
+        """Find the arrays again, if one of them has moved."""
+        now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
         before = self._arrays
         if before is not None and (
             all(map(operator.is_, now, before)) or all(map(_alike, now, before))
         ):
-            return False
+            return
         found = [
             (tap, array, _as_rows(array, tap.layer.dtype))
             for tap, array in zip(self._all, now, strict=True)
@@ -106,6 +107,7 @@ class View:
         self.rows = [rows for _, _, rows in found]
         self.strides = [_stride(rows, self._max_values) for rows in self.rows]
         self.copies: list[Array] | None = None
+        self.places = self.plan = None
         self._memory = [
             np.empty_like(rows[::stride] if tap.key[1] == "update" else rows[:0])
             for tap, rows, stride in zip(self.taps, self.rows, self.strides, strict=True)
@@ -113,7 +115,6 @@ class View:
         # The numbers of an array that had to be copied change, so it has to be copied again.
         shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
         self._arrays = now if shared else None
-        return True
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
