@@ -1,9 +1,8 @@
-"""Files of ours: arrays and what they are, as an ordinary npz that nothing can slip through.
+"""Checksummed npz files: one ``.npy`` for each array, and ``manifest.json``.
 
-One ``.npy`` for each array, and ``manifest.json``, which says what they belong to and has a
-checksum for each. There is no pickle in it, because loading a pickle runs whatever it says, and
-nothing is compressed, so that no size in the file can be larger than the file. A new file takes
-the place of an old one in one step, when all of it is on the disk.
+The manifest describes the arrays and has a checksum for each. Nothing is pickled, because loading a
+pickle executes code, and nothing is compressed, so that no size in the file can exceed that of the
+file. A new file replaces an old one in one step, when it is complete on the disk.
 """
 
 import errno
@@ -28,7 +27,7 @@ from minnet.validation import Array
 
 MANIFEST = "manifest.json"
 
-# Damage makes zipfile and json raise any of these.
+# The errors that zipfile, json and this module raise for a damaged file.
 DAMAGE = (
     zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError,
     struct.error,
@@ -36,23 +35,20 @@ DAMAGE = (
 
 
 def describe_arrays(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
-    """Return what a manifest says of arrays, but for their checksums."""
+    """Return the dtype and shape of each array, as in a manifest."""
     return {
         name: {"dtype": str(array.dtype), "shape": list(array.shape)}
         for name, array in arrays.items()
     }
 
 
-# Reading: whatever is wrong is one of DAMAGE.
-
-
 def read_manifest(
     archive: zipfile.ZipFile, manifest_format: str, version: int, parts: tuple[str, ...], limit: int
 ) -> dict[str, Any]:
-    """Return the manifest, if archive has one, and the members that it names, and no others.
+    """Return the manifest, or raise one of DAMAGE.
 
-    It must be of this format and version, and have these parts, all of them dicts; one is
-    ``arrays``.
+    It must be of this format and version, take at most ``limit`` bytes, and list exactly the
+    members of the archive. These parts, and ``arrays``, must be dicts.
     """
     members = sorted(archive.namelist())
     if MANIFEST not in members:
@@ -62,7 +58,8 @@ def read_manifest(
         raise ValueError(f"its {MANIFEST} is not of format {manifest_format!r}")
     if manifest.get("version") != version:
         raise ValueError(
-            f"it is of version {manifest.get('version')!r}, not {version}; update minnet"
+            f"it is of version {manifest.get('version')!r}, not {version}; use a minnet that reads "
+            f"it, such as the {manifest.get('minnet')!r} that wrote it"
         )
     arrays = manifest.get("arrays")
     if (
@@ -78,7 +75,7 @@ def read_manifest(
 def read_array(
     archive: zipfile.ZipFile, name: str, dtype: DTypeLike, shape: tuple[int, ...], checksum: Any
 ) -> Array:
-    """Return the array called ``name``, read-only, if it is of this dtype and shape."""
+    """Return the array called ``name``, read-only, or raise one of DAMAGE if it is not as given."""
     dtype = np.dtype(dtype)
     header = _npy_header(dtype, shape)
     size = len(header) + math.prod(shape) * dtype.itemsize
@@ -93,56 +90,50 @@ def read_array(
 def _read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"{name} is compressed, as minnet.save leaves nothing")
+        raise ValueError(f"{name} is compressed, which minnet.save never does")
     if info.file_size > limit:
         raise ValueError(f"{name} declares {info.file_size:,} bytes, expected at most {limit:,}")
     return archive.read(info)
 
 
 def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Return the one header that a file of ours has for it: reading need not parse, only compare.
-
-    NumPy's own would differ between its versions in the padding.
-    """
+    """Return the header of a ``.npy``; NumPy's own differs in padding between its versions."""
     text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
     text += " " * (-(10 + len(text) + 1) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
 
-# Writing.
-
-
 def write_archive(
     path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """Write arrays, and the manifest with its checksums, to path: all of it or nothing.
+    """Write arrays and the manifest, with a checksum for each array, to path: all or nothing.
 
     The same content gives the same bytes each time.
     """
-    checked = describe_arrays(arrays)
+    described = describe_arrays(arrays)
     with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             data = array.tobytes()
-            checked[name]["sha256"] = hashlib.sha256(data).hexdigest()
-            # A ZipInfo, unlike a mere name, brings no time of day into the file.
+            described[name]["sha256"] = hashlib.sha256(data).hexdigest()
             header = _npy_header(array.dtype, array.shape)
+            # A ZipInfo has a fixed date, unlike a name.
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), header + data)
-        text = json.dumps({**manifest, "arrays": checked}, indent=1, ensure_ascii=False)
+        text = json.dumps({**manifest, "arrays": described}, indent=1, ensure_ascii=False)
         archive.writestr(zipfile.ZipInfo(MANIFEST), text.encode())
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of path at the end, unless an error comes before."""
-    path = Path(os.path.realpath(path))  # a link goes on pointing to the file
+    """Open a file that replaces path at the end, unless an error is raised."""
+    path = Path(os.path.realpath(path))  # a link continues to point to the file
     if not path.parent.is_dir():
         text = "save: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
-    if path.exists() and not path.is_file():  # a folder, or a device whose place no file may take
+    if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
         kind = errno.EISDIR if path.is_dir() else errno.EINVAL
         raise OSError(kind, "save: exists and is no file; choose another name", str(path))
     prefix = f".{path.name}.minnet-"
-    with _alone_in(path.parent):
+    with _locked(path.parent):
         for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
             with suppress(OSError):
                 leftover.unlink()
@@ -158,11 +149,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let other saves into folder wait; a killed process lets go of the lock at once.
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder, so that saves into it wait for each other; a killed process unlocks it.
 
-    Where there is no lock, on Windows and on some network drives, two saves to one path at a time
-    may end in an error, but not in a broken file, since each writes a file of its own.
+    Without locks, on Windows and some network drives, two saves to one path at a time may raise an
+    error, but do not damage the file, because each writes its own temporary file.
     """
     if sys.platform == "win32":
         yield
@@ -176,6 +167,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            # Not left to close: a process forked meanwhile holds the descriptor, too.
+            # Closing is not enough: a process forked meanwhile has the descriptor too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

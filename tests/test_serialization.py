@@ -385,7 +385,7 @@ def in_another_order(members, manifest):
         (cut_short, "array 'dense1.bias': expected 148 bytes that begin with"),
         (without_manifest, "it has no manifest.json: minnet.save did not write it"),
         (with_another_format, "its manifest.json is not of format 'minnet weights'"),
-        (from_the_future, "it is of version 2, not 1; update minnet"),
+        (from_the_future, "it is of version 2, not 1; use a minnet that reads it, such as the"),
         (without_lists, "are not those that manifest.json lists"),
         (with_numbers_for_arrays, "are not those that manifest.json lists"),
         (with_a_way_out_of_the_folder, "'../../outside.npy'"),

@@ -114,9 +114,7 @@ def _claims(options: argparse.Namespace) -> int:
                         quick=options.quick, verbose=1,
                     )
                 )  # fmt: skip
-                print(ledger.describe(entries[-1]), end="
-
-", flush=True)
+                print(ledger.describe(entries[-1]), end="\n\n", flush=True)
     finally:  # also if the run was stopped
         if entries:
             written = ledger.write(entries, out, command=_command(options), quick=options.quick)

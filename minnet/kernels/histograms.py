@@ -80,25 +80,28 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
 
 
 @kernel(
-    f"(const T[:, ::1], UniTuple(const T[:, ::1], {ARRAYS - 1}), int64, const int64[::1], "
+    f"(const T[:, ::1], UniTuple(const T[:, ::1], {ARRAYS - 1}), int64, const int64[:, ::1], "
     f"int32[:, :, ::1])"
 )
 def count_floats(
-    first: Array, others: tuple[Array, ...], offset: int, strides: Array, counts: Array
+    first: Array, others: tuple[Array, ...], offset: int, table: Array, counts: Array
 ) -> None:
-    """Count the values of sixteen arrays x_k (n, width), k = 0, ..., 15, in counts[k].
+    """Count the values of sixteen arrays x_k (n, width), k = 0 ... 15; empty ones are skipped.
 
-    Every strides[k]-th row is counted, starting with row offset % strides[k]. Neighbouring values
-    are counted in different rows of counts[k] (COPIES, WIDTH), and the sum of these rows is the
-    histogram: neighbours are often equal, and successive additions to one counter are slow. The
-    number of counted values is added to counts[k, 0, COUNTED].
+    Row k of table (16, 3) holds place, stride and size. The values of x_k are added to
+    counts[place] (COPIES, WIDTH), for every stride-th row, starting with row offset % stride.
+    Neighbouring values are counted in different copies, and the sum of the copies is the histogram:
+    neighbours are often equal, and successive additions to one counter are slow. The number of
+    counted values is added to counts[place, 0, COUNTED], and size to counts[place, 0, PRESENT].
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
-            start = offset % strides[k]
-            count_rows(bits_of(x), start, strides[k], counts[k])
-            counts[k, 0, COUNTED] += len(range(start, x.shape[0], strides[k])) * x.shape[1]
+            place, stride = table[k, 0], table[k, 1]
+            start = offset % stride
+            count_rows(bits_of(x), start, stride, counts[place])
+            counts[place, 0, COUNTED] += len(range(start, x.shape[0], stride)) * x.shape[1]
+            counts[place, 0, PRESENT] += table[k, 2]
 
 
 @kernel("(int32[:, :, ::1], const int64[::1], int64[::1])")

@@ -1,8 +1,7 @@
-"""Moments and extremes of an array, and detection of constant units.
+"""Kernels that summarize arrays: power sums, extremes, counts, and units that do not change.
 
-Sums are accumulated in float64 in 64 lanes: neighbouring values go to different lanes, because a
-single running total cannot be vectorized. Central moments need a second pass after the mean: one
-pass over raw powers loses all digits if the mean is large compared with the spread.
+Sums are kept in float64 and in 32 lanes side by side, neighbours in different lanes. In a single
+running sum each addition would have to wait for the one before, and it could not be vectorised.
 """
 
 import math
@@ -12,102 +11,116 @@ import numpy as np
 from minnet.kernels import Array
 from minnet.kernels.jit import inline, kernel
 
-LANES = 64
+LANES = 32
 
 
 @inline
 def add_value(
-    v: float, k: int, total: Array, low: Array, high: Array, zeros: Array, bad: Array
-) -> None:
-    """Add a value to lane k of the sums, extremes and counts."""
-    total[k] += v
-    low[k] = v if v < low[k] else low[k]
-    high[k] = v if v > high[k] else high[k]
-    zeros[k] += v == 0
-    bad[k] += v - v != 0
-
-
-@inline
-def add_powers(
     v: float,
     k: int,
-    scale: float,
-    rest: float,
     centre: float,
+    first: Array,
     second: Array,
     third: Array,
     fourth: Array,
+    low: Array,
+    high: Array,
+    zeros: Array,
 ) -> None:
-    """Add the powers of a value's deviation from the mean to lane k of their sums."""
-    d = np.float64(v) * scale * rest - centre
+    """Add one value to lane k of the power sums, the extremes and the number of zeros."""
+    d = np.float64(v) - centre
     square = d * d
+    first[k] += d
     second[k] += square
     third[k] += square * d
     fourth[k] += square * square
+    low[k] = v if v < low[k] else low[k]
+    high[k] = v if v > high[k] else high[k]
+    zeros[k] += v == 0
 
 
-@kernel("(const T[::1], float64[::1])")
-def sums_and_extremes(x: Array, values: Array) -> None:
-    """values = sum, minimum, maximum, count of zeros, count of non-finite entries of x (size,)."""
-    total, zeros, bad = np.zeros(LANES), np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
+@inline
+def power_sums(x: Array, centre: float, sums: Array) -> None:
+    """sums = Σd, Σd², Σd³, Σd⁴, min x, max x, number of zeros; d = x - centre."""
+    first, second, third, fourth = (
+        np.zeros(LANES),
+        np.zeros(LANES),
+        np.zeros(LANES),
+        np.zeros(LANES),
+    )
     low, high = np.full(LANES, x[0]), np.full(LANES, x[0])
+    zeros = np.zeros(LANES, np.int32)
     whole = x.size - x.size % LANES
     for start in range(0, whole, LANES):
         for k in range(LANES):
-            add_value(x[start + k], k, total, low, high, zeros, bad)
+            v = x[start + k]
+            add_value(v, k, centre, first, second, third, fourth, low, high, zeros)
     for k in range(x.size - whole):
-        add_value(x[whole + k], k, total, low, high, zeros, bad)
-    values[0], values[1], values[2] = total.sum(), low.min(), high.max()
-    values[3], values[4] = zeros.sum(), bad.sum()
+        v = x[whole + k]
+        add_value(v, k, centre, first, second, third, fourth, low, high, zeros)
+    sums[0], sums[1], sums[2], sums[3] = first.sum(), second.sum(), third.sum(), fourth.sum()
+    sums[4], sums[5], sums[6] = low.min(), high.max(), zeros.sum()
 
 
-@kernel("(const T[::1], float64, int64, float64[::1])", fastmath=("contract",))
-def central_moments(x: Array, mean: float, exponent: int, moments: Array) -> None:
-    """moments = means of d², d³ and d⁴ with d = (x - mean) / 2^exponent.
+@kernel("(const T[::1], float64[::1])", fastmath=("contract",))
+def summarize_values(x: Array, out: Array) -> None:
+    """out = mean, std, skewness, kurtosis, min, max, RMS, share of zeros and 0, for x (size,).
 
-    With 2^exponent near the largest magnitude in x, no fourth power overflows.
+    The last number is 1 instead of 0, and the others are invalid, where a power of a value leaves
+    float64 or a value is not finite. Skewness and kurtosis of a constant are nan.
     """
-    second, third, fourth = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    # Two factors, because 2^1074, the factor for the smallest float64, exceeds float64.
-    scale = math.ldexp(1.0, -(exponent // 2))
-    rest = math.ldexp(1.0, exponent // 2 - exponent)
-    centre = mean * scale * rest
-    whole = x.size - x.size % LANES
-    for start in range(0, whole, LANES):
-        for k in range(LANES):
-            add_powers(x[start + k], k, scale, rest, centre, second, third, fourth)
-    for k in range(x.size - whole):
-        add_powers(x[whole + k], k, scale, rest, centre, second, third, fourth)
-    moments[0], moments[1] = second.sum() / x.size, third.sum() / x.size
-    moments[2] = fourth.sum() / x.size
+    n, sums, centre, shift, m2 = x.size, np.zeros(7), 0.0, 0.0, 0.0
+    for k in range(min(n, LANES)):
+        centre += x[k] / min(n, LANES)
+    for _ in range(2):
+        power_sums(x, centre, sums)
+        shift = sums[0] / n
+        m2 = sums[1] / n - shift * shift
+        if shift * shift < 16 * m2:
+            break
+        centre += shift  # a distant centre has cost digits
+        shift = 0.0
+    m3 = sums[2] / n - shift * (3 * sums[1] / n - 2 * shift * shift)
+    m4 = sums[3] / n - shift * (4 * sums[2] / n - 6 * shift * sums[1] / n + 3 * shift**3)
+    low, high, mean = sums[4], sums[5], centre + shift
+    out[0], out[1], out[2], out[3] = mean, math.sqrt(m2), m3 / m2**1.5, m4 / m2**2 - 3
+    out[4], out[5], out[6] = low, high, math.sqrt(m2 + mean * mean)
+    out[7], out[8] = sums[6] / n, 0.0
+    if not math.isfinite(m4):
+        out[8] = 1.0
+    elif low == high:
+        out[0], out[1], out[2], out[3], out[6] = low, 0.0, math.nan, math.nan, abs(low)
+    elif not (1e-70 < high - low < 1e70 and abs(mean) < 1e140):
+        out[8] = 1.0
 
 
 @kernel("(const T[::1], float64, float64)")
 def count_outside(x: Array, low: float, high: float) -> int:
-    """Return the number of entries of x (size,) that are below low or above high."""
+    """Return how many values of x (size,) lie below low or above high."""
     outside = 0
     for k in range(x.size):
         outside += (x[k] < low) | (x[k] > high)
     return outside
 
 
-@kernel("(const T[:, ::1], int64[::1], T[::1])")
-def follow_units(y: Array, unchanged: Array, last: Array) -> None:
-    """Count the consecutive steps in which each column of y (n, units) was constant.
+@kernel("(const T[:, ::1], int64[::1], T[::1], int64)")
+def follow_units(y: Array, unchanged: Array, last: Array, window: int) -> int:
+    """Update for each column of y (n, units) the number of successive steps with one value only.
 
-    unchanged (units,) is that count: 0 if the column changed within this step, 1 if it is constant
-    but differs from the previous step. last (units,) is the last row of the previous step, and is
-    replaced by the last row of y.
+    unchanged (units,) is that number: 0 where the value changed within this step, and 1 where it
+    was constant but different from the one before. last (units,) is the value in the last row.
+    Return for how many columns the number is at least window.
     """
     n, units = y.shape
     constant = np.ones(units, np.uint8)
     for i in range(1, n):
-        any_constant = 0
+        left = 0
         for j in range(units):
             constant[j] &= y[i, j] == y[0, j]
-            any_constant |= constant[j]
-        if any_constant == 0:
+            left |= constant[j]
+        if left == 0:
             break
+    dead = 0
     for j in range(units):
         if constant[j] == 0:
             unchanged[j] = 0
@@ -116,3 +129,5 @@ def follow_units(y: Array, unchanged: Array, last: Array) -> None:
         else:
             unchanged[j] = 1
         last[j] = y[n - 1, j]
+        dead += unchanged[j] >= window
+    return dead

@@ -1,8 +1,7 @@
-"""What is recorded of a network: one batch as a copy, or a whole run as it goes by.
+"""Recording of a network: copies of one batch, or numbers of a whole training run.
 
-`capture` copies every buffer of one batch. `HistogramProbe` and `StatisticsProbe` look on while a
-network trains, at every step if they are told to, and keep what can be told of the buffers in
-bounded memory; training goes on as if nobody looked.
+`capture` copies every buffer of one batch. `HistogramProbe` and `StatisticsProbe` record a training
+at every step, or at some, in bounded memory; they do not change what it computes.
 """
 
 from minnet.recording.capture import Capture, capture

@@ -1,14 +1,14 @@
-"""What is recorded of a network at work.
+"""Copies of the buffers of all layers for one batch.
 
-Every buffer of a network is in plain sight, but only until its layer's next call. A record is a
-copy that stays. Taking one changes nothing: it is taken of a copy of the network, so parameters,
-gradients, buffers, running statistics and dropout's generator go on as if nobody had looked.
+The buffers of a layer are valid only until its next training step. A `Capture` holds copies of
+them. It is computed on a copy of the network, so that parameters, gradients, buffers, running
+statistics and the generator of dropout are unchanged.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -18,11 +18,12 @@ from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.recording.statistics import Statistics, describe
+from minnet.recording.taps import layer_taps
 from minnet.validation import Array, as_rows
 
 
 class Capture(Mapping[str, Mapping[str, Array]]):
-    """One batch's buffers: layer name -> kind -> array, in the order in which layers compute.
+    """Buffers of one batch: layer name -> kind -> array, in the order of computation.
 
     The arrays are read-only copies. Kinds are ``y`` and the parameters such as ``weight``; of a
     training batch also ``dy``, ``dx`` and the gradients such as ``weight_grad``.
@@ -31,15 +32,15 @@ class Capture(Mapping[str, Mapping[str, Array]]):
     --------
     >>> from minnet import Dense, ReLU
     >>> net = Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], rng=0)
-    >>> seen = capture(net, np.ones((5, 4)))
-    >>> seen
+    >>> captured = capture(net, np.ones((5, 4)))
+    >>> captured
     Capture of 5 rows
       dense1  y (5, 8), weight (4, 8), bias (8,)
       relu1   y (5, 8)
       dense2  y (5, 3), weight (8, 3), bias (3,)
-    >>> list(seen.kind("weight"))
+    >>> list(captured.kind("weight"))
     ['dense1', 'dense2']
-    >>> seen["relu1"]["y"].min() >= 0
+    >>> captured["relu1"]["y"].min() >= 0
     np.True_
     """
 
@@ -54,12 +55,12 @@ class Capture(Mapping[str, Mapping[str, Array]]):
 
     @property
     def x(self) -> Array:
-        """What went into the network, (n, in_features)."""
+        """The input of the network, (n, in_features)."""
         return self._x
 
     @property
     def loss(self) -> float | None:
-        """The batch's loss; None where no loss was given."""
+        """The loss of the batch; None where no loss was given."""
         return self._loss
 
     def __getitem__(self, name: str) -> Mapping[str, Array]:
@@ -75,12 +76,12 @@ class Capture(Mapping[str, Mapping[str, Array]]):
         return len(self._buffers)
 
     def kind(self, kind: str) -> dict[str, Array]:
-        """Return layer name -> array for the layers that have this kind of buffer.
+        """Return layer name -> array for the layers that have this kind.
 
         Raises
         ------
         ValueError
-            If no layer has it.
+            If no layer has this kind.
         """
         found = {name: kinds[kind] for name, kinds in self._buffers.items() if kind in kinds}
         if not found:
@@ -90,7 +91,7 @@ class Capture(Mapping[str, Mapping[str, Array]]):
         return found
 
     def statistics(self, kind: str = "y") -> dict[str, Statistics]:
-        """Return layer name -> summary statistics of that kind of buffer; see `describe`."""
+        """Return layer name -> summary statistics of this kind; see `describe`."""
         return {name: describe(array) for name, array in self.kind(kind).items()}
 
     def __repr__(self) -> str:
@@ -104,10 +105,10 @@ class Capture(Mapping[str, Mapping[str, Array]]):
 
 
 def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) -> Capture:
-    """Return a copy of what every layer computes for the rows x; the network is not changed.
+    """Return copies of what every layer computes for the rows x; the network is not changed.
 
-    With x alone it is the evaluation pass, as in ``predict``. With targets y and a loss it is a
-    training step without its update: batch statistics, dropout, and gradients all the way back.
+    With x alone the pass is that of evaluation, as in ``predict``. With targets y and a loss it is
+    a training step without its update: batch statistics, dropout, and the gradients of all layers.
 
     Parameters
     ----------
@@ -116,9 +117,9 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     x : array_like
         Rows, (n, in_features), at least one.
     y : array_like, optional
-        Targets, as the loss wants them.
+        Targets, as the loss requires them.
     loss : Loss, optional
-        Used as a copy too. Neither y nor loss goes without the other.
+        Copied too. y and loss require each other.
 
     Raises
     ------
@@ -127,14 +128,14 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     ValueError
         If y comes without loss or loss without y, or x is not rows of the right width.
     FloatingPointError
-        If a value on the way is not finite; the layer is named.
+        If an output or a gradient is not finite; the layer is named.
 
     Examples
     --------
     >>> from minnet import Dense, SoftmaxCrossEntropy
     >>> net = Sequential([Dense(4, 2)], rng=0)
-    >>> seen = capture(net, np.ones((6, 4)), [0, 1, 0, 1, 0, 1], SoftmaxCrossEntropy())
-    >>> seen["dense1"]["weight_grad"].shape
+    >>> captured = capture(net, np.ones((6, 4)), [0, 1, 0, 1, 0, 1], SoftmaxCrossEntropy())
+    >>> captured["dense1"]["weight_grad"].shape
     (4, 2)
     """
     if not isinstance(net, Sequential):
@@ -149,43 +150,35 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     x = as_rows(x, net.dtype, net.layers[0])
     if not len(x):
         raise ValueError(f"capture: expected at least one row, got shape {x.shape}")
-    outputs: dict[str, Array] = {}
-    for name, layer in net.walk():
-        setattr(layer, "forward", _recorded(layer.forward, name, outputs))  # noqa: B010
     output = net.forward(x, training=loss is not None)
     value = None
     if loss is not None:
         loss = copy.deepcopy(loss)
         value = loss.forward(output, y)
         net.backward(loss.backward())
-    buffers = {name: {"y": y} | _others(net[name], loss is not None) for name, y in outputs.items()}
+    buffers: dict[str, dict[str, Array]] = {}
+    for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
+        taps = layer_taps(name, layer)
+        kinds = taps if loss is not None else [kind for kind in taps if kind in layer.params]
+        arrays = {kind: getattr(taps[kind].holder, taps[kind].attribute) for kind in kinds}
+        arrays = {kind: a for kind, a in arrays.items() if kind != "update" and a is not None}
+        buffers[name] = {"y": result} | arrays
     return Capture(buffers, x, value)
 
 
-def _recorded(
-    forward: Callable[..., Array], name: str, outputs: dict[str, Array]
-) -> Callable[..., Array]:
-    """Make a forward that also keeps what it returns, for evaluation leaves it nowhere else."""
+def _outputs(
+    layers: Iterable[Layer], x: Array, *, evaluate: bool, prefix: str = ""
+) -> Iterator[tuple[str, Layer, Array]]:
+    """Yield name, layer and output of every layer, in the order of computation.
 
-    def recorded(x: Any, *, training: bool) -> Array:
-        y = forward(x, training=training)
-        outputs[name] = y
-        return y
-
-    return recorded
-
-
-def _others(layer: Layer, trained: bool) -> dict[str, Array]:
-    """Return a layer's gradients and parameters by kind; a container's own, not those it holds."""
-    kinds: dict[str, Array] = {}
-    if trained and layer.dy is not None and layer.dx is not None:
-        kinds |= {"dy": layer.dy, "dx": layer.dx}
-    for name, param in layer.params.items():
-        if "." not in name:
-            kinds[name] = param.value
-            if trained:
-                kinds[f"{name}_grad"] = param.grad
-    return kinds
+    A layer is evaluated for its input x, or its output is that of the last training step.
+    """
+    for layer in layers:
+        name = f"{prefix}{layer.name}"
+        inner: Iterable[Layer] = getattr(layer, "layers", ())
+        yield from _outputs(inner, x, evaluate=evaluate, prefix=f"{name}.")
+        x = as_rows(layer.forward(x, training=False), x.dtype, layer) if evaluate else layer.y
+        yield name, layer, x
 
 
 def _frozen(array: Array) -> Array:

@@ -1,27 +1,28 @@
-"""The whole distribution of every buffer at every step, in bounded memory.
+"""Histograms of every buffer at every step, in bounded memory.
 
-The bins are those that floats have of their own, four to each power of two: see
-`minnet.kernels.histograms`. So nobody has to know in advance what a gradient's size will be, no
-value falls outside, histograms of steps, layers and seeds add up exactly, and a quantile is off by
-a quarter at most, be it 1e3 or 1e-30.
+The bins are those of the floats themselves, four to each power of two: see
+`minnet.kernels.histograms`. They need no range in advance, no value falls outside, histograms of
+steps, layers and seeds add up exactly, and a quantile is off by a quarter at most at any scale.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN, WIDTH
-from minnet.recording.files import Key
-from minnet.recording.recording import DEFAULT_KINDS, Recording
-from minnet.recording.sources import Sight, Weights
-from minnet.recording.tally import Tally
+from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN
+from minnet.layers.sequential import Sequential
+from minnet.recording.counts import Counts
+from minnet.recording.recorder import DEFAULT_KINDS, Recorder
+from minnet.recording.series import RUN
+from minnet.recording.taps import View
 from minnet.validation import Array, count
 
-# From here on bins stand in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
+# From here on bins are in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
 # +inf, three of NaN. The first eleven bits of a negative number grow as the number falls.
 _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
@@ -40,43 +41,35 @@ EDGES = _edges()  # of the bins in FINITE, 2041 in ascending order
 EDGES.flags.writeable = False
 
 
-class _Counting(NamedTuple):
-    """Which tallies count the arrays of a sight, and which of the arrays each of them does."""
-
-    mark: object  # of the sight
-    shares: list[tuple[Tally, list[int]]]
-
-
-class HistogramProbe(Recording[Tally]):
-    """Counts the values of buffers, gradients, weights and updates, layer by layer, step by step.
+class HistogramProbe(Recorder):
+    """Count the values of buffers, gradients, weights and updates, layer by layer, step by step.
 
     Give it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
     histograms for each layer and kind: when they are full, neighbours are added up, and each slot
-    then stands for twice as many observed steps. float64 numbers are rounded to float32 first; what
-    float32 cannot hold counts as infinite.
+    then stands for twice as many observed steps. float64 numbers are rounded to float32 first; a
+    number too large for float32 counts as infinite.
 
     Parameters
     ----------
     kinds : sequence of str
         The buffers ``y``, ``dy``, ``dx``; a parameter by name, such as ``weight`` or ``gamma``, or
         its gradient, such as ``weight_grad``; ``update``, what the optimizer's step added to
-        ``weight``. A layer that lacks a kind is passed over, as is a dx that was not computed.
+        ``weight``. A layer that lacks a kind is skipped, as is a dx that was not computed.
     every : int, default 1
         Steps whose number is a multiple of this are observed.
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        At least 2; each takes 4 kB or so for each layer and kind.
+        At least 2; each takes about 4 kB for each layer and kind.
     max_values : int, optional
-        Of a larger array only as many values are counted, in whole rows (at least one): every r-th
-        row, beginning with the next one at each observation. Counts are of what was looked at;
-        `coverage` tells how much that was. Where batches come in the same order in every epoch, it
-        can be the same rows of each that are looked at; shuffled rows have no such trouble. All
-        values by default.
+        Of a larger array only this many values are counted, in whole rows (at least one): every
+        r-th row, beginning with the next one at each observation. `coverage` returns the share
+        that was counted. Where batches come in the same order in every epoch, the same rows may be
+        counted each time; shuffle the rows to avoid it. All values by default.
     budget : float, optional
-        The share of the time that may go into looking, such as 0.05: after a look steps are passed
-        over until it is no more than that. Which steps are observed then depends on the machine and
-        its load, so the recordings of two runs cannot be merged. No limit by default.
+        The share of the time that recording may take, such as 0.05: after an observation steps are
+        skipped until the share is no larger. Which steps are observed then depends on the machine
+        and its load, so the recordings of two runs cannot be merged. No limit by default.
 
     Raises
     ------
@@ -85,8 +78,8 @@ class HistogramProbe(Recording[Tally]):
 
     Notes
     -----
-    A zero is told from the smallest floats by more bits than the bins have: what is nearer to 0
-    than 2^-128 = 2.9e-39 counts as zero.
+    The bins do not distinguish zero from the smallest floats: numbers nearer to 0 than
+    2^-128 = 2.9e-39 count as zero.
 
     Examples
     --------
@@ -109,6 +102,7 @@ class HistogramProbe(Recording[Tally]):
     """
 
     _format = "minnet histograms"
+    _series: Counts
 
     def __init__(
         self,
@@ -121,84 +115,45 @@ class HistogramProbe(Recording[Tally]):
         budget: float | None = None,
     ) -> None:
         super().__init__(kinds, every, layers, max_values, budget)
-        self._slots = count(slots, "HistogramProbe", "slots")
-        if self._slots < 2:
+        slots = count(slots, "HistogramProbe", "slots")
+        if slots < 2:
             raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
-        # How the arrays seen last are counted, and the updates of weights.
-        self._now, self._updates = _Counting(None, []), _Counting(None, [])
+        self._series = Counts(slots)
 
     def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"slots": self._slots, "max_values": self._max_values}
+        return super()._settings() | {
+            "slots": self._series.capacity, "max_values": self._max_values
+        }  # fmt: skip
 
-    def _timeline(self, key: Key) -> Tally:
-        return Tally(self._slots, [key])
+    def _record(self, net: Sequential, view: View) -> None:
+        if view.plan is None:
+            plan = self._series.plan(view.places[1:], view.rows, view.strides)
+            view.plan = plan, plan.batches(view.rows)
+        plan, batches = view.plan
+        self._series.count(plan, batches, self._observed)
 
-    def _look(self, step: int, seen: Sight) -> None:
-        if self._now.mark is not seen.mark:
-            self._now = self._counting(seen, seen.strides)
-        for tally, places in self._now.shares:
-            tally.count(step, [seen.arrays[k] for k in places], self._observed)
-
-    def _look_at_updates(self, step: int, weights: Weights) -> None:
-        # Only the rows that are looked at were compared, so all of them are counted.
-        if self._updates.mark is not weights.mark:
-            self._updates = self._counting(weights, [1] * len(weights.changes))
-        for tally, places in self._updates.shares:
-            tally.count(step, [weights.changes[k] for k in places], 0)
-
-    def _counting(self, seen: Sight, strides: list[int]) -> _Counting:
-        """Share out the arrays, of which every strides-th row is looked at, among tallies."""
-        keys = [source.key for source in seen.sources]
-        if new := [key for key in keys if key not in self._timelines]:
-            self._timelines |= dict.fromkeys(new, Tally(self._slots, new))
-        shares = []
-        for tally in self._regrouped(keys):
-            places = [keys.index(key) for key in tally.keys]
-            sizes = [seen.sources[k].size for k in places]
-            tally.prepare(sizes, [strides[k] for k in places], seen.arrays[0].dtype)
-            shares.append((tally, places))
-        return _Counting(seen.mark, shares)
-
-    def _regrouped(self, keys: list[Key]) -> list[Tally]:
-        """Return tallies of these keys and no others: as few as there are histories of steps.
-
-        What is missing at this step is parted from them; what was loaded from a file is joined.
-        """
-        if self._timelines[keys[0]].keys == keys:
-            return [self._timelines[keys[0]]]
-        groups: dict[bytes, list[Key]] = {}
-        for key in keys:
-            steps = self._timelines[key].state()["steps"]
-            groups.setdefault(steps.tobytes(), []).append(key)
-        for group in groups.values():
-            tallies = {self._timelines[key] for key in group}
-            if {key for tally in tallies for key in tally.keys} - set(group) or len(tallies) > 1:
-                self._regroup(group)
-                for tally in tallies:
-                    self._regroup([key for key in tally.keys if key not in group])
-        return [self._timelines[group[0]] for group in groups.values()]
-
-    def _regroup(self, keys: list[Key]) -> None:
-        if keys:
-            tally = Tally.of({key: self._timelines[key] for key in keys})
-            self._timelines |= dict.fromkeys(keys, tally)
+    def _record_updates(self, weights: View) -> None:
+        if weights.plan is None:  # the copies hold only the recorded rows
+            strides = [1] * len(weights.rows)
+            weights.plan = self._series.plan(weights.places, weights.rows, strides)
+        self._series.count(weights.plan, weights.plan.batches(weights.changes()), 0)
 
     # Reading.
 
     def counts(self, layer: str, kind: str) -> Array:
-        """Return how many values fell into each bin in each slot, (slots, 2048), int64.
+        """Return how many values are in each bin in each slot, (slots, 2048), int64.
 
         Bins are in ascending order of value: ``counts[:, FINITE]`` lie between the 2041 ``EDGES``
-        (a bin holds its edge nearer to 0 and not the other); before them stand -inf and three bins
+        (a bin includes its edge nearer to 0 and not the other); before them are -inf and three bins
         of NaN, after them +inf and three bins of NaN.
         """
-        counts: Array = self._found(layer, kind).dense((layer, kind))[:, _ORDER]
+        counts: Array = self._series.bins(self._key(layer, kind))[:, _ORDER]
         return counts
 
     def coverage(self, layer: str, kind: str) -> Array:
-        """Return which share of all values was looked at, (slots,): 1 without ``max_values``."""
-        rows = self._found(layer, kind).dense((layer, kind))
-        return np.asarray(rows[:, COUNTED] / rows[:, PRESENT])
+        """Return the share of all values that was counted, (slots,): 1 without ``max_values``."""
+        bins = self._series.bins(self._key(layer, kind))
+        return np.asarray(bins[:, COUNTED] / bins[:, PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
@@ -221,29 +176,29 @@ class HistogramProbe(Recording[Tally]):
         return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
 
     def _counts_at(self, layer: str, kind: str, step: int | None) -> Array:
-        """Return the counts of the slot of step, (2048,), or those of all slots together."""
+        """Return the counts of the slot of step, (2048,), or the sum of all slots."""
         counts = self.counts(layer, kind)
         if step is None:
             return np.asarray(counts.sum(axis=0))
-        return np.asarray(counts[self._timelines[layer, kind].find(step)])
+        return np.asarray(counts[self._series.find((layer, kind), step)])
 
     def histogram(
         self, layer: str, kind: str, edges: ArrayLike, *, step: int | None = None
     ) -> Array:
-        """Return how many values lie between any other edges, (edges - 1,), as float64.
+        """Return how many values lie between other edges, (edges - 1,), as float64.
 
-        The values of a bin of floats are taken as spread evenly over it, and shared by the bins
-        between the edges that it overlaps: exact where all edges are among ``EDGES``, else
-        approximate by the bins that are cut. Zeros are a point: they all lie in the bin that holds
-        0, in the one to its right where 0 is an edge (except the last). What lies beyond the edges
-        is not counted.
+        The values of a recorded bin are taken as spread evenly over it, and divided among the bins
+        that it overlaps. The result is exact where all edges are among ``EDGES``; otherwise the
+        bins that an edge cuts make it approximate. Zeros are counted in the bin that contains 0,
+        or in the one to the right of an edge at 0 (except the last). Values beyond the edges are
+        not counted.
 
         Parameters
         ----------
         edges : array_like
             Ascending, (bins + 1,).
         step : int, optional
-            A step of the slot wanted, or -1 for the last; all slots together by default.
+            A step of the requested slot, or -1 for the last; the sum of all slots by default.
         """
         edges = np.asarray(edges, dtype=np.float64)
         if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
@@ -254,24 +209,24 @@ class HistogramProbe(Recording[Tally]):
         below = np.concatenate([[0], np.cumsum(counts[FINITE])])
         shared: Array = np.diff(np.interp(edges, EDGES, below))
         if edges[0] <= 0 <= edges[-1]:
-            holder = int(np.searchsorted(edges, 0.0, side="right")) - 1
-            shared[min(holder, shared.size - 1)] += zeros
+            place = int(np.searchsorted(edges, 0.0, side="right")) - 1
+            shared[min(place, shared.size - 1)] += zeros
         return shared
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
         """Return the values below which the shares q of all values lie; NaN is left out.
 
-        It falls into the bin of the exact quantile (numpy.quantile with ``method="inverted_cdf"``)
-        and is placed there on a logarithmic scale. For |values| >= 2^-126 = 1.2e-38 it is therefore
-        off by less than 25%, and mostly by much less; smaller ones are off by a factor of 2 at most
-        down to 2^-128, below which all is 0.
+        A result lies in the bin of the exact quantile (numpy.quantile with
+        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For
+        |values| >= 2^-126 = 1.2e-38 it is therefore off by less than 25%, and mostly by much less.
+        Smaller values are off by a factor of 2 at most down to 2^-128, below which all are 0.
 
         Parameters
         ----------
         q : array_like
             Shares in 0..1, of any shape; the result has the same.
         step : int, optional
-            A step of the slot wanted, or -1 for the last; all slots together by default.
+            A step of the requested slot, or -1 for the last; the sum of all slots by default.
         """
         shares = np.asarray(q, dtype=np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
@@ -283,69 +238,41 @@ class HistogramProbe(Recording[Tally]):
         rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
         place = np.searchsorted(upto, rank, side="left")
         within = (rank - (upto - counts)[place] - 0.5) / counts[place]
-        return _between(place, within)
+        return _interpolated(place, within)
 
     def merge(self, other: HistogramProbe) -> HistogramProbe:
         """Return a new recording of both: the same steps of the same layers, counts added exactly.
 
-        For instance of runs that differ in nothing but their seed. Neither probe is changed.
+        For instance of runs that differ only in their seed. Neither probe is changed.
 
         Raises
         ------
         TypeError, ValueError
-            If the other is no HistogramProbe, or its settings, layers or steps differ.
+            If the other is not a HistogramProbe, or its settings, layers or steps differ.
         """
         if not isinstance(other, HistogramProbe):
             raise TypeError(f"merge: expected a HistogramProbe, got {type(other).__name__}")
-        mine, its = self._settings(), other._settings()
-        differ = [
-            f"{name} {mine[name]} and {its[name]}" for name in mine if mine[name] != its[name]
-        ]
-        if self._timelines.keys() != other._timelines.keys():
+        settings, others = self._settings(), other._settings()
+        differ = [f"{name} {settings[name]} and {others[name]}"
+                  for name in settings if settings[name] != others[name]]  # fmt: skip
+        recorded = self._series.recorded()
+        if (recorded, self._series.keys) != (other._series.recorded(), other._series.keys):
             differ.append(f"layers {self.layers} and {other.layers}, or their kinds")
         else:
             differ += [
                 f"the steps of {' '.join(key)}"
-                for key, timeline in self._timelines.items()
-                if not np.array_equal(timeline.steps, other._timelines[key].steps)
+                for key in [*recorded, RUN]
+                if not np.array_equal(self._series.steps(key), other._series.steps(key))
             ]
         if differ:
             raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
-        merged = HistogramProbe(**mine)
-        merged._last_step, merged._observed = self._last_step, self._observed
-        for key, tally in self._timelines.items():
-            counts = tally.dense(key) + other._timelines[key].dense(key)
-            merged._timelines[key] = merged._timeline(key)
-            merged._timelines[key].take_over(tally.state()["steps"], [counts])
+        merged = copy.deepcopy(self)
+        merged._series.add(other._series)
         return merged
 
-    # Files.
 
-    def _state(self, key: Key) -> dict[str, Array]:
-        """Most bins are never used: a file has those that are, and how many values there were."""
-        tally = self._timelines[key]
-        counts = tally.dense(key)[:, : PRESENT + 1]
-        used = np.flatnonzero(counts.any(axis=0))
-        return {"steps": tally.state()["steps"], "bins": used, "counts": counts[:, used]}
-
-    def _restore(self, key: Key, state: dict[str, Array]) -> None:
-        steps, bins, counts = state["steps"], state["bins"], state["counts"]
-        if bins.ndim != 1 or counts.shape != (len(steps), len(bins)) or counts.dtype != np.int64:
-            raise ValueError(f"counts of {' '.join(key)} are {counts.dtype} {counts.shape}")
-        if ((bins < 0) | (bins > PRESENT)).any() or (np.diff(bins) < 1).any() or (counts < 0).any():
-            raise ValueError(f"counts of {' '.join(key)} are out of range")
-        if len(steps) > self._slots:
-            raise ValueError(f"there are {len(steps)} slots of {' '.join(key)}, not {self._slots}")
-        rows = np.zeros((len(steps), WIDTH), np.int64)
-        rows[:, bins] = counts
-        rows[:, COUNTED] = rows[:, :BINS].sum(axis=1)
-        if (rows[:, COUNTED] > rows[:, PRESENT]).any() or (rows[:, PRESENT] < 1).any():
-            raise ValueError(f"counts of {' '.join(key)} are more than there were values")
-        self._timelines[key].take_over(steps, [rows])
-
-
-def _between(place: Array, within: Array) -> Array:
-    """Return the number at a share ``within`` of a bin, places counted from that of -inf."""
+def _interpolated(place: Array, within: Array) -> Array:
+    """Return the number at a share ``within`` of a bin; places are counted from that of -inf."""
     bins = np.clip(place - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,9 +1,9 @@
-"""The numbers told of a distribution: of activations, of gradients, of weights.
+"""Summary statistics of a distribution: of activations, gradients or weights.
 
-Three things here are not what `numpy.histogram` and its like would do. Exact zeros are kept apart
-from everything else, because the half of a ReLU layer that is off is a point mass and not a
-density. The range of an axis follows the bulk of the values, so that one far value cannot squash
-the rest, and what lies beyond is counted. And everything is computed in float64, whatever came in.
+`numpy.histogram` and similar functions differ in three ways. Here exact zeros are kept apart,
+because the inactive half of a ReLU layer is a point mass, not a density. The range of an axis
+follows the bulk of the values, so that one far value does not compress the rest, and the values
+beyond it are counted. Everything is computed in float64.
 """
 
 from collections.abc import Iterable
@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from minnet.kernels.moments import summarize_values
 from minnet.validation import Array, as_array, count, non_negative
 
-_POINTS = 2000  # as many as a curve needs on any screen
+_POINTS = 2000  # enough for a curve on any screen
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What `describe` tells of an array."""
+    """Summary statistics of an array, as `describe` returns them."""
 
     count: int
     mean: float
@@ -33,14 +34,14 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Sample:
-    """An array split into what has a density and what has not.
+    """An array split into values that have a density and exact zeros, which do not.
 
     Attributes
     ----------
     values : ndarray
         The values that are not exactly 0, or log10 of their magnitudes, shape (values,).
     count : int
-        How many values there are, the zeros among them.
+        The number of all values, zeros included.
     log : bool
         Whether ``values`` are log10 of magnitudes.
     """
@@ -56,7 +57,7 @@ class Sample:
 
     @property
     def point(self) -> float | None:
-        """The one value that all others but the zeros share, or None where they differ."""
+        """The value that all values except zeros have in common, or None if they differ."""
         if not self.values.size:
             return None if self.log else 0.0
         low, high = float(self.values.min()), float(self.values.max())
@@ -73,7 +74,7 @@ def as_numbers(array: Any, where: str) -> Array:
     ValueError
         If it is empty.
     FloatingPointError
-        If it holds NaN or infinity, of which no moment or density can tell anything.
+        If it holds NaN or infinity, which have no moments and no density.
     """
     if getattr(array, "dtype", None) == np.uint8:  # plain numbers here, not an unscaled image
         array = np.asarray(array, dtype=np.float64)
@@ -93,8 +94,8 @@ def describe(array: Any) -> Statistics:
     """Return count, moments, extremes and the share of exact zeros of an array of any shape.
 
     With m_k = mean((v - mean)^k): std = √m₂, skewness = m₃ / m₂^1.5, and kurtosis = m₄ / m₂² - 3,
-    the excess over the normal distribution's. All divide by n, not n - 1. Where every value is the
-    same, std is 0 and skewness and kurtosis are nan, for they have no meaning.
+    the excess over the normal distribution's. All divide by n, not n - 1. Where all values are
+    equal, std is 0, and skewness and kurtosis, which are undefined, are nan.
 
     Raises
     ------
@@ -103,42 +104,48 @@ def describe(array: Any) -> Statistics:
 
     Examples
     --------
-    >>> told = describe([[0.0, 0.0], [0.0, 4.0]])
-    >>> told.count, told.mean, told.std, told.zeros
+    >>> values = describe([[0.0, 0.0], [0.0, 4.0]])
+    >>> values.count, values.mean, values.std, values.zeros
     (4, 1.0, 1.7320508075688772, 0.75)
-    >>> round(told.skewness, 4), round(told.kurtosis, 4)
+    >>> round(values.skewness, 4), round(values.kurtosis, 4)
     (1.1547, -0.6667)
     """
     values = as_numbers(array, "describe").ravel()
-    n, minimum, maximum = values.size, float(values.min()), float(values.max())
-    zeros = 1 - int(np.count_nonzero(values)) / n
-    if minimum == maximum:
-        return Statistics(n, minimum, 0.0, np.nan, np.nan, minimum, maximum, zeros)
-    # A power of two brings them near 1 without rounding, where no fourth power leaves float64.
-    exponent = int(np.frexp(max(-minimum, maximum))[1])
-    deviations = np.ldexp(values, -exponent)
-    mean = deviations.mean()
-    deviations -= mean
-    squares = deviations**2
-    m2, m3, m4 = squares.mean(), (squares * deviations).mean(), (squares**2).mean()
-    return Statistics(
-        n,
-        float(np.ldexp(mean, exponent)),
-        float(np.ldexp(np.sqrt(m2), exponent)),
-        float(m3 / m2**1.5),
-        float(m4 / m2**2 - 3),
-        minimum,
-        maximum,
-        zeros,
-    )
+    mean, std, skewness, kurtosis, low, high, _, zeros, _ = summarize(values, np.empty(9)).tolist()
+    return Statistics(values.size, mean, std, skewness, kurtosis, low, high, zeros)
+
+
+def summarize(values: Array, out: Array) -> Array:
+    """Fill out (9,) with the statistics of float values (size,), and return it.
+
+    They are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite values, in
+    float64, then the share of exact zeros and the number of NaN and infinities.
+    """
+    summarize_values(values, out)
+    if not out[8]:
+        return out
+    finite = values[np.isfinite(values)]
+    if finite.size == values.size:
+        # A power of two brings the values near 1 without rounding, where no power leaves float64.
+        exponent = np.frexp(np.abs(values).max())[1]
+        summarize_values(np.ldexp(values, -exponent), out)
+        out[[0, 1, 4, 5, 6]] = np.ldexp(out[[0, 1, 4, 5, 6]], exponent)
+        return out
+    if finite.size:
+        summarize(finite, out)
+        out[7] *= finite.size / values.size
+    else:
+        out[:8] = *[np.nan] * 7, 0.0
+    out[8] = values.size - finite.size
+    return out
 
 
 def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
-    """Tell which units put out the same value whatever the input: booleans, shape (units,).
+    """Return which units have the same output for every input: booleans, shape (units,).
 
-    A unit is dead where max - min of its column of y, (n, units), is at most the tolerance: for
-    ReLU, where it is 0 on every row. So dead is more than inactive, which is one entry of y. What
-    is dead on these rows may still live on others.
+    A unit is dead where max - min of its column of y, (n, units), is at most the tolerance: after
+    a ReLU, where it is 0 on every row. An inactive unit is 0 on one row only. A unit that is dead
+    on these rows may be active on others.
 
     Raises
     ------
@@ -154,7 +161,7 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
     if numbers.ndim != 2 or len(numbers) < 2:
         raise ValueError(
             f"dead_units: expected y (n, units) with at least 2 rows, got shape {numbers.shape}; "
-            "one row cannot tell what never changes"
+            "a unit that never changes cannot be found in one row"
         )
     tolerance = non_negative(tolerance, "dead_units", "tolerance")
     return np.asarray(numbers.max(axis=0) - numbers.min(axis=0) <= tolerance)
@@ -172,11 +179,11 @@ def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") ->
 
 
 def bulk_range(samples: Iterable[Sample]) -> tuple[float, float]:
-    """Return (low, high) that holds the bulk of every sample, for an axis that they share.
+    """Return (low, high) that contains the bulk of every sample, for an axis that they share.
 
-    The inner 96% of a sample are always inside. A value further out is inside as long as it is
-    within 5 interquartile ranges of the quartiles, as nearly all of a normal or an exponential
-    distribution are. 0 is inside where there are exact zeros, and low < high.
+    The inner 96% of a sample are always inside. A value further out is inside if it is within 5
+    interquartile ranges of the quartiles, as are nearly all values of a normal or an exponential
+    distribution. 0 is inside where there are exact zeros, and low < high.
 
     >>> bulk_range([Sample(np.append(np.linspace(-1, 1, 99), 1e6), 100)])
     (-1.0, 1.0)
@@ -229,8 +236,8 @@ def half_interval(runs: Array) -> Array:
 def bin_edges(low: float, high: float, bins: int) -> Array:
     """Return bins + 1 edges that cover low..high; 0 is one of them where it lies between.
 
-    So no bin mixes the negative with the positive, and the first bin of a ReLU layer is as full as
-    its density says.
+    So no bin contains both negative and positive values, and the height of the first bin of a ReLU
+    layer is its density.
 
     >>> bin_edges(-1.0, 4.0, 5)
     array([-1.,  0.,  1.,  2.,  3.,  4.])
@@ -241,14 +248,14 @@ def bin_edges(low: float, high: float, bins: int) -> Array:
     below = min(max(round(-low / (high - low) * bins), 1), bins - 1)
     width = max(-low / below, high / (bins - below))
     edges = width * (np.arange(bins + 1) - below)
-    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # where rounding fell short
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # despite rounding
     return edges
 
 
 def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
     """Return the density in each bin, shape (bins,), and how many values lie beyond the edges.
 
-    Bars, exact zeros and what lies beyond make 1 together: Σ density · width + zeros + beyond / n.
+    Bars, zeros and values beyond the edges sum to 1: Σ density · width + zeros + beyond / n = 1.
 
     >>> histogram(split_zeros([0.0, 0.0, 1.5, 9.0]), np.array([0.0, 1.0, 2.0]))
     (array([0.  , 0.25]), 1)
@@ -260,8 +267,8 @@ def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
 def cumulative(sample: Sample) -> tuple[Array, Array]:
     """Return (values, share of all values <= each), rising to exactly 1.
 
-    At most about 2000 of the steps, each at its exact height, the one at 0 among them. For log10
-    of magnitudes the zeros lie below every value, so that the shares begin above theirs.
+    About 2000 steps at most, each at its exact height, with the step at 0 among them. For log10 of
+    magnitudes the zeros lie below every value, so the shares begin above that of the zeros.
 
     >>> cumulative(split_zeros([3.0, 0.0, 3.0, 0.0, -1.0]))
     (array([-1.,  0.,  3.]), array([0.2, 0.6, 1. ]))
@@ -281,8 +288,8 @@ def kernel_density(sample: Sample, at: Array) -> Array:
     """Return the density at each point, estimated by Gaussian kernels; its area is 1 - zeros.
 
     The bandwidth is Silverman's rule of thumb, 0.9 min(std, IQR / 1.34) n^(-1/5), which a few far
-    values do not widen. Of more than 2000 values 2000 quantiles stand in. Where 0 is the end of the
-    values, as after a ReLU, what a kernel would spread beyond it is folded back.
+    values do not widen. More than 2000 values are replaced by 2000 of their quantiles. Where 0 is
+    the end of the values, as after a ReLU, the density beyond it is folded back.
 
     References
     ----------

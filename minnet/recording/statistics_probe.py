@@ -1,68 +1,81 @@
-"""The numbers told of every buffer while a network trains, as curves over the steps.
+"""Summary statistics of every buffer while a network trains, as curves over the steps.
 
-Where `HistogramProbe` keeps distributions, this keeps what is read off them most often, exactly and
-at every observed step: moments, extremes, zeros, what is not finite; for activations also what is
-saturated and which units are dead, and for updates their size beside that of the weights.
+`HistogramProbe` records distributions. `StatisticsProbe` records exact numbers at every observed
+step: moments, extremes, zeros, non-finite values, saturated entries, dead units, the size of an
+update relative to the weight, and loss, learning rate, accuracy and gradient norm of the run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from minnet.kernels.moments import (
-    central_moments,
-    count_outside,
-    follow_units,
-    sums_and_extremes,
-)
-from minnet.recording.files import Key
-from minnet.recording.recording import DEFAULT_KINDS, Recording
-from minnet.recording.sources import Sight, Source, Weights
-from minnet.recording.timeline import Timeline
+from minnet.kernels.moments import count_outside, follow_units
+from minnet.layers.sequential import Sequential
+from minnet.recording.recorder import DEFAULT_KINDS, Recorder
+from minnet.recording.series import OBSERVED, RUN, Key, Series
+from minnet.recording.statistics import summarize
+from minnet.recording.taps import View
 from minnet.validation import Array, count
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
+SUMMARY = NAMES.index("saturated")  # so many are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
-# Where the slope is less than an eighth of what it is at 0; tanh x is 2 σ(2x) - 1.
+RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
+# Where the slope is less than an eighth of its value at 0; tanh x is 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
-OF_ONE_KIND = {"saturated": "y", "dead": "y", "ratio": "update"}
+KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # numbers of one kind only
 
 
-class StatisticsProbe(Recording[Timeline]):
-    """Tells of each layer and kind, at each observed step, the numbers in ``NAMES``.
+@dataclass
+class _Units:
+    """The units of a layer: for how many steps each has not changed, and its last value."""
+
+    unchanged: Array
+    last: Array
+    observed: int = 0
+
+
+class StatisticsProbe(Recorder):
+    """Record the numbers in ``NAMES`` of each layer and kind at each observed step.
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
     are those of the finite values, in float64, as `describe` in `minnet.recording` defines them;
-    ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities. Of
+    ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities. For
     ``y`` also: ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and
-    ``dead``, the number of units whose output was one and the same value on all rows of the last
-    ``window`` observed steps. Of ``update`` also: ``ratio``, its rms over that of the weight it
-    changes. What has no meaning is nan.
+    ``dead``, the number of units whose output had one and the same value on all rows of the last
+    ``window`` observed steps. For ``update`` also: ``ratio``, its rms divided by that of the weight
+    that it changes. A number that is undefined is nan.
+
+    For the run as a whole, `run` returns ``loss``, ``lr`` and ``accuracy``, as `minnet.train_step`
+    reports them in ``net.metrics``, and ``gradient_norm``, the norm of ``net.grad`` after clipping.
 
     At most ``points`` steps are kept. When that is not enough, every second one is dropped, and
     from then on only every second observed step is kept, and so on. A point that is kept has the
-    numbers of its own step, but the ``minimum`` and ``maximum`` over, the ``nonfinite`` of, and the
-    largest ``dead`` count in, all steps up to the next point: nothing that goes wrong is lost.
+    numbers of its own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and
+    ``dead`` (the largest) cover all steps up to the next point: no failure is lost.
 
     Parameters
     ----------
     kinds, every, layers, budget
-        As in `HistogramProbe`.
+        As in `HistogramProbe`. The gradient norm requires the gradient of a parameter among the
+        kinds, such as ``weight_grad``: other recordings need not read the whole gradient.
     points : int, default 1024
         At least 2.
     saturation : dict of str to (float, float), optional
         Kind of layer -> (low, high): entries of y outside are saturated. Added to, or in place of,
         ``SATURATION``: (.03, .97) for Sigmoid and (-.94, .94) for Tanh, the same inputs x doubled.
     window : int, default 100
-        Over how many observed steps a unit must not change to be dead; at the beginning of a run,
-        over as many as there are.
+        The number of observed steps for which a dead unit has not changed; at the beginning of a
+        run, as many steps as there are.
 
     Raises
     ------
@@ -84,6 +97,9 @@ class StatisticsProbe(Recording[Timeline]):
     True
     >>> probe.table()["sigmoid1"]["dead"]
     0
+    >>> steps, loss = probe.run("loss")
+    >>> bool(loss[-1] < loss[0])
+    True
     """
 
     _format = "minnet statistics"
@@ -100,70 +116,79 @@ class StatisticsProbe(Recording[Timeline]):
         budget: float | None = None,
     ) -> None:
         super().__init__(kinds, every, layers, None, budget)
-        self._points = count(points, "StatisticsProbe", "points")
-        if self._points < 2:
+        points = count(points, "StatisticsProbe", "points")
+        if points < 2:
             raise ValueError(f"StatisticsProbe: points must be at least 2, got {points}")
         self._window = count(window, "StatisticsProbe", "window")
         self._saturation = {
             kind: _bounds(kind, pair) for kind, pair in {**SATURATION, **(saturation or {})}.items()
         }
-        # Of each layer's units: for how many steps each has not changed, and its last value.
-        self._units: dict[str, tuple[Array, Array]] = {}
+        self._series = Series(points, np.float64, _thin, math.nan)
+        self._units: dict[str, _Units] = {}
+        self._norm = any(kind.endswith("_grad") for kind in self._kinds)
 
     def _settings(self) -> dict[str, Any]:
         bounds = {kind: list(pair) for kind, pair in self._saturation.items()}
-        more = {"points": self._points, "saturation": bounds, "window": self._window}
+        more = {"points": self._series.capacity, "saturation": bounds, "window": self._window}
         return super()._settings() | more
 
-    def _timeline(self, key: Key) -> Timeline:
-        return Timeline(self._points, len(NAMES), np.float64, _thin)
+    # Recording.
 
-    def _look(self, step: int, seen: Sight) -> None:
-        for source, rows in zip(seen.sources, seen.arrays, strict=True):
-            self._tell(step, source, rows)
+    def _record(self, net: Sequential, view: View) -> None:
+        if view.plan is None:
+            view.plan = [rows.ravel() for rows in view.rows]
+        table = np.full((1 + len(view.rows), len(NAMES)), math.nan)
+        table[0, :3] = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
+        if self._norm:
+            table[0, 3] = _norm(net.grad)
+        for tap, rows, values, out in zip(view.taps, view.rows, view.plan, table[1:], strict=True):
+            summarize(values, out[:SUMMARY])
+            if tap.key[1] == "y":
+                out[PLACE["dead"]] = self._count_dead(tap.key[0], rows)
+                bounds = self._saturation.get(type(tap.layer).__name__)
+                if bounds is not None:
+                    out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
+        self._write(view.places, table)
 
-    def _look_at_updates(self, step: int, weights: Weights) -> None:
-        moved = zip(weights.sources, weights.changes, weights.before, strict=True)
-        for source, change, before in moved:
-            self._tell(step, source, change, before)
+    def _record_updates(self, weights: View) -> None:
+        table = np.full((len(weights.rows), len(NAMES)), math.nan)
+        for copied, out in zip(weights.copies or (), table, strict=True):
+            out[PLACE["ratio"]] = summarize(copied.ravel(), out[:SUMMARY])[PLACE["rms"]]
+        for change, out in zip(weights.changes(), table, strict=True):
+            summarize(change.ravel(), out[:SUMMARY])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table[:, PLACE["ratio"]] = table[:, PLACE["rms"]] / table[:, PLACE["ratio"]]
+        self._write(weights.places, table)
 
-    def _tell(self, step: int, source: Source, rows: Array, weight: Array | None = None) -> None:
-        told = np.full(len(NAMES), np.nan)
-        values = rows.ravel()
-        told[: PLACE["saturated"]] = _describe(values)
-        timeline = self._extend(source.key)
-        timeline.extend(step)
-        fresh = timeline.taken == 1
-        name, kind = source.key
-        if kind == "y":
-            told[PLACE["dead"]] = self._follow(name, rows, timeline)
-            bounds = self._saturation.get(type(source.layer).__name__)
-            if bounds is not None:
-                told[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
-        if weight is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                told[PLACE["ratio"]] = told[PLACE["rms"]] / _describe(weight.ravel())[PLACE["rms"]]
-        timeline.row[:] = told if fresh else _thin(timeline.row, told)
-
-    def _follow(self, name: str, y: Array, timeline: Timeline) -> float:
+    def _count_dead(self, name: str, y: Array) -> float:
         """Return how many units are dead after this step."""
-        if name not in self._units or self._units[name][1].shape != y.shape[1:]:
-            self._units[name] = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
-        unchanged, last = self._units[name]
-        follow_units(y, unchanged, last)
-        if timeline.observed == 1 and len(y) == 1:
-            return math.nan  # one row cannot tell what never changes
-        return float(self._dead(name, timeline).sum())
+        units = self._units.get(name)
+        if units is None or units.last.shape != y.shape[1:]:
+            unchanged = np.zeros(y.shape[1], np.int64)
+            self._units[name] = units = _Units(unchanged, np.full_like(y[0], np.nan))
+        units.observed += 1
+        dead = follow_units(y, units.unchanged, units.last, min(self._window, units.observed))
+        if units.observed == 1 and len(y) == 1:
+            return math.nan  # one row does not show which units never change
+        return float(dead)
 
-    def _dead(self, name: str, timeline: Timeline) -> Array:
-        return np.asarray(self._units[name][0] >= min(self._window, timeline.observed))
+    def _write(self, places: Array, table: Array) -> None:
+        """Write or merge these numbers into the columns of the keys at these places."""
+        self._series.widen(len(NAMES) * len(self._series.keys))
+        row = self._series.row.reshape(-1, len(NAMES))
+        row[places] = table if self._series.taken == 1 else _thin(row[places], table)
 
     # Reading.
 
     @property
     def window(self) -> int:
-        """Over how many observed steps a unit must not have changed to be dead."""
+        """The number of observed steps for which a dead unit has not changed."""
         return self._window
+
+    def _table(self, key: Key) -> Array:
+        """Return the numbers of a key, (points, len(NAMES))."""
+        start = len(NAMES) * self._series.keys[key]
+        return self._series.rows[self._series.has(key), start : start + len(NAMES)]
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the steps that were kept, (points,), and the number called ``name`` at each.
@@ -173,103 +198,141 @@ class StatisticsProbe(Recording[Timeline]):
         KeyError
             If nothing was recorded of that layer and kind.
         ValueError
-            If there is no such number, or not of this kind.
+            If there is no such number, or not for this kind.
         """
-        timeline = self._found(layer, kind)
+        key = self._key(layer, kind)
         if name not in PLACE:
             raise ValueError(f"series: no number {name!r}; there are {', '.join(NAMES)}")
-        if OF_ONE_KIND.get(name, kind) != kind:
-            raise ValueError(f"series: {name!r} is told of {OF_ONE_KIND[name]!r}, not of {kind!r}")
-        return timeline.steps[:, 0].copy(), timeline.rows[:, PLACE[name]].copy()
+        if KIND_OF.get(name, kind) != kind:
+            raise ValueError(f"series: {name!r} is a number of {KIND_OF[name]!r}, not of {kind!r}")
+        return self.steps(layer, kind)[:, 0], self._table(key)[:, PLACE[name]]
+
+    def run(self, name: str) -> tuple[Array, Array]:
+        """Return the steps that were kept, (points,), and a number of the whole run at each.
+
+        Parameters
+        ----------
+        name : {"loss", "lr", "accuracy", "gradient_norm"}
+            The numbers are nan where ``net.metrics`` did not report them, and the gradient norm
+            without the gradient of a parameter among the kinds.
+
+        Raises
+        ------
+        ValueError
+            If there is no such number.
+        """
+        if name not in RUN_NAMES:
+            raise ValueError(f"run: no number {name!r}; there are {', '.join(RUN_NAMES)}")
+        return self._series.steps(RUN)[:, 0], self._table(RUN)[:, RUN_NAMES.index(name)]
 
     def dead_units(self, layer: str) -> Array:
-        """Tell which units were dead at the last observed step: booleans, (units,)."""
-        return self._dead(layer, self._found(layer, "y"))
+        """Return which units were dead at the last observed step: booleans, (units,)."""
+        self._key(layer, "y")
+        units = self._units[layer]
+        return np.asarray(units.unchanged >= min(self._window, units.observed))
 
     def table(self, step: int = -1, *, kind: str = "y") -> dict[str, dict[str, float]]:
         """Return layer name -> name -> number, as kept for ``step``, or for the last point (-1).
 
-        For ``y`` also ``units``, of which ``dead`` are dead.
+        For ``y`` also ``units``, the number of all units.
 
         Raises
         ------
         KeyError
             If nothing was recorded of this kind.
         ValueError
-            If the step lies outside of what was observed.
+            If the step lies outside of the observed steps.
         """
         layers = self.layers_of(kind)
         if not layers:
             raise KeyError(f"StatisticsProbe: nothing recorded of {kind!r}")
-        wanted = [name for name in NAMES if OF_ONE_KIND.get(name, kind) == kind]
+        names = [name for name in NAMES if KIND_OF.get(name, kind) == kind]
         table: dict[str, dict[str, float]] = {}
         for layer in layers:
-            timeline = self._timelines[layer, kind]
-            row = timeline.rows[timeline.find(step)]
-            told = {name: float(row[PLACE[name]]) for name in wanted}
+            row = self._table((layer, kind))[self._series.find((layer, kind), step)]
+            numbers = {name: float(row[PLACE[name]]) for name in names}
             for name in ("dead", "nonfinite"):
-                if not math.isnan(told.get(name, math.nan)):
-                    told[name] = int(told[name])
+                if not math.isnan(numbers.get(name, math.nan)):
+                    numbers[name] = int(numbers[name])
             if kind == "y":
-                told["units"] = len(self._units[layer][0])
-            table[layer] = told
+                numbers["units"] = len(self._units[layer].last)
+            table[layer] = numbers
         return table
+
+    def to_frame(self) -> Any:
+        """Return all numbers as a pandas.DataFrame with one row a layer, kind and step.
+
+        The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise ImportError(
+                "to_frame: expected pandas, but it is not installed; pip install pandas, or read "
+                "single numbers with series(layer, kind, name)"
+            ) from error
+        keys = self._series.recorded()
+        steps, tables = [self._series.steps(key)[:, 0] for key in keys], map(self._table, keys)
+        numbers = np.concatenate([np.empty((0, len(NAMES))), *tables])
+        columns = {
+            "layer": np.repeat([layer for layer, _ in keys], [len(own) for own in steps]),
+            "kind": np.repeat([kind for _, kind in keys], [len(own) for own in steps]),
+            "step": np.concatenate([np.empty(0, np.int64), *steps]),
+        }
+        return pandas.DataFrame(columns | dict(zip(NAMES, numbers.T, strict=True)))
 
     # Files.
 
-    def _state(self, key: Key) -> dict[str, Array]:
-        state = self._timelines[key].state()
-        if key[1] == "y":
-            unchanged, last = self._units[key[0]]
-            state |= {"unchanged": unchanged, "last": last}
+    def _state(self) -> dict[str, Array]:
+        state = self._series.state()
+        for name, units in self._units.items():
+            place = self._series.keys[name, "y"]
+            state |= {f"unchanged.{place}": units.unchanged, f"last.{place}": units.last}
         return state
 
-    def _restore(self, key: Key, state: dict[str, Array]) -> None:
-        self._timelines[key].restore(state)
-        if key[1] == "y":
-            unchanged, last = state["unchanged"], state["last"]
-            if unchanged.ndim != 1 or unchanged.dtype != np.int64 or last.shape != unchanged.shape:
-                raise ValueError(f"the units of {key[0]!r} are {unchanged.shape} and {last.shape}")
-            self._units[key[0]] = unchanged.copy(), last.copy()
-
-
-def _describe(values: Array) -> tuple[float, ...]:
-    """Return the first nine of NAMES for values (size,)."""
-    told, moments = np.empty(5), np.empty(3)
-    sums_and_extremes(values, told)
-    total, low, high, zeros, bad = told.tolist()
-    share = zeros / values.size
-    if bad:
-        finite = values[np.isfinite(values)]
-        inner = _describe(finite)[:7] if finite.size else (math.nan,) * 7
-        return *inner, share, bad
-    if low == high:
-        return low, 0.0, math.nan, math.nan, low, high, abs(low), share, 0.0
-    mean = total / values.size
-    exponent = math.frexp(max(-low, high))[1]
-    central_moments(values, mean, exponent, moments)
-    m2, m3, m4 = moments.tolist()
-    scaled = math.ldexp(mean, -exponent)
-    return (
-        mean,
-        math.ldexp(math.sqrt(m2), exponent),
-        m3 / m2**1.5,
-        m4 / m2**2 - 3,
-        low,
-        high,
-        math.ldexp(math.sqrt(m2 + scaled * scaled), exponent),
-        share,
-        0.0,
-    )
+    def _restore(self, state: dict[str, Array]) -> None:
+        self._series.widen(len(NAMES) * len(self._series.keys))
+        self._series.restore(state)
+        for name, kind in self._series.recorded():
+            if kind == "y":
+                place = self._series.keys[name, kind]
+                unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
+                if (
+                    unchanged.dtype != np.int64
+                    or not 1 == unchanged.ndim == last.ndim
+                    or (last.shape != unchanged.shape or last.dtype == np.int64)
+                ):
+                    raise ValueError(f"the units of {name!r} are {unchanged.shape}, {last.shape}")
+                steps = self._series.state()["steps"][:, place, OBSERVED]
+                self._units[name] = _Units(unchanged.copy(), last.copy(), int(steps.sum()))
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
-    """Return the rows that are kept with what of the dropped ones must not be lost."""
-    rows = kept.copy()
+    """Return the rows (..., width) that are kept, with those numbers of the dropped that must be.
+
+    A key that has no numbers in a row that is kept takes those of the dropped one.
+    """
+    kept, dropped = (rows.reshape(*rows.shape[:-1], -1, len(NAMES)) for rows in (kept, dropped))
+    rows = np.where(np.isnan(kept).all(axis=-1, keepdims=True), dropped, kept)
     for name, rule in {"minimum": np.fmin, "maximum": np.fmax, "dead": np.fmax}.items():
-        rows[..., PLACE[name]] = rule(kept[..., PLACE[name]], dropped[..., PLACE[name]])
-    rows[..., PLACE["nonfinite"]] += dropped[..., PLACE["nonfinite"]]
-    return rows
+        place = PLACE[name]
+        rows[..., place] = rule(kept[..., place], dropped[..., place])
+    place = PLACE["nonfinite"]
+    sums = kept[..., place] + dropped[..., place]
+    rows[..., place] = np.where(np.isnan(sums), rows[..., place], sums)
+    return rows.reshape(*rows.shape[:-2], -1)
+
+
+def _norm(grad: Array) -> float:
+    """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
+    out = summarize(grad, np.empty(SUMMARY))
+    norm = math.sqrt(grad.size) * out[PLACE["rms"]]
+    return math.inf if out[PLACE["nonfinite"]] else float(norm)
 
 
 def _bounds(kind: str, pair: Any) -> tuple[float, float]:

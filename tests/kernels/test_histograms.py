@@ -13,6 +13,7 @@ from minnet.kernels.histograms import (
     COPIES,
     COUNTED,
     INFINITY,
+    PRESENT,
     SIGN,
     WIDTH,
     count_floats,
@@ -26,15 +27,20 @@ def empty():
     return np.zeros((COPIES, WIDTH), np.int32)
 
 
+def table(strides, places=range(ARRAYS), sizes=(7,) * ARRAYS):
+    return np.array([places, strides, sizes]).T.copy()
+
+
 def count_one(x, turn, stride, counts):
     fill = (np.empty((0, 0), x.dtype),) * (ARRAYS - 1)
-    count_floats(x, fill, turn, np.full(ARRAYS, stride), counts[None])
+    count_floats(x, fill, turn, table([stride] * ARRAYS, places=[0] * ARRAYS), counts[None])
 
 
 def counted(x, turn=0, stride=1):
     counts = empty()
     count_one(x, turn, stride, counts)
     assert counts[:, COUNTED:].sum() == counts[0, COUNTED] == counts[:, :BINS].sum()
+    assert counts[0, PRESENT] == (7 if x.size else 0)
     return counts[:, :BINS].sum(axis=0)
 
 
@@ -102,7 +108,8 @@ def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
     for _ in range(3):
         count_one(x, 0, 1, counts)
     np.testing.assert_array_equal(counts[:, :BINS].sum(axis=0), 3 * twin(x))
-    assert counts[:, BINS:].sum() == counts[0, COUNTED] == 3 * x.size
+    assert counts[:, COUNTED:].sum() == counts[0, COUNTED] == 3 * x.size
+    assert counts[0, PRESENT] == 3 * 7
     np.testing.assert_array_equal(x, before)
 
 
@@ -111,18 +118,21 @@ def test_each_of_sixteen_arrays_has_counts_of_its_own(dtype):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(k, 5)).astype(dtype) for k in range(ARRAYS)]
     counts, strides = np.zeros((ARRAYS, COPIES, WIDTH), np.int32), 1 + np.arange(ARRAYS) % 3
+    places, sizes = rng.permutation(ARRAYS), np.arange(ARRAYS)
     for turn in (0, 4):
-        count_floats(arrays[-1], tuple(arrays[:-1]), turn, strides, counts)
-    for x, stride, its in zip([arrays[-1], *arrays[:-1]], strides, counts, strict=True):
+        count_floats(arrays[-1], tuple(arrays[:-1]), turn, table(strides, places, sizes), counts)
+    rows = [arrays[-1], *arrays[:-1]]
+    for x, stride, place, size in zip(rows, strides, places, sizes, strict=True):
         expected = twin(x[0 % stride :: stride]) + twin(x[4 % stride :: stride])
-        np.testing.assert_array_equal(its[:, :BINS].sum(axis=0), expected)
+        np.testing.assert_array_equal(counts[place, :, :BINS].sum(axis=0), expected)
+        assert counts[place, 0, PRESENT] == (2 * size if x.size else 0)
 
 
 def test_of_fewer_arrays_the_other_counters_need_not_exist():
     x, nothing = np.ones((2, 3), np.float32), np.empty((0, 0), np.float32)
     counts = np.zeros((2, COPIES, WIDTH), np.int32)
     fill = [nothing] * (ARRAYS - 2)
-    count_floats(x, (2 * x, *fill), 0, np.ones(ARRAYS, np.int64), counts)
+    count_floats(x, (2 * x, *fill), 0, table([1] * ARRAYS), counts)
     assert counts[:, :, :BINS].sum(axis=(1, 2)).tolist() == [6, 6]
 
 

@@ -1,11 +1,23 @@
 """A StatisticsProbe's numbers are those of `describe`, and thinning loses nothing bad."""
 
+import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minnet import Dense, ReLU, Sequential, Sigmoid, StatisticsProbe, Tanh
+from minnet import (
+    SGD,
+    Dense,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    StatisticsProbe,
+    Tanh,
+    fit,
+)
 from minnet.experiments.report import COLUMNS, distribution_table
 from minnet.recording import NAMES
 from minnet.recording.statistics import describe
@@ -178,11 +190,11 @@ def test_the_table_is_one_that_reports_print():
         weights.table()
 
 
-def test_a_number_that_is_not_told_is_refused():
+def test_an_unknown_number_is_refused():
     probe = recorded(np.ones((2, 4)))
     with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
         probe.series("only", "y", "median")
-    with pytest.raises(ValueError, match="'ratio' is told of 'update', not of 'y'"):
+    with pytest.raises(ValueError, match="'ratio' is a number of 'update', not of 'y'"):
         probe.series("only", "y", "ratio")
 
 
@@ -198,3 +210,95 @@ def test_a_number_that_is_not_told_is_refused():
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"StatisticsProbe: {message}"):
         StatisticsProbe(**arguments)
+
+
+def trained(probe, epochs=4, **options):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(48, 4)), rng.integers(0, 3, 48)
+    net = Sequential([Dense(4, 8), Sigmoid(), Dense(8, 3)], rng=0)
+    optimizer = SGD(net, lr=0.1)
+    fit(net, x, labels, loss=SoftmaxCrossEntropy(), optimizer=optimizer, epochs=epochs,
+        batch_size=12, schedule=lambda step: 0.1 / (1 + step), probes=[probe], rng=0,
+        **options)  # fmt: skip
+    return net
+
+
+class Metrics:
+    """A probe that keeps the metrics and the gradient norm of every step."""
+
+    def __init__(self):
+        self.kept = []
+
+    def observe(self, step, net):
+        norm = np.linalg.norm(net.grad.astype(np.float64))
+        self.kept.append({**net.metrics, "gradient_norm": norm})
+
+
+@pytest.mark.parametrize("points", [4, 1024])
+def test_the_run_has_loss_lr_accuracy_and_gradient_norm_at_the_kept_steps(points, tmp_path):
+    probe, metrics = StatisticsProbe(points=points), Metrics()
+    trained(probe)
+    trained(metrics, clip_norm=0.05)
+    clipped = StatisticsProbe(["weight_grad"])
+    trained(clipped, clip_norm=0.05)
+    reported = {"loss", "lr", "accuracy", "gradient_norm"}
+    for name in reported & metrics.kept[0].keys():
+        values = [step[name] for step in metrics.kept]
+        np.testing.assert_allclose(clipped.run(name)[1], values, rtol=1e-6, err_msg=name)
+    assert clipped.run("gradient_norm")[1].max() < 0.0501
+    probe.save(tmp_path / "run.npz")
+    again = StatisticsProbe.load(tmp_path / "run.npz")
+    whole = StatisticsProbe()
+    trained(whole)
+    for name in reported:
+        steps, values = probe.run(name)
+        assert steps.tolist() == (list(range(16)) if points > 16 else [0, 4, 8, 12])
+        np.testing.assert_array_equal(values, whole.run(name)[1][steps])
+        np.testing.assert_array_equal(again.run(name)[1], values)
+    with pytest.raises(ValueError, match="run: no number 'val_loss'; there are loss, lr, accuracy"):
+        probe.run("val_loss")
+
+
+def test_what_a_loop_does_not_report_is_nan_and_the_norm_needs_a_gradient():
+    net, probe = network(), StatisticsProbe(["y"])
+    net.metrics = {"loss": 2.0}
+    net["only"].y = np.ones((2, 4), np.float32)
+    probe.observe(3, net)
+    assert probe.run("loss")[0].tolist() == [3]
+    assert probe.run("loss")[1].tolist() == [2.0]
+    for name in ("lr", "accuracy", "gradient_norm"):
+        assert np.isnan(probe.run(name)[1]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_gradient_norm_does_not_overflow(scale, dtype):
+    net, probe = network(dtype=dtype), StatisticsProbe(["weight_grad"])
+    net.grad = np.full(net.grad.size, 3 * scale)
+    probe.observe(0, net)
+    np.testing.assert_allclose(probe.run("gradient_norm")[1], 3 * scale * np.sqrt(net.grad.size))
+    net.grad = np.inf
+    probe.observe(1, net)
+    assert probe.run("gradient_norm")[1][1] == np.inf
+
+
+def test_a_frame_has_one_row_a_layer_kind_and_step(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    probe = StatisticsProbe(["y", "update"])
+    trained(probe, epochs=1)
+    frame = probe.to_frame()
+    assert list(frame) == ["layer", "kind", "step", *NAMES]
+    assert {len(column) for column in frame.values()} == {3 * 4 + 2 * 3}
+    for layer in probe.layers:
+        for kind in ("y", "update") if layer.startswith("dense") else ("y",):
+            rows = (frame["layer"] == layer) & (frame["kind"] == kind)
+            steps, rms = probe.series(layer, kind, "rms")
+            np.testing.assert_array_equal(frame["step"][rows], steps)
+            np.testing.assert_array_equal(frame["rms"][rows], rms)
+    assert all(len(column) == 0 for column in StatisticsProbe().to_frame().values())
+
+
+def test_a_frame_without_pandas_is_an_error_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        StatisticsProbe().to_frame()

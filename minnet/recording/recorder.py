@@ -1,0 +1,320 @@
+"""Base class of the probes that record a training.
+
+`minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
+A recorder reads the arrays of the network in place and never writes to them, so that training
+computes the same bits with and without it. It keeps numbers only, and copies of the weights whose
+update is recorded, until the next step.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
+from minnet.layers.sequential import Sequential
+from minnet.recording.series import RUN, Key, Series
+from minnet.recording.taps import View, find_taps
+from minnet.validation import Array, count, in_range
+from minnet.version import __version__
+
+DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
+VERSION = 2  # of the files
+
+
+class Recorder(ABC):
+    """Probe that records the requested kinds, layer by layer, at every ``every``-th step.
+
+    Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
+    value, the name with ``_grad`` for its gradient, and ``update`` for what the optimizer's step
+    added to ``weight``. A layer that lacks a kind is skipped.
+    """
+
+    _format: ClassVar[str]  # name of the format of the files
+    _series: Series
+
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        every: int,
+        layers: Sequence[str] | None,
+        max_values: int | None,
+        budget: float | None,
+    ) -> None:
+        where = type(self).__name__
+        self._kinds = _names(kinds, where, "kinds")
+        self._every = count(every, where, "every")
+        self._only = None if layers is None else _names(layers, where, "layers")
+        self._max_values = None if max_values is None else count(max_values, where, "max_values")
+        if budget is not None:
+            text = "a share of the time, in (0, 1)"
+            budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, text)
+        self._budget = budget
+        self._last_step, self._observed = -1, 0
+        self._forget_network()
+
+    def _forget_network(self) -> None:
+        # A weak dictionary: a probe keeps neither a network nor its arrays alive.
+        self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
+        self._awaits_update = False  # of the last observed step
+        self._warm = False  # the first observation may compile kernels, so it is not timed
+        self._rests_until = 0.0  # seconds, of perf_counter
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A deep copy or a pickle has the recording, but not the networks observed."""
+        temporary = ("_views", "_awaits_update", "_warm", "_rests_until")
+        return {name: value for name, value in vars(self).items() if name not in temporary}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_network()
+
+    # Hooks of the subclasses.
+
+    @abstractmethod
+    def _record(self, net: Sequential, view: View) -> None:
+        """Record every stride-th row of the arrays in view."""
+
+    @abstractmethod
+    def _record_updates(self, weights: View) -> None:
+        """Record the changes of weights since the last observed step."""
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON values."""
+        only = None if self._only is None else list(self._only)
+        return {
+            "kinds": list(self._kinds), "every": self._every, "layers": only,
+            "budget": self._budget,
+        }  # fmt: skip
+
+    # Recording.
+
+    def observe(self, step: int, net: Sequential) -> None:
+        """Record the network at this step, if it is one of those to record.
+
+        An update is known only when the next step begins. It is recorded then, under the step that
+        made it, so the update of a run's last step is not in the recording.
+
+        Raises
+        ------
+        ValueError
+            If a step does not come after the last one observed, if the network lacks the requested
+            layers or kinds, or if it is not the network whose update is awaited.
+        TypeError
+            If net is not a Sequential, or step is not a whole number.
+        """
+        began = perf_counter()
+        self._check_step(step, net)
+        arrays, weights = self._views.get(net) or self._find_views(net)
+        awaited, due = self._awaits_update, not step % self._every and began >= self._rests_until
+        if awaited:
+            weights.update()
+            if weights.copies is None:
+                raise ValueError(
+                    f"{type(self).__name__}: the weights are not those of the step before, whose "
+                    "update is awaited; a probe records one network, so make a new one for the next"
+                )
+            self._awaits_update = False
+            self._series.note(self._last_step, weights.places)
+            self._record_updates(weights)
+        if due:
+            arrays.update()
+            if arrays.places is None:
+                arrays.places = self._places(arrays, RUN)
+            self._series.begin()
+            self._series.note(step, arrays.places)
+            self._record(net, arrays)
+            if "update" in self._kinds:
+                weights.update()
+                if weights.places is None:
+                    weights.places = self._places(weights)
+                weights.keep(self._observed)
+                self._awaits_update = bool(weights.taps)
+            self._last_step = step
+            self._observed += 1
+        if self._budget is not None and (awaited or due):
+            if self._warm:
+                took = perf_counter() - began
+                self._rests_until = max(self._rests_until, began) + took / self._budget
+            self._warm = True
+
+    def _find_views(self, net: Sequential) -> tuple[View, View]:
+        """Return the arrays of a network that are recorded, and the weights whose update is."""
+        taps = find_taps(net, self._kinds, self._only, type(self).__name__)
+        self._series.add_keys(tap.key for tap in taps)
+        updates = [tap for tap in taps if tap.key[1] == "update"]
+        others = [tap for tap in taps if tap.key[1] != "update"]
+        views = View(others, self._max_values), View(updates, self._max_values)
+        self._views[net] = views
+        return views
+
+    def _places(self, view: View, *more: Key) -> Array:
+        """Return the places of these keys, then those of the arrays in view."""
+        return self._series.add_keys([*more, *(tap.key for tap in view.taps)])
+
+    def _check_step(self, step: int, net: Sequential) -> None:
+        where = type(self).__name__
+        if not isinstance(net, Sequential):
+            raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
+        if isinstance(step, bool) or not isinstance(step, int | np.integer):
+            raise TypeError(f"{where}: step must be a whole number, got {step!r}")
+        if step <= self._last_step or step < 0:
+            raise ValueError(
+                f"{where}: step {step} came after step {self._last_step}; a probe records one run, "
+                "so make a new one for the next, and give each train_step its number, step=..."
+            )
+
+    # Reading.
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The requested kinds."""
+        return self._kinds
+
+    @property
+    def every(self) -> int:
+        """Steps whose number is a multiple of this are observed."""
+        return self._every
+
+    @property
+    def observed(self) -> int:
+        """How many steps were observed."""
+        return self._observed
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of which something was recorded."""
+        return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
+
+    def layers_of(self, kind: str) -> tuple[str, ...]:
+        """Return the layers of which this kind was recorded, in the order of the network."""
+        return tuple(name for name, other in self._series.recorded() if other == kind)
+
+    def steps(self, layer: str, kind: str) -> Array:
+        """Return the first and the last step of each slot, (slots, 2)."""
+        return self._series.steps(self._key(layer, kind)).copy()
+
+    def _key(self, layer: str, kind: str) -> Key:
+        recorded = self._series.recorded()
+        if (layer, kind) not in recorded:
+            where = type(self).__name__
+            kinds = [other for name, other in recorded if name == layer]
+            if kinds:
+                raise KeyError(f"{where}: no {kind!r} of {layer!r}, only {', '.join(kinds)}")
+            raise KeyError(
+                f"{where}: no layer {layer!r}; there are {', '.join(self.layers) or 'none'}"
+            )
+        return layer, kind
+
+    def __repr__(self) -> str:
+        observed = f"{self._observed} steps of {len(self.layers)} layers"
+        return f"{type(self).__name__}({', '.join(self._kinds)}; {observed})"
+
+    # Files.
+
+    def _state(self) -> dict[str, Array]:
+        """Return the arrays that a file keeps."""
+        return self._series.state()
+
+    def _restore(self, state: dict[str, Array]) -> None:
+        """Take over what `_state` returned; raise one of DAMAGE if it is invalid."""
+        self._series.restore(state)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the recording to a file, an npz without pickle: all of it or nothing.
+
+        Parameters
+        ----------
+        path : str or path
+            Used as given: no suffix is added, but ``.npz`` is the usual one.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or not writable; FileNotFoundError if there is no such folder.
+        """
+        manifest = {
+            "format": self._format,
+            "version": VERSION,
+            "minnet": __version__,
+            "settings": self._settings(),
+            "keys": {str(place): key for key, place in self._series.keys.items()},
+        }
+        write_archive(path, manifest, self._state())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the recording in a file that `save` wrote.
+
+        It can be read, and continued where a run continues. An update that was not yet known when
+        it was saved is missing.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, or of another format or version.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+                size = os.fstat(file.fileno()).st_size
+                manifest = read_manifest(archive, cls._format, VERSION, ("settings", "keys"), size)
+                state = {
+                    name: _read_array(archive, name, about)
+                    for name, about in manifest["arrays"].items()
+                }
+            return cls._restored(manifest["settings"], list(manifest["keys"].values()), state)
+        except FileNotFoundError as error:
+            text = f"{cls.__name__}.load: no such file (the path is used as given, no suffix added)"
+            raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
+        except (*DAMAGE, TypeError) as error:
+            raise ValueError(
+                f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
+                "another copy or record again"
+            ) from error
+
+    @classmethod
+    def _restored(cls, settings: dict[str, Any], keys: list[Any], state: dict[str, Array]) -> Self:
+        probe = cls(**settings)
+        if not keys or tuple(keys[0]) != RUN:
+            raise ValueError("its keys do not begin with that of the run")
+        for layer, kind in keys[1:]:
+            if not isinstance(layer, str) or kind not in probe.kinds:
+                raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
+        probe._series.add_keys([(layer, kind) for layer, kind in keys[1:]])
+        if len(probe._series.keys) != len(keys):
+            raise ValueError("a key is repeated")
+        probe._restore(state)
+        steps = probe._series.steps(RUN)
+        probe._last_step = int(steps[-1, 1]) if len(steps) else -1
+        probe._observed = probe._series.observed
+        return probe
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, about: dict[str, Any]) -> Array:
+    dtype, shape = about.get("dtype"), about.get("shape")
+    if dtype not in ("int64", "float32", "float64") or not (
+        isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+    ):
+        raise ValueError(f"array {name!r} is {dtype} {shape}")
+    return read_array(archive, name, dtype, tuple(shape), about.get("sha256"))
+
+
+def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"{where}: {argument} must be names, at least one, got {given!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{where}: {argument} has a name twice: {given!r}")
+    return names

@@ -1,0 +1,152 @@
+"""Taps: where the arrays of a network's layers are, by layer and kind."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minnet.layer import Layer, Param
+from minnet.layers.sequential import Sequential
+from minnet.recording.series import Key
+from minnet.validation import Array
+
+BUFFERS = ("y", "dy", "dx")
+
+
+class Tap(NamedTuple):
+    """The place of one array: a buffer of a layer, the value of a parameter, or its gradient."""
+
+    key: Key
+    layer: Layer
+    holder: Layer | Param
+    attribute: str  # of the holder
+
+
+def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
+    """Return kind -> tap for one layer; that of ``update`` is its weight, which changes by it.
+
+    The parameters of a container belong to the layers within it.
+    """
+    places: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
+    for param_name, param in layer.params.items():
+        if "." not in param_name:
+            places[param_name] = param, "value"
+            places[f"{param_name}_grad"] = param, "grad"
+    if "weight" in places:
+        places["update"] = places["weight"]
+    return {kind: Tap((name, kind), layer, *place) for kind, place in places.items()}
+
+
+def find_taps(
+    net: Sequential, kinds: Collection[str], names: Collection[str] | None, where: str
+) -> list[Tap]:
+    """Return the taps of these kinds, layer by layer, for the named layers or for all.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or no layer has a kind.
+    """
+    layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
+    unknown = [name for name in names or () if name not in layers]
+    if unknown:
+        raise ValueError(f"{where}: no layers {unknown}; there are {', '.join(layers)}")
+    known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
+    # Every network may be recorded with the default kinds.
+    unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
+    if unknown:
+        raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(known)}")
+    wanted = layers if names is None else {name: layers[name] for name in layers if name in names}
+    return [taps[kind] for taps in wanted.values() for kind in kinds if kind in taps]
+
+
+class View:
+    """The arrays at some taps as rows (n, width) that a kernel takes.
+
+    Arrays mostly stay in place from step to step, so the rows are kept until one has moved.
+
+    Attributes
+    ----------
+    taps : list of Tap
+        The taps that have an array, of at least one value.
+    rows : list of ndarray
+        Their rows.
+    strides : list of int
+        Every stride-th row is recorded, so that at most ``max_values`` values are.
+    copies : list of ndarray or None
+        The recorded rows as they were at `keep`; None if the arrays have moved since.
+    places, plan : object
+        Where and how a recorder reduces the rows; None after an array has moved.
+    """
+
+    places: Any
+    plan: Any
+
+    def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
+        self._all, self._max_values = list(taps), max_values
+        self._places = [(tap.holder, tap.attribute) for tap in taps]
+        self._arrays: list[Array | None] | None = None  # none that could be in place
+
+    def update(self) -> None:
+        """Find the arrays again, if one of them has moved."""
+        now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
+        before = self._arrays
+        if before is not None and (
+            all(map(operator.is_, now, before)) or all(map(_alike, now, before))
+        ):
+            return
+        found = [
+            (tap, array, _as_rows(array, tap.layer.dtype))
+            for tap, array in zip(self._all, now, strict=True)
+            if array is not None and array.size
+        ]
+        self.taps = [tap for tap, _, _ in found]
+        self.rows = [rows for _, _, rows in found]
+        self.strides = [_stride(rows, self._max_values) for rows in self.rows]
+        self.copies: list[Array] | None = None
+        self.places = self.plan = None
+        self._memory = [
+            np.empty_like(rows[::stride] if tap.key[1] == "update" else rows[:0])
+            for tap, rows, stride in zip(self.taps, self.rows, self.strides, strict=True)
+        ]
+        # The numbers of an array that had to be copied change, so it has to be copied again.
+        shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
+        self._arrays = now if shared else None
+
+    def keep(self, offset: int) -> None:
+        """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
+        rows_and_strides = zip(self.rows, self.strides, strict=True)
+        self._recorded = [rows[offset % stride :: stride] for rows, stride in rows_and_strides]
+        pairs = zip(self._memory, self._recorded, strict=True)
+        self.copies = [memory[: len(rows)] for memory, rows in pairs]
+        for copied, rows in zip(self.copies, self._recorded, strict=True):
+            copied[...] = rows
+
+    def changes(self) -> list[Array]:
+        """Return what was added to the recorded rows since `keep`, in the memory of the copies."""
+        pairs, self.copies = zip(self._recorded, self.copies or (), strict=True), None
+        return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
+
+
+def _alike(now: Array | None, before: Array | None) -> bool:
+    """Return whether the array has not moved; a dx that is not computed is empty and always new."""
+    if now is None or before is None:
+        return now is before
+    return now is before or now.size == before.size == 0
+
+
+def _stride(rows: Array, max_values: int | None) -> int:
+    """Return the stride that leaves at most ``max_values`` values, but at least one row."""
+    if max_values is None or rows.size <= max_values:
+        return 1
+    width: int = rows.shape[1]
+    return -(-len(rows) // max(max_values // width, 1))
+
+
+def _as_rows(array: Array, dtype: np.dtype[Any]) -> Array:
+    if array.dtype != dtype or not array.flags.carray:
+        array = np.require(array, dtype, ["C", "A", "W"])
+    return array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)

@@ -1,0 +1,119 @@
+"""Rows of counts are the sums of NumPy's counts in each step, whichever bins are needed when."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minnet.kernels.histograms import BINS, COUNTED, PRESENT
+from minnet.recording.counts import Counts
+from minnet.recording.series import RUN
+
+KEYS = [("dense1", "y"), ("dense1", "dy"), ("relu1", "y")]
+
+
+def expected_counts(x):
+    return np.bincount(x.astype(np.float32).ravel().view(np.uint32) >> 21, minlength=BINS)
+
+
+def arrays(step, rng):
+    """Numbers of varying size: each of the first thirteen steps needs bins that are new."""
+    return [rng.normal(size=(4, 5)) * 10.0 ** (3 * (k - step % 13)) for k in range(3)]
+
+
+def record(counts, step, found, stride=1, keys=KEYS):
+    places = counts.add_keys([RUN, *keys])
+    counts.begin()
+    counts.note(step, places)
+    plan = counts.plan(places[1:], found, [stride] * len(found))
+    counts.count(plan, plan.batches(found), step)
+
+
+@pytest.mark.parametrize("capacity", [2, 5, 64])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_no_count_is_lost_when_more_bins_are_needed(stride, capacity):
+    counts, rng = Counts(capacity), np.random.default_rng(0)
+    counts.add_keys(KEYS)
+    expected = np.zeros((40, 3, BINS), np.int64)
+    for step in range(40):
+        found = arrays(step, rng)
+        record(counts, step, found, stride)
+        expected[step] = [expected_counts(x[step % stride :: stride]) for x in found]
+        if step == 17:
+            assert counts.bins(KEYS[1])[:, :BINS].sum() == expected[:, 1].sum()
+    for k, key in enumerate(KEYS):
+        for row, (first, last) in zip(counts.bins(key), counts.steps(key), strict=True):
+            total = expected[first : last + 1, k].sum(axis=0)
+            np.testing.assert_array_equal(row[:BINS], total)
+            assert (row[PRESENT], row[COUNTED]) == (20 * (last + 1 - first), total.sum())
+
+
+def test_a_key_that_is_missing_at_times_has_the_counts_of_its_own_steps():
+    counts, rng = Counts(4), np.random.default_rng(0)
+    counts.add_keys(KEYS)
+    expected = np.zeros((11, BINS), np.int64)
+    for step in range(11):
+        found = arrays(step, rng)
+        if step in (2, 3, 7):
+            expected[step] = expected_counts(found[2])
+            record(counts, step, found)
+        else:
+            record(counts, step, found[:2], keys=KEYS[:2])
+    rows = counts.bins(KEYS[2])
+    assert counts.steps(KEYS[2]).tolist() == [[2, 3], [7, 7]]
+    np.testing.assert_array_equal(rows[:, :BINS], [expected[:4].sum(axis=0), expected[7]])
+    assert rows[:, PRESENT].tolist() == [40, 20]
+
+
+def test_counts_take_memory_only_for_the_bins_that_are_needed():
+    counts, rng = Counts(64), np.random.default_rng(0)
+    counts.add_keys(KEYS)
+    for step in range(100):
+        record(counts, step, [rng.normal(size=(100, 200)).astype(np.float32) for _ in KEYS])
+    assert counts._memory.nbytes < 64 * 3 * BINS * 8 / 3
+
+
+def recorded(seed=0):
+    counts, rng = Counts(4), np.random.default_rng(seed)
+    counts.add_keys(KEYS)
+    for step in range(9):
+        record(counts, step, arrays(step + seed, rng))
+    return counts
+
+
+def test_series_with_other_bins_are_added():
+    first, second = recorded(), recorded(1)
+    total = copy.deepcopy(first)
+    total.add(second)
+    for key in KEYS:
+        np.testing.assert_array_equal(total.bins(key), first.bins(key) + second.bins(key))
+
+
+def changed(name, place, value):
+    def change(state):
+        state[name][place] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed("blocks", 0, -1), changed("blocks", 0, 4 * 129), changed("blocks", 1, 128),
+        changed("rows", (0, 3), -1), changed("rows", (0, 3), 10**6),
+        changed("steps", (0, 1), 0),
+        lambda state: state.update(blocks=state["blocks"][:-1]),
+        lambda state: state.update(blocks=state["blocks"].astype(np.float64) + 0.5),
+        lambda state: state.update(rows=state["rows"].astype(np.float64)),
+    ],
+)  # fmt: skip
+def test_counts_that_do_not_add_up_are_not_restored(change):
+    state = {name: array.copy() for name, array in recorded().state().items()}
+    good, bad = Counts(4), Counts(4)
+    for counts in (good, bad):
+        counts.add_keys(KEYS)
+    good.restore(state)
+    np.testing.assert_array_equal(good.bins(KEYS[0]), recorded().bins(KEYS[0]))
+    change(state)
+    with pytest.raises(ValueError, match=r"its (blocks|counts|steps)|expected dtypes"):
+        bad.restore(state)
