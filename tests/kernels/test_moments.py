@@ -1,4 +1,4 @@
-"""Sums, moments and followed units against NumPy."""
+"""Sums, moments and constant units against NumPy."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SIZES = [1, 2, 63, 64, 65, 1000]
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
-def test_sums_and_extremes_are_numpys(size, dtype):
+def test_sums_and_extremes_match_numpy(size, dtype):
     rng, told = np.random.default_rng(size), np.empty(5)
     x = np.maximum(rng.normal(size=size), -0.5).astype(dtype)
     x[rng.random(size) < 0.3] = 0
@@ -26,7 +26,7 @@ def test_sums_and_extremes_are_numpys(size, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_is_not_finite_is_counted(dtype):
+def test_non_finite_values_are_counted(dtype):
     x, told = np.ones(100, dtype), np.empty(5)
     x[[0, 5, 99]] = np.nan, np.inf, -np.inf
     sums_and_extremes(x, told)
@@ -36,7 +36,7 @@ def test_what_is_not_finite_is_counted(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
-def test_moments_are_taken_about_the_mean_on_a_scale_without_overflow(size, scale, dtype):
+def test_central_moments_match_numpy_without_overflow(size, scale, dtype):
     x = (np.random.default_rng(size).exponential(size=size) * scale).astype(dtype)
     moments, wide = np.empty(3), x.astype(np.float64)
     exponent = int(np.frexp(wide.max())[1])
@@ -55,14 +55,14 @@ def test_the_smallest_and_the_largest_float64_have_moments():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_bounds_themselves_are_not_outside(dtype):
+def test_bounds_are_inside(dtype):
     x = np.array([-3, -1, 0, 0.5, 1, 2, np.nan, np.inf], dtype)
     assert count_outside(x, -1.0, 1.0) == 3
     assert count_outside(x[:0], -1.0, 1.0) == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_units_steps_on_end_are_counted_until_its_value_changes(dtype):
+def test_consecutive_constant_steps_are_counted_until_the_value_changes(dtype):
     unchanged, last = np.zeros(5, np.int64), np.full(5, np.nan, dtype)
     nan = np.nan
     steps = [
