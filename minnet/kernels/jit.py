@@ -71,8 +71,8 @@ def kernel(signature: str, *, fastmath: Any = ()) -> Callable[..., Any]:
             try:
                 run = compiled[args[0].itemsize]
             except (KeyError, AttributeError, IndexError):
-                eight = args and getattr(args[0], "itemsize", 4) == 8
-                run = ready("float64" if eight else "float32")
+                double = args and getattr(args[0], "itemsize", 4) == 8
+                run = ready("float64" if double else "float32")
             try:
                 return run(*args)
             except TypeError as error:

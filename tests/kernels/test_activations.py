@@ -1,4 +1,4 @@
-"""Each activation kernel against its NumPy twin, with every number that floats can hold."""
+"""Activation kernels against NumPy, including special values."""
 
 import math
 
@@ -103,7 +103,7 @@ def twin(rule, *arrays):
 @FORWARDS
 @BOTH
 @AROUND
-def test_forward_is_its_numpy_twin(name, shape, dtype):
+def test_forward_matches_numpy(name, shape, dtype):
     kernel, rule = FORWARD[name]
     x = np.random.default_rng(0).normal(0, 3, shape).astype(dtype)
     same(run(kernel, x), twin(rule, x), dtype)
@@ -112,7 +112,7 @@ def test_forward_is_its_numpy_twin(name, shape, dtype):
 @BACKWARDS
 @BOTH
 @AROUND
-def test_backward_is_its_numpy_twin(name, shape, dtype):
+def test_backward_matches_numpy(name, shape, dtype):
     kernel, rule, kept = BACKWARD[name]
     x, dy = np.random.default_rng(1).normal(0, 3, (2, *shape)).astype(dtype)
     x = np.tanh(x) if kept == "y" else x
@@ -121,7 +121,7 @@ def test_backward_is_its_numpy_twin(name, shape, dtype):
 
 @FORWARDS
 @BOTH
-def test_forward_takes_every_number_there_is(name, dtype):
+def test_forward_matches_numpy_for_special_values(name, dtype):
     kernel, rule = FORWARD[name]
     x = np.stack([numbers(dtype), np.roll(numbers(dtype), 3)])
     same(run(kernel, x), twin(rule, x), dtype)
@@ -129,7 +129,7 @@ def test_forward_takes_every_number_there_is(name, dtype):
 
 @BACKWARDS
 @BOTH
-def test_backward_takes_every_finite_number_and_nan(name, dtype):
+def test_backward_matches_numpy_for_special_values(name, dtype):
     kernel, rule, kept = BACKWARD[name]
     values = numbers(dtype)
     values = values[(np.abs(values) <= 1e10) | np.isnan(values)]
@@ -141,7 +141,7 @@ def test_backward_takes_every_finite_number_and_nan(name, dtype):
 
 @FORWARDS
 @BOTH
-def test_nan_comes_out_at_its_own_entry_only(name, dtype):
+def test_nan_affects_only_its_own_entry(name, dtype):
     kernel, _ = FORWARD[name]
     for row, column in np.ndindex(3, 9):
         x = np.random.default_rng(2).normal(size=(3, 9)).astype(dtype)
@@ -152,7 +152,7 @@ def test_nan_comes_out_at_its_own_entry_only(name, dtype):
 @BACKWARDS
 @BOTH
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_in_the_gradient_stays_at_its_own_entry(name, bad, dtype):
+def test_non_finite_gradient_affects_only_its_own_entry(name, bad, dtype):
     kernel, _, _ = BACKWARD[name]
     for row, column in np.ndindex(3, 9):
         x = np.random.default_rng(3).uniform(0.1, 0.9, (3, 9)).astype(dtype)
@@ -164,7 +164,7 @@ def test_what_is_not_finite_in_the_gradient_stays_at_its_own_entry(name, bad, dt
 
 
 @BOTH
-def test_relu_at_zero_of_either_sign_is_zero_with_gradient_zero(dtype):
+def test_relu_and_its_gradient_are_zero_at_both_zeros(dtype):
     x = np.array([[0.0, -0.0]], dtype)
     assert run(kernels.relu_forward, x).tolist() == [[0, 0]]
     assert run(kernels.relu_backward, x, np.ones_like(x)).tolist() == [[0, 0]]
@@ -172,14 +172,14 @@ def test_relu_at_zero_of_either_sign_is_zero_with_gradient_zero(dtype):
 
 @BOTH
 @AROUND
-def test_negative_part_dot_is_its_numpy_twin(shape, dtype):
+def test_negative_part_dot_matches_numpy(shape, dtype):
     x, dy = np.random.default_rng(5).normal(size=(2, *shape)).astype(dtype)
     x.flat[::5] = 0
     expected = (np.where(x > 0, 0, x).astype(np.float64) * dy).sum()
     assert kernels.negative_part_dot(x, dy) == pytest.approx(expected, rel=1e-13, abs=1e-14)
 
 
-def test_negative_part_dot_adds_up_in_float64_and_lets_nan_through():
+def test_negative_part_dot_accumulates_in_float64_and_propagates_nan():
     x = np.full((4096, 1), -1, np.float32)
     dy = np.ones_like(x)
     dy[0] = 2.0**24
@@ -196,7 +196,7 @@ def softmax(x):
 @BOTH
 @pytest.mark.parametrize("shape", SHAPES[:-1])
 @pytest.mark.parametrize("size", [1e-3, 1, 30, 1e4])
-def test_softmax_is_its_numpy_twin(shape, size, dtype):
+def test_softmax_matches_numpy(shape, size, dtype):
     x = np.random.default_rng(6).normal(0, size, shape).astype(dtype)
     y = run(kernels.softmax_forward, x)
     same(y, twin(softmax, x), dtype)
@@ -214,7 +214,7 @@ def test_softmax_backward_is_the_product_with_the_jacobian(shape, dtype):
 
 
 @BOTH
-def test_softmax_of_infinities_is_what_its_formula_has_left(dtype):
+def test_softmax_of_infinities_follows_the_formula(dtype):
     inf, nan = np.inf, np.nan
     x = np.array(
         [[-inf, 0, 0], [inf, 0, 0], [nan, 0, 0], [0, 0, nan], [-inf] * 3, [1, 2, 3]], dtype
@@ -227,7 +227,7 @@ def test_softmax_of_infinities_is_what_its_formula_has_left(dtype):
 
 @settings(deadline=None, max_examples=60, derandomize=True, database=None)
 @given(st.data())
-def test_any_floats_at_all_give_what_numpy_gives(data):
+def test_any_floats_match_numpy(data):
     dtype = data.draw(st.sampled_from(DTYPES))
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=9))
     elements = hnp.from_dtype(np.dtype(dtype))

@@ -63,11 +63,11 @@ def importers(*roots: str) -> set[str]:
         ("import importlib\nimportlib.import_module('numba')", "numba"),
     ],
 )
-def test_the_parser_of_imports_finds_each_way_to_write_one(source, found):
+def test_import_parser_finds_each_form_of_import(source, found):
     assert found in set(imported(source, "minnet.kernels"))
 
 
-def test_the_parser_of_imports_leaves_out_what_is_for_mypy_alone():
+def test_import_parser_skips_type_checking_blocks():
     source = "if TYPE_CHECKING:\n    import a\nelse:\n    import b\nif x:\n    import c"
     assert set(imported(source, "minnet")) == {"b", "c"}
 
@@ -86,7 +86,7 @@ def test_numba_is_imported_by_jit_only():
     assert importers("numba", "llvmlite") == {"kernels/jit.py"}
 
 
-def test_matplotlib_is_imported_by_plot_alone():
+def test_matplotlib_is_imported_by_plot_only():
     assert all(name.startswith("plot/") for name in importers("matplotlib"))
 
 

@@ -28,7 +28,7 @@ def test_add_row_adds_b_to_every_row(shape, dtype):
 
 @DTYPES
 @SHAPES
-def test_column_sum_is_the_sum_of_the_rows_and_overwrites(shape, dtype):
+def test_column_sum_overwrites_with_the_sum_of_the_rows(shape, dtype):
     (dy,), db = arrays(shape, dtype, 1), np.full(shape[1], 77, dtype)
     kept = dy.copy()
     column_sum(dy, db)
@@ -36,7 +36,7 @@ def test_column_sum_is_the_sum_of_the_rows_and_overwrites(shape, dtype):
     np.testing.assert_array_equal(dy, kept)
 
 
-def test_column_sum_adds_up_in_float64():
+def test_column_sum_accumulates_in_float64():
     dy = np.array([[2.0**24], *([[1.0]] * 8), [-(2.0**24)]], np.float32)
     db = np.empty(1, np.float32)
     column_sum(dy, db)

@@ -1,4 +1,4 @@
-"""How good the polynomial exp is: over its whole range, at its ends, and beyond them."""
+"""Accuracy of the polynomial exp inside, at the ends of and outside its range."""
 
 import math
 
@@ -45,13 +45,13 @@ def test_the_relative_error_is_below_2e_7_where_the_power_of_two_changes():
     assert error(x) < 2e-7
 
 
-def test_near_zero_it_is_one_plus_x():
+def test_exp_near_zero_is_one_plus_x():
     x = np.array([0, 1e-45, -1e-45, 1e-38, 1e-10, -1e-10, 6e-8, -3e-8], np.float32)
     assert error(x) < 6e-8
     assert computed(x)[:6].tolist() == [1] * 6
 
 
-def test_the_ends():
+def test_exp_at_the_ends_of_its_range():
     inf, nan = math.inf, math.nan
     x = np.array([inf, -inf, nan, -nan, 0, -0.0, 3.4e38, -3.4e38, 89, -88], np.float32)
     y = computed(x)
@@ -62,17 +62,17 @@ def test_the_ends():
     assert error(np.array([HIGHEST, LOWEST], np.float32)) < 2e-7
 
 
-def test_it_never_falls_as_x_rises_but_by_a_rounding():
+def test_exp_is_monotonic_up_to_rounding():
     y = computed(np.linspace(-20, 20, 1_000_001, dtype=np.float32)).astype(np.float64)
     assert (np.diff(y) >= -2 * np.finfo(np.float32).eps * y[1:]).all()
 
 
-def test_called_from_python_it_is_the_same_function():
+def test_exp_gives_the_same_values_in_python():
     for x in np.array([-50, -1.5, 0, 0.1, 20, 100, -100], np.float32):
         assert exp_float32(x) == pytest.approx(float(computed(np.array([x]))[0]), rel=2e-7, abs=0)
 
 
-def test_in_float64_it_is_the_exact_one():
+def test_float64_exp_is_exact():
     x = np.linspace(-745, 709, 20001)
     np.testing.assert_allclose(computed(x), np.exp(x), rtol=4e-16, atol=5e-324)
     ends = np.array([math.inf, -math.inf, math.nan, 710.0, -750.0])
@@ -89,7 +89,7 @@ def test_a_row_of_softmax_sums_to_one_at_any_width():
 
 @settings(deadline=None, max_examples=200, derandomize=True, database=None)
 @given(st.floats(width=32))
-def test_any_float_has_its_exponential(x):
+def test_exp_of_any_float(x):
     y = float(computed(np.array([x], np.float32))[0])
     if math.isnan(x):
         assert math.isnan(y)

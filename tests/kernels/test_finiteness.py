@@ -1,4 +1,4 @@
-"""first_nonfinite_row against NumPy's isfinite."""
+"""first_nonfinite_row against np.isfinite."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def twin(x):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_one_bad_number_is_found_wherever_it_stands(bad, dtype):
+def test_one_non_finite_number_is_found_at_any_position(bad, dtype):
     for row, column in np.ndindex(3, 17):
         x = np.zeros((3, 17), dtype)
         x[row, column] = bad
@@ -34,7 +34,7 @@ def test_the_largest_and_the_smallest_numbers_are_finite(dtype):
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0)])
-def test_where_nothing_is_nothing_is_bad(shape):
+def test_empty_array_has_no_non_finite_row(shape):
     assert first_nonfinite_row(np.zeros(shape)) == -1
 
 
@@ -44,5 +44,5 @@ def test_where_nothing_is_nothing_is_bad(shape):
         lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
     )
 )
-def test_any_array_has_the_row_that_numpy_finds(x):
+def test_first_nonfinite_row_matches_numpy(x):
     assert first_nonfinite_row(x) == twin(x)

@@ -1,4 +1,4 @@
-"""Kernels that count against NumPy: bits of every sort, both dtypes, any shape and sampling."""
+"""Counting kernels against NumPy for arbitrary bits, dtypes, shapes and strides."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def twin(x):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (1, 8), (3, 9), (16, 33), (5, 0), (0, 5)])
-def test_random_bit_patterns_are_counted_as_numpy_does(shape, dtype):
+def test_counts_of_random_bit_patterns_match_numpy(shape, dtype):
     rng = np.random.default_rng(3)
     for _ in range(20):
         bits = np.frombuffer(rng.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize), dtype)
@@ -65,12 +65,12 @@ def test_random_bit_patterns_are_counted_as_numpy_does(shape, dtype):
 
 @settings(deadline=None, max_examples=100, derandomize=True, database=None)
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=40))
-def test_any_float32_is_counted_as_numpy_does(patterns):
+def test_counts_of_any_float32_match_numpy(patterns):
     x = np.array(patterns, np.uint32).view(np.float32).reshape(1, -1)
     np.testing.assert_array_equal(counted(x), twin(x))
 
 
-def test_nan_is_never_taken_for_infinity_whatever_its_payload():
+def test_nan_with_any_payload_is_not_counted_as_infinity():
     payloads = np.array([1, 2**20, 2**21 - 1, 2**21, 2**22, 2**23 - 1], np.uint32)
     nan = np.concatenate([0x7F800000 + payloads, 0xFF800000 + payloads]).astype(np.uint32)
     x = np.concatenate([nan.view(np.float32), np.array([np.inf, -np.inf, np.inf], np.float32)])
@@ -81,13 +81,13 @@ def test_nan_is_never_taken_for_infinity_whatever_its_payload():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_zeros_of_both_signs_and_the_smallest_floats_have_bins_of_their_own(dtype):
+def test_zeros_and_smallest_floats_have_separate_bins(dtype):
     below, least = 2.0**-129, 2.0**-128
     counts = counted(np.array([[0.0, 0.0, -0.0, below, -below, least, -least]], dtype))
     assert (counts[0], counts[SIGN], counts[1], counts[SIGN + 1]) == (3, 2, 1, 1)
 
 
-def test_float64_is_rounded_to_float32_and_too_large_is_infinite():
+def test_float64_is_rounded_to_float32_and_may_overflow():
     x = np.array([[1e39, -1e300, 1e-60, np.nextafter(2.0, 0)]])
     counts = counted(x)
     assert (counts[INFINITY], counts[INFINITY + SIGN], counts[0]) == (1, 1, 1)
@@ -96,12 +96,12 @@ def test_float64_is_rounded_to_float32_and_too_large_is_infinite():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("turn", "stride"), [(0, 1), (5, 1), (0, 3), (2, 3), (9, 4), (9, 10)])
-def test_only_the_rows_whose_turn_it_is_are_counted(turn, stride, dtype):
+def test_only_every_stride_th_row_is_counted(turn, stride, dtype):
     x = np.random.default_rng(0).normal(size=(7, 13)).astype(dtype)
     np.testing.assert_array_equal(counted(x, turn, stride), twin(x[turn % stride :: stride]))
 
 
-def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
+def test_counts_accumulate_and_x_is_unchanged():
     x = np.random.default_rng(0).normal(size=(4, 50)).astype(np.float32)
     x[1, 3], x[2, 9] = np.nan, np.inf
     before, counts = x.copy(), empty()
@@ -114,7 +114,7 @@ def test_counts_are_added_to_what_is_there_and_x_is_left_alone():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_each_of_sixteen_arrays_has_counts_of_its_own(dtype):
+def test_each_of_sixteen_arrays_has_separate_counts(dtype):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(k, 5)).astype(dtype) for k in range(ARRAYS)]
     counts, strides = np.zeros((ARRAYS, COPIES, WIDTH), np.int32), 1 + np.arange(ARRAYS) % 3
@@ -128,7 +128,7 @@ def test_each_of_sixteen_arrays_has_counts_of_its_own(dtype):
         assert counts[place, 0, PRESENT] == (2 * size if x.size else 0)
 
 
-def test_of_fewer_arrays_the_other_counters_need_not_exist():
+def test_counters_of_absent_arrays_are_not_needed():
     x, nothing = np.ones((2, 3), np.float32), np.empty((0, 0), np.float32)
     counts = np.zeros((2, COPIES, WIDTH), np.int32)
     fill = [nothing] * (ARRAYS - 2)
@@ -136,7 +136,7 @@ def test_of_fewer_arrays_the_other_counters_need_not_exist():
     assert counts[:, :, :BINS].sum(axis=(1, 2)).tolist() == [6, 6]
 
 
-def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
+def test_nan_is_separated_from_infinities_of_this_and_earlier_calls():
     infinite = np.full((1, 3), np.inf, np.float32)
     mixed = np.array([[0x7F800001, 0x7F800000, 0xFF800000]], np.uint32).view(np.float32)
     counts = empty()
@@ -146,7 +146,7 @@ def test_nan_is_parted_from_the_infinities_of_this_call_and_earlier_ones():
     assert (counts[INFINITY], counts[INFINITY + SIGN], counts[INFINITY + 1]) == (7, 1, 1)
 
 
-def test_the_counters_of_some_blocks_are_moved_and_the_others_left():
+def test_only_the_given_blocks_are_moved():
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 1000, (3, COPIES, WIDTH)).astype(np.int32)
     counts[:, :, BINS:] = 0
@@ -162,7 +162,7 @@ def test_the_counters_of_some_blocks_are_moved_and_the_others_left():
     assert left == counts.sum()
 
 
-def test_of_numbers_that_an_int32_cannot_hold_together_none_is_lost():
+def test_totals_beyond_int32_are_exact():
     counts, most = np.full((1, COPIES, WIDTH), 0, np.int32), 2**31 - 1
     counts[0, :, 5] = counts[0, 0, COUNTED] = most
     row = np.full(2 * BLOCK, 2**40)

@@ -1,4 +1,4 @@
-"""The loss kernels against NumPy twins in float64, and what they say of labels that are none."""
+"""Loss kernels against NumPy in float64, and invalid labels."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def sigmoid(z):
 @BOTH
 @AROUND
 @SIZES
-def test_softmax_cross_entropy_is_its_numpy_twin(shape, size, dtype):
+def test_softmax_cross_entropy_matches_numpy(shape, size, dtype):
     z, target = problem(shape, dtype, size)
     kept = z.copy(), target.copy()
     p, dx = np.full_like(z, 77), np.full_like(z, 77)
@@ -55,7 +55,7 @@ def test_softmax_cross_entropy_is_its_numpy_twin(shape, size, dtype):
 
 @BOTH
 @AROUND
-def test_cross_entropy_is_its_numpy_twin(shape, dtype):
+def test_cross_entropy_matches_numpy(shape, dtype):
     _, target = problem(shape, dtype)
     p = np.random.default_rng(1).dirichlet(np.ones(shape[1]), shape[0]).astype(dtype)
     p[-1, 0], lowest = 0, 1e-3
@@ -71,7 +71,7 @@ def test_cross_entropy_is_its_numpy_twin(shape, dtype):
 @BOTH
 @AROUND
 @SIZES
-def test_sigmoid_binary_cross_entropy_is_its_numpy_twin(shape, size, dtype):
+def test_sigmoid_binary_cross_entropy_matches_numpy(shape, size, dtype):
     z, target = problem(shape, dtype, size)
     exact = z.astype(float)
     value = kernels.sigmoid_binary_cross_entropy_forward(z, target)
@@ -86,7 +86,7 @@ def test_sigmoid_binary_cross_entropy_is_its_numpy_twin(shape, size, dtype):
 @BOTH
 @AROUND
 @SIZES
-def test_mean_squared_error_is_its_numpy_twin(shape, size, dtype):
+def test_mean_squared_error_matches_numpy(shape, size, dtype):
     output, target = problem(shape, dtype, size)
     exact = output.astype(float) - target
     value = kernels.mean_squared_error_forward(output, target)
@@ -97,7 +97,7 @@ def test_mean_squared_error_is_its_numpy_twin(shape, size, dtype):
 
 
 @BOTH
-def test_nan_comes_through_every_loss_and_at_its_own_entry_of_the_gradient(dtype):
+def test_nan_propagates_to_the_loss_and_to_its_own_gradient_entry(dtype):
     z, target = problem((4, 5), dtype)
     z[2, 3] = np.nan
     p, dx = np.empty_like(z), np.empty_like(z)
@@ -119,7 +119,7 @@ def test_nan_comes_through_every_loss_and_at_its_own_entry_of_the_gradient(dtype
 
 
 @BOTH
-def test_logits_of_minus_infinity_have_no_share_and_no_gradient(dtype):
+def test_logits_of_minus_infinity_have_zero_probability_and_gradient(dtype):
     z = np.array([[-np.inf, 1, 1], [2, -np.inf, -np.inf]], dtype)
     target, p, dx = np.eye(3, dtype=dtype)[[1, 0]], np.empty_like(z), np.empty_like(z)
     value = kernels.softmax_cross_entropy_forward(z, target, p)
@@ -140,7 +140,7 @@ def test_one_hot_is_a_row_of_the_identity(shape, dtype):
 
 @BOTH
 @pytest.mark.parametrize("label", [3, -1, 2**62, -(2**63)])
-def test_one_hot_returns_the_row_of_a_label_that_is_no_class_and_writes_nowhere_else(label, dtype):
+def test_one_hot_returns_the_row_of_an_invalid_label_and_writes_inside_only(label, dtype):
     for row in range(4):
         memory = np.full((6, 3), 77, dtype)
         labels = np.array([0, 1, 2, 0])
@@ -150,7 +150,7 @@ def test_one_hot_returns_the_row_of_a_label_that_is_no_class_and_writes_nowhere_
 
 
 @BOTH
-def test_first_outside_unit_finds_what_is_no_probability(dtype):
+def test_first_outside_unit_finds_invalid_probabilities(dtype):
     rows = np.array([[0, 1], [0.5, 0.5], [1, 0]], dtype)
     assert kernels.first_outside_unit(rows) == -1
     for bad in (-1e-6, 1 + 1e-6, np.nan, np.inf, -np.inf):
@@ -163,7 +163,7 @@ def test_first_outside_unit_finds_what_is_no_probability(dtype):
 
 @BOTH
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (5, 1), (40, 3), (7, 17)])
-def test_count_correct_counts_where_both_have_their_first_largest(shape, dtype):
+def test_count_correct_compares_the_first_argmax(shape, dtype):
     for seed in range(20):
         rng = np.random.default_rng(seed)
         output, target = rng.integers(0, 4, (2, *shape)).astype(dtype)  # with many a tie

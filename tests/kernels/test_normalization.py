@@ -1,4 +1,4 @@
-"""The normalization kernels against NumPy twins in float64, at large offsets and odd sizes too."""
+"""Normalization kernels against NumPy in float64, including large offsets and odd sizes."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def gradient(x_hat, g, var, axis, eps=EPS):
 @BOTH
 @AROUND
 @pytest.mark.parametrize("offset", [0.0, 300.0])
-def test_batchnorm_is_its_numpy_twin(shape, offset, dtype):
+def test_batchnorm_matches_numpy(shape, offset, dtype):
     x, dy, gamma, beta = problem(shape, dtype, offset)
     kept = [a.copy() for a in (x, dy, gamma, beta)]
     mean, var, y = np.full(shape[1], 77.0), np.full(shape[1], 77.0), np.full_like(x, 77)
@@ -65,7 +65,7 @@ def test_batchnorm_is_its_numpy_twin(shape, offset, dtype):
 
 @BOTH
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (1, 7), *SHAPES])
-def test_normalize_columns_uses_the_statistics_that_are_given(shape, dtype):
+def test_normalize_columns_uses_the_given_statistics(shape, dtype):
     x, _, gamma, beta = problem(shape, dtype)
     mean, var = np.linspace(-1, 2, shape[1]), np.linspace(0, 3, shape[1])
     y = np.full_like(x, 77)
@@ -82,7 +82,7 @@ def test_the_variance_in_float32_at_offset_10000_and_60000_rows_is_exact():
     near(y, gamma * normalized(x, 0)[0] + beta, np.float32)
 
 
-def test_what_rounding_the_mean_leaves_over_is_not_lost():
+def test_rounding_error_of_the_mean_is_corrected():
     # Between 2**24 and 2**25 float32 knows even numbers only: the mean is half a step off.
     x = np.array([[2.0**24], [2.0**24 + 2]], np.float32)
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
@@ -114,7 +114,7 @@ def test_the_first_column_without_a_finite_variance_is_returned_and_the_others_a
 
 
 @BOTH
-def test_running_statistics_keep_momentum_of_the_past(dtype):
+def test_running_statistics_are_weighted_by_momentum(dtype):
     running_mean, running_var = np.array([1.0, 2.0], dtype), np.array([3.0, 4.0], dtype)
     mean, var = np.array([10.0, 20.0]), np.array([30.0, 40.0])
     kernels.update_running_statistics(running_mean, running_var, mean, var, 0.75, 5)
@@ -137,7 +137,7 @@ GROUPS = [
 
 @BOTH
 @pytest.mark.parametrize(("shape", "groups"), GROUPS)
-def test_groupnorm_is_its_numpy_twin(shape, groups, dtype):
+def test_groupnorm_matches_numpy(shape, groups, dtype):
     x, dy, gamma, beta = problem(shape, dtype)
     kept = [a.copy() for a in (x, dy, gamma, beta)]
     n, features = shape
@@ -168,7 +168,7 @@ def test_groupnorm_in_float32_at_a_large_offset_is_exact():
 
 @BOTH
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_in_groupnorm_what_is_not_finite_spoils_its_own_group_only(bad, dtype):
+def test_non_finite_value_affects_only_its_own_group(bad, dtype):
     x, _, gamma, beta = problem((3, 6), dtype)
     x[1, 4] = bad
     mean, rstd, y = np.empty((3, 3)), np.empty((3, 3)), np.empty_like(x)

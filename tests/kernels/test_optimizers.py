@@ -1,4 +1,4 @@
-"""One step of each optimizer kernel against its NumPy twin, from the middle of training."""
+"""One step of each optimizer kernel against NumPy, from a state during training."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def arrays(name, size, dtype):
 @ALL
 @BOTH
 @SIZES
-def test_a_step_is_its_numpy_twin_and_reads_the_gradient_only(name, size, dtype):
+def test_step_matches_numpy_and_leaves_the_gradient_unchanged(name, size, dtype):
     step, twin = KERNELS[name]
     g, *moved = arrays(name, size, dtype)
     expected = twin(*(a.astype(float) for a in (g, *moved)))
@@ -77,7 +77,7 @@ def test_a_step_is_its_numpy_twin_and_reads_the_gradient_only(name, size, dtype)
 @ALL
 @BOTH
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_in_the_gradient_spoils_its_own_entry_only(name, bad, dtype):
+def test_non_finite_gradient_affects_only_its_own_parameter(name, bad, dtype):
     step, _ = KERNELS[name]
     for k in range(9):
         g, *moved = arrays(name, 9, dtype)
@@ -89,7 +89,7 @@ def test_what_is_not_finite_in_the_gradient_spoils_its_own_entry_only(name, bad,
 
 
 @BOTH
-def test_the_first_step_of_adam_has_the_whole_gradient_in_its_mean(dtype):
+def test_first_adam_step_uses_the_whole_gradient(dtype):
     g, m, s, theta = np.array([[2.0], [0.0], [0.0], [1.0]], dtype)
     kernels.adam(g, 0.1, 0.9, 0.999, 1e-12, 0.0, 1, m, s, theta)
     np.testing.assert_allclose(theta, [0.9], rtol=1e-5)
@@ -98,13 +98,13 @@ def test_the_first_step_of_adam_has_the_whole_gradient_in_its_mean(dtype):
 
 
 @BOTH
-def test_after_a_million_steps_adam_corrects_nothing_any_more(dtype):
+def test_adam_bias_correction_vanishes_after_a_million_steps(dtype):
     g, m, s, theta = np.array([[2.0], [2.0], [4.0], [1.0]], dtype)
     kernels.adam(g, 0.1, 0.9, 0.999, 1e-12, 0.0, 10**6, m, s, theta)
     np.testing.assert_allclose(theta, [0.9], rtol=1e-5)
 
 
-def test_a_gradient_of_zero_divides_by_eps_and_not_by_zero():
+def test_zero_gradient_is_divided_by_eps():
     for name in ("rmsprop", "adagrad", "adam"):
         step, _ = KERNELS[name]
         g, *moved = (np.zeros_like(a) for a in arrays(name, 5, np.float32))
@@ -114,7 +114,7 @@ def test_a_gradient_of_zero_divides_by_eps_and_not_by_zero():
 
 @BOTH
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "rmsprop", "adam"])
-def test_a_mean_of_gradients_that_ended_does_not_dwindle_to_subnormal_numbers(name, dtype):
+def test_running_mean_does_not_become_subnormal(name, dtype):
     step, _ = KERNELS[name]
     g, *state, theta = arrays(name, 9, dtype)
     tiny = np.finfo(dtype).tiny
@@ -131,7 +131,7 @@ def test_a_mean_of_gradients_that_ended_does_not_dwindle_to_subnormal_numbers(na
 
 
 @BOTH
-def test_no_step_along_a_tiny_gradient_is_longer_than_the_formula_says(dtype):
+def test_step_for_a_tiny_gradient_is_not_longer_than_the_formula(dtype):
     tiny = float(np.finfo(dtype).tiny)
     g = np.full(3, np.sqrt(tiny), dtype)  # its square is a normal number, a share of that is not
     for rho in (0.9, 0.999):
@@ -149,7 +149,7 @@ def test_no_step_along_a_tiny_gradient_is_longer_than_the_formula_says(dtype):
 
 
 @BOTH
-def test_negative_means_are_kept_as_long_as_they_are_normal_numbers(dtype):
+def test_negative_normal_means_are_kept(dtype):
     tiny = np.finfo(dtype).tiny
     velocity = np.array([-1, -2 * tiny, -tiny], dtype)
     kernels.sgd(np.zeros(3, dtype), 0.1, 0.7, False, 0.0, velocity, np.zeros(3, dtype))
