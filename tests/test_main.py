@@ -134,7 +134,9 @@ def test_ctrl_c_says_how_many_trainings_are_kept(vanishing, tmp_path, capsys, mo
     monkeypatch.setattr(sweep_module, "train", stopped)
     assert run(tmp_path, "--seeds", "2") == 130
     told = capsys.readouterr()
-    assert f"2 trainings are stored in {tmp_path / 'trials'}; the same command continues" in told.err
+    assert (
+        f"2 trainings are stored in {tmp_path / 'trials'}; the same command continues" in told.err
+    )
     assert not (tmp_path / "report.md").exists()
 
 
@@ -155,8 +157,14 @@ def test_python_dash_m_is_the_same_command():
         (["run", "iris", "--epochs", "many"], "invalid whole number"),
         (["run", "iris", "--seed", "-1"], "at least 0"),
         (["run", "iris", "--seeds", "0"], "--seeds: must be at least 1, got 0"),
-        (["run", "iris", "--jobs", "0"], "--jobs: must be at least 1, or -1 for the number of cores"),
-        (["run", "iris", "--jobs", "-2"], "--jobs: must be at least 1, or -1 for the number of cores"),
+        (
+            ["run", "iris", "--jobs", "0"],
+            "--jobs: must be at least 1, or -1 for the number of cores",
+        ),
+        (
+            ["run", "iris", "--jobs", "-2"],
+            "--jobs: must be at least 1, or -1 for the number of cores",
+        ),
         (["run", "iris", "--jobs", "all"], "--jobs: invalid jobs value: 'all'"),
         (["run", "iris", "--data", "digits"], "unrecognized arguments"),
         (["run", "vanishing", "--data", "cifar"], "invalid choice"),
