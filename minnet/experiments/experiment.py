@@ -58,14 +58,9 @@ class Experiment:
     summarize: Callable[[Results], str]
 
     def setups(
-        self,
-        *,
-        as_article: bool = False,
-        quick: bool = False,
-        data: str | None = None,
-        epochs: int | None = None,
+        self, *, as_article: bool = False, quick: bool = False, **changes: Any
     ) -> dict[str, Setup]:
-        """Return label -> setup with the same changes in all of them.
+        """Return label -> setup with the same changes in all of them; None leaves a value as it is.
 
         Raises
         ------
@@ -75,10 +70,9 @@ class Experiment:
         chosen = self.article if as_article else self.variants
         if not chosen:
             raise ValueError(f"{self.name}: no article has code for it; leave out --as-article")
-        changes: dict[str, Any] = dict(self.quick) if quick else {}
-        changes |= {} if data is None else {"data": data}
-        changes |= {} if epochs is None else {"epochs": epochs}
-        return {label: setup.but(**changes) for label, setup in chosen.items()}
+        given = {name: value for name, value in changes.items() if value is not None}
+        every = {**(self.quick if quick else {}), **given}
+        return {label: setup.but(**every) for label, setup in chosen.items()}
 
     def run(
         self,

@@ -199,6 +199,7 @@ def draw_article_axes(captures: Mapping[str, Capture]) -> Figure:
 def beyond(y: Array) -> float:
     """Return the share of values outside the article's x axis.
 
+    >>> import numpy as np
     >>> beyond(np.array([0.0, 0.5, 1.0, 20.0]))
     0.25
     """

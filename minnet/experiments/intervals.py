@@ -39,9 +39,9 @@ class Interval:
         text = f"{self.value:.4g}" if self.n else "–"
         if self.n > 1:
             text += f" ({self.low:.4g} to {self.high:.4g})"
-        return text + (
-            f"; {self.excluded} of {self.n + self.excluded} excluded" if self.excluded else ""
-        )
+        if self.excluded:
+            text += f"; {self.excluded} of {self.n + self.excluded} excluded"
+        return text
 
 
 def mean(values: Iterable[float]) -> Interval:

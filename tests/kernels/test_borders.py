@@ -86,8 +86,9 @@ def test_numba_is_imported_by_jit_only():
     assert importers("numba", "llvmlite") == {"kernels/jit.py"}
 
 
-def test_matplotlib_is_imported_by_plot_only():
-    assert all(name.startswith("plot/") for name in importers("matplotlib"))
+def test_matplotlib_is_imported_by_plot_and_the_charts_of_the_experiments_only():
+    drawing = ("plot/", "experiments/charts/")
+    assert [name for name in importers("matplotlib") if not name.startswith(drawing)] == []
 
 
 @pytest.mark.parametrize("module", ["minnet", "minnet.kernels.jit"])
