@@ -100,8 +100,7 @@ def test_counting_alone_counts_every_value_of_every_step(monkeypatch):
     before = [probe.counts("dense1", "y").sum() for probe in probes]
     assert before == [16 * 8] * 2
     counting()
-    ((tally, _),) = probes[-1]._now.shares
-    assert tally._counts[:, :, :BINS].sum() == 5 * 2 * 16 * (8 + 8 + 3)
+    assert probes[-1]._series._counters[:, :, :BINS].sum() == 5 * 2 * 16 * (8 + 8 + 3)
 
 
 @pytest.mark.parametrize("name", SMALL)
