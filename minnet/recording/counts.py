@@ -103,10 +103,14 @@ class Counts(Series):
 
     def _columns(self, blocks: Array) -> Array:
         """Return the places of blocks among those of the columns; new ones are added."""
-        self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
+        new = np.zeros(len(self.keys) * BLOCKS, np.bool_)
+        new[blocks] = True
+        new[self._blocks] = False
+        self._blocks = np.append(self._blocks, np.flatnonzero(new))
         self.widen(BLOCK * len(self._blocks))
-        order = np.argsort(self._blocks)
-        return order[np.searchsorted(self._blocks, blocks, sorter=order)]
+        columns = np.zeros(new.size, np.int64)
+        columns[self._blocks] = np.arange(len(self._blocks))
+        return columns[blocks]
 
     def add(self, other: Counts) -> None:
         """Add the counts of another series of the same keys and steps."""
