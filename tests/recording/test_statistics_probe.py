@@ -282,6 +282,14 @@ def test_the_gradient_norm_does_not_overflow(scale, dtype):
     assert probe.run("gradient_norm")[1][1] == np.inf
 
 
+def test_a_network_without_parameters_is_recorded():
+    net, probe = Sequential([ReLU()]), StatisticsProbe()
+    net.forward(np.ones((2, 4)), training=True)
+    probe.observe(0, net)
+    assert probe.table()["relu1"]["mean"] == 1
+    assert probe.run("gradient_norm")[1].tolist() == [0]
+
+
 def test_a_frame_has_one_row_a_layer_kind_and_step(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
     probe = StatisticsProbe(["y", "update"])
