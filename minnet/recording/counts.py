@@ -95,11 +95,10 @@ class Counts(Series):
         if not self._pending:
             return
         if move_counts(self._counters, self._blocks, self.row):
-            used = self._counters.any(axis=1).reshape(-1, BLOCK).any(axis=1)
-            needed = used.copy()  # and the neighbours, which are the next to be needed
-            needed[1:] |= used[:-1]
-            needed[:-1] |= used[1:]
-            self._columns(np.flatnonzero(needed))
+            blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
+            used = np.flatnonzero(blocks.any(axis=1))
+            # Neighbours of the used blocks are the next to be needed.
+            self._columns(np.concatenate([used - 1, used, used + 1]))
             move_counts(self._counters, self._blocks, self.row)
         self._pending = 0
 
