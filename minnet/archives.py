@@ -42,6 +42,23 @@ def describe_arrays(arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     }
 
 
+def read_archive(
+    path: str | os.PathLike[str], manifest_format: str, version: int, parts: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the manifest and the arrays that it describes, or raise one of DAMAGE."""
+    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+        size = os.fstat(file.fileno()).st_size
+        manifest, arrays = read_manifest(archive, manifest_format, version, parts, size), {}
+        for name, about in manifest["arrays"].items():
+            dtype, shape = about.get("dtype"), about.get("shape")
+            if dtype not in ("int64", "float32", "float64") or not (
+                isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+            ):
+                raise ValueError(f"array {name!r} is {dtype} {shape}")
+            arrays[name] = read_array(archive, name, dtype, tuple(shape), about.get("sha256"))
+    return manifest, arrays
+
+
 def read_manifest(
     archive: zipfile.ZipFile, manifest_format: str, version: int, parts: tuple[str, ...], limit: int
 ) -> dict[str, Any]:

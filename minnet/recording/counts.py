@@ -95,18 +95,23 @@ class Counts(Series):
         if not self._pending:
             return
         if move_counts(self._counters, self._blocks, self.row):
-            used = self._counters.any(axis=1).reshape(-1, BLOCK).any(axis=1)
+            blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
+            used = np.flatnonzero(blocks.any(axis=1))
             # Neighbours of the used blocks are the next to be needed.
-            self._columns(np.flatnonzero(used | np.roll(used, 1) | np.roll(used, -1)))
+            self._columns(np.concatenate([used - 1, used, used + 1]))
             move_counts(self._counters, self._blocks, self.row)
         self._pending = 0
 
     def _columns(self, blocks: Array) -> Array:
         """Return the places of blocks among those of the columns; new ones are added."""
-        self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
+        new = np.zeros(len(self.keys) * BLOCKS, np.bool_)
+        new[blocks] = True
+        new[self._blocks] = False
+        self._blocks = np.append(self._blocks, np.flatnonzero(new))
         self.widen(BLOCK * len(self._blocks))
-        order = np.argsort(self._blocks)
-        return order[np.searchsorted(self._blocks, blocks, sorter=order)]
+        columns = np.zeros(new.size, np.int64)
+        columns[self._blocks] = np.arange(len(self._blocks))
+        return columns[blocks]
 
     def add(self, other: Counts) -> None:
         """Add the counts of another series of the same keys and steps."""

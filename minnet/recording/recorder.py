@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import errno
 import os
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minnet.archives import DAMAGE, read_array, read_manifest, write_archive
+from minnet.archives import DAMAGE, read_archive, write_archive
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import RUN, Key, Series
 from minnet.recording.taps import View, find_taps
@@ -265,50 +263,29 @@ class Recorder(ABC):
         ValueError
             If the file is damaged, or of another format or version.
         """
-        path = Path(path)
         try:
-            with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-                size = os.fstat(file.fileno()).st_size
-                manifest = read_manifest(archive, cls._format, VERSION, ("settings", "keys"), size)
-                state = {
-                    name: _read_array(archive, name, about)
-                    for name, about in manifest["arrays"].items()
-                }
-            return cls._restored(manifest["settings"], list(manifest["keys"].values()), state)
+            manifest, state = read_archive(path, cls._format, VERSION, ("settings", "keys"))
+            keys = [(layer, kind) for layer, kind in manifest["keys"].values()]
+            probe = cls(**manifest["settings"])
+            for layer, kind in keys[1:]:
+                if not isinstance(layer, str) or kind not in probe.kinds:
+                    raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
+            probe._series.add_keys(keys[1:])
+            if keys != list(probe._series.keys):
+                raise ValueError(f"its keys, {keys}, do not begin with {RUN} or are repeated")
+            probe._restore(state)
         except FileNotFoundError as error:
             text = f"{cls.__name__}.load: no such file (the path is used as given, no suffix added)"
-            raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
+            raise FileNotFoundError(errno.ENOENT, text, os.path.abspath(path)) from error
         except (*DAMAGE, TypeError) as error:
             raise ValueError(
                 f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
                 "another copy or record again"
             ) from error
-
-    @classmethod
-    def _restored(cls, settings: dict[str, Any], keys: list[Any], state: dict[str, Array]) -> Self:
-        probe = cls(**settings)
-        if not keys or tuple(keys[0]) != RUN:
-            raise ValueError("its keys do not begin with that of the run")
-        for layer, kind in keys[1:]:
-            if not isinstance(layer, str) or kind not in probe.kinds:
-                raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
-        probe._series.add_keys([(layer, kind) for layer, kind in keys[1:]])
-        if len(probe._series.keys) != len(keys):
-            raise ValueError("a key is repeated")
-        probe._restore(state)
         steps = probe._series.steps(RUN)
         probe._last_step = int(steps[-1, 1]) if len(steps) else -1
         probe._observed = probe._series.observed
         return probe
-
-
-def _read_array(archive: zipfile.ZipFile, name: str, about: dict[str, Any]) -> Array:
-    dtype, shape = about.get("dtype"), about.get("shape")
-    if dtype not in ("int64", "float32", "float64") or not (
-        isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
-    ):
-        raise ValueError(f"array {name!r} is {dtype} {shape}")
-    return read_array(archive, name, dtype, tuple(shape), about.get("sha256"))
 
 
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:

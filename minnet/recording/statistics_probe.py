@@ -302,10 +302,8 @@ class StatisticsProbe(Recorder):
             if kind == "y":
                 place = self._series.keys[name, kind]
                 unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
-                if (
-                    unchanged.dtype != np.int64
-                    or not 1 == unchanged.ndim == last.ndim
-                    or (last.shape != unchanged.shape or last.dtype == np.int64)
+                if (unchanged.dtype.kind, last.dtype.kind) != ("i", "f") or not (
+                    unchanged.ndim == 1 and last.shape == unchanged.shape
                 ):
                     raise ValueError(f"the units of {name!r} are {unchanged.shape}, {last.shape}")
                 steps = self._series.state()["steps"][:, place, OBSERVED]
@@ -330,6 +328,8 @@ def _thin(kept: Array, dropped: Array) -> Array:
 
 def _norm(grad: Array) -> float:
     """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
+    if not grad.size:
+        return 0.0
     out = summarize(grad, np.empty(SUMMARY))
     norm = math.sqrt(grad.size) * out[PLACE["rms"]]
     return math.inf if out[PLACE["nonfinite"]] else float(norm)

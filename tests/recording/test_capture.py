@@ -1,4 +1,4 @@
-"""What a capture promises: the numbers of the pass itself, as copies, and an untouched network."""
+"""A capture has copies of the numbers of the pass, and does not change the network."""
 
 import copy
 import pickle
@@ -62,51 +62,53 @@ def step(net, loss):
     return value
 
 
-def test_evaluation_shows_every_layers_output_in_the_order_of_the_pass():
+def test_evaluation_has_the_output_of_every_layer_in_the_order_of_computation():
     net = make()
     step(net, SoftmaxCrossEntropy())  # so that the running statistics are not the initial ones
-    seen = capture(net, X)
-    assert list(seen) == NAMES
+    captured = capture(net, X)
+    assert list(captured) == NAMES
     x = X
     for name in NAMES[:3]:
         x = net[name].forward(x, training=False)
-        np.testing.assert_array_equal(seen[name]["y"], x)
+        np.testing.assert_array_equal(captured[name]["y"], x)
     x = net["residual1.dense1"].forward(x, training=False)
-    np.testing.assert_array_equal(seen["residual1.dense1"]["y"], x)
+    np.testing.assert_array_equal(captured["residual1.dense1"]["y"], x)
     np.testing.assert_array_equal(
-        seen["residual1"]["y"], seen["relu1"]["y"] + seen["residual1.residual1"]["y"]
+        captured["residual1"]["y"], captured["relu1"]["y"] + captured["residual1.residual1"]["y"]
     )
-    np.testing.assert_array_equal(seen["double1"]["y"], 2 * seen["residual1"]["y"])
-    np.testing.assert_array_equal(seen["logits"]["y"], net.predict(X))
-    np.testing.assert_array_equal(seen.x, X)
-    assert seen.loss is None
+    np.testing.assert_array_equal(captured["double1"]["y"], 2 * captured["residual1"]["y"])
+    np.testing.assert_array_equal(captured["logits"]["y"], net.predict(X))
+    np.testing.assert_array_equal(captured.x, X)
+    assert captured.loss is None
 
 
 def test_evaluation_has_parameters_but_no_gradients():
-    seen = capture(make(), X)
-    kinds = {kind for name in seen for kind in seen[name]}
+    captured = capture(make(), X)
+    kinds = {kind for name in captured for kind in captured[name]}
     assert kinds == {"y", "weight", "bias", "gamma", "beta", "slope"}, kinds
 
 
-def test_a_training_capture_is_the_step_itself():
+def test_a_training_capture_equals_the_step():
     net, loss = make(), SoftmaxCrossEntropy()
-    seen = capture(net, X, LABELS, SoftmaxCrossEntropy())
-    assert seen.loss == step(net, loss)
-    assert list(seen) == NAMES
+    captured = capture(net, X, LABELS, SoftmaxCrossEntropy())
+    assert captured.loss == step(net, loss)
+    assert list(captured) == NAMES
     for name in NAMES:
         layer = net[name]
         for kind in ("y", "dy", "dx"):
-            np.testing.assert_array_equal(seen[name][kind], getattr(layer, kind), f"{name} {kind}")
+            np.testing.assert_array_equal(
+                captured[name][kind], getattr(layer, kind), f"{name} {kind}"
+            )
         for key, param in layer.params.items():
             if "." not in key:
-                np.testing.assert_array_equal(seen[name][key], param.value)
-                np.testing.assert_array_equal(seen[name][f"{key}_grad"], param.grad)
-    assert (seen["dropout1"]["y"] == 0).any()
-    assert list(seen["residual1"]) == ["y", "dy", "dx"]
+                np.testing.assert_array_equal(captured[name][key], param.value)
+                np.testing.assert_array_equal(captured[name][f"{key}_grad"], param.grad)
+    assert (captured["dropout1"]["y"] == 0).any()
+    assert list(captured["residual1"]) == ["y", "dy", "dx"]
 
 
 @pytest.mark.parametrize("arguments", [(X,), (X, LABELS, SoftmaxCrossEntropy())])
-def test_the_network_goes_on_as_if_nobody_had_looked(arguments):
+def test_the_network_is_not_changed_by_a_capture(arguments):
     net, alone, loss = make(), make(), SoftmaxCrossEntropy()
     step(net, loss), step(alone, SoftmaxCrossEntropy())
     before = {name: copy.copy(vars(layer)) for name, layer in net.walk()}
@@ -124,11 +126,11 @@ def test_the_network_goes_on_as_if_nobody_had_looked(arguments):
     for name, kinds in buffers.items():
         for kind, array in kinds.items():
             np.testing.assert_array_equal(getattr(net[name], kind), array)
-    step(net, loss), step(alone, SoftmaxCrossEntropy())  # dropout draws the same mask as unseen
+    step(net, loss), step(alone, SoftmaxCrossEntropy())  # with the same dropout mask
     np.testing.assert_array_equal(net.grad, alone.grad)
 
 
-def test_a_capture_leaves_a_step_that_waits_for_its_backward_alone():
+def test_a_capture_between_forward_and_backward_changes_neither():
     net, loss = make(), SoftmaxCrossEntropy()
     loss.forward(net.forward(X, training=True), LABELS)
     capture(net, X[:5], LABELS[:5], loss)
@@ -138,57 +140,57 @@ def test_a_capture_leaves_a_step_that_waits_for_its_backward_alone():
     np.testing.assert_array_equal(net.grad, alone.grad)
 
 
-def test_a_capture_stays_when_the_network_and_x_change():
+def test_a_capture_is_unchanged_when_the_network_and_x_change():
     net, x = make(), X.copy()
-    seen = capture(net, x, LABELS, SoftmaxCrossEntropy())
-    kept = pickle.loads(pickle.dumps(seen))
+    captured = capture(net, x, LABELS, SoftmaxCrossEntropy())
+    kept = pickle.loads(pickle.dumps(captured))
     net.theta, net.grad, x[...] = 0.0, 0.0, 0.0
     step(net, SoftmaxCrossEntropy())
     for name in NAMES:
         for kind, array in kept[name].items():
-            np.testing.assert_array_equal(seen[name][kind], array)
+            np.testing.assert_array_equal(captured[name][kind], array)
             assert not any(
-                np.shares_memory(array, seen[other][key])
-                for other in seen for key in seen[other]
+                np.shares_memory(array, captured[other][key])
+                for other in captured for key in captured[other]
             )  # fmt: skip
-    np.testing.assert_array_equal(seen.x, X)
+    np.testing.assert_array_equal(captured.x, X)
 
 
 def test_a_capture_cannot_be_changed():
-    seen = capture(make(), X)
+    captured = capture(make(), X)
     with pytest.raises(ValueError, match="read-only"):
-        seen["relu1"]["y"][0] = 1
+        captured["relu1"]["y"][0] = 1
     with pytest.raises(TypeError):
-        seen["relu1"]["y"] = X
+        captured["relu1"]["y"] = X
     with pytest.raises(TypeError):
-        seen["relu1"] = {}
+        captured["relu1"] = {}
     assert X.flags.writeable
 
 
 def test_kind_gives_the_layers_that_have_it():
-    seen = capture(make(), X)
-    assert list(seen.kind("y")) == NAMES
-    assert list(seen.kind("gamma")) == ["batchnorm1"]
-    np.testing.assert_array_equal(seen.kind("weight")["logits"], make()["logits"].weight.value)
+    captured = capture(make(), X)
+    assert list(captured.kind("y")) == NAMES
+    assert list(captured.kind("gamma")) == ["batchnorm1"]
+    np.testing.assert_array_equal(captured.kind("weight")["logits"], make()["logits"].weight.value)
 
 
-def test_an_unknown_layer_or_kind_is_told_what_there_is():
-    seen = capture(make(), X)
+def test_the_error_for_an_unknown_layer_or_kind_lists_the_known_ones():
+    captured = capture(make(), X)
     with pytest.raises(KeyError, match="no layer 'relu7'; there are dense1, batchnorm1"):
-        seen["relu7"]
+        captured["relu7"]
     with pytest.raises(ValueError, match=r"no layer has 'dy'; .*capture with y and loss"):
-        seen.kind("dy")
+        captured.kind("dy")
 
 
 def test_statistics_describe_each_layer():
-    seen = capture(make(), X)
-    told = seen.statistics()
-    assert list(told) == NAMES
-    assert told["relu1"] == describe(seen["relu1"]["y"])
-    assert list(seen.statistics("weight")) == [n for n in NAMES if "weight" in seen[n]]
+    captured = capture(make(), X)
+    found = captured.statistics()
+    assert list(found) == NAMES
+    assert found["relu1"] == describe(captured["relu1"]["y"])
+    assert list(captured.statistics("weight")) == [n for n in NAMES if "weight" in captured[n]]
 
 
-def test_repr_tells_layers_and_shapes():
+def test_repr_has_layers_and_shapes():
     text = repr(capture(make(), X, LABELS, SoftmaxCrossEntropy()))
     assert text.startswith("Capture of 20 rows, loss ")
     assert "dense1 " in text
@@ -226,6 +228,6 @@ def test_nan_in_x_is_an_error_of_the_network():
 
 
 def test_a_capture_is_a_mapping_that_can_be_made_by_hand():
-    seen = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
-    assert (len(seen), "relu1" in seen, "relu2" in seen) == (1, True, False)
-    assert seen["relu1"]["y"].tolist() == [[1.0, 2.0]]
+    captured = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
+    assert (len(captured), "relu1" in captured, "relu2" in captured) == (1, True, False)
+    assert captured["relu1"]["y"].tolist() == [[1.0, 2.0]]

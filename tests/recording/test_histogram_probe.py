@@ -1,4 +1,4 @@
-"""A HistogramProbe's counts are NumPy's, add up exactly, and tell quantiles within a bin."""
+"""Counts of a HistogramProbe equal NumPy's, add up exactly, and give quantiles within a bin."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,20 @@ def network(dtype=np.float32, width=4):
     return Sequential([("only", ReLU()), ("weights", Dense(width, width))], rng=0, dtype=dtype)
 
 
-def show(net, values):
-    """Let the network have these values as what the first layer put out."""
+def set_output(net, values):
+    """Set the output of the first layer to these values."""
     net["only"].y = np.array(values, net.dtype)
 
 
 def recorded(*batches, dtype=np.float32, **options):
     net, probe = network(dtype), HistogramProbe(["y"], layers=["only"], **options)
     for step, values in enumerate(batches):
-        show(net, values)
+        set_output(net, values)
         probe.observe(step, net)
     return probe
 
 
-def test_edges_ascend_and_are_where_the_floats_bits_say():
+def test_edges_ascend_and_are_those_of_the_first_eleven_bits():
     assert EDGES.shape == (2041,)
     assert EDGES.dtype == np.float64
     assert (np.diff(EDGES) > 0).all()
@@ -76,7 +76,7 @@ def test_counts_are_numpys_on_the_same_edges(dtype):
     assert probe.nans("only", "y") == pytest.approx(share)
 
 
-def test_shares_of_zeros_nan_and_infinities_are_told_slot_by_slot():
+def test_shares_of_zeros_nan_and_infinities_are_those_of_each_slot():
     nan, inf = np.nan, np.inf
     probe = recorded([[0.0, -0.0, 0.0, 1.0]], [[nan, nan, inf, 2.0]], [[-inf, -inf, -inf, inf]])
     assert probe.zeros("only", "y").tolist() == [0.75, 0, 0]
@@ -102,7 +102,7 @@ def test_reading_in_between_changes_nothing():
     batches = np.random.default_rng(0).normal(size=(20, 5, 4))
     net, read = network(), HistogramProbe(["y"], layers=["only"], slots=4)
     for step, values in enumerate(batches):
-        show(net, values)
+        set_output(net, values)
         read.observe(step, net)
         read.counts("only", "y")
         read.quantile("only", "y", 0.5)
@@ -110,11 +110,11 @@ def test_reading_in_between_changes_nothing():
     np.testing.assert_array_equal(read.counts("only", "y"), unread.counts("only", "y"))
 
 
-def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
+def test_counters_are_moved_before_an_int32_overflows(monkeypatch):
     monkeypatch.setattr(counts_module, "MOST_PENDING", 20)
     pending = []
     net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=2)
-    show(net, np.ones((4, 4)))
+    set_output(net, np.ones((4, 4)))
     for step in range(7):
         probe.observe(step, net)
         pending.append(int(probe._series._counters[:, :, :BINS].sum()))
@@ -128,15 +128,15 @@ def test_more_than_an_int32_can_count_goes_into_the_int64(monkeypatch):
 def test_an_array_that_is_there_only_later_has_its_own_slots(late, slots, tmp_path):
     net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=slots)
     for step in range(12):
-        show(net, np.ones((2, 4)))
+        set_output(net, np.ones((2, 4)))
         if step >= late:
             net["only"].dx = np.ones((3, 4), np.float32)
         probe.observe(step, net)
     for kind, first, values in (("y", 0, 8), ("dx", late, 12)):
         steps = probe.steps("only", kind)
         assert (steps[0, 0], steps[-1, 1]) == (first, 11)
-        seen = (steps[:, 1] - steps[:, 0] + 1) * values
-        np.testing.assert_array_equal(probe.counts("only", kind).sum(axis=1), seen)
+        expected_sums = (steps[:, 1] - steps[:, 0] + 1) * values
+        np.testing.assert_array_equal(probe.counts("only", kind).sum(axis=1), expected_sums)
         assert (probe.coverage("only", kind) == 1).all()
     probe.save(tmp_path / "run.npz")
     np.testing.assert_array_equal(
@@ -176,20 +176,20 @@ def test_the_update_is_what_the_step_did_to_the_weight():
     net, probe = network(), HistogramProbe(["weight", "update"])
     rng = np.random.default_rng(0)
     changes = [rng.normal(size=(4, 4)).astype(np.float32) for _ in range(3)]
-    seen = []
+    expected_sums = []
     for step, change in enumerate(changes):
         probe.observe(10 * step, net)
         before = net["weights"].weight.value.copy()
         net["weights"].weight.value += change
-        seen.append(net["weights"].weight.value - before)
+        expected_sums.append(net["weights"].weight.value - before)
     assert probe.steps("weights", "update").tolist() == [[0, 0], [10, 10]]
     probe.observe(30, net)
     assert probe.steps("weights", "update").tolist() == [[0, 0], [10, 10], [20, 20]]
-    expected = recorded(*seen).counts("only", "y")
+    expected = recorded(*expected_sums).counts("only", "y")
     np.testing.assert_array_equal(probe.counts("weights", "update"), expected)
 
 
-def test_large_arrays_are_sampled_by_whole_rows_that_take_turns():
+def test_large_arrays_are_sampled_by_whole_rows_in_turn():
     rows = np.repeat(2.0 ** np.arange(10), 4).reshape(10, 4)  # each row has a bin of its own
     probe = recorded(*[rows] * 5, max_values=10)
     counts = probe.counts("only", "y")
@@ -230,7 +230,7 @@ def test_quantiles_lie_in_the_bin_of_the_exact_one_and_within_a_quarter(scale, d
     assert (np.diff(found[np.argsort(q)]) >= 0).all()
 
 
-def test_quantiles_know_zeros_and_infinities_and_leave_nan_out():
+def test_quantiles_include_zeros_and_infinities_and_leave_nan_out():
     nan, inf = np.nan, np.inf
     probe = recorded([[-inf, 0.0, 0.0, nan]], [[inf, inf, nan, nan]], [[nan] * 4])
     at = [0.0, 0.5, 1.0]
@@ -262,7 +262,7 @@ def test_a_linear_histogram_shares_bins_that_its_edges_cut():
     ("edges", "expected"),
     [([-1, 0, 1], [0, 3]), ([-1, 0], [3]), ([0, 1], [3]), ([-1, 1, 2], [3, 1]), ([0.5, 3], [1])],
 )
-def test_zeros_are_a_point_that_one_bin_holds(edges, expected):
+def test_zeros_are_counted_in_one_bin(edges, expected):
     probe = recorded([[0.0, -0.0, 0.0, 1.0]])
     assert probe.histogram("only", "y", edges).tolist() == expected
 
@@ -279,7 +279,7 @@ def test_a_step_chooses_its_slot_and_edges_must_ascend():
             probe.histogram("only", "y", edges)
 
 
-def test_merging_two_seeds_adds_their_counts_and_leaves_both_alone():
+def test_merging_two_seeds_adds_their_counts_and_changes_neither():
     batches = np.random.default_rng(0).normal(size=(2, 9, 6, 4))
     first, second = (recorded(*batch, slots=4) for batch in batches)
     together = first.merge(second)

@@ -1,4 +1,4 @@
-"""What both streaming probes promise: they change nothing, keep no array, come back from files."""
+"""Both probes change nothing, keep no array of the network, and are restored from files."""
 
 import copy
 import gc
@@ -55,13 +55,13 @@ def run(net, *probes, epochs=3):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_weights_are_bit_identical_with_and_without_probes(dtype):
-    alone, watched = network(dtype=dtype), network(dtype=dtype)
+    alone, recorded = network(dtype=dtype), network(dtype=dtype)
     run(alone)
-    run(watched, HistogramProbe(ALL), StatisticsProbe(ALL), HistogramProbe(max_values=5, every=2))
-    assert watched.theta.tobytes() == alone.theta.tobytes()
-    assert watched.grad.tobytes() == alone.grad.tobytes()
+    run(recorded, HistogramProbe(ALL), StatisticsProbe(ALL), HistogramProbe(max_values=5, every=2))
+    assert recorded.theta.tobytes() == alone.theta.tobytes()
+    assert recorded.grad.tobytes() == alone.grad.tobytes()
     for name, array in alone.state.items():
-        np.testing.assert_array_equal(watched.state[name], array)
+        np.testing.assert_array_equal(recorded.state[name], array)
 
 
 @both
@@ -72,17 +72,17 @@ def test_buffers_are_neither_changed_nor_kept(make):
     arrays += [getattr(layer, kind) for _, layer in net.walk() for kind in ("x", "y", "dy", "dx")]
     before = [array.copy() for array in arrays]
     probe.observe(99, net)
-    for array, its_copy in zip(arrays, before, strict=True):
-        np.testing.assert_array_equal(array, its_copy)
-    reachable, seen = [probe], set()
+    for array, copied in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copied)
+    reachable, visited = [probe], set()
     while reachable:
         thing = reachable.pop()
-        if id(thing) in seen or isinstance(thing, type):
+        if id(thing) in visited or isinstance(thing, type):
             continue
-        seen.add(id(thing))
+        visited.add(id(thing))
         assert not isinstance(thing, Sequential)
         if isinstance(thing, WeakKeyDictionary):
-            continue  # is empty as soon as the network is gone
+            continue  # empty as soon as the network is deleted
         if isinstance(thing, np.ndarray):
             assert not any(np.shares_memory(thing, array) for array in arrays)
         elif isinstance(thing, (dict, list, tuple)):
@@ -96,7 +96,7 @@ def test_buffers_are_neither_changed_nor_kept(make):
 
 
 @both
-def test_a_copy_goes_on_by_itself(make):
+def test_a_copy_continues_independently(make):
     net, probe = network(), make(ALL)
     run(net, probe, epochs=1)
     twin = pickle.loads(pickle.dumps(probe))
@@ -106,12 +106,12 @@ def test_a_copy_goes_on_by_itself(make):
         assert probe.layers_of(kind) == twin.layers_of(kind)
         for layer in probe.layers_of(kind):
             steps = probe.steps(layer, kind)
-            if kind == "update":  # that of the step before is known to the original alone
+            if kind == "update":  # only the original has that of the step before
                 steps = steps[:-1]
             np.testing.assert_array_equal(twin.steps(layer, kind), steps)
 
 
-def test_a_copy_has_the_counts_that_no_row_has_yet():
+def test_a_copy_has_the_counts_that_are_not_in_a_row_yet():
     net, probe = network(), HistogramProbe(["y"], slots=2)
     for step in range(7):  # rows of 4 steps, the second with 3 of them
         net.forward(np.full((5, 4), step, net.dtype), training=True)
@@ -139,13 +139,13 @@ def test_layers_and_kinds_are_those_of_the_network(make):
     assert probe.layers_of("weight") == probe.layers_of("update") == weights
     assert probe.layers_of("gamma") == ("batchnorm1",)
     assert probe.layers_of("slope_grad") == ("residual1.prelu1",)
-    assert probe.layers_of("dx") == probe.layers[1:]  # the first layer's was not computed
+    assert probe.layers_of("dx") == probe.layers[1:]  # that of the first layer was not computed
     np.testing.assert_array_equal(probe.steps("relu1", "y"), [[k, k] for k in range(12)])
     np.testing.assert_array_equal(probe.steps("dense1", "update"), [[k, k] for k in range(11)])
 
 
 @both
-def test_steps_between_are_passed_over_but_their_updates_are_not(make):
+def test_only_every_nth_step_is_observed_with_its_update(make):
     probe = make(["y", "update"], every=5, layers=["dense2"])
     run(network(), probe)
     assert probe.layers == ("dense2",)
@@ -155,8 +155,8 @@ def test_steps_between_are_passed_over_but_their_updates_are_not(make):
 
 @both
 @pytest.mark.parametrize("budget", [0.02, 0.1, 0.5])
-def test_looking_takes_no_more_than_its_share_of_the_time(make, budget, monkeypatch):
-    now = 100.0  # seconds on a clock that goes on only where this test lets it
+def test_recording_takes_no_more_than_its_share_of_the_time(make, budget, monkeypatch):
+    now = 100.0  # seconds on a clock that only this test advances
     compiled = False
 
     class Slow(make):
@@ -173,14 +173,14 @@ def test_looking_takes_no_more_than_its_share_of_the_time(make, budget, monkeypa
         now += 1.0
         train_step(net, X, LABELS, loss=loss, optimizer=optimizer, probes=[probe], step=step)
         if step == 200:
-            # As if it went on in another process, which has another clock and has to compile.
+            # As in another process, which has another clock and has to compile.
             probe, compiled = copy.deepcopy(probe), False
         if step == 300:
-            now += 1e4  # nobody trains, and no time is saved
+            now += 1e4  # a pause of the training saves no time
     looks = int(re.search(r"(\d+) steps", repr(probe))[1])
     # Each took half a second, while training took 400; beside them there are the first ones of
     # probe and copy, which are not counted, and for each of the two one that is not yet paid for.
-    # A rest is over in the midst of a step.
+    # A rest may end within a step.
     affordable = min(2 * 400 * budget / (1 - budget), 396)
     assert 0.85 * affordable <= looks <= affordable + 4
     steps = [probe.steps("dense1", kind)[0].tolist() for kind in ("y", "update")]
@@ -188,7 +188,7 @@ def test_looking_takes_no_more_than_its_share_of_the_time(make, budget, monkeypa
 
 
 @both
-def test_what_cannot_be_recorded_is_refused_before_anything_is_recorded(make):
+def test_unknown_layers_kinds_and_steps_are_refused_before_anything_is_recorded(make):
     net = network()
     loss, optimizer = SoftmaxCrossEntropy(), SGD(net)
     for probe, message in [
@@ -282,14 +282,14 @@ def arrays_of(probe):
 
 
 @both
-def test_a_recording_comes_back_from_its_file_and_goes_on(make, tmp_path):
+def test_a_recording_is_restored_from_its_file_and_continues(make, tmp_path):
     net, probe = network(), make(ALL, every=2)
     run(net, probe)
     probe.save(tmp_path / "run.npz")
     again = make.load(tmp_path / "run.npz")
     assert repr(again) == repr(probe)
     assert (again.kinds, again.every, again.layers) == (probe.kinds, probe.every, probe.layers)
-    twin = copy.deepcopy(probe)  # like the file, it does not have the update that is not yet known
+    twin = copy.deepcopy(probe)  # like the file, without the update that is not yet known
     for one in (twin, again):
         one.observe(30, net)
     old, new = arrays_of(twin), arrays_of(again)
@@ -347,7 +347,7 @@ def set_to(*place_and_value):
         set_to("arrays", "steps", "sha256", "0"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_not_right_is_refused(make, change, tmp_path):
+def test_a_file_with_a_wrong_manifest_is_refused(make, change, tmp_path):
     path, probe = tmp_path / "run.npz", make(["y"])
     run(network(), probe)
     probe.save(path)
@@ -366,7 +366,7 @@ def test_a_file_of_the_first_version_is_refused_by_version(make, tmp_path):
 
 
 @both
-def test_a_damaged_file_is_refused_wherever_it_is_cut_or_hit(make, tmp_path):
+def test_a_truncated_file_is_refused_wherever_it_is_cut(make, tmp_path):
     path, probe = tmp_path / "run.npz", make(["y"], layers=["relu1"])
     run(network(), probe)
     probe.save(path)
@@ -380,7 +380,7 @@ def test_a_damaged_file_is_refused_wherever_it_is_cut_or_hit(make, tmp_path):
         make.load(tmp_path / "none.npz")
 
 
-def test_one_probes_file_is_not_the_others(tmp_path):
+def test_the_file_of_another_probe_is_refused(tmp_path):
     HistogramProbe().save(tmp_path / "run.npz")
     with pytest.raises(ValueError, match="not of format 'minnet statistics'"):
         StatisticsProbe.load(tmp_path / "run.npz")

@@ -1,4 +1,4 @@
-"""What is told of a distribution: the moments of scipy, zeros apart, nothing lost in silence."""
+"""Summary statistics: the moments of SciPy, zeros kept apart, no value lost without a count."""
 
 import numpy as np
 import pytest
@@ -26,12 +26,12 @@ RELU = np.maximum(RNG.normal(size=5000), 0)
 @pytest.mark.parametrize("draw", [RNG.normal, RNG.exponential, RNG.uniform])
 def test_describe_gives_scipys_moments_at_any_scale(draw, scale):
     values = draw(size=2000)
-    told = describe(values * scale)
-    assert told.mean == pytest.approx(values.mean() * scale, rel=1e-12)
-    assert told.std == pytest.approx(values.std() * scale, rel=1e-12)
-    assert told.skewness == pytest.approx(stats.skew(values), rel=1e-10, abs=1e-12)
-    assert told.kurtosis == pytest.approx(stats.kurtosis(values), rel=1e-10, abs=1e-12)
-    assert (told.minimum, told.maximum) == (values.min() * scale, values.max() * scale)
+    found = describe(values * scale)
+    assert found.mean == pytest.approx(values.mean() * scale, rel=1e-12)
+    assert found.std == pytest.approx(values.std() * scale, rel=1e-12)
+    assert found.skewness == pytest.approx(stats.skew(values), rel=1e-10, abs=1e-12)
+    assert found.kurtosis == pytest.approx(stats.kurtosis(values), rel=1e-10, abs=1e-12)
+    assert (found.minimum, found.maximum) == (values.min() * scale, values.max() * scale)
 
 
 def test_describe_computes_float32_in_float64():
@@ -41,18 +41,18 @@ def test_describe_computes_float32_in_float64():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint8, np.bool_])
 def test_describe_takes_any_real_dtype_and_shape_and_counts_exact_zeros(dtype):
-    told = describe(np.array([[[0, 1], [1, 0]], [[0, 0], [0, 0]]], dtype))
-    assert (told.count, told.zeros, told.mean) == (8, 0.75, 0.25)
-    assert all(type(value) in (int, float) for value in vars(told).values())
+    found = describe(np.array([[[0, 1], [1, 0]], [[0, 0], [0, 0]]], dtype))
+    assert (found.count, found.zeros, found.mean) == (8, 0.75, 0.25)
+    assert all(type(value) in (int, float) for value in vars(found).values())
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e-300, 3e38])
-def test_describe_of_constant_values_has_std_zero_and_no_shape(value):
-    told = describe(np.full(1000, value))
-    assert (told.mean, told.std, told.minimum, told.maximum) == (value, 0, value, value)
-    assert np.isnan(told.skewness)
-    assert np.isnan(told.kurtosis)
-    assert told.zeros == (value == 0)
+def test_constant_values_have_std_zero_and_neither_skewness_nor_kurtosis(value):
+    found = describe(np.full(1000, value))
+    assert (found.mean, found.std, found.minimum, found.maximum) == (value, 0, value, value)
+    assert np.isnan(found.skewness)
+    assert np.isnan(found.kurtosis)
+    assert found.zeros == (value == 0)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_describe_of_constant_values_has_std_zero_and_no_shape(value):
         (None, TypeError, "got None"),
     ],
 )
-def test_describe_refuses_what_has_no_moments(array, error, message):
+def test_describe_refuses_arrays_without_moments(array, error, message):
     with pytest.raises(error, match=message):
         describe(array)
 
 
-def test_nothing_changes_the_array_it_is_given():
+def test_the_given_array_is_not_changed():
     values = RELU.reshape(100, 50)
     kept = values.copy()
     values.flags.writeable = False
@@ -122,27 +122,27 @@ def test_split_zeros_in_powers_of_ten():
 @pytest.mark.parametrize(
     ("values", "point"), [([0.3, 0.3, 0.0], 0.3), ([0.0, 0.0], 0.0), ([1.0, 2.0], None)]
 )
-def test_a_sample_knows_the_one_value_that_it_has(values, point):
+def test_a_sample_has_the_one_value_that_its_values_share(values, point):
     assert split_zeros(values).point == point
 
 
 # bulk_range
 
 
-def test_range_is_that_of_all_values_where_none_is_far():
+def test_the_range_has_all_values_where_none_is_far():
     normal = RNG.normal(size=10_000)
     assert bulk_range([split_zeros(normal)]) == (normal.min(), normal.max())
 
 
 @pytest.mark.parametrize("n", [30, 480, 100_000])
-def test_one_far_value_does_not_squash_the_rest(n):
+def test_one_far_value_does_not_widen_the_range(n):
     values = np.append(RNG.uniform(-1, 1, n), [1e6])
     low, high = bulk_range([split_zeros(values)])
     assert -1 <= low < -0.8
     assert 0.8 < high <= 1
 
 
-def test_a_mode_of_one_in_twenty_is_never_left_out():
+def test_a_mode_with_one_value_in_twenty_is_inside_the_range():
     values = np.append(RNG.uniform(-1, 1, 950), np.full(50, 1000.0))
     assert bulk_range([split_zeros(values)])[1] == 1000
     assert bulk_range([split_zeros(-values)])[0] == -1000
@@ -178,7 +178,7 @@ def test_bins_cover_the_range_and_none_straddles_zero(low, high, bins):
         assert 0 in edges
 
 
-def test_bars_zeros_and_what_lies_beyond_make_one():
+def test_bars_zeros_and_values_beyond_sum_to_one():
     values = np.concatenate([RELU, [50.0, -80.0]])
     sample = split_zeros(values)
     edges = bin_edges(0, 4, 40)

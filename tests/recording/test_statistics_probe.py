@@ -1,4 +1,4 @@
-"""A StatisticsProbe's numbers are those of `describe`, and thinning loses nothing bad."""
+"""The numbers of a StatisticsProbe are those of `describe`; thinning loses no extreme."""
 
 import sys
 import warnings
@@ -49,9 +49,9 @@ def test_moments_extremes_and_zeros_are_those_of_describe(offset, scale, dtype):
     rng = np.random.default_rng(0)
     values = ((rng.exponential(size=(300, 4)) + offset) * scale).astype(dtype)
     values[rng.random((300, 4)) < 0.4] = 0
-    told, row = describe(values), recorded(values, dtype=dtype).table()["only"]
+    expected, row = describe(values), recorded(values, dtype=dtype).table()["only"]
     for name in ("mean", "std", "skewness", "kurtosis", "minimum", "maximum", "zeros"):
-        assert row[name] == pytest.approx(getattr(told, name), rel=1e-9), name
+        assert row[name] == pytest.approx(getattr(expected, name), rel=1e-9), name
     wide = values.astype(np.float64) / scale
     assert row["rms"] == pytest.approx(np.sqrt((wide**2).mean()) * scale, rel=1e-9)
     assert row["nonfinite"] == 0
@@ -70,7 +70,7 @@ def test_a_constant_has_no_skewness_and_no_kurtosis():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_is_not_finite_is_counted_and_left_out(dtype):
+def test_non_finite_values_are_counted_and_left_out(dtype):
     nan, inf = np.nan, np.inf
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -95,7 +95,7 @@ def test_the_hugest_numbers_do_not_crash():
         (Sigmoid, {"saturation": {"Sigmoid": (-1, 2)}}, [0, 0]),
     ],
 )  # fmt: skip
-def test_the_saturated_share_is_that_of_the_flat_parts(layer, options, shares):
+def test_the_saturated_share_is_that_of_values_outside_the_bounds(layer, options, shares):
     probe = recorded([[0.01, 0.04, 0.5, 0.98]], [[0.5, 0.2, 0.9, 0.99]], layer=layer, **options)
     np.testing.assert_array_equal(number(probe, "saturated"), shares)
 
@@ -120,7 +120,7 @@ def test_the_window_can_be_read_and_comes_back_from_a_file(tmp_path):
         probe.window = 8
 
 
-def test_one_row_cannot_tell_what_never_changes():
+def test_the_first_step_needs_two_rows_to_find_dead_units():
     probe = recorded([[0, 1, 2, 3]], [[0, 1, 2, 4]])
     np.testing.assert_array_equal(number(probe, "dead"), [np.nan, 3])
 
@@ -176,7 +176,7 @@ def test_the_ratio_is_the_updates_rms_over_that_of_the_weight_before_it(dtype):
     )
 
 
-def test_the_table_is_one_that_reports_print():
+def test_the_table_can_be_printed_by_reports():
     probe = recorded(np.random.default_rng(0).normal(size=(6, 4)), np.zeros((6, 4)))
     row = probe.table(0)["only"]
     assert set(COLUMNS) <= row.keys() <= {*NAMES, "units"}
@@ -280,6 +280,14 @@ def test_the_gradient_norm_does_not_overflow(scale, dtype):
     net.grad = np.inf
     probe.observe(1, net)
     assert probe.run("gradient_norm")[1][1] == np.inf
+
+
+def test_a_network_without_parameters_is_recorded():
+    net, probe = Sequential([ReLU()]), StatisticsProbe()
+    net.forward(np.ones((2, 4)), training=True)
+    probe.observe(0, net)
+    assert probe.table()["relu1"]["mean"] == 1
+    assert probe.run("gradient_norm")[1].tolist() == [0]
 
 
 def test_a_frame_has_one_row_a_layer_kind_and_step(monkeypatch):

@@ -119,6 +119,7 @@ def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
     assert claim["reason"].endswith(" Undecided with these seeds: speed.")
     assert claim["numbers"][claim["result"]] == {
         "value": number.value, "low": number.low, "high": number.high, "n": 2,
+        "excluded": 0,
     }  # fmt: skip
     assert claim["seeds"] == [0, 1]
     assert Setup(**claim["setups"]["wide"]) == CLAIM.setups["wide"]
