@@ -111,7 +111,7 @@ def test_arrays_are_fresh_at_each_call(load):
 def test_rows_are_float32_or_float64_and_nothing_else(load, tiny, downloads):
     write(downloads / "mnist")
     assert load(dtype=np.float64)[0][0].dtype == np.float64
-    with pytest.raises(ValueError, match="must be float32 or float64, got int32"):
+    with pytest.raises(ValueError, match="expected float32 or float64, got int32"):
         load(dtype=np.int32)
 
 

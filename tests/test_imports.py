@@ -16,6 +16,7 @@ LEVELS = (
     {"version"},
     {"kernels"},
     {"memory", "validation"},
+    {"param"},
     {"layer"},
     {"initializers"},
     {

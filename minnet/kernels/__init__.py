@@ -42,6 +42,6 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     versions = [
         ready(dtype)
         for signature, ready, _ in list(jit.kernels.values())
-        for dtype in (set(dtypes) if "T[" in signature else {"int"})
+        for dtype in (set(dtypes) if "T[" in signature else {"int32"})
     ]
     return len(versions)
