@@ -76,6 +76,11 @@ def _converted(x: Any, where: object, name: str) -> Array:
         ) from error
 
 
+def _is_valid(array: Array, dtype: np.dtype[Any]) -> bool:
+    flags = array.flags
+    return array.dtype == dtype and flags.c_contiguous and flags.aligned
+
+
 def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
     """Return x as rows (n, features) of dtype; x itself if it is that; see `as_array`.
 
@@ -84,10 +89,8 @@ def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Arr
     ValueError
         If x does not have two dimensions.
     """
-    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2:
-        flags = x.flags
-        if flags.c_contiguous and flags.aligned:
-            return x
+    if type(x) is np.ndarray and x.ndim == 2 and _is_valid(x, dtype):
+        return x
     array = as_array(x, dtype, where, name)
     if array.ndim == 2:
         return array
@@ -142,7 +145,7 @@ def as_target_rows(
         )
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{where}: expected labels in 0..{classes - 1}, got {array.max()}")
-    labels = np.require(array, INT64, ["C", "A"])
+    labels = array if _is_valid(array, INT64) else np.require(array, INT64, ["C", "A"])
     row = first_invalid_label(labels, classes)
     if row >= 0:
         note = "; a single output cannot distinguish classes" if classes == 1 else ""

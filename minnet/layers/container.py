@@ -35,6 +35,8 @@ class Container(Layer):
         names = self._choose_names([name for name, _ in pairs])
         self.check_widths(names)
         self.rows_to_train = max(layer.rows_to_train for layer in self.layers)
+        fixed = (layer for layer in self.layers if layer.in_features is not None)
+        self._entrance = next(fixed, self.layers[0])  # the layer that determines the input width
         for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
             layer.name, layer.position = name, position
         for path, layer in self.walk():
@@ -137,8 +139,7 @@ class Container(Layer):
     # Validation at the boundary; the errors name the layer concerned.
 
     def check_input(self, x: Any, name: str = "x") -> Array:
-        fixed = (layer for layer in self.layers if layer.in_features is not None)
-        rows = next(fixed, self.layers[0]).check_input(x, name)
+        rows = self._entrance.check_input(x, name)
         check_finite(rows, f"the input {name}")
         return rows
 
