@@ -58,7 +58,9 @@ class Differentiable:
     def _require_pending(self, call: str) -> None:
         """Raise RuntimeError if no forward is pending."""
         if not self._pending:
-            raise RuntimeError(f"{self}: no forward is pending; call {call} before each backward")
+            raise RuntimeError(
+                f"{self}: expected {call} before this backward, got none since the last one"
+            )
 
     def forget_buffers(self) -> None:
         """Remove the buffers, as in a new object."""
@@ -137,6 +139,11 @@ class Layer(Differentiable):
     _dx: Array | None = None
     _params: Params | None = None
     _drawn: dict[str, Array] | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.own and "differentiate" in vars(cls):
+            cls.can_skip_dx = False
 
     # The mathematics.
 
@@ -218,7 +225,7 @@ class Layer(Differentiable):
         held = (getattr(self, name) for name in names)
         return any(b is not None and np.may_share_memory(array, b) for b in held)
 
-    # The same for arrays that are known to be valid, as they are between the layers of a network.
+    # The same passes without validation: between the layers of a network, arrays are valid.
 
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Allocate y and compute it; in training keep x and y for backward."""
@@ -234,7 +241,7 @@ class Layer(Differentiable):
             x, kept = read_only(x), (self.x, self.y, self.dy, self.dx)
             try:
                 guarded(self.compute, (x, y, training), {"y": y})
-            finally:  # compute may assign attributes of these names
+            finally:  # a layer may use these names for its own arrays
                 self.x, self.y, self.dy, self.dx = kept
         if training:
             self.x, self.y, self._pending = x, y, True
@@ -243,17 +250,20 @@ class Layer(Differentiable):
     def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
         """Allocate dx and compute it and the gradients of the parameters."""
         self._require_pending("forward(x, training=True)")
+        self._pending = False
         rows = len(dy) if input_gradient or not self.can_skip_dx else 0
         dx = self._dx = grown(self._dx, (rows, self.x.shape[1]), self.dtype)
         self.dy, self.dx = dy, dx
         if self.own:
             self.differentiate(dy, dx)
         else:
-            self.dy = dy = read_only(dy)
+            dy, y = read_only(dy), self.y
+            self.dy, self.y = dy, read_only(y)  # y is the input of the next layer
             filled = {"dx": dx} | {f"params[{k!r}].grad": p.grad for k, p in self.params.items()}
-            guarded(self.differentiate, (dy, dx), filled)
-            self.dy, self.dx = dy, dx  # differentiate may assign attributes of these names
-        self._pending = False
+            try:
+                guarded(self.differentiate, (dy, dx), filled)
+            finally:  # a layer may use these names for its own arrays
+                self.y, self.dy, self.dx = y, dy, dx
         return dx
 
     # Parameters and state.
@@ -270,25 +280,29 @@ class Layer(Differentiable):
             self._drawn = {name: param.value.copy() for name, param in self._params.items()}
         return self._params
 
+    def __getstate__(self) -> dict[str, Any]:
+        self.params  # noqa: B018 - a copy has the same parameters, also if they were not drawn yet
+        return super().__getstate__()
+
     @property
     def state(self) -> dict[str, Array]:
         """Arrays that are saved with the parameters but not trained, by name; not copies."""
         return {}
 
     def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
-        """Set the dtype, draw the parameters and return the layer.
+        """Convert the layer to dtype, draw its parameters and return it.
 
         `Sequential` builds its layers. A layer that is used alone can be built with a seed or in
-        float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``. Parameters that were assigned keep
-        their values; those that were only read are drawn again, so that the parameters of a
-        network depend on its ``rng`` alone.
+        float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``. Parameters that were assigned, or
+        drawn by an earlier build, keep their values. Parameters that were only read are drawn
+        again, so that the parameters of a network depend on its ``rng`` alone.
 
         Raises
         ------
         ValueError
             If the dtype is neither float32 nor float64, or a network holds the layer.
         TypeError
-            If a Param is an attribute and not in ``params``.
+            If an attribute holds a Param or a Layer, which would not be trained.
         """
         if self.bound:
             raise ValueError(
@@ -300,21 +314,32 @@ class Layer(Differentiable):
         if self._params is None or drawn is not None:
             fresh = self.draw_params(np.random.default_rng(rng))
         self._params, self._drawn = self._params or Params(fresh), None
+        self._params.complete = True
         for name, param in self._params.items():
-            value, grad = np.empty((2, *param.value.shape), self.dtype)
-            param.rebind(value, grad)
-            if drawn is not None and name in drawn and np.array_equal(value, drawn[name]):
-                value[...] = fresh[name].value
-        for name, value in vars(self).items():
-            if isinstance(value, Param) and all(value is not p for p in self._params.values()):
-                raise TypeError(
-                    f"{self}: self.{name} is a Param outside of params, which would not be "
-                    f"trained; assign it to self.params[{name!r}]"
-                )
+            shape = param.value.shape
+            param.rebind(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
+            if drawn and name in drawn and np.array_equal(param.value, drawn[name]):
+                param.value = fresh[name].value
+        if not self.own:
+            self._check_attributes()
         return self
 
+    def _check_attributes(self) -> None:
+        """Raise TypeError if an attribute holds a Param or Layer that would not be trained."""
+        known = [*self.params.values(), *getattr(self, "layers", ())]
+        for name, value in vars(self).items():
+            values = [*value.values()] if isinstance(value, dict) else value
+            for item in values if isinstance(values, list | tuple) else [values]:
+                if isinstance(item, Param | Layer) and all(item is not other for other in known):
+                    repair = "use the layers one by one in a Sequential or Residual"
+                    if isinstance(item, Param):
+                        repair = f"assign it to self.params[{name!r}]"
+                    raise TypeError(
+                        f"{self}: self.{name} holds {item!r}, which would not be trained; {repair}"
+                    )
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Raise TypeError: a call would not say whether it is training or evaluation."""
+        """Raise TypeError: a call does not state whether it trains or evaluates."""
         raise TypeError(
             f"{self}: a layer cannot be called; use forward(x, training=True) in training, "
             "forward(x, training=False) or predict(x) of a network in evaluation"
@@ -357,7 +382,9 @@ def guarded(method: Any, inputs: Sequence[Any], filled: Mapping[str, Array]) -> 
     for name, array in bits.items():
         unfilled = (array == _UNFILLED[array.itemsize]).any()
         if unfilled or returned is not None:
-            got = "entries without a value" if unfilled else f"a returned {type(returned).__name__}"
+            got = f"a returned {type(returned).__name__}"
+            if unfilled:
+                got = "an array that is not or only partly filled"
             raise TypeError(
                 f"{method.__self__}: expected {method.__name__} to fill {name} and to return "
                 f"nothing, got {got}; assign the result into the array, {name}[...] = ..., "

@@ -41,7 +41,7 @@ class Param:
 
     def __init__(self, value: Any) -> None:
         self.name = "a parameter"
-        value = np.asarray(value)
+        value = self._as_numbers(value, "value")
         is_float = value.dtype in (np.float32, np.float64)
         self._value: Array = value if is_float else value.astype(np.float32)
         self._grad: Array = np.zeros_like(self._value)
@@ -65,20 +65,25 @@ class Param:
         self._fill(self._grad, grad, "grad")
 
     def rebind(self, value: Array, grad: Array) -> None:
-        """Use these arrays from now on, filled with the present value and gradient."""
+        """Store value and gradient in these arrays, and copy the current numbers into them."""
         value[...], grad[...] = self._value, self._grad
         self._value, self._grad = value, grad
 
+    def _as_numbers(self, numbers: Any, what: str) -> Array:
+        array: Array = np.asarray(numbers)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{self.name}: expected {what} as real numbers, got {array.dtype}")
+        return array
+
     def _fill(self, array: Array, numbers: Any, what: str) -> None:
-        numbers = np.asarray(numbers)
-        if numbers.dtype.kind not in "fiub":
-            raise TypeError(f"{self.name}: {what} must be real numbers, got {numbers.dtype}")
+        numbers = self._as_numbers(numbers, what)
         if numbers.ndim and numbers.shape != array.shape:
-            repair = "give one number for each entry, or a single number for all"
+            repair = "assign one number for each entry, or a single number for all"
             if numbers.shape == array.shape[::-1]:
-                repair = "it is the transpose, so give its .T"
+                repair = f"it is the transpose, assign {what}.T"
             raise ValueError(
-                f"{self.name}: {what} has shape {array.shape}, got {numbers.shape}; {repair}"
+                f"{self.name}: expected {what} of shape {array.shape}, got {numbers.shape}; "
+                f"{repair}"
             )
         array[...] = numbers
 
@@ -87,18 +92,32 @@ class Param:
 
 
 class Params(dict[str, Param]):
-    """Parameters of a layer by name. An entry cannot be replaced; its value can be assigned."""
+    """Parameters of a layer by name.
 
-    def __init__(self, params: Mapping[str, Param]) -> None:
-        super().__init__()
-        for name, param in params.items():
-            self[name] = param
+    An entry cannot be replaced, but its value can be assigned. When ``complete``, as in a layer
+    that is built and in a network, entries cannot be added, because they would not be trained.
+    """
+
+    def __init__(self, params: Mapping[str, Param], *, complete: bool = False) -> None:
+        super().__init__(params)
+        self.complete = complete
+        if not complete:
+            for name, param in params.items():
+                param.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Params, (dict(self),)
 
     def __setitem__(self, name: str, param: Param) -> None:
         if not isinstance(param, Param):
             raise TypeError(f"params[{name!r}]: expected a Param, got {param!r}; use Param(array)")
         if name in self and self[name] is not param:
             raise ValueError(f"params[{name!r}] exists already; assign params[{name!r}].value")
+        if self.complete and name not in self:
+            raise ValueError(
+                f"params[{name!r}]: this layer has all its parameters and would not train another "
+                "one; add parameters in __init__ of a layer that holds no layers"
+            )
         param.name = name
         super().__setitem__(name, param)
 

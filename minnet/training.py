@@ -104,7 +104,7 @@ def train_step(
         Its gradient is added to that of the loss. The returned loss does not include the penalty,
         which is ``regularizer.penalty(net)``.
     clip_norm : float, optional
-        Norm to which a longer gradient is scaled.
+        Largest allowed norm; a longer gradient is scaled down to it.
     step : int, default 0
         Number of the step, passed to the probes.
 
@@ -119,6 +119,8 @@ def train_step(
         If an output, the loss, or the gradient that reaches the first layer is not finite; the
         parameters are then unchanged.
     """
+    if optimizer.net is not net:
+        raise ValueError("train_step: the optimizer belongs to another network; create a new one")
     output = net.forward(x, training=True)
     value = loss.forward(output, y)
     if not math.isfinite(value):
@@ -251,7 +253,7 @@ def fit(
                     bar.set_postfix({k: f"{v:.4f}" for k, v in metrics.items()}, refresh=False)
     except FloatingPointError as error:
         raise FloatingPointError(
-            f"step {history.steps} (epoch {epoch}): {error}; net.history holds the epochs before"
+            f"step {history.steps} (epoch {epoch}): {error}; net.history holds the completed epochs"
         ) from error
     return history
 
@@ -283,7 +285,7 @@ def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
 
 
 def _count_correct(output: Array, loss: Loss) -> int:
-    """Return the number of rows classified as the last target of the loss; 0 without classes."""
+    """Return in how many rows the largest output is at the class of the last target."""
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 

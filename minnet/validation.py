@@ -1,8 +1,8 @@
 """Input validation: convert arguments to the arrays that layers work on, or raise an error.
 
 Functions of this module are called at the public boundary. They never write to the caller's arrays
-and raise before anything has changed. An error names where it arose, what was expected, what came,
-and how to repair it.
+and raise before anything has changed. An error names where it arose, what was expected, what was
+received, and how to repair it.
 """
 
 import math
@@ -82,7 +82,7 @@ def _is_valid(array: Array, dtype: np.dtype[Any]) -> bool:
 
 
 def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
-    """Return x as rows (n, features) of dtype; x itself if it is that; see `as_array`.
+    """Return x as rows (n, features) of dtype; without a copy if it has this form; see `as_array`.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def _as_probabilities(
 def in_range(
     value: Any, owner: str, name: str, test: Callable[[float], bool], expected: str
 ) -> float:
-    """Return value as a float for which test holds, or raise ValueError or TypeError."""
+    """Return float(value) if it passes test; raise ValueError or TypeError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise TypeError(f"{owner}: {name} must be a number, {expected}, got {value!r}")
     number = float(value)

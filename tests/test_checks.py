@@ -352,8 +352,8 @@ def test_activations_pass_at_their_kink(make):
     assert check_at_zero(make()) <= 1e-6
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.3, 0.5, 1.0])
-def test_at_a_kink_every_value_between_the_one_sided_slopes_passes(slope):
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_at_a_kink_the_one_sided_slopes_and_their_mean_pass(slope):
     assert check_at_zero(Kinked(slope)) <= 1e-6
 
 
@@ -397,9 +397,9 @@ class MeanAbsolute(Loss):
         dx[...] = slope / output.size
 
 
-def test_a_loss_with_a_kink_passes_with_every_value_between_the_one_sided_slopes():
+def test_at_a_kink_of_a_loss_the_one_sided_slopes_and_their_mean_pass():
     output, target = np.array([[1.0, 2.0, -3.0]]), np.array([[1.0, 0.0, -3.0]])
-    for slope in (-1.0, -0.4, 0.0, 1.0):
+    for slope in (-1.0, 0.0, 1.0):
         assert check_loss(MeanAbsolute(slope), output, target)["dx"] <= 1e-6
     for wrong in (MeanAbsolute(1.1), MeanAbsolute(-1.005), MeanAbsolute(factor=1.005)):
         with pytest.raises(GradientError, match="MeanAbsolute: the gradient dx has relative error"):

@@ -214,7 +214,7 @@ def test_backward_overwrites_the_gradients_of_the_step_before(make):
 def test_backward_needs_a_training_forward_of_its_own(make):
     layer = network(make)["tried"]
     dy = np.ones((8, layer.out_features or 3), np.float32)
-    message = r"no forward is pending; call forward\(x, training=True\) before each backward"
+    message = r"expected forward\(x, training=True\) before this backward, got none"
     with pytest.raises(RuntimeError, match=message):
         layer.backward(dy)
     layer.forward(X, training=False)

@@ -366,7 +366,7 @@ def test_buffers_only_grow_and_a_short_batch_is_a_slice_of_them(make):
 def test_each_backward_requires_a_forward(make):
     loss, message = (
         make(),
-        r"no forward is pending; call forward\(output, target\) before each backward",
+        r"expected forward\(output, target\) before this backward, got none",
     )
     with pytest.raises(RuntimeError, match=message):
         loss.backward()
@@ -388,7 +388,7 @@ def test_after_a_refused_forward_backward_is_refused(make):
         wrong = wrong[:2]
     with pytest.raises(ValueError, match=make.__name__):
         loss.forward(output, wrong)
-    with pytest.raises(RuntimeError, match="before each backward"):
+    with pytest.raises(RuntimeError, match="before this backward"):
         loss.backward()
     loss.forward(output, target)
     assert np.isfinite(loss.backward()).all()
@@ -401,7 +401,7 @@ def test_a_copy_is_independent(make):
     loss.forward(output, target)
     other = copy.deepcopy(loss)
     assert other.output is None
-    with pytest.raises(RuntimeError, match="no forward is pending"):
+    with pytest.raises(RuntimeError, match="before this backward, got none"):
         other.backward()
     other.forward(output, target)
     np.testing.assert_array_equal(loss.backward(), other.backward())

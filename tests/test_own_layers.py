@@ -1,10 +1,27 @@
 """Layers of a user's own: mistakes raise an error that names the layer, and change nothing."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from helpers.tried import Square, X, network, trained
 
-from minnet import Dense, Layer, Loss, Param, Residual, Sequential, Tanh, check_layer, check_loss
+from minnet import (
+    SGD,
+    Dense,
+    Layer,
+    Loss,
+    MeanSquaredError,
+    Param,
+    ReLU,
+    Residual,
+    Sequential,
+    Tanh,
+    check_layer,
+    check_loss,
+    train_step,
+)
 
 
 def test_a_layer_without_its_methods_raises():
@@ -75,11 +92,11 @@ def leaves_out_the_last_row(source, target):
 @pytest.mark.parametrize(
     ("action", "got"),
     [
-        (returns, "entries without a value"),
+        (returns, "an array that is not or only partly filled"),
         (fills_and_returns, "a returned ndarray"),
-        (rebinds, "entries without a value"),
-        (adds, "entries without a value"),
-        (leaves_out_the_last_row, "entries without a value"),
+        (rebinds, "an array that is not or only partly filled"),
+        (adds, "an array that is not or only partly filled"),
+        (leaves_out_the_last_row, "an array that is not or only partly filled"),
     ],
 )
 def test_an_array_that_is_not_filled_is_an_error(method, wrap, action, got):
@@ -218,7 +235,7 @@ def test_non_finite_results_of_a_users_layer_name_their_likely_causes():
             with np.errstate(invalid="ignore"):
                 super().compute(np.log(x), y, training)
 
-    message = r"Student\(\): the output holds NaN although the input is finite; .*the logarithm"
+    message = r"Student\(\): the input is finite, but the output holds NaN .*the logarithm"
     with pytest.raises(FloatingPointError, match=message):
         network(Student).forward(X, training=True)
 
@@ -281,3 +298,160 @@ def test_mistakes_of_a_users_loss_name_it():
     with pytest.raises(ValueError, match="read-only"):
         WritesIntoOutput().forward(one, zero)
     np.testing.assert_array_equal(one, 1)
+
+
+# Parameters that a network would not train.
+
+
+class Scale(Layer):
+    """y = a x for one number a."""
+
+    def __init__(self, a=None):
+        self.params["a"] = Param(0.25) if a is None else a
+
+    def compute(self, x, y, training):
+        y[...] = x * self.params["a"].value
+
+    def differentiate(self, dy, dx):
+        self.params["a"].grad = (dy * self.x).sum()
+        dx[...] = dy * self.params["a"].value
+
+
+def test_a_parameter_may_be_a_single_number():
+    assert max(check_layer(Scale(), (4, 3)).values()) < 1e-9
+
+
+def test_a_parameter_that_is_added_while_training_is_refused():
+    class Late(Square):
+        def compute(self, x, y, training):
+            if "gain" not in self.params:
+                self.params["gain"] = Param(np.ones(3))
+            super().compute(x, y, training)
+
+    with pytest.raises(ValueError, match=r"params\['gain'\]: .* add parameters in __init__"):
+        network(Late).forward(X, training=True)
+
+
+def test_a_parameter_of_two_layers_is_refused():
+    shared = Param(0.5)
+    with pytest.raises(ValueError, match="a Param is used twice; create one for each layer"):
+        Sequential([Scale(shared), Dense(3, 3), Scale(shared)])
+
+
+@pytest.mark.parametrize(
+    ("value", "repair"),
+    [
+        (lambda: Dense(3, 3), "use the layers one by one"),
+        (lambda: [ReLU(), Dense(3, 3)], "use the layers one by one"),
+        (lambda: {"gain": Param(np.ones(3))}, r"assign it to self.params\['held'\]"),
+        (lambda: Param(np.ones(3)), r"assign it to self.params\['held'\]"),
+    ],
+)
+def test_a_layer_or_parameter_in_an_attribute_is_refused(value, repair):
+    class Holder(Square):
+        def __init__(self):
+            self.held = value()
+
+    with pytest.raises(
+        TypeError, match=rf"Holder\(\): self.held holds .* not be trained; {repair}"
+    ):
+        Sequential([Dense(3, 3), Holder()])
+
+
+def test_parameters_of_networks_and_residuals_are_not_replaced_or_added():
+    net = Sequential([Dense(3, 3), Residual(Dense(3, 3))], rng=0)
+    with pytest.raises(ValueError, match=r"params\['dense1.weight'\] exists already; assign"):
+        net.params["dense1.weight"] = Param(np.zeros((3, 3)))
+    for container in (net, net["residual1"]):
+        with pytest.raises(ValueError, match=r"add parameters in __init__ of a layer that holds"):
+            container.params["alpha"] = Param(0.0)
+
+
+def test_a_dense_with_a_users_gradient_trains_as_the_first_layer():
+    class Own(Dense):
+        def differentiate(self, dy, dx):
+            self.weight.grad, self.bias.grad = self.x.T @ dy, dy.sum(axis=0)
+            dx[...] = dy @ self.weight.value.T
+
+    grads = []
+    for kind in (Dense, Own):
+        net = Sequential([kind(3, 2)], rng=0)
+        net.forward(X, training=True)
+        net.backward(np.ones((8, 2)), input_gradient=False)
+        grads.append(net.grad)
+    np.testing.assert_allclose(*grads, rtol=1e-6)
+
+
+def test_y_is_read_only_in_differentiate_because_it_is_the_next_layers_input():
+    class Student(Square):
+        def differentiate(self, dy, dx):
+            super().differentiate(dy, dx)
+            self.y *= 2
+
+    net = network(Student)
+    net.forward(X, training=True)
+    y = net["tried"].y.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        net.backward(np.ones((8, 2)))
+    np.testing.assert_array_equal(net["tried"].y, y)
+    net["tried"].y[0, 0] = y[0, 0]  # writeable again
+
+
+# Widths.
+
+
+def test_a_width_of_the_output_alone_makes_the_input_width_unknown():
+    class Pairs(Layer):
+        out_features = 5
+
+        def compute(self, x, y, training):
+            y[...] = x[:, ::2] + x[:, 1::2]
+
+    net = Sequential([Pairs(), Dense(5, 2)])
+    assert net.in_features is None
+    assert net.predict(np.ones((4, 10))).shape == (4, 2)
+
+
+@pytest.mark.parametrize(("width", "error"), [(5.0, TypeError), (0, ValueError), ("5", TypeError)])
+def test_a_width_that_is_not_a_positive_integer_is_refused(width, error):
+    layer = Square()
+    layer.in_features = width
+    with pytest.raises(error, match=r"layer 1 'square1' .*a width must be"):
+        Sequential([layer])
+
+
+# Pairing and copies.
+
+
+def test_after_a_backward_that_failed_a_new_forward_is_needed():
+    for layers in ([Dense(3, 2)], [Dense(3, 3), Tanh(), Dense(3, 2)]):
+        net = Sequential(layers, rng=0)
+        net.forward(X, training=True)
+        with pytest.raises(FloatingPointError):
+            net.backward(np.full((8, 2), np.nan))
+        with pytest.raises(RuntimeError, match="expected forward"):
+            net.backward(np.ones((8, 2)))
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_of_a_layer_has_the_parameters_of_the_original(twin):
+    dense = Dense(3, 2)
+    np.testing.assert_array_equal(twin(dense).weight.value, dense.weight.value)
+    residual = twin(Residual(Dense(3, 3)))
+    with pytest.raises(ValueError, match="is in use already"):
+        Sequential([residual.layers[0]])
+
+
+def test_layers_of_a_network_that_could_not_be_built_can_be_used_again():
+    dense, wrong = Dense(3, 3), Dense(3, 3, init=lambda shape, rng, dtype: np.ones(1))
+    with pytest.raises(ValueError, match="expected the initializer to return"):
+        Sequential([dense, wrong])
+    assert Sequential([dense, Tanh()]).predict(X).shape == (8, 3)
+
+
+def test_train_step_refuses_the_optimizer_of_another_network():
+    net, other = network(Square), network(Square)
+    with pytest.raises(ValueError, match="train_step: the optimizer belongs to another network"):
+        train_step(net, X, X[:, :2], loss=MeanSquaredError(), optimizer=SGD(other))

@@ -39,7 +39,7 @@ def test_assigning_to_a_param_copies_into_the_existing_array():
     assert param.grad is grad
     assert value.tolist() == [[1, 2], [3, 4]]
     assert grad.tolist() == [[7, 7], [7, 7]]
-    with pytest.raises(ValueError, match=r"value has shape \(2, 2\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"expected value of shape \(2, 2\), got \(3,\)"):
         param.value = np.zeros(3)
 
 
@@ -55,7 +55,7 @@ def test_a_param_of_integers_becomes_float32_with_a_gradient_of_zeros():
 def test_a_parameter_accepts_only_real_numbers(name, numbers):
     param = Param([1.0, 2.0])
     param.grad = [3.0, 4.0]
-    with pytest.raises(TypeError, match=f"a parameter: {name} must be real numbers, got"):
+    with pytest.raises(TypeError, match=f"a parameter: expected {name} as real numbers, got"):
         setattr(param, name, numbers)
     assert (param.value.tolist(), param.grad.tolist()) == ([1, 2], [3, 4])
 
@@ -64,19 +64,27 @@ def test_an_assignment_of_a_wrong_shape_names_the_parameter_and_the_repair():
     alone = Dense(2, 3)
     net = Sequential([Dense(2, 2), Residual(Dense(2, 2), ReLU())], rng=0)
     cases = [
-        (alone.weight, np.ones((3, 2)), r"weight: value has shape \(2, 3\), got \(3, 2\); .* \.T$"),
+        (
+            alone.weight,
+            np.ones((3, 2)),
+            r"weight: expected value of shape \(2, 3\), got \(3, 2\); .*value\.T$",
+        ),
         (
             alone.bias,
             [1.0, 2.0],
-            r"bias: .* \(3,\), got \(2,\); give one number for each entry, or a",
+            r"bias: .* \(3,\), got \(2,\); assign one number for each entry, or a",
         ),
         (
             net["dense1"].weight,
             np.ones(2),
-            r"^dense1\.weight: value has shape \(2, 2\), got \(2,\)",
+            r"^dense1\.weight: expected value of shape \(2, 2\), got \(2,\)",
         ),
-        (net.params["residual1.dense1.bias"], "x", r"^residual1\.dense1\.bias: value must be real"),
-        (copy.deepcopy(net)["dense1"].bias, "x", r"^dense1\.bias: value must be real numbers"),
+        (
+            net.params["residual1.dense1.bias"],
+            "x",
+            r"^residual1\.dense1\.bias: expected value as real",
+        ),
+        (copy.deepcopy(net)["dense1"].bias, "x", r"^dense1\.bias: expected value as real numbers"),
     ]
     for param, numbers, message in cases:
         before = param.value.copy()

@@ -14,7 +14,7 @@ from minnet.validation import Array, non_negative, positive
 class Sigmoid(Layer):
     """Logistic function, y = σ(x) = 1 / (1 + exp(-x)), with dx = dy y (1 - y).
 
-    σ' is at most 1/4, so five sigmoid layers scale a gradient by at most 1/1024.
+    σ' is at most 1/4, so the slopes of five sigmoid layers multiply a gradient by at most 1/1024.
 
     Examples
     --------

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
-from minnet.validation import Array, check_finite
+from minnet.param import Params
+from minnet.validation import Array, check_finite, count
 
 
 class Container(Layer):
@@ -32,11 +33,13 @@ class Container(Layer):
         self.layers = tuple(layer for _, layer in pairs)
         for number, layer in enumerate(self.layers, start=1):
             self._check_item(number, layer)
+        # The layer that determines the input width: all before it keep the width.
+        widths = ((layer.in_features, layer.out_features) for layer in self.layers)
+        first = next((k for k, pair in enumerate(widths) if pair != (None, None)), 0)
+        self._input_layer = self.layers[first]
         names = self._choose_names([name for name, _ in pairs])
         self.check_widths(names)
         self.rows_to_train = max(layer.rows_to_train for layer in self.layers)
-        fixed = (layer for layer in self.layers if layer.in_features is not None)
-        self._entrance = next(fixed, self.layers[0])  # the layer that determines the input width
         for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
             layer.name, layer.position = name, position
         for path, layer in self.walk():
@@ -48,7 +51,9 @@ class Container(Layer):
             repair = f"; create one: {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise TypeError(f"{item}: expected a Layer, got {layer!r}{repair}")
         if isinstance(layer, Container) and layer.is_network:
-            raise TypeError(f"{item}: expected a layer, got the network {layer}; list its layers")
+            raise TypeError(
+                f"{item}: expected a layer, got the network {layer}; create its layers in one list"
+            )
         if layer.bound or any(layer is other for other in self.layers[: number - 1]):
             raise ValueError(f"{item}: {layer} is in use already; create a new layer")
 
@@ -72,16 +77,18 @@ class Container(Layer):
         width, source = None, None
         for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
             expected = layer.in_features
+            for size in (expected, layer.out_features):
+                if size is not None:
+                    count(size, f"layer {position} '{name}' {layer.describe()}", "a width")
             if width is not None and expected is not None and width != expected:
                 raise ValueError(
                     f"layer {position} '{name}' {layer.describe()}: expected input "
                     f"(n, {expected}), got (n, {width}); the {type(source).__name__} before it "
                     f"has out_features={width}"
                 )
-            if layer.out_features is not None:
-                width, source = layer.out_features, layer
-        known = (layer.in_features for layer in self.layers if layer.in_features is not None)
-        self.in_features, self.out_features = next(known, None), width
+            if layer.out_features is not None or expected is not None:
+                width, source = layer.out_features or expected, layer
+        self.in_features, self.out_features = self._input_layer.in_features, width
 
     def __getitem__(self, name: str) -> Layer:
         """Return the layer with this name, such as ``net["residual1.dense1"]``."""
@@ -110,17 +117,24 @@ class Container(Layer):
         for layer in self.layers:
             layer.bound = False
             layer.build(rng=generator, dtype=dtype)
+        for layer in self.layers:
             layer.bound = True
         return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for layer in self.layers:
+            layer.bound = True
 
     @property
     def params(self) -> dict[str, Param]:
         """Parameters of all layers under dotted names such as ``dense1.weight``."""
-        return {
+        params = {
             f"{layer.name}.{name}": param
             for layer in self.layers
             for name, param in layer.params.items()
         }
+        return Params(params, complete=True)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -139,7 +153,7 @@ class Container(Layer):
     # Validation at the boundary; the errors name the layer concerned.
 
     def check_input(self, x: Any, name: str = "x") -> Array:
-        rows = self._entrance.check_input(x, name)
+        rows = self._input_layer.check_input(x, name)
         check_finite(rows, f"the input {name}")
         return rows
 
@@ -163,7 +177,7 @@ class Container(Layer):
         return x
 
     def backward_layers(self, dy: Array) -> Array:
-        """Return the gradient of the input of the first layer for that of the last one's output."""
+        """Return dx of the first layer, given dy of the last."""
         for layer in reversed(self.layers):
             dy = layer.backward_rows(dy)
         return dy
@@ -191,6 +205,6 @@ def _raise_nonfinite(layer: Layer, y: Array) -> NoReturn:
     if not layer.own:
         repair = "look for a division by 0 and the logarithm or root of a negative number"
     raise FloatingPointError(
-        f"{layer}: the output holds {nonfinite_kind(y)} although the input is finite; {repair}: "
-        f"values above {np.finfo(y.dtype).max:.1e} do not fit {y.dtype}"
+        f"{layer}: the input is finite, but the output holds {nonfinite_kind(y)} (the largest "
+        f"{y.dtype} is {np.finfo(y.dtype).max:.1e}); {repair}"
     )

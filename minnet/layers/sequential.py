@@ -75,7 +75,8 @@ class Sequential(Container):
     ) -> None:
         if more:
             raise TypeError(
-                "Sequential: expected the layers as one list: Sequential([Dense(4, 3), ...])"
+                "Sequential: expected one list of layers, and rng by name: "
+                "Sequential([Dense(4, 3), ...], rng=0)"
             )
         generator, dtype = np.random.default_rng(rng), as_float_dtype(dtype)
         super().__init__(layers)
@@ -89,6 +90,8 @@ class Sequential(Container):
     def _bind(self) -> None:
         """Move all parameters into one array and all gradients into another."""
         self._all_params = super().params
+        if len({id(param) for param in self._all_params.values()}) < len(self._all_params):
+            raise ValueError("Sequential: a Param is used twice; create one for each layer")
         size = sum(param.value.size for param in self._all_params.values())
         self._theta = empty((size,), self.dtype)
         self._grad = empty((size,), self.dtype)
@@ -136,7 +139,8 @@ class Sequential(Container):
         FloatingPointError
             If the output of a layer is not finite; the first such layer is named.
         """
-        self._pending = self._pending and not training
+        if training:
+            self._pending = False
         y = self.forward_layers(x, training)
         if training:
             self.x, self.y, self._pending = x, y, True
@@ -152,13 +156,14 @@ class Sequential(Container):
             If the gradient that reaches the first layer is not finite. The layer in which it
             arose is named. The gradients of the parameters are not checked.
         """
+        self._require_pending("forward(x, training=True)")
+        self._pending = False
         self.dy = dy
         for layer in reversed(self.layers[1:]):
             dy = layer.backward_rows(dy)
         if first_nonfinite_row(dy) >= 0:
             raise FloatingPointError(self._explain_gradient())
         self.dx = self.layers[0].backward_rows(dy, input_gradient)
-        self._pending = False
         return self.dx
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
@@ -198,7 +203,7 @@ class Sequential(Container):
         return {key: value for key, value in super().__getstate__().items() if key not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         self._bind()
 
     def describe(self) -> str:

@@ -104,7 +104,7 @@ def test_widths_are_those_of_the_first_and_last_layer_that_has_one():
         ([Dense], r"item 1: expected a Layer.*; create one: Dense\(\.\.\.\)"),
         (
             [Sequential([Dense(2, 2)])],
-            r"item 1: expected a layer, got the network Sequential.*; list its layers",
+            r"item 1: expected a layer, got the network .*; create its layers in one list",
         ),
     ],
 )
@@ -150,7 +150,7 @@ def test_a_parameter_that_would_not_be_trained_is_refused():
         def __init__(self):
             self.gain = Param(np.ones(3))
 
-    with pytest.raises(TypeError, match=r"self\.gain is a Param.*self\.params\['gain'\]"):
+    with pytest.raises(TypeError, match=r"self\.gain holds Param.*self\.params\['gain'\]"):
         Sequential([Dense(4, 3), Forgetful()])
 
 

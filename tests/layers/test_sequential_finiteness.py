@@ -16,16 +16,15 @@ def test_float32_overflow_names_the_layer_where_it_arose():
         with pytest.raises(FloatingPointError) as caught:
             net.forward(np.abs(X), training=training)
         assert str(caught.value).startswith(
-            "layer 2 'big' Dense(3→3): the output holds infinity although the input is finite; "
-            "lower the learning rate, or scale down the input or the initial weights: values above "
-            "3.4e+38 do not fit float32"
+            "layer 2 'big' Dense(3→3): the input is finite, but the output holds infinity (the "
+            "largest float32 is 3.4e+38); lower the learning rate, or scale down the input"
         )
 
 
 def test_an_overflow_before_a_batchnorm_names_the_layer_where_it_arose():
     net = Sequential([Dense(4, 3), BatchNorm(3)], rng=0)
     net["dense1"].weight.value = 3e38
-    with pytest.raises(FloatingPointError, match=r"'dense1' .*: the output holds infinity"):
+    with pytest.raises(FloatingPointError, match=r"'dense1' .* the output holds infinity"):
         net.forward(np.abs(X), training=True)
     assert net["batchnorm1"].running_var.tolist() == [1, 1, 1]
 
@@ -43,7 +42,9 @@ def test_an_overflow_in_training_only_is_reported():
     net = Sequential([Dropout(0.9)], rng=0)
     x = np.full((6, 4), 3e38, np.float32)
     np.testing.assert_array_equal(net.predict(x), x)
-    with pytest.raises(FloatingPointError, match=r"'dropout1' Dropout\(0\.9\): the output holds"):
+    with pytest.raises(
+        FloatingPointError, match=r"'dropout1' Dropout\(0\.9\): .* the output holds"
+    ):
         net.forward(x, training=True)
 
 

@@ -11,7 +11,7 @@ from minnet import BatchNorm, Dense, Layer, ReLU, Sequential, Tanh
 
 def test_backward_needs_a_training_forward_of_its_own():
     net, dy = everything(), np.ones((6, 3))
-    message = r"no forward is pending; call forward\(x, training=True\) before each backward"
+    message = r"expected forward\(x, training=True\) before this backward, got none"
     with pytest.raises(RuntimeError, match=message):
         net.backward(dy)
     net.forward(X, training=False)
@@ -45,7 +45,7 @@ def test_after_a_forward_that_failed_midway_backward_is_refused():
     with pytest.raises(FloatingPointError, match=r"'dense2' .*the output holds infinity"):
         net.forward(np.abs(X), training=True)
     weight.value = kept
-    with pytest.raises(RuntimeError, match="no forward is pending"):
+    with pytest.raises(RuntimeError, match="before this backward, got none"):
         net.backward(np.ones((6, 2)))
     step(net)
 
