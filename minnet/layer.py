@@ -68,7 +68,7 @@ class Differentiable:
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        excluded = {*self.buffers, "bound"}
+        excluded = {*self.buffers, "_bound"}
         return {key: value for key, value in self.__dict__.items() if key not in excluded}
 
     def __copy__(self) -> Self:
@@ -99,8 +99,6 @@ class Layer(Differentiable):
         Whether finite input always gives finite output, so that the network need not check it.
     rows_to_train : int
         Smallest number of rows of a training batch: 1, or 2 for batch statistics.
-    bound : bool
-        Whether a network holds the layer.
 
     Examples
     --------
@@ -130,7 +128,7 @@ class Layer(Differentiable):
     y: Array = None  # type: ignore[assignment]
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
-    bound: bool = False
+    _bound: bool = False  # whether a network holds the layer
     keeps_finite: bool = False
     rows_to_train: int = 1
     buffers: ClassVar[tuple[str, ...]] = ("x", "y", "dy", "dx", "_y", "_dx", "_pending")
@@ -241,7 +239,8 @@ class Layer(Differentiable):
             x, kept = read_only(x), (self.x, self.y, self.dy, self.dx)
             try:
                 guarded(self.compute, (x, y, training), {"y": y})
-            finally:  # a layer may use these names for its own arrays
+                self._check_kept(kept)
+            finally:  # a layer may assign self.y
                 self.x, self.y, self.dy, self.dx = kept
         if training:
             self.x, self.y, self._pending = x, y, True
@@ -265,6 +264,16 @@ class Layer(Differentiable):
             finally:  # a layer may use these names for its own arrays
                 self.y, self.dy, self.dx = y, dy, dx
         return dx
+
+    def _check_kept(self, kept: tuple[Array, ...]) -> None:
+        """Raise TypeError if compute assigned a name that belongs to another array."""
+        arrays = {"x": "input", "dy": "gradient of y", "dx": "gradient of x"}
+        for name, before in zip(arrays, (kept[0], *kept[2:]), strict=True):
+            if getattr(self, name) is not before:
+                raise TypeError(
+                    f"{self}: compute assigned self.{name}, which is the {arrays[name]}; use "
+                    "another name"
+                )
 
     # Parameters and state.
 
@@ -304,11 +313,12 @@ class Layer(Differentiable):
         TypeError
             If an attribute holds a Param or a Layer, which would not be trained.
         """
-        if self.bound:
+        if self._bound:
             raise ValueError(
                 f"{self}: a network holds this layer and builds it; create a new layer"
             )
         self.dtype = as_float_dtype(dtype)
+        self.check_attributes()
         self.forget_buffers()
         fresh, drawn = {}, self._drawn
         if self._params is None or drawn is not None:
@@ -320,12 +330,14 @@ class Layer(Differentiable):
             param.rebind(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
             if drawn and name in drawn and np.array_equal(param.value, drawn[name]):
                 param.value = fresh[name].value
-        if not self.own:
-            self._check_attributes()
         return self
 
-    def _check_attributes(self) -> None:
-        """Raise TypeError if an attribute holds a Param or Layer that would not be trained."""
+    def check_attributes(self) -> None:
+        """Raise TypeError if an attribute holds a Param or Layer, or has the name of a buffer."""
+        if self.own or (self._params is not None and self._params.complete):
+            return
+        for name in sorted(set(Layer.buffers) & vars(self).keys()):
+            raise TypeError(f"{self}: self.{name} is a buffer of the layer; use another name")
         known = [*self.params.values(), *getattr(self, "layers", ())]
         for name, value in vars(self).items():
             values = [*value.values()] if isinstance(value, dict) else value

@@ -80,7 +80,8 @@ class Loss(Differentiable):
             value = self.compute(read_only(output), read_only(target))
             if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
                 raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
-        self.output, self.target, self._pending = output, target, True
+        self.output = output if self.own else read_only(output)
+        self.target, self._pending = target, True
         return float(value)
 
     def backward(self) -> Array:

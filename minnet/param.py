@@ -62,6 +62,11 @@ class Param:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        if isinstance(grad, np.generic) and self._grad.size > 1:
+            raise ValueError(
+                f"{self.name}: expected grad of shape {self._grad.shape}, got one number; a sum "
+                "over the rows needs axis=0"
+            )
         self._fill(self._grad, grad, "grad")
 
     def rebind(self, value: Array, grad: Array) -> None:

@@ -108,9 +108,13 @@ def check_finite(x: Array, where: object) -> None:
     row = first_nonfinite_row(x)
     if row >= 0:
         column = int(np.flatnonzero(~np.isfinite(x[row]))[0])
+        repair = "remove such rows, or replace the values with numpy.nan_to_num"
+        if np.isinf(x[row, column]):
+            largest = np.finfo(x.dtype).max
+            repair = f"remove such rows, or scale the data; {x.dtype} ends at {largest:.1e}"
         raise FloatingPointError(
-            f"{where}: expected finite values, got {x[row, column]} at row {row}, column "
-            f"{column}; remove such rows, or replace the values with numpy.nan_to_num"
+            f"{where}: expected finite values, got {x[row, column]} at row {row}, column {column}; "
+            f"{repair}"
         )
 
 

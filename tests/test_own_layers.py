@@ -205,17 +205,14 @@ def test_writing_into_an_input_raises_in_that_line_and_changes_nothing(wrap, fir
         np.testing.assert_array_equal(layer.y, y)
 
 
-@pytest.mark.parametrize("name", ["y", "x", "dy", "dx"])
-def test_a_layer_may_keep_arrays_under_the_names_of_buffers(name):
+def test_a_layer_may_assign_its_output_to_self_y():
     class Sigmoid(Layer):
         def compute(self, x, y, training):
-            values = 1 / (1 + np.exp(-x))
-            setattr(self, name, values)
-            self.values = values
-            y[...] = values
+            self.y = 1 / (1 + np.exp(-x))
+            y[...] = self.y
 
         def differentiate(self, dy, dx):
-            dx[...] = dy * self.values * (1 - self.values)
+            dx[...] = dy * self.y * (1 - self.y)
 
     assert max(check_layer(Sigmoid(), (4, 3)).values()) < 1e-8
     net, _ = trained(Sigmoid)
@@ -229,13 +226,63 @@ def test_a_layer_may_keep_arrays_under_the_names_of_buffers(name):
     assert tried.y is after.x
 
 
+@pytest.mark.parametrize("name", ["x", "dy", "dx"])
+def test_assigning_the_name_of_another_buffer_in_compute_is_refused(name):
+    class Student(Square):
+        def compute(self, x, y, training):
+            setattr(self, name, np.tanh(x))
+            super().compute(x, y, training)
+
+    with pytest.raises(TypeError, match=rf"compute assigned self\.{name}, .*use another name"):
+        network(Student).forward(X, training=True)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "dy", "dx"])
+def test_an_attribute_with_the_name_of_a_buffer_is_refused(name):
+    class Student(Square):
+        def __init__(self):
+            setattr(self, name, 0.5)
+
+    with pytest.raises(TypeError, match=rf"self\.{name} is a buffer of the layer; use another"):
+        network(Student)
+
+
+def test_an_attribute_named_bound_is_a_users_own():
+    class Clip(Layer):
+        def __init__(self, bound):
+            self.bound = bound
+
+        def compute(self, x, y, training):
+            np.clip(x, -self.bound, self.bound, out=y)
+
+        def differentiate(self, dy, dx):
+            dx[...] = dy * (abs(self.x) < self.bound)
+
+    assert check_layer(Sequential([Dense(4, 5), Clip(0.5), Dense(5, 3)]), (8, 4))["dx"] < 1e-6
+
+
+def test_a_gradient_summed_over_all_axes_is_refused():
+    class Scale(Square):
+        def __init__(self):
+            self.params["gain"] = Param(np.ones(3))
+
+        def differentiate(self, dy, dx):
+            super().differentiate(dy, dx)
+            self.params["gain"].grad = (dy * self.x).sum()
+
+    with pytest.raises(
+        ValueError, match=r"expected grad of shape \(3,\), got one number; .*axis=0"
+    ):
+        check_layer(Scale(), (4, 3))
+
+
 def test_non_finite_results_of_a_users_layer_name_their_likely_causes():
     class Student(Square):
         def compute(self, x, y, training):
             with np.errstate(invalid="ignore"):
                 super().compute(np.log(x), y, training)
 
-    message = r"Student\(\): the input is finite, but the output holds NaN .*the logarithm"
+    message = r"Student\(\): the input is finite, but the output holds NaN .*and the log or root"
     with pytest.raises(FloatingPointError, match=message):
         network(Student).forward(X, training=True)
 
@@ -287,6 +334,11 @@ def test_mistakes_of_a_users_loss_name_it():
             output -= target
             return np.square(output).mean()
 
+    class WritesIntoItsOutput(Squares):
+        def differentiate(self, output, target, dx):
+            self.output -= self.target
+            super().differentiate(output, target, dx)
+
     one, zero = np.ones((2, 3)), np.zeros((2, 3))
     for kind in (ReturnsNothing, ReturnsRows):
         with pytest.raises(
@@ -295,8 +347,9 @@ def test_mistakes_of_a_users_loss_name_it():
             kind().forward(one, zero)
     with pytest.raises(TypeError, match=r"ReturnsDx\(\): expected differentiate to fill dx"):
         check_loss(ReturnsDx(), one, zero)
-    with pytest.raises(ValueError, match="read-only"):
-        WritesIntoOutput().forward(one, zero)
+    for kind in (WritesIntoOutput, WritesIntoItsOutput):
+        with pytest.raises(ValueError, match="read-only"):
+            check_loss(kind(), one, zero)
     np.testing.assert_array_equal(one, 1)
 
 

@@ -54,7 +54,7 @@ class Container(Layer):
             raise TypeError(
                 f"{item}: expected a layer, got the network {layer}; create its layers in one list"
             )
-        if layer.bound or any(layer is other for other in self.layers[: number - 1]):
+        if layer._bound or any(layer is other for other in self.layers[: number - 1]):
             raise ValueError(f"{item}: {layer} is in use already; create a new layer")
 
     def _choose_names(self, given: Sequence[str]) -> list[str]:
@@ -113,18 +113,20 @@ class Container(Layer):
 
     def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
         generator = np.random.default_rng(rng)
+        for layer in self.layers:
+            layer.check_attributes()
         super().build(rng=generator, dtype=dtype)
         for layer in self.layers:
-            layer.bound = False
+            layer._bound = False
             layer.build(rng=generator, dtype=dtype)
         for layer in self.layers:
-            layer.bound = True
+            layer._bound = True
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for layer in self.layers:
-            layer.bound = True
+            layer._bound = True
 
     @property
     def params(self) -> dict[str, Param]:
@@ -203,7 +205,7 @@ def _raise_nonfinite(layer: Layer, y: Array) -> NoReturn:
     check_params(layer.params)
     repair = "lower the learning rate, or scale down the input or the initial weights"
     if not layer.own:
-        repair = "look for a division by 0 and the logarithm or root of a negative number"
+        repair = "look for a division by 0, an overflow, and the log or root of a negative number"
     raise FloatingPointError(
         f"{layer}: the input is finite, but the output holds {nonfinite_kind(y)} (the largest "
         f"{y.dtype} is {np.finfo(y.dtype).max:.1e}); {repair}"

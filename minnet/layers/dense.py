@@ -60,6 +60,8 @@ class Dense(Layer):
     ) -> None:
         self.in_features = count(in_features, "Dense", "in_features")
         self.out_features = count(out_features, "Dense", "out_features")
+        if not isinstance(bias, bool | np.bool_):
+            raise TypeError(f"Dense: expected bias as True or False, got {bias!r}; see bias_init")
         self.has_bias = bool(bias)
         self.init = initializers.get(init)
         self.bias_init = initializers.get(bias_init)

@@ -44,7 +44,7 @@ class Residual(Container):
             )
         super().__init__(layers)
         for layer in self.layers:
-            layer.bound = True
+            layer._bound = True
 
     def check_widths(self, names: Sequence[str]) -> None:
         super().check_widths(names)

@@ -104,7 +104,7 @@ class Sequential(Container):
             )
             start = stop
         for _, layer in self.walk():
-            layer.bound = True
+            layer._bound = True
 
     @property
     def params(self) -> dict[str, Param]:
@@ -193,10 +193,10 @@ class Sequential(Container):
         if first_nonfinite_row(self.dy) >= 0:
             return f"backward: the given gradient dy holds {nonfinite_kind(self.dy)}"
         source = next(layer for layer in reversed(self.layers) if not np.isfinite(layer.dx).all())
-        return (
-            f"{source}: the gradient dx holds {nonfinite_kind(source.dx)}; scale down the initial "
-            "weights, or clip the gradients of earlier steps"
-        )
+        repair = "scale down the initial weights, or clip the gradients of earlier steps"
+        if not source.own:
+            repair = "look for a division by 0 and an overflow in differentiate"
+        return f"{source}: the gradient dx holds {nonfinite_kind(source.dx)}; {repair}"
 
     def __getstate__(self) -> dict[str, Any]:
         gone = {"_theta", "_grad", "_all_params"}

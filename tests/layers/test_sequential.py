@@ -117,7 +117,7 @@ def test_a_layer_that_is_in_use_is_refused():
     dense = Dense(2, 2)
     net = Sequential([dense])
     theta = net.theta.copy()
-    for again in ([dense], [Residual(dense)] if not dense.bound else [ReLU(), dense]):
+    for again in ([dense], [Residual(dense)] if not dense._bound else [ReLU(), dense]):
         with pytest.raises(ValueError, match=r"Dense\(2→2\) is in use already; create a new layer"):
             Sequential(again)
     with pytest.raises(ValueError, match=r"item 2: .* is in use already"):
