@@ -41,9 +41,10 @@ class Loss(Differentiable):
 
     classifies: bool = False
     takes_logits: bool = False
-    output: Array | None = None
-    target: Array | None = None
-    dx: Array | None = None
+    # None before the first forward, but typed as arrays for the code that reads them.
+    output: Array = None  # type: ignore[assignment]
+    target: Array = None  # type: ignore[assignment]
+    dx: Array = None  # type: ignore[assignment]
     buffers: ClassVar[tuple[str, ...]] = ("output", "target", "dx", "_one_hot", "_pending")
     _one_hot: Array | None = None
 
@@ -94,8 +95,6 @@ class Loss(Differentiable):
         """
         self._require_pending("forward(output, target)")
         output, target = self.output, self.target
-        assert output is not None
-        assert target is not None
         dx = self.dx = grown(self.dx, output.shape, output.dtype)
         if self.own:
             self.differentiate(output, target, dx)
