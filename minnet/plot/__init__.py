@@ -11,6 +11,35 @@ imported it manages the figure, so that ``plt.show()`` and ``plt.savefig("name.p
 Matplotlib's settings are left as they were. The user's fonts are used, and a name is drawn as it is
 written, without mathematical notation; a name in Chinese, Japanese or Korean needs a font that has
 the characters, for instance ``matplotlib.rcParams["font.family"] = "Noto Sans CJK JP"``.
+
+The functions share these parameters. Data or options that cannot be drawn raise TypeError or
+ValueError.
+
+kind : str
+    Name of a buffer, parameter or gradient: "y", "dy", "weight", "weight_grad", ...
+layers : sequence of str, optional
+    Layers to draw, in that order; by default all that hold this kind.
+ax : matplotlib.axes.Axes, optional
+    Axes to draw on; by default those of a new figure.
+title : str, optional
+    Title of the axes, or of the figure if it has panels.
+figsize : (float, float), optional
+    Width and height of a new figure in inches; not together with ``ax``.
+
+Examples
+--------
+>>> import numpy as np
+>>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, StatisticsProbe, fit, plot
+>>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
+>>> x, probe = np.random.default_rng(0).normal(size=(64, 3)), StatisticsProbe()
+>>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
+...               epochs=5, batch_size=32, probes=[probe], rng=0)
+>>> figure = plot.gradient_flow(probe, lines=True)
+>>> [line.get_label() for line in figure.axes[0].lines]
+['dense1', 'dense2']
+>>> figure = plot.dead_units(probe, layers=["relu1"])
+>>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+['relu1: 0 of 8']
 """
 
 from minnet.plot.distributions import cdf, density, histograms

@@ -1,13 +1,20 @@
 """Charts of distributions: histograms, densities and cumulative shares, one for each layer."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from minnet.plot import inputs, panels, style
+from minnet.plot import inputs, style
 from minnet.recording import statistics
+from minnet.recording.statistics import Sample
+from minnet.validation import Array
+
+_MOST = 60  # panels of a figure that can be laid out in seconds and saved
 
 
 @style.styled
@@ -34,25 +41,15 @@ def histograms(
     data : Capture, dict of layer name -> array, or dict of label -> one of these
         With labels, such as ``{"before": first, "after": second}``, each label gets a row of
         panels, and a layer has the same y axis in all of them.
-    kind : str, default "y"
-        Kind of buffer of a `Capture`.
-    layers : sequence of str, optional
-        Layers to draw, in that order. By default all layers, or evenly spaced ones where that
-        would be more than 60 panels.
     bins : int, default 50
         Number of bins over the whole axis.
     log : bool, default False
         Draw log10 of the magnitudes, for gradients that differ by powers of ten between layers.
     theory : dict of layer name -> float, optional
         Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
-    title : str, optional
-        Title of the figure.
-    figsize : (float, float), optional
-        Width and height of the figure in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    kind, layers, title, figsize
+        As described in `minnet.plot`; ``kind`` applies to a `Capture`. More than 60 panels are not
+        drawn: without ``layers``, the layers are then evenly spaced ones.
 
     Raises
     ------
@@ -79,7 +76,7 @@ def histograms(
                 f"histograms: {label!r} has layers {list(group)}, the first has {every}; "
                 "choose common ones with layers="
             )
-    names = panels.drawn_layers(every, len(arrays), layers is not None)
+    names = _drawn_layers(every, len(arrays), layers is not None)
     predicted = inputs.predictions(theory, every, "histograms")
     samples = {
         label: inputs.samples_of({name: group[name] for name in names}, log, "histograms")
@@ -87,23 +84,21 @@ def histograms(
     }
     low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
     edges = statistics.bin_edges(low, high, bins)
-    figure, grid = panels.make_panels(list(arrays), names, log, figsize, title)
+    figure, grid = _make_panels(list(arrays), names, log, figsize, title)
     style.limits(figure.axes[0], edges[0], edges[-1], 1.0)
     for name, color in zip(names, style.depth_colors(len(names)), strict=True):
         bars = {label: statistics.histogram(samples[label][name], edges) for label in arrays}
-        ceiling = panels.common_height([density for density, _ in bars.values()])
-        for label, (density, beyond) in bars.items():
-            ax, sample = grid[label, name], samples[label][name]
-            ax.stairs(density, edges, fill=True, color=color)
-            ax.set_ylim(0, 1.06 * ceiling)
-            if sample.zeros and not log:
-                panels.zero_stem(ax, sample.zeros)
-            panels.mark_cut_bars(ax, density, edges, ceiling, color)
-            notes = panels.notes_of(arrays[label][name], sample, beyond, density, ceiling)
+        ceiling = _common_height([density for density, _ in bars.values()])
+        for label in arrays:
+            ax, values = grid[label, name], statistics.describe(arrays[label][name])
+            notes = [f"mean {values.mean:.2g}", f"std {values.std:.2g}", f"n = {values.count}"]
+            notes += _draw_bars(
+                ax, samples[label][name], edges, bars[label], ceiling=ceiling, color=color
+            )
             if name in predicted:
-                panels.mark_std(ax, arrays[label][name], predicted[name], log)
+                _mark_std(ax, values.mean, predicted[name], log)
                 notes.append(f"theory: std {predicted[name]:.2g}")
-            panels.draw_header(ax, name, notes)
+            _draw_header(ax, name, notes)
     xlabel = inputs.quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
@@ -132,16 +127,8 @@ def density(
     ----------
     data, kind, layers, log
         As in `histograms`, but data has no labels.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw on; by default those of a new figure.
-    title : str, optional
-        Title of the axes.
-    figsize : (float, float), optional
-        Width and height of a new figure in inches; not together with ``ax``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ax, title, figsize
+        As described in `minnet.plot`.
 
     Examples
     --------
@@ -164,10 +151,9 @@ def density(
         label = inputs.label_of(name, sample, cut.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
-        elif sample.point is not None:
-            ax.axvline(sample.point, color=color, label=label)
         else:
-            ax.plot([], [], color=color, label=label)
+            point = np.nan if sample.point is None else sample.point
+            ax.axvline(point, color=color, label=label)
     style.limits(ax, low, high, ceiling)
     return style.finish(ax, inputs.quantity(data, kind, log, list(samples)), "density", title=title)
 
@@ -189,10 +175,6 @@ def cdf(
     that exact zeros are the jump at 0. With ``log``, where the axis has no 0, the curve begins at
     their share. Parameters are those of `density`.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Examples
     --------
     >>> figure = cdf({"relu1": [0.0, 0.0, 1.0, 2.0]})
@@ -212,3 +194,114 @@ def cdf(
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
     xlabel = inputs.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)
+
+
+def _drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:
+    """Return the layers that have panels: all, or evenly spaced ones if the user chose none."""
+    most = _MOST // labels
+    if len(names) <= most:
+        return list(names)
+    if chosen or not most:
+        raise ValueError(
+            f"histograms: expected at most {_MOST} panels, got {len(names)} layers x {labels} "
+            "labels; choose fewer layers with layers=, or draw the labels in several figures"
+        )
+    return style.spread(names, most)
+
+
+def _make_panels(
+    labels: list[str], names: list[str], log: bool, figsize: style.Size, title: str | None
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Return a figure with a panel for each label and layer, at most four layers side by side.
+
+    All panels share the x axis. The panels of one layer are in one column, one for each label.
+    """
+    columns = -(-len(names) // -(-len(names) // 4))
+    rows = -(-len(names) // columns) * len(labels)
+    figure = style.new_figure(figsize or (max(3.5 * columns, 6.0), 3.1 * rows + 0.5))
+    if title is not None:
+        figure.suptitle(style.fitted(title, figure.get_figwidth()))
+    grid = figure.add_gridspec(rows, columns)
+    panels: dict[tuple[str, str], Axes] = {}
+    for place, name in enumerate(names):
+        block, column = divmod(place, columns)
+        for number, label in enumerate(labels):
+            first = next(iter(panels.values()), None)
+            ax = figure.add_subplot(grid[block * len(labels) + number, column], sharex=first)
+            panels[label, name] = ax
+            lowest = place + columns >= len(names) and number == len(labels) - 1
+            style.tick_params(ax, labelbottom=lowest)
+            ax.yaxis.set_major_locator(MaxNLocator(3))
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            if column == 0:
+                ax.set_ylabel(f"{style.wrapped(label)}\ndensity".strip())
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(4, integer=log))
+    return figure, panels
+
+
+def _common_height(panels: list[Array]) -> float:
+    """Return the height of the y axis that the panels of one layer share.
+
+    It is that of the tallest bar, except where that would flatten the others: in a panel where it
+    is much taller than nearly all bars, and where another panel is much flatter throughout.
+    """
+    heights = []
+    for density in panels:
+        positive = density[density > 0]
+        if positive.size:
+            usual = 3 * float(np.quantile(positive, 0.9))
+            tallest = float(positive.max())
+            heights.append(usual if tallest > 2 * usual else tallest)
+    if not heights:
+        return 1.0
+    limit = 5 * min(heights)
+    return limit if max(heights) > 1.5 * limit else max(heights)
+
+
+def _draw_bars(
+    ax: Axes, sample: Sample, edges: Array, bars: tuple[Array, int], *, ceiling: float, color: Any
+) -> list[str]:
+    """Draw the bars and the exact zeros of a panel; return notes on what it does not show."""
+    density, beyond = bars
+    ax.stairs(density, edges, fill=True, color=color)
+    ax.set_ylim(0, 1.06 * ceiling)
+    notes = []
+    if sample.zeros and sample.log:
+        notes.append(f"{style.percent(sample.zeros)} zeros")
+    elif sample.zeros:
+        _draw_zeros(ax, sample.zeros)
+    if beyond:
+        notes.append(f"{beyond} beyond the axis")
+    cut = density > ceiling
+    if cut.any():
+        middles = (edges[:-1] + edges[1:])[cut] / 2
+        ax.plot(middles, np.full(len(middles), 1.06 * ceiling), "^", color=color, clip_on=False)
+        notes.append(f"▲ bars up to {density.max():.2g}")
+    return notes
+
+
+def _draw_zeros(ax: Axes, share: float) -> None:
+    """Draw the exact zeros as a stem at 0, as high as their share of the panel."""
+    across = ax.get_xaxis_transform()
+    ax.vlines(0, 0, share, transform=across, color=style.INK, linewidth=3)
+    ax.plot(0, share, "o", transform=across, color=style.INK, markersize=8, clip_on=False)
+    left, right = ax.get_xlim()
+    shift, side = (9, "left") if -left < 0.6 * (right - left) else (-9, "right")
+    text, height = f"{style.percent(share)} zeros", min(max(share, 0.08), 0.92)
+    options = {"ha": side, "va": "center", "path_effects": style.OUTLINE}
+    style.note(ax, text, (0, height), (shift, 0), across, **options)
+
+
+def _mark_std(ax: Axes, mean: float, std: float, log: bool) -> None:
+    """Draw dashed lines at the mean ± a predicted std, with ``log`` one at its log10."""
+    for place in [np.log10(std)] if log else [mean - std, mean + std]:
+        ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
+
+
+def _draw_header(ax: Axes, name: str, notes: list[str]) -> None:
+    """Write the layer's name above a panel, and the notes between."""
+    unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
+    text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
+    height = 1.3 * style.SMALL * (1 + text.count("\n"))
+    ax.set_title(style.wrapped(name), loc="left", pad=12 + height)
+    style.note(ax, text, (0, 1), (0, 8))

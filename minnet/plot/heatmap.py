@@ -44,21 +44,9 @@ def heatmap(
         slot.
     layer : str
         Name of the layer.
-    kind : str, default "y"
-        Buffer, parameter or gradient.
-    ax, title, figsize
-        As in `density`. A figure with ``layout="constrained"`` makes room for the strip and the
-        colour bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a HistogramProbe or has no recording of that layer and kind, or ax and
-        figsize are both given.
+    kind, ax, title, figsize
+        As described in `minnet.plot`. A figure with ``layout="constrained"`` makes room for the
+        strip and the colour bar.
 
     Examples
     --------
@@ -76,7 +64,7 @@ def heatmap(
     heights = np.diff(_value_axis(ax, edges, inner))
     density = np.ma.masked_equal(shares / heights, 0).T
     norm = PowerNorm(0.5, 0.0, float(density.max()) if density.count() else 1.0)
-    colors = recordings.amounts()
+    colors = recordings.AMOUNTS
     mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
     recordings.color_bar(ax, mesh, unit)

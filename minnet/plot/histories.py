@@ -36,17 +36,7 @@ def learning_curves(
     metric : str, default "loss"
         "loss", "accuracy", or any other metric of the history.
     ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a history has no such metric, the runs of one label differ in length, or ax and figsize
-        are both given.
+        As described in `minnet.plot`.
 
     Examples
     --------

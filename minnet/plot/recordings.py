@@ -12,7 +12,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -21,13 +22,11 @@ from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.validation import Array
 
 Probe = HistogramProbe | StatisticsProbe
-GROUPS = 64  # points of a curve that summarizes a longer one
-
-
-def amounts() -> Colormap:
-    """Return the colour map of numbers: from pale orange to black, and white for no number."""
-    colors = mpl.colormaps["magma"](np.linspace(0.93, 0.0, 256))
-    return ListedColormap(colors, name="amounts").with_extremes(bad="white")
+_GROUPS = 64  # points of a curve that summarizes a longer one
+# The colours of numbers: from pale orange to black, and white for no number.
+AMOUNTS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.93, 0.0, 256))).with_extremes(
+    bad="white"
+)
 
 
 def recorded(
@@ -70,7 +69,7 @@ def draw_rows(
 
     Numbers that are not finite are white.
     """
-    colors = ScalarMappable(norm, amounts())
+    colors = ScalarMappable(norm, AMOUNTS)
     width = min(0.8, 20 / len(rows))  # of the frames, which must not cover narrow rows
     for place, (layer, numbers) in enumerate(rows.items()):
         steps, heights = step_edges(probe, layer, kind), [place - 0.46, place + 0.46]
@@ -86,7 +85,7 @@ def draw_rows(
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Label the rows, or evenly spaced ones of them where there is no room for all."""
     lines = max(name.count("\n") + 1 for name in names)
-    style.grow(ax, lines * len(names))
+    style.fit_lines(ax, lines * len(names))
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / (1.3 * style.SMALL)
     places = style.spread(range(len(names)), max(2, int(room / lines)))
     ax.set_yticks(places, [names[place] for place in places], **style.literal(ax, style.SMALL))
@@ -94,15 +93,14 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> None:
+def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> Colorbar:
     """Draw the scale of the colours to the right of the axes."""
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10])
     bar = ax.figure.colorbar(colors, ax=ax, pad=0.03, aspect=16, ticks=ticks, **options)
     bar.set_label(textwrap.fill(label, 36), color=style.ink(ax))
     bar.outline.set_visible(False)
     style.tick_params(bar.ax)
-    if hasattr(ax, "color_bar"):
-        ax.color_bar(bar)
+    return bar
 
 
 def log10(numbers: Array) -> Array:
@@ -124,17 +122,17 @@ def draw_curves(
 def _draw_curve(ax: Axes, steps: Array, logs: Array, color: Any, label: str) -> None:
     """Draw logarithms over the steps; nan is a gap.
 
-    More than ``2 * GROUPS`` points are split into ``GROUPS`` groups. The line is drawn through the
-    medians of the groups, and the ribbon from their 10% to their 90% quantiles.
+    More than 128 points are split into 64 groups. The line is drawn through the medians of the
+    groups, and the ribbon from their 10% to their 90% quantiles.
     """
     if not np.isfinite(logs).any():
         label += " (no value above 0)"
     marker = "o" if np.isfinite(logs).sum() == 1 else ""
-    if len(logs) > 2 * GROUPS:
-        groups = [group[np.isfinite(group)] for group in np.array_split(logs, GROUPS)]
+    if len(logs) > 2 * _GROUPS:
+        groups = [group[np.isfinite(group)] for group in np.array_split(logs, _GROUPS)]
         quantiles = [np.quantile(g, [0.1, 0.5, 0.9]) if g.size else [np.nan] * 3 for g in groups]
         low, logs, high = np.transpose(quantiles)
-        steps = np.array([group.mean() for group in np.array_split(steps, GROUPS)])
+        steps = np.array([group.mean() for group in np.array_split(steps, _GROUPS)])
         ax.fill_between(steps, low, high, color=color, alpha=0.18, linewidth=0)
     ax.plot(steps, logs, color=color, label=label, marker=marker)
 
@@ -152,5 +150,5 @@ def mark_nonfinite(ax: Axes, steps: Array) -> None:
     first = int(steps.min())
     ax.axvline(first, color=style.INK, linestyle=":", path_effects=style.OUTLINE)
     side = "right" if first > sum(ax.get_xlim()) / 2 else "left"
-    place = {"xycoords": ("data", "axes fraction"), "ha": side}
-    style.note(ax, f"NaN or ±∞ from step {first}", (first, 1), (0, 6), **place)
+    text, place = f"NaN or ±∞ from step {first}", ("data", "axes fraction")
+    style.note(ax, text, (first, 1), (0, 6), place, ha=side)

@@ -44,10 +44,6 @@ def gradient_flow(
     ----------
     probe : StatisticsProbe
         Recording of a training run.
-    kind : str, default "weight_grad"
-        "weight_grad", "dy", or any other recorded kind.
-    layers : sequence of str, optional
-        Layers to draw, in that order; by default all that have a recording of this kind.
     lines : bool, default False
         Draw curves instead of a map.
     theory : dict of layer name -> float, optional
@@ -55,30 +51,8 @@ def gradient_flow(
     limits : (float, float), optional
         Range of the scale in log10, for charts of several runs that are to be compared; by default
         the range of the values.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no recording of that kind or those layers, theory
-        cannot be drawn, limits are not low < high, or ax and figsize are both given.
-
-    Examples
-    --------
-    >>> from minnet import Dense, MeanSquaredError, SGD, Sequential, Sigmoid, fit
-    >>> net = Sequential([Dense(3, 8), Sigmoid(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["weight_grad"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
-    >>> figure = gradient_flow(probe, lines=True)
-    >>> [line.get_label() for line in figure.axes[0].lines]
-    ['dense1', 'dense2']
+    kind, layers, ax, title, figsize
+        As described in `minnet.plot`.
     """
     names = recordings.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
     predicted = inputs.predictions(theory, names, "gradient_flow")
@@ -127,40 +101,16 @@ def update_ratio(
     ----------
     probe : StatisticsProbe
         Recording with the kind "update".
-    layers : sequence of str, optional
-        Layers to draw, in that order; by default all that have a weight.
     band : (float, float)
         Least and greatest ratio of the band.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no updates of those layers, the band is not
-        0 < low < high, or ax and figsize are both given.
+    layers, ax, title, figsize
+        As described in `minnet.plot`.
 
     References
     ----------
     Karpathy, notes of the course CS231n (Stanford), "Neural Networks Part 3: Learning and
     Evaluation", section "Ratio of weights:updates": 1e-3 as a rough heuristic. The width of the
     band, half a decade on either side, is a choice of this function.
-
-    Examples
-    --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["update"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
-    >>> figure = update_ratio(probe)
-    >>> [line.get_label() for line in figure.axes[0].lines]
-    ['dense1', 'dense2']
     """
     names = recordings.recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
     low, high = band
@@ -197,40 +147,18 @@ def dead_units(
     ----------
     probe : StatisticsProbe
         Recording with the kind "y".
-    layers : sequence of str, optional
-        Layers to draw, in that order, such as those of the ReLUs; by default all.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no y of those layers, or ax and figsize are both
-        given.
-
-    Examples
-    --------
-    >>> from minnet import Dense, ReLU, Sequential
-    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), StatisticsProbe(["y"])
-    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
-    >>> probe.observe(0, net)
-    >>> figure = dead_units(probe, layers=["relu1"])
-    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    ['relu1: 0 of 8']
+    layers, ax, title, figsize
+        As described in `minnet.plot`.
     """
     names = recordings.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
-    units = {name: probe.dead_units(name) for name in names}
-    labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
+    dead = {name: probe.dead_units(name) for name in names}
     ax = style.axes(ax, figsize=figsize, where="dead_units")
-    rows = {}
-    for name in names:
-        share = probe.series(name, "y", "dead")[1] / units[name].size
-        rows[name] = np.where(share > 0, share, np.nan)
+    shares = {name: probe.series(name, "y", "dead")[1] / dead[name].size for name in names}
+    rows = {name: np.where(share > 0, share, np.nan) for name, share in shares.items()}
     colors = recordings.draw_rows(ax, probe, "y", rows, Normalize(0, 1))
+    labels = [
+        f"{style.wrapped(name)}: {units.sum()} of {units.size}" for name, units in dead.items()
+    ]
     recordings.name_rows(ax, labels)
     window = min(probe.window, probe.observed)
     steps = "1 observed step" if window == 1 else f"{window} observed steps"

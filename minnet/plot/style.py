@@ -47,7 +47,7 @@ _USERS: Any = ("font.family", "font.sans-serif", "font.serif", "font.monospace",
 _FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
-_HEIGHT, _MOST_HEIGHT = 5.2, 16.0  # inches, of a new figure with one axes
+_MOST_HEIGHT = 16.0  # inches, of axes whose figure grows
 _FEW = 20  # entries of a legend that always has all of them
 _HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
 Size = tuple[float, float] | None  # inches
@@ -119,14 +119,12 @@ def new_figure(figsize: tuple[float, float]) -> LectureFigure:
     return figure
 
 
-def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str = "plot") -> Axes:
-    """Return ax, or the axes of a new figure that is high enough for this many lines of text."""
+def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
+    """Return ax, or the axes of a new figure."""
     if ax is None:
-        figure = new_figure(figsize or (9.5, _HEIGHT))
+        figure = new_figure(figsize or (9.5, 5.2))
         figure.grows = figsize is None
-        ax = figure.add_subplot()
-        grow(ax, entries)
-        return ax
+        return figure.add_subplot()
     if not isinstance(ax, Axes):
         raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
     if figsize is not None:
@@ -138,11 +136,19 @@ def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str 
     return ax
 
 
-def grow(ax: Axes, lines: int) -> None:
-    """Make a figure that `axes` sized high enough for this many lines of text beside the axes."""
-    figure = ax.figure
-    if isinstance(figure, LectureFigure) and figure.grows:
-        figure.set_figheight(max(figure.get_figheight(), min(1.0 + 0.32 * lines, _MOST_HEIGHT)))
+def grow(ax: Axes, *, height: float, width: float = 0.0) -> None:
+    """Enlarge a figure of the charts until each of its axes has this many inches."""
+    figure, place = ax.figure, ax.get_subplotspec()
+    if isinstance(figure, LectureFigure) and place is not None:
+        rows, columns = place.get_gridspec().get_geometry()
+        needed = columns * width, rows * height
+        figure.set_size_inches(np.maximum(figure.get_size_inches(), needed))
+
+
+def fit_lines(ax: Axes, lines: int) -> None:
+    """Make a figure that grows high enough for this many lines of text beside its axes."""
+    if isinstance(ax.figure, LectureFigure) and ax.figure.grows:
+        grow(ax, height=min(1.0 + 0.32 * lines, _MOST_HEIGHT))
 
 
 def ink(ax: Axes) -> str:
@@ -266,7 +272,7 @@ def finish(
     name_axes(ax, xlabel, ylabel, title=title)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    grow(ax, lines)
+    fit_lines(ax, lines)
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
     shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
@@ -281,11 +287,16 @@ def finish(
 
 
 def note(
-    ax: Axes, text: str, at: tuple[float, float], points: tuple[float, float], **options: Any
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    points: tuple[float, float],
+    coordinates: Any = "axes fraction",
+    **options: Any,
 ) -> None:
-    """Write a text this many points from a place, given as a fraction of the axes by default."""
-    options = {"xycoords": "axes fraction", "va": "bottom", "color": ink(ax)} | options
-    ax.annotate(text, at, xytext=points, textcoords="offset points", **options)
+    """Write a text this many points from a place in these coordinates of Matplotlib."""
+    options = {"va": "bottom", "color": ink(ax)} | options
+    ax.annotate(text, at, points, xycoords=coordinates, textcoords="offset points", **options)
 
 
 def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
