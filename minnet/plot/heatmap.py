@@ -1,8 +1,4 @@
-"""Chart of the distribution of one layer's values over a training run.
-
-The axis of the values is logarithmic in both directions, so that it shows values that shrink by
-powers of ten. Exact zeros, which such an axis cannot show, have a strip of their own below it.
-"""
+"""Chart of the distribution of one layer's values over a training run."""
 
 import numpy as np
 from matplotlib.axes import Axes

@@ -1,7 +1,7 @@
 """Chart of a training history: a metric by epoch, of one run or of several seeds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -13,7 +13,7 @@ from minnet.plot import style
 from minnet.recording.statistics import half_interval
 from minnet.validation import Array
 
-_STROKES: tuple[tuple[str, Literal["--", "-"]], ...] = (("training", "--"), ("validation", "-"))
+_STROKES: dict[str, Any] = {"training": "--", "validation": "-"}
 
 
 @style.styled
@@ -49,43 +49,34 @@ def learning_curves(
     curves = {label: _curves(runs, metric, label) for label, runs in histories.items()}
     if not curves:
         raise ValueError("learning_curves: expected at least one history, got an empty dict")
-    colors: Sequence[Any] = style.LINE_COLORS[: len(curves)]
-    if len(colors) < len(curves):
-        colors = style.depth_colors(len(curves))
+    few = len(curves) <= len(style.LINE_COLORS)
+    colors: Sequence[Any] = style.LINE_COLORS if few else style.depth_colors(len(curves))
     ax = style.axes(ax, figsize=figsize, where="learning_curves")
-    for (label, rows), color in zip(curves.items(), colors, strict=True):
-        for name, stroke in _STROKES:
-            if name in rows:
-                _draw_runs(ax, rows[name], stroke, color, f"{label} {name}".strip())
-    epochs = max(runs.shape[1] for rows in curves.values() for runs in rows.values())
+    handles: list[Artist] = []
+    for (label, found), color in zip(curves.items(), colors, strict=False):
+        for name, runs in found.items():
+            _draw_runs(ax, runs, color=color, linestyle=_STROKES[name], label=f"{label} {name}")
+        if label:
+            entry = style.legend_label(style.wrapped(label))
+            handles.append(Line2D([], [], color=color, label=entry))
+    color = style.GREY if handles else colors[0]  # no line is grey
+    for name, stroke in _STROKES.items():
+        if any(name in found for found in curves.values()):
+            handles.append(Line2D([], [], color=color, linestyle=stroke, label=name))
+    every = [runs for found in curves.values() for runs in found.values()]
+    handles += style.interval_key(color, [len(runs) for runs in every])
+    epochs = max(runs.shape[1] for runs in every)
     margin = min(0.5, 0.03 * epochs)
     ax.set_xlim(1 - margin, epochs + margin)
     ax.xaxis.set_major_locator(style.whole_numbers())
-    return style.finish(ax, "epoch", metric, _legend_of_curves(curves, colors), title=title)
+    return style.finish(ax, "epoch", metric, handles, title=title)
 
 
-def _draw_runs(ax: Axes, runs: Array, stroke: Literal["--", "-"], color: Any, label: str) -> None:
+def _draw_runs(ax: Axes, runs: Array, *, color: Any, **options: Any) -> None:
     epochs, mean, half = np.arange(1, runs.shape[1] + 1), runs.mean(axis=0), half_interval(runs)
-    marker = "o" if len(epochs) == 1 else ""
-    ax.plot(epochs, mean, stroke, color=color, marker=marker, label=label)
+    ax.plot(epochs, mean, color=color, marker="o" if len(epochs) == 1 else "", **options)
     if len(runs) > 1:
         ax.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.2, linewidth=0)
-
-
-def _legend_of_curves(curves: dict[str, dict[str, Array]], colors: Sequence[Any]) -> list[Artist]:
-    """Return a colour for each label, a stroke for training and validation, and the band."""
-    handles: list[Artist] = [
-        Line2D([], [], color=color, label=style.legend_label(style.wrapped(label)))
-        for label, color in zip(curves, colors, strict=True)
-        if label
-    ]
-    ink = style.GREY if handles else style.LINE_COLORS[0]  # no line is grey
-    for name, stroke in _STROKES:
-        if any(name in rows for rows in curves.values()):
-            handles.append(Line2D([], [], color=ink, linestyle=stroke, label=name))
-    runs = [len(found) for rows in curves.values() for found in rows.values()]
-    handles += style.interval_key(ink, runs)
-    return handles
 
 
 def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
@@ -93,14 +84,14 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
     runs = list(runs) if isinstance(runs, list | tuple) else [runs]
     found = {}
     for name, attribute in (("training", metric), ("validation", f"val_{metric}")):
-        rows = [getattr(run, attribute, None) for run in runs]
-        if any(row is not None and len(row) for row in rows):
-            lengths = [len(row) if row is not None else 0 for row in rows]
-            if len(set(lengths)) > 1:
-                raise ValueError(
-                    f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
-                    "a mean needs the same number in each run"
-                )
+        rows = [getattr(run, attribute, None) or [] for run in runs]
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
+                "a mean needs the same number in each run"
+            )
+        if any(lengths):
             found[name] = np.array(rows, dtype=np.float64)
     if not found:
         raise ValueError(

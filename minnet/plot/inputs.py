@@ -19,9 +19,8 @@ _KINDS = {
 
 def has_labels(data: Any) -> bool:
     """Return whether data is a dict of label -> captures or dicts rather than one of them."""
-    if isinstance(data, Capture) or not isinstance(data, Mapping) or not data:
-        return False
-    return all(isinstance(group, Mapping) for group in data.values())
+    labelled = isinstance(data, Mapping) and not isinstance(data, Capture) and bool(data)
+    return labelled and all(isinstance(group, Mapping) for group in data.values())
 
 
 def arrays_of(data: Any, kind: str, layers: Sequence[str] | None, where: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def draw_rows(
         steps, heights = step_edges(probe, layer, kind), [place - 0.46, place + 0.46]
         cells = np.ma.masked_invalid(numbers)[np.newaxis]
         ax.pcolormesh(steps, heights, cells, cmap=colors.cmap, norm=norm, rasterized=True)
-        frame = (steps[0], heights[0]), steps[-1] - steps[0], heights[1] - heights[0]
+        frame = (steps[0], heights[0]), np.ptp(steps), np.ptp(heights)
         ax.add_patch(Rectangle(*frame, fill=False, edgecolor="0.75", linewidth=width))
     step_axis(ax, probe, rows, kind)
     ax.set_ylim(len(rows) - 0.5, -0.5)

@@ -67,7 +67,11 @@ def gradient_flow(
     text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
     if lines:
         recordings.draw_curves(ax, probe, kind, series)
-        _draw_theory(ax, series, predicted)
+        for (name, (steps, _)), color in style.by_depth(series):
+            if name in predicted:
+                ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
+        if predicted:
+            ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)
         if limits is not None:
             ax.set_ylim(limits)
         return style.finish(ax, "step", text, title=title)
@@ -173,13 +177,3 @@ def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
     finite = np.concatenate([row[np.isfinite(row)] for row in rows.values()])
     high = float(finite.max(initial=-np.inf)) if finite.size else 0.0
     return float(finite.min(initial=high - 0.5)), high
-
-
-def _draw_theory(
-    ax: Axes, series: Mapping[str, tuple[Array, Array]], predicted: Mapping[str, float]
-) -> None:
-    for (name, (steps, _)), color in style.by_depth(series):
-        if name in predicted:
-            ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
-    if predicted:
-        ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)

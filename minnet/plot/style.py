@@ -50,7 +50,9 @@ _LINE = 1.35 * SMALL  # points from one line of text to the next
 _MOST_HEIGHT = 16.0  # inches, of axes whose figure grows
 _FEW = 20  # entries of a legend that always has all of them
 _HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
+Point = tuple[float, float]
 Size = tuple[float, float] | None  # inches
+Handles = list[Artist] | None  # entries of a legend
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -73,10 +75,7 @@ class LectureFigure(Figure):
         return png.getvalue()
 
     def _ipython_display_(self) -> None:
-        """Leave the display to IPython, and close the figure where a notebook would repeat it.
-
-        The inline backend displays all figures that pyplot manages at the end of a cell.
-        """
+        """Let IPython display the figure; close it where the inline backend would repeat it."""
         plt = sys.modules.get("matplotlib.pyplot")
         if plt is not None and "inline" in plt.get_backend():
             plt.close(self)
@@ -162,8 +161,7 @@ def ink(ax: Axes) -> str:
 
 def literal(ax: Axes, size: float) -> dict[str, Any]:
     """Return the style of a label of the axes, whose texts may have been made in another style."""
-    family = mpl.rcParams["font.family"]
-    text = {"color": ink(ax), "fontsize": size, "fontfamily": family}
+    text = {"color": ink(ax), "fontsize": size, "fontfamily": mpl.rcParams["font.family"]}
     return text | {"parse_math": False, "usetex": False}
 
 
@@ -261,12 +259,7 @@ def fitted(title: str, inches: float) -> str:
 
 
 def finish(
-    ax: Axes,
-    xlabel: str,
-    ylabel: str,
-    handles: list[Artist] | None = None,
-    *,
-    title: str | None = None,
+    ax: Axes, xlabel: str, ylabel: str, handles: Handles = None, *, title: str | None = None
 ) -> Figure:
     """Name the axes, draw the legend where no line can be, and return the figure."""
     name_axes(ax, xlabel, ylabel, title=title)
@@ -289,8 +282,8 @@ def finish(
 def note(
     ax: Axes,
     text: str,
-    at: tuple[float, float],
-    points: tuple[float, float],
+    at: Point,
+    points: Point,
     coordinates: Any = "axes fraction",
     **options: Any,
 ) -> None:
@@ -299,7 +292,7 @@ def note(
     ax.annotate(text, at, points, xycoords=coordinates, textcoords="offset points", **options)
 
 
-def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
+def interval_key(color: Any, runs: Sequence[int], log: bool = False) -> list[Patch]:
     """Return the legend's entry for the bands, none if no mean is of several runs."""
     several = [number for number in runs if number > 1]
     if not several:

@@ -7,7 +7,7 @@ figure. Values that are not a list over seeds raise ValueError.
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,7 +71,7 @@ def by_layer(
     }
     theory = theory or {}
     ax = style.axes(ax)
-    bands = _draw_lines(ax, lines, log, "layer ")
+    bands = _draw_lines(ax, lines, log)
     handles: list[Artist] = [*ax.get_legend_handles_labels()[0]]
     overlaid = not theory.keys().isdisjoint(lines)
     if overlaid:
@@ -127,7 +127,7 @@ def by_setting(
         for label, column in values.items()
     }
     ax = style.axes(ax)
-    bands = _draw_lines(ax, lines, log_y, "")
+    bands = _draw_lines(ax, lines, log_y)
     if log_x:
         settings = sorted({setting for line in lines.values() for setting in line})
         shown = settings[:: -(-len(settings) // 5)]
@@ -196,28 +196,25 @@ def _measured(values: Any, where: str, log: bool) -> tuple[Array, Interval]:
     return usable, replace(interval, excluded=seeds.size - usable.size)
 
 
-def _excluded(intervals: Mapping[float, Interval], log: bool, place: str = "") -> str:
-    """Return how many seeds are excluded, and at which places unless it is the same at all."""
-    counts = {at: interval.excluded for at, interval in intervals.items() if interval.excluded}
+def _excluded(intervals: Iterable[Interval], log: bool) -> str:
+    """Return how many seeds are excluded, where any are."""
+    every = list(intervals)
+    counts = [interval.excluded for interval in every if interval.excluded]
     if not counts:
         return ""
-    most = max(interval.n + interval.excluded for interval in intervals.values())
-    text = f"{style.span(list(counts.values()))} of {most} excluded"
-    if len(counts) < len(intervals) or len(set(counts.values())) > 1:
-        text += f" at {place}" + ", ".join(f"{at:g}" for at in counts)
-    return textwrap.fill(f"{text} ({'0 or ' if log else ''}not finite)", 24)
+    most = max(interval.n + interval.excluded for interval in every)
+    text = f"{style.span(counts)} of {most} excluded ({'0 or ' if log else ''}not finite)"
+    return textwrap.fill(text, 24)
 
 
-def _draw_lines(
-    ax: Axes, lines: Mapping[str, Mapping[float, Interval]], log: bool, place: str
-) -> list[Artist]:
+def _draw_lines(ax: Axes, lines: Mapping[str, Mapping[float, Interval]], log: bool) -> list[Artist]:
     """Draw the means of each label as a line in a band; return the legend's entry of the bands."""
     if log:
         log_axis(ax, "y")
     for number, (label, intervals) in enumerate(lines.items()):
         color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
         value, low, high = np.transpose([(i.value, i.low, i.high) for i in intervals.values()])
-        text = f"{wrapped(label)}\n{_excluded(intervals, log, place)}".strip()
+        text = f"{wrapped(label)}\n{_excluded(intervals.values(), log)}".strip()
         ax.fill_between(list(intervals), low, high, color=color, alpha=0.2, linewidth=0)
         ax.plot(list(intervals), value, color=color, marker=marker, markersize=8, label=text)
     runs = [interval.n for intervals in lines.values() for interval in intervals.values()]
@@ -229,7 +226,7 @@ def _draw_row(ax: Axes, place: int, seeds: Array, interval: Interval, log: bool)
     ax.plot(np.sort(seeds), place + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
     ax.hlines(place, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
     ax.plot(interval.value, place, zorder=4, **_MEAN)
-    text = _excluded({place: interval}, log).replace("\n", " ")
+    text = _excluded([interval], log).replace("\n", " ")
     options = {"va": "center", "color": INK, "path_effects": style.OUTLINE}
     style.note(ax, text, (0, place + 0.44), (4, 0), ("axes fraction", "data"), **options)
 

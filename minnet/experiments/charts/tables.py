@@ -11,19 +11,18 @@ from matplotlib.figure import Figure
 from minnet.experiments.charts.panels import log_axis
 from minnet.plot import recordings, style
 from minnet.plot.style import INK, SMALL
-from minnet.validation import Array
 
 
 @style.styled
 def matrix(
-    values: Mapping[Any, Mapping[Any, float]],
+    values: Mapping[str, Mapping[Any, float]],
     *,
     xlabel: str,
     ylabel: str,
     label: str,
+    limits: tuple[float, float],
     log: bool = False,
     text: str = "{:.2g}",
-    limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     """Draw a table of numbers: a coloured cell for each row and column, with the number in it.
@@ -37,17 +36,17 @@ def matrix(
         The first row is on top; a missing cell is nan.
     xlabel, ylabel, label : str
         Names of the columns, the rows and the numbers.
+    limits : (float, float)
+        Range of the colour scale.
     log : bool, default False
         Use a logarithmic colour scale.
     text : str, default "{:.2g}"
         Format of a number.
-    limits : (float, float), optional
-        Range of the colour scale; that of the values by default.
 
     Examples
     --------
     >>> table = {"tanh": {"He": 0.5, "LeCun": 1.0}, "ReLU": {"He": 1.0, "LeCun": 0.7}}
-    >>> figure = matrix(table, xlabel="initializer", ylabel="activation", label="accuracy")
+    >>> figure = matrix(table, xlabel="initializer", ylabel="", label="accuracy", limits=(0, 1))
     >>> [written.get_text() for written in figure.axes[0].texts]
     ['0.5', '1', '1', '0.7']
     """
@@ -56,13 +55,12 @@ def matrix(
         [[cells.get(column, np.nan) for column in columns] for cells in values.values()], np.float64
     )
     written = [["–" if np.isnan(n) else text.format(n) for n in row] for row in numbers]
-    names = [_name(column) for column in columns]
     ax = style.axes(ax)
     letters = len(columns) * max(len(cell) for row in written for cell in row)
     width = letters * 0.85 * SMALL / 72 + 2.7
     style.grow(ax, height=0.4 * len(values) + 2, width=width)
     shown = np.ma.masked_invalid(np.where((numbers > 0) | (not log), numbers, np.nan))
-    norm = (LogNorm if log else Normalize)(*(limits or _range(shown.compressed(), log)))
+    norm = (LogNorm if log else Normalize)(*limits)
     edges = [np.arange(n + 1) - 0.5 for n in numbers.shape[::-1]]
     mesh = ax.pcolormesh(*edges, shown, cmap=recordings.AMOUNTS, norm=norm, ec="white", lw=2)
     luminance = mesh.to_rgba(shown)[..., :3] ** 2.2 @ [0.2126, 0.7152, 0.0722]
@@ -70,29 +68,12 @@ def matrix(
         color = "white" if luminance[row, column] < 0.2 else INK
         ax.text(column, row, written[row][column], ha="center", va="center", color=color)
     ax.set_ylim(len(values) - 0.5, -0.5)
-    recordings.name_rows(ax, [_name(row) for row in values])
-    ax.set_xticks(range(len(columns)), names)
+    recordings.name_rows(ax, [style.wrapped(row) for row in values])
+    ax.set_xticks(range(len(columns)), [style.wrapped(str(column)) for column in columns])
     style.name_axes(ax, xlabel, ylabel)
     ax.tick_params(length=0)
-    room = 0.7 * ax.get_window_extent().width / ax.figure.dpi * 72 / len(names)  # points
-    if 0.62 * SMALL * max(map(len, names)) > room:
-        ax.tick_params(axis="x", labelrotation=40)
-        for name in ax.get_xticklabels():
-            name.set(ha="right", va="top", rotation_mode="anchor")
     ax.spines["bottom"].set_visible(False)
     bar = recordings.color_bar(ax, mesh, label)
     if log:
         log_axis(bar.ax, "y")
     return ax.figure.figure
-
-
-def _name(key: Any) -> str:
-    return f"{key:g}" if isinstance(key, int | float) else style.wrapped(str(key))
-
-
-def _range(numbers: Array, log: bool) -> tuple[float, float]:
-    """Return the range of these numbers; equal numbers are its middle."""
-    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (1.0, 1.0)
-    if low == high:
-        return (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
-    return low, high
