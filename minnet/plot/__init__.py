@@ -13,7 +13,7 @@ written, without mathematical notation; a name in Chinese, Japanese or Korean ne
 the characters, for instance ``matplotlib.rcParams["font.family"] = "Noto Sans CJK JP"``.
 
 The functions share these parameters. Data or options that cannot be drawn raise TypeError or
-ValueError.
+ValueError; arrays that are not finite raise FloatingPointError.
 
 kind : str
     Name of a buffer, parameter or gradient: "y", "dy", "weight", "weight_grad", ...
@@ -29,23 +29,22 @@ figsize : (float, float), optional
 Examples
 --------
 >>> import numpy as np
->>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, StatisticsProbe, fit, plot
->>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
->>> x, probe = np.random.default_rng(0).normal(size=(64, 3)), StatisticsProbe()
+>>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit, plot
+>>> from minnet import HistogramProbe, StatisticsProbe
+>>> net, x = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0), np.eye(3)
+>>> values, numbers = HistogramProbe(), StatisticsProbe()
 >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-...               epochs=5, batch_size=32, probes=[probe], rng=0)
->>> figure = plot.gradient_flow(probe, lines=True)
+...               epochs=5, batch_size=3, probes=[values, numbers], rng=0)
+>>> plot.heatmap(values, "relu1").axes[0].get_ylabel()
+'activation y of relu1'
+>>> figure = plot.gradient_flow(numbers, lines=True)
 >>> [line.get_label() for line in figure.axes[0].lines]
 ['dense1', 'dense2']
->>> figure = plot.dead_units(probe, layers=["relu1"])
->>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-['relu1: 0 of 8']
 """
 
 from minnet.plot.distributions import cdf, density, histograms
 from minnet.plot.heatmap import heatmap
-from minnet.plot.histories import learning_curves
-from minnet.plot.runs import dead_units, gradient_flow, update_ratio
+from minnet.plot.runs import dead_units, gradient_flow, learning_curves, update_ratio
 from minnet.plot.style import depth_colors
 
 __all__ = [

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from minnet.plot import inputs, style
+from minnet.plot import parts, style
 from minnet.recording import statistics
 from minnet.recording.statistics import Sample
 from minnet.validation import Array
@@ -19,7 +19,7 @@ _MOST = 60  # panels of a figure that can be laid out in seconds and saved
 
 @style.styled
 def histograms(
-    data: inputs.Data | Mapping[str, inputs.Data],
+    data: parts.Data | Mapping[str, parts.Data],
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -51,23 +51,15 @@ def histograms(
         As described in `minnet.plot`; ``kind`` applies to a `Capture`. More than 60 panels are not
         drawn: without ``layers``, the layers are then evenly spaced ones.
 
-    Raises
-    ------
-    TypeError, ValueError, FloatingPointError
-        If there is nothing of that kind to draw, labels hold different layers, ``layers`` needs
-        more than 60 panels, an array is empty or not finite, or theory has a layer that is not
-        drawn or a std that is not positive.
-
     Examples
     --------
     >>> figure = histograms({"relu1": [0.0, 0.0, 1.0, 2.0]}, bins=2)
     >>> figure.axes[0].patches[0].get_data().values
     array([0. , 0.5])
     """
-    groups = data if inputs.has_labels(data) else {"": data}
+    groups = data if parts.has_labels(data) else {"": data}
     arrays = {
-        label: inputs.arrays_of(group, kind, layers, "histograms")
-        for label, group in groups.items()
+        label: parts.arrays_of(group, kind, layers, "histograms") for label, group in groups.items()
     }
     every = list(next(iter(arrays.values())))
     for label, group in arrays.items():
@@ -77,9 +69,9 @@ def histograms(
                 "choose common ones with layers="
             )
     names = _drawn_layers(every, len(arrays), layers is not None)
-    predicted = inputs.predictions(theory, every, "histograms")
+    predicted = parts.predictions(theory, every, "histograms")
     samples = {
-        label: inputs.samples_of({name: group[name] for name in names}, log, "histograms")
+        label: parts.samples_of({name: group[name] for name in names}, log, "histograms")
         for label, group in arrays.items()
     }
     low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
@@ -96,10 +88,12 @@ def histograms(
                 ax, samples[label][name], edges, bars[label], ceiling=ceiling, color=color
             )
             if name in predicted:
-                _mark_std(ax, values.mean, predicted[name], log)
-                notes.append(f"theory: std {predicted[name]:.2g}")
+                std = predicted[name]
+                for place in [np.log10(std)] if log else values.mean + np.array([-std, std]):
+                    ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
+                notes.append(f"theory: std {std:.2g}")
             _draw_header(ax, name, notes)
-    xlabel = inputs.quantity(next(iter(groups.values())), kind, log)
+    xlabel = parts.quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
     figure.supxlabel(xlabel)
@@ -108,7 +102,7 @@ def histograms(
 
 @style.styled
 def density(
-    data: inputs.Data,
+    data: parts.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -136,7 +130,7 @@ def density(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['relu1 (50% zeros)', 'relu2 (constant 0.3)']
     """
-    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "density"), log, "density")
+    samples = parts.samples_of(parts.arrays_of(data, kind, layers, "density"), log, "density")
     low, high = statistics.bulk_range(samples.values())
     curves = {}
     for name, sample in samples.items():
@@ -148,19 +142,19 @@ def density(
     cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
     ax = style.axes(ax, figsize=figsize, where="density")
     for (name, sample), color in style.by_depth(samples):
-        label = inputs.label_of(name, sample, cut.get(name, ""))
+        label = parts.label_of(name, sample, cut.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         else:
             point = np.nan if sample.point is None else sample.point
             ax.axvline(point, color=color, label=label)
     style.limits(ax, low, high, ceiling)
-    return style.finish(ax, inputs.quantity(data, kind, log, list(samples)), "density", title=title)
+    return style.finish(ax, parts.quantity(data, kind, log, list(samples)), "density", title=title)
 
 
 @style.styled
 def cdf(
-    data: inputs.Data,
+    data: parts.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -181,18 +175,18 @@ def cdf(
     >>> figure.axes[0].lines[0].get_ydata()
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
-    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
+    samples = parts.samples_of(parts.arrays_of(data, kind, layers, "cdf"), log, "cdf")
     ax = style.axes(ax, figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
     style.limits(ax, low, high, 1.0)
     for (name, sample), color in style.by_depth(samples):
-        label, (values, share) = inputs.label_of(name, sample), statistics.cumulative(sample)
+        label, (values, share) = parts.label_of(name, sample), statistics.cumulative(sample)
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
-    xlabel = inputs.quantity(data, kind, log, list(samples))
+    xlabel = parts.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)
 
 
@@ -232,7 +226,7 @@ def _make_panels(
             lowest = place + columns >= len(names) and number == len(labels) - 1
             style.tick_params(ax, labelbottom=lowest)
             ax.yaxis.set_major_locator(MaxNLocator(3))
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            ax.yaxis.set_major_formatter("{x:g}")
             if column == 0:
                 ax.set_ylabel(f"{style.wrapped(label)}\ndensity".strip())
     figure.axes[0].xaxis.set_major_locator(MaxNLocator(4, integer=log))
@@ -247,10 +241,8 @@ def _common_height(panels: list[Array]) -> float:
     """
     heights = []
     for density in panels:
-        positive = density[density > 0]
-        if positive.size:
-            usual = 3 * float(np.quantile(positive, 0.9))
-            tallest = float(positive.max())
+        if (positive := density[density > 0]).size:
+            usual, tallest = 3 * float(np.quantile(positive, 0.9)), float(positive.max())
             heights.append(usual if tallest > 2 * usual else tallest)
     if not heights:
         return 1.0
@@ -290,12 +282,6 @@ def _draw_zeros(ax: Axes, share: float) -> None:
     text, height = f"{style.percent(share)} zeros", min(max(share, 0.08), 0.92)
     options = {"ha": side, "va": "center", "path_effects": style.OUTLINE}
     style.note(ax, text, (0, height), (shift, 0), across, **options)
-
-
-def _mark_std(ax: Axes, mean: float, std: float, log: bool) -> None:
-    """Draw dashed lines at the mean ± a predicted std, with ``log`` one at its log10."""
-    for place in [np.log10(std)] if log else [mean - std, mean + std]:
-        ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
 
 
 def _draw_header(ax: Axes, name: str, notes: list[str]) -> None:

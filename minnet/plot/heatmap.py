@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from minnet.plot import inputs, recordings, style
+from minnet.plot import parts, style
 from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
@@ -43,32 +43,23 @@ def heatmap(
     kind, ax, title, figsize
         As described in `minnet.plot`. A figure with ``layout="constrained"`` makes room for the
         strip and the colour bar.
-
-    Examples
-    --------
-    >>> from minnet import Dense, ReLU, Sequential
-    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), HistogramProbe(["y"])
-    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
-    >>> probe.observe(0, net)
-    >>> heatmap(probe, "relu1").axes[0].get_ylabel()
-    'activation y of relu1'
     """
-    recordings.recorded(probe, HistogramProbe, kind, [layer], "heatmap")
+    parts.recorded(probe, HistogramProbe, kind, [layer], "heatmap")
     ax = style.axes(ax, figsize=figsize, where="heatmap")
-    steps, counts = recordings.step_edges(probe, layer, kind), probe.counts(layer, kind)
+    steps, counts = parts.step_edges(probe, layer, kind), probe.counts(layer, kind)
     edges, shares, inner = _bins(counts)
     heights = np.diff(_value_axis(ax, edges, inner))
     density = np.ma.masked_equal(shares / heights, 0).T
     norm = PowerNorm(0.5, 0.0, float(density.max()) if density.count() else 1.0)
-    colors = recordings.AMOUNTS
+    colors = parts.AMOUNTS
     mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
-    recordings.color_bar(ax, mesh, unit)
-    recordings.step_axis(ax, probe, [layer], kind)
+    parts.color_bar(ax, mesh, unit)
+    parts.step_axis(ax, probe, [layer], kind)
     nonfinite = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
-    recordings.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
+    parts.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
     zeros = probe.zeros(layer, kind)
-    ylabel = f"{inputs.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
+    ylabel = f"{parts.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
     style.name_axes(ax, "" if zeros.any() else "step", ylabel, title=title)
     if zeros.any():
         _draw_zeros(ax, steps, zeros)
@@ -120,7 +111,7 @@ def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
         ticks = ticks[ticks > 2 * threshold]
     ax.set_yticks([*-ticks[ticks <= -edges[0]], 0.0, *ticks[ticks <= edges[-1]]])
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.power_of_ten(value)))
+    ax.yaxis.set_major_formatter(lambda value, _: style.power_of_ten(value))
     return np.asarray(heights[:-1])
 
 

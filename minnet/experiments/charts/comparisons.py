@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from minnet.experiments.charts.panels import log_axis, share_legends
 from minnet.experiments.intervals import Interval, geometric_mean, mean
-from minnet.plot import recordings, style
+from minnet.plot import parts, style
 from minnet.plot.style import INK, wrapped
 from minnet.validation import Array
 
@@ -88,7 +88,7 @@ def by_layer(
     deepest = max(map(len, [*lines.values(), *theory.values()]))
     margin = max(0.25, 0.03 * deepest)
     ax.set_xlim(1 - margin, deepest + margin)
-    return _finish(ax, "layer", ylabel, handles + bands)
+    return share_legends(style.finish(ax, "layer", ylabel, handles + bands))
 
 
 @style.styled
@@ -111,13 +111,6 @@ def by_setting(
         What was set, and what was measured.
     log_x, log_y : bool, default True and False
         Use logarithmic axes; with ``log_y`` the means are geometric.
-
-    Examples
-    --------
-    >>> losses = {0.1: [1.0, 3.0], 0.01: [4.0, 6.0]}
-    >>> figure = by_setting({"SGD": losses}, xlabel="lr", ylabel="loss")
-    >>> figure.axes[0].lines[0].get_xydata().tolist()
-    [[0.01, 5.0], [0.1, 2.0]]
     """
     lines = {
         label: {
@@ -134,7 +127,8 @@ def by_setting(
         ax.set_xscale("log")
         ax.set_xticks(shown, [f"{setting:g}" for setting in shown])
         ax.xaxis.set_minor_locator(NullLocator())
-    return _finish(ax, xlabel, ylabel, ax.get_legend_handles_labels()[0] + bands)
+    handles = ax.get_legend_handles_labels()[0] + bands
+    return share_legends(style.finish(ax, xlabel, ylabel, handles))
 
 
 @style.styled
@@ -158,12 +152,6 @@ def by_label(
         Use a logarithmic x axis and geometric means.
     reference : dict of text -> number, optional
         Numbers to compare with, such as a prediction: dashed vertical lines.
-
-    Examples
-    --------
-    >>> figure = by_label({"He": [1.0, 3.0], "LeCun": [2.0, 2.0]}, xlabel="std")
-    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    ['He', 'LeCun']
     """
     rows = [_measured(seeds, f"by_label: {label!r}", log) for label, seeds in values.items()]
     ax = style.axes(ax)
@@ -182,8 +170,8 @@ def by_label(
         color = _COLORS[1 + number % (len(_COLORS) - 1)]
         handles.append(ax.axvline(at, linestyle="--", color=color, zorder=1, label=wrapped(text)))
     ax.set_ylim(len(rows) - 0.35, -0.6)
-    recordings.name_rows(ax, [wrapped(label) for label in values])
-    return _finish(ax, xlabel, "", handles)
+    parts.name_rows(ax, [wrapped(label) for label in values])
+    return share_legends(style.finish(ax, xlabel, "", handles))
 
 
 def _measured(values: Any, where: str, log: bool) -> tuple[Array, Interval]:
@@ -229,10 +217,3 @@ def _draw_row(ax: Axes, place: int, seeds: Array, interval: Interval, log: bool)
     text = _excluded([interval], log).replace("\n", " ")
     options = {"va": "center", "color": INK, "path_effects": style.OUTLINE}
     style.note(ax, text, (0, place + 0.44), (4, 0), ("axes fraction", "data"), **options)
-
-
-def _finish(ax: Axes, xlabel: str, ylabel: str, handles: list[Artist]) -> Figure:
-    """Name the axes and draw the legend, once if other panels of the figure repeat it."""
-    figure = style.finish(ax, xlabel, ylabel, handles)
-    share_legends(figure)
-    return figure

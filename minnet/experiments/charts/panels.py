@@ -1,14 +1,16 @@
-"""Panels side by side, and logarithmic axes."""
+"""Panels side by side, tables with coloured cells, and logarithmic axes."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from minnet.plot import style
+from minnet.plot import parts, style
+from minnet.plot.style import INK, SMALL
 
 _PANEL, _LEGEND = 4.4, 2.9  # inches
 
@@ -19,12 +21,6 @@ def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure
 
     With ``share_y`` all panels have the same y axis, labelled in the first column only. Panels
     with named rows then need the same rows.
-
-    Examples
-    --------
-    >>> figure, (left, right) = side_by_side(["sigmoid", "ReLU"])
-    >>> left.get_title(), right.get_title()
-    ('sigmoid', 'ReLU')
     """
     columns = min(3, len(titles))
     rows = -(-len(titles) // columns)
@@ -38,10 +34,69 @@ def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure
     return figure, figure.axes
 
 
-def share_legends(figure: Figure) -> None:
+@style.styled
+def matrix(
+    values: Mapping[str, Mapping[Any, float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    label: str,
+    limits: tuple[float, float],
+    log: bool = False,
+    text: str = "{:.2g}",
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw a table of numbers: a coloured cell for each row and column, with the number in it.
+
+    Darker cells are larger. Cells that are not finite, and with ``log`` those that are not
+    positive, stay white. Their number is written all the same; nan is written as a dash.
+
+    Parameters
+    ----------
+    values : dict of row -> dict of column -> number
+        The first row is on top; a missing cell is nan.
+    xlabel, ylabel, label : str
+        Names of the columns, the rows and the numbers.
+    limits : (float, float)
+        Range of the colour scale.
+    log : bool, default False
+        Use a logarithmic colour scale.
+    text : str, default "{:.2g}"
+        Format of a number.
+    """
+    columns = list(dict.fromkeys(column for cells in values.values() for column in cells))
+    numbers = np.array(
+        [[cells.get(column, np.nan) for column in columns] for cells in values.values()], np.float64
+    )
+    written = [["–" if np.isnan(n) else text.format(n) for n in row] for row in numbers]
+    ax = style.axes(ax)
+    letters = len(columns) * max(len(cell) for row in written for cell in row)
+    width = letters * 0.85 * SMALL / 72 + 2.7
+    style.grow(ax, height=0.4 * len(values) + 2, width=width)
+    shown = np.ma.masked_invalid(np.where((numbers > 0) | (not log), numbers, np.nan))
+    norm = (LogNorm if log else Normalize)(*limits)
+    edges = [np.arange(n + 1) - 0.5 for n in numbers.shape[::-1]]
+    mesh = ax.pcolormesh(*edges, shown, cmap=parts.AMOUNTS, norm=norm, ec="white", lw=2)
+    luminance = mesh.to_rgba(shown)[..., :3] ** 2.2 @ [0.2126, 0.7152, 0.0722]
+    for row, column in np.ndindex(numbers.shape):
+        color = "white" if luminance[row, column] < 0.2 else INK
+        ax.text(column, row, written[row][column], ha="center", va="center", color=color)
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    parts.name_rows(ax, [style.wrapped(row) for row in values])
+    ax.set_xticks(range(len(columns)), [style.wrapped(str(column)) for column in columns])
+    style.name_axes(ax, xlabel, ylabel)
+    ax.tick_params(length=0)
+    ax.spines["bottom"].set_visible(False)
+    bar = parts.color_bar(ax, mesh, label)
+    if log:
+        log_axis(bar.ax, "y")
+    return ax.figure.figure
+
+
+def share_legends(figure: Figure) -> Figure:
     """Draw a legend that several panels repeat once, in the last of their columns.
 
-    The figure becomes wide enough for the legends that remain.
+    The figure, which is returned, becomes wide enough for the legends that remain.
     """
     kept: dict[tuple[str, ...], Axes] = {}
     for ax in sorted(figure.axes, key=_column, reverse=True):
@@ -54,6 +109,7 @@ def share_legends(figure: Figure) -> None:
     if len(columns) > 1:
         needed = _PANEL * len(columns) + _LEGEND * len(legends)
         figure.set_figwidth(max(figure.get_figwidth(), needed))
+    return figure
 
 
 def _column(ax: Axes) -> int:
@@ -80,10 +136,10 @@ def log_axis(ax: Axes, name: Literal["x", "y"]) -> None:
     axis = ax.xaxis if name == "x" else ax.yaxis
     axis.set_major_locator(_FewTicks())
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axis.set_major_formatter(lambda value, _: _short(value))
 
 
 def _short(value: float) -> str:
-    if 1e-3 <= value <= 1e3 or not np.isclose(np.log10(value) % 1, 0):
+    if 1e-3 <= value <= 1e3 or not np.isclose(value, 10.0 ** np.round(np.log10(value))):
         return f"{value:g}"
     return style.power_of_ten(value)
