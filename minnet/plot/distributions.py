@@ -14,7 +14,7 @@ from minnet.recording import statistics
 from minnet.recording.statistics import Sample
 from minnet.validation import Array
 
-_MOST = 60  # panels of a figure that can be laid out in seconds and saved
+_MOST = 60  # panels of a figure, so that its layout takes only seconds
 
 
 @style.styled
@@ -33,8 +33,8 @@ def histograms(
 
     The bars are a density. Exact zeros are not part of it: they are a stem at 0, as high as their
     share of the values, where 1 is the top of the panel. The axis covers the bulk of the values,
-    see `minnet.recording.statistics.bulk_range`; the number of values beyond is written above the
-    panel. Bars that would make all others too small to read are cut and marked ▲.
+    see `minnet.recording.statistics.bulk_range`; the number of values beyond the axis is written
+    above the panel. Bars that would make all others too small to read are cut and marked ▲.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def histograms(
     theory : dict of layer name -> float, optional
         Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
     kind, layers, title, figsize
-        As described in `minnet.plot`; ``kind`` applies to a `Capture`. More than 60 panels are not
-        drawn: without ``layers``, the layers are then evenly spaced ones.
+        As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has
+        at most 60 panels: without ``layers``, evenly spaced layers are drawn.
 
     Examples
     --------
@@ -236,8 +236,8 @@ def _make_panels(
 def _common_height(panels: list[Array]) -> float:
     """Return the height of the y axis that the panels of one layer share.
 
-    It is that of the tallest bar, except where that would flatten the others: in a panel where it
-    is much taller than nearly all bars, and where another panel is much flatter throughout.
+    It is the height of the tallest bar unless that would flatten the others: a bar that is much
+    taller than most bars of its panel, or a panel that is much taller than another.
     """
     heights = []
     for density in panels:
@@ -285,7 +285,7 @@ def _draw_zeros(ax: Axes, share: float) -> None:
 
 
 def _draw_header(ax: Axes, name: str, notes: list[str]) -> None:
-    """Write the layer's name above a panel, and the notes between."""
+    """Write the layer's name above a panel, and the notes below the name."""
     unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
     text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
     height = 1.3 * style.SMALL * (1 + text.count("\n"))

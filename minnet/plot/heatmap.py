@@ -27,17 +27,17 @@ def heatmap(
 ) -> Figure:
     """Draw the distribution of a layer's values over the steps, as a map.
 
-    The values are on a signed logarithmic axis, which is linear next to 0, and linear everywhere
-    if the values span hardly more than a decade. The colour is the density on that axis: the share
-    of a step's values in a decade. The axis covers all finite values. The strip below shows the
-    share of exact zeros of all values; it is left out if there are none. A dotted line marks the
-    first step with NaN or infinity.
+    The axis of the values is logarithmic in both directions and linear next to 0. It is linear
+    everywhere if the values span little more than a decade. The colour is the density on that
+    axis: the share of a step's values in a decade. The axis covers all finite values. The strip
+    below shows the share of exact zeros of all values; there is no strip without zeros. A dotted
+    line marks the first step with NaN or infinity.
 
     Parameters
     ----------
     probe : HistogramProbe
-        Its bins are drawn as they are, except that those nearest to 0 are merged. A column is a
-        slot.
+        Recording of a training run. Each column is a slot of the probe. The bins nearest to 0 are
+        merged.
     layer : str
         Name of the layer.
     kind, ax, title, figsize
@@ -51,8 +51,7 @@ def heatmap(
     heights = np.diff(_value_axis(ax, edges, inner))
     density = np.ma.masked_equal(shares / heights, 0).T
     norm = PowerNorm(0.5, 0.0, float(density.max()) if density.count() else 1.0)
-    colors = parts.AMOUNTS
-    mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
+    mesh = ax.pcolormesh(steps, edges, density, cmap=parts.AMOUNTS, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
     parts.color_bar(ax, mesh, unit)
     parts.step_axis(ax, probe, [layer], kind)
@@ -94,7 +93,7 @@ def _bins(counts: Array) -> tuple[Array, Array, float]:
 def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
     """Set the y axis, and return the heights of the edges on it, in decades.
 
-    If the edges span hardly more than a decade, the axis is linear, and the heights are the edges.
+    If the edges span little more than a decade, the axis is linear, and the heights are the edges.
     """
     top, threshold = max(-edges[0], edges[-1]), 10.0 ** np.ceil(np.log10(inner))
     if top < 3 * threshold:
@@ -128,7 +127,7 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
 
 
 def _below(ax: Axes) -> Bbox:
-    """Return the place of the strip, in inches, so that it is the same whatever the layout."""
+    """Return the box of the strip, whose height and distance from the map are fixed in inches."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
     place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
     return place.transformed(ax.figure.transSubfigure.inverted())

@@ -1,7 +1,7 @@
-"""Parts shared by the charts: checks and names of what is drawn, step axes, rows, curves, colours.
+"""Parts shared by the charts: input checks, labels, step axes, rows, curves and colour scales.
 
-The x axis of the charts of recordings is the step of training. A colour that stands for a number is
-always on the same scale, from pale for little to black for much; nothing at all is white.
+All charts have the same colour scale for numbers: from pale orange for small numbers to black for
+large ones. A cell without a number is white.
 """
 
 import textwrap
@@ -30,8 +30,7 @@ _KINDS = {
     "dx": "gradient dx",
     "update": "update of weight",
 }
-_GROUPS = 64  # points of a curve that summarizes a longer one
-# The colours of numbers: from pale orange to black, and white for no number.
+_GROUPS = 64  # points of a curve that summarizes a longer curve
 AMOUNTS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.93, 0.0, 256))).with_extremes(
     bad="white"
 )
@@ -82,7 +81,7 @@ def predictions(
 
 
 def samples_of(arrays: Mapping[str, Any], log: bool, where: str) -> dict[str, Sample]:
-    """Return layer name -> sample: the exact zeros apart from the values or log10 magnitudes."""
+    """Return layer name -> sample, which holds exact zeros apart from the other values."""
     for name, array in arrays.items():
         if isinstance(array, Mapping):
             raise TypeError(
@@ -96,7 +95,7 @@ def samples_of(arrays: Mapping[str, Any], log: bool, where: str) -> dict[str, Sa
 
 
 def name_of_kind(kind: str) -> str:
-    """Return the name of a kind of buffer on an axis."""
+    """Return the name of a kind for the label of an axis."""
     if kind.endswith("_grad"):
         return f"gradient of {kind.removesuffix('_grad')}"
     return _KINDS.get(kind, kind)
@@ -173,7 +172,7 @@ def draw_rows(
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Label the rows, or evenly spaced ones of them where there is no room for all."""
+    """Label the rows, or evenly spaced rows if there is no room for all labels."""
     lines = max(name.count("\n") + 1 for name in names)
     style.fit_lines(ax, lines * len(names))
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / (1.3 * style.SMALL)
@@ -231,7 +230,7 @@ def nonfinite_steps(probe: StatisticsProbe, names: Iterable[str], kind: str) -> 
 
 
 def mark_nonfinite(ax: Axes, steps: Array) -> None:
-    """Draw a dotted line at the first of these steps, at which values were NaN or infinite."""
+    """Draw a dotted line at the first of these steps with NaN or infinity."""
     if not steps.size:
         return
     first = int(steps.min())

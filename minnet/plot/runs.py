@@ -113,8 +113,8 @@ def gradient_flow(
     theory : dict of layer name -> float, optional
         Std predicted for the first step, drawn there as a diamond; needs ``lines``.
     limits : (float, float), optional
-        Range of the scale in log10, for charts of several runs that are to be compared; by default
-        the range of the values.
+        Range of the scale in log10, for a comparison of several runs; by default the range of the
+        values.
     kind, layers, ax, title, figsize
         As described in `minnet.plot`.
     """
@@ -204,8 +204,9 @@ def dead_units(
     """Draw the share of dead units of each layer over the steps, a row for each layer.
 
     A unit is dead if its output was the same for every input during the last ``window`` observed
-    steps of the probe. The first layer is the top row; the darker, the more units are dead, and
-    white is none. The label of a row ends with the number of dead units at the end and of units.
+    steps of the probe. The first layer is the top row. Darker cells have more dead units; white
+    cells have none. The label of a row ends with the number of dead units at the end of the run
+    and the number of all units.
 
     Before the window is full, a unit counts only if its output has not changed since the run
     began. Units that died soon after the start then appear all at once when the window is full; a
@@ -248,7 +249,7 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
     runs = list(runs) if isinstance(runs, list | tuple) else [runs]
     found = {}
     for name, attribute in (("training", metric), ("validation", f"val_{metric}")):
-        rows = [getattr(run, attribute, None) or [] for run in runs]
+        rows = [getattr(run, attribute, ()) for run in runs]
         lengths = [len(row) for row in rows]
         if len(set(lengths)) > 1:
             raise ValueError(

@@ -35,7 +35,7 @@ LAYERS = {
 LAYERS["zero"] = [[0.0] * 10] * 5 + [spread(0.01)]
 LAYERS["sigmoid"] = [[np.nan, np.inf, *seeds[2:]] for seeds in LAYERS["sigmoid"]]
 ROWS = {label: spread(10.0**-number) for number, label in enumerate(LABELS)} | {
-    "dead": [0.0] * 10, "some broke off": [np.nan] * 3 + [1e-3] * 7, "one seed": [1e-5],
+    "dead": [0.0] * 10, "some diverged": [np.nan] * 3 + [1e-3] * 7, "one seed": [1e-5],
     "residual1.batchnorm2": [0.0, np.nan, 1e-4],
 }  # fmt: skip
 RATES = {
@@ -62,12 +62,12 @@ def beside():
 def tables_beside():
     figure, panels = charts.side_by_side(["2 layers", "20 layers"])
     for panel in panels:
-        draw_matrix(ax=panel, limits=(1e-6, 10))
+        draw_matrix(ax=panel)
     return figure
 
 
 def draw_matrix(values=None, **options):
-    options = {"log": True} | options
+    options = {"log": True, "limits": (1e-6, 10)} | options
     return charts.matrix(
         values or CELLS, xlabel="initializer", ylabel="activation", label="std", **options
     )
@@ -108,7 +108,7 @@ def lines(ax):
 
 
 def band(collection, x):
-    """Return from where to where a band goes at x."""
+    """Return the lower and the upper end of a band at x."""
     corners = np.concatenate([path.vertices for path in collection.get_paths()])
     heights = corners[corners[:, 0] == x, 1]
     return heights.min(), heights.max()
@@ -237,10 +237,10 @@ def test_theory_is_dashed_in_the_colour_of_its_label_or_in_black():
     ax = curves(
         {"a": [[1.0], [2.0]], "b": [[3.0], [4.0]]}, theory={"b": [5.0, 6.0], "limit": [7.0] * 3}
     ).axes[0]
-    _, b, laid_over, own = lines(ax)
-    assert laid_over.get_ydata().tolist() == [5, 6]
-    assert laid_over.get_linestyle() == "--"
-    assert laid_over.get_color() == b.get_color()
+    _, b, overlay, own = lines(ax)
+    assert overlay.get_ydata().tolist() == [5, 6]
+    assert overlay.get_linestyle() == "--"
+    assert overlay.get_color() == b.get_color()
     assert own.get_xydata().tolist() == [[1, 7], [2, 7], [3, 7]]
     assert own.get_color() == "#222222"
     assert own.get_linestyle() not in {"-", "--"}
@@ -258,7 +258,7 @@ def test_non_finite_seeds_are_excluded_and_counted():
         stats.ttest_1samp([1.0, 3.0], 0).confidence_interval(0.95)
     )
     assert legend(ax)[:2] == [
-        "a 2 of 4 excluded (not finite)", "b 1 of 2 excluded at layer 2 (not finite)",
+        "a 2 of 4 excluded (not finite)", "b 1 of 2 excluded (not finite)",
     ]  # fmt: skip
     assert legend(ax)[-1] == "95% interval of the mean, 2 runs"
 
@@ -269,7 +269,7 @@ def test_zeros_on_a_log_axis_are_excluded_and_counted():
     figure._repr_png_()
     (line,) = lines(figure.axes[0])
     np.testing.assert_allclose(line.get_ydata(), [np.nan, np.nan, 6, 5, 1])
-    note = "zero 1–2 of 2 excluded at layer 1, 2, 4 (0 or not finite)"
+    note = "zero 1–2 of 2 excluded (0 or not finite)"
     assert legend(figure.axes[0])[0] == note
     plain = curves({"zero": layers}).axes[0]
     assert lines(plain)[0].get_ydata().tolist() == [0, 0, 6.5, 2.5, 1]
@@ -284,9 +284,9 @@ def test_an_interval_beyond_the_range_of_floats_is_drawn():
 @pytest.mark.parametrize(
     ("layers", "log", "message"),
     [
-        ([[1.0], []], False, r"'a', layer 2: expected .* got \[\]"),
-        ([1.0, 2.0], False, "'a', layer 1: expected a list of numbers, one for each seed, got 1.0"),
-        ([[-1.0]], True, "expected no negative numbers, got -1.0"),
+        ([[1.0], []], False, r"'a' at 2: expected .* got \[\]"),
+        ([1.0, 2.0], False, r"'a' at 1: expected a list of numbers, one for each seed, got 1\.0"),
+        ([[-1.0]], True, r"expected no negative numbers, got -1\.0"),
     ],
 )
 def test_by_layer_requires_a_list_over_seeds_in_each_layer(layers, log, message):
@@ -316,7 +316,7 @@ def test_settings_with_excluded_seeds_are_reported():
     ax = rates({"a": lrs}, log_y=True).axes[0]
     np.testing.assert_allclose(lines(ax)[0].get_ydata(), [2, 1, np.nan])
     assert ax.get_yscale() == "log"
-    assert legend(ax)[0] == "a 1–2 of 2 excluded at 0.1, 1 (0 or not finite)"
+    assert legend(ax)[0] == "a 1–2 of 2 excluded (0 or not finite)"
 
 
 def test_by_setting_requires_a_list_over_seeds_at_each_setting():

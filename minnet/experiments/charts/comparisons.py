@@ -7,7 +7,7 @@ figure. Values that are not a list over seeds raise ValueError.
 """
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from minnet.plot import parts, style
 from minnet.plot.style import INK, wrapped
 from minnet.validation import Array
 
-# 8 colours and 7 markers: 56 labels have different combinations.
+# 8 colours and 7 markers: up to 56 labels have different combinations.
 _COLORS = (*style.LINE_COLORS, "#7A4A12")
 _MARKERS = "osD^vXP"
 _DOT: dict[str, Any] = {
@@ -43,7 +43,7 @@ def by_layer(
     theory: Mapping[str, Sequence[float]] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw the mean over seeds at each layer, one line a label, with its 95% interval as a band.
+    """Draw the mean over seeds by layer, a line for each label in a band for its 95% interval.
 
     Parameters
     ----------
@@ -62,30 +62,24 @@ def by_layer(
     >>> figure.axes[0].lines[0].get_ydata()
     array([2., 5.])
     """
-    lines = {
-        label: {
-            float(layer): _measured(seeds, f"by_layer: {label!r}, layer {layer}", log)[1]
-            for layer, seeds in enumerate(layers, start=1)
-        }
-        for label, layers in values.items()
-    }
+    columns = {label: dict(enumerate(layers, start=1)) for label, layers in values.items()}
     theory = theory or {}
     ax = style.axes(ax)
-    bands = _draw_lines(ax, lines, log)
+    bands = _draw_lines(ax, columns, "by_layer", log)
     handles: list[Artist] = [*ax.get_legend_handles_labels()[0]]
-    overlaid = not theory.keys().isdisjoint(lines)
+    overlaid = not theory.keys().isdisjoint(values)
     if overlaid:
         handles.append(Line2D([], [], color=INK, linestyle="--", label="theory"))
     for label, numbers in theory.items():
         layers = range(1, len(numbers) + 1)
-        if label in lines:
-            color = _COLORS[list(lines).index(label) % len(_COLORS)]
+        if label in values:
+            color = _COLORS[list(values).index(label) % len(_COLORS)]
             ax.plot(layers, numbers, "--", color=color, zorder=3)
         else:
             stroke = "-." if overlaid else "--"
             handles += ax.plot(layers, numbers, stroke, color=INK, label=wrapped(label))
     ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    deepest = max(map(len, [*lines.values(), *theory.values()]))
+    deepest = max(map(len, [*values.values(), *theory.values()]))
     margin = max(0.25, 0.03 * deepest)
     ax.set_xlim(1 - margin, deepest + margin)
     return share_legends(style.finish(ax, "layer", ylabel, handles + bands))
@@ -112,17 +106,10 @@ def by_setting(
     log_x, log_y : bool, default True and False
         Use logarithmic axes; with ``log_y`` the means are geometric.
     """
-    lines = {
-        label: {
-            setting: _measured(seeds, f"by_setting: {label!r} at {setting:g}", log_y)[1]
-            for setting, seeds in sorted(column.items())
-        }
-        for label, column in values.items()
-    }
     ax = style.axes(ax)
-    bands = _draw_lines(ax, lines, log_y)
+    bands = _draw_lines(ax, values, "by_setting", log_y)
     if log_x:
-        settings = sorted({setting for line in lines.values() for setting in line})
+        settings = sorted({setting for column in values.values() for setting in column})
         shown = settings[:: -(-len(settings) // 5)]
         ax.set_xscale("log")
         ax.set_xticks(shown, [f"{setting:g}" for setting in shown])
@@ -140,12 +127,12 @@ def by_label(
     reference: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw one row a label, the first on top: each seed as a dot, their mean with its interval.
+    """Draw each seed as a dot and their mean with its interval, a row for each label.
 
     Parameters
     ----------
     values : dict of label -> list over seeds
-        What was measured.
+        The first label is on top.
     xlabel : str
         Name of the values.
     log : bool, default False
@@ -184,33 +171,37 @@ def _measured(values: Any, where: str, log: bool) -> tuple[Array, Interval]:
     return usable, replace(interval, excluded=seeds.size - usable.size)
 
 
-def _excluded(intervals: Iterable[Interval], log: bool) -> str:
-    """Return how many seeds are excluded, where any are."""
-    every = list(intervals)
-    counts = [interval.excluded for interval in every if interval.excluded]
+def _excluded(intervals: Sequence[Interval], log: bool) -> str:
+    """Return a note on the number of excluded seeds, empty if there are none."""
+    counts = [interval.excluded for interval in intervals if interval.excluded]
     if not counts:
         return ""
-    most = max(interval.n + interval.excluded for interval in every)
+    most = max(interval.n + interval.excluded for interval in intervals)
     text = f"{style.span(counts)} of {most} excluded ({'0 or ' if log else ''}not finite)"
     return textwrap.fill(text, 24)
 
 
-def _draw_lines(ax: Axes, lines: Mapping[str, Mapping[float, Interval]], log: bool) -> list[Artist]:
-    """Draw the means of each label as a line in a band; return the legend's entry of the bands."""
+def _draw_lines(
+    ax: Axes, values: Mapping[str, Mapping[Any, Sequence[float]]], where: str, log: bool
+) -> list[Artist]:
+    """Draw the means of each label as a line in a band; return the bands' entry of the legend."""
     if log:
         log_axis(ax, "y")
-    for number, (label, intervals) in enumerate(lines.items()):
+    runs = []
+    for number, (label, column) in enumerate(values.items()):
         color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
-        value, low, high = np.transpose([(i.value, i.low, i.high) for i in intervals.values()])
-        text = f"{wrapped(label)}\n{_excluded(intervals.values(), log)}".strip()
-        ax.fill_between(list(intervals), low, high, color=color, alpha=0.2, linewidth=0)
-        ax.plot(list(intervals), value, color=color, marker=marker, markersize=8, label=text)
-    runs = [interval.n for intervals in lines.values() for interval in intervals.values()]
-    return list(style.interval_key(INK, runs, log))
+        x = sorted(column)
+        intervals = [_measured(column[at], f"{where}: {label!r} at {at:g}", log)[1] for at in x]
+        middle, low, high = np.transpose([(i.value, i.low, i.high) for i in intervals])
+        text = f"{wrapped(label)}\n{_excluded(intervals, log)}".strip()
+        ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        ax.plot(x, middle, color=color, marker=marker, markersize=8, label=text)
+        runs += [interval.n for interval in intervals]
+    return style.interval_key(INK, runs, log)
 
 
 def _draw_row(ax: Axes, place: int, seeds: Array, interval: Interval, log: bool) -> None:
-    """Draw one row: the seeds, spread a little in height, their mean and its interval."""
+    """Draw one row: the seeds at slightly different heights, their mean and its interval."""
     ax.plot(np.sort(seeds), place + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
     ax.hlines(place, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
     ax.plot(interval.value, place, zorder=4, **_MEAN)

@@ -48,8 +48,8 @@ def matrix(
 ) -> Figure:
     """Draw a table of numbers: a coloured cell for each row and column, with the number in it.
 
-    Darker cells are larger. Cells that are not finite, and with ``log`` those that are not
-    positive, stay white. Their number is written all the same; nan is written as a dash.
+    Darker cells have larger numbers. Cells that are not finite, and with ``log`` cells that are
+    not positive, are white with their number; nan is written as a dash.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def matrix(
         ax.text(column, row, written[row][column], ha="center", va="center", color=color)
     ax.set_ylim(len(values) - 0.5, -0.5)
     parts.name_rows(ax, [style.wrapped(row) for row in values])
-    ax.set_xticks(range(len(columns)), [style.wrapped(str(column)) for column in columns])
+    ax.set_xticks(range(len(columns)), [style.wrapped(str(name), 9) for name in columns])
     style.name_axes(ax, xlabel, ylabel)
     ax.tick_params(length=0)
     ax.spines["bottom"].set_visible(False)
