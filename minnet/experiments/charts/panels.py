@@ -83,7 +83,7 @@ def matrix(
         ax.text(column, row, written[row][column], ha="center", va="center", color=color)
     ax.set_ylim(len(values) - 0.5, -0.5)
     parts.name_rows(ax, [style.wrapped(row) for row in values])
-    ax.set_xticks(range(len(columns)), [style.wrapped(str(name), 9) for name in columns])
+    ax.set_xticks(range(len(columns)), [style.wrapped(str(name), 10) for name in columns])
     style.name_axes(ax, xlabel, ylabel)
     ax.tick_params(length=0)
     ax.spines["bottom"].set_visible(False)
