@@ -48,8 +48,8 @@ def histograms(
     theory : dict of layer name -> float, optional
         Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
     kind, layers, title, figsize
-        As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has
-        at most 60 panels: without ``layers``, evenly spaced layers are drawn.
+        As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has at most
+        60 panels: without ``layers``, evenly spaced layers are drawn.
 
     Examples
     --------
