@@ -114,7 +114,7 @@ def density(
     """Draw the estimated density of each layer as a curve, from dark to light with depth.
 
     Exact zeros are not part of a curve: the legend reports their share, and the area below the
-    curve is the rest of 1. A layer whose values are all the same is a vertical line. The flattest
+    curve is 1 minus that share. A layer with only one value is a vertical line. The flattest
     curve keeps a tenth of the height; the legend reports the peak of each curve that is cut.
 
     Parameters
@@ -166,8 +166,8 @@ def cdf(
     """Draw the share of values <= x of each layer as a curve, from dark to light with depth.
 
     Nothing is estimated or smoothed: the curve has a step at each value, as high as its share, so
-    that exact zeros are the jump at 0. With ``log``, where the axis has no 0, the curve begins at
-    their share. Parameters are those of `density`.
+    that exact zeros are a jump at 0. With ``log`` the axis has no 0, and the curve begins at the
+    share of zeros. Parameters are those of `density`.
 
     Examples
     --------

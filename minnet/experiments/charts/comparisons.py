@@ -48,7 +48,7 @@ def by_layer(
     Parameters
     ----------
     values : dict of label -> list over layers of list over seeds
-        The first layer first; nan for a seed that diverged.
+        In the order of the layers; nan for a seed that diverged.
     ylabel : str
         What was measured.
     log : bool, default False
