@@ -33,7 +33,7 @@ def histograms(
 
     The bars are a density. Exact zeros are not part of it: they are a stem at 0, as high as their
     share of the values, where 1 is the top of the panel. The axis covers the bulk of the values,
-    see `minnet.recording.statistics.bulk_range`; the number of values beyond the axis is written
+    as `minnet.recording.statistics.bulk_range` defines it; the number of values beyond is written
     above the panel. Bars that would make all others too small to read are cut and marked ▲.
 
     Parameters
