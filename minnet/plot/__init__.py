@@ -1,22 +1,50 @@
-"""Charts of what a network holds and of what a probe recorded; the values are computed elsewhere.
+"""Charts of activations, gradients and parameters, and of recorded training runs.
 
 The charts are readable from the last row of a lecture hall: large text, few ticks, labelled axes,
-one axis for panels that are compared, and colours that run from dark to light with depth and are
-distinct to colour-blind readers. Exact zeros are drawn apart from a density, and values beyond an
-axis are counted in a note. A figure is dark ink on white under every style of Matplotlib; on axes
-that are given, the text beside them contrasts with the background of their figure.
+common axes for panels to compare, and colours that are distinct to colour-blind readers and get
+lighter with depth. Exact zeros are drawn apart from a density, and values beyond an axis are
+counted in a note. A figure is dark ink on white under every style of Matplotlib. Text beside axes
+that the user passes contrasts with the background of their figure.
 
-Every function returns its figure; ``figure.savefig("name.png")`` saves it. Where pyplot has been
-imported it manages the figure, so that ``plt.show()`` and ``plt.savefig("name.png")`` work too.
-Matplotlib's settings are left as they were. The user's fonts are used, and a name is drawn as it is
-written, without mathematical notation; a name in Chinese, Japanese or Korean needs a font that has
+Every function returns its figure; ``figure.savefig("name.png")`` saves it. If pyplot has been
+imported, it manages the figure: ``plt.show()`` and ``plt.savefig("name.png")`` work too.
+Matplotlib's settings are not changed. The user's fonts are used, and a name is drawn as it is
+written, without mathematical notation. A name in Chinese, Japanese or Korean needs a font that has
 the characters, for instance ``matplotlib.rcParams["font.family"] = "Noto Sans CJK JP"``.
+
+The functions share these parameters. Data or options that cannot be drawn raise TypeError or
+ValueError; arrays that are not finite raise FloatingPointError.
+
+kind : str
+    Name of a buffer, parameter or gradient: "y", "dy", "weight", "weight_grad", ...
+layers : sequence of str, optional
+    Layers to draw, in that order; by default all that hold this kind.
+ax : matplotlib.axes.Axes, optional
+    Axes to draw on; by default those of a new figure.
+title : str, optional
+    Title of the axes, or of the figure if it has panels.
+figsize : (float, float), optional
+    Width and height of a new figure in inches; not together with ``ax``.
+
+Examples
+--------
+>>> import numpy as np
+>>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit, plot
+>>> from minnet import HistogramProbe, StatisticsProbe
+>>> net, x = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0), np.eye(3)
+>>> values, numbers = HistogramProbe(), StatisticsProbe()
+>>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
+...               epochs=5, batch_size=3, probes=[values, numbers], rng=0)
+>>> plot.heatmap(values, "relu1").axes[0].get_ylabel()
+'activation y of relu1'
+>>> figure = plot.gradient_flow(numbers, lines=True)
+>>> [line.get_label() for line in figure.axes[0].lines]
+['dense1', 'dense2']
 """
 
 from minnet.plot.distributions import cdf, density, histograms
 from minnet.plot.heatmap import heatmap
-from minnet.plot.histories import learning_curves
-from minnet.plot.runs import dead_units, gradient_flow, update_ratio
+from minnet.plot.runs import dead_units, gradient_flow, learning_curves, update_ratio
 from minnet.plot.style import depth_colors
 
 __all__ = [

@@ -1,18 +1,25 @@
 """Charts of distributions: histograms, densities and cumulative shares, one for each layer."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from minnet.plot import inputs, panels, style
+from minnet.plot import parts, style
 from minnet.recording import statistics
+from minnet.recording.statistics import Sample
+from minnet.validation import Array
+
+_MOST = 60  # panels of a figure, so that its layout takes only seconds
 
 
 @style.styled
 def histograms(
-    data: inputs.Data | Mapping[str, inputs.Data],
+    data: parts.Data | Mapping[str, parts.Data],
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -26,40 +33,23 @@ def histograms(
 
     The bars are a density. Exact zeros are not part of it: they are a stem at 0, as high as their
     share of the values, where 1 is the top of the panel. The axis covers the bulk of the values,
-    see `minnet.recording.statistics.bulk_range`; the number of values beyond is written above the
-    panel. Bars that would make all others too small to read are cut and marked ▲.
+    as `minnet.recording.statistics.bulk_range` defines it; the number of values beyond is written
+    above the panel. Bars that would make all others too small to read are cut and marked ▲.
 
     Parameters
     ----------
     data : Capture, dict of layer name -> array, or dict of label -> one of these
         With labels, such as ``{"before": first, "after": second}``, each label gets a row of
         panels, and a layer has the same y axis in all of them.
-    kind : str, default "y"
-        Kind of buffer of a `Capture`.
-    layers : sequence of str, optional
-        Layers to draw, in that order. By default all layers, or evenly spaced ones where that
-        would be more than 60 panels.
     bins : int, default 50
         Number of bins over the whole axis.
     log : bool, default False
         Draw log10 of the magnitudes, for gradients that differ by powers of ten between layers.
     theory : dict of layer name -> float, optional
         Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
-    title : str, optional
-        Title of the figure.
-    figsize : (float, float), optional
-        Width and height of the figure in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError, FloatingPointError
-        If there is nothing of that kind to draw, labels hold different layers, ``layers`` needs
-        more than 60 panels, an array is empty or not finite, or theory has a layer that is not
-        drawn or a std that is not positive.
+    kind, layers, title, figsize
+        As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has at most
+        60 panels: without ``layers``, evenly spaced layers are drawn.
 
     Examples
     --------
@@ -67,10 +57,9 @@ def histograms(
     >>> figure.axes[0].patches[0].get_data().values
     array([0. , 0.5])
     """
-    groups = data if inputs.has_labels(data) else {"": data}
+    groups = data if parts.has_labels(data) else {"": data}
     arrays = {
-        label: inputs.arrays_of(group, kind, layers, "histograms")
-        for label, group in groups.items()
+        label: parts.arrays_of(group, kind, layers, "histograms") for label, group in groups.items()
     }
     every = list(next(iter(arrays.values())))
     for label, group in arrays.items():
@@ -79,32 +68,32 @@ def histograms(
                 f"histograms: {label!r} has layers {list(group)}, the first has {every}; "
                 "choose common ones with layers="
             )
-    names = panels.drawn_layers(every, len(arrays), layers is not None)
-    predicted = inputs.predictions(theory, every, "histograms")
+    names = _drawn_layers(every, len(arrays), layers is not None)
+    predicted = parts.predictions(theory, every, "histograms")
     samples = {
-        label: inputs.samples_of({name: group[name] for name in names}, log, "histograms")
+        label: parts.samples_of({name: group[name] for name in names}, log, "histograms")
         for label, group in arrays.items()
     }
     low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
     edges = statistics.bin_edges(low, high, bins)
-    figure, grid = panels.make_panels(list(arrays), names, log, figsize, title)
+    figure, grid = _make_panels(list(arrays), names, log, figsize, title)
     style.limits(figure.axes[0], edges[0], edges[-1], 1.0)
     for name, color in zip(names, style.depth_colors(len(names)), strict=True):
         bars = {label: statistics.histogram(samples[label][name], edges) for label in arrays}
-        ceiling = panels.common_height([density for density, _ in bars.values()])
-        for label, (density, beyond) in bars.items():
-            ax, sample = grid[label, name], samples[label][name]
-            ax.stairs(density, edges, fill=True, color=color)
-            ax.set_ylim(0, 1.06 * ceiling)
-            if sample.zeros and not log:
-                panels.zero_stem(ax, sample.zeros)
-            panels.mark_cut_bars(ax, density, edges, ceiling, color)
-            notes = panels.notes_of(arrays[label][name], sample, beyond, density, ceiling)
+        ceiling = _common_height([density for density, _ in bars.values()])
+        for label in arrays:
+            ax, values = grid[label, name], statistics.describe(arrays[label][name])
+            notes = [f"mean {values.mean:.2g}", f"std {values.std:.2g}", f"n = {values.count}"]
+            notes += _draw_bars(
+                ax, samples[label][name], edges, bars[label], ceiling=ceiling, color=color
+            )
             if name in predicted:
-                panels.mark_std(ax, arrays[label][name], predicted[name], log)
-                notes.append(f"theory: std {predicted[name]:.2g}")
-            panels.draw_header(ax, name, notes)
-    xlabel = inputs.quantity(next(iter(groups.values())), kind, log)
+                std = predicted[name]
+                for place in [np.log10(std)] if log else values.mean + np.array([-std, std]):
+                    ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
+                notes.append(f"theory: std {std:.2g}")
+            _draw_header(ax, name, notes)
+    xlabel = parts.quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
     figure.supxlabel(xlabel)
@@ -113,7 +102,7 @@ def histograms(
 
 @style.styled
 def density(
-    data: inputs.Data,
+    data: parts.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -125,23 +114,15 @@ def density(
     """Draw the estimated density of each layer as a curve, from dark to light with depth.
 
     Exact zeros are not part of a curve: the legend reports their share, and the area below the
-    curve is the rest of 1. A layer whose values are all the same is a vertical line. The flattest
+    curve is 1 minus that share. A layer with only one value is a vertical line. The flattest
     curve keeps a tenth of the height; the legend reports the peak of each curve that is cut.
 
     Parameters
     ----------
     data, kind, layers, log
         As in `histograms`, but data has no labels.
-    ax : matplotlib.axes.Axes, optional
-        Axes to draw on; by default those of a new figure.
-    title : str, optional
-        Title of the axes.
-    figsize : (float, float), optional
-        Width and height of a new figure in inches; not together with ``ax``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ax, title, figsize
+        As described in `minnet.plot`.
 
     Examples
     --------
@@ -149,7 +130,7 @@ def density(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['relu1 (50% zeros)', 'relu2 (constant 0.3)']
     """
-    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "density"), log, "density")
+    samples = parts.samples_of(parts.arrays_of(data, kind, layers, "density"), log, "density")
     low, high = statistics.bulk_range(samples.values())
     curves = {}
     for name, sample in samples.items():
@@ -161,20 +142,19 @@ def density(
     cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
     ax = style.axes(ax, figsize=figsize, where="density")
     for (name, sample), color in style.by_depth(samples):
-        label = inputs.label_of(name, sample, cut.get(name, ""))
+        label = parts.label_of(name, sample, cut.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
-        elif sample.point is not None:
-            ax.axvline(sample.point, color=color, label=label)
         else:
-            ax.plot([], [], color=color, label=label)
+            point = np.nan if sample.point is None else sample.point
+            ax.axvline(point, color=color, label=label)
     style.limits(ax, low, high, ceiling)
-    return style.finish(ax, inputs.quantity(data, kind, log, list(samples)), "density", title=title)
+    return style.finish(ax, parts.quantity(data, kind, log, list(samples)), "density", title=title)
 
 
 @style.styled
 def cdf(
-    data: inputs.Data,
+    data: parts.Data,
     *,
     kind: str = "y",
     layers: Sequence[str] | None = None,
@@ -186,12 +166,8 @@ def cdf(
     """Draw the share of values <= x of each layer as a curve, from dark to light with depth.
 
     Nothing is estimated or smoothed: the curve has a step at each value, as high as its share, so
-    that exact zeros are the jump at 0. With ``log``, where the axis has no 0, the curve begins at
-    their share. Parameters are those of `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    that exact zeros are a jump at 0. With ``log`` the axis has no 0, and the curve begins at the
+    share of zeros. Parameters are those of `density`.
 
     Examples
     --------
@@ -199,16 +175,119 @@ def cdf(
     >>> figure.axes[0].lines[0].get_ydata()
     array([0.  , 0.5 , 0.75, 1.  , 1.  ])
     """
-    samples = inputs.samples_of(inputs.arrays_of(data, kind, layers, "cdf"), log, "cdf")
+    samples = parts.samples_of(parts.arrays_of(data, kind, layers, "cdf"), log, "cdf")
     ax = style.axes(ax, figsize=figsize, where="cdf")
     low, high = statistics.bulk_range(samples.values())
     style.limits(ax, low, high, 1.0)
     for (name, sample), color in style.by_depth(samples):
-        label, (values, share) = inputs.label_of(name, sample), statistics.cumulative(sample)
+        label, (values, share) = parts.label_of(name, sample), statistics.cumulative(sample)
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
-    xlabel = inputs.quantity(data, kind, log, list(samples))
+    xlabel = parts.quantity(data, kind, log, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)
+
+
+def _drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:
+    """Return the layers that have panels: all, or evenly spaced ones if the user chose none."""
+    most = _MOST // labels
+    if len(names) <= most:
+        return list(names)
+    if chosen or not most:
+        raise ValueError(
+            f"histograms: expected at most {_MOST} panels, got {len(names)} layers x {labels} "
+            "labels; choose fewer layers with layers=, or draw the labels in several figures"
+        )
+    return style.spread(names, most)
+
+
+def _make_panels(
+    labels: list[str], names: list[str], log: bool, figsize: style.Size, title: str | None
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Return a figure with a panel for each label and layer, at most four layers side by side.
+
+    All panels share the x axis. The panels of one layer are in one column, one for each label.
+    """
+    columns = -(-len(names) // -(-len(names) // 4))
+    rows = -(-len(names) // columns) * len(labels)
+    figure = style.new_figure(figsize or (max(3.5 * columns, 6.0), 3.1 * rows + 0.5))
+    if title is not None:
+        figure.suptitle(style.fitted(title, figure.get_figwidth()))
+    grid = figure.add_gridspec(rows, columns)
+    panels: dict[tuple[str, str], Axes] = {}
+    for place, name in enumerate(names):
+        block, column = divmod(place, columns)
+        for number, label in enumerate(labels):
+            first = next(iter(panels.values()), None)
+            ax = figure.add_subplot(grid[block * len(labels) + number, column], sharex=first)
+            panels[label, name] = ax
+            lowest = place + columns >= len(names) and number == len(labels) - 1
+            style.tick_params(ax, labelbottom=lowest)
+            ax.yaxis.set_major_locator(MaxNLocator(3))
+            ax.yaxis.set_major_formatter("{x:g}")
+            if column == 0:
+                ax.set_ylabel(f"{style.wrapped(label)}\ndensity".strip())
+    figure.axes[0].xaxis.set_major_locator(MaxNLocator(4, integer=log))
+    return figure, panels
+
+
+def _common_height(panels: list[Array]) -> float:
+    """Return the height of the y axis that the panels of one layer share.
+
+    It is the height of the tallest bar unless that would flatten the others: a bar that is much
+    taller than most bars of its panel, or a panel that is much taller than another.
+    """
+    heights = []
+    for density in panels:
+        if (positive := density[density > 0]).size:
+            usual, tallest = 3 * float(np.quantile(positive, 0.9)), float(positive.max())
+            heights.append(usual if tallest > 2 * usual else tallest)
+    if not heights:
+        return 1.0
+    limit = 5 * min(heights)
+    return limit if max(heights) > 1.5 * limit else max(heights)
+
+
+def _draw_bars(
+    ax: Axes, sample: Sample, edges: Array, bars: tuple[Array, int], *, ceiling: float, color: Any
+) -> list[str]:
+    """Draw the bars and the exact zeros of a panel; return notes on what it does not show."""
+    density, beyond = bars
+    ax.stairs(density, edges, fill=True, color=color)
+    ax.set_ylim(0, 1.06 * ceiling)
+    notes = []
+    if sample.zeros and sample.log:
+        notes.append(f"{style.percent(sample.zeros)} zeros")
+    elif sample.zeros:
+        _draw_zeros(ax, sample.zeros)
+    if beyond:
+        notes.append(f"{beyond} beyond the axis")
+    cut = density > ceiling
+    if cut.any():
+        middles = (edges[:-1] + edges[1:])[cut] / 2
+        ax.plot(middles, np.full(len(middles), 1.06 * ceiling), "^", color=color, clip_on=False)
+        notes.append(f"▲ bars up to {density.max():.2g}")
+    return notes
+
+
+def _draw_zeros(ax: Axes, share: float) -> None:
+    """Draw the exact zeros as a stem at 0, as high as their share of the panel."""
+    across = ax.get_xaxis_transform()
+    ax.vlines(0, 0, share, transform=across, color=style.INK, linewidth=3)
+    ax.plot(0, share, "o", transform=across, color=style.INK, markersize=8, clip_on=False)
+    left, right = ax.get_xlim()
+    shift, side = (9, "left") if -left < 0.6 * (right - left) else (-9, "right")
+    text, height = f"{style.percent(share)} zeros", min(max(share, 0.08), 0.92)
+    options = {"ha": side, "va": "center", "path_effects": style.OUTLINE}
+    style.note(ax, text, (0, height), (shift, 0), across, **options)
+
+
+def _draw_header(ax: Axes, name: str, notes: list[str]) -> None:
+    """Write the layer's name above a panel, and the notes below the name."""
+    unbroken = ", ".join(note.replace(" ", "\xa0") for note in notes)
+    text = textwrap.fill(unbroken, 26).replace("\xa0", " ")
+    height = 1.3 * style.SMALL * (1 + text.count("\n"))
+    ax.set_title(style.wrapped(name), loc="left", pad=12 + height)
+    style.note(ax, text, (0, 1), (0, 8))

@@ -1,17 +1,13 @@
-"""Chart of the distribution of one layer's values over a training run.
-
-The axis of the values is logarithmic in both directions, so that it shows values that shrink by
-powers of ten. Exact zeros, which such an axis cannot show, have a strip of their own below it.
-"""
+"""Chart of the distribution of one layer's values over a training run."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from minnet.plot import inputs, recordings, style
+from minnet.plot import parts, style
 from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
@@ -31,60 +27,38 @@ def heatmap(
 ) -> Figure:
     """Draw the distribution of a layer's values over the steps, as a map.
 
-    The values are on a signed logarithmic axis, which is linear next to 0, and linear everywhere
-    if the values span hardly more than a decade. The colour is the density on that axis: the share
-    of a step's values in a decade. The axis covers all finite values. The strip below shows the
-    share of exact zeros of all values; it is left out if there are none. A dotted line marks the
-    first step with NaN or infinity.
+    The axis of the values is logarithmic in both directions and linear next to 0. It is linear
+    everywhere if the values span little more than a decade. The colour is the density on that
+    axis: the share of a step's values in a decade. The axis covers all finite values. The strip
+    below shows the share of exact zeros of all values; there is no strip without zeros. A dotted
+    line marks the first step with NaN or infinity.
 
     Parameters
     ----------
     probe : HistogramProbe
-        Its bins are drawn as they are, except that those nearest to 0 are merged. A column is a
-        slot.
+        Recording of a training run. Each column is a slot of the probe. The bins nearest to 0 are
+        merged.
     layer : str
         Name of the layer.
-    kind : str, default "y"
-        Buffer, parameter or gradient.
-    ax, title, figsize
-        As in `density`. A figure with ``layout="constrained"`` makes room for the strip and the
-        colour bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a HistogramProbe or has no recording of that layer and kind, or ax and
-        figsize are both given.
-
-    Examples
-    --------
-    >>> from minnet import Dense, ReLU, Sequential
-    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), HistogramProbe(["y"])
-    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
-    >>> probe.observe(0, net)
-    >>> heatmap(probe, "relu1").axes[0].get_ylabel()
-    'activation y of relu1'
+    kind, ax, title, figsize
+        As described in `minnet.plot`. A figure with ``layout="constrained"`` makes room for the
+        strip and the colour bar.
     """
-    recordings.recorded(probe, HistogramProbe, kind, [layer], "heatmap")
+    parts.recorded(probe, HistogramProbe, kind, [layer], "heatmap")
     ax = style.axes(ax, figsize=figsize, where="heatmap")
-    steps, counts = recordings.step_edges(probe, layer, kind), probe.counts(layer, kind)
+    steps, counts = parts.step_edges(probe, layer, kind), probe.counts(layer, kind)
     edges, shares, inner = _bins(counts)
     heights = np.diff(_value_axis(ax, edges, inner))
     density = np.ma.masked_equal(shares / heights, 0).T
     norm = PowerNorm(0.5, 0.0, float(density.max()) if density.count() else 1.0)
-    colors = recordings.amounts()
-    mesh = ax.pcolormesh(steps, edges, density, cmap=colors, norm=norm, rasterized=True)
+    mesh = ax.pcolormesh(steps, edges, density, cmap=parts.AMOUNTS, norm=norm, rasterized=True)
     unit = "density" if ax.get_yscale() == "linear" else "share of values per decade"
-    recordings.color_bar(ax, mesh, unit)
-    recordings.step_axis(ax, probe, [layer], kind)
+    parts.color_bar(ax, mesh, unit)
+    parts.step_axis(ax, probe, [layer], kind)
     nonfinite = probe.nans(layer, kind) + sum(probe.infinities(layer, kind))
-    recordings.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
+    parts.mark_nonfinite(ax, steps[:-1][nonfinite > 0])
     zeros = probe.zeros(layer, kind)
-    ylabel = f"{inputs.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
+    ylabel = f"{parts.name_of_kind(kind)} of {style.wrapped(layer, 30)}"
     style.name_axes(ax, "" if zeros.any() else "step", ylabel, title=title)
     if zeros.any():
         _draw_zeros(ax, steps, zeros)
@@ -119,7 +93,7 @@ def _bins(counts: Array) -> tuple[Array, Array, float]:
 def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
     """Set the y axis, and return the heights of the edges on it, in decades.
 
-    If the edges span hardly more than a decade, the axis is linear, and the heights are the edges.
+    If the edges span little more than a decade, the axis is linear, and the heights are the edges.
     """
     top, threshold = max(-edges[0], edges[-1]), 10.0 ** np.ceil(np.log10(inner))
     if top < 3 * threshold:
@@ -136,7 +110,7 @@ def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
         ticks = ticks[ticks > 2 * threshold]
     ax.set_yticks([*-ticks[ticks <= -edges[0]], 0.0, *ticks[ticks <= edges[-1]]])
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.power_of_ten(value)))
+    ax.yaxis.set_major_formatter(lambda value, _: style.power_of_ten(value))
     return np.asarray(heights[:-1])
 
 
@@ -153,7 +127,7 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
 
 
 def _below(ax: Axes) -> Bbox:
-    """Return the place of the strip, in inches, so that it is the same whatever the layout."""
+    """Return the box of the strip, whose height and distance from the map are fixed in inches."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
     place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
     return place.transformed(ax.figure.transSubfigure.inverted())

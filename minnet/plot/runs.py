@@ -1,23 +1,87 @@
-"""Charts of every layer over a training run: gradients, updates and dead units."""
+"""Charts of a training run: learning curves, and gradients, updates and dead units of layers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from minnet.plot import inputs, recordings, style
+from minnet.plot import parts, style
 from minnet.recording import StatisticsProbe
+from minnet.recording.statistics import half_interval
 from minnet.validation import Array
 
 _DIAMOND: dict[str, Any] = {
     "marker": "D", "linestyle": "none", "markersize": 10, "markerfacecolor": "none",
     "markeredgewidth": 2, "clip_on": False,
 }  # fmt: skip
+_STROKES: dict[str, Any] = {"training": "--", "validation": "-"}
 HEALTHY = (10**-3.5, 10**-2.5)  # half a decade on either side of 1e-3
+
+
+@style.styled
+def learning_curves(
+    history: Any,
+    *,
+    metric: str = "loss",
+    ax: Axes | None = None,
+    title: str | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw a metric by epoch: training rows dashed, validation rows solid.
+
+    Parameters
+    ----------
+    history : History, list of them, or dict of label -> either
+        Any object with lists ``history.loss`` and ``history.val_loss``, one number an epoch. A
+        list holds runs that differ in their seed: their mean is drawn in a band that is the 95%
+        interval of that mean (Student's t).
+    metric : str, default "loss"
+        "loss", "accuracy", or any other metric of the history.
+    ax, title, figsize
+        As described in `minnet.plot`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> figure = learning_curves(SimpleNamespace(loss=[2.0, 1.0], val_loss=[2.5, 1.5]))
+    >>> [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    [[2.0, 1.0], [2.5, 1.5]]
+    """
+    histories = history if isinstance(history, Mapping) else {"": history}
+    curves = {label: _curves(runs, metric, label) for label, runs in histories.items()}
+    if not curves:
+        raise ValueError("learning_curves: expected at least one history, got an empty dict")
+    few = len(curves) <= len(style.LINE_COLORS)
+    colors: Sequence[Any] = style.LINE_COLORS if few else style.depth_colors(len(curves))
+    ax = style.axes(ax, figsize=figsize, where="learning_curves")
+    handles: list[Artist] = []
+    for (label, found), color in zip(curves.items(), colors, strict=False):
+        for name, runs in found.items():
+            at, mean, half = range(1, runs.shape[1] + 1), runs.mean(axis=0), half_interval(runs)
+            marker = "o" if len(at) == 1 else ""
+            ax.plot(at, mean, _STROKES[name], color=color, marker=marker, label=f"{label} {name}")
+            if len(runs) > 1:
+                ax.fill_between(at, mean - half, mean + half, color=color, alpha=0.2, linewidth=0)
+        if label:
+            entry = style.legend_label(style.wrapped(label))
+            handles.append(Line2D([], [], color=color, label=entry))
+    color = style.GREY if handles else colors[0]  # no line is grey
+    for name, stroke in _STROKES.items():
+        if any(name in found for found in curves.values()):
+            handles.append(Line2D([], [], color=color, linestyle=stroke, label=name))
+    every = [runs for found in curves.values() for runs in found.values()]
+    handles += style.interval_key(color, [len(runs) for runs in every])
+    epochs = max(runs.shape[1] for runs in every)
+    margin = min(0.5, 0.03 * epochs)
+    ax.set_xlim(1 - margin, epochs + margin)
+    ax.xaxis.set_major_locator(style.whole_numbers())
+    return style.finish(ax, "epoch", metric, handles, title=title)
 
 
 @style.styled
@@ -44,44 +108,18 @@ def gradient_flow(
     ----------
     probe : StatisticsProbe
         Recording of a training run.
-    kind : str, default "weight_grad"
-        "weight_grad", "dy", or any other recorded kind.
-    layers : sequence of str, optional
-        Layers to draw, in that order; by default all that have a recording of this kind.
     lines : bool, default False
         Draw curves instead of a map.
     theory : dict of layer name -> float, optional
         Std predicted for the first step, drawn there as a diamond; needs ``lines``.
     limits : (float, float), optional
-        Range of the scale in log10, for charts of several runs that are to be compared; by default
-        the range of the values.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no recording of that kind or those layers, theory
-        cannot be drawn, limits are not low < high, or ax and figsize are both given.
-
-    Examples
-    --------
-    >>> from minnet import Dense, MeanSquaredError, SGD, Sequential, Sigmoid, fit
-    >>> net = Sequential([Dense(3, 8), Sigmoid(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["weight_grad"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
-    >>> figure = gradient_flow(probe, lines=True)
-    >>> [line.get_label() for line in figure.axes[0].lines]
-    ['dense1', 'dense2']
+        Range of the scale in log10, for a comparison of several runs; by default the range of the
+        values.
+    kind, layers, ax, title, figsize
+        As described in `minnet.plot`.
     """
-    names = recordings.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
-    predicted = inputs.predictions(theory, names, "gradient_flow")
+    names = parts.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
+    predicted = parts.predictions(theory, names, "gradient_flow")
     if predicted and not lines:
         raise ValueError(
             "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
@@ -90,19 +128,23 @@ def gradient_flow(
         raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
     ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
-    text = f"log₁₀ RMS of {inputs.name_of_kind(kind)}"
+    text = f"log₁₀ RMS of {parts.name_of_kind(kind)}"
     if lines:
-        recordings.draw_curves(ax, probe, kind, series)
-        _draw_theory(ax, series, predicted)
+        parts.draw_curves(ax, probe, kind, series)
+        for (name, (steps, _)), color in style.by_depth(series):
+            if name in predicted:
+                ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
+        if predicted:
+            ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)
         if limits is not None:
             ax.set_ylim(limits)
         return style.finish(ax, "step", text, title=title)
-    rows = {name: recordings.log10(numbers) for name, (_, numbers) in series.items()}
+    rows = {name: parts.log10(numbers) for name, (_, numbers) in series.items()}
     norm = Normalize(*(limits or _range(rows)))
-    colors = recordings.draw_rows(ax, probe, kind, rows, norm)
-    recordings.name_rows(ax, [style.wrapped(name) for name in names])
-    recordings.color_bar(ax, colors, text)
-    recordings.mark_nonfinite(ax, recordings.nonfinite_steps(probe, names, kind))
+    colors = parts.draw_rows(ax, probe, kind, rows, norm)
+    parts.name_rows(ax, [style.wrapped(name) for name in names])
+    parts.color_bar(ax, colors, text)
+    parts.mark_nonfinite(ax, parts.nonfinite_steps(probe, names, kind))
     style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
@@ -127,42 +169,18 @@ def update_ratio(
     ----------
     probe : StatisticsProbe
         Recording with the kind "update".
-    layers : sequence of str, optional
-        Layers to draw, in that order; by default all that have a weight.
     band : (float, float)
         Least and greatest ratio of the band.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no updates of those layers, the band is not
-        0 < low < high, or ax and figsize are both given.
+    layers, ax, title, figsize
+        As described in `minnet.plot`.
 
     References
     ----------
     Karpathy, notes of the course CS231n (Stanford), "Neural Networks Part 3: Learning and
     Evaluation", section "Ratio of weights:updates": 1e-3 as a rough heuristic. The width of the
     band, half a decade on either side, is a choice of this function.
-
-    Examples
-    --------
-    >>> from minnet import Dense, MeanSquaredError, ReLU, SGD, Sequential, fit
-    >>> net = Sequential([Dense(3, 8), ReLU(), Dense(8, 1)], rng=0)
-    >>> x = np.random.default_rng(0).normal(size=(64, 3))
-    >>> probe = StatisticsProbe(["update"])
-    >>> history = fit(net, x, x[:, :1], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.1),
-    ...               epochs=5, batch_size=32, probes=[probe], rng=0)
-    >>> figure = update_ratio(probe)
-    >>> [line.get_label() for line in figure.axes[0].lines]
-    ['dense1', 'dense2']
     """
-    names = recordings.recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
+    names = parts.recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
     low, high = band
     if not 0 < low < high < np.inf:
         raise ValueError(f"update_ratio: band must be 0 < low < high, got {band!r}")
@@ -170,7 +188,7 @@ def update_ratio(
     text = f"healthy, {low:.1g} to {high:.1g}"
     ax.axhspan(np.log10(low), np.log10(high), color="#009E73", alpha=0.2, linewidth=0, label=text)
     series = {name: probe.series(name, "update", "ratio") for name in names}
-    recordings.draw_curves(ax, probe, "update", series)
+    parts.draw_curves(ax, probe, "update", series)
     return style.finish(ax, "step", "log₁₀ (RMS of update / RMS of weight)", title=title)
 
 
@@ -186,8 +204,9 @@ def dead_units(
     """Draw the share of dead units of each layer over the steps, a row for each layer.
 
     A unit is dead if its output was the same for every input during the last ``window`` observed
-    steps of the probe. The first layer is the top row; the darker, the more units are dead, and
-    white is none. The label of a row ends with the number of dead units at the end and of units.
+    steps of the probe. The first layer is the top row. Darker cells have more dead units; white
+    cells have none. The label of a row ends with the number of dead units at the end of the run
+    and the number of all units.
 
     Before the window is full, a unit counts only if its output has not changed since the run
     began. Units that died soon after the start then appear all at once when the window is full; a
@@ -197,45 +216,23 @@ def dead_units(
     ----------
     probe : StatisticsProbe
         Recording with the kind "y".
-    layers : sequence of str, optional
-        Layers to draw, in that order, such as those of the ReLUs; by default all.
-    ax, title, figsize
-        As in `density`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If probe is not a StatisticsProbe or has no y of those layers, or ax and figsize are both
-        given.
-
-    Examples
-    --------
-    >>> from minnet import Dense, ReLU, Sequential
-    >>> net, probe = Sequential([Dense(3, 8), ReLU()], rng=0), StatisticsProbe(["y"])
-    >>> y = net.forward(np.random.default_rng(0).normal(size=(64, 3)), training=True)
-    >>> probe.observe(0, net)
-    >>> figure = dead_units(probe, layers=["relu1"])
-    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    ['relu1: 0 of 8']
+    layers, ax, title, figsize
+        As described in `minnet.plot`.
     """
-    names = recordings.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
-    units = {name: probe.dead_units(name) for name in names}
-    labels = [f"{style.wrapped(name)}: {dead.sum()} of {dead.size}" for name, dead in units.items()]
+    names = parts.recorded(probe, StatisticsProbe, "y", layers, "dead_units")
+    dead = {name: probe.dead_units(name) for name in names}
     ax = style.axes(ax, figsize=figsize, where="dead_units")
-    rows = {}
-    for name in names:
-        share = probe.series(name, "y", "dead")[1] / units[name].size
-        rows[name] = np.where(share > 0, share, np.nan)
-    colors = recordings.draw_rows(ax, probe, "y", rows, Normalize(0, 1))
-    recordings.name_rows(ax, labels)
+    shares = {name: probe.series(name, "y", "dead")[1] / dead[name].size for name in names}
+    rows = {name: np.where(share > 0, share, np.nan) for name, share in shares.items()}
+    colors = parts.draw_rows(ax, probe, "y", rows, Normalize(0, 1))
+    labels = [
+        f"{style.wrapped(name)}: {units.sum()} of {units.size}" for name, units in dead.items()
+    ]
+    parts.name_rows(ax, labels)
     window = min(probe.window, probe.observed)
     steps = "1 observed step" if window == 1 else f"{window} observed steps"
     text = f"share of units that are dead\n(unchanged for {steps})"
-    recordings.color_bar(ax, colors, text, format=PercentFormatter(1))
+    parts.color_bar(ax, colors, text, format=PercentFormatter(1))
     style.name_axes(ax, "step", "", title=title)
     return ax.figure.figure
 
@@ -247,11 +244,23 @@ def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
     return float(finite.min(initial=high - 0.5)), high
 
 
-def _draw_theory(
-    ax: Axes, series: Mapping[str, tuple[Array, Array]], predicted: Mapping[str, float]
-) -> None:
-    for (name, (steps, _)), color in style.by_depth(series):
-        if name in predicted:
-            ax.plot(steps[0], np.log10(predicted[name]), color=color, **_DIAMOND)
-    if predicted:
-        ax.plot([], [], color=style.INK, label="theory, first step", **_DIAMOND)
+def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
+    """Return the metric in training and, where it was measured, validation: (runs, epochs)."""
+    runs = list(runs) if isinstance(runs, list | tuple) else [runs]
+    found = {}
+    for name, attribute in (("training", metric), ("validation", f"val_{metric}")):
+        rows = [getattr(run, attribute, ()) for run in runs]
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
+                "a mean needs the same number in each run"
+            )
+        if any(lengths):
+            found[name] = np.array(rows, dtype=np.float64)
+    if not found:
+        raise ValueError(
+            f"learning_curves: {label or 'the history'} has neither {metric!r} nor 'val_{metric}'; "
+            "expected a History, with lists such as history.loss"
+        )
+    return found

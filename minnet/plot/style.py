@@ -1,6 +1,6 @@
 """Style shared by all charts: text, colours, figures and axes.
 
-A chart is dark ink on white, whatever style the user has set. On axes that the user passes, the
+A chart is dark ink on white under every style of the user. On axes that the user passes, the
 plotting area becomes white, and the text around it contrasts with the background of the figure.
 The user's fonts and resolution are used; all other settings are Matplotlib's defaults or set here.
 """
@@ -25,7 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
-OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on any colour
+OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on a colour
 # The colours of Okabe and Ito that are distinct to colour-blind readers and contrast with white.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")
 _STYLE: dict[Any, Any] = {
@@ -47,10 +47,11 @@ _USERS: Any = ("font.family", "font.sans-serif", "font.serif", "font.monospace",
 _FALLBACK = "DejaVu Sans"  # has every symbol that the charts use
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _LINE = 1.35 * SMALL  # points from one line of text to the next
-_HEIGHT, _MOST_HEIGHT = 5.2, 16.0  # inches, of a new figure with one axes
-_FEW = 20  # entries of a legend that always has all of them
-_HIDDEN = "\u200b"  # in front of a label that Matplotlib would leave out of a legend
+_MOST_HEIGHT = 16.0  # inches, of axes whose figure grows
+_FEW = 20  # entries; a legend with at most this many is complete
+_HIDDEN = "\u200b"  # prefix of a label that Matplotlib would omit from a legend
 Size = tuple[float, float] | None  # inches
+Handles = list[Artist] | None  # entries of a legend
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ class LectureFigure(Figure):
     grows = False  # whether its height follows the number of lines beside its axes
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save as Matplotlib does, on white; equal charts give equal SVG files, without a date."""
+        """Save on white; an SVG file has no date, so that equal charts give equal files."""
         if str(fname).endswith(".svg"):
             options["metadata"] = {"Date": None} | options.get("metadata", {})
         with mpl.rc_context({"svg.hashsalt": "minnet", "savefig.facecolor": "auto"}):
@@ -73,10 +74,7 @@ class LectureFigure(Figure):
         return png.getvalue()
 
     def _ipython_display_(self) -> None:
-        """Leave the display to IPython, and close the figure where a notebook would repeat it.
-
-        The inline backend displays all figures that pyplot manages at the end of a cell.
-        """
+        """Let IPython display the figure; close it where the inline backend would repeat it."""
         plt = sys.modules.get("matplotlib.pyplot")
         if plt is not None and "inline" in plt.get_backend():
             plt.close(self)
@@ -89,7 +87,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
         if plt := sys.modules.get("matplotlib.pyplot"):
-            plt.draw_if_interactive()  # loads the backend, which may change settings for good
+            plt.draw_if_interactive()  # loads the backend, which can change settings permanently
         kept = {name: mpl.rcParams[name] for name in _USERS}
         kept["font.family"] = [*kept["font.family"], _FALLBACK]
         with mpl.rc_context():
@@ -101,10 +99,10 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def new_figure(figsize: tuple[float, float]) -> LectureFigure:
-    """Return an empty figure, managed by pyplot in a program that has imported pyplot.
+    """Return an empty figure, which pyplot manages if the program has imported pyplot.
 
-    So `plt.show` and `plt.savefig` work there. Without windows, pyplot keeps the latest figures
-    only, as many as Matplotlib opens without a warning: a loop that saves figures needs no close.
+    `plt.show` and `plt.savefig` then work. Without windows, pyplot keeps only the latest figures,
+    as many as Matplotlib opens without a warning: a loop that saves figures need not close them.
     """
     plt = sys.modules.get("matplotlib.pyplot")
     if plt is None:
@@ -119,14 +117,12 @@ def new_figure(figsize: tuple[float, float]) -> LectureFigure:
     return figure
 
 
-def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str = "plot") -> Axes:
-    """Return ax, or the axes of a new figure that is high enough for this many lines of text."""
+def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
+    """Return ax, or the axes of a new figure."""
     if ax is None:
-        figure = new_figure(figsize or (9.5, _HEIGHT))
+        figure = new_figure(figsize or (9.5, 5.2))
         figure.grows = figsize is None
-        ax = figure.add_subplot()
-        grow(ax, entries)
-        return ax
+        return figure.add_subplot()
     if not isinstance(ax, Axes):
         raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
     if figsize is not None:
@@ -138,15 +134,23 @@ def axes(ax: Axes | None, entries: int = 0, *, figsize: Size = None, where: str 
     return ax
 
 
-def grow(ax: Axes, lines: int) -> None:
-    """Make a figure that `axes` sized high enough for this many lines of text beside the axes."""
-    figure = ax.figure
-    if isinstance(figure, LectureFigure) and figure.grows:
-        figure.set_figheight(max(figure.get_figheight(), min(1.0 + 0.32 * lines, _MOST_HEIGHT)))
+def grow(ax: Axes, *, height: float, width: float = 0.0) -> None:
+    """Enlarge a figure of the charts until each of its axes has this many inches."""
+    figure, place = ax.figure, ax.get_subplotspec()
+    if isinstance(figure, LectureFigure) and place is not None:
+        rows, columns = place.get_gridspec().get_geometry()
+        needed = columns * width, rows * height
+        figure.set_size_inches(np.maximum(figure.get_size_inches(), needed))
+
+
+def fit_lines(ax: Axes, lines: int) -> None:
+    """Make a figure that grows high enough for this many lines of text beside its axes."""
+    if isinstance(ax.figure, LectureFigure) and ax.figure.grows:
+        grow(ax, height=min(1.0 + 0.32 * lines, _MOST_HEIGHT))
 
 
 def ink(ax: Axes) -> str:
-    """Return the colour of text beside the axes: dark, or light on a dark figure."""
+    """Return the colour of text beside the axes: dark, or light if the figure is dark."""
     light = 1.0  # the page, below the figure and a subfigure
     for figure in (ax.figure.figure, ax.figure):
         red, green, blue, alpha = to_rgba(figure.get_facecolor())
@@ -155,19 +159,18 @@ def ink(ax: Axes) -> str:
 
 
 def literal(ax: Axes, size: float) -> dict[str, Any]:
-    """Return the style of a label of the axes, whose texts may have been made in another style."""
-    family = mpl.rcParams["font.family"]
-    text = {"color": ink(ax), "fontsize": size, "fontfamily": family}
+    """Return the style of a label on axes that may have been created in another style."""
+    text = {"color": ink(ax), "fontsize": size, "fontfamily": mpl.rcParams["font.family"]}
     return text | {"parse_math": False, "usetex": False}
 
 
 def depth_colors(layers: int) -> list[tuple[float, ...]]:
-    """Return a colour for each layer, from dark to light, the lightest still 3 : 1 on white."""
+    """Return a colour for each layer, from dark to light, with a contrast of 3 : 1 on white."""
     return [tuple(color) for color in mpl.colormaps["plasma"](np.linspace(0.0, 0.64, layers))]
 
 
 def by_depth(layers: Mapping[str, T]) -> Iterator[tuple[tuple[str, T], tuple[float, ...]]]:
-    """Return each (layer name, value) with the colour of the layer."""
+    """Return pairs of (layer name, value) and the colour of the layer."""
     return zip(layers.items(), depth_colors(len(layers)), strict=True)
 
 
@@ -197,7 +200,7 @@ def power_of_ten(value: float) -> str:
 
 
 def wrapped(name: str, width: int = 24) -> str:
-    """Break a long name at blanks, dots or underscores; a very long one loses its middle."""
+    """Break a long name at blanks, dots or underscores; omit the middle of a very long name."""
     name = "".join(letter if letter.isprintable() else " " for letter in name)
     if len(name) > 3 * width:
         name = f"{name[: 3 * width // 2]}…{name[-3 * width // 2 + 1 :]}"
@@ -206,18 +209,18 @@ def wrapped(name: str, width: int = 24) -> str:
 
 
 def legend_label(text: str) -> str:
-    """Return a label of an artist with this text that has an entry in the legend."""
+    """Return a label with this text that Matplotlib includes in a legend."""
     return text if text and not text.startswith("_") else _HIDDEN + text
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:
-    """Return at most this many of the items, evenly spaced, the first and the last among them."""
+    """Return at most this many items, evenly spaced, with the first and the last."""
     places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
     return [items[place] for place in places]
 
 
 def span(numbers: Sequence[int]) -> str:
-    """Return the smallest and the largest number, as in 3–5, or the one that all are."""
+    """Format the smallest and the largest number, as in 3–5, or one number if all are equal."""
     return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
@@ -230,7 +233,7 @@ def limits(ax: Axes, low: float, high: float, ceiling: float) -> None:
 
 def tick_params(ax: Axes, **options: Any) -> None:
     """Set the size, font and colour of the tick labels, and the colour of the spines."""
-    # Matplotlib makes ticks when it draws, with the settings of that moment for all not given here.
+    # Matplotlib creates ticks when it draws, with the settings of that moment as defaults.
     family = mpl.rcParams["font.family"]
     ax.tick_params(labelsize=SMALL, labelfontfamily=family, colors=ink(ax), pad=7, **options)
     ax.spines[:].set_color(ink(ax))
@@ -255,18 +258,13 @@ def fitted(title: str, inches: float) -> str:
 
 
 def finish(
-    ax: Axes,
-    xlabel: str,
-    ylabel: str,
-    handles: list[Artist] | None = None,
-    *,
-    title: str | None = None,
+    ax: Axes, xlabel: str, ylabel: str, handles: Handles = None, *, title: str | None = None
 ) -> Figure:
-    """Name the axes, draw the legend where no line can be, and return the figure."""
+    """Name the axes, draw the legend beside them, and return the figure."""
     name_axes(ax, xlabel, ylabel, title=title)
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
-    grow(ax, lines)
+    fit_lines(ax, lines)
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
     shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
@@ -281,15 +279,15 @@ def finish(
 
 
 def note(
-    ax: Axes, text: str, at: tuple[float, float], points: tuple[float, float], **options: Any
+    ax: Axes, text: str, at: Any, points: Any, place: Any = "axes fraction", **options: Any
 ) -> None:
-    """Write a text this many points from a place, given as a fraction of the axes by default."""
-    options = {"xycoords": "axes fraction", "va": "bottom", "color": ink(ax)} | options
-    ax.annotate(text, at, xytext=points, textcoords="offset points", **options)
+    """Write a text at an offset in points from a place in the given coordinates."""
+    options = {"va": "bottom", "color": ink(ax)} | options
+    ax.annotate(text, at, points, xycoords=place, textcoords="offset points", **options)
 
 
-def interval_key(color: str, runs: Sequence[int], log: bool = False) -> list[Patch]:
-    """Return the legend's entry for the bands, none if no mean is of several runs."""
+def interval_key(color: Any, runs: Sequence[int], log: bool = False) -> list[Artist]:
+    """Return the legend's entry for the bands, or none if every mean is of one run."""
     several = [number for number in runs if number > 1]
     if not several:
         return []

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,7 +35,7 @@ LAYERS = {
 LAYERS["zero"] = [[0.0] * 10] * 5 + [spread(0.01)]
 LAYERS["sigmoid"] = [[np.nan, np.inf, *seeds[2:]] for seeds in LAYERS["sigmoid"]]
 ROWS = {label: spread(10.0**-number) for number, label in enumerate(LABELS)} | {
-    "dead": [0.0] * 10, "some broke off": [np.nan] * 3 + [1e-3] * 7, "one seed": [1e-5],
+    "dead": [0.0] * 10, "some diverged": [np.nan] * 3 + [1e-3] * 7, "one seed": [1e-5],
     "residual1.batchnorm2": [0.0, np.nan, 1e-4],
 }  # fmt: skip
 RATES = {
@@ -61,12 +62,12 @@ def beside():
 def tables_beside():
     figure, panels = charts.side_by_side(["2 layers", "20 layers"])
     for panel in panels:
-        draw_matrix(ax=panel, limits=(1e-6, 10))
+        draw_matrix(ax=panel)
     return figure
 
 
 def draw_matrix(values=None, **options):
-    options = {"log": True} | options
+    options = {"log": True, "limits": (1e-6, 10)} | options
     return charts.matrix(
         values or CELLS, xlabel="initializer", ylabel="activation", label="std", **options
     )
@@ -107,7 +108,7 @@ def lines(ax):
 
 
 def band(collection, x):
-    """Return from where to where a band goes at x."""
+    """Return the lower and the upper end of a band at x."""
     corners = np.concatenate([path.vertices for path in collection.get_paths()])
     heights = corners[corners[:, 0] == x, 1]
     return heights.min(), heights.max()
@@ -161,10 +162,10 @@ def test_text_is_large_inside_the_figure_and_does_not_overlap(draw):
     for number, (text, box) in enumerate(boxes):
         assert page.contains(*box.min), text
         assert page.contains(*box.max), text
-        for other, its in boxes[number + 1 :]:
+        for other, place in boxes[number + 1 :]:
             # The boxes of slanted names overlap, their letters do not.
             if text.get_rotation() % 90 == 0 or other.get_rotation() % 90 == 0:
-                assert not box.overlaps(its), (text, other)
+                assert not box.overlaps(place), (text, other)
 
 
 @EVERY
@@ -194,14 +195,6 @@ def test_charts_draw_on_given_axes(draw, values):
     assert right.xaxis.label.get_fontsize() == 15
     with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
         draw(values, ax=np.array([left, right]))
-
-
-@pytest.mark.parametrize("draw", [curves, rates, rows, draw_matrix])
-def test_at_least_one_label_is_required(draw):
-    with pytest.raises(ValueError, match="expected at least one label, got an empty dict"):
-        draw({"a": {}} if draw is draw_matrix else {})
-    with pytest.raises(TypeError, match="expected a dict with labels, got list"):
-        draw([1.0])
 
 
 def test_many_labels_have_different_colours_or_markers():
@@ -244,10 +237,10 @@ def test_theory_is_dashed_in_the_colour_of_its_label_or_in_black():
     ax = curves(
         {"a": [[1.0], [2.0]], "b": [[3.0], [4.0]]}, theory={"b": [5.0, 6.0], "limit": [7.0] * 3}
     ).axes[0]
-    _, b, laid_over, own = lines(ax)
-    assert laid_over.get_ydata().tolist() == [5, 6]
-    assert laid_over.get_linestyle() == "--"
-    assert laid_over.get_color() == b.get_color()
+    _, b, overlay, own = lines(ax)
+    assert overlay.get_ydata().tolist() == [5, 6]
+    assert overlay.get_linestyle() == "--"
+    assert overlay.get_color() == b.get_color()
     assert own.get_xydata().tolist() == [[1, 7], [2, 7], [3, 7]]
     assert own.get_color() == "#222222"
     assert own.get_linestyle() not in {"-", "--"}
@@ -265,7 +258,7 @@ def test_non_finite_seeds_are_excluded_and_counted():
         stats.ttest_1samp([1.0, 3.0], 0).confidence_interval(0.95)
     )
     assert legend(ax)[:2] == [
-        "a 2 of 4 excluded (not finite)", "b 1 of 2 excluded at layer 2 (not finite)",
+        "a 2 of 4 excluded (not finite)", "b 1 of 2 excluded (not finite)",
     ]  # fmt: skip
     assert legend(ax)[-1] == "95% interval of the mean, 2 runs"
 
@@ -276,7 +269,7 @@ def test_zeros_on_a_log_axis_are_excluded_and_counted():
     figure._repr_png_()
     (line,) = lines(figure.axes[0])
     np.testing.assert_allclose(line.get_ydata(), [np.nan, np.nan, 6, 5, 1])
-    note = "zero 1–2 of 2 excluded at layer 1, 2, 4 (0 or not finite)"
+    note = "zero 1–2 of 2 excluded (0 or not finite)"
     assert legend(figure.axes[0])[0] == note
     plain = curves({"zero": layers}).axes[0]
     assert lines(plain)[0].get_ydata().tolist() == [0, 0, 6.5, 2.5, 1]
@@ -289,37 +282,16 @@ def test_an_interval_beyond_the_range_of_floats_is_drawn():
 
 
 @pytest.mark.parametrize(
-    ("values", "options", "error", "message"),
+    ("layers", "log", "message"),
     [
-        ({"a": []}, {}, ValueError, "'a': expected a list over layers"),
-        ({"a": [[1.0], []]}, {}, ValueError, r"'a', layer 2: expected .* got \[\]"),
-        ({"a": [1.0, 2.0]}, {}, ValueError, "'a', layer 1: expected a list of .* got 1.0"),
-        ({"a": [["x"]]}, {}, ValueError, "'a', layer 1: expected a list of numbers"),
-        ({"a": [[1.0, 2.0], [1.0]]}, {}, ValueError, r"equally many seeds .* got \[2, 1\]"),
-        ({"a": [[-1.0]]}, {"log": True}, ValueError, "no negative number on a log.* got -1;"),
-        (
-            {"a": [[1.0]]},
-            {"theory": {"a": [1, 2]}},
-            ValueError,
-            r"a list over 1 layers, got \[1.0, 2.0\]",
-        ),
-        (
-            {"a": [[1.0]]},
-            {"theory": {"b": 2.0}},
-            ValueError,
-            "'b': expected a list over 1 layers, got 2.0",
-        ),
-        (
-            {"a": [[1.0]]},
-            {"theory": {"a": [0]}, "log": True},
-            ValueError,
-            r"'a': expected positive .* got \[0.0\]",
-        ),
+        ([[1.0], []], False, r"'a' at 2: expected .* got \[\]"),
+        ([1.0, 2.0], False, r"'a' at 1: expected a list of numbers, one for each seed, got 1\.0"),
+        ([[-1.0]], True, r"expected no negative numbers, got -1\.0"),
     ],
 )
-def test_by_layer_validates_its_values(values, options, error, message):
-    with pytest.raises(error, match=message):
-        curves(values, **options)
+def test_by_layer_requires_a_list_over_seeds_in_each_layer(layers, log, message):
+    with pytest.raises(ValueError, match=message):
+        curves({"a": layers}, log=log)
 
 
 def test_settings_are_drawn_in_ascending_order_with_ticks_at_the_settings():
@@ -331,10 +303,9 @@ def test_settings_are_drawn_in_ascending_order_with_ticks_at_the_settings():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.001", "0.01", "0.1"]
     expected = intervals.mean([1.0, 3.0])
     assert band(bands(ax)[0], 0.1) == (pytest.approx(expected.low), pytest.approx(expected.high))
-    crowded = {10.0**-power: [1.0] for power in np.arange(0, 5, 0.25)}
-    ax = rates({"a": crowded}).axes[0]
-    FigureCanvasAgg(ax.figure).draw()
-    assert [f"{tick:g}" for tick in ax.get_xticks()] == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    crowded = {10.0**power: [1.0] for power in range(9)}
+    ticks = rates({"a": crowded}).axes[0].get_xticks()
+    assert ticks.tolist() == [1, 100, 10000, 1e6, 1e8]
     plain = rates({"a": {0: [1.0], 0.5: [2.0]}}, log_x=False).axes[0]
     assert plain.get_xscale() == "linear"
     assert lines(plain)[0].get_xdata().tolist() == [0, 0.5]
@@ -345,30 +316,12 @@ def test_settings_with_excluded_seeds_are_reported():
     ax = rates({"a": lrs}, log_y=True).axes[0]
     np.testing.assert_allclose(lines(ax)[0].get_ydata(), [2, 1, np.nan])
     assert ax.get_yscale() == "log"
-    assert legend(ax)[0] == "a 1–2 of 2 excluded at 0.1, 1 (0 or not finite)"
+    assert legend(ax)[0] == "a 1–2 of 2 excluded (0 or not finite)"
 
 
-@pytest.mark.parametrize(
-    ("values", "error", "message"),
-    [
-        ({"a": [1.0]}, TypeError, "'a': expected a dict of number -> list over seeds"),
-        ({"a": {"lr": [1.0]}}, TypeError, "expected a dict of number -> list over seeds, got .*lr"),
-        (
-            {"a": {0: [1.0]}},
-            ValueError,
-            r"positive and finite numbers on a logarithmic axis, got \[0.0\]",
-        ),
-        (
-            {"a": {0.1: 1.0}},
-            ValueError,
-            "'a' at 0.1: expected a list of numbers, one for each seed",
-        ),
-        ({"a": {0.1: [-1.0]}}, ValueError, "no negative number on a log.* got -1;"),
-    ],
-)
-def test_by_setting_validates_its_values(values, error, message):
-    with pytest.raises(error, match=message):
-        rates(values, log_y=True)
+def test_by_setting_requires_a_list_over_seeds_at_each_setting():
+    with pytest.raises(ValueError, match=r"'a' at 0\.1: expected a list of numbers"):
+        rates({"a": {0.1: 1.0}})
 
 
 # by_label
@@ -402,9 +355,6 @@ def test_references_are_dashed_vertical_lines_with_their_text():
     assert {line.get_linestyle() for line in marks} == {"--"}
     assert marks[0].get_color() != marks[1].get_color()
     assert legend(ax)[-2:] == ["healthy", "theory"]
-    for reference, log in (({"x": 0}, True), ({"x": np.nan}, False)):
-        with pytest.raises(ValueError, match=r"reference 'x': expected .*finite numbers"):
-            rows({"a": [1.0]}, reference=reference, log=log)
 
 
 def test_rows_report_excluded_seeds():
@@ -421,11 +371,9 @@ def test_rows_report_excluded_seeds():
     assert legend(rows({"a": [1.0]}).axes[0]) == ["one run", "mean"]
 
 
-def test_by_label_validates_its_values():
+def test_by_label_requires_a_list_over_seeds():
     with pytest.raises(ValueError, match="'a': expected a list of numbers"):
         rows({"a": 1.0})
-    with pytest.raises(ValueError, match=r"'b': expected no negative number on a log.* got -2"):
-        rows({"a": [1.0], "b": [-2.0]}, log=True)
 
 
 # matrix
@@ -442,7 +390,7 @@ def contrast(one, other):
 def test_every_number_is_in_its_cell_and_contrasts_with_the_colour(log):
     numbers = 10.0 ** np.linspace(-3, 0, 60).reshape(6, 10)
     values = {
-        f"row{i}": {f"column{j}": n for j, n in enumerate(its)} for i, its in enumerate(numbers)
+        f"row{i}": {f"column{j}": n for j, n in enumerate(row)} for i, row in enumerate(numbers)
     }
     ax = draw_matrix(values, log=log, text="{:.3f}").axes[0]
     (mesh,) = (found for found in ax.collections if isinstance(found, QuadMesh))
@@ -481,10 +429,6 @@ def test_limits_make_two_tables_comparable():
     for log in (False, True):
         mesh = draw_matrix({"a": {"b": 0.5}}, log=log, limits=(0.1, 1)).axes[0].collections[0]
         assert mesh.get_clim() == (0.1, 1)
-    with pytest.raises(ValueError, match=r"limits must be 0 < low < high, got \(0, 1\)"):
-        draw_matrix(limits=(0, 1))
-    with pytest.raises(ValueError, match=r"limits must be low < high, got \(1, 1\)"):
-        draw_matrix(log=False, limits=(1, 1))
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -527,23 +471,6 @@ def test_a_legend_that_panels_repeat_is_drawn_once():
     assert [legend(panel) for panel in panels] == [["x"], ["y"]]
 
 
-def test_a_shared_y_axis_requires_the_same_rows():
-    _, (left, right) = charts.side_by_side(["a", "b"])
-    rows({"x": [1.0], "y": [2.0]}, ax=left)
-    rows({"x": [3.0], "y": [4.0]}, ax=right)
-    _, (left, right) = charts.side_by_side(["a", "b"])
-    rows({"x": [1.0]}, ax=left)
-    with pytest.raises(
-        ValueError, match=r"expected the rows \['x'\] .* got \['z'\]; .*share_y=False"
-    ):
-        rows({"z": [1.0]}, ax=right)
-    with pytest.raises(ValueError, match="matrix: expected the rows"):
-        draw_matrix(ax=right)
-    _, (left, right) = charts.side_by_side(["a", "b"], share_y=False)
-    rows({"x": [1.0]}, ax=left)
-    rows({"z": [1.0]}, ax=right)
-
-
 def test_the_figure_grows_with_rows_and_columns():
     figure, panels = charts.side_by_side(["a", "b"])
     for panel in panels:
@@ -552,18 +479,18 @@ def test_the_figure_grows_with_rows_and_columns():
     assert panels[0].bbox.height / figure.dpi * 72 / 12 >= 2 * 13
 
 
+def test_pyplot_manages_panels_side_by_side():
+    figure, _ = charts.side_by_side(["a", "b"])
+    assert plt.gcf() is figure
+    plt.close(figure)
+
+
 def test_plots_can_be_drawn_side_by_side():
     history = SimpleNamespace(loss=[2.0, 1.0], val_loss=[2.0, 1.5])
     figure, (left, right) = charts.side_by_side(["curves", "density"], share_y=False)
     assert plot.learning_curves(history, ax=left) is figure
     assert plot.density({"relu1": [0.0, 1.0, 2.0]}, ax=right) is figure
     assert (len(left.lines), len(right.lines)) == (2, 1)
-
-
-def test_side_by_side_needs_titles():
-    for titles in ([], "sigmoid"):
-        with pytest.raises(ValueError, match="expected a list of titles, at least one"):
-            charts.side_by_side(titles)
 
 
 # logarithmic axes

@@ -42,7 +42,7 @@ def history(*losses, val=()):
 
 
 def recording(probe_class):
-    """Return what such a probe sees of a deep network in 5 steps, NaN in the last gradients."""
+    """Return a recording of a deep network in 5 steps, with NaN in the last gradients."""
     layers = [layer for _ in range(12) for layer in (Dense(4, 4), ReLU())]
     net, probe, loss = Sequential(layers, rng=0), probe_class(), SoftmaxCrossEntropy()
     optimizer = minnet.SGD(net)
@@ -78,7 +78,7 @@ def legend(figure):
 
 
 def visible_texts(figure):
-    """Return every text that is drawn: of Matplotlib's tick labels those within the axis."""
+    """Return every text that is drawn, with the tick labels within the axes."""
     found = [*figure.texts]
     insets = [inset for ax in figure.axes for inset in ax.child_axes]
     for ax in [*figure.axes, *insets]:
@@ -94,7 +94,7 @@ def visible_texts(figure):
 
 
 def misplaced(figure):
-    """Draw, and return texts that leave the page and pairs that overlap."""
+    """Draw the figure; return the texts that leave the page and the pairs that overlap."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in visible_texts(figure)]
@@ -108,7 +108,7 @@ def misplaced(figure):
 
 
 def observed(probe, *rows):
-    """Let the probe see a weight that holds one row after the other; return it."""
+    """Return the probe after it has observed a weight with one row of values a step."""
     net = Sequential([Dense(1, len(rows[0]))], rng=0)
     for number, row in enumerate(rows):
         net["dense1"].params["weight"].value[...] = row
@@ -117,7 +117,7 @@ def observed(probe, *rows):
 
 
 def trained(probe, layers=None, *, steps=20, **options):
-    """Let the probe watch a network that trains for this many steps; return it."""
+    """Return the probe after it has observed a training run of this many steps."""
     net = Sequential(layers or [Dense(4, 16), ReLU(), Dense(16, 16), ReLU(), Dense(16, 3)], rng=0)
     minnet.fit(
         net, X, LABELS, loss=minnet.SoftmaxCrossEntropy(), optimizer=minnet.SGD(net, lr=0.1),
@@ -141,7 +141,7 @@ def bar_label(figure):
 
 
 def contrasts(figure):
-    """Return text -> contrast (WCAG 2) of its colour with what is drawn behind it."""
+    """Return text -> contrast (WCAG 2) of its colour with the pixels behind it."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     found = [text for text in visible_texts(figure) if not text.get_path_effects()]

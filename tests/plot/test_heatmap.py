@@ -9,7 +9,7 @@ from minnet import HistogramProbe, StatisticsProbe, plot
 
 
 def decades(values, threshold):
-    """Return how high values stand on the signed axis whose linear part has half a decade."""
+    """Return the heights of values on the signed axis, whose linear part has half a decade."""
     values = np.asarray(values)
     size = np.maximum(np.abs(values), threshold) / threshold
     linear = np.minimum(np.abs(values), threshold) / threshold * 0.5 / 0.9
@@ -17,7 +17,7 @@ def decades(values, threshold):
 
 
 def map_of(figure):
-    """Return x edges, y edges, the cells, and how high each row of cells is on the axis."""
+    """Return x edges, y edges, the cells, and the height of each row of cells on the axis."""
     ((x, y, cells),) = meshes(figure)
     axis = figure.axes[0].yaxis.get_transform()
     threshold = getattr(axis, "linthresh", None)
