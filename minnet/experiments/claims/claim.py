@@ -1,24 +1,35 @@
-"""A claim: a statement of an article, the trainings that test it, and the rule that judges it.
+"""A claim of an article, the finding on it, and the quantities and figures that claims share.
 
-The rule is code that uses only the numbers of the trainings, so a reader can check how a verdict
-follows from the measurement.
+The rule that judges a claim is code that uses only the numbers of its trainings, so a reader can
+check how a verdict follows from the measurement. A training that diverged (NaN or infinity) counts
+as a network that guesses, so a rule has a number for every seed. The ledger reports how many
+trainings diverged, and figures leave them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from minnet.experiments.claims.verdicts import Parts, Verdict
-from minnet.experiments.intervals import Interval
+from minnet.experiments import charts
+from minnet.experiments.claims.verdicts import Parts, Verdict, verdict
+from minnet.experiments.data import IMAGES
+from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.readings import over
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
+Quantity = Callable[[Trial], float]
+Panel = tuple[str, Callable[[Trials, "Axes"], None]]
+Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,6 @@ class Finding:
 
     Attributes
     ----------
-    verdict : Verdict
-        HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional.
     result : str
         The most important one of ``numbers``.
     reason : str
@@ -50,14 +59,21 @@ class Finding:
     numbers : dict of str to Interval
         All measured numbers, over seeds.
     parts : dict of str, or of (str, str), to bool or None
-        The outcomes that decided; the ledger names those that are None.
+        The outcomes that decide; the ledger names those that are None.
+    condition : str
+        The condition if only some parts are True, with ``{}`` for them.
     """
 
-    verdict: Verdict
     result: str
     reason: str
     numbers: Mapping[str, Interval]
     parts: Parts
+    condition: str = "the statement is restricted to {}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional."""
+        return verdict(self.parts, self.condition)
 
 
 @dataclass(frozen=True)
@@ -76,8 +92,10 @@ class Claim:
         Label -> what is trained, for seed 0.
     judge : callable
         Trials -> Finding.
-    draw : callable
-        Trials -> the figure.
+    panels : sequence of (str, callable)
+        Title and ``draw(trials, ax)`` of each panel of the figure, as `panel` returns.
+    share_y : bool, default True
+        Whether the panels have the same y axis.
     seeds : int, default 10
         The number of seeds that the claim requires.
     """
@@ -89,5 +107,131 @@ class Claim:
     rule: str
     setups: Mapping[str, Setup]
     judge: Callable[[Trials], Finding]
-    draw: Callable[[Trials], Figure]
+    panels: Sequence[Panel]
+    share_y: bool = True
     seeds: int = 10
+
+    def draw(self, trials: Trials) -> Figure:
+        """Draw the panels of the figure side by side."""
+        titles, draws = zip(*self.panels, strict=True)
+        figure, axes = charts.side_by_side(titles, share_y=self.share_y)
+        for draw, ax in zip(draws, axes, strict=True):
+            draw(trials, ax)
+        return figure
+
+
+def panel(
+    title: str,
+    chart: Callable[..., object],
+    values: Callable[[Trials], object],
+    *,
+    xlim: Limits = (None, None),
+    ylim: Limits = (None, None),
+    **options: Any,
+) -> Panel:
+    """Return a panel: its title, and a function that draws values of the trials.
+
+    Parameters
+    ----------
+    chart : callable
+        One of `minnet.experiments.charts`.
+    values : callable
+        Trials -> what the chart draws.
+    xlim, ylim : (float or None, float or None)
+        Limits of the axes; None for those of the chart.
+    **options
+        Further arguments of the chart. A callable is called with the trials.
+    """
+
+    def draw(trials: Trials, ax: Axes) -> None:
+        given = {name: of(trials) if callable(of) else of for name, of in options.items()}
+        chart(values(trials), ax=ax, **given)
+        ax.set(xlim=xlim, ylim=ylim)
+
+    return title, draw
+
+
+def rows(
+    title: str, quantity: Quantity, xlabel: str, *, labels: Collection[str] = (), **options: Any
+) -> Panel:
+    """Return a panel of a quantity with a row for each label, or for some labels."""
+
+    def values(trials: Trials) -> dict[str, list[float]]:
+        return {label: drawn(trials[label], quantity) for label in labels or trials}
+
+    return panel(title, charts.by_label, values, xlabel=xlabel, **options)
+
+
+def drawn(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
+    """Return a quantity by seed: NaN, which a chart counts, if the training diverged."""
+    return [math.nan if run.stopped else quantity(run) for run in runs]
+
+
+def guess(setup: Setup, quantity: str) -> float:
+    """Return the "accuracy" or the "loss" of guessing among equally frequent classes.
+
+    >>> guess(Setup(hidden=()), "accuracy"), round(guess(Setup(hidden=(), data="iris"), "loss"), 3)
+    (0.1, 1.099)
+    """
+    classes = 10 if setup.data in IMAGES else 3  # of Iris
+    return 1 / classes if quantity == "accuracy" else math.log(classes)
+
+
+def last(trial: Trial, curve: str) -> float:
+    """Return the last value of a curve, or that of guessing if the training diverged.
+
+    >>> last(Trial(Setup(hidden=(8,)), stopped="NaN"), "val_accuracy")
+    0.1
+    """
+    value = trial.last(curve)
+    diverged = trial.stopped or not math.isfinite(value)
+    return guess(trial.setup, curve.rpartition("_")[-1]) if diverged else value
+
+
+accuracy: Quantity = partial(last, curve="val_accuracy")
+training_accuracy: Quantity = partial(last, curve="train_accuracy")
+
+
+def loss_gap(trial: Trial) -> float:
+    """Return test loss minus training loss after training."""
+    return last(trial, "val_loss") - last(trial, "train_loss")
+
+
+def means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
+    """Return the mean of a quantity over the seeds of each label."""
+    return {label: mean(map(quantity, runs)) for label, runs in trials.items()}
+
+
+def finite_mean(values: Iterable[float]) -> Interval:
+    """Return the mean over the seeds that have a finite value."""
+    return mean(value for value in values if math.isfinite(value))
+
+
+def geometric_means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
+    """Return the geometric mean over the seeds of each label where the quantity is not NaN."""
+    return {
+        label: geometric_mean(value for value in map(quantity, runs) if not math.isnan(value))
+        for label, runs in trials.items()
+    }
+
+
+def difference(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
+    """Return the mean difference of a quantity between two labels, paired by seed."""
+    return mean(a - b for a, b in _pairs(trials, one, other, quantity))
+
+
+def ratio(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
+    """Return the ratio of a quantity between two labels, paired by seed, without NaN."""
+    pairs = _pairs(trials, one, other, quantity)
+    return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
+
+
+def _pairs(
+    trials: Trials, one: str, other: str, quantity: Quantity
+) -> Iterable[tuple[float, float]]:
+    return zip(map(quantity, trials[one]), map(quantity, trials[other]), strict=True)
+
+
+def named(prefix: str, intervals: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Return the intervals by "prefix, label"."""
+    return {f"{prefix}, {label}": interval for label, interval in intervals.items()}

@@ -8,28 +8,30 @@ initializer alone decides, and after it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
-from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.quantities import accuracy, finite_mean, means, named
-from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, verdict
-from minnet.experiments.initializers import (
-    TAPERING,
-    VARIANTS,
-    by_layer,
-    measured_rms,
-    predicted_rms,
+from minnet.experiments import charts, initializers
+from minnet.experiments.claims.claim import (
+    Claim,
+    Finding,
+    Panel,
+    Trials,
+    accuracy,
+    finite_mean,
+    means,
+    named,
+    panel,
 )
+from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
+from minnet.experiments.initializers import TAPERING, VARIANTS, by_layer, measured_rms
 from minnet.experiments.intervals import Interval, share
 from minnet.experiments.readings import after, evenness
 from minnet.experiments.trial import Trial
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+NUMBERS: dict[str, initializers.Number] = {"std": itemgetter("std"), "RMS": measured_rms}
+Table = dict[str, dict[int, float]]  # by network and layer
 
 # 11. Zero weights.
 
@@ -49,21 +51,20 @@ MAJORITY = 0.5
 # of two columns in different orders, which for hundreds of terms in float32 changes about 1e-5 of
 # their size. Units with random weights differ by about 1.
 ROUNDING = 1e-4
+SPREAD = "share of the weights, 0 if identical"
+cells = partial(
+    panel, chart=charts.matrix, xlabel="hidden layer", ylabel="", text="{:.1g}", limits=(0, 1)
+)
 
 
 def judge_zero(trials: Trials) -> Finding:
     """Judge claim 11: zero weights make all outputs 0, and all units of a layer identical."""
     zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
     identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
-    parts = {
-        "all activations being 0": above(zero[ZERO], MAJORITY),
-        "identical units": above(identical[ZERO], MAJORITY),
-    }
     by_network = "; ".join(
         f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
     )
     return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"share of trainings with identical units, {ZERO}",
         reason=f"Shares of trainings with all activations 0 and with identical units "
         f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
@@ -71,7 +72,10 @@ def judge_zero(trials: Trials) -> Finding:
         numbers=named("share of trainings with all activations 0", zero)
         | named("share of trainings with identical units", identical)
         | named("test accuracy", means(trials, accuracy)),
-        parts=parts,
+        parts={
+            "all activations being 0": above(zero[ZERO], MAJORITY),
+            "identical units": above(identical[ZERO], MAJORITY),
+        },
     )
 
 
@@ -93,24 +97,24 @@ def spreads(trial: Trial) -> list[float]:
     )
 
 
-def draw_zero(trials: Trials) -> Figure:
-    """Draw how much units differ, and the share of zeros, by network and layer."""
-    zeros = by_layer(trials, "end", itemgetter("zeros"))
-    spread = {label: list(zip(*map(spreads, runs), strict=True)) for label, runs in trials.items()}
-    figure, axes = charts.side_by_side(["Spread of the units", "Exact zeros"])
-    for ax, table, label in (
-        (axes[0], spread, "share of the weights, 0 if identical"),
-        (axes[1], zeros, "share of the outputs"),
-    ):
-        values = {
-            network: {layer: finite_mean(seeds).value for layer, seeds in enumerate(layers, 1)}
-            for network, layers in table.items()
-        }
-        charts.matrix(
-            values, xlabel="hidden layer", ylabel="", label=label, text="{:.1g}", limits=(0, 1),
-            ax=ax,
-        )  # fmt: skip
-    return figure
+def spreads_by_layer(trials: Trials) -> Table:
+    """Return the mean of `spreads` over seeds by network and layer."""
+    return averaged(
+        {label: zip(*map(spreads, runs), strict=True) for label, runs in trials.items()}
+    )
+
+
+def zeros_by_layer(trials: Trials) -> Table:
+    """Return the mean share of exact zeros after training by network and layer."""
+    return averaged(by_layer(trials, "end", itemgetter("zeros")))
+
+
+def averaged(numbers: Mapping[str, Iterable[Iterable[float]]]) -> Table:
+    """Return the means over seeds of numbers by network, layer and seed."""
+    return {
+        label: {layer: finite_mean(seeds).value for layer, seeds in enumerate(layers, start=1)}
+        for label, layers in numbers.items()
+    }
 
 
 # 12. Random normal weights.
@@ -132,42 +136,48 @@ def judge_small(trials: Trials) -> Finding:
     texts = []
     for stage, when in STAGES.items():
         rms = by_layer(trials, when, measured_rms)
-        outcomes = []
-        for layer, (small, large) in enumerate(zip(rms[SMALL], rms["He"], strict=True), start=1):
-            size, gap = finite_mean(small), difference(large, small)
-            outcomes += [below(size, NEAR), above(gap)]
-            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
-            numbers[f"RMS, He {stage}, layer {layer}"] = finite_mean(large)
-            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
-        parts[stage] = all_of(outcomes)
         sizes = [finite_mean(small) for small in rms[SMALL]]
+        gaps = [difference(he, small) for he, small in zip(rms["He"], rms[SMALL], strict=True)]
+        parts[stage] = all_of([*(below(size, NEAR) for size in sizes), *map(above, gaps)])
+        for layer, (size, gap) in enumerate(zip(sizes, gaps, strict=True), start=1):
+            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
+            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
         if all(size.n for size in sizes):
             texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
     return Finding(
-        verdict=verdict(parts, "the layers are observed {}"),
         result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
         reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
         f"{' and '.join(texts)}.",
         numbers=numbers,
         parts=parts,
+        condition="the layers are observed {}",
     )
 
 
-def draw_small(trials: Trials) -> Figure:
-    """Draw the RMS by layer, with theory before training, and after training."""
-    figure, axes = charts.side_by_side(["Before training", "After training"])
-    for ax, when in zip(axes, STAGES.values(), strict=True):
-        draw_rms(trials, when, ax)
-    return figure
+def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
+    """Return the mean difference by seed where neither training diverged."""
+    return finite_mean(one - other for one, other in zip(ones, others, strict=True))
 
 
-def draw_rms(trials: Trials, when: str, ax: Axes) -> None:
-    """Draw the RMS by layer; theory applies to initial weights only."""
-    theory = {label: predicted_rms(runs[0].setup) for label, runs in trials.items()}
-    charts.by_layer(
-        by_layer(trials, when, measured_rms), ylabel="RMS", log=True, ax=ax,
-        theory=theory if when == "start" else None,
-    )  # fmt: skip
+def sizes(title: str, ylabel: str, when: str, suffix: str = "") -> Panel:
+    """Return a panel of the std or the RMS by layer, the RMS before training with theory."""
+
+    def values(trials: Trials) -> dict[str, list[list[float]]]:
+        return by_layer(chosen(trials, suffix), when, NUMBERS[ylabel])
+
+    def theory(trials: Trials) -> dict[str, list[float]]:
+        runs = chosen(trials, suffix)
+        return {rule: initializers.predicted_rms(runs[rule][0].setup) for rule in runs}
+
+    before = ylabel == "RMS" and when == "start"  # theory applies to initial weights only
+    return panel(
+        title, charts.by_layer, values, ylabel=ylabel, log=True, theory=theory if before else None
+    )
+
+
+def chosen(trials: Trials, suffix: str) -> Trials:
+    """Return the trials by rule, of the labels that end with a suffix."""
+    return {rule: trials[rule + suffix] for rule in RULES if rule + suffix in trials}
 
 
 # 13. Xavier's, He's and LeCun's weights.
@@ -179,6 +189,7 @@ PLACES = {  # -> end of the labels, and when the network is measured
     f"in a narrowing network {AFTER}": ("", "end"),
     f"in a widening network {BEFORE}": (", widening", "start"),
 }
+TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
 
 
 def judge_sizes(trials: Trials) -> Finding:
@@ -186,14 +197,14 @@ def judge_sizes(trials: Trials) -> Finding:
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():
-        runs = {rule: trials[rule + suffix] for rule in RULES}
+        runs = chosen(trials, suffix)
         std = by_layer(runs, when, itemgetter("std"))
         even = {rule: [evenness(run, when) for run in runs[rule]] for rule in RULES}
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])
         leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
-        layers = zip(std["Xavier"], std[SMALL], strict=True)
-        higher = all_of(above(difference(*layer)) for layer in layers)
-        parts[f"Xavier above {SMALL}", place] = higher
+        parts[f"Xavier above {SMALL}", place] = all_of(
+            above(difference(*layer)) for layer in zip(std["Xavier"], std[SMALL], strict=True)
+        )
         parts["He as the most even", place] = all_of(map(above, leads.values()))
         parts["LeCun below Xavier", place] = above(gap)
         numbers[f"last std, Xavier minus LeCun, {place}"] = gap
@@ -208,30 +219,12 @@ def judge_sizes(trials: Trials) -> Finding:
         for place in PLACES
     )
     return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"evenness, He, {next(iter(PLACES))}",
         reason="Evenness, the smaller over the larger std of the first and the last hidden layer, "
         f"is {by_place}.",
         numbers=numbers,
         parts=parts,
     )
-
-
-def draw_sizes(trials: Trials) -> Figure:
-    """Draw the std by layer in each place, and below it the RMS with theory."""
-    titles = [f"{shape}, {BEFORE}" for shape in ("Narrowing", "Widening")]
-    titles.insert(1, f"Narrowing, {AFTER}")
-    figure, axes = charts.side_by_side(titles * 2)
-    for upper, lower, (suffix, when) in zip(axes[:3], axes[3:], PLACES.values(), strict=True):
-        runs = {rule: trials[rule + suffix] for rule in RULES}
-        charts.by_layer(by_layer(runs, when, itemgetter("std")), ylabel="std", log=True, ax=upper)
-        draw_rms(runs, when, lower)
-    return figure
-
-
-def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
-    """Return the mean difference by seed where neither training diverged."""
-    return finite_mean(one - other for one, other in zip(ones, others, strict=True))
 
 
 CLAIMS = (
@@ -249,21 +242,24 @@ CLAIMS = (
         "and ReLU. A diverged training does not count towards them.",
         setups=SYMMETRIC,
         judge=judge_zero,
-        draw=draw_zero,
+        panels=[
+            cells("Spread of the units", values=spreads_by_layer, label=SPREAD),
+            cells("Exact zeros", values=zeros_by_layer, label="share of the outputs"),
+        ],
     ),
     Claim(
         number=12,
         article="002",
         statement="With random normal weights of std 0.01 most activations are near 0.",
         measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-        f"before training and {after(TAPERING)}; beside it He's, and before training theory: "
-        "E[y²] = ½ n Var(W) E[x²].",
+        f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
+        "before training with theory, E[y²] = ½ n Var(W) E[x²].",
         rule="Two parts, before and after training: in every layer the RMS is below "
         f"{NEAR:g}, so that more than half of the activations lie within "
         f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
         setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
         judge=judge_small,
-        draw=draw_small,
+        panels=[sizes(stage.capitalize(), "RMS", when) for stage, when in STAGES.items()],
     ),
     Claim(
         number=13,
@@ -279,6 +275,10 @@ CLAIMS = (
         "Of a diverged training only the evenness counts, as 0.",
         setups={**NARROWING, **WIDE},
         judge=judge_sizes,
-        draw=draw_sizes,
+        panels=[
+            sizes(title, ylabel, when, suffix)
+            for ylabel in NUMBERS
+            for title, (suffix, when) in zip(TITLES, PLACES.values(), strict=True)
+        ],
     ),
 )

@@ -1,31 +1,124 @@
-"""Claims 10 and 20, on remedies against vanishing (001) and exploding gradients (000/004)."""
+"""Claims 8 to 10 and 20: effects of vanishing gradients (001), and remedies (001, 000/004)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.figures import Panel, draw_panel
-from minnet.experiments.claims.gradients import BASELINE, RATIO
-from minnet.experiments.claims.quantities import GUESS, Quantity, accuracy, means, named, paired
-from minnet.experiments.claims.text import percent
-from minnet.experiments.claims.verdicts import above, verdict
+from minnet.experiments.claims.claim import (
+    Claim,
+    Finding,
+    Trials,
+    accuracy,
+    difference,
+    geometric_means,
+    guess,
+    last,
+    means,
+    named,
+    panel,
+    ratio,
+    rows,
+    training_accuracy,
+)
+from minnet.experiments.claims.gradients import RATIO
+from minnet.experiments.claims.verdicts import above, counted, percent, points
 from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import Interval, geometric_mean
+from minnet.experiments.intervals import mean
 from minnet.experiments.readings import by_layer, last_over_first, over, stages
-from minnet.experiments.trial import Trial
+from minnet.experiments.trial import EVALUATED, Trial
+from minnet.experiments.vanishing import BASELINE
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+SHORT = BASELINE.but(epochs=1)
+ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
+PLAIN, REMEDIED = "baseline", "with remedies"
+COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
+GUESSED_LOSS = guess(BASELINE, "loss")
+GUESSING = {"guessing": guess(BASELINE, "accuracy")}
+accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
+
+# 8. Slow convergence, suboptimal solution.
+
+
+def judge_slowness(trials: Trials) -> Finding:
+    """Judge claim 8: the baseline's training loss after few and after all epochs."""
+    excess = {
+        quantity: difference(trials, PLAIN, REMEDIED, quantity)
+        for quantity in (early_loss, training_loss)
+    }
+    early, losses = mean(map(early_loss, trials[PLAIN])), means(trials, training_loss)
+    accuracies = means(trials, accuracy)
+    name = "training loss, baseline minus with remedies"
+    return Finding(
+        result=f"{name}, after all epochs",
+        reason=f"After {epochs(trials, REMEDIED)} the training loss of the baseline is {early} and "
+        f"that with remedies {losses[REMEDIED]}; guessing gives ln 10 = {GUESSED_LOSS:.4f}. After "
+        f"{epochs(trials, PLAIN)} the baseline's is {losses[PLAIN]}. Its test accuracy is then "
+        f"{percent(accuracies[PLAIN])}, that with remedies {percent(accuracies[REMEDIED])}.",
+        numbers={f"{name}, after equally many epochs": excess[early_loss]}
+        | {f"{name}, after all epochs": excess[training_loss]}
+        | {"training loss, baseline, after as many epochs as with remedies": early}
+        | named("training loss", losses)
+        | named("test accuracy", accuracies),
+        parts={
+            "training being slow": above(excess[early_loss]),
+            "training being suboptimal": above(excess[training_loss]),
+        },
+    )
+
+
+def training_loss(trial: Trial) -> float:
+    """Return the training loss after training."""
+    return last(trial, "train_loss")
+
+
+def early_loss(trial: Trial) -> float:
+    """Return the training loss after as many epochs as the network with remedies is trained."""
+    early = trial.curves["train_loss"][: ALL_REMEDIES.epochs]
+    diverged = len(early) < ALL_REMEDIES.epochs or not math.isfinite(early[-1])
+    return GUESSED_LOSS if diverged else early[-1]
+
+
+def epochs(trials: Trials, label: str) -> str:
+    """Return the number of epochs of a network in words."""
+    return counted(trials[label][0].setup.epochs, "epoch")
+
+
+# 9. Overfitting.
+
+
+def judge_overfitting(trials: Trials) -> Finding:
+    """Judge claim 9: whether the gap between training and test rows is wider in the baseline."""
+    wider = difference(trials, PLAIN, REMEDIED, accuracy_gap)
+    gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
+    reason = " ".join(
+        f"Accuracy ({label}) after {epochs(trials, label)} is {percent(training[label])} on "
+        f"training rows, {points(gaps[label])} above that on test rows."
+        for label in COMPARED
+    )
+    if above(difference(trials, REMEDIED, PLAIN, training_accuracy)):
+        reason += " The baseline underfits: its accuracy on its own training rows is lower."
+    result = "gap in accuracy, training minus test, baseline minus with remedies"
+    return Finding(
+        result=result,
+        reason=reason,
+        numbers={result: wider}
+        | named("gap in accuracy", gaps)
+        | named("training accuracy", training),
+        parts={"the gap in accuracy": above(wider)},
+    )
+
+
+def accuracy_gap(trial: Trial) -> float:
+    """Return the accuracy on training rows minus that on test rows after training."""
+    return training_accuracy(trial) - accuracy(trial)
+
 
 # 10. ReLU, Swish, skip connections, BatchNorm and Xavier can help to reduce vanishing gradients.
 
 NONE, TOGETHER = "none", "together"
 REDUCED = 10.0  # a smaller reduction hardly helps six layers
-SHORT = BASELINE.but(epochs=1)
 REMEDIES = {
     "ReLU": SHORT.but(activation="relu"),
     "Swish": SHORT.but(activation="swish"),
@@ -33,23 +126,19 @@ REMEDIES = {
     "BatchNorm": SHORT.but(batchnorm=True),
     "Xavier": SHORT.but(init="glorot_uniform"),
 }
-ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
 
 
 def judge_remedies(trials: Trials) -> Finding:
     """Judge claim 10: how much each remedy alone reduces the ratio of the gradients."""
-    ratios = {k: geometric_mean(without_nan(runs, ratio_before)) for k, runs in trials.items()}
+    ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
     reductions = {
-        label: factor(trials[NONE], trials[label], ratio_before) for label in (*REMEDIES, TOGETHER)
+        label: ratio(trials, NONE, label, ratio_before) for label in (*REMEDIES, TOGETHER)
     }
-    accuracies = means(trials, accuracy)
-    parts = {label: above(reductions[label], REDUCED) for label in REMEDIES}
     least = min(REMEDIES, key=lambda label: reductions[label].value)
     by_remedy = "; ".join(
         f"{label} {ratios[label].value:.2g}, {percent(accuracies[label])}" for label in trials
     )
     return Finding(
-        verdict=verdict(parts, "the remedy is {}", "or"),
         result=f"reduction of the {RATIO}, {least}",
         reason=f"The {RATIO} before training, and the test accuracy after training "
         f"({trials[NONE][0].setup.epochs} of the article's {BASELINE.epochs} epochs), by remedy: "
@@ -57,7 +146,7 @@ def judge_remedies(trials: Trials) -> Finding:
         numbers=named(RATIO, ratios)
         | named(f"reduction of the {RATIO}", reductions)
         | named("test accuracy", accuracies),
-        parts=parts,
+        parts={label: above(reductions[label], REDUCED) for label in REMEDIES},
     )
 
 
@@ -66,31 +155,15 @@ def ratio_before(trial: Trial) -> float:
     return last_over_first(trial.start) if trial.start is not None else math.nan
 
 
-def factor(ones: Sequence[Trial], others: Sequence[Trial], quantity: Quantity) -> Interval:
-    """Return the ratio of a quantity between trainings of the same seed, without NaN."""
-    pairs = [(quantity(one), quantity(two)) for one, two in zip(ones, others, strict=True)]
-    return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
+def ratios_by_seed(trials: Trials) -> dict[str, list[float]]:
+    """Return `ratio_before` by label and seed."""
+    return {label: list(map(ratio_before, runs)) for label, runs in trials.items()}
 
 
-def without_nan(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
-    """Return a quantity by seed where it is not NaN."""
-    return [value for value in map(quantity, runs) if not math.isnan(value)]
-
-
-def draw_remedies(trials: Trials) -> Figure:
-    """Draw for each remedy the ratio of the gradients and the test accuracy."""
-    figure, (left, right) = charts.side_by_side(["Gradients before training", "After training"])
-    ratios = {label: without_nan(runs, ratio_before) for label, runs in trials.items()}
-    mark = geometric_mean(ratios[NONE]).value / REDUCED
-    marks = {f"1/{REDUCED:g} of no remedy": mark} if math.isfinite(mark) else {}
-    charts.by_label(
-        ratios, xlabel="last layer's / first layer's", log=True, reference=marks, ax=left
-    )
-    draw_panel(right, trials, ACCURACY)
-    return figure
-
-
-ACCURACY = Panel("", accuracy, "test accuracy", {"guessing": GUESS["accuracy"]}, (0, 1))
+def reduced_ratio(trials: Trials) -> dict[str, float]:
+    """Return the ratio that a remedy must fall below, by its name in the figure."""
+    ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
+    return {f"1/{REDUCED:g} of no remedy": ratio} if math.isfinite(ratio) else {}
 
 
 # 20. Clipping can help against explosions, Adam and RMSProp against vanishing gradients.
@@ -112,16 +185,12 @@ def judge_optimizers(trials: Trials) -> Finding:
     """Judge claim 20: an explosion with and without clipping, and three optimizers."""
     accuracies = means(trials, accuracy)
     exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
-    moved = {k: geometric_mean(without_nan(trials[k], movement)) for k in OPTIMIZERS}
-    evened = {label: factor(trials[label], trials["SGD"], movement) for label in ADAPTIVE}
-    gains = {label: paired(trials[label], trials["SGD"], accuracy) for label in ADAPTIVE}
-    parts = {"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}
-    parts |= {label: above(evened[label], EVENED) for label in ADAPTIVE}
+    moved = geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)
+    evened = {label: ratio(trials, label, "SGD", movement) for label in ADAPTIVE}
     by_optimizer = "; ".join(
         f"{label} {moved[label].value:.2g}, {percent(accuracies[label])}" for label in OPTIMIZERS
     )
     return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"test accuracy, {CLIPPED}",
         reason=f"The test accuracy of the exploding network is {percent(accuracies[EXPLODING])} "
         f"without and {percent(accuracies[CLIPPED])} with clipping. Movement of the first layer's "
@@ -129,9 +198,9 @@ def judge_optimizers(trials: Trials) -> Finding:
         f"{by_optimizer}.",
         numbers=named("test accuracy", accuracies)
         | named("movement of the first layer over the last", moved)
-        | named("movement over that with SGD", evened)
-        | named("accuracy gained over SGD", gains),
-        parts=parts,
+        | named("movement over that with SGD", evened),
+        parts={"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}
+        | {label: above(evened[label], EVENED) for label in ADAPTIVE},
     )
 
 
@@ -143,20 +212,54 @@ def movement(trial: Trial) -> float:
     return over(first, final)
 
 
-def draw_optimizers(trials: Trials) -> Figure:
-    """Draw the accuracies of the exploding and the vanishing networks, and the movement."""
-    titles = ["Exploding gradients", "Vanishing gradients", "Movement of the weights"]
-    figure, panels = charts.side_by_side(titles, share_y=False)
-    for ax, labels in zip(panels, (EXPLOSION, OPTIMIZERS), strict=False):
-        draw_panel(ax, {label: trials[label] for label in labels}, ACCURACY)
+def movement_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
+    """Return the movement of the weights by optimizer, layer and seed."""
     networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
-    moved = {label: by_layer(nets, "dense", "moved") for label, nets in networks.items() if nets}
-    if moved:
-        charts.by_layer(moved, ylabel="movement / size of the weights", log=True, ax=panels[2])
-    return figure
+    return {
+        label: by_layer(nets, "dense", "moved") if nets else [[math.nan]]
+        for label, nets in networks.items()
+    }
 
 
 CLAIMS = (
+    Claim(
+        number=8,
+        article="001",
+        statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
+        measured="Training loss of the baseline after as many epochs as the network with remedies "
+        "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
+        "more; each minus that of the network with remedies. Test accuracies are reported.",
+        rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
+        "and after all of its epochs (suboptimal).",
+        setups=COMPARED,
+        judge=judge_slowness,
+        panels=[
+            rows(
+                "Training loss",
+                training_loss,
+                "cross-entropy",
+                reference={"guessing": GUESSED_LOSS},
+                xlim=(0, None),
+            ),
+            accuracies_of("Test accuracy", accuracy),
+        ],
+    ),
+    Claim(
+        number=9,
+        article="001",
+        statement="Vanishing gradients contribute to overfitting.",
+        measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
+        "baseline minus network with remedies. The baseline is trained for more epochs, which "
+        "widens its gap in favour of the claim.",
+        rule="The gap of the baseline is wider.",
+        setups=COMPARED,
+        judge=judge_overfitting,
+        panels=[
+            accuracies_of("Training rows", training_accuracy),
+            accuracies_of("Test rows", accuracy),
+            rows("Gap", accuracy_gap, "training minus test", reference={"none": 0.0}),
+        ],
+    ),
     Claim(
         number=10,
         article="001",
@@ -169,7 +272,17 @@ CLAIMS = (
         "smaller, whether or not the network then learns.",
         setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
         judge=judge_remedies,
-        draw=draw_remedies,
+        panels=[
+            panel(
+                "Gradients before training",
+                charts.by_label,
+                ratios_by_seed,
+                xlabel="last layer's / first layer's",
+                log=True,
+                reference=reduced_ratio,
+            ),
+            accuracies_of("After training", accuracy),
+        ],
     ),
     Claim(
         number=20,
@@ -187,6 +300,17 @@ CLAIMS = (
         "movement and the size of the weights were chosen after small trial runs.",
         setups=EXPLOSION | OPTIMIZERS,
         judge=judge_optimizers,
-        draw=draw_optimizers,
+        panels=[
+            accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
+            accuracies_of("Vanishing gradients", accuracy, labels=OPTIMIZERS),
+            panel(
+                "Movement of the weights",
+                charts.by_layer,
+                movement_by_layer,
+                ylabel="movement / size of the weights",
+                log=True,
+            ),
+        ],
+        share_y=False,
     ),
 )
