@@ -52,85 +52,12 @@ NETWORKS = {
 RELUS, EXTRACTOR = "after the ReLUs", "with the article's extractor"
 EXTRACTORS = {RELUS: "right", EXTRACTOR: "article"}  # -> name in the trials' measures
 MAJORITY = 0.5
-
-
-def judge_mode(trials: Trials) -> Finding:
-    """Judge claim 1: 0 is the most frequent value in all three layers."""
-    shares = {
-        key: share((bars == 1).all(axis=1))
-        for key, bars in by_seed_and_layer(trials, "tallest_bar_holds_0").items()
-    }
-    outcomes, zeros = majorities(shares), layer_means(trials, "zeros")
-    return Finding(
-        result=f"share of trainings with 0 in the tallest bar of every layer, {SQUARED}, {RELUS}",
-        reason=f"The tallest of {BARS} bars contains 0 in all three layers in "
-        f"{in_percent(shares, RELUS)} of the trainings after the ReLUs, and in "
-        f"{in_percent(shares, EXTRACTOR)} with the article's extractor. After the ReLUs "
-        f"{extremes(zeros, RELUS)} of a layer's values are exactly 0; with the article's extractor "
-        f"{extremes(zeros, EXTRACTOR)}.",
-        numbers=named("share of trainings with 0 in the tallest bar of every layer", shares)
-        | named("share of exact zeros", zeros),
-        parts={
-            extractor: all_of(outcomes[f"{label}, {extractor}"] for label in DECIDING)
-            for extractor in EXTRACTORS
-        },
-        condition="the layers are observed {}",
-    )
-
-
-def judge_rise(quantity: str, trials: Trials) -> Finding:
-    """Judge claims 2 and 3: a quantity is larger in layer 3 than in layer 1."""
-    shares = {
-        key: share(layers[:, -1] > layers[:, 0])
-        for key, layers in by_seed_and_layer(trials, quantity).items()
-    }
-    outcomes = majorities(shares)
-    parts, without = ({of: outcomes[f"{of}, {name}"] for of in DECIDING} for name in EXTRACTORS)
-    condition = "the loss is {}"
-    if all(without.values()) and not any(parts.values()):
-        parts[EXTRACTOR] = True
-        condition = "the ReLUs are left out, as in the article's code"
-    rising = f"share of trainings with a larger {quantity} in layer 3 than in layer 1"
-    return Finding(
-        result=f"{rising}, {SQUARED}, {RELUS}",
-        reason=f"After the ReLUs the {quantity} is larger in layer 3 than in layer 1 in "
-        f"{in_percent(shares, RELUS)} of the trainings; with the article's extractor in "
-        f"{in_percent(shares, EXTRACTOR)}.",
-        numbers=named(rising, shares) | named(quantity, layer_means(trials, quantity)),
-        parts=parts,
-        condition=condition,
-    )
-
-
-def judge_inactive(trials: Trials) -> Finding:
-    """Judge claim 4: if 0 is the most frequent value, most neurons are inactive."""
-    numbers = {
-        f"{kind}, {key}": number
-        for kind, quantity in (("share of inactive entries", "inactive"), (DEAD, "dead"))
-        for key, number in layer_means(trials, quantity).items()
-        if RELUS in key
-    }
-    entries, units = (
-        all_of(
-            above(number, MAJORITY)
-            for key, number in numbers.items()
-            if kind in key and CORRECTED not in key
-        )
-        for kind in ("inactive", "dead")
-    )
-    dead = by_seed_and_layer(trials, "dead")[f"{SQUARED}, {RELUS}"]
-    sizes = np.array(trials[SQUARED][0].setup.hidden)
-    result = f"{DEAD}, {SQUARED}, all layers"
-    return Finding(
-        result=result,
-        reason=f"{extremes(numbers, 'inactive')} of a layer's entries are 0, and "
-        f"{extremes(numbers, 'dead')} of its units are 0 on every test row. An entry is one "
-        "neuron on one row; the neuron may be active on another row.",
-        numbers=numbers | {result: finite_mean((dead @ sizes / sizes.sum()).tolist())},
-        # Entries decide only if the units are shown not to be inactive.
-        parts={"entries": entries if units is False else units, "units": units},
-        condition="{} are counted instead of units",
-    )
+_claim = partial(Claim, article="000/004", seeds=30)  # a training on Iris takes a second
+_RISES = (
+    f"A part for each deciding network: after the ReLUs the quantity rises in more than "
+    f"{MAJORITY:.0%} of the seeds. If neither part is shown, but both are with the article's "
+    "extractor, the claim holds only if the ReLUs are left out. A diverged training does not rise."
+)
 
 
 def by_seed_and_layer(trials: Trials, quantity: str) -> dict[str, Array]:
@@ -154,11 +81,6 @@ def layer_means(trials: Trials, quantity: str) -> dict[str, Interval]:
         for key, array in by_seed_and_layer(trials, quantity).items()
         for layer, column in enumerate(array.T.tolist(), start=1)
     }
-
-
-def majorities(shares: Mapping[str, Interval]) -> dict[str, Outcome]:
-    """Return whether each share of the deciding networks is a majority."""
-    return {key: above(shares[key], MAJORITY) for key in shares if key.startswith(DECIDING)}
 
 
 def in_percent(shares: Mapping[str, Interval], extractor: str) -> str:
@@ -190,7 +112,136 @@ def both_extractors(quantity: str, ylabel: str, *, log: bool = False) -> list[Pa
     ]
 
 
-# 19. L1, L2 and dropout.
+@partial(
+    _claim,
+    number=1,
+    statement="0 is the most frequent activation in all three hidden layers.",
+    measured=f"Whether the tallest of {BARS} bars contains 0, and the share of exact zeros, by "
+    "layer on the test rows: after the ReLUs, and with the article's extractor, which leaves "
+    "the ReLUs out. Two networks that differ only in the loss decide, in this claim and the "
+    "next three; a corrected network is reported.",
+    rule="Two parts, after the ReLUs and with the article's extractor: in both deciding "
+    f"networks the tallest bar of every layer contains 0 in more than {MAJORITY:.0%} of the "
+    "seeds. A diverged training does not count towards them.",
+    setups=NETWORKS,
+    panels=both_extractors("zeros", "share of exact zeros"),
+)
+def zero_mode(trials: Trials) -> Finding:
+    """0 is the most frequent value in all three layers."""
+    shares = {
+        key: share((bars == 1).all(axis=1))
+        for key, bars in by_seed_and_layer(trials, "tallest_bar_holds_0").items()
+    }
+    zeros = layer_means(trials, "zeros")
+    return Finding(
+        result=f"share of trainings with 0 in the tallest bar of every layer, {SQUARED}, {RELUS}",
+        reason=f"The tallest of {BARS} bars contains 0 in all three layers in "
+        f"{in_percent(shares, RELUS)} of the trainings after the ReLUs, and in "
+        f"{in_percent(shares, EXTRACTOR)} with the article's extractor. After the ReLUs "
+        f"{extremes(zeros, RELUS)} of a layer's values are exactly 0; with the article's extractor "
+        f"{extremes(zeros, EXTRACTOR)}.",
+        numbers=named("share of trainings with 0 in the tallest bar of every layer", shares)
+        | named("share of exact zeros", zeros),
+        parts={
+            extractor: all_of(above(shares[f"{of}, {extractor}"], MAJORITY) for of in DECIDING)
+            for extractor in EXTRACTORS
+        },
+        condition="the layers are observed {}",
+    )
+
+
+def judge_rise(quantity: str, trials: Trials) -> Finding:
+    """Judge claims 2 and 3: a quantity is larger in layer 3 than in layer 1."""
+    shares = {
+        key: share(layers[:, -1] > layers[:, 0])
+        for key, layers in by_seed_and_layer(trials, quantity).items()
+    }
+    parts, without = (
+        {of: above(shares[f"{of}, {extractor}"], MAJORITY) for of in DECIDING}
+        for extractor in EXTRACTORS
+    )
+    condition = "the loss is {}"
+    if all(without.values()) and not any(parts.values()):
+        parts[EXTRACTOR] = True
+        condition = "the ReLUs are left out, as in the article's code"
+    rising = f"share of trainings with a larger {quantity} in layer 3 than in layer 1"
+    return Finding(
+        result=f"{rising}, {SQUARED}, {RELUS}",
+        reason=f"After the ReLUs the {quantity} is larger in layer 3 than in layer 1 in "
+        f"{in_percent(shares, RELUS)} of the trainings; with the article's extractor in "
+        f"{in_percent(shares, EXTRACTOR)}.",
+        numbers=named(rising, shares) | named(quantity, layer_means(trials, quantity)),
+        parts=parts,
+        condition=condition,
+    )
+
+
+kurtosis = _claim(
+    number=2,
+    statement="The kurtosis rises from layer 1 to layer 3.",
+    measured="Excess kurtosis on the test rows, after the ReLUs and with the article's extractor.",
+    rule=_RISES,
+    setups=NETWORKS,
+    judge=partial(judge_rise, "kurtosis"),
+    panels=both_extractors("kurtosis", "excess kurtosis"),
+)
+activation_range = _claim(
+    number=3,
+    statement="The range of the activations widens from layer 1 to layer 3.",
+    measured="Maximum minus minimum activation on the test rows, after the ReLUs and with the "
+    "article's extractor.",
+    rule=_RISES,
+    setups=NETWORKS,
+    judge=partial(judge_rise, "range"),
+    panels=both_extractors("range", "maximum minus minimum", log=True),
+)
+
+
+@partial(
+    _claim,
+    number=4,
+    statement="If 0 is the most frequent value, most neurons are inactive.",
+    measured="After the ReLUs, on the test rows: the share of entries that are 0, and the "
+    "share of units that are 0 on every row.",
+    rule=f"In every layer of both deciding networks more than {MAJORITY:.0%} of the units are "
+    "0 on all rows. If this is refuted, but more than half of the entries are 0 in every "
+    "layer, the claim holds only if entries are counted. Diverged trainings are left out.",
+    setups=NETWORKS,
+    panels=[
+        layers("Entries that are 0", RELUS, "inactive", "share of the layer"),
+        layers("Units that are 0 on every row", RELUS, "dead", "share of the layer"),
+    ],
+)
+def inactive_neurons(trials: Trials) -> Finding:
+    """If 0 is the most frequent value, most neurons are inactive."""
+    numbers = {
+        f"{kind}, {key}": number
+        for kind, quantity in (("share of inactive entries", "inactive"), (DEAD, "dead"))
+        for key, number in layer_means(trials, quantity).items()
+        if RELUS in key
+    }
+    entries, units = (
+        all_of(
+            above(number, MAJORITY)
+            for key, number in numbers.items()
+            if kind in key and CORRECTED not in key
+        )
+        for kind in ("inactive", "dead")
+    )
+    dead = by_seed_and_layer(trials, "dead")[f"{SQUARED}, {RELUS}"]
+    sizes = np.array(trials[SQUARED][0].setup.hidden)
+    result = f"{DEAD}, {SQUARED}, all layers"
+    return Finding(
+        result=result,
+        reason=f"{extremes(numbers, 'inactive')} of a layer's entries are 0, and "
+        f"{extremes(numbers, 'dead')} of its units are 0 on every test row. An entry is one "
+        "neuron on one row; the neuron may be active on another row.",
+        numbers=numbers | {result: finite_mean((dead @ sizes / sizes.sum()).tolist())},
+        # Entries decide only if the units are shown not to be inactive.
+        parts={"entries": entries if units is False else units, "units": units},
+        condition="{} are counted instead of units",
+    )
+
 
 # The penalties are about a tenth to a third of the loss of an untrained network. The network for
 # MNIST has two hundred times the weights.
@@ -226,8 +277,26 @@ COMPARISONS = len(EFFECTS) * len(STRENGTHS)
 BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of forty cases
 
 
-def judge_regularizers(trials: Trials) -> Finding:
-    """Judge claim 19: L1 and L2 leave fewer dead units, and dropout leaves more even layers."""
+@partial(
+    _claim,
+    number=19,
+    statement="L1 and L2 reduce dead neurons, and dropout evens out the activations.",
+    measured="Share of dead units in the hidden layers after the first, and evenness: the "
+    "smaller over the larger std of the first and the last hidden layer. Each minus that of "
+    "the same network without regularization, on Iris and on MNIST.",
+    rule="A part for each regularizer and data set: with L1 and L2 the share of dead units "
+    f"falls by more than {-100 * FEWER:g} points; with dropout evenness rises by "
+    f"more than {MORE:g}. Of {COMPARISONS} comparisons with exactly the least "
+    f"effect {BY_CHANCE:g} would be counted by chance, so an effect on one data set alone is "
+    "weak evidence. A diverged training counts as all units dead and evenness 0.",
+    setups=REGULARIZED,
+    panels=[
+        rows("Dead units", dead_share, "share of the units after layer 1"),
+        rows("Evenness", evenness, "smaller over larger std,\nfirst and last hidden layer"),
+    ],
+)
+def regularizers(trials: Trials) -> Finding:
+    """L1 and L2 leave fewer dead units, and dropout leaves more even layers."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     changes = []
@@ -249,78 +318,4 @@ def judge_regularizers(trials: Trials) -> Finding:
     )
 
 
-_claim = partial(Claim, article="000/004", seeds=30)  # a training on Iris takes a second
-_RISES = (
-    f"A part for each deciding network: after the ReLUs the quantity rises in more than "
-    f"{MAJORITY:.0%} of the seeds. If neither part is shown, but both are with the article's "
-    "extractor, the claim holds only if the ReLUs are left out. A diverged training does not rise."
-)
-CLAIMS = (
-    _claim(
-        number=1,
-        statement="0 is the most frequent activation in all three hidden layers.",
-        measured=f"Whether the tallest of {BARS} bars contains 0, and the share of exact zeros, by "
-        "layer on the test rows: after the ReLUs, and with the article's extractor, which leaves "
-        "the ReLUs out. Two networks that differ only in the loss decide, in this claim and the "
-        "next three; a corrected network is reported.",
-        rule="Two parts, after the ReLUs and with the article's extractor: in both deciding "
-        f"networks the tallest bar of every layer contains 0 in more than {MAJORITY:.0%} of the "
-        "seeds. A diverged training does not count towards them.",
-        setups=NETWORKS,
-        judge=judge_mode,
-        panels=both_extractors("zeros", "share of exact zeros"),
-    ),
-    _claim(
-        number=2,
-        statement="The kurtosis rises from layer 1 to layer 3.",
-        measured="Excess kurtosis on the test rows, after the ReLUs and with the article's "
-        "extractor.",
-        rule=_RISES,
-        setups=NETWORKS,
-        judge=partial(judge_rise, "kurtosis"),
-        panels=both_extractors("kurtosis", "excess kurtosis"),
-    ),
-    _claim(
-        number=3,
-        statement="The range of the activations widens from layer 1 to layer 3.",
-        measured="Maximum minus minimum activation on the test rows, after the ReLUs and with the "
-        "article's extractor.",
-        rule=_RISES,
-        setups=NETWORKS,
-        judge=partial(judge_rise, "range"),
-        panels=both_extractors("range", "maximum minus minimum", log=True),
-    ),
-    _claim(
-        number=4,
-        statement="If 0 is the most frequent value, most neurons are inactive.",
-        measured="After the ReLUs, on the test rows: the share of entries that are 0, and the "
-        "share of units that are 0 on every row.",
-        rule=f"In every layer of both deciding networks more than {MAJORITY:.0%} of the units are "
-        "0 on all rows. If this is refuted, but more than half of the entries are 0 in every "
-        "layer, the claim holds only if entries are counted. Diverged trainings are left out.",
-        setups=NETWORKS,
-        judge=judge_inactive,
-        panels=[
-            layers("Entries that are 0", RELUS, "inactive", "share of the layer"),
-            layers("Units that are 0 on every row", RELUS, "dead", "share of the layer"),
-        ],
-    ),
-    _claim(
-        number=19,
-        statement="L1 and L2 reduce dead neurons, and dropout evens out the activations.",
-        measured="Share of dead units in the hidden layers after the first, and evenness: the "
-        "smaller over the larger std of the first and the last hidden layer. Each minus that of "
-        "the same network without regularization, on Iris and on MNIST.",
-        rule="A part for each regularizer and data set: with L1 and L2 the share of dead units "
-        f"falls by more than {-100 * FEWER:g} points; with dropout evenness rises by "
-        f"more than {MORE:g}. Of {COMPARISONS} comparisons with exactly the least "
-        f"effect {BY_CHANCE:g} would be counted by chance, so an effect on one data set alone is "
-        "weak evidence. A diverged training counts as all units dead and evenness 0.",
-        setups=REGULARIZED,
-        judge=judge_regularizers,
-        panels=[
-            rows("Dead units", dead_share, "share of the units after layer 1"),
-            rows("Evenness", evenness, "smaller over larger std,\nfirst and last hidden layer"),
-        ],
-    ),
-)
+CLAIMS = (zero_mode, kurtosis, activation_range, inactive_neurons, regularizers)

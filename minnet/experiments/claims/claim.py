@@ -78,10 +78,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of an article.
+    """One claim of an article; ``@partial(Claim, number=1, ...)`` makes one of its judge.
 
     Attributes
     ----------
+    judge : callable
+        Trials -> Finding.
     number : int
         Number in the ledger.
     article : str
@@ -90,8 +92,6 @@ class Claim:
         The claim in our own words, what is measured, and the rule of ``judge`` in words.
     setups : dict of str to Setup
         Label -> what is trained, for seed 0.
-    judge : callable
-        Trials -> Finding.
     panels : sequence of (str, callable)
         Title and ``draw(trials, ax)`` of each panel of the figure, as `panel` returns.
     share_y : bool, default True
@@ -100,13 +100,13 @@ class Claim:
         The number of seeds that the claim requires.
     """
 
+    judge: Callable[[Trials], Finding]
     number: int
     article: str
     statement: str
     measured: str
     rule: str
     setups: Mapping[str, Setup]
-    judge: Callable[[Trials], Finding]
     panels: Sequence[Panel]
     share_y: bool = True
     seeds: int = 10

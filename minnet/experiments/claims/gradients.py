@@ -15,16 +15,39 @@ from minnet.experiments.vanishing import BASELINE
 
 BEFORE = "before training"
 
-# 5. Gradients of early layers vanish.
-
 # At one learning rate the first layer then needs a thousand steps to move as far as the last moves
 # in one, and an epoch of MNIST in batches of 100 has 600.
 VANISHED = 1000.0
 RATIO = "last layer's gradient over the first's"
 
 
-def judge_vanishing(trials: Trials) -> Finding:
-    """Judge claim 5: the last layer's gradient over the first's, before and after training."""
+def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[float]]]:
+    """Return a number by stage, layer and seed."""
+    networks = readings.stages(trials["sigmoid"])
+    return {when: readings.by_layer(nets, kind, number) for when, nets in networks.items() if nets}
+
+
+@partial(
+    Claim,
+    number=5,
+    article="001",
+    statement="The gradients of a deep sigmoid network's early layers nearly vanish.",
+    measured="RMS of the gradient of each layer's weight on the first training batch, before "
+    "and after training; the last layer's over the first's.",
+    rule=f"Two parts: the ratio is above {VANISHED:g} before training, and after training.",
+    setups={"sigmoid": BASELINE},
+    panels=[
+        panel(
+            "Weight gradients",
+            charts.by_layer,
+            partial(by_stage, "dense", "weight_grad_rms"),
+            ylabel="RMS of the weight gradient",
+            log=True,
+        )
+    ],
+)
+def vanishing(trials: Trials) -> Finding:
+    """The last layer's gradient over the first's, before and after training."""
     networks = readings.stages(trials["sigmoid"])
     ratios = {
         when: geometric_mean(map(readings.last_over_first, nets)) for when, nets in networks.items()
@@ -44,20 +67,70 @@ def judge_vanishing(trials: Trials) -> Finding:
     )
 
 
-def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[float]]]:
-    """Return a number by stage, layer and seed."""
-    networks = readings.stages(trials["sigmoid"])
-    return {when: readings.by_layer(nets, kind, number) for when, nets in networks.items() if nets}
-
-
-# 6. The cause is saturation.
-
 FEW, MAJORITY = 0.05, 0.5  # shares of the units: negligible, and most
 TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
 
 
-def judge_saturation(trials: Trials) -> Finding:
-    """Judge claim 6: the share of saturated units, and the factor by which gradients shrink."""
+def measured_factors(net: Snapshot) -> list[float]:
+    """Return the RMS of dy at each hidden layer over that at the next hidden layer."""
+    return [
+        readings.over(this, after)
+        for this, after in pairwise(r["dy_rms"] for r in net["dense"][:-1])
+    ]
+
+
+def theory_factors(net: Snapshot) -> list[float]:
+    """Return these factors for a slope of 1/4 everywhere and independent weights."""
+    return readings.attenuation(net, 0.25)[:-1]
+
+
+def measured_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
+    """Return the measured factors before training by layer and seed."""
+    networks = readings.stages(trials["sigmoid"])[BEFORE]
+    return {"measured": list(map(list, zip(*map(measured_factors, networks), strict=True)))}
+
+
+def theory_by_layer(trials: Trials) -> dict[str, list[float]]:
+    """Return the factors of theory by layer, averaged over seeds."""
+    factors = zip(*map(theory_factors, readings.stages(trials["sigmoid"])[BEFORE]), strict=True)
+    return {"theory: 1/4 √(n Var W)": [geometric_mean(seeds).value for seeds in factors]}
+
+
+@partial(
+    Claim,
+    number=6,
+    article="001",
+    statement="They vanish because the sigmoids saturate.",
+    measured="Share of outputs at which the sigmoid's slope is less than an eighth of its "
+    "maximum (outside 0.03 to 0.97), in the layer with the largest share; and the RMS of dy at "
+    "each hidden layer over that at the next, beside its value without saturation, "
+    "1/4 √(n Var W).",
+    rule=f"Two parts. Saturation is the main cause: more than {MAJORITY:.0%} of some layer is "
+    "saturated before or after training. It is one cause among others; not so if less than "
+    f"{FEW:.0%} of every layer is saturated and the factor a layer is within "
+    f"{TOLERANCE - 1:.0%} of theory.",
+    setups={"sigmoid": BASELINE},
+    panels=[
+        panel(
+            "Saturated outputs",
+            charts.by_layer,
+            partial(by_stage, "hidden", "saturated"),
+            ylabel="share of a layer's outputs",
+            ylim=(-0.02, 1),
+        ),
+        panel(
+            "Factor a layer",
+            charts.by_layer,
+            measured_by_layer,
+            ylabel="dy of this layer / of the next",
+            theory=theory_by_layer,
+            ylim=(0, 0.25),
+        ),
+    ],
+    share_y=False,
+)
+def saturation(trials: Trials) -> Finding:
+    """The share of saturated units, and the factor by which gradients shrink."""
     networks = readings.stages(trials["sigmoid"])
     shares = {
         when: mean(max(float(row["saturated"]) for row in net["hidden"]) for net in nets)
@@ -91,33 +164,6 @@ def judge_saturation(trials: Trials) -> Finding:
     )
 
 
-def measured_factors(net: Snapshot) -> list[float]:
-    """Return the RMS of dy at each hidden layer over that at the next hidden layer."""
-    return [
-        readings.over(this, after)
-        for this, after in pairwise(r["dy_rms"] for r in net["dense"][:-1])
-    ]
-
-
-def theory_factors(net: Snapshot) -> list[float]:
-    """Return these factors for a slope of 1/4 everywhere and independent weights."""
-    return readings.attenuation(net, 0.25)[:-1]
-
-
-def measured_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
-    """Return the measured factors before training by layer and seed."""
-    networks = readings.stages(trials["sigmoid"])[BEFORE]
-    return {"measured": list(map(list, zip(*map(measured_factors, networks), strict=True)))}
-
-
-def theory_by_layer(trials: Trials) -> dict[str, list[float]]:
-    """Return the factors of theory by layer, averaged over seeds."""
-    factors = zip(*map(theory_factors, readings.stages(trials["sigmoid"])[BEFORE]), strict=True)
-    return {"theory: 1/4 √(n Var W)": [geometric_mean(seeds).value for seeds in factors]}
-
-
-# 7. Large initial weights.
-
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 LARGE = (10.0, 30.0, 100.0)
 SIGNS = {"both signs": "both", "all positive": "positive", "all negative": "negative"}
@@ -130,8 +176,60 @@ SWEEP = {
 USUAL = "both signs, 1 times"
 
 
-def judge_large_weights(trials: Trials) -> Finding:
-    """Judge claim 7: the first layer's gradient for large weights over that for usual weights."""
+def first_gradient(trial: Trial) -> float:
+    """Return the RMS of the first layer's gradient before training; NaN if it is not finite."""
+    return readings.weight_gradients(trial.start)[0] if trial.start is not None else math.nan
+
+
+def saturated_share(trial: Trial) -> float:
+    """Return the mean saturated share of the hidden layers before training; NaN likewise."""
+    found = [row["saturated"] for row in trial.start["hidden"]] if trial.start is not None else []
+    return mean(found).value
+
+
+def by_scale(quantity: Quantity, trials: Trials) -> dict[str, dict[float, list[float]]]:
+    """Return a quantity by sign, scale and seed."""
+    return {
+        sign: {scale: list(map(quantity, trials[f"{sign}, {scale:g} times"])) for scale in SCALES}
+        for sign in SIGNS
+    }
+
+
+@partial(
+    Claim,
+    number=7,
+    article="001",
+    statement="Large initial weights make gradients too small or too large, depending on the "
+    "sign of the weights.",
+    measured="RMS of the first layer's gradient before training, with all weights "
+    f"{SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's and hidden weights of both signs, all "
+    "positive, or all negative; over that for PyTorch's weights as they are.",
+    rule=f"Two parts for weights {listed([f'{scale:g}' for scale in LARGE])} times as large: "
+    f"some sign makes the gradient less than {SMALL:g} times that for PyTorch's weights as "
+    f"they are, and some sign more than {1 / SMALL:g} times. The sizes and the factor were "
+    "chosen after small trial runs.",
+    setups=SWEEP,
+    panels=[
+        panel(
+            "First layer's gradient",
+            charts.by_setting,
+            partial(by_scale, lambda trial: max(first_gradient(trial), readings.TINY)),
+            xlabel="weights, times the usual",
+            ylabel=f"RMS (0 shown as {readings.TINY:.1e})",
+            log_y=True,
+        ),
+        panel(
+            "Saturated outputs",
+            charts.by_setting,
+            partial(by_scale, saturated_share),
+            xlabel="weights, times the usual",
+            ylabel="share of all hidden outputs",
+        ),
+    ],
+    share_y=False,
+)
+def large_weights(trials: Trials) -> Finding:
+    """The first layer's gradient for large weights over that for usual weights."""
     ratios = {label: ratio(trials, label, USUAL, first_gradient) for label in SWEEP}
     parts = {}
     for scale in LARGE:
@@ -155,109 +253,4 @@ def judge_large_weights(trials: Trials) -> Finding:
     )
 
 
-def first_gradient(trial: Trial) -> float:
-    """Return the RMS of the first layer's gradient before training; NaN if it is not finite."""
-    return readings.weight_gradients(trial.start)[0] if trial.start is not None else math.nan
-
-
-def saturated_share(trial: Trial) -> float:
-    """Return the mean saturated share of the hidden layers before training; NaN likewise."""
-    found = [row["saturated"] for row in trial.start["hidden"]] if trial.start is not None else []
-    return mean(found).value
-
-
-def by_scale(quantity: Quantity, trials: Trials) -> dict[str, dict[float, list[float]]]:
-    """Return a quantity by sign, scale and seed."""
-    return {
-        sign: {scale: list(map(quantity, trials[f"{sign}, {scale:g} times"])) for scale in SCALES}
-        for sign in SIGNS
-    }
-
-
-CLAIMS = (
-    Claim(
-        number=5,
-        article="001",
-        statement="The gradients of a deep sigmoid network's early layers nearly vanish.",
-        measured="RMS of the gradient of each layer's weight on the first training batch, before "
-        "and after training; the last layer's over the first's.",
-        rule=f"Two parts: the ratio is above {VANISHED:g} before training, and after training.",
-        setups={"sigmoid": BASELINE},
-        judge=judge_vanishing,
-        panels=[
-            panel(
-                "Weight gradients",
-                charts.by_layer,
-                partial(by_stage, "dense", "weight_grad_rms"),
-                ylabel="RMS of the weight gradient",
-                log=True,
-            )
-        ],
-    ),
-    Claim(
-        number=6,
-        article="001",
-        statement="They vanish because the sigmoids saturate.",
-        measured="Share of outputs at which the sigmoid's slope is less than an eighth of its "
-        "maximum (outside 0.03 to 0.97), in the layer with the largest share; and the RMS of dy at "
-        "each hidden layer over that at the next, beside its value without saturation, "
-        "1/4 √(n Var W).",
-        rule=f"Two parts. Saturation is the main cause: more than {MAJORITY:.0%} of some layer is "
-        "saturated before or after training. It is one cause among others; not so if less than "
-        f"{FEW:.0%} of every layer is saturated and the factor a layer is within "
-        f"{TOLERANCE - 1:.0%} of theory.",
-        setups={"sigmoid": BASELINE},
-        judge=judge_saturation,
-        panels=[
-            panel(
-                "Saturated outputs",
-                charts.by_layer,
-                partial(by_stage, "hidden", "saturated"),
-                ylabel="share of a layer's outputs",
-                ylim=(-0.02, 1),
-            ),
-            panel(
-                "Factor a layer",
-                charts.by_layer,
-                measured_by_layer,
-                ylabel="dy of this layer / of the next",
-                theory=theory_by_layer,
-                ylim=(0, 0.25),
-            ),
-        ],
-        share_y=False,
-    ),
-    Claim(
-        number=7,
-        article="001",
-        statement="Large initial weights make gradients too small or too large, depending on the "
-        "sign of the weights.",
-        measured="RMS of the first layer's gradient before training, with all weights "
-        f"{SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's and hidden weights of both signs, all "
-        "positive, or all negative; over that for PyTorch's weights as they are.",
-        rule=f"Two parts for weights {listed([f'{scale:g}' for scale in LARGE])} times as large: "
-        f"some sign makes the gradient less than {SMALL:g} times that for PyTorch's weights as "
-        f"they are, and some sign more than {1 / SMALL:g} times. The sizes and the factor were "
-        "chosen after small trial runs.",
-        setups=SWEEP,
-        judge=judge_large_weights,
-        panels=[
-            panel(
-                "First layer's gradient",
-                charts.by_setting,
-                partial(by_scale, lambda trial: max(first_gradient(trial), readings.TINY)),
-                xlabel="weights, times the usual",
-                ylabel=f"RMS (0 shown as {readings.TINY:.1e})",
-                log_y=True,
-            ),
-            panel(
-                "Saturated outputs",
-                charts.by_setting,
-                partial(by_scale, saturated_share),
-                xlabel="weights, times the usual",
-                ylabel="share of all hidden outputs",
-            ),
-        ],
-        share_y=False,
-    ),
-)
+CLAIMS = (vanishing, saturation, large_weights)

@@ -8,6 +8,7 @@ initializers and depths.
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -32,8 +33,6 @@ from minnet.experiments.readings import TINY, after
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
-# 14. The last hidden layer is at 0 because it has 64 nodes.
-
 WITH, WITHOUT = OUTPUTS = "with an output layer", "without an output layer"
 FEW, MANY = "few nodes", "many nodes"
 NODES = {FEW: 64, MANY: 256}
@@ -47,8 +46,28 @@ LAST_LAYER = {
 VISIBLE = 0.1  # of a layer; a smaller change in zeros is hardly visible in a histogram
 
 
-def judge_last_layer(trials: Trials) -> Finding:
-    """Judge claim 14: fewer nodes in the last hidden layer raise its share of zeros."""
+def zeros(trial: Trial) -> float:
+    """Return the share of exact zeros in the last hidden layer; 1 if the training diverged."""
+    return float(trial.end["hidden"][-1]["zeros"]) if trial.end is not None else 1.0
+
+
+@partial(
+    Claim,
+    number=14,
+    article="002",
+    statement="The last hidden layer is at 0; one factor may be the number of its nodes (64).",
+    measured="Share of exact zeros in the last hidden layer on the test rows "
+    f"{after(VARIANTS['He'])} with He's weights; with few ({NODES[FEW]}) and many "
+    f"({NODES[MANY]}) nodes, with an output layer and, as in the article, without.",
+    rule="Two parts: with few instead of many nodes the share of zeros rises by more than "
+    f"{100 * VISIBLE:g} points, with an output layer and without. A part does not count if the "
+    f"share with many nodes is above {100 * (1 - VISIBLE):g}%, where it cannot rise so much. "
+    "A diverged training counts as all zeros.",
+    setups=LAST_LAYER,
+    panels=[rows("Exact zeros", zeros, "share of the last\nhidden layer's outputs")],
+)
+def last_layer(trials: Trials) -> Finding:
+    """Fewer nodes in the last hidden layer raise its share of zeros."""
     shares = means(trials, zeros)
     width = {o: difference(trials, f"{FEW}, {o}", f"{MANY}, {o}", zeros) for o in OUTPUTS}
     effect = {n: difference(trials, f"{n}, {WITHOUT}", f"{n}, {WITH}", zeros) for n in NODES}
@@ -69,13 +88,6 @@ def judge_last_layer(trials: Trials) -> Finding:
         condition="the network is trained {}",
     )
 
-
-def zeros(trial: Trial) -> float:
-    """Return the share of exact zeros in the last hidden layer; 1 if the training diverged."""
-    return float(trial.end["hidden"][-1]["zeros"]) if trial.end is not None else 1.0
-
-
-# 15. Which initializer suits which activation and depth.
 
 ACTIVATIONS = {"sigmoid": "sigmoid", "tanh": "tanh", "ReLU": "relu"}
 RULES = {
@@ -137,8 +149,60 @@ GUIDELINE = [
 ]  # fmt: skip
 
 
-def judge_guideline(trials: Trials) -> Finding:
-    """Judge claim 15: the lead of the recommended initializers over their rivals in accuracy."""
+def std_kept(trial: Trial) -> float:
+    """Return the std of the last hidden layer over the first's, before training."""
+    if trial.start is None:
+        return math.nan
+    first, last = (max(trial.start["hidden"][place]["std"], TINY) for place in (0, -1))
+    return float(last / first)
+
+
+def grid(name: str, title: str, quantity: Quantity, **options: Any) -> Panel:
+    """Return a panel of a quantity for each initializer and depth of an activation."""
+    average = geometric_mean if options["log"] else mean
+
+    def values(trials: Trials) -> dict[str, dict[int, float]]:
+        return {
+            rule: {
+                depth: average(map(quantity, trials[f"{name}, {rule}, {depth} layers"])).value
+                for depth in DEPTHS
+            }
+            for rule in RULES
+        }
+
+    title = f"{name}: {title}"
+    return panel(title, charts.matrix, values, xlabel="hidden layers", ylabel="", **options)
+
+
+@partial(
+    Claim,
+    number=15,
+    article="002",
+    statement="Xavier or LeCun suits sigmoid and tanh, He suits ReLU, orthogonal suits deep "
+    "networks; shallow ones may not be sensitive to the choice.",
+    measured=f"Test accuracy {after(GRID_SETUP)} of SGD (lr {GRID_SETUP.lr:g}, momentum "
+    f"{GRID_SETUP.momentum:g}) for {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS}. "
+    "With ReLU orthogonal weights are multiplied by √2, as He's are √2 times LeCun's; in "
+    f"{DEEPEST} layers they are also reported as drawn. The figure also shows the std of the "
+    "last hidden layer over that of the first before training.",
+    rule="A part for each recommendation and depth: each recommended initializer leads each "
+    f"rival by more than {100 * WORTHWHILE:g} point of accuracy. Xavier and LeCun against He "
+    "with sigmoid and with tanh, and He against both with ReLU, in "
+    f"{listed(list(map(str, DEPTHS[1:])))} layers; orthogonal against all others in {DEEPEST}. "
+    f"{DEPTHS[0]} layers are reported and do not count. Nor does a case in which no compared "
+    f"initializer is shown to be above {CHANCE:.0%}: it is not testable.",
+    setups=GRID,
+    panels=[
+        grid(name, title, quantity, label=label, limits=limits, log=quantity is std_kept)
+        for title, quantity, label, limits in (
+            ("std kept", std_kept, "last over first", (1e-5, 1e1)),
+            ("test accuracy", accuracy, "share", (0.1, 1.0)),
+        )
+        for name in ACTIVATIONS
+    ],
+)
+def guideline(trials: Trials) -> Finding:
+    """The lead of the recommended initializers over their rivals in accuracy."""
     accuracies = means(trials, accuracy)
     parts: dict[tuple[str, str], Outcome] = {}
     least: dict[str, Interval] = {}
@@ -165,72 +229,4 @@ def judge_guideline(trials: Trials) -> Finding:
     )
 
 
-def std_kept(trial: Trial) -> float:
-    """Return the std of the last hidden layer over the first's, before training."""
-    if trial.start is None:
-        return math.nan
-    first, last = (max(trial.start["hidden"][place]["std"], TINY) for place in (0, -1))
-    return float(last / first)
-
-
-def grid(name: str, title: str, quantity: Quantity, **options: Any) -> Panel:
-    """Return a panel of a quantity for each initializer and depth of an activation."""
-    average = geometric_mean if options["log"] else mean
-
-    def values(trials: Trials) -> dict[str, dict[int, float]]:
-        return {
-            rule: {
-                depth: average(map(quantity, trials[f"{name}, {rule}, {depth} layers"])).value
-                for depth in DEPTHS
-            }
-            for rule in RULES
-        }
-
-    title = f"{name}: {title}"
-    return panel(title, charts.matrix, values, xlabel="hidden layers", ylabel="", **options)
-
-
-CLAIMS = (
-    Claim(
-        number=14,
-        article="002",
-        statement="The last hidden layer is at 0; one factor may be the number of its nodes (64).",
-        measured="Share of exact zeros in the last hidden layer on the test rows "
-        f"{after(VARIANTS['He'])} with He's weights; with few ({NODES[FEW]}) and many "
-        f"({NODES[MANY]}) nodes, with an output layer and, as in the article, without.",
-        rule="Two parts: with few instead of many nodes the share of zeros rises by more than "
-        f"{100 * VISIBLE:g} points, with an output layer and without. A part does not count if the "
-        f"share with many nodes is above {100 * (1 - VISIBLE):g}%, where it cannot rise so much. "
-        "A diverged training counts as all zeros.",
-        setups=LAST_LAYER,
-        judge=judge_last_layer,
-        panels=[rows("Exact zeros", zeros, "share of the last\nhidden layer's outputs")],
-    ),
-    Claim(
-        number=15,
-        article="002",
-        statement="Xavier or LeCun suits sigmoid and tanh, He suits ReLU, orthogonal suits deep "
-        "networks; shallow ones may not be sensitive to the choice.",
-        measured=f"Test accuracy {after(GRID_SETUP)} of SGD (lr {GRID_SETUP.lr:g}, momentum "
-        f"{GRID_SETUP.momentum:g}) for {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS}. "
-        "With ReLU orthogonal weights are multiplied by √2, as He's are √2 times LeCun's; in "
-        f"{DEEPEST} layers they are also reported as drawn. The figure also shows the std of the "
-        "last hidden layer over that of the first before training.",
-        rule="A part for each recommendation and depth: each recommended initializer leads each "
-        f"rival by more than {100 * WORTHWHILE:g} point of accuracy. Xavier and LeCun against He "
-        "with sigmoid and with tanh, and He against both with ReLU, in "
-        f"{listed(list(map(str, DEPTHS[1:])))} layers; orthogonal against all others in {DEEPEST}. "
-        f"{DEPTHS[0]} layers are reported and do not count. Nor does a case in which no compared "
-        f"initializer is shown to be above {CHANCE:.0%}: it is not testable.",
-        setups=GRID,
-        judge=judge_guideline,
-        panels=[
-            grid(name, title, quantity, label=label, limits=limits, log=quantity is std_kept)
-            for title, quantity, label, limits in (
-                ("std kept", std_kept, "last over first", (1e-5, 1e1)),
-                ("test accuracy", accuracy, "share", (0.1, 1.0)),
-            )
-            for name in ACTIVATIONS
-        ],
-    ),
-)
+CLAIMS = (last_layer, guideline)

@@ -33,8 +33,6 @@ from minnet.experiments.trial import Trial
 NUMBERS: dict[str, initializers.Number] = {"std": itemgetter("std"), "RMS": measured_rms}
 Table = dict[str, dict[int, float]]  # by network and layer
 
-# 11. Zero weights.
-
 CONSTANT = 0.01
 ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
 SYMMETRIC = {
@@ -55,28 +53,6 @@ SPREAD = "share of the weights, 0 if identical"
 cells = partial(
     panel, chart=charts.matrix, xlabel="hidden layer", ylabel="", text="{:.1g}", limits=(0, 1)
 )
-
-
-def judge_zero(trials: Trials) -> Finding:
-    """Judge claim 11: zero weights make all outputs 0, and all units of a layer identical."""
-    zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
-    identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
-    by_network = "; ".join(
-        f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
-    )
-    return Finding(
-        result=f"share of trainings with identical units, {ZERO}",
-        reason=f"Shares of trainings with all activations 0 and with identical units "
-        f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
-        "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
-        numbers=named("share of trainings with all activations 0", zero)
-        | named("share of trainings with identical units", identical)
-        | named("test accuracy", means(trials, accuracy)),
-        parts={
-            "all activations being 0": above(zero[ZERO], MAJORITY),
-            "identical units": above(identical[ZERO], MAJORITY),
-        },
-    )
 
 
 def all_zero(trial: Trial) -> bool:
@@ -117,7 +93,45 @@ def averaged(numbers: Mapping[str, Iterable[Iterable[float]]]) -> Table:
     }
 
 
-# 12. Random normal weights.
+@partial(
+    Claim,
+    number=11,
+    article="002",
+    statement="With zero weights all activations are 0, and the units of a layer stay identical.",
+    measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
+    "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
+    f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
+    f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
+    f"{CONSTANT}.",
+    rule=f"Two parts: each is so in more than {MAJORITY:.0%} of the seeds with zero weights "
+    "and ReLU. A diverged training does not count towards them.",
+    setups=SYMMETRIC,
+    panels=[
+        cells("Spread of the units", values=spreads_by_layer, label=SPREAD),
+        cells("Exact zeros", values=zeros_by_layer, label="share of the outputs"),
+    ],
+)
+def zero_weights(trials: Trials) -> Finding:
+    """Zero weights make all outputs 0, and all units of a layer identical."""
+    zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
+    identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
+    by_network = "; ".join(
+        f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
+    )
+    return Finding(
+        result=f"share of trainings with identical units, {ZERO}",
+        reason=f"Shares of trainings with all activations 0 and with identical units "
+        f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
+        "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
+        numbers=named("share of trainings with all activations 0", zero)
+        | named("share of trainings with identical units", identical)
+        | named("test accuracy", means(trials, accuracy)),
+        parts={
+            "all activations being 0": above(zero[ZERO], MAJORITY),
+            "identical units": above(identical[ZERO], MAJORITY),
+        },
+    )
+
 
 SMALL = "random normal"
 RULES = (SMALL, "Xavier", "He", "LeCun")
@@ -127,31 +141,6 @@ STAGES = {BEFORE: "start", AFTER: "end"}
 # For values with RMS r, at most a share (r/t)² lies farther from 0 than t. An RMS below 0.1 thus
 # puts more than half of them within 0.1 √2. The article's axis of activations extends to 1.
 NEAR = 0.1
-
-
-def judge_small(trials: Trials) -> Finding:
-    """Judge claim 12: random normal weights give activations near 0."""
-    numbers: dict[str, Interval] = {}
-    parts: dict[str, Outcome] = {}
-    texts = []
-    for stage, when in STAGES.items():
-        rms = by_layer(trials, when, measured_rms)
-        sizes = [finite_mean(small) for small in rms[SMALL]]
-        gaps = [difference(he, small) for he, small in zip(rms["He"], rms[SMALL], strict=True)]
-        parts[stage] = all_of([*(below(size, NEAR) for size in sizes), *map(above, gaps)])
-        for layer, (size, gap) in enumerate(zip(sizes, gaps, strict=True), start=1):
-            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
-            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
-        if all(size.n for size in sizes):
-            texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
-    return Finding(
-        result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
-        reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
-        f"{' and '.join(texts)}.",
-        numbers=numbers,
-        parts=parts,
-        condition="the layers are observed {}",
-    )
 
 
 def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
@@ -180,7 +169,44 @@ def chosen(trials: Trials, suffix: str) -> Trials:
     return {rule: trials[rule + suffix] for rule in RULES if rule + suffix in trials}
 
 
-# 13. Xavier's, He's and LeCun's weights.
+@partial(
+    Claim,
+    number=12,
+    article="002",
+    statement="With random normal weights of std 0.01 most activations are near 0.",
+    measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
+    f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
+    "before training with theory, E[y²] = ½ n Var(W) E[x²].",
+    rule="Two parts, before and after training: in every layer the RMS is below "
+    f"{NEAR:g}, so that more than half of the activations lie within "
+    f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
+    setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
+    panels=[sizes(stage.capitalize(), "RMS", when) for stage, when in STAGES.items()],
+)
+def small_weights(trials: Trials) -> Finding:
+    """Random normal weights give activations near 0."""
+    numbers: dict[str, Interval] = {}
+    parts: dict[str, Outcome] = {}
+    texts = []
+    for stage, when in STAGES.items():
+        rms = by_layer(trials, when, measured_rms)
+        sizes = [finite_mean(small) for small in rms[SMALL]]
+        gaps = [difference(he, small) for he, small in zip(rms["He"], rms[SMALL], strict=True)]
+        parts[stage] = all_of([*(below(size, NEAR) for size in sizes), *map(above, gaps)])
+        for layer, (size, gap) in enumerate(zip(sizes, gaps, strict=True), start=1):
+            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
+            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
+        if all(size.n for size in sizes):
+            texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
+    return Finding(
+        result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
+        reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
+        f"{' and '.join(texts)}.",
+        numbers=numbers,
+        parts=parts,
+        condition="the layers are observed {}",
+    )
+
 
 WIDENING = (64, 128, 256, 512)
 WIDE = {f"{rule}, widening": NARROWING[rule].but(hidden=WIDENING, epochs=0) for rule in RULES}
@@ -192,8 +218,28 @@ PLACES = {  # -> end of the labels, and when the network is measured
 TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
 
 
-def judge_sizes(trials: Trials) -> Finding:
-    """Judge claim 13: Xavier above random normal, He the most even, LeCun below Xavier."""
+@partial(
+    Claim,
+    number=13,
+    article="002",
+    statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
+    "below Xavier.",
+    measured="Std of the hidden layers on the test rows, in the narrowing network before "
+    f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
+    "before training. Evenness is the smaller over the larger std of the first and the last "
+    "hidden layer. The figure compares the RMS with theory, E[y²] = ½ n Var(W) E[x²].",
+    rule="Three parts in each of the three places: Xavier above random normal in every hidden "
+    "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
+    "Of a diverged training only the evenness counts, as 0.",
+    setups={**NARROWING, **WIDE},
+    panels=[
+        sizes(title, ylabel, when, suffix)
+        for ylabel in NUMBERS
+        for title, (suffix, when) in zip(TITLES, PLACES.values(), strict=True)
+    ],
+)
+def relative_sizes(trials: Trials) -> Finding:
+    """Xavier above random normal, He the most even, LeCun below Xavier."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():
@@ -227,58 +273,4 @@ def judge_sizes(trials: Trials) -> Finding:
     )
 
 
-CLAIMS = (
-    Claim(
-        number=11,
-        article="002",
-        statement="With zero weights all activations are 0, and the units of a layer stay "
-        "identical.",
-        measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
-        "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
-        f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
-        f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
-        f"{CONSTANT}.",
-        rule=f"Two parts: each is so in more than {MAJORITY:.0%} of the seeds with zero weights "
-        "and ReLU. A diverged training does not count towards them.",
-        setups=SYMMETRIC,
-        judge=judge_zero,
-        panels=[
-            cells("Spread of the units", values=spreads_by_layer, label=SPREAD),
-            cells("Exact zeros", values=zeros_by_layer, label="share of the outputs"),
-        ],
-    ),
-    Claim(
-        number=12,
-        article="002",
-        statement="With random normal weights of std 0.01 most activations are near 0.",
-        measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-        f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
-        "before training with theory, E[y²] = ½ n Var(W) E[x²].",
-        rule="Two parts, before and after training: in every layer the RMS is below "
-        f"{NEAR:g}, so that more than half of the activations lie within "
-        f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
-        setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
-        judge=judge_small,
-        panels=[sizes(stage.capitalize(), "RMS", when) for stage, when in STAGES.items()],
-    ),
-    Claim(
-        number=13,
-        article="002",
-        statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
-        "below Xavier.",
-        measured="Std of the hidden layers on the test rows, in the narrowing network before "
-        f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
-        "before training. Evenness is the smaller over the larger std of the first and the last "
-        "hidden layer. The figure compares the RMS with theory, E[y²] = ½ n Var(W) E[x²].",
-        rule="Three parts in each of the three places: Xavier above random normal in every hidden "
-        "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
-        "Of a diverged training only the evenness counts, as 0.",
-        setups={**NARROWING, **WIDE},
-        judge=judge_sizes,
-        panels=[
-            sizes(title, ylabel, when, suffix)
-            for ylabel in NUMBERS
-            for title, (suffix, when) in zip(TITLES, PLACES.values(), strict=True)
-        ],
-    ),
-)
+CLAIMS = (zero_weights, small_weights, relative_sizes)

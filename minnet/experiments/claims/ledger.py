@@ -142,18 +142,9 @@ def judge(
 ) -> Entry:
     """Train what the claim needs and the store does not contain, and apply its rule.
 
-    Parameters
-    ----------
-    claim : Claim
-        The claim.
-    store : Store
-        Keeps the trials.
-    seeds : int, optional
-        The number of seeds; the claim's own number by default, and 3 in a quick run.
-    jobs, verbose
-        As in `minnet.experiments.sweep.sweep`.
-    quick : bool, default False
-        Train on small digits, with at most 100 units a layer, for one epoch (100 on Iris).
+    ``seeds`` is the number of seeds, by default that of the claim. A ``quick`` run has 3, and
+    trains on small digits, with at most 100 units a layer, for one epoch (100 on Iris). ``jobs``
+    and ``verbose`` are those of `minnet.experiments.sweep.sweep`.
     """
     chosen = range(seeds or (QUICK_SEEDS if quick else claim.seeds))
     setups = {label: quickened(setup) if quick else setup for label, setup in claim.setups.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -33,8 +34,6 @@ from minnet.validation import Array
 BARE, NORMED = "without BatchNorm", "with BatchNorm"
 PAIR = {BARE: WITHOUT, NORMED: WITHOUT.but(batchnorm=True)}
 
-# 16. BatchNorm converges faster.
-
 GOAL = 0.97  # test accuracy; training ends about one point above it
 
 
@@ -56,37 +55,6 @@ def best(trial: Trial) -> float:
 def censored(trial: Trial) -> bool:
     """Return whether the training does not reach the goal."""
     return best(trial) < GOAL
-
-
-def judge_speed(trials: Trials) -> Finding:
-    """Judge claim 16: the epochs until the goal."""
-    fewer = difference(trials, NORMED, BARE, epochs_to_goal)
-    count = {label: sum(map(censored, trials[label])) for label in PAIR}
-    relation = "" if all(count.values()) else "at least" if count[NORMED] else "at most"
-    epochs, seconds, price = {}, {}, {}
-    for label, runs in trials.items():
-        medians = [float(np.median(run.curves["seconds"])) for run in runs if run.curves["seconds"]]
-        price[label] = min(medians, default=math.nan)
-        needed = [epochs_to_goal(run) for run in runs]
-        epochs[label] = bounded(mean(needed), "at least", count[label])
-        seconds[label] = bounded(
-            mean(number * price[label] for number in needed), "at least", count[label]
-        )
-    missed = ", ".join(f"{n} of {fewer.n} {label}" for label, n in count.items() if n)
-    limit = counted(trials[BARE][0].setup.epochs, "epoch")
-    name = f"epochs to {GOAL:.0%} test accuracy"
-    result = f"{name}, with minus without BatchNorm"
-    return Finding(
-        result=result,
-        reason=f"It takes {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
-        + (f" Censored trainings, which need more than {limit}: {missed}." if missed else "")
-        + f" An epoch takes {price[BARE]:.3g} s without and {price[NORMED]:.3g} s with BatchNorm, "
-        "the least median of all trainings, since other processes slow some of them down.",
-        numbers={result: bounded(fewer, relation, sum(count.values()))}
-        | named(name, epochs)
-        | named("seconds for these epochs", seconds),
-        parts={"the number of epochs": below(fewer)},
-    )
 
 
 def bounded(interval: Interval, relation: str, count: int) -> Interval:
@@ -117,14 +85,88 @@ def uncensored(trials: Trials) -> dict[str, list[float]]:
     return epochs
 
 
-# 17. And reaches a higher accuracy.
+@partial(
+    Claim,
+    number=16,
+    article="003",
+    statement="With BatchNorm training converges faster.",
+    measured=f"Epochs until {GOAL:.0%} test accuracy. A training that does not reach it is "
+    "censored: it counts as one epoch more than it was trained, the least possible, and means "
+    "that include it are bounds. Seconds are reported as these epochs times the median seconds "
+    "of an epoch in the fastest training.",
+    rule="With BatchNorm fewer epochs are needed. Seconds do not count.",
+    setups=PAIR,
+    panels=[
+        panel(
+            "Test accuracy",
+            charts.by_setting,
+            curves,
+            xlabel="epoch",
+            ylabel="test accuracy",
+            log_x=False,
+            ylim=(None, 1),
+        ),
+        panel(
+            f"Epochs to {GOAL:.0%}",
+            charts.by_label,
+            uncensored,
+            xlabel="epochs of training",
+            xlim=(0, None),
+        ),
+    ],
+    share_y=False,
+)
+def speed(trials: Trials) -> Finding:
+    """The epochs until the goal."""
+    fewer = difference(trials, NORMED, BARE, epochs_to_goal)
+    count = {label: sum(map(censored, trials[label])) for label in PAIR}
+    relation = "" if all(count.values()) else "at least" if count[NORMED] else "at most"
+    epochs, seconds, price = {}, {}, {}
+    for label, runs in trials.items():
+        medians = [float(np.median(run.curves["seconds"])) for run in runs if run.curves["seconds"]]
+        price[label] = min(medians, default=math.nan)
+        needed = [epochs_to_goal(run) for run in runs]
+        epochs[label] = bounded(mean(needed), "at least", count[label])
+        seconds[label] = bounded(
+            mean(number * price[label] for number in needed), "at least", count[label]
+        )
+    missed = ", ".join(f"{n} of {fewer.n} {label}" for label, n in count.items() if n)
+    limit = counted(trials[BARE][0].setup.epochs, "epoch")
+    name = f"epochs to {GOAL:.0%} test accuracy"
+    result = f"{name}, with minus without BatchNorm"
+    return Finding(
+        result=result,
+        reason=f"It takes {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
+        + (f" Censored trainings, which need more than {limit}: {missed}." if missed else "")
+        + f" An epoch takes {price[BARE]:.3g} s without and {price[NORMED]:.3g} s with BatchNorm, "
+        "the least median of all trainings, since other processes slow some of them down.",
+        numbers={result: bounded(fewer, relation, sum(count.values()))}
+        | named(name, epochs)
+        | named("seconds for these epochs", seconds),
+        parts={"the number of epochs": below(fewer)},
+    )
+
 
 LAST = 5  # epochs, in which the accuracy hardly rises
 ENDS = {"at the end": accuracy, "in the best epoch": best}
 
 
-def judge_accuracy(trials: Trials) -> Finding:
-    """Judge claim 17: test accuracy at the end and in the best epoch."""
+@partial(
+    Claim,
+    number=17,
+    article="003",
+    statement="With BatchNorm a higher validation accuracy is reached.",
+    measured="Test accuracy after the last epoch, and in the best epoch (chosen by the same "
+    "rows), with BatchNorm minus without.",
+    rule="Two parts: with BatchNorm the accuracy is higher at the end, and in the best epoch.",
+    setups=PAIR,
+    panels=[
+        rows("After the last epoch", accuracy, "test accuracy"),
+        rows("In the best epoch", best, "test accuracy"),
+    ],
+)
+def higher_accuracy(trials: Trials) -> Finding:
+    """Test accuracy at the end and in the best epoch."""
     gains = {when: difference(trials, NORMED, BARE, quantity) for when, quantity in ENDS.items()}
     jitter = {}
     for label, runs in trials.items():
@@ -144,8 +186,6 @@ def judge_accuracy(trials: Trials) -> Finding:
         condition="accuracy is measured {}",
     )
 
-
-# 18. And is easier to set up, in four parts.
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -167,40 +207,6 @@ SETUPS = {
 ENTIRE = f"{WHOLE}, {BARE}", f"{WHOLE}, {NORMED}"
 COST = 0.02  # of accuracy; a learning rate that costs more than this is too high
 ALIKE = 0.005  # of accuracy; the sampling error of ten thousand test rows
-
-
-def judge_robustness(trials: Trials) -> Finding:
-    """Judge claim 18 by its four parts."""
-    shown, possible = zip(*(rates_in_use(trials, label) for label in PAIR), strict=True)
-    spread = {label: np.ptp(accuracies(trials, WEIGHTS, label), axis=0) for label in PAIR}
-    narrower = share(spread[NORMED] < spread[BARE])
-    smaller = difference(trials, *ENTIRE, loss_gap)
-    added = accuracies(trials, BATCH, NORMED) - accuracies(trials, BATCH, BARE)
-    change = mean(added[-1] - added[0])
-    result = "share of seeds whose accuracy depends less on the initial weights with BatchNorm"
-    return Finding(
-        result=result,
-        reason=f"The highest learning rate that costs less than {100 * COST:g} points is "
-        f"{shown[0]:g} without and {shown[1]:g} with BatchNorm. For initial weights "
-        f"{SCALES[0]:g} to {SCALES[-1]:g} times as large the range of accuracies has a median of "
-        f"{100 * float(np.median(spread[BARE])):.2f} points without and "
-        f"{100 * float(np.median(spread[NORMED])):.2f} with BatchNorm.",
-        numbers={result: narrower}
-        | {"test loss minus training loss, without minus with BatchNorm": smaller}
-        | {f"accuracy added at batch size {MANY} minus at {FEW}": change}
-        | named("test accuracy", means(trials, accuracy)),
-        parts={
-            "a higher learning rate": outcome(
-                shown=shown[1] > possible[0], refuted=possible[1] <= shown[0]
-            ),
-            "sensitivity to the initial weights": above(narrower, 0.5),
-            "regularization": above(smaller),
-            "batch size": outcome(
-                shown=above(change) is not None,
-                refuted=bool(above(change, -ALIKE) and below(change, ALIKE)),
-            ),
-        },
-    )
 
 
 def rates_in_use(trials: Trials, label: str) -> tuple[float, float]:
@@ -240,77 +246,65 @@ def by_value(title: str, sweep: str) -> Panel:
     )
 
 
-CLAIMS = (
-    Claim(
-        number=16,
-        article="003",
-        statement="With BatchNorm training converges faster.",
-        measured=f"Epochs until {GOAL:.0%} test accuracy. A training that does not reach it is "
-        "censored: it counts as one epoch more than it was trained, the least possible, and means "
-        "that include it are bounds. Seconds are reported as these epochs times the median seconds "
-        "of an epoch in the fastest training.",
-        rule="With BatchNorm fewer epochs are needed. Seconds do not count.",
-        setups=PAIR,
-        judge=judge_speed,
-        panels=[
-            panel(
-                "Test accuracy",
-                charts.by_setting,
-                curves,
-                xlabel="epoch",
-                ylabel="test accuracy",
-                log_x=False,
-                ylim=(None, 1),
-            ),
-            panel(
-                f"Epochs to {GOAL:.0%}",
-                charts.by_label,
-                uncensored,
-                xlabel="epochs of training",
-                xlim=(0, None),
-            ),
-        ],
-        share_y=False,
-    ),
-    Claim(
-        number=17,
-        article="003",
-        statement="With BatchNorm a higher validation accuracy is reached.",
-        measured="Test accuracy after the last epoch, and in the best epoch (chosen by the same "
-        "rows), with BatchNorm minus without.",
-        rule="Two parts: with BatchNorm the accuracy is higher at the end, and in the best epoch.",
-        setups=PAIR,
-        judge=judge_accuracy,
-        panels=[
-            rows("After the last epoch", accuracy, "test accuracy"),
-            rows("In the best epoch", best, "test accuracy"),
-        ],
-    ),
-    Claim(
-        number=18,
-        article="003",
-        statement="BatchNorm allows a higher learning rate, is less sensitive to initialization, "
-        "regularizes, and depends on the batch size.",
-        measured="With and without BatchNorm: test accuracy over learning rates "
-        f"{RATES[0]:g} to {RATES[-1]:g}, initial weights {SCALES[0]:g} to {SCALES[-1]:g} times as "
-        f"large, and batch sizes {FEW} to {MANY}, with equally many steps each (so large batches "
-        "use each row more often, which may contribute to the difference); test loss minus "
-        "training loss after the article's epochs.",
-        rule="Four parts. Learning rate: a rate is in use if its accuracy is less than "
-        f"{100 * COST:g} points below that of the best rate; the highest rate shown to be in use "
-        "with BatchNorm is higher than any that may be without. Initialization: in more than half "
-        "of the seeds accuracy differs less between the best and the worst scale. Regularization: "
-        "test loss exceeds training loss by less. Batch size: BatchNorm adds more or less accuracy "
-        f"in batches of {MANY} than of {FEW}; not so if the difference lies within {100 * ALIKE:g} "
-        "points.",
-        setups=SETUPS,
-        judge=judge_robustness,
-        panels=[
-            by_value("Learning rate", LR),
-            by_value("Initial weights", WEIGHTS),
-            by_value("Batch size", BATCH),
-            rows("After all epochs", loss_gap, "test loss minus training loss", labels=ENTIRE),
-        ],
-        share_y=False,
-    ),
+@partial(
+    Claim,
+    number=18,
+    article="003",
+    statement="BatchNorm allows a higher learning rate, is less sensitive to initialization, "
+    "regularizes, and depends on the batch size.",
+    measured="With and without BatchNorm: test accuracy over learning rates "
+    f"{RATES[0]:g} to {RATES[-1]:g}, initial weights {SCALES[0]:g} to {SCALES[-1]:g} times as "
+    f"large, and batch sizes {FEW} to {MANY}, with equally many steps each (so large batches "
+    "use each row more often, which may contribute to the difference); test loss minus "
+    "training loss after the article's epochs.",
+    rule="Four parts. Learning rate: a rate is in use if its accuracy is less than "
+    f"{100 * COST:g} points below that of the best rate; the highest rate shown to be in use "
+    "with BatchNorm is higher than any that may be without. Initialization: in more than half "
+    "of the seeds accuracy differs less between the best and the worst scale. Regularization: "
+    "test loss exceeds training loss by less. Batch size: BatchNorm adds more or less accuracy "
+    f"in batches of {MANY} than of {FEW}; not so if the difference lies within {100 * ALIKE:g} "
+    "points.",
+    setups=SETUPS,
+    panels=[
+        by_value("Learning rate", LR),
+        by_value("Initial weights", WEIGHTS),
+        by_value("Batch size", BATCH),
+        rows("After all epochs", loss_gap, "test loss minus training loss", labels=ENTIRE),
+    ],
+    share_y=False,
 )
+def robustness(trials: Trials) -> Finding:
+    """Judge claim 18 by its four parts."""
+    shown, possible = zip(*(rates_in_use(trials, label) for label in PAIR), strict=True)
+    spread = {label: np.ptp(accuracies(trials, WEIGHTS, label), axis=0) for label in PAIR}
+    narrower = share(spread[NORMED] < spread[BARE])
+    smaller = difference(trials, *ENTIRE, loss_gap)
+    added = accuracies(trials, BATCH, NORMED) - accuracies(trials, BATCH, BARE)
+    change = mean(added[-1] - added[0])
+    result = "share of seeds whose accuracy depends less on the initial weights with BatchNorm"
+    return Finding(
+        result=result,
+        reason=f"The highest learning rate that costs less than {100 * COST:g} points is "
+        f"{shown[0]:g} without and {shown[1]:g} with BatchNorm. For initial weights "
+        f"{SCALES[0]:g} to {SCALES[-1]:g} times as large the range of accuracies has a median of "
+        f"{100 * float(np.median(spread[BARE])):.2f} points without and "
+        f"{100 * float(np.median(spread[NORMED])):.2f} with BatchNorm.",
+        numbers={result: narrower}
+        | {"test loss minus training loss, without minus with BatchNorm": smaller}
+        | {f"accuracy added at batch size {MANY} minus at {FEW}": change}
+        | named("test accuracy", means(trials, accuracy)),
+        parts={
+            "a higher learning rate": outcome(
+                shown=shown[1] > possible[0], refuted=possible[1] <= shown[0]
+            ),
+            "sensitivity to the initial weights": above(narrower, 0.5),
+            "regularization": above(smaller),
+            "batch size": outcome(
+                shown=above(change) is not None,
+                refuted=bool(above(change, -ALIKE) and below(change, ALIKE)),
+            ),
+        },
+    )
+
+
+CLAIMS = (speed, higher_accuracy, robustness)

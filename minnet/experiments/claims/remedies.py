@@ -38,11 +38,48 @@ GUESSED_LOSS = guess(BASELINE, "loss")
 GUESSING = {"guessing": guess(BASELINE, "accuracy")}
 accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
 
-# 8. Slow convergence, suboptimal solution.
+
+def training_loss(trial: Trial) -> float:
+    """Return the training loss after training."""
+    return last(trial, "train_loss")
 
 
-def judge_slowness(trials: Trials) -> Finding:
-    """Judge claim 8: the baseline's training loss after few and after all epochs."""
+def early_loss(trial: Trial) -> float:
+    """Return the training loss after as many epochs as the network with remedies is trained."""
+    early = trial.curves["train_loss"][: ALL_REMEDIES.epochs]
+    diverged = len(early) < ALL_REMEDIES.epochs or not math.isfinite(early[-1])
+    return GUESSED_LOSS if diverged else early[-1]
+
+
+def epochs(trials: Trials, label: str) -> str:
+    """Return the number of epochs of a network in words."""
+    return counted(trials[label][0].setup.epochs, "epoch")
+
+
+@partial(
+    Claim,
+    number=8,
+    article="001",
+    statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
+    measured="Training loss of the baseline after as many epochs as the network with remedies "
+    "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
+    "more; each minus that of the network with remedies. Test accuracies are reported.",
+    rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
+    "and after all of its epochs (suboptimal).",
+    setups=COMPARED,
+    panels=[
+        rows(
+            "Training loss",
+            training_loss,
+            "cross-entropy",
+            reference={"guessing": GUESSED_LOSS},
+            xlim=(0, None),
+        ),
+        accuracies_of("Test accuracy", accuracy),
+    ],
+)
+def slowness(trials: Trials) -> Finding:
+    """The baseline's training loss after few and after all epochs."""
     excess = {
         quantity: difference(trials, PLAIN, REMEDIED, quantity)
         for quantity in (early_loss, training_loss)
@@ -68,28 +105,29 @@ def judge_slowness(trials: Trials) -> Finding:
     )
 
 
-def training_loss(trial: Trial) -> float:
-    """Return the training loss after training."""
-    return last(trial, "train_loss")
+def accuracy_gap(trial: Trial) -> float:
+    """Return the accuracy on training rows minus that on test rows after training."""
+    return training_accuracy(trial) - accuracy(trial)
 
 
-def early_loss(trial: Trial) -> float:
-    """Return the training loss after as many epochs as the network with remedies is trained."""
-    early = trial.curves["train_loss"][: ALL_REMEDIES.epochs]
-    diverged = len(early) < ALL_REMEDIES.epochs or not math.isfinite(early[-1])
-    return GUESSED_LOSS if diverged else early[-1]
-
-
-def epochs(trials: Trials, label: str) -> str:
-    """Return the number of epochs of a network in words."""
-    return counted(trials[label][0].setup.epochs, "epoch")
-
-
-# 9. Overfitting.
-
-
-def judge_overfitting(trials: Trials) -> Finding:
-    """Judge claim 9: whether the gap between training and test rows is wider in the baseline."""
+@partial(
+    Claim,
+    number=9,
+    article="001",
+    statement="Vanishing gradients contribute to overfitting.",
+    measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
+    "baseline minus network with remedies. The baseline is trained for more epochs, which "
+    "widens its gap in favour of the claim.",
+    rule="The gap of the baseline is wider.",
+    setups=COMPARED,
+    panels=[
+        accuracies_of("Training rows", training_accuracy),
+        accuracies_of("Test rows", accuracy),
+        rows("Gap", accuracy_gap, "training minus test", reference={"none": 0.0}),
+    ],
+)
+def overfitting(trials: Trials) -> Finding:
+    """Whether the gap between training and test rows is wider in the baseline."""
     wider = difference(trials, PLAIN, REMEDIED, accuracy_gap)
     gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
     reason = " ".join(
@@ -110,13 +148,6 @@ def judge_overfitting(trials: Trials) -> Finding:
     )
 
 
-def accuracy_gap(trial: Trial) -> float:
-    """Return the accuracy on training rows minus that on test rows after training."""
-    return training_accuracy(trial) - accuracy(trial)
-
-
-# 10. ReLU, Swish, skip connections, BatchNorm and Xavier can help to reduce vanishing gradients.
-
 NONE, TOGETHER = "none", "together"
 REDUCED = 10.0  # a smaller reduction hardly helps six layers
 REMEDIES = {
@@ -128,8 +159,48 @@ REMEDIES = {
 }
 
 
-def judge_remedies(trials: Trials) -> Finding:
-    """Judge claim 10: how much each remedy alone reduces the ratio of the gradients."""
+def ratio_before(trial: Trial) -> float:
+    """Return the last layer's gradient over the first's before training; NaN if not finite."""
+    return last_over_first(trial.start) if trial.start is not None else math.nan
+
+
+def ratios_by_seed(trials: Trials) -> dict[str, list[float]]:
+    """Return `ratio_before` by label and seed."""
+    return {label: list(map(ratio_before, runs)) for label, runs in trials.items()}
+
+
+def reduced_ratio(trials: Trials) -> dict[str, float]:
+    """Return the ratio that a remedy must fall below, by its name in the figure."""
+    ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
+    return {f"1/{REDUCED:g} of no remedy": ratio} if math.isfinite(ratio) else {}
+
+
+@partial(
+    Claim,
+    number=10,
+    article="001",
+    statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
+    "to reduce vanishing gradients.",
+    measured="RMS of the last layer's weight gradient over the first's before training: with "
+    "no remedy, with one remedy at a time, and with ReLU, He, BatchNorm and skip connections "
+    "together. Test accuracy after training is reported.",
+    rule=f"A part for each remedy: alone it makes the ratio more than {REDUCED:g} times "
+    "smaller, whether or not the network then learns.",
+    setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
+    panels=[
+        panel(
+            "Gradients before training",
+            charts.by_label,
+            ratios_by_seed,
+            xlabel="last layer's / first layer's",
+            log=True,
+            reference=reduced_ratio,
+        ),
+        accuracies_of("After training", accuracy),
+    ],
+)
+def reduction(trials: Trials) -> Finding:
+    """How much each remedy alone reduces the ratio of the gradients."""
     ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
     reductions = {
         label: ratio(trials, NONE, label, ratio_before) for label in (*REMEDIES, TOGETHER)
@@ -150,24 +221,6 @@ def judge_remedies(trials: Trials) -> Finding:
     )
 
 
-def ratio_before(trial: Trial) -> float:
-    """Return the last layer's gradient over the first's before training; NaN if not finite."""
-    return last_over_first(trial.start) if trial.start is not None else math.nan
-
-
-def ratios_by_seed(trials: Trials) -> dict[str, list[float]]:
-    """Return `ratio_before` by label and seed."""
-    return {label: list(map(ratio_before, runs)) for label, runs in trials.items()}
-
-
-def reduced_ratio(trials: Trials) -> dict[str, float]:
-    """Return the ratio that a remedy must fall below, by its name in the figure."""
-    ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
-    return {f"1/{REDUCED:g} of no remedy": ratio} if math.isfinite(ratio) else {}
-
-
-# 20. Clipping can help against explosions, Adam and RMSProp against vanishing gradients.
-
 EXPLODING, CLIPPED = "not clipped", "clipped to norm 1"
 EXPLOSION = {EXPLODING: VARIANTS["too large"], CLIPPED: VARIANTS["too large, clipped"]}
 OPTIMIZERS = {
@@ -181,8 +234,54 @@ LEARNED = 0.5  # five times that of guessing
 EVENED = 10.0  # times the movement of the first layer relative to the last; no seed does that
 
 
-def judge_optimizers(trials: Trials) -> Finding:
-    """Judge claim 20: an explosion with and without clipping, and three optimizers."""
+def movement(trial: Trial) -> float:
+    """Return the movement of the first layer's weights over the last's; NaN if it diverged."""
+    if trial.end is None:
+        return math.nan
+    first, *_, final = (float(row["moved"]) for row in trial.end["dense"])
+    return over(first, final)
+
+
+def movement_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
+    """Return the movement of the weights by optimizer, layer and seed."""
+    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
+    return {
+        label: by_layer(nets, "dense", "moved") if nets else [[math.nan]]
+        for label, nets in networks.items()
+    }
+
+
+@partial(
+    Claim,
+    number=20,
+    article="000/004",
+    statement="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
+    "reduce vanishing ones.",
+    measured="Test accuracy after training of a network whose initial weights make gradients "
+    "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
+    "RMSProp: how far the first layer's weights move in training over how far the last's do, "
+    "each relative to its size; accuracy is reported.",
+    rule="Three parts. Clipping: without it every seed diverges or stays below "
+    f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
+    "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
+    f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
+    "movement and the size of the weights were chosen after small trial runs.",
+    setups=EXPLOSION | OPTIMIZERS,
+    panels=[
+        accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
+        accuracies_of("Vanishing gradients", accuracy, labels=OPTIMIZERS),
+        panel(
+            "Movement of the weights",
+            charts.by_layer,
+            movement_by_layer,
+            ylabel="movement / size of the weights",
+            log=True,
+        ),
+    ],
+    share_y=False,
+)
+def optimizers(trials: Trials) -> Finding:
+    """An explosion with and without clipping, and three optimizers."""
     accuracies = means(trials, accuracy)
     exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
     moved = geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)
@@ -204,113 +303,4 @@ def judge_optimizers(trials: Trials) -> Finding:
     )
 
 
-def movement(trial: Trial) -> float:
-    """Return the movement of the first layer's weights over the last's; NaN if it diverged."""
-    if trial.end is None:
-        return math.nan
-    first, *_, final = (float(row["moved"]) for row in trial.end["dense"])
-    return over(first, final)
-
-
-def movement_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
-    """Return the movement of the weights by optimizer, layer and seed."""
-    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
-    return {
-        label: by_layer(nets, "dense", "moved") if nets else [[math.nan]]
-        for label, nets in networks.items()
-    }
-
-
-CLAIMS = (
-    Claim(
-        number=8,
-        article="001",
-        statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
-        measured="Training loss of the baseline after as many epochs as the network with remedies "
-        "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
-        "more; each minus that of the network with remedies. Test accuracies are reported.",
-        rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
-        "and after all of its epochs (suboptimal).",
-        setups=COMPARED,
-        judge=judge_slowness,
-        panels=[
-            rows(
-                "Training loss",
-                training_loss,
-                "cross-entropy",
-                reference={"guessing": GUESSED_LOSS},
-                xlim=(0, None),
-            ),
-            accuracies_of("Test accuracy", accuracy),
-        ],
-    ),
-    Claim(
-        number=9,
-        article="001",
-        statement="Vanishing gradients contribute to overfitting.",
-        measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
-        "baseline minus network with remedies. The baseline is trained for more epochs, which "
-        "widens its gap in favour of the claim.",
-        rule="The gap of the baseline is wider.",
-        setups=COMPARED,
-        judge=judge_overfitting,
-        panels=[
-            accuracies_of("Training rows", training_accuracy),
-            accuracies_of("Test rows", accuracy),
-            rows("Gap", accuracy_gap, "training minus test", reference={"none": 0.0}),
-        ],
-    ),
-    Claim(
-        number=10,
-        article="001",
-        statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
-        "to reduce vanishing gradients.",
-        measured="RMS of the last layer's weight gradient over the first's before training: with "
-        "no remedy, with one remedy at a time, and with ReLU, He, BatchNorm and skip connections "
-        "together. Test accuracy after training is reported.",
-        rule=f"A part for each remedy: alone it makes the ratio more than {REDUCED:g} times "
-        "smaller, whether or not the network then learns.",
-        setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
-        judge=judge_remedies,
-        panels=[
-            panel(
-                "Gradients before training",
-                charts.by_label,
-                ratios_by_seed,
-                xlabel="last layer's / first layer's",
-                log=True,
-                reference=reduced_ratio,
-            ),
-            accuracies_of("After training", accuracy),
-        ],
-    ),
-    Claim(
-        number=20,
-        article="000/004",
-        statement="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
-        "reduce vanishing ones.",
-        measured="Test accuracy after training of a network whose initial weights make gradients "
-        "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
-        "RMSProp: how far the first layer's weights move in training over how far the last's do, "
-        "each relative to its size; accuracy is reported.",
-        rule="Three parts. Clipping: without it every seed diverges or stays below "
-        f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
-        "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
-        f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
-        "movement and the size of the weights were chosen after small trial runs.",
-        setups=EXPLOSION | OPTIMIZERS,
-        judge=judge_optimizers,
-        panels=[
-            accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
-            accuracies_of("Vanishing gradients", accuracy, labels=OPTIMIZERS),
-            panel(
-                "Movement of the weights",
-                charts.by_layer,
-                movement_by_layer,
-                ylabel="movement / size of the weights",
-                log=True,
-            ),
-        ],
-        share_y=False,
-    ),
-)
+CLAIMS = (slowness, overfitting, reduction, optimizers)
