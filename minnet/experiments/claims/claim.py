@@ -33,20 +33,6 @@ Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
-class Bound(Interval):
-    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
-
-    ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
-    """
-
-    relation: str
-    censored: int
-
-    def __str__(self) -> str:
-        return f"{self.relation} {self.value:.4g}" if self.relation else "not measured"
-
-
-@dataclass(frozen=True)
 class Finding:
     """The verdict on a claim and the measurement that led to it.
 
@@ -189,12 +175,6 @@ def last(trial: Trial, curve: str) -> float:
 
 
 accuracy: Quantity = partial(last, curve="val_accuracy")
-training_accuracy: Quantity = partial(last, curve="train_accuracy")
-
-
-def loss_gap(trial: Trial) -> float:
-    """Return test loss minus training loss after training."""
-    return last(trial, "val_loss") - last(trial, "train_loss")
 
 
 def means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
@@ -205,14 +185,6 @@ def means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
 def finite_mean(values: Iterable[float]) -> Interval:
     """Return the mean over the seeds that have a finite value."""
     return mean(value for value in values if math.isfinite(value))
-
-
-def geometric_means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
-    """Return the geometric mean over the seeds of each label where the quantity is not NaN."""
-    return {
-        label: geometric_mean(value for value in map(quantity, runs) if not math.isnan(value))
-        for label, runs in trials.items()
-    }
 
 
 def difference(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:

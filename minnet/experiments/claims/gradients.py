@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 from minnet.experiments import charts, readings
-from minnet.experiments.claims.claim import Claim, Finding, Quantity, Trials, named, panel, ratio
+from minnet.experiments.claims.claim import Claim, Finding, Trials, named, panel, ratio
 from minnet.experiments.claims.verdicts import above, all_of, any_of, below, listed, negated
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.trial import Snapshot, Trial
@@ -181,16 +181,16 @@ def first_gradient(trial: Trial) -> float:
     return readings.weight_gradients(trial.start)[0] if trial.start is not None else math.nan
 
 
-def saturated_share(trial: Trial) -> float:
-    """Return the mean saturated share of the hidden layers before training; NaN likewise."""
-    found = [row["saturated"] for row in trial.start["hidden"]] if trial.start is not None else []
-    return mean(found).value
-
-
-def by_scale(quantity: Quantity, trials: Trials) -> dict[str, dict[float, list[float]]]:
-    """Return a quantity by sign, scale and seed."""
+def by_scale(trials: Trials) -> dict[str, dict[float, list[float]]]:
+    """Return the first layer's gradient by sign, scale and seed; 0 as the smallest number."""
     return {
-        sign: {scale: list(map(quantity, trials[f"{sign}, {scale:g} times"])) for scale in SCALES}
+        sign: {
+            scale: [
+                max(first_gradient(run), readings.TINY)
+                for run in trials[f"{sign}, {scale:g} times"]
+            ]
+            for scale in SCALES
+        }
         for sign in SIGNS
     }
 
@@ -213,20 +213,12 @@ def by_scale(quantity: Quantity, trials: Trials) -> dict[str, dict[float, list[f
         panel(
             "First layer's gradient",
             charts.by_setting,
-            partial(by_scale, lambda trial: max(first_gradient(trial), readings.TINY)),
+            by_scale,
             xlabel="weights, times the usual",
             ylabel=f"RMS (0 shown as {readings.TINY:.1e})",
             log_y=True,
-        ),
-        panel(
-            "Saturated outputs",
-            charts.by_setting,
-            partial(by_scale, saturated_share),
-            xlabel="weights, times the usual",
-            ylabel="share of all hidden outputs",
-        ),
+        )
     ],
-    share_y=False,
 )
 def large_weights(trials: Trials) -> Finding:
     """The first layer's gradient for large weights over that for usual weights."""

@@ -8,30 +8,31 @@ initializer alone decides, and after it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from operator import itemgetter
 
-from minnet.experiments import charts, initializers
+from minnet.experiments import charts
 from minnet.experiments.claims.claim import (
     Claim,
     Finding,
-    Panel,
     Trials,
-    accuracy,
     finite_mean,
-    means,
     named,
     panel,
+    rows,
 )
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
-from minnet.experiments.initializers import TAPERING, VARIANTS, by_layer, measured_rms
+from minnet.experiments.initializers import (
+    TAPERING,
+    VARIANTS,
+    by_layer,
+    measured_rms,
+    predicted_rms,
+)
 from minnet.experiments.intervals import Interval, share
 from minnet.experiments.readings import after, evenness
 from minnet.experiments.trial import Trial
-
-NUMBERS: dict[str, initializers.Number] = {"std": itemgetter("std"), "RMS": measured_rms}
-Table = dict[str, dict[int, float]]  # by network and layer
 
 CONSTANT = 0.01
 ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
@@ -49,48 +50,23 @@ MAJORITY = 0.5
 # of two columns in different orders, which for hundreds of terms in float32 changes about 1e-5 of
 # their size. Units with random weights differ by about 1.
 ROUNDING = 1e-4
-SPREAD = "share of the weights, 0 if identical"
-cells = partial(
-    panel, chart=charts.matrix, xlabel="hidden layer", ylabel="", text="{:.1g}", limits=(0, 1)
-)
 
 
-def all_zero(trial: Trial) -> bool:
-    """Return whether all hidden outputs are 0; False if the training diverged."""
-    return trial.end is not None and all(row["zeros"] == 1 for row in trial.end["hidden"])
+def least_zeros(trial: Trial) -> float:
+    """Return the share of zeros of the hidden layer with the fewest; NaN if diverged."""
+    if trial.end is None:
+        return math.nan
+    return min(float(row["zeros"]) for row in trial.end["hidden"])
 
 
-def all_identical(trial: Trial) -> bool:
-    """Return whether the units of each layer are identical but for rounding; False if diverged."""
-    return all(spread < ROUNDING for spread in spreads(trial))
+def largest_spread(trial: Trial) -> float:
+    """Return the largest spread of the units of a hidden layer; NaN if the training diverged.
 
-
-def spreads(trial: Trial) -> list[float]:
-    """Return by hidden layer the RMS by which the units' weights differ over that of all."""
-    count = len(trial.setup.hidden)
-    return (
-        trial.measures["end"]["likeness"][:count] if trial.end is not None else [math.nan] * count
-    )
-
-
-def spreads_by_layer(trials: Trials) -> Table:
-    """Return the mean of `spreads` over seeds by network and layer."""
-    return averaged(
-        {label: zip(*map(spreads, runs), strict=True) for label, runs in trials.items()}
-    )
-
-
-def zeros_by_layer(trials: Trials) -> Table:
-    """Return the mean share of exact zeros after training by network and layer."""
-    return averaged(by_layer(trials, "end", itemgetter("zeros")))
-
-
-def averaged(numbers: Mapping[str, Iterable[Iterable[float]]]) -> Table:
-    """Return the means over seeds of numbers by network, layer and seed."""
-    return {
-        label: {layer: finite_mean(seeds).value for layer, seeds in enumerate(layers, start=1)}
-        for label, layers in numbers.items()
-    }
+    The spread is the RMS by which the units' weights and biases differ over the RMS of all.
+    """
+    if trial.end is None:
+        return math.nan
+    return float(max(trial.measures["end"]["likeness"][: len(trial.setup.hidden)]))
 
 
 @partial(
@@ -107,14 +83,19 @@ def averaged(numbers: Mapping[str, Iterable[Iterable[float]]]) -> Table:
     "and ReLU. A diverged training does not count towards them.",
     setups=SYMMETRIC,
     panels=[
-        cells("Spread of the units", values=spreads_by_layer, label=SPREAD),
-        cells("Exact zeros", values=zeros_by_layer, label="share of the outputs"),
+        rows("Spread of the units", largest_spread, "in the layer with the largest"),
+        rows("Exact zeros", least_zeros, "share in the layer with the fewest"),
     ],
 )
 def zero_weights(trials: Trials) -> Finding:
     """Zero weights make all outputs 0, and all units of a layer identical."""
-    zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
-    identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
+    zero, identical = (
+        {label: share(map(decide, runs)) for label, runs in trials.items()}
+        for decide in (
+            lambda trial: least_zeros(trial) == 1,
+            lambda trial: largest_spread(trial) < ROUNDING,
+        )
+    )
     by_network = "; ".join(
         f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
     )
@@ -124,8 +105,7 @@ def zero_weights(trials: Trials) -> Finding:
         f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
         "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
         numbers=named("share of trainings with all activations 0", zero)
-        | named("share of trainings with identical units", identical)
-        | named("test accuracy", means(trials, accuracy)),
+        | named("share of trainings with identical units", identical),
         parts={
             "all activations being 0": above(zero[ZERO], MAJORITY),
             "identical units": above(identical[ZERO], MAJORITY),
@@ -148,25 +128,9 @@ def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
     return finite_mean(one - other for one, other in zip(ones, others, strict=True))
 
 
-def sizes(title: str, ylabel: str, when: str, suffix: str = "") -> Panel:
-    """Return a panel of the std or the RMS by layer, the RMS before training with theory."""
-
-    def values(trials: Trials) -> dict[str, list[list[float]]]:
-        return by_layer(chosen(trials, suffix), when, NUMBERS[ylabel])
-
-    def theory(trials: Trials) -> dict[str, list[float]]:
-        runs = chosen(trials, suffix)
-        return {rule: initializers.predicted_rms(runs[rule][0].setup) for rule in runs}
-
-    before = ylabel == "RMS" and when == "start"  # theory applies to initial weights only
-    return panel(
-        title, charts.by_layer, values, ylabel=ylabel, log=True, theory=theory if before else None
-    )
-
-
-def chosen(trials: Trials, suffix: str) -> Trials:
-    """Return the trials by rule, of the labels that end with a suffix."""
-    return {rule: trials[rule + suffix] for rule in RULES if rule + suffix in trials}
+def theory(trials: Trials) -> dict[str, list[float]]:
+    """Return the predicted RMS by layer, which applies to initial weights only."""
+    return {rule: predicted_rms(runs[0].setup) for rule, runs in trials.items()}
 
 
 @partial(
@@ -181,7 +145,17 @@ def chosen(trials: Trials, suffix: str) -> Trials:
     f"{NEAR:g}, so that more than half of the activations lie within "
     f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
     setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
-    panels=[sizes(stage.capitalize(), "RMS", when) for stage, when in STAGES.items()],
+    panels=[
+        panel(
+            stage.capitalize(),
+            charts.by_layer,
+            partial(by_layer, when=when, number=measured_rms),
+            ylabel="RMS",
+            log=True,
+            theory=theory if stage == BEFORE else None,
+        )
+        for stage, when in STAGES.items()
+    ],
 )
 def small_weights(trials: Trials) -> Finding:
     """Random normal weights give activations near 0."""
@@ -218,6 +192,11 @@ PLACES = {  # -> end of the labels, and when the network is measured
 TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
 
 
+def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]:
+    """Return the std by rule, layer and seed in one of the places."""
+    return by_layer({rule: trials[rule + suffix] for rule in RULES}, when, itemgetter("std"))
+
+
 @partial(
     Claim,
     number=13,
@@ -227,15 +206,14 @@ TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
     measured="Std of the hidden layers on the test rows, in the narrowing network before "
     f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
     "before training. Evenness is the smaller over the larger std of the first and the last "
-    "hidden layer. The figure compares the RMS with theory, E[y²] = ½ n Var(W) E[x²].",
+    "hidden layer.",
     rule="Three parts in each of the three places: Xavier above random normal in every hidden "
     "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
     "Of a diverged training only the evenness counts, as 0.",
     setups={**NARROWING, **WIDE},
     panels=[
-        sizes(title, ylabel, when, suffix)
-        for ylabel in NUMBERS
-        for title, (suffix, when) in zip(TITLES, PLACES.values(), strict=True)
+        panel(title, charts.by_layer, partial(stds, *place), ylabel="std", log=True)
+        for title, place in zip(TITLES, PLACES.values(), strict=True)
     ],
 )
 def relative_sizes(trials: Trials) -> Finding:
@@ -243,9 +221,8 @@ def relative_sizes(trials: Trials) -> Finding:
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():
-        runs = chosen(trials, suffix)
-        std = by_layer(runs, when, itemgetter("std"))
-        even = {rule: [evenness(run, when) for run in runs[rule]] for rule in RULES}
+        std = stds(suffix, when, trials)
+        even = {rule: [evenness(run, when) for run in trials[rule + suffix]] for rule in RULES}
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])
         leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
         parts[f"Xavier above {SMALL}", place] = all_of(
@@ -256,8 +233,6 @@ def relative_sizes(trials: Trials) -> Finding:
         numbers[f"last std, Xavier minus LeCun, {place}"] = gap
         numbers |= {f"evenness, He minus {rule}, {place}": lead for rule, lead in leads.items()}
         for rule in RULES:
-            numbers[f"first std, {rule}, {place}"] = finite_mean(std[rule][0])
-            numbers[f"last std, {rule}, {place}"] = finite_mean(std[rule][-1])
             numbers[f"evenness, {rule}, {place}"] = finite_mean(even[rule])
     by_place = "; ".join(
         ", ".join(f"{numbers[f'evenness, {rule}, {place}'].value:.2g} ({rule})" for rule in RULES)

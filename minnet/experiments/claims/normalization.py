@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
@@ -11,7 +12,6 @@ import numpy as np
 from minnet.experiments import charts
 from minnet.experiments.batchnorm import WITHOUT
 from minnet.experiments.claims.claim import (
-    Bound,
     Claim,
     Finding,
     Panel,
@@ -20,7 +20,7 @@ from minnet.experiments.claims.claim import (
     difference,
     drawn,
     guess,
-    loss_gap,
+    last,
     means,
     named,
     panel,
@@ -55,6 +55,20 @@ def best(trial: Trial) -> float:
 def censored(trial: Trial) -> bool:
     """Return whether the training does not reach the goal."""
     return best(trial) < GOAL
+
+
+@dataclass(frozen=True)
+class Bound(Interval):
+    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
+
+    ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
+    """
+
+    relation: str
+    censored: int
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.value:.4g}" if self.relation else "not measured"
 
 
 def bounded(interval: Interval, relation: str, count: int) -> Interval:
@@ -92,8 +106,7 @@ def uncensored(trials: Trials) -> dict[str, list[float]]:
     statement="With BatchNorm training converges faster.",
     measured=f"Epochs until {GOAL:.0%} test accuracy. A training that does not reach it is "
     "censored: it counts as one epoch more than it was trained, the least possible, and means "
-    "that include it are bounds. Seconds are reported as these epochs times the median seconds "
-    "of an epoch in the fastest training.",
+    "that include it are bounds. The seconds of an epoch are reported.",
     rule="With BatchNorm fewer epochs are needed. Seconds do not count.",
     setups=PAIR,
     panels=[
@@ -121,15 +134,11 @@ def speed(trials: Trials) -> Finding:
     fewer = difference(trials, NORMED, BARE, epochs_to_goal)
     count = {label: sum(map(censored, trials[label])) for label in PAIR}
     relation = "" if all(count.values()) else "at least" if count[NORMED] else "at most"
-    epochs, seconds, price = {}, {}, {}
+    epochs, seconds = {}, {}
     for label, runs in trials.items():
+        epochs[label] = bounded(mean(map(epochs_to_goal, runs)), "at least", count[label])
         medians = [float(np.median(run.curves["seconds"])) for run in runs if run.curves["seconds"]]
-        price[label] = min(medians, default=math.nan)
-        needed = [epochs_to_goal(run) for run in runs]
-        epochs[label] = bounded(mean(needed), "at least", count[label])
-        seconds[label] = bounded(
-            mean(number * price[label] for number in needed), "at least", count[label]
-        )
+        seconds[label] = min(medians, default=math.nan)
     missed = ", ".join(f"{n} of {fewer.n} {label}" for label, n in count.items() if n)
     limit = counted(trials[BARE][0].setup.epochs, "epoch")
     name = f"epochs to {GOAL:.0%} test accuracy"
@@ -138,11 +147,10 @@ def speed(trials: Trials) -> Finding:
         result=result,
         reason=f"It takes {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
         + (f" Censored trainings, which need more than {limit}: {missed}." if missed else "")
-        + f" An epoch takes {price[BARE]:.3g} s without and {price[NORMED]:.3g} s with BatchNorm, "
-        "the least median of all trainings, since other processes slow some of them down.",
-        numbers={result: bounded(fewer, relation, sum(count.values()))}
-        | named(name, epochs)
-        | named("seconds for these epochs", seconds),
+        + f" An epoch takes {seconds[BARE]:.3g} s without and {seconds[NORMED]:.3g} s with "
+        "BatchNorm, the least median of all trainings, since other processes slow some of them "
+        "down.",
+        numbers={result: bounded(fewer, relation, sum(count.values()))} | named(name, epochs),
         parts={"the number of epochs": below(fewer)},
     )
 
@@ -170,8 +178,8 @@ def higher_accuracy(trials: Trials) -> Finding:
     gains = {when: difference(trials, NORMED, BARE, quantity) for when, quantity in ENDS.items()}
     jitter = {}
     for label, runs in trials.items():
-        curves = [run.curves["val_accuracy"][-LAST:] for run in runs]
-        jitter[label] = mean(float(np.std(curve)) for curve in curves if curve)
+        ends = [run.curves["val_accuracy"][-LAST:] for run in runs]
+        jitter[label] = mean(float(np.std(end)) for end in ends if end)
     return Finding(
         result="test accuracy, with minus without BatchNorm, at the end",
         reason=f"BatchNorm adds {points(gains['at the end'])} at the end and "
@@ -207,6 +215,11 @@ SETUPS = {
 ENTIRE = f"{WHOLE}, {BARE}", f"{WHOLE}, {NORMED}"
 COST = 0.02  # of accuracy; a learning rate that costs more than this is too high
 ALIKE = 0.005  # of accuracy; the sampling error of ten thousand test rows
+
+
+def loss_gap(trial: Trial) -> float:
+    """Return test loss minus training loss after training."""
+    return last(trial, "val_loss") - last(trial, "train_loss")
 
 
 def rates_in_use(trials: Trials, label: str) -> tuple[float, float]:
@@ -274,7 +287,7 @@ def by_value(title: str, sweep: str) -> Panel:
     share_y=False,
 )
 def robustness(trials: Trials) -> Finding:
-    """Judge claim 18 by its four parts."""
+    """Learning rate, initial weights, regularization and batch size."""
     shown, possible = zip(*(rates_in_use(trials, label) for label in PAIR), strict=True)
     spread = {label: np.ptp(accuracies(trials, WEIGHTS, label), axis=0) for label in PAIR}
     narrower = share(spread[NORMED] < spread[BARE])

@@ -5,28 +5,25 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from minnet.experiments import charts
 from minnet.experiments.claims.claim import (
     Claim,
     Finding,
+    Quantity,
     Trials,
     accuracy,
     difference,
-    geometric_means,
     guess,
     last,
     means,
     named,
-    panel,
     ratio,
     rows,
-    training_accuracy,
 )
 from minnet.experiments.claims.gradients import RATIO
 from minnet.experiments.claims.verdicts import above, counted, percent, points
 from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import mean
-from minnet.experiments.readings import by_layer, last_over_first, over, stages
+from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.readings import last_over_first, over
 from minnet.experiments.trial import EVALUATED, Trial
 from minnet.experiments.vanishing import BASELINE
 
@@ -39,9 +36,7 @@ GUESSING = {"guessing": guess(BASELINE, "accuracy")}
 accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
 
 
-def training_loss(trial: Trial) -> float:
-    """Return the training loss after training."""
-    return last(trial, "train_loss")
+training_loss: Quantity = partial(last, curve="train_loss")
 
 
 def early_loss(trial: Trial) -> float:
@@ -105,6 +100,9 @@ def slowness(trials: Trials) -> Finding:
     )
 
 
+training_accuracy: Quantity = partial(last, curve="train_accuracy")
+
+
 def accuracy_gap(trial: Trial) -> float:
     """Return the accuracy on training rows minus that on test rows after training."""
     return training_accuracy(trial) - accuracy(trial)
@@ -164,9 +162,12 @@ def ratio_before(trial: Trial) -> float:
     return last_over_first(trial.start) if trial.start is not None else math.nan
 
 
-def ratios_by_seed(trials: Trials) -> dict[str, list[float]]:
-    """Return `ratio_before` by label and seed."""
-    return {label: list(map(ratio_before, runs)) for label, runs in trials.items()}
+def geometric_means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
+    """Return the geometric mean over the seeds of each label where the quantity is not NaN."""
+    return {
+        label: geometric_mean(value for value in map(quantity, runs) if not math.isnan(value))
+        for label, runs in trials.items()
+    }
 
 
 def reduced_ratio(trials: Trials) -> dict[str, float]:
@@ -188,11 +189,10 @@ def reduced_ratio(trials: Trials) -> dict[str, float]:
     "smaller, whether or not the network then learns.",
     setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
     panels=[
-        panel(
+        rows(
             "Gradients before training",
-            charts.by_label,
-            ratios_by_seed,
-            xlabel="last layer's / first layer's",
+            ratio_before,
+            "last layer's / first layer's",
             log=True,
             reference=reduced_ratio,
         ),
@@ -242,15 +242,6 @@ def movement(trial: Trial) -> float:
     return over(first, final)
 
 
-def movement_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
-    """Return the movement of the weights by optimizer, layer and seed."""
-    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
-    return {
-        label: by_layer(nets, "dense", "moved") if nets else [[math.nan]]
-        for label, nets in networks.items()
-    }
-
-
 @partial(
     Claim,
     number=20,
@@ -270,12 +261,8 @@ def movement_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
     panels=[
         accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
         accuracies_of("Vanishing gradients", accuracy, labels=OPTIMIZERS),
-        panel(
-            "Movement of the weights",
-            charts.by_layer,
-            movement_by_layer,
-            ylabel="movement / size of the weights",
-            log=True,
+        rows(
+            "Movement of the weights", movement, "first / last layer", labels=OPTIMIZERS, log=True
         ),
     ],
     share_y=False,

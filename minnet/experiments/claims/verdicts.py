@@ -30,11 +30,7 @@ HOLDS, UNDECIDED, FAILS = Verdict("holds"), Verdict("undecided"), Verdict("fails
 
 
 def only_if(condition: str) -> Verdict:
-    """Return the conditional verdict.
-
-    >>> str(only_if("the network is trained"))
-    'holds only if the network is trained'
-    """
+    """Return the conditional verdict."""
     return Verdict("conditional", condition)
 
 
@@ -124,21 +120,13 @@ def _by_part(parts: Parts) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names as in a sentence.
-
-    >>> listed(["ReLU", "Swish", "Xavier"])
-    'ReLU, Swish and Xavier'
-    """
+    """Join names as in a sentence: "ReLU, Swish and Xavier"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "epoch"), counted(2, "epoch")
-    ('1 epoch', '2 epochs')
-    """
+    """Return a number with its noun: "1 epoch", "2 epochs"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -4,9 +4,8 @@ import pytest
 from helpers.made_up_trials import CLAIM, diverged, every, network, result, trial, undecided
 
 from minnet.experiments.claims import guideline, initialization
-from minnet.experiments.claims.guideline import GUIDELINE, SHALLOW, WITH, WITHOUT, std_kept
+from minnet.experiments.claims.guideline import GUIDELINE, SHALLOW, WITH, WITHOUT
 from minnet.experiments.claims.verdicts import FAILS, HOLDS, UNDECIDED, only_if
-from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
 LEAD = "lead over the best rival in test accuracy"
@@ -207,13 +206,6 @@ def test_a_diverged_training_counts_as_guessing():
     finding = CLAIM[15].judge(trials)
     assert finding.verdict == only_if("the statement is restricted to He with ReLU in 10 layers")
     assert finding.numbers["test accuracy, ReLU, Xavier, 10 layers"].value == pytest.approx(0.1)
-
-
-def test_std_kept_is_the_last_layers_over_the_firsts_and_never_divides_by_0():
-    setup = Setup(hidden=(8, 8, 8))
-    assert std_kept(trial(setup, start=network([0.5, 9.0, 0.25]))) == 0.5
-    assert std_kept(trial(setup, start=network([0.5, 0.0, 0.0]))) == pytest.approx(2e-38)
-    assert std_kept(trial(setup, start=network([0.0, 0.0, 0.0]))) == 1.0
 
 
 def test_the_claims_on_initial_weights_share_their_trainings():
