@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
 Quantity = Callable[[Trial], float]
-Panel = tuple[str, Callable[[Trials, "Axes"], None]]
+Panel = tuple[str, Callable[[Trials, "Axes | None"], "Figure"]]
 Limits = tuple[float | None, float | None]
 
 
@@ -98,17 +98,19 @@ class Claim:
     seeds: int = 10
 
     def draw(self, trials: Trials) -> Figure:
-        """Draw the panels of the figure side by side."""
-        titles, draws = zip(*self.panels, strict=True)
+        """Draw the panels of the figure side by side; a single one without its title."""
+        if len(self.panels) == 1:
+            return self.panels[0][1](trials, None)
+        titles = [title for title, _ in self.panels]
         figure, axes = charts.side_by_side(titles, share_y=self.share_y)
-        for draw, ax in zip(draws, axes, strict=True):
+        for ax, (_, draw) in zip(axes, self.panels, strict=True):
             draw(trials, ax)
         return figure
 
 
 def panel(
     title: str,
-    chart: Callable[..., object],
+    chart: Callable[..., Figure],
     values: Callable[[Trials], object],
     *,
     xlim: Limits = (None, None),
@@ -119,20 +121,19 @@ def panel(
 
     Parameters
     ----------
-    chart : callable
-        One of `minnet.experiments.charts`.
-    values : callable
-        Trials -> what the chart draws.
+    chart, values : callable
+        One of `minnet.experiments.charts`; trials -> what it draws.
     xlim, ylim : (float or None, float or None)
         Limits of the axes; None for those of the chart.
     **options
         Further arguments of the chart. A callable is called with the trials.
     """
 
-    def draw(trials: Trials, ax: Axes) -> None:
+    def draw(trials: Trials, ax: Axes | None) -> Figure:
         given = {name: of(trials) if callable(of) else of for name, of in options.items()}
-        chart(values(trials), ax=ax, **given)
-        ax.set(xlim=xlim, ylim=ylim)
+        figure = chart(values(trials), ax=ax, **given)
+        (ax or figure.axes[0]).set(xlim=xlim, ylim=ylim)
+        return figure
 
     return title, draw
 
@@ -189,19 +190,15 @@ def finite_mean(values: Iterable[float]) -> Interval:
 
 def difference(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
     """Return the mean difference of a quantity between two labels, paired by seed."""
-    return mean(a - b for a, b in _pairs(trials, one, other, quantity))
+    pairs = zip(trials[one], trials[other], strict=True)
+    return mean(quantity(a) - quantity(b) for a, b in pairs)
 
 
 def ratio(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
     """Return the ratio of a quantity between two labels, paired by seed, without NaN."""
-    pairs = _pairs(trials, one, other, quantity)
-    return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
-
-
-def _pairs(
-    trials: Trials, one: str, other: str, quantity: Quantity
-) -> Iterable[tuple[float, float]]:
-    return zip(map(quantity, trials[one]), map(quantity, trials[other]), strict=True)
+    pairs = zip(trials[one], trials[other], strict=True)
+    ratios = [over(quantity(a), quantity(b)) for a, b in pairs]
+    return geometric_mean(value for value in ratios if not math.isnan(value))
 
 
 def named(prefix: str, intervals: Mapping[str, Interval]) -> dict[str, Interval]:

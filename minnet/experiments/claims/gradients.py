@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import pairwise
 
 from minnet.experiments import charts, readings
 from minnet.experiments.claims.claim import Claim, Finding, Trials, named, panel, ratio
 from minnet.experiments.claims.verdicts import above, all_of, any_of, below, listed, negated
 from minnet.experiments.intervals import geometric_mean, mean
-from minnet.experiments.trial import Snapshot, Trial
+from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import BASELINE
 
 BEFORE = "before training"
@@ -71,31 +70,6 @@ FEW, MAJORITY = 0.05, 0.5  # shares of the units: negligible, and most
 TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
 
 
-def measured_factors(net: Snapshot) -> list[float]:
-    """Return the RMS of dy at each hidden layer over that at the next hidden layer."""
-    return [
-        readings.over(this, after)
-        for this, after in pairwise(r["dy_rms"] for r in net["dense"][:-1])
-    ]
-
-
-def theory_factors(net: Snapshot) -> list[float]:
-    """Return these factors for a slope of 1/4 everywhere and independent weights."""
-    return readings.attenuation(net, 0.25)[:-1]
-
-
-def measured_by_layer(trials: Trials) -> dict[str, list[list[float]]]:
-    """Return the measured factors before training by layer and seed."""
-    networks = readings.stages(trials["sigmoid"])[BEFORE]
-    return {"measured": list(map(list, zip(*map(measured_factors, networks), strict=True)))}
-
-
-def theory_by_layer(trials: Trials) -> dict[str, list[float]]:
-    """Return the factors of theory by layer, averaged over seeds."""
-    factors = zip(*map(theory_factors, readings.stages(trials["sigmoid"])[BEFORE]), strict=True)
-    return {"theory: 1/4 √(n Var W)": [geometric_mean(seeds).value for seeds in factors]}
-
-
 @partial(
     Claim,
     number=6,
@@ -119,12 +93,11 @@ def theory_by_layer(trials: Trials) -> dict[str, list[float]]:
             ylim=(-0.02, 1),
         ),
         panel(
-            "Factor a layer",
+            "Gradients",
             charts.by_layer,
-            measured_by_layer,
-            ylabel="dy of this layer / of the next",
-            theory=theory_by_layer,
-            ylim=(0, 0.25),
+            partial(by_stage, "dense", "dy_rms"),
+            ylabel="RMS of dy",
+            log=True,
         ),
     ],
     share_y=False,
@@ -136,12 +109,15 @@ def saturation(trials: Trials) -> Finding:
         when: mean(max(float(row["saturated"]) for row in net["hidden"]) for net in nets)
         for when, nets in networks.items()
     }
-    pairs = [
-        tuple(geometric_mean(factors(net)).value for factors in (measured_factors, theory_factors))
-        for net in networks[BEFORE]
-    ]
-    measured, theory = map(geometric_mean, zip(*pairs, strict=True))
-    deviation = geometric_mean(one / other for one, other in pairs)
+    by_net: list[tuple[float, float]] = []
+    for net in networks[BEFORE]:
+        dy = [row["dy_rms"] for row in net["dense"][:-1]]
+        factors = map(readings.over, dy, dy[1:])
+        # Theory assumes a slope of 1/4 everywhere, and independent weights.
+        predicted = readings.attenuation(net, 0.25)[:-1]
+        by_net.append((geometric_mean(factors).value, geometric_mean(predicted).value))
+    measured, theory = map(geometric_mean, zip(*by_net, strict=True))
+    deviation = geometric_mean(one / other for one, other in by_net)
     observed = [share for share in shares.values() if share.n]
     explained = [above(deviation, 1 / TOLERANCE), below(deviation, TOLERANCE)]
     return Finding(

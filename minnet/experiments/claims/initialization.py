@@ -83,8 +83,8 @@ def largest_spread(trial: Trial) -> float:
     "and ReLU. A diverged training does not count towards them.",
     setups=SYMMETRIC,
     panels=[
-        rows("Spread of the units", largest_spread, "in the layer with the largest"),
-        rows("Exact zeros", least_zeros, "share in the layer with the fewest"),
+        rows("Spread of the units", largest_spread, "of the weights,\nlargest of the layers"),
+        rows("Exact zeros", least_zeros, "share of the outputs,\nleast of the layers"),
     ],
 )
 def zero_weights(trials: Trials) -> Finding:

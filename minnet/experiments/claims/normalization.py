@@ -14,7 +14,6 @@ from minnet.experiments.batchnorm import WITHOUT
 from minnet.experiments.claims.claim import (
     Claim,
     Finding,
-    Panel,
     Trials,
     accuracy,
     difference,
@@ -212,6 +211,7 @@ SETUPS = {
     for value in values
     for label, setup in PAIR.items()
 } | {f"{WHOLE}, {label}": setup for label, setup in PAIR.items()}
+TITLES = ("Learning rate", "Initial weights", "Batch size")
 ENTIRE = f"{WHOLE}, {BARE}", f"{WHOLE}, {NORMED}"
 COST = 0.02  # of accuracy; a learning rate that costs more than this is too high
 ALIKE = 0.005  # of accuracy; the sampling error of ten thousand test rows
@@ -242,21 +242,15 @@ def accuracies(trials: Trials, sweep: str, label: str) -> Array:
     return np.array([list(map(accuracy, by_seed)) for by_seed in runs])
 
 
-def by_value(title: str, sweep: str) -> Panel:
-    """Return a panel of the test accuracies of a sweep."""
-
-    def values(trials: Trials) -> dict[str, dict[float, list[float]]]:
-        return {
-            label: {
-                value: drawn(trials[f"{sweep} {value:g}, {label}"], accuracy)
-                for value in SWEEPS[sweep][1]
-            }
-            for label in PAIR
+def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
+    """Return the test accuracies of a sweep by label, value and seed."""
+    return {
+        label: {
+            value: drawn(trials[f"{sweep} {value:g}, {label}"], accuracy)
+            for value in SWEEPS[sweep][1]
         }
-
-    return panel(
-        title, charts.by_setting, values, xlabel=sweep, ylabel="test accuracy", ylim=(None, 1)
-    )
+        for label in PAIR
+    }
 
 
 @partial(
@@ -279,9 +273,17 @@ def by_value(title: str, sweep: str) -> Panel:
     "points.",
     setups=SETUPS,
     panels=[
-        by_value("Learning rate", LR),
-        by_value("Initial weights", WEIGHTS),
-        by_value("Batch size", BATCH),
+        *(
+            panel(
+                title,
+                charts.by_setting,
+                partial(by_value, sweep),
+                xlabel=sweep,
+                ylabel="test accuracy",
+                ylim=(None, 1),
+            )
+            for title, sweep in zip(TITLES, SWEEPS, strict=True)
+        ),
         rows("After all epochs", loss_gap, "test loss minus training loss", labels=ENTIRE),
     ],
     share_y=False,
