@@ -19,19 +19,8 @@ from itertools import product
 import numpy as np
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import (
-    Claim,
-    Finding,
-    Panel,
-    Quantity,
-    Trials,
-    accuracy,
-    difference,
-    finite_mean,
-    named,
-    panel,
-    rows,
-)
+from minnet.experiments.claims.claim import Claim, Finding, Panel, panel, rows
+from minnet.experiments.claims.quantities import Trials, accuracy, difference, finite_mean, named
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, listed, points
 from minnet.experiments.initializers import TAPERING
 from minnet.experiments.intervals import Interval, share
@@ -127,7 +116,7 @@ def both_extractors(quantity: str, ylabel: str, *, log: bool = False) -> list[Pa
     panels=both_extractors("zeros", "share of exact zeros"),
 )
 def zero_mode(trials: Trials) -> Finding:
-    """0 is the most frequent value in all three layers."""
+    """Measure how often the tallest bar of every layer contains 0."""
     shares = {
         key: share((bars == 1).all(axis=1))
         for key, bars in by_seed_and_layer(trials, "tallest_bar_holds_0").items()
@@ -151,7 +140,7 @@ def zero_mode(trials: Trials) -> Finding:
 
 
 def judge_rise(quantity: str, trials: Trials) -> Finding:
-    """Judge claims 2 and 3: a quantity is larger in layer 3 than in layer 1."""
+    """Measure how often a quantity is larger in layer 3 than in layer 1 (claims 2 and 3)."""
     shares = {
         key: share(layers[:, -1] > layers[:, 0])
         for key, layers in by_seed_and_layer(trials, quantity).items()
@@ -213,7 +202,7 @@ activation_range = _claim(
     ],
 )
 def inactive_neurons(trials: Trials) -> Finding:
-    """If 0 is the most frequent value, most neurons are inactive."""
+    """Measure the shares of entries and of units that are 0."""
     numbers = {
         f"{kind}, {key}": number
         for kind, quantity in (("share of inactive entries", "inactive"), (DEAD, "dead"))
@@ -266,9 +255,6 @@ def dead_share(trial: Trial) -> float:
 
 
 DEAD = "share of dead units"
-QUANTITIES: dict[str, Quantity] = {
-    DEAD: dead_share, "evenness": evenness, "test accuracy": accuracy,
-}  # fmt: skip
 # 2% of the units is one of the 48 units of the Iris network after layer 1. Histograms whose widths
 # differ by less than a tenth look the same.
 FEWER, MORE = -0.02, 0.1
@@ -286,9 +272,9 @@ BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of
     "the same network without regularization, on Iris and on MNIST.",
     rule="A part for each regularizer and data set: with L1 and L2 the share of dead units "
     f"falls by more than {-100 * FEWER:g} points; with dropout evenness rises by "
-    f"more than {MORE:g}. Of {COMPARISONS} comparisons with exactly the least "
-    f"effect {BY_CHANCE:g} would be counted by chance, so an effect on one data set alone is "
-    "weak evidence. A diverged training counts as all units dead and evenness 0.",
+    f"more than {MORE:g}. If all effects were exactly at these thresholds, {BY_CHANCE:g} of the "
+    f"{COMPARISONS} parts would be shown by chance, so an effect on one data set alone is weak "
+    "evidence. A diverged training counts as all units dead and evenness 0.",
     setups=REGULARIZED,
     panels=[
         rows("Dead units", dead_share, "share of the units after layer 1"),
@@ -296,14 +282,16 @@ BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of
     ],
 )
 def regularizers(trials: Trials) -> Finding:
-    """L1 and L2 leave fewer dead units, and dropout leaves more even layers."""
+    """Measure dead units and evenness with and without each regularizer."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     changes = []
     for (name, (affected, least)), data in product(EFFECTS.items(), STRENGTHS):
+        pair = (trials, f"{data}, {name}", f"{data}, none")
         change = {
-            quantity: difference(trials, f"{data}, {name}", f"{data}, none", measure)
-            for quantity, measure in QUANTITIES.items()
+            DEAD: difference(*pair, dead_share),
+            "evenness": difference(*pair, evenness),
+            "test accuracy": difference(*pair, accuracy),
         }
         numbers |= {f"{quantity}, {data}, {name} minus none": n for quantity, n in change.items()}
         beyond = above if least > 0 else below

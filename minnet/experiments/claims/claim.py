@@ -1,24 +1,20 @@
-"""A claim of an article, the finding on it, and the quantities and figures that claims share.
+"""A claim of an article, the finding on it, and the panels of its figure.
 
 The rule that judges a claim is code that uses only the numbers of its trainings, so a reader can
-check how a verdict follows from the measurement. A training that diverged (NaN or infinity) counts
-as a network that guesses, so a rule has a number for every seed. The ledger reports how many
-trainings diverged, and figures leave them out.
+check how a verdict follows from the measurement.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minnet.experiments import charts
+from minnet.experiments.claims.quantities import Quantity, Trials
 from minnet.experiments.claims.verdicts import Parts, Verdict, verdict
-from minnet.experiments.data import IMAGES
-from minnet.experiments.intervals import Interval, geometric_mean, mean
-from minnet.experiments.readings import over
+from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
@@ -26,35 +22,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
-Quantity = Callable[[Trial], float]
 Panel = tuple[str, Callable[[Trials, "Axes | None"], "Figure"]]
 Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict on a claim and the measurement that led to it.
+    """The measurement of a claim and the verdict that follows from it."""
 
-    Attributes
-    ----------
-    result : str
-        The most important one of ``numbers``.
-    reason : str
-        The measurement in a few sentences.
-    numbers : dict of str to Interval
-        All measured numbers, over seeds.
-    parts : dict of str, or of (str, str), to bool or None
-        The outcomes that decide; the ledger names those that are None.
-    condition : str
-        The condition if only some parts are True, with ``{}`` for them.
-    """
-
-    result: str
-    reason: str
-    numbers: Mapping[str, Interval]
-    parts: Parts
-    condition: str = "the statement is restricted to {}"
+    result: str  # the most important one of ``numbers``
+    reason: str  # the measurement in a few sentences
+    numbers: Mapping[str, Interval]  # all measured numbers, over seeds
+    parts: Parts  # the outcomes that decide; the ledger names those that are None
+    condition: str = "the statement is restricted to {}"  # {}: the parts that are True
 
     @property
     def verdict(self) -> Verdict:
@@ -64,41 +44,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of an article; ``@partial(Claim, number=1, ...)`` makes one of its judge.
-
-    Attributes
-    ----------
-    judge : callable
-        Trials -> Finding.
-    number : int
-        Number in the ledger.
-    article : str
-        The article: "000/004", "001", "002" or "003".
-    statement, measured, rule : str
-        The claim in our own words, what is measured, and the rule of ``judge`` in words.
-    setups : dict of str to Setup
-        Label -> what is trained, for seed 0.
-    panels : sequence of (str, callable)
-        Title and ``draw(trials, ax)`` of each panel of the figure, as `panel` returns.
-    share_y : bool, default True
-        Whether the panels have the same y axis.
-    seeds : int, default 10
-        The number of seeds that the claim requires.
-    """
+    """One claim of an article; the decorator ``@partial(Claim, number=1, ...)`` of its judge."""
 
     judge: Callable[[Trials], Finding]
-    number: int
-    article: str
-    statement: str
-    measured: str
-    rule: str
-    setups: Mapping[str, Setup]
-    panels: Sequence[Panel]
-    share_y: bool = True
-    seeds: int = 10
+    number: int  # in the ledger
+    article: str  # "000/004", "001", "002" or "003"
+    statement: str  # the claim in plain words
+    measured: str  # what is measured
+    rule: str  # the rule that ``judge`` applies, in words
+    setups: Mapping[str, Setup]  # label -> what is trained, for seed 0
+    panels: Sequence[Panel]  # of the figure
+    share_y: bool = True  # whether the panels have the same y axis
+    seeds: int = 10  # the number of seeds that the claim requires
 
     def draw(self, trials: Trials) -> Figure:
-        """Draw the panels of the figure side by side; a single one without its title."""
+        """Draw the panels of the figure side by side, or a single one without its title."""
         if len(self.panels) == 1:
             return self.panels[0][1](trials, None)
         titles = [title for title, _ in self.panels]
@@ -117,16 +77,10 @@ def panel(
     ylim: Limits = (None, None),
     **options: Any,
 ) -> Panel:
-    """Return a panel: its title, and a function that draws values of the trials.
+    """Return a panel: its title, and a function that draws ``values(trials)`` with a chart.
 
-    Parameters
-    ----------
-    chart, values : callable
-        One of `minnet.experiments.charts`; trials -> what it draws.
-    xlim, ylim : (float or None, float or None)
-        Limits of the axes; None for those of the chart.
-    **options
-        Further arguments of the chart. A callable is called with the trials.
+    ``chart`` is one of `minnet.experiments.charts`, and ``options`` are its further arguments. A
+    callable among these is called with the trials. ``None`` leaves a limit to the chart.
     """
 
     def draw(trials: Trials, ax: Axes | None) -> Figure:
@@ -150,57 +104,5 @@ def rows(
 
 
 def drawn(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
-    """Return a quantity by seed: NaN, which a chart counts, if the training diverged."""
+    """Return a quantity by seed; NaN, which charts report as excluded, if it diverged."""
     return [math.nan if run.stopped else quantity(run) for run in runs]
-
-
-def guess(setup: Setup, quantity: str) -> float:
-    """Return the "accuracy" or the "loss" of guessing among equally frequent classes.
-
-    >>> guess(Setup(hidden=()), "accuracy"), round(guess(Setup(hidden=(), data="iris"), "loss"), 3)
-    (0.1, 1.099)
-    """
-    classes = 10 if setup.data in IMAGES else 3  # of Iris
-    return 1 / classes if quantity == "accuracy" else math.log(classes)
-
-
-def last(trial: Trial, curve: str) -> float:
-    """Return the last value of a curve, or that of guessing if the training diverged.
-
-    >>> last(Trial(Setup(hidden=(8,)), stopped="NaN"), "val_accuracy")
-    0.1
-    """
-    value = trial.last(curve)
-    diverged = trial.stopped or not math.isfinite(value)
-    return guess(trial.setup, curve.rpartition("_")[-1]) if diverged else value
-
-
-accuracy: Quantity = partial(last, curve="val_accuracy")
-
-
-def means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
-    """Return the mean of a quantity over the seeds of each label."""
-    return {label: mean(map(quantity, runs)) for label, runs in trials.items()}
-
-
-def finite_mean(values: Iterable[float]) -> Interval:
-    """Return the mean over the seeds that have a finite value."""
-    return mean(value for value in values if math.isfinite(value))
-
-
-def difference(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
-    """Return the mean difference of a quantity between two labels, paired by seed."""
-    pairs = zip(trials[one], trials[other], strict=True)
-    return mean(quantity(a) - quantity(b) for a, b in pairs)
-
-
-def ratio(trials: Trials, one: str, other: str, quantity: Quantity) -> Interval:
-    """Return the ratio of a quantity between two labels, paired by seed, without NaN."""
-    pairs = zip(trials[one], trials[other], strict=True)
-    ratios = [over(quantity(a), quantity(b)) for a, b in pairs]
-    return geometric_mean(value for value in ratios if not math.isnan(value))
-
-
-def named(prefix: str, intervals: Mapping[str, Interval]) -> dict[str, Interval]:
-    """Return the intervals by "prefix, label"."""
-    return {f"{prefix}, {label}": interval for label, interval in intervals.items()}

@@ -6,12 +6,14 @@ import math
 from functools import partial
 
 from minnet.experiments import charts, readings
-from minnet.experiments.claims.claim import Claim, Finding, Trials, named, panel, ratio
+from minnet.experiments.claims.claim import Claim, Finding, panel
+from minnet.experiments.claims.quantities import Trials, named, ratio
 from minnet.experiments.claims.verdicts import above, all_of, any_of, below, listed, negated
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.trial import Trial
 from minnet.experiments.vanishing import BASELINE
 
+_claim = partial(Claim, article="001")
 BEFORE = "before training"
 
 # At one learning rate the first layer then needs a thousand steps to move as far as the last moves
@@ -27,9 +29,8 @@ def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[floa
 
 
 @partial(
-    Claim,
+    _claim,
     number=5,
-    article="001",
     statement="The gradients of a deep sigmoid network's early layers nearly vanish.",
     measured="RMS of the gradient of each layer's weight on the first training batch, before "
     "and after training; the last layer's over the first's.",
@@ -46,7 +47,7 @@ def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[floa
     ],
 )
 def vanishing(trials: Trials) -> Finding:
-    """The last layer's gradient over the first's, before and after training."""
+    """Measure the last layer's gradient over the first's, before and after training."""
     networks = readings.stages(trials["sigmoid"])
     ratios = {
         when: geometric_mean(map(readings.last_over_first, nets)) for when, nets in networks.items()
@@ -71,17 +72,16 @@ TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
 
 
 @partial(
-    Claim,
+    _claim,
     number=6,
-    article="001",
     statement="They vanish because the sigmoids saturate.",
     measured="Share of outputs at which the sigmoid's slope is less than an eighth of its "
     "maximum (outside 0.03 to 0.97), in the layer with the largest share; and the RMS of dy at "
     "each hidden layer over that at the next, beside its value without saturation, "
     "1/4 √(n Var W).",
     rule=f"Two parts. Saturation is the main cause: more than {MAJORITY:.0%} of some layer is "
-    "saturated before or after training. It is one cause among others; not so if less than "
-    f"{FEW:.0%} of every layer is saturated and the factor a layer is within "
+    "saturated before or after training. It is one cause among others, unless less than "
+    f"{FEW:.0%} of every layer is saturated and the factor from layer to layer is within "
     f"{TOLERANCE - 1:.0%} of theory.",
     setups={"sigmoid": BASELINE},
     panels=[
@@ -103,7 +103,7 @@ TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
     share_y=False,
 )
 def saturation(trials: Trials) -> Finding:
-    """The share of saturated units, and the factor by which gradients shrink."""
+    """Measure the share of saturated units, and the factor by which gradients shrink."""
     networks = readings.stages(trials["sigmoid"])
     shares = {
         when: mean(max(float(row["saturated"]) for row in net["hidden"]) for net in nets)
@@ -172,18 +172,17 @@ def by_scale(trials: Trials) -> dict[str, dict[float, list[float]]]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=7,
-    article="001",
     statement="Large initial weights make gradients too small or too large, depending on the "
     "sign of the weights.",
     measured="RMS of the first layer's gradient before training, with all weights "
     f"{SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's and hidden weights of both signs, all "
-    "positive, or all negative; over that for PyTorch's weights as they are.",
+    "positive, or all negative; over that for PyTorch's weights.",
     rule=f"Two parts for weights {listed([f'{scale:g}' for scale in LARGE])} times as large: "
-    f"some sign makes the gradient less than {SMALL:g} times that for PyTorch's weights as "
-    f"they are, and some sign more than {1 / SMALL:g} times. The sizes and the factor were "
-    "chosen after small trial runs.",
+    f"one sign makes the gradient less than {SMALL:g} times that for PyTorch's weights, and "
+    f"another more than {1 / SMALL:g} times. The sizes and the factor were chosen after small "
+    "trial runs.",
     setups=SWEEP,
     panels=[
         panel(
@@ -197,7 +196,7 @@ def by_scale(trials: Trials) -> dict[str, dict[float, list[float]]]:
     ],
 )
 def large_weights(trials: Trials) -> Finding:
-    """The first layer's gradient for large weights over that for usual weights."""
+    """Measure the first layer's gradient for large weights over that for usual weights."""
     ratios = {label: ratio(trials, label, USUAL, first_gradient) for label in SWEEP}
     parts = {}
     for scale in LARGE:

@@ -14,17 +14,8 @@ from itertools import product
 from typing import NamedTuple
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import (
-    Claim,
-    Finding,
-    Trials,
-    accuracy,
-    difference,
-    means,
-    named,
-    panel,
-    rows,
-)
+from minnet.experiments.claims.claim import Claim, Finding, panel, rows
+from minnet.experiments.claims.quantities import Trials, accuracy, difference, means, named
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, listed, percent, points
 from minnet.experiments.initializers import VARIANTS
 from minnet.experiments.intervals import Interval, mean
@@ -32,6 +23,7 @@ from minnet.experiments.readings import after
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
+_claim = partial(Claim, article="002")
 WITH, WITHOUT = OUTPUTS = "with an output layer", "without an output layer"
 FEW, MANY = "few nodes", "many nodes"
 NODES = {FEW: 64, MANY: 256}
@@ -51,9 +43,8 @@ def zeros(trial: Trial) -> float:
 
 
 @partial(
-    Claim,
+    _claim,
     number=14,
-    article="002",
     statement="The last hidden layer is at 0; one factor may be the number of its nodes (64).",
     measured="Share of exact zeros in the last hidden layer on the test rows "
     f"{after(VARIANTS['He'])} with He's weights; with few ({NODES[FEW]}) and many "
@@ -66,7 +57,7 @@ def zeros(trial: Trial) -> float:
     panels=[rows("Exact zeros", zeros, "share of the last\nhidden layer's outputs")],
 )
 def last_layer(trials: Trials) -> Finding:
-    """Fewer nodes in the last hidden layer raise its share of zeros."""
+    """Compare the share of zeros by width, with and without an output layer."""
     shares = means(trials, zeros)
     width = {o: difference(trials, f"{FEW}, {o}", f"{MANY}, {o}", zeros) for o in OUTPUTS}
     effect = {n: difference(trials, f"{n}, {WITHOUT}", f"{n}, {WITH}", zeros) for n in NODES}
@@ -153,9 +144,8 @@ def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=15,
-    article="002",
     statement="Xavier or LeCun suits sigmoid and tanh, He suits ReLU, orthogonal suits deep "
     "networks; shallow ones may not be sensitive to the choice.",
     measured=f"Test accuracy {after(GRID_SETUP)} of SGD (lr {GRID_SETUP.lr:g}, momentum "
@@ -183,7 +173,7 @@ def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
     ],
 )
 def guideline(trials: Trials) -> Finding:
-    """The lead of the recommended initializers over their rivals in accuracy."""
+    """Measure the lead of the recommended initializers over their rivals in accuracy."""
     accuracies = means(trials, accuracy)
     parts: dict[tuple[str, str], Outcome] = {}
     least: dict[str, Interval] = {}

@@ -13,15 +13,8 @@ from functools import partial
 from operator import itemgetter
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import (
-    Claim,
-    Finding,
-    Trials,
-    finite_mean,
-    named,
-    panel,
-    rows,
-)
+from minnet.experiments.claims.claim import Claim, Finding, panel, rows
+from minnet.experiments.claims.quantities import Trials, finite_mean, named
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
 from minnet.experiments.initializers import (
     TAPERING,
@@ -34,6 +27,7 @@ from minnet.experiments.intervals import Interval, share
 from minnet.experiments.readings import after, evenness
 from minnet.experiments.trial import Trial
 
+_claim = partial(Claim, article="002")
 CONSTANT = 0.01
 ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
 SYMMETRIC = {
@@ -70,17 +64,16 @@ def largest_spread(trial: Trial) -> float:
 
 
 @partial(
-    Claim,
+    _claim,
     number=11,
-    article="002",
     statement="With zero weights all activations are 0, and the units of a layer stay identical.",
     measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
     "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
     f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
     f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
     f"{CONSTANT}.",
-    rule=f"Two parts: each is so in more than {MAJORITY:.0%} of the seeds with zero weights "
-    "and ReLU. A diverged training does not count towards them.",
+    rule=f"Two parts: with zero weights and ReLU each holds in more than {MAJORITY:.0%} of the "
+    "seeds. A diverged training does not count towards them.",
     setups=SYMMETRIC,
     panels=[
         rows("Spread of the units", largest_spread, "of the weights,\nlargest of the layers"),
@@ -88,7 +81,7 @@ def largest_spread(trial: Trial) -> float:
     ],
 )
 def zero_weights(trials: Trials) -> Finding:
-    """Zero weights make all outputs 0, and all units of a layer identical."""
+    """Count the trainings with all outputs 0, and those with identical units."""
     zero, identical = (
         {label: share(map(decide, runs)) for label, runs in trials.items()}
         for decide in (
@@ -134,9 +127,8 @@ def theory(trials: Trials) -> dict[str, list[float]]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=12,
-    article="002",
     statement="With random normal weights of std 0.01 most activations are near 0.",
     measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
     f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
@@ -158,7 +150,7 @@ def theory(trials: Trials) -> dict[str, list[float]]:
     ],
 )
 def small_weights(trials: Trials) -> Finding:
-    """Random normal weights give activations near 0."""
+    """Measure the RMS of activations from random normal weights, and from He's."""
     numbers: dict[str, Interval] = {}
     parts: dict[str, Outcome] = {}
     texts = []
@@ -198,9 +190,8 @@ def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]
 
 
 @partial(
-    Claim,
+    _claim,
     number=13,
-    article="002",
     statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
     "below Xavier.",
     measured="Std of the hidden layers on the test rows, in the narrowing network before "
@@ -217,7 +208,7 @@ def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]
     ],
 )
 def relative_sizes(trials: Trials) -> Finding:
-    """Xavier above random normal, He the most even, LeCun below Xavier."""
+    """Compare the std of the initializers by layer, and their evenness."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():

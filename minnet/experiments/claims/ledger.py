@@ -1,7 +1,7 @@
 """The ledger: all claims with their measurements and verdicts, as text, JSON and figures.
 
-A run trains what its folder does not contain yet, claim by claim, and reports each verdict as soon
-as it is known. Claims that need the same training share it.
+A run trains claim by claim the setups that its folder does not contain yet, and reports each
+verdict as soon as it is known. Claims that need the same training share it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from minnet.experiments.claims import (
     normalization,
     remedies,
 )
-from minnet.experiments.claims.claim import Claim, Finding, Trials
+from minnet.experiments.claims.claim import Claim, Finding
+from minnet.experiments.claims.quantities import Trials
 from minnet.experiments.claims.verdicts import counted
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
@@ -140,7 +141,7 @@ def judge(
     quick: bool = False,
     verbose: int = 0,
 ) -> Entry:
-    """Train what the claim needs and the store does not contain, and apply its rule.
+    """Train the setups that the store does not contain, and apply the rule of the claim.
 
     ``seeds`` is the number of seeds, by default that of the claim. A ``quick`` run has 3, and
     trains on small digits, with at most 100 units a layer, for one epoch (100 on Iris). ``jobs``

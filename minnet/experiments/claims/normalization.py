@@ -11,25 +11,14 @@ import numpy as np
 
 from minnet.experiments import charts
 from minnet.experiments.batchnorm import WITHOUT
-from minnet.experiments.claims.claim import (
-    Claim,
-    Finding,
-    Trials,
-    accuracy,
-    difference,
-    drawn,
-    guess,
-    last,
-    means,
-    named,
-    panel,
-    rows,
-)
+from minnet.experiments.claims.claim import Claim, Finding, drawn, panel, rows
+from minnet.experiments.claims.quantities import Trials, accuracy, difference, last, means, named
 from minnet.experiments.claims.verdicts import above, below, counted, outcome, points
 from minnet.experiments.intervals import Interval, mean, share
 from minnet.experiments.trial import Trial
 from minnet.validation import Array
 
+_claim = partial(Claim, article="003")
 BARE, NORMED = "without BatchNorm", "with BatchNorm"
 PAIR = {BARE: WITHOUT, NORMED: WITHOUT.but(batchnorm=True)}
 
@@ -48,7 +37,7 @@ def epochs_to_goal(trial: Trial) -> float:
 
 def best(trial: Trial) -> float:
     """Return the highest test accuracy of any epoch."""
-    return max(trial.curves["val_accuracy"], default=guess(trial.setup, "accuracy"))
+    return max(trial.curves["val_accuracy"], default=accuracy(trial))
 
 
 def censored(trial: Trial) -> bool:
@@ -71,7 +60,7 @@ class Bound(Interval):
 
 
 def bounded(interval: Interval, relation: str, count: int) -> Interval:
-    """Return a mean of which some seeds are censored as a bound, unknown without a relation."""
+    """Return the mean as a bound if seeds are censored; unknown without a relation."""
     if not count:
         return interval
     value = interval.value if relation else math.nan
@@ -89,7 +78,7 @@ def curves(trials: Trials) -> dict[str, dict[float, list[float]]]:
 
 
 def uncensored(trials: Trials) -> dict[str, list[float]]:
-    """Return the epochs until the goal; NaN for a censored training, which the label counts."""
+    """Return the epochs until the goal; NaN if censored. Labels have the number of these."""
     epochs = {}
     for label, runs in trials.items():
         count = sum(map(censored, runs))
@@ -99,9 +88,8 @@ def uncensored(trials: Trials) -> dict[str, list[float]]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=16,
-    article="003",
     statement="With BatchNorm training converges faster.",
     measured=f"Epochs until {GOAL:.0%} test accuracy. A training that does not reach it is "
     "censored: it counts as one epoch more than it was trained, the least possible, and means "
@@ -129,7 +117,7 @@ def uncensored(trials: Trials) -> dict[str, list[float]]:
     share_y=False,
 )
 def speed(trials: Trials) -> Finding:
-    """The epochs until the goal."""
+    """Measure the epochs until the goal."""
     fewer = difference(trials, NORMED, BARE, epochs_to_goal)
     count = {label: sum(map(censored, trials[label])) for label in PAIR}
     relation = "" if all(count.values()) else "at least" if count[NORMED] else "at most"
@@ -159,9 +147,8 @@ ENDS = {"at the end": accuracy, "in the best epoch": best}
 
 
 @partial(
-    Claim,
+    _claim,
     number=17,
-    article="003",
     statement="With BatchNorm a higher validation accuracy is reached.",
     measured="Test accuracy after the last epoch, and in the best epoch (chosen by the same "
     "rows), with BatchNorm minus without.",
@@ -173,7 +160,7 @@ ENDS = {"at the end": accuracy, "in the best epoch": best}
     ],
 )
 def higher_accuracy(trials: Trials) -> Finding:
-    """Test accuracy at the end and in the best epoch."""
+    """Compare the test accuracy at the end and in the best epoch."""
     gains = {when: difference(trials, NORMED, BARE, quantity) for when, quantity in ENDS.items()}
     jitter = {}
     for label, runs in trials.items():
@@ -222,8 +209,8 @@ def loss_gap(trial: Trial) -> float:
     return last(trial, "val_loss") - last(trial, "train_loss")
 
 
-def rates_in_use(trials: Trials, label: str) -> tuple[float, float]:
-    """Return the highest learning rate that is shown to cost little, and that may cost little.
+def usable_rates(trials: Trials, label: str) -> tuple[float, float]:
+    """Return the highest learning rate that is shown to be usable, and that may be usable.
 
     The cost of a rate is the accuracy of the best rate minus its own, paired by seed.
     """
@@ -254,9 +241,8 @@ def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=18,
-    article="003",
     statement="BatchNorm allows a higher learning rate, is less sensitive to initialization, "
     "regularizes, and depends on the batch size.",
     measured="With and without BatchNorm: test accuracy over learning rates "
@@ -264,13 +250,12 @@ def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
     f"large, and batch sizes {FEW} to {MANY}, with equally many steps each (so large batches "
     "use each row more often, which may contribute to the difference); test loss minus "
     "training loss after the article's epochs.",
-    rule="Four parts. Learning rate: a rate is in use if its accuracy is less than "
-    f"{100 * COST:g} points below that of the best rate; the highest rate shown to be in use "
-    "with BatchNorm is higher than any that may be without. Initialization: in more than half "
-    "of the seeds accuracy differs less between the best and the worst scale. Regularization: "
-    "test loss exceeds training loss by less. Batch size: BatchNorm adds more or less accuracy "
-    f"in batches of {MANY} than of {FEW}; not so if the difference lies within {100 * ALIKE:g} "
-    "points.",
+    rule="Four parts. Learning rate: a rate is usable if its accuracy is less than "
+    f"{100 * COST:g} points below that of the best rate; the highest rate shown to be usable with "
+    "BatchNorm is higher than every rate that may be usable without. Initialization: in more than "
+    "half of the seeds accuracy differs less between the best and the worst scale. Regularization: "
+    "test loss exceeds training loss by less. Batch size: BatchNorm adds more or less accuracy in "
+    f"batches of {MANY} than of {FEW}, unless the difference lies within {100 * ALIKE:g} points.",
     setups=SETUPS,
     panels=[
         *(
@@ -289,8 +274,8 @@ def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
     share_y=False,
 )
 def robustness(trials: Trials) -> Finding:
-    """Learning rate, initial weights, regularization and batch size."""
-    shown, possible = zip(*(rates_in_use(trials, label) for label in PAIR), strict=True)
+    """Compare learning rates, initial weights, losses and batch sizes."""
+    shown, possible = zip(*(usable_rates(trials, label) for label in PAIR), strict=True)
     spread = {label: np.ptp(accuracies(trials, WEIGHTS, label), axis=0) for label in PAIR}
     narrower = share(spread[NORMED] < spread[BARE])
     smaller = difference(trials, *ENTIRE, loss_gap)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from minnet.experiments.claims.claim import (
-    Claim,
-    Finding,
+from minnet.experiments.claims.claim import Claim, Finding, rows
+from minnet.experiments.claims.gradients import RATIO
+from minnet.experiments.claims.quantities import (
     Quantity,
     Trials,
     accuracy,
     difference,
+    geometric_means,
     guess,
     last,
     means,
     named,
     ratio,
-    rows,
 )
-from minnet.experiments.claims.gradients import RATIO
 from minnet.experiments.claims.verdicts import above, counted, percent, points
 from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import Interval, geometric_mean, mean
+from minnet.experiments.intervals import mean
 from minnet.experiments.readings import last_over_first, over
 from minnet.experiments.trial import EVALUATED, Trial
 from minnet.experiments.vanishing import BASELINE
@@ -74,7 +73,7 @@ def epochs(trials: Trials, label: str) -> str:
     ],
 )
 def slowness(trials: Trials) -> Finding:
-    """The baseline's training loss after few and after all epochs."""
+    """Compare the baseline's training loss after few and after all epochs."""
     excess = {
         quantity: difference(trials, PLAIN, REMEDIED, quantity)
         for quantity in (early_loss, training_loss)
@@ -125,7 +124,7 @@ def accuracy_gap(trial: Trial) -> float:
     ],
 )
 def overfitting(trials: Trials) -> Finding:
-    """Whether the gap between training and test rows is wider in the baseline."""
+    """Compare the gaps between training and test rows."""
     wider = difference(trials, PLAIN, REMEDIED, accuracy_gap)
     gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
     reason = " ".join(
@@ -162,14 +161,6 @@ def ratio_before(trial: Trial) -> float:
     return last_over_first(trial.start) if trial.start is not None else math.nan
 
 
-def geometric_means(trials: Trials, quantity: Quantity) -> dict[str, Interval]:
-    """Return the geometric mean over the seeds of each label where the quantity is not NaN."""
-    return {
-        label: geometric_mean(value for value in map(quantity, runs) if not math.isnan(value))
-        for label, runs in trials.items()
-    }
-
-
 def reduced_ratio(trials: Trials) -> dict[str, float]:
     """Return the ratio that a remedy must fall below, by its name in the figure."""
     ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
@@ -200,7 +191,7 @@ def reduced_ratio(trials: Trials) -> dict[str, float]:
     ],
 )
 def reduction(trials: Trials) -> Finding:
-    """How much each remedy alone reduces the ratio of the gradients."""
+    """Measure how much each remedy alone reduces the ratio of the gradients."""
     ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
     reductions = {
         label: ratio(trials, NONE, label, ratio_before) for label in (*REMEDIES, TOGETHER)
@@ -231,7 +222,7 @@ OPTIMIZERS = {
 ADAPTIVE = ("Adam", "RMSProp")
 CHANCE = 0.2  # twice the accuracy of guessing: below it nothing was learned
 LEARNED = 0.5  # five times that of guessing
-EVENED = 10.0  # times the movement of the first layer relative to the last; no seed does that
+EVENED = 10.0  # times the movement of the first layer relative to the last; seeds differ by less
 
 
 def movement(trial: Trial) -> float:
@@ -268,7 +259,7 @@ def movement(trial: Trial) -> float:
     share_y=False,
 )
 def optimizers(trials: Trials) -> Finding:
-    """An explosion with and without clipping, and three optimizers."""
+    """Compare accuracies with and without clipping, and movements with three optimizers."""
     accuracies = means(trials, accuracy)
     exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
     moved = geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)

@@ -62,11 +62,7 @@ def negated(outcome: Outcome) -> Outcome:
 
 
 def all_of(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return True if all outcomes are True, False if one is False, and None otherwise.
-
-    >>> all_of([True, True]), all_of([True, None]), all_of([False, None])
-    (True, None, False)
-    """
+    """Return True if all outcomes are True, False if one is False, and None otherwise."""
     found = set(outcomes)
     return False if False in found else None if None in found else True
 
@@ -82,12 +78,8 @@ def verdict(parts: Parts, condition: str) -> Verdict:
     It holds if all parts are True. If only some are, it is conditional. If none is, it is undecided
     where one is None or no part could be tested, and fails otherwise.
 
-    Parameters
-    ----------
-    parts : dict of str, or of (str, str), to bool or None
-        Name of a part, or of a part and a case in which it was tested -> its outcome.
-    condition : str
-        The condition, with ``{}`` for the parts that are True.
+    ``parts`` maps the name of a part, or of a part and a case in which it was tested, to its
+    outcome. ``condition`` has ``{}`` for the parts that are True.
 
     Examples
     --------

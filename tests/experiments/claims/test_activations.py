@@ -97,9 +97,9 @@ def test_the_corrected_network_is_reported_and_does_not_decide(number):
     assert any(CORRECTED in key for key in finding.numbers)
 
 
-@pytest.mark.parametrize(("number", "what"), [(2, "kurtosis"), (3, "range")])
-def test_a_rise_holds_in_both_networks_or_only_with_one_loss(number, what):
-    up, down = layers(**{what: (1, 5, 2)}), layers(**{what: (2, 5, 1)})
+@pytest.mark.parametrize(("number", "quantity"), [(2, "kurtosis"), (3, "range")])
+def test_a_rise_holds_in_both_networks_or_only_with_one_loss(number, quantity):
+    up, down = layers(**{quantity: (1, 5, 2)}), layers(**{quantity: (2, 5, 1)})
     squared = dict.fromkeys(activations.NETWORKS, up) | {SOFTMAX: down}
     softmax = dict.fromkeys(activations.NETWORKS, down) | {SOFTMAX: up}
 
@@ -212,11 +212,11 @@ def test_the_interval_of_a_share_ends_at_0_and_1_and_that_of_another_number_does
     assert kurtosis[f"kurtosis, {SQUARED}, {RELUS}, layer 2"].low < 0
 
 
-@pytest.mark.parametrize("open_", ["inactive", "dead"])
-def test_most_neurons_are_undecided_where_a_share_differs_from_seed_to_seed(open_):
+@pytest.mark.parametrize("varying", ["inactive", "dead"])
+def test_most_neurons_are_undecided_where_a_share_differs_from_seed_to_seed(varying):
     def mixed(seed):
         shares = {"inactive": (0.9,) * 3, "dead": (0.2,) * 3}
-        return layers(**shares | {open_: (0.4 + 0.2 * (seed % 2),) * 3})
+        return layers(**shares | {varying: (0.4 + 0.2 * (seed % 2),) * 3})
 
     trials = {
         label: [extracted(label, mixed(seed), layers(), seed) for seed in range(SEEDS)]
@@ -299,7 +299,7 @@ def test_a_diverged_training_counts_as_dead_and_uneven():
 
 
 def test_the_rule_states_how_many_comparisons_chance_would_decide():
-    assert "Of 6 comparisons with exactly the least effect 0.15 would be" in CLAIM[19].rule
+    assert "0.15 of the 6 parts would be shown by chance" in CLAIM[19].rule
 
 
 def test_evenness_is_the_smaller_std_over_the_larger():

@@ -250,11 +250,11 @@ def test_8_compares_the_loss_after_equally_many_epochs_and_after_all(losses, exp
 
 
 def test_8_reports_epochs_and_accuracies_of_both():
-    because = CLAIMS[8].judge(pair((2.3, 2.3, 0.11, 0.11), REMEDIED)).reason
-    assert f"After {BASELINE.epochs} epochs" in because
-    assert "After 1 epoch the training loss of the baseline" in because
-    assert "11.0%" in because
-    assert "95.1%" in because
+    reason = CLAIMS[8].judge(pair((2.3, 2.3, 0.11, 0.11), REMEDIED)).reason
+    assert f"After {BASELINE.epochs} epochs" in reason
+    assert "After 1 epoch the training loss of the baseline" in reason
+    assert "11.0%" in reason
+    assert "95.1%" in reason
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from helpers.made_up_trials import result
 
 from minnet.__main__ import main
 from minnet.experiments.claims import ledger
-from minnet.experiments.claims.claim import Claim, Finding, accuracy, rows
+from minnet.experiments.claims.claim import Claim, Finding, rows
 from minnet.experiments.claims.normalization import Bound
+from minnet.experiments.claims.quantities import accuracy
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
 from minnet.experiments.setup import Setup

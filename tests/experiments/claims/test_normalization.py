@@ -233,9 +233,9 @@ def test_18_trains_equally_many_steps_at_all_batch_sizes_and_three_epochs_elsewh
     assert len(setups) == 2 * (len(RATES) + len(SCALES) + len(BATCHES) + 1)
     by_size = [setups[f"batch size {size}, {NORMED}"] for size in BATCHES]
     assert len({setup.epochs / setup.batch_size for setup in by_size}) == 1
-    for which in (BARE, NORMED):
-        assert setups[f"all epochs, {which}"] == CLAIMS[16].setups[which]
-    epochs = {label: its.epochs for label, its in setups.items() if its not in by_size}
+    for label in (BARE, NORMED):
+        assert setups[f"all epochs, {label}"] == CLAIMS[16].setups[label]
+    epochs = {label: setup.epochs for label, setup in setups.items() if setup not in by_size}
     assert {epochs[label] for label in epochs if label.startswith(("lr", "initial"))} == {3}
 
 

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from minnet.experiments.claims.claim import accuracy, difference, drawn, last
+from minnet.experiments.claims.claim import drawn
+from minnet.experiments.claims.quantities import accuracy, difference, last
 from minnet.experiments.claims.verdicts import (
     FAILS,
     HOLDS,
