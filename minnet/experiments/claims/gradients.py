@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 from minnet.experiments import charts, readings
-from minnet.experiments.claims.claim import Claim, Finding, panel
+from minnet.experiments.claims.claim import Claim, Finding, Panel, panel
 from minnet.experiments.claims.quantities import Trials, named, ratio
 from minnet.experiments.claims.verdicts import above, all_of, any_of, below, listed, negated
 from minnet.experiments.intervals import geometric_mean, mean
@@ -22,10 +23,14 @@ VANISHED = 1000.0
 RATIO = "last layer's gradient over the first's"
 
 
-def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[float]]]:
-    """Return a number by stage, layer and seed."""
-    networks = readings.stages(trials["sigmoid"])
-    return {when: readings.by_layer(nets, kind, number) for when, nets in networks.items() if nets}
+def by_stage(title: str, kind: str, number: str, ylabel: str, **options: Any) -> Panel:
+    """Return a panel of a number by layer, before and after training."""
+
+    def values(trials: Trials) -> dict[str, list[list[float]]]:
+        stages = readings.stages(trials["sigmoid"]).items()
+        return {when: readings.by_layer(nets, kind, number) for when, nets in stages if nets}
+
+    return panel(title, charts.by_layer, values, ylabel=ylabel, **options)
 
 
 @partial(
@@ -37,12 +42,8 @@ def by_stage(kind: str, number: str, trials: Trials) -> dict[str, list[list[floa
     rule=f"Two parts: the ratio is above {VANISHED:g} before training, and after training.",
     setups={"sigmoid": BASELINE},
     panels=[
-        panel(
-            "Weight gradients",
-            charts.by_layer,
-            partial(by_stage, "dense", "weight_grad_rms"),
-            ylabel="RMS of the weight gradient",
-            log=True,
+        by_stage(
+            "Weight gradients", "dense", "weight_grad_rms", "RMS of the weight gradient", log=True
         )
     ],
 )
@@ -85,20 +86,14 @@ TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
     f"{TOLERANCE - 1:.0%} of theory.",
     setups={"sigmoid": BASELINE},
     panels=[
-        panel(
+        by_stage(
             "Saturated outputs",
-            charts.by_layer,
-            partial(by_stage, "hidden", "saturated"),
-            ylabel="share of a layer's outputs",
+            "hidden",
+            "saturated",
+            "share of a layer's outputs",
             ylim=(-0.02, 1),
         ),
-        panel(
-            "Gradients",
-            charts.by_layer,
-            partial(by_stage, "dense", "dy_rms"),
-            ylabel="RMS of dy",
-            log=True,
-        ),
+        by_stage("Gradients", "dense", "dy_rms", "RMS of dy", log=True),
     ],
     share_y=False,
 )

@@ -79,7 +79,6 @@ def last_layer(trials: Trials) -> Finding:
     )
 
 
-ACTIVATIONS = {"sigmoid": "sigmoid", "tanh": "tanh", "ReLU": "relu"}
 RULES = {
     "Xavier": "glorot_normal", "LeCun": "lecun_normal", "He": "he_normal",
     "orthogonal": "orthogonal",
@@ -91,12 +90,12 @@ GRID_SETUP = Setup(hidden=(), optimizer="sgd", lr=0.01, momentum=0.9, batch_size
 GRID = {
     f"{name}, {rule}, {depth} layers": GRID_SETUP.but(
         hidden=(UNITS,) * depth,
-        activation=activation,
+        activation=name.lower(),
         init=init,
         # ReLU halves the second moment; He's rule compensates for it, as this factor does.
         weight_scale=math.sqrt(2) if (name, rule) == ("ReLU", "orthogonal") else 1.0,
     )
-    for name, activation in ACTIVATIONS.items()
+    for name in RECOMMENDED
     for rule, init in RULES.items()
     for depth in DEPTHS
 }
@@ -169,7 +168,7 @@ def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
             label="test accuracy",
             limits=(0.1, 1.0),
         )
-        for name in ACTIVATIONS
+        for name in RECOMMENDED
     ],
 )
 def guideline(trials: Trials) -> Finding:

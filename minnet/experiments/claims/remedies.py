@@ -26,6 +26,7 @@ from minnet.experiments.readings import last_over_first, over
 from minnet.experiments.trial import EVALUATED, Trial
 from minnet.experiments.vanishing import BASELINE
 
+_claim = partial(Claim, article="001")
 SHORT = BASELINE.but(epochs=1)
 ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
 PLAIN, REMEDIED = "baseline", "with remedies"
@@ -33,9 +34,8 @@ COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
 GUESSED_LOSS = guess(BASELINE, "loss")
 GUESSING = {"guessing": guess(BASELINE, "accuracy")}
 accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
-
-
 training_loss: Quantity = partial(last, curve="train_loss")
+training_accuracy: Quantity = partial(last, curve="train_accuracy")
 
 
 def early_loss(trial: Trial) -> float:
@@ -51,9 +51,8 @@ def epochs(trials: Trials, label: str) -> str:
 
 
 @partial(
-    Claim,
+    _claim,
     number=8,
-    article="001",
     statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
     measured="Training loss of the baseline after as many epochs as the network with remedies "
     "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
@@ -74,10 +73,8 @@ def epochs(trials: Trials, label: str) -> str:
 )
 def slowness(trials: Trials) -> Finding:
     """Compare the baseline's training loss after few and after all epochs."""
-    excess = {
-        quantity: difference(trials, PLAIN, REMEDIED, quantity)
-        for quantity in (early_loss, training_loss)
-    }
+    slow = difference(trials, PLAIN, REMEDIED, early_loss)
+    suboptimal = difference(trials, PLAIN, REMEDIED, training_loss)
     early, losses = mean(map(early_loss, trials[PLAIN])), means(trials, training_loss)
     accuracies = means(trials, accuracy)
     name = "training loss, baseline minus with remedies"
@@ -87,19 +84,13 @@ def slowness(trials: Trials) -> Finding:
         f"that with remedies {losses[REMEDIED]}; guessing gives ln 10 = {GUESSED_LOSS:.4f}. After "
         f"{epochs(trials, PLAIN)} the baseline's is {losses[PLAIN]}. Its test accuracy is then "
         f"{percent(accuracies[PLAIN])}, that with remedies {percent(accuracies[REMEDIED])}.",
-        numbers={f"{name}, after equally many epochs": excess[early_loss]}
-        | {f"{name}, after all epochs": excess[training_loss]}
+        numbers={f"{name}, after equally many epochs": slow}
+        | {f"{name}, after all epochs": suboptimal}
         | {"training loss, baseline, after as many epochs as with remedies": early}
         | named("training loss", losses)
         | named("test accuracy", accuracies),
-        parts={
-            "training being slow": above(excess[early_loss]),
-            "training being suboptimal": above(excess[training_loss]),
-        },
+        parts={"training being slow": above(slow), "training being suboptimal": above(suboptimal)},
     )
-
-
-training_accuracy: Quantity = partial(last, curve="train_accuracy")
 
 
 def accuracy_gap(trial: Trial) -> float:
@@ -108,9 +99,8 @@ def accuracy_gap(trial: Trial) -> float:
 
 
 @partial(
-    Claim,
+    _claim,
     number=9,
-    article="001",
     statement="Vanishing gradients contribute to overfitting.",
     measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
     "baseline minus network with remedies. The baseline is trained for more epochs, which "
@@ -168,9 +158,8 @@ def reduced_ratio(trials: Trials) -> dict[str, float]:
 
 
 @partial(
-    Claim,
+    _claim,
     number=10,
-    article="001",
     statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
     "to reduce vanishing gradients.",
     measured="RMS of the last layer's weight gradient over the first's before training: with "
