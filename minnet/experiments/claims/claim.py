@@ -1,93 +1,108 @@
-"""A claim: a statement of an article, the trainings that test it, and the rule that judges it.
+"""A claim of an article, the finding on it, and the panels of its figure.
 
-The rule is code that uses only the numbers of the trainings, so a reader can check how a verdict
-follows from the measurement.
+The rule that judges a claim is code that uses only the numbers of its trainings, so a reader can
+check how a verdict follows from the measurement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from minnet.experiments.claims.verdicts import Parts, Verdict
+from minnet.experiments import charts
+from minnet.experiments.claims.quantities import Quantity, Trials
+from minnet.experiments.claims.verdicts import Parts, Verdict, verdict
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
-
-
-@dataclass(frozen=True)
-class Bound(Interval):
-    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
-
-    ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
-    """
-
-    relation: str
-    censored: int
-
-    def __str__(self) -> str:
-        return f"{self.relation} {self.value:.4g}" if self.relation else "not measured"
+Panel = tuple[str, Callable[[Trials, "Axes | None"], "Figure"]]
+Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict on a claim and the measurement that led to it.
+    """The measurement of a claim and the verdict that follows from it."""
 
-    Attributes
-    ----------
-    verdict : Verdict
-        HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional.
-    result : str
-        The most important one of ``numbers``.
-    reason : str
-        The measurement in a few sentences.
-    numbers : dict of str to Interval
-        All measured numbers, over seeds.
-    parts : dict of str, or of (str, str), to bool or None
-        The outcomes that decided; the ledger names those that are None.
-    """
+    result: str  # the most important one of ``numbers``
+    reason: str  # the measurement in a few sentences
+    numbers: Mapping[str, Interval]  # all measured numbers, over seeds
+    parts: Parts  # the outcomes that decide; the ledger names those that are None
+    condition: str = "the statement is restricted to {}"  # {}: the parts that are True
 
-    verdict: Verdict
-    result: str
-    reason: str
-    numbers: Mapping[str, Interval]
-    parts: Parts
+    @property
+    def verdict(self) -> Verdict:
+        """HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional."""
+        return verdict(self.parts, self.condition)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of an article.
+    """One claim of an article; the decorator ``@partial(Claim, number=1, ...)`` of its judge."""
 
-    Attributes
-    ----------
-    number : int
-        Number in the ledger.
-    article : str
-        The article: "000/004", "001", "002" or "003".
-    statement, measured, rule : str
-        The claim in our own words, what is measured, and the rule of ``judge`` in words.
-    setups : dict of str to Setup
-        Label -> what is trained, for seed 0.
-    judge : callable
-        Trials -> Finding.
-    draw : callable
-        Trials -> the figure.
-    seeds : int, default 10
-        The number of seeds that the claim requires.
+    judge: Callable[[Trials], Finding]
+    number: int  # in the ledger
+    article: str  # "000/004", "001", "002" or "003"
+    statement: str  # the claim in plain words
+    measured: str  # what is measured
+    rule: str  # the rule that ``judge`` applies, in words
+    setups: Mapping[str, Setup]  # label -> what is trained, for seed 0
+    panels: Sequence[Panel]  # of the figure
+    share_y: bool = True  # whether the panels have the same y axis
+    seeds: int = 10  # the number of seeds that the claim requires
+
+    def draw(self, trials: Trials) -> Figure:
+        """Draw the panels of the figure side by side, or a single one without its title."""
+        if len(self.panels) == 1:
+            return self.panels[0][1](trials, None)
+        titles = [title for title, _ in self.panels]
+        figure, axes = charts.side_by_side(titles, share_y=self.share_y)
+        for ax, (_, draw) in zip(axes, self.panels, strict=True):
+            draw(trials, ax)
+        return figure
+
+
+def panel(
+    title: str,
+    chart: Callable[..., Figure],
+    values: Callable[[Trials], object],
+    *,
+    xlim: Limits = (None, None),
+    ylim: Limits = (None, None),
+    **options: Any,
+) -> Panel:
+    """Return a panel: its title, and a function that draws ``values(trials)`` with a chart.
+
+    ``chart`` is one of `minnet.experiments.charts`, and ``options`` are its further arguments. A
+    callable among these is called with the trials. ``None`` leaves a limit to the chart.
     """
 
-    number: int
-    article: str
-    statement: str
-    measured: str
-    rule: str
-    setups: Mapping[str, Setup]
-    judge: Callable[[Trials], Finding]
-    draw: Callable[[Trials], Figure]
-    seeds: int = 10
+    def draw(trials: Trials, ax: Axes | None) -> Figure:
+        given = {name: of(trials) if callable(of) else of for name, of in options.items()}
+        figure = chart(values(trials), ax=ax, **given)
+        (ax or figure.axes[0]).set(xlim=xlim, ylim=ylim)
+        return figure
+
+    return title, draw
+
+
+def rows(
+    title: str, quantity: Quantity, xlabel: str, *, labels: Collection[str] = (), **options: Any
+) -> Panel:
+    """Return a panel of a quantity with a row for each label, or for some labels."""
+
+    def values(trials: Trials) -> dict[str, list[float]]:
+        return {label: drawn(trials[label], quantity) for label in labels or trials}
+
+    return panel(title, charts.by_label, values, xlabel=xlabel, **options)
+
+
+def drawn(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
+    """Return a quantity by seed; NaN, which charts report as excluded, if it diverged."""
+    return [math.nan if run.stopped else quantity(run) for run in runs]

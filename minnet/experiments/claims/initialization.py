@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.quantities import accuracy, finite_mean, means, named
-from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, verdict
+from minnet.experiments.claims.claim import Claim, Finding, panel, rows
+from minnet.experiments.claims.quantities import Trials, finite_mean, named
+from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
 from minnet.experiments.initializers import (
     TAPERING,
     VARIANTS,
@@ -27,12 +27,7 @@ from minnet.experiments.intervals import Interval, share
 from minnet.experiments.readings import after, evenness
 from minnet.experiments.trial import Trial
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# 11. Zero weights.
-
+_claim = partial(Claim, article="002")
 CONSTANT = 0.01
 ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
 SYMMETRIC = {
@@ -51,69 +46,65 @@ MAJORITY = 0.5
 ROUNDING = 1e-4
 
 
-def judge_zero(trials: Trials) -> Finding:
-    """Judge claim 11: zero weights make all outputs 0, and all units of a layer identical."""
-    zero = {label: share(map(all_zero, runs)) for label, runs in trials.items()}
-    identical = {label: share(map(all_identical, runs)) for label, runs in trials.items()}
-    parts = {
-        "all activations being 0": above(zero[ZERO], MAJORITY),
-        "identical units": above(identical[ZERO], MAJORITY),
-    }
+def least_zeros(trial: Trial) -> float:
+    """Return the share of zeros of the hidden layer with the fewest; NaN if diverged."""
+    if trial.end is None:
+        return math.nan
+    return min(float(row["zeros"]) for row in trial.end["hidden"])
+
+
+def largest_spread(trial: Trial) -> float:
+    """Return the largest spread of the units of a hidden layer; NaN if the training diverged.
+
+    The spread is the RMS by which the units' weights and biases differ over the RMS of all.
+    """
+    if trial.end is None:
+        return math.nan
+    return float(max(trial.measures["end"]["likeness"][: len(trial.setup.hidden)]))
+
+
+@partial(
+    _claim,
+    number=11,
+    statement="With zero weights all activations are 0, and the units of a layer stay identical.",
+    measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
+    "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
+    f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
+    f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
+    f"{CONSTANT}.",
+    rule=f"Two parts: with zero weights and ReLU each holds in more than {MAJORITY:.0%} of the "
+    "seeds. A diverged training does not count towards them.",
+    setups=SYMMETRIC,
+    panels=[
+        rows("Spread of the units", largest_spread, "of the weights,\nlargest of the layers"),
+        rows("Exact zeros", least_zeros, "share of the outputs,\nleast of the layers"),
+    ],
+)
+def zero_weights(trials: Trials) -> Finding:
+    """Count the trainings with all outputs 0, and those with identical units."""
+    zero, identical = (
+        {label: share(map(decide, runs)) for label, runs in trials.items()}
+        for decide in (
+            lambda trial: least_zeros(trial) == 1,
+            lambda trial: largest_spread(trial) < ROUNDING,
+        )
+    )
     by_network = "; ".join(
         f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
     )
     return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"share of trainings with identical units, {ZERO}",
         reason=f"Shares of trainings with all activations 0 and with identical units "
         f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
         "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
         numbers=named("share of trainings with all activations 0", zero)
-        | named("share of trainings with identical units", identical)
-        | named("test accuracy", means(trials, accuracy)),
-        parts=parts,
+        | named("share of trainings with identical units", identical),
+        parts={
+            "all activations being 0": above(zero[ZERO], MAJORITY),
+            "identical units": above(identical[ZERO], MAJORITY),
+        },
     )
 
-
-def all_zero(trial: Trial) -> bool:
-    """Return whether all hidden outputs are 0; False if the training diverged."""
-    return trial.end is not None and all(row["zeros"] == 1 for row in trial.end["hidden"])
-
-
-def all_identical(trial: Trial) -> bool:
-    """Return whether the units of each layer are identical but for rounding; False if diverged."""
-    return all(spread < ROUNDING for spread in spreads(trial))
-
-
-def spreads(trial: Trial) -> list[float]:
-    """Return by hidden layer the RMS by which the units' weights differ over that of all."""
-    count = len(trial.setup.hidden)
-    return (
-        trial.measures["end"]["likeness"][:count] if trial.end is not None else [math.nan] * count
-    )
-
-
-def draw_zero(trials: Trials) -> Figure:
-    """Draw how much units differ, and the share of zeros, by network and layer."""
-    zeros = by_layer(trials, "end", itemgetter("zeros"))
-    spread = {label: list(zip(*map(spreads, runs), strict=True)) for label, runs in trials.items()}
-    figure, axes = charts.side_by_side(["Spread of the units", "Exact zeros"])
-    for ax, table, label in (
-        (axes[0], spread, "share of the weights, 0 if identical"),
-        (axes[1], zeros, "share of the outputs"),
-    ):
-        values = {
-            network: {layer: finite_mean(seeds).value for layer, seeds in enumerate(layers, 1)}
-            for network, layers in table.items()
-        }
-        charts.matrix(
-            values, xlabel="hidden layer", ylabel="", label=label, text="{:.1g}", limits=(0, 1),
-            ax=ax,
-        )  # fmt: skip
-    return figure
-
-
-# 12. Random normal weights.
 
 SMALL = "random normal"
 RULES = (SMALL, "Xavier", "He", "LeCun")
@@ -125,52 +116,63 @@ STAGES = {BEFORE: "start", AFTER: "end"}
 NEAR = 0.1
 
 
-def judge_small(trials: Trials) -> Finding:
-    """Judge claim 12: random normal weights give activations near 0."""
+def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
+    """Return the mean difference by seed where neither training diverged."""
+    return finite_mean(one - other for one, other in zip(ones, others, strict=True))
+
+
+def theory(trials: Trials) -> dict[str, list[float]]:
+    """Return the predicted RMS by layer, which applies to initial weights only."""
+    return {rule: predicted_rms(runs[0].setup) for rule, runs in trials.items()}
+
+
+@partial(
+    _claim,
+    number=12,
+    statement="With random normal weights of std 0.01 most activations are near 0.",
+    measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
+    f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
+    "before training with theory, E[y²] = ½ n Var(W) E[x²].",
+    rule="Two parts, before and after training: in every layer the RMS is below "
+    f"{NEAR:g}, so that more than half of the activations lie within "
+    f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
+    setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
+    panels=[
+        panel(
+            stage.capitalize(),
+            charts.by_layer,
+            partial(by_layer, when=when, number=measured_rms),
+            ylabel="RMS",
+            log=True,
+            theory=theory if stage == BEFORE else None,
+        )
+        for stage, when in STAGES.items()
+    ],
+)
+def small_weights(trials: Trials) -> Finding:
+    """Measure the RMS of activations from random normal weights, and from He's."""
     numbers: dict[str, Interval] = {}
     parts: dict[str, Outcome] = {}
     texts = []
     for stage, when in STAGES.items():
         rms = by_layer(trials, when, measured_rms)
-        outcomes = []
-        for layer, (small, large) in enumerate(zip(rms[SMALL], rms["He"], strict=True), start=1):
-            size, gap = finite_mean(small), difference(large, small)
-            outcomes += [below(size, NEAR), above(gap)]
-            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
-            numbers[f"RMS, He {stage}, layer {layer}"] = finite_mean(large)
-            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
-        parts[stage] = all_of(outcomes)
         sizes = [finite_mean(small) for small in rms[SMALL]]
+        gaps = [difference(he, small) for he, small in zip(rms["He"], rms[SMALL], strict=True)]
+        parts[stage] = all_of([*(below(size, NEAR) for size in sizes), *map(above, gaps)])
+        for layer, (size, gap) in enumerate(zip(sizes, gaps, strict=True), start=1):
+            numbers[f"RMS, {SMALL} {stage}, layer {layer}"] = size
+            numbers[f"RMS, He minus {SMALL} {stage}, layer {layer}"] = gap
         if all(size.n for size in sizes):
             texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
     return Finding(
-        verdict=verdict(parts, "the layers are observed {}"),
         result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
         reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
         f"{' and '.join(texts)}.",
         numbers=numbers,
         parts=parts,
+        condition="the layers are observed {}",
     )
 
-
-def draw_small(trials: Trials) -> Figure:
-    """Draw the RMS by layer, with theory before training, and after training."""
-    figure, axes = charts.side_by_side(["Before training", "After training"])
-    for ax, when in zip(axes, STAGES.values(), strict=True):
-        draw_rms(trials, when, ax)
-    return figure
-
-
-def draw_rms(trials: Trials, when: str, ax: Axes) -> None:
-    """Draw the RMS by layer; theory applies to initial weights only."""
-    theory = {label: predicted_rms(runs[0].setup) for label, runs in trials.items()}
-    charts.by_layer(
-        by_layer(trials, when, measured_rms), ylabel="RMS", log=True, ax=ax,
-        theory=theory if when == "start" else None,
-    )  # fmt: skip
-
-
-# 13. Xavier's, He's and LeCun's weights.
 
 WIDENING = (64, 128, 256, 512)
 WIDE = {f"{rule}, widening": NARROWING[rule].but(hidden=WIDENING, epochs=0) for rule in RULES}
@@ -179,28 +181,49 @@ PLACES = {  # -> end of the labels, and when the network is measured
     f"in a narrowing network {AFTER}": ("", "end"),
     f"in a widening network {BEFORE}": (", widening", "start"),
 }
+TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
 
 
-def judge_sizes(trials: Trials) -> Finding:
-    """Judge claim 13: Xavier above random normal, He the most even, LeCun below Xavier."""
+def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]:
+    """Return the std by rule, layer and seed in one of the places."""
+    return by_layer({rule: trials[rule + suffix] for rule in RULES}, when, itemgetter("std"))
+
+
+@partial(
+    _claim,
+    number=13,
+    statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
+    "below Xavier.",
+    measured="Std of the hidden layers on the test rows, in the narrowing network before "
+    f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
+    "before training. Evenness is the smaller over the larger std of the first and the last "
+    "hidden layer.",
+    rule="Three parts in each of the three places: Xavier above random normal in every hidden "
+    "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
+    "Of a diverged training only the evenness counts, as 0.",
+    setups={**NARROWING, **WIDE},
+    panels=[
+        panel(title, charts.by_layer, partial(stds, *place), ylabel="std", log=True)
+        for title, place in zip(TITLES, PLACES.values(), strict=True)
+    ],
+)
+def relative_sizes(trials: Trials) -> Finding:
+    """Compare the std of the initializers by layer, and their evenness."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
     for place, (suffix, when) in PLACES.items():
-        runs = {rule: trials[rule + suffix] for rule in RULES}
-        std = by_layer(runs, when, itemgetter("std"))
-        even = {rule: [evenness(run, when) for run in runs[rule]] for rule in RULES}
+        std = stds(suffix, when, trials)
+        even = {rule: [evenness(run, when) for run in trials[rule + suffix]] for rule in RULES}
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])
         leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
-        layers = zip(std["Xavier"], std[SMALL], strict=True)
-        higher = all_of(above(difference(*layer)) for layer in layers)
-        parts[f"Xavier above {SMALL}", place] = higher
+        parts[f"Xavier above {SMALL}", place] = all_of(
+            above(difference(*layer)) for layer in zip(std["Xavier"], std[SMALL], strict=True)
+        )
         parts["He as the most even", place] = all_of(map(above, leads.values()))
         parts["LeCun below Xavier", place] = above(gap)
         numbers[f"last std, Xavier minus LeCun, {place}"] = gap
         numbers |= {f"evenness, He minus {rule}, {place}": lead for rule, lead in leads.items()}
         for rule in RULES:
-            numbers[f"first std, {rule}, {place}"] = finite_mean(std[rule][0])
-            numbers[f"last std, {rule}, {place}"] = finite_mean(std[rule][-1])
             numbers[f"evenness, {rule}, {place}"] = finite_mean(even[rule])
     by_place = "; ".join(
         ", ".join(f"{numbers[f'evenness, {rule}, {place}'].value:.2g} ({rule})" for rule in RULES)
@@ -208,7 +231,6 @@ def judge_sizes(trials: Trials) -> Finding:
         for place in PLACES
     )
     return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
         result=f"evenness, He, {next(iter(PLACES))}",
         reason="Evenness, the smaller over the larger std of the first and the last hidden layer, "
         f"is {by_place}.",
@@ -217,68 +239,4 @@ def judge_sizes(trials: Trials) -> Finding:
     )
 
 
-def draw_sizes(trials: Trials) -> Figure:
-    """Draw the std by layer in each place, and below it the RMS with theory."""
-    titles = [f"{shape}, {BEFORE}" for shape in ("Narrowing", "Widening")]
-    titles.insert(1, f"Narrowing, {AFTER}")
-    figure, axes = charts.side_by_side(titles * 2)
-    for upper, lower, (suffix, when) in zip(axes[:3], axes[3:], PLACES.values(), strict=True):
-        runs = {rule: trials[rule + suffix] for rule in RULES}
-        charts.by_layer(by_layer(runs, when, itemgetter("std")), ylabel="std", log=True, ax=upper)
-        draw_rms(runs, when, lower)
-    return figure
-
-
-def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
-    """Return the mean difference by seed where neither training diverged."""
-    return finite_mean(one - other for one, other in zip(ones, others, strict=True))
-
-
-CLAIMS = (
-    Claim(
-        number=11,
-        article="002",
-        statement="With zero weights all activations are 0, and the units of a layer stay "
-        "identical.",
-        measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
-        "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
-        f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
-        f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
-        f"{CONSTANT}.",
-        rule=f"Two parts: each is so in more than {MAJORITY:.0%} of the seeds with zero weights "
-        "and ReLU. A diverged training does not count towards them.",
-        setups=SYMMETRIC,
-        judge=judge_zero,
-        draw=draw_zero,
-    ),
-    Claim(
-        number=12,
-        article="002",
-        statement="With random normal weights of std 0.01 most activations are near 0.",
-        measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-        f"before training and {after(TAPERING)}; beside it He's, and before training theory: "
-        "E[y²] = ½ n Var(W) E[x²].",
-        rule="Two parts, before and after training: in every layer the RMS is below "
-        f"{NEAR:g}, so that more than half of the activations lie within "
-        f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
-        setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
-        judge=judge_small,
-        draw=draw_small,
-    ),
-    Claim(
-        number=13,
-        article="002",
-        statement="Xavier's std lies above random normal's, He is the most even, LeCun slightly "
-        "below Xavier.",
-        measured="Std of the hidden layers on the test rows, in the narrowing network before "
-        f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
-        "before training. Evenness is the smaller over the larger std of the first and the last "
-        "hidden layer. The figure compares the RMS with theory, E[y²] = ½ n Var(W) E[x²].",
-        rule="Three parts in each of the three places: Xavier above random normal in every hidden "
-        "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
-        "Of a diverged training only the evenness counts, as 0.",
-        setups={**NARROWING, **WIDE},
-        judge=judge_sizes,
-        draw=draw_sizes,
-    ),
-)
+CLAIMS = (zero_weights, small_weights, relative_sizes)

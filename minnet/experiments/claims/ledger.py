@@ -1,7 +1,7 @@
 """The ledger: all claims with their measurements and verdicts, as text, JSON and figures.
 
-A run trains what its folder does not contain yet, claim by claim, and reports each verdict as soon
-as it is known. Claims that need the same training share it.
+A run trains claim by claim the setups that its folder does not contain yet, and reports each
+verdict as soon as it is known. Claims that need the same training share it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,25 @@ from typing import Any
 from minnet.experiments import report
 from minnet.experiments.claims import (
     activations,
-    consequences,
     gradients,
     guideline,
     initialization,
     normalization,
-    regularization,
     remedies,
 )
-from minnet.experiments.claims.claim import Bound, Claim, Finding, Trials
-from minnet.experiments.claims.text import counted
+from minnet.experiments.claims.claim import Claim, Finding
+from minnet.experiments.claims.quantities import Trials
+from minnet.experiments.claims.verdicts import counted
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 
-_MODULES = (
-    activations, consequences, gradients, guideline, initialization, normalization, regularization,
-    remedies,
-)  # fmt: skip
+_MODULES = (activations, gradients, remedies, initialization, guideline, normalization)
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted((claim for module in _MODULES for claim in module.CLAIMS), key=lambda c: c.number)
 )
 QUICK_SEEDS = 3
-INDENT = "    "
 NAMES = ("holds", "conditional", "undecided", "fails")
 QUICK_NOTE = (
     "This was a quick run on small digits with few epochs and seeds. It shows how the ledger "
@@ -81,9 +76,8 @@ class Entry:
     def result(self) -> str:
         """The most important number, as a sentence."""
         name = self.finding.result
-        number = self.finding.numbers[name]
-        value = "not measured" if math.isnan(number.value) else str(number)
-        return f"{name[0].upper()}{name[1:]}: {value}, {counted(len(self.seeds), 'seed')}."
+        number = as_text(self.finding.numbers[name])
+        return f"{name[0].upper()}{name[1:]}: {number}, {counted(len(self.seeds), 'seed')}."
 
     @property
     def reason(self) -> str:
@@ -103,6 +97,11 @@ class Entry:
             + (f" Undecided with these seeds: {'; '.join(undecided)}." if undecided else "")
             + (f" Diverged trainings: {', '.join(diverged)}." if diverged else "")
         )
+
+
+def as_text(number: Interval) -> str:
+    """Return a number with its interval as text."""
+    return "not measured" if math.isnan(number.value) else str(number)
 
 
 def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
@@ -142,20 +141,11 @@ def judge(
     quick: bool = False,
     verbose: int = 0,
 ) -> Entry:
-    """Train what the claim needs and the store does not contain, and apply its rule.
+    """Train the setups that the store does not contain, and apply the rule of the claim.
 
-    Parameters
-    ----------
-    claim : Claim
-        The claim.
-    store : Store
-        Keeps the trials.
-    seeds : int, optional
-        The number of seeds; the claim's own number by default, and 3 in a quick run.
-    jobs, verbose
-        As in `minnet.experiments.sweep.sweep`.
-    quick : bool, default False
-        Train on small digits, with at most 100 units a layer, for one epoch (100 on Iris).
+    ``seeds`` is the number of seeds, by default that of the claim. A ``quick`` run has 3, and
+    trains on small digits, with at most 100 units a layer, for one epoch (100 on Iris). ``jobs``
+    and ``verbose`` are those of `minnet.experiments.sweep.sweep`.
     """
     chosen = range(seeds or (QUICK_SEEDS if quick else claim.seeds))
     setups = {label: quickened(setup) if quick else setup for label, setup in claim.setups.items()}
@@ -176,12 +166,12 @@ def quickened(setup: Setup) -> Setup:
 
 def describe(entry: Entry) -> str:
     """Return the claim, the verdict, the result with its interval, and the reason as text."""
-    verdict = f"{str(entry.finding.verdict).upper()}{entry.caveat}. {entry.result}"
     title = f"{entry.claim.number:2}. {entry.claim.statement} (article {entry.claim.article})"
+    verdict = f"{str(entry.finding.verdict).upper()}{entry.caveat}. {entry.result}"
     width = min(shutil.get_terminal_size().columns, 96)
     return "\n".join(
-        textwrap.fill(text, width, initial_indent=indent, subsequent_indent=INDENT)
-        for text, indent in ((title, ""), (verdict, INDENT), (entry.reason, INDENT))
+        textwrap.fill(text, width, initial_indent=indent, subsequent_indent="    ")
+        for text, indent in ((title, ""), (verdict, "    "), (entry.reason, "    "))
     )
 
 
@@ -201,18 +191,8 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
     """Write ``claims.md``, ``claims.json`` and a figure for each claim; return the paths.
 
     If the entries are not all of the claims, the names of the files contain their numbers, so that
-    a complete ledger is not overwritten.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        What `judge` returned.
-    out : Path
-        The folder; created if it does not exist.
-    command : str
-        The command that computed the ledger; both files contain it.
-    quick : bool
-        Whether it was a quick run; both files state it.
+    a complete ledger is not overwritten. Both files contain the command that computed the ledger,
+    and whether it was a quick run.
     """
     out.mkdir(parents=True, exist_ok=True)
     numbers = [str(entry.claim.number) for entry in entries] if len(entries) < len(CLAIMS) else []
@@ -229,23 +209,21 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
 
 def as_json(entries: Sequence[Entry], made: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ledger for JSON; ``made`` has the command, whether it was quick, and versions."""
-    return {**made, "rule": GENERAL_RULE, "claims": [_as_dict(entry) for entry in entries]}
-
-
-def _as_dict(entry: Entry) -> dict[str, Any]:
-    claim, finding = entry.claim, entry.finding
-    return {
-        **{name: getattr(claim, name) for name in ("number", "article", "statement")},
-        "measured": claim.measured,
-        "rule": claim.rule,
-        "verdict": finding.verdict.name,
-        "condition": finding.verdict.condition,
-        "result": finding.result,
-        "reason": entry.reason,
-        "numbers": {name: asdict(number) for name, number in finding.numbers.items()},
-        "seeds": entry.seeds,
-        "setups": {label: runs[0].setup.as_dict() for label, runs in entry.trials.items()},
-    }
+    texts = ("number", "article", "statement", "measured", "rule")
+    claims = [
+        {
+            **{name: getattr(entry.claim, name) for name in texts},
+            "verdict": entry.finding.verdict.name,
+            "condition": entry.finding.verdict.condition,
+            "result": entry.finding.result,
+            "reason": entry.reason,
+            "numbers": {name: asdict(number) for name, number in entry.finding.numbers.items()},
+            "seeds": entry.seeds,
+            "setups": {label: runs[0].setup.as_dict() for label, runs in entry.trials.items()},
+        }
+        for entry in entries
+    ]
+    return {**made, "rule": GENERAL_RULE, "claims": claims}
 
 
 def markdown(entries: Sequence[Entry], made: Mapping[str, Any]) -> str:
@@ -268,26 +246,15 @@ def summary(entries: Sequence[Entry]) -> str:
 
 
 def _section(entry: Entry) -> str:
-    claim, finding = entry.claim, entry.finding
-    verdict = str(finding.verdict)
-    rows = [[name, *_cells(number)] for name, number in finding.numbers.items()]
+    claim, verdict = entry.claim, str(entry.finding.verdict)
+    rows = [[name, as_text(number)] for name, number in entry.finding.numbers.items()]
     return "\n\n".join([
         f"## {claim.number}. {claim.statement}",
         f"Article {claim.article}. **{verdict[0].upper()}{verdict[1:]}{entry.caveat}.** "
         f"{entry.result} {entry.reason}",
         f"Measured: {claim.measured}",
         f"Rule: {claim.rule}",
-        report.table(["", "over seeds", "95% interval"], rows),
-        report.settings_table(entry.trials),
+        report.table(["", "over seeds (95% interval)"], rows),
+        f"Settings: {report.settings_table(entry.trials).removeprefix('## Settings').lstrip()}",
         f"![claim {claim.number}](claim{claim.number:02}.png)",
     ])  # fmt: skip
-
-
-def _cells(number: Interval) -> tuple[str, str]:
-    """Return a number and its interval as cells of a table."""
-    if isinstance(number, Bound):
-        return str(number), f"{number.censored} censored"
-    if math.isnan(number.value):
-        return "not measured", ""
-    interval = f"{number.low:.4g} to {number.high:.4g}" if number.n > 1 else "one seed"
-    return f"{number.value:.4g}", interval

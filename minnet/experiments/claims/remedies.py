@@ -1,31 +1,142 @@
-"""Claims 10 and 20, on remedies against vanishing (001) and exploding gradients (000/004)."""
+"""Claims 8 to 10 and 20: effects of vanishing gradients (001), and remedies (001, 000/004)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
-from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Trials
-from minnet.experiments.claims.figures import Panel, draw_panel
-from minnet.experiments.claims.gradients import BASELINE, RATIO
-from minnet.experiments.claims.quantities import GUESS, Quantity, accuracy, means, named, paired
-from minnet.experiments.claims.text import percent
-from minnet.experiments.claims.verdicts import above, verdict
+from minnet.experiments.claims.claim import Claim, Finding, rows
+from minnet.experiments.claims.gradients import RATIO
+from minnet.experiments.claims.quantities import (
+    Quantity,
+    Trials,
+    accuracy,
+    difference,
+    geometric_means,
+    guess,
+    last,
+    means,
+    named,
+    ratio,
+)
+from minnet.experiments.claims.verdicts import above, counted, percent, points
 from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import Interval, geometric_mean
-from minnet.experiments.readings import by_layer, last_over_first, over, stages
-from minnet.experiments.trial import Trial
+from minnet.experiments.intervals import mean
+from minnet.experiments.readings import last_over_first, over
+from minnet.experiments.trial import EVALUATED, Trial
+from minnet.experiments.vanishing import BASELINE
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+_claim = partial(Claim, article="001")
+SHORT = BASELINE.but(epochs=1)
+ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
+PLAIN, REMEDIED = "baseline", "with remedies"
+COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
+GUESSED_LOSS = guess(BASELINE, "loss")
+GUESSING = {"guessing": guess(BASELINE, "accuracy")}
+accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
+training_loss: Quantity = partial(last, curve="train_loss")
+training_accuracy: Quantity = partial(last, curve="train_accuracy")
 
-# 10. ReLU, Swish, skip connections, BatchNorm and Xavier can help to reduce vanishing gradients.
+
+def early_loss(trial: Trial) -> float:
+    """Return the training loss after as many epochs as the network with remedies is trained."""
+    early = trial.curves["train_loss"][: ALL_REMEDIES.epochs]
+    diverged = len(early) < ALL_REMEDIES.epochs or not math.isfinite(early[-1])
+    return GUESSED_LOSS if diverged else early[-1]
+
+
+def epochs(trials: Trials, label: str) -> str:
+    """Return the number of epochs of a network in words."""
+    return counted(trials[label][0].setup.epochs, "epoch")
+
+
+@partial(
+    _claim,
+    number=8,
+    statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
+    measured="Training loss of the baseline after as many epochs as the network with remedies "
+    "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
+    "more; each minus that of the network with remedies. Test accuracies are reported.",
+    rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
+    "and after all of its epochs (suboptimal).",
+    setups=COMPARED,
+    panels=[
+        rows(
+            "Training loss",
+            training_loss,
+            "cross-entropy",
+            reference={"guessing": GUESSED_LOSS},
+            xlim=(0, None),
+        ),
+        accuracies_of("Test accuracy", accuracy),
+    ],
+)
+def slowness(trials: Trials) -> Finding:
+    """Compare the baseline's training loss after few and after all epochs."""
+    slow = difference(trials, PLAIN, REMEDIED, early_loss)
+    suboptimal = difference(trials, PLAIN, REMEDIED, training_loss)
+    early, losses = mean(map(early_loss, trials[PLAIN])), means(trials, training_loss)
+    accuracies = means(trials, accuracy)
+    name = "training loss, baseline minus with remedies"
+    return Finding(
+        result=f"{name}, after all epochs",
+        reason=f"After {epochs(trials, REMEDIED)} the training loss of the baseline is {early} and "
+        f"that with remedies {losses[REMEDIED]}; guessing gives ln 10 = {GUESSED_LOSS:.4f}. After "
+        f"{epochs(trials, PLAIN)} the baseline's is {losses[PLAIN]}. Its test accuracy is then "
+        f"{percent(accuracies[PLAIN])}, that with remedies {percent(accuracies[REMEDIED])}.",
+        numbers={f"{name}, after equally many epochs": slow}
+        | {f"{name}, after all epochs": suboptimal}
+        | {"training loss, baseline, after as many epochs as with remedies": early}
+        | named("training loss", losses)
+        | named("test accuracy", accuracies),
+        parts={"training being slow": above(slow), "training being suboptimal": above(suboptimal)},
+    )
+
+
+def accuracy_gap(trial: Trial) -> float:
+    """Return the accuracy on training rows minus that on test rows after training."""
+    return training_accuracy(trial) - accuracy(trial)
+
+
+@partial(
+    _claim,
+    number=9,
+    statement="Vanishing gradients contribute to overfitting.",
+    measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
+    "baseline minus network with remedies. The baseline is trained for more epochs, which "
+    "widens its gap in favour of the claim.",
+    rule="The gap of the baseline is wider.",
+    setups=COMPARED,
+    panels=[
+        accuracies_of("Training rows", training_accuracy),
+        accuracies_of("Test rows", accuracy),
+        rows("Gap", accuracy_gap, "training minus test", reference={"none": 0.0}),
+    ],
+)
+def overfitting(trials: Trials) -> Finding:
+    """Compare the gaps between training and test rows."""
+    wider = difference(trials, PLAIN, REMEDIED, accuracy_gap)
+    gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
+    reason = " ".join(
+        f"Accuracy ({label}) after {epochs(trials, label)} is {percent(training[label])} on "
+        f"training rows, {points(gaps[label])} above that on test rows."
+        for label in COMPARED
+    )
+    if above(difference(trials, REMEDIED, PLAIN, training_accuracy)):
+        reason += " The baseline underfits: its accuracy on its own training rows is lower."
+    result = "gap in accuracy, training minus test, baseline minus with remedies"
+    return Finding(
+        result=result,
+        reason=reason,
+        numbers={result: wider}
+        | named("gap in accuracy", gaps)
+        | named("training accuracy", training),
+        parts={"the gap in accuracy": above(wider)},
+    )
+
 
 NONE, TOGETHER = "none", "together"
 REDUCED = 10.0  # a smaller reduction hardly helps six layers
-SHORT = BASELINE.but(epochs=1)
 REMEDIES = {
     "ReLU": SHORT.but(activation="relu"),
     "Swish": SHORT.but(activation="swish"),
@@ -33,32 +144,6 @@ REMEDIES = {
     "BatchNorm": SHORT.but(batchnorm=True),
     "Xavier": SHORT.but(init="glorot_uniform"),
 }
-ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
-
-
-def judge_remedies(trials: Trials) -> Finding:
-    """Judge claim 10: how much each remedy alone reduces the ratio of the gradients."""
-    ratios = {k: geometric_mean(without_nan(runs, ratio_before)) for k, runs in trials.items()}
-    reductions = {
-        label: factor(trials[NONE], trials[label], ratio_before) for label in (*REMEDIES, TOGETHER)
-    }
-    accuracies = means(trials, accuracy)
-    parts = {label: above(reductions[label], REDUCED) for label in REMEDIES}
-    least = min(REMEDIES, key=lambda label: reductions[label].value)
-    by_remedy = "; ".join(
-        f"{label} {ratios[label].value:.2g}, {percent(accuracies[label])}" for label in trials
-    )
-    return Finding(
-        verdict=verdict(parts, "the remedy is {}", "or"),
-        result=f"reduction of the {RATIO}, {least}",
-        reason=f"The {RATIO} before training, and the test accuracy after training "
-        f"({trials[NONE][0].setup.epochs} of the article's {BASELINE.epochs} epochs), by remedy: "
-        f"{by_remedy}. {least} is the least effective remedy.",
-        numbers=named(RATIO, ratios)
-        | named(f"reduction of the {RATIO}", reductions)
-        | named("test accuracy", accuracies),
-        parts=parts,
-    )
 
 
 def ratio_before(trial: Trial) -> float:
@@ -66,34 +151,55 @@ def ratio_before(trial: Trial) -> float:
     return last_over_first(trial.start) if trial.start is not None else math.nan
 
 
-def factor(ones: Sequence[Trial], others: Sequence[Trial], quantity: Quantity) -> Interval:
-    """Return the ratio of a quantity between trainings of the same seed, without NaN."""
-    pairs = [(quantity(one), quantity(two)) for one, two in zip(ones, others, strict=True)]
-    return geometric_mean(over(*pair) for pair in pairs if not any(map(math.isnan, pair)))
+def reduced_ratio(trials: Trials) -> dict[str, float]:
+    """Return the ratio that a remedy must fall below, by its name in the figure."""
+    ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
+    return {f"1/{REDUCED:g} of no remedy": ratio} if math.isfinite(ratio) else {}
 
 
-def without_nan(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
-    """Return a quantity by seed where it is not NaN."""
-    return [value for value in map(quantity, runs) if not math.isnan(value)]
-
-
-def draw_remedies(trials: Trials) -> Figure:
-    """Draw for each remedy the ratio of the gradients and the test accuracy."""
-    figure, (left, right) = charts.side_by_side(["Gradients before training", "After training"])
-    ratios = {label: without_nan(runs, ratio_before) for label, runs in trials.items()}
-    mark = geometric_mean(ratios[NONE]).value / REDUCED
-    marks = {f"1/{REDUCED:g} of no remedy": mark} if math.isfinite(mark) else {}
-    charts.by_label(
-        ratios, xlabel="last layer's / first layer's", log=True, reference=marks, ax=left
+@partial(
+    _claim,
+    number=10,
+    statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
+    "to reduce vanishing gradients.",
+    measured="RMS of the last layer's weight gradient over the first's before training: with "
+    "no remedy, with one remedy at a time, and with ReLU, He, BatchNorm and skip connections "
+    "together. Test accuracy after training is reported.",
+    rule=f"A part for each remedy: alone it makes the ratio more than {REDUCED:g} times "
+    "smaller, whether or not the network then learns.",
+    setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
+    panels=[
+        rows(
+            "Gradients before training",
+            ratio_before,
+            "last layer's / first layer's",
+            log=True,
+            reference=reduced_ratio,
+        ),
+        accuracies_of("After training", accuracy),
+    ],
+)
+def reduction(trials: Trials) -> Finding:
+    """Measure how much each remedy alone reduces the ratio of the gradients."""
+    ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
+    reductions = {
+        label: ratio(trials, NONE, label, ratio_before) for label in (*REMEDIES, TOGETHER)
+    }
+    least = min(REMEDIES, key=lambda label: reductions[label].value)
+    by_remedy = "; ".join(
+        f"{label} {ratios[label].value:.2g}, {percent(accuracies[label])}" for label in trials
     )
-    draw_panel(right, trials, ACCURACY)
-    return figure
+    return Finding(
+        result=f"reduction of the {RATIO}, {least}",
+        reason=f"The {RATIO} before training, and the test accuracy after training "
+        f"({trials[NONE][0].setup.epochs} of the article's {BASELINE.epochs} epochs), by remedy: "
+        f"{by_remedy}. {least} is the least effective remedy.",
+        numbers=named(RATIO, ratios)
+        | named(f"reduction of the {RATIO}", reductions)
+        | named("test accuracy", accuracies),
+        parts={label: above(reductions[label], REDUCED) for label in REMEDIES},
+    )
 
-
-ACCURACY = Panel("", accuracy, "test accuracy", {"guessing": GUESS["accuracy"]}, (0, 1))
-
-
-# 20. Clipping can help against explosions, Adam and RMSProp against vanishing gradients.
 
 EXPLODING, CLIPPED = "not clipped", "clipped to norm 1"
 EXPLOSION = {EXPLODING: VARIANTS["too large"], CLIPPED: VARIANTS["too large, clipped"]}
@@ -105,34 +211,7 @@ OPTIMIZERS = {
 ADAPTIVE = ("Adam", "RMSProp")
 CHANCE = 0.2  # twice the accuracy of guessing: below it nothing was learned
 LEARNED = 0.5  # five times that of guessing
-EVENED = 10.0  # times the movement of the first layer relative to the last; no seed does that
-
-
-def judge_optimizers(trials: Trials) -> Finding:
-    """Judge claim 20: an explosion with and without clipping, and three optimizers."""
-    accuracies = means(trials, accuracy)
-    exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
-    moved = {k: geometric_mean(without_nan(trials[k], movement)) for k in OPTIMIZERS}
-    evened = {label: factor(trials[label], trials["SGD"], movement) for label in ADAPTIVE}
-    gains = {label: paired(trials[label], trials["SGD"], accuracy) for label in ADAPTIVE}
-    parts = {"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}
-    parts |= {label: above(evened[label], EVENED) for label in ADAPTIVE}
-    by_optimizer = "; ".join(
-        f"{label} {moved[label].value:.2g}, {percent(accuracies[label])}" for label in OPTIMIZERS
-    )
-    return Finding(
-        verdict=verdict(parts, "the statement is restricted to {}"),
-        result=f"test accuracy, {CLIPPED}",
-        reason=f"The test accuracy of the exploding network is {percent(accuracies[EXPLODING])} "
-        f"without and {percent(accuracies[CLIPPED])} with clipping. Movement of the first layer's "
-        "weights over that of the last layer's, and test accuracy, where gradients vanish: "
-        f"{by_optimizer}.",
-        numbers=named("test accuracy", accuracies)
-        | named("movement of the first layer over the last", moved)
-        | named("movement over that with SGD", evened)
-        | named("accuracy gained over SGD", gains),
-        parts=parts,
-    )
+EVENED = 10.0  # times the movement of the first layer relative to the last; seeds differ by less
 
 
 def movement(trial: Trial) -> float:
@@ -143,50 +222,52 @@ def movement(trial: Trial) -> float:
     return over(first, final)
 
 
-def draw_optimizers(trials: Trials) -> Figure:
-    """Draw the accuracies of the exploding and the vanishing networks, and the movement."""
-    titles = ["Exploding gradients", "Vanishing gradients", "Movement of the weights"]
-    figure, panels = charts.side_by_side(titles, share_y=False)
-    for ax, labels in zip(panels, (EXPLOSION, OPTIMIZERS), strict=False):
-        draw_panel(ax, {label: trials[label] for label in labels}, ACCURACY)
-    networks = {label: stages(trials[label])["after training"] for label in OPTIMIZERS}
-    moved = {label: by_layer(nets, "dense", "moved") for label, nets in networks.items() if nets}
-    if moved:
-        charts.by_layer(moved, ylabel="movement / size of the weights", log=True, ax=panels[2])
-    return figure
-
-
-CLAIMS = (
-    Claim(
-        number=10,
-        article="001",
-        statement="ReLU, Swish, skip connections, BatchNorm and Xavier's initialization can help "
-        "to reduce vanishing gradients.",
-        measured="RMS of the last layer's weight gradient over the first's before training: with "
-        "no remedy, with one remedy at a time, and with ReLU, He, BatchNorm and skip connections "
-        "together. Test accuracy after training is reported.",
-        rule=f"A part for each remedy: alone it makes the ratio more than {REDUCED:g} times "
-        "smaller, whether or not the network then learns.",
-        setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
-        judge=judge_remedies,
-        draw=draw_remedies,
-    ),
-    Claim(
-        number=20,
-        article="000/004",
-        statement="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
-        "reduce vanishing ones.",
-        measured="Test accuracy after training of a network whose initial weights make gradients "
-        "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
-        "RMSProp: how far the first layer's weights move in training over how far the last's do, "
-        "each relative to its size; accuracy is reported.",
-        rule="Three parts. Clipping: without it every seed diverges or stays below "
-        f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
-        "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
-        f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
-        "movement and the size of the weights were chosen after small trial runs.",
-        setups=EXPLOSION | OPTIMIZERS,
-        judge=judge_optimizers,
-        draw=draw_optimizers,
-    ),
+@partial(
+    Claim,
+    number=20,
+    article="000/004",
+    statement="Clipping can help to mitigate exploding gradients; Adam and RMSProp can help to "
+    "reduce vanishing ones.",
+    measured="Test accuracy after training of a network whose initial weights make gradients "
+    "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
+    "RMSProp: how far the first layer's weights move in training over how far the last's do, "
+    "each relative to its size; accuracy is reported.",
+    rule="Three parts. Clipping: without it every seed diverges or stays below "
+    f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
+    "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
+    f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
+    "movement and the size of the weights were chosen after small trial runs.",
+    setups=EXPLOSION | OPTIMIZERS,
+    panels=[
+        accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
+        accuracies_of("Vanishing gradients", accuracy, labels=OPTIMIZERS),
+        rows(
+            "Movement of the weights", movement, "first / last layer", labels=OPTIMIZERS, log=True
+        ),
+    ],
+    share_y=False,
 )
+def optimizers(trials: Trials) -> Finding:
+    """Compare accuracies with and without clipping, and movements with three optimizers."""
+    accuracies = means(trials, accuracy)
+    exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
+    moved = geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)
+    evened = {label: ratio(trials, label, "SGD", movement) for label in ADAPTIVE}
+    by_optimizer = "; ".join(
+        f"{label} {moved[label].value:.2g}, {percent(accuracies[label])}" for label in OPTIMIZERS
+    )
+    return Finding(
+        result=f"test accuracy, {CLIPPED}",
+        reason=f"The test accuracy of the exploding network is {percent(accuracies[EXPLODING])} "
+        f"without and {percent(accuracies[CLIPPED])} with clipping. Movement of the first layer's "
+        "weights over that of the last layer's, and test accuracy, where gradients vanish: "
+        f"{by_optimizer}.",
+        numbers=named("test accuracy", accuracies)
+        | named("movement of the first layer over the last", moved)
+        | named("movement over that with SGD", evened),
+        parts={"clipping": above(accuracies[CLIPPED], LEARNED) if exploded else None}
+        | {label: above(evened[label], EVENED) for label in ADAPTIVE},
+    )
+
+
+CLAIMS = (slowness, overfitting, reduction, optimizers)

@@ -1,4 +1,4 @@
-"""Verdicts: how the intervals of a measurement decide a claim.
+"""Verdicts: how the intervals of a measurement decide a claim, and numbers as text.
 
 A comparison with a threshold has three outcomes: True if the whole 95% interval lies on the stated
 side, False if it lies on the other side, and None, undecided, if it contains the threshold. The
@@ -7,10 +7,9 @@ outcomes of a claim's parts give its verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from minnet.experiments.claims.text import listed
 from minnet.experiments.intervals import Interval
 
 Outcome = bool | None
@@ -31,11 +30,7 @@ HOLDS, UNDECIDED, FAILS = Verdict("holds"), Verdict("undecided"), Verdict("fails
 
 
 def only_if(condition: str) -> Verdict:
-    """Return the conditional verdict.
-
-    >>> str(only_if("the network is trained"))
-    'holds only if the network is trained'
-    """
+    """Return the conditional verdict."""
     return Verdict("conditional", condition)
 
 
@@ -67,44 +62,30 @@ def negated(outcome: Outcome) -> Outcome:
 
 
 def all_of(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return True if all outcomes are True, False if one is False, and None otherwise.
-
-    >>> all_of([True, True]), all_of([True, None]), all_of([False, None])
-    (True, None, False)
-    """
+    """Return True if all outcomes are True, False if one is False, and None otherwise."""
     found = set(outcomes)
     return False if False in found else None if None in found else True
 
 
 def any_of(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return True if one outcome is True, False if all are False, and None otherwise.
-
-    >>> any_of([False, True, None]), any_of([False, None]), any_of([False])
-    (True, None, False)
-    """
+    """Return True if one outcome is True, False if all are False, and None otherwise."""
     return negated(all_of(map(negated, outcomes)))
 
 
-def verdict(parts: Parts, condition: str, conjunction: str = "and") -> Verdict:
+def verdict(parts: Parts, condition: str) -> Verdict:
     """Return the verdict on a claim from the outcomes of its parts.
 
     It holds if all parts are True. If only some are, it is conditional. If none is, it is undecided
     where one is None or no part could be tested, and fails otherwise.
 
-    Parameters
-    ----------
-    parts : dict of str, or of (str, str), to bool or None
-        Name of a part, or of a part and a case in which it was tested -> its outcome.
-    condition : str
-        The condition, with ``{}`` for the parts that are True.
-    conjunction : str
-        The word before the last of them.
+    ``parts`` maps the name of a part, or of a part and a case in which it was tested, to its
+    outcome. ``condition`` has ``{}`` for the parts that are True.
 
     Examples
     --------
-    >>> str(verdict({"Adam": True, "RMSProp": False}, "the optimizer is {}", "or"))
+    >>> str(verdict({"Adam": True, "RMSProp": False}, "the optimizer is {}"))
     'holds only if the optimizer is Adam'
-    >>> str(verdict({"Adam": None, "RMSProp": False}, "the optimizer is {}", "or"))
+    >>> str(verdict({"Adam": None, "RMSProp": False}, "the optimizer is {}"))
     'undecided'
     >>> parts = {("L1", "on Iris"): True, ("L1", "on MNIST"): False, ("L2", "on Iris"): True}
     >>> str(verdict(parts, "it is {}"))
@@ -116,8 +97,7 @@ def verdict(parts: Parts, condition: str, conjunction: str = "and") -> Verdict:
     if len(shown) == len(parts):
         return HOLDS
     names = [name for name in shown if isinstance(name, str)]
-    text = listed(names, conjunction) if names else _by_part(parts)
-    return Verdict("conditional", condition.format(text))
+    return only_if(condition.format(listed(names) if names else _by_part(parts)))
 
 
 def _by_part(parts: Parts) -> str:
@@ -129,3 +109,35 @@ def _by_part(parts: Parts) -> str:
         if shown:
             texts.append(part if len(shown) == len(cases) else f"{part} {listed(shown)}")
     return "; ".join(texts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence: "ReLU, Swish and Xavier"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 epoch", "2 epochs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: Interval, digits: int = 1, unit: str = "%") -> str:
+    """Return a share in percent.
+
+    >>> from minnet.experiments.intervals import mean
+    >>> percent(mean([0.5, 0.52, 0.54]))
+    '52.0% (47.0 to 57.0)'
+    """
+    value, low, high = (f"{100 * x:.{digits}f}" for x in (share.value, share.low, share.high))
+    return f"{value}{unit} ({low} to {high})" if share.n > 1 else f"{value}{unit}"
+
+
+def points(difference: Interval) -> str:
+    """Return a difference of two shares in percentage points.
+
+    >>> from minnet.experiments.intervals import mean
+    >>> points(mean([0.01, 0.02, 0.03]))
+    '2.00 points (-0.48 to 4.48)'
+    """
+    return percent(difference, 2, " points")

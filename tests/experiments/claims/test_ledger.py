@@ -9,8 +9,9 @@ from helpers.made_up_trials import result
 
 from minnet.__main__ import main
 from minnet.experiments.claims import ledger
-from minnet.experiments.claims.claim import Bound, Claim, Finding
-from minnet.experiments.claims.verdicts import HOLDS, UNDECIDED, only_if
+from minnet.experiments.claims.claim import Claim, Finding, rows
+from minnet.experiments.claims.normalization import Bound
+from minnet.experiments.claims.quantities import accuracy
 from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
 from minnet.experiments.setup import Setup
@@ -21,19 +22,14 @@ TINY = Setup(data="digits", hidden=(8,), epochs=1)
 
 def found(trials):
     numbers = {label: mean(t.last("val_accuracy") for t in runs) for label, runs in trials.items()}
-    parts = {"accuracy": True, "speed": None}
-    return Finding(HOLDS, "narrow", f"It is {numbers['narrow'].value:.3f}.", numbers, parts)
-
-
-def drawn(trials):
-    from minnet import plot
-
-    return plot.learning_curves({k: [t.history() for t in runs] for k, runs in trials.items()})
+    parts = {"accuracy": True}
+    return Finding("narrow", f"It is {numbers['narrow'].value:.3f}.", numbers, parts)
 
 
 CLAIM = Claim(
     number=21, article="005", statement="Small networks learn.", measured="accuracy", rule="always",
-    setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=found, draw=drawn, seeds=2,
+    setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=found,
+    panels=[rows("After training", accuracy, "accuracy")], seeds=2,
 )  # fmt: skip
 
 
@@ -116,7 +112,6 @@ def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
     assert kept["command"] == "minnet claims"
     (claim,) = kept["claims"]
     assert (claim["verdict"], claim["condition"]) == ("holds", "")
-    assert claim["reason"].endswith(" Undecided with these seeds: speed.")
     assert claim["numbers"][claim["result"]] == {
         "value": number.value, "low": number.low, "high": number.high, "n": 2,
         "excluded": 0,
@@ -126,7 +121,9 @@ def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
     assert set(claim["numbers"]) == {"narrow", "wide"}
 
     text = (tmp_path / "claims.md").read_text()
-    assert f"{number.low:.4g} to {number.high:.4g}" in text
+    assert f"| narrow | {number} |" in text
+    assert text.count("\nSettings: Seeds 0 to 1; ") == 1
+    assert "## Settings" not in text
     assert "![claim 21](claim21.png)" in text
     assert {tmp_path / "claim21.png", tmp_path / "claim21.svg"} <= set(written)
 
@@ -140,17 +137,18 @@ def test_a_verdict_from_too_few_seeds_has_a_caveat(tmp_path):
 
 
 def test_each_verdict_is_counted():
-    verdicts = [HOLDS, only_if("it is small"), UNDECIDED, UNDECIDED]
-    entries = [
-        ledger.Entry(CLAIM, {}, Finding(verdict, "narrow", "", {}, {})) for verdict in verdicts
-    ]
+    outcomes = [(True, True), (True, False), (None, None), (None, False)]
+    parts = [dict(zip("ab", pair, strict=True)) for pair in outcomes]
+    entries = [ledger.Entry(CLAIM, {}, Finding("narrow", "", {}, of)) for of in parts]
     assert ledger.counts(entries) == "Verdicts: 1 holds, 1 conditional, 2 undecided, 0 fails."
 
 
 def test_a_condition_is_stated_in_the_section_and_not_in_the_summary(tmp_path):
     entry = ledger.judge(CLAIM, Store(tmp_path))
-    finding = replace(entry.finding, verdict=only_if("the network is small"))
+    parts = {"small": True, "large": False, "deep": None}
+    finding = replace(entry.finding, parts=parts, condition="the network is {}")
     entry = replace(entry, finding=finding)
+    assert entry.reason.endswith(" Undecided with these seeds: deep.")
     assert "| conditional |" in ledger.summary([entry])
     text = ledger.markdown([entry], {"command": "", "quick": False, "versions": {}})
     assert text.count("the network is small") == 1
@@ -167,8 +165,7 @@ def test_diverged_trainings_and_censored_means_are_reported(tmp_path):
     assert entry.result == "Narrow: at least 21, 2 seeds."
     made = {"command": "", "quick": False, "versions": {}}
     text = ledger.markdown([entry], made)
-    cells = next(line for line in text.splitlines() if line.startswith("| narrow |"))
-    assert [cell.strip() for cell in cells.split("|")[2:4]] == ["at least 21", "2 censored"]
+    assert "| narrow | at least 21 " in text
     unknown = replace(entry, finding=replace(entry.finding, numbers={"narrow": mean([])}))
     assert unknown.result == "Narrow: not measured, 2 seeds."
     numbers = ledger.as_json([entry], made)["claims"][0]["numbers"]

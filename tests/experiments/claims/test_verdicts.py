@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from minnet.experiments.claims.figures import drawn
-from minnet.experiments.claims.quantities import accuracy, last, paired
-from minnet.experiments.claims.text import listed, percent
+from minnet.experiments.claims.claim import drawn
+from minnet.experiments.claims.quantities import accuracy, difference, last
 from minnet.experiments.claims.verdicts import (
     FAILS,
     HOLDS,
@@ -15,8 +14,10 @@ from minnet.experiments.claims.verdicts import (
     all_of,
     any_of,
     below,
+    listed,
     negated,
     only_if,
+    percent,
     verdict,
 )
 from minnet.experiments.intervals import Interval, mean
@@ -38,8 +39,14 @@ def test_a_diverged_training_counts_as_guessing_and_is_not_drawn():
     assert last(diverged, "train_loss") == pytest.approx(math.log(10))
     assert last(ending(train_loss=math.inf), "train_loss") == pytest.approx(math.log(10))
     assert last(ending(train_loss=0.5), "train_loss") == 0.5
-    runs = {"a": [ending(val_accuracy=0.9), diverged]}
-    assert drawn(runs, accuracy) == {"a": [0.9, pytest.approx(math.nan, nan_ok=True)]}
+    runs = [ending(val_accuracy=0.9), diverged]
+    assert drawn(runs, accuracy) == [0.9, pytest.approx(math.nan, nan_ok=True)]
+
+
+def test_guessing_depends_on_the_number_of_classes():
+    diverged = Trial(Setup(data="iris", hidden=(8,)), stopped="NaN")
+    assert last(diverged, "val_accuracy") == 1 / 3
+    assert last(diverged, "train_loss") == pytest.approx(math.log(3))
 
 
 def test_an_interval_is_above_below_or_contains_the_threshold():
@@ -79,11 +86,11 @@ def test_outcomes_combine(outcomes, expected_all, expected_any):
 def test_trials_of_the_same_seed_are_paired():
     some_runs = [ending(seed, val_accuracy=0.5 + 0.1 * seed) for seed in range(4)]
     others = [ending(seed, val_accuracy=0.4 + 0.1 * seed) for seed in range(4)]
-    difference = paired(some_runs, others, accuracy)
-    assert difference.value == pytest.approx(0.1)
-    assert difference.high - difference.low < 1e-9
+    found = difference({"some": some_runs, "others": others}, "some", "others", accuracy)
+    assert found.value == pytest.approx(0.1)
+    assert found.high - found.low < 1e-9
     with pytest.raises(ValueError, match="shorter"):
-        paired(some_runs, others[1:], lambda trial: 0.0)
+        difference({"some": some_runs, "others": others[1:]}, "some", "others", accuracy)
 
 
 def test_numbers_and_names_as_text():
