@@ -2,25 +2,38 @@
 
 The bins are those of the floats themselves, four to each power of two: see
 `minnet.kernels.histograms`. They need no range in advance, no value falls outside, histograms of
-steps, layers and seeds add up exactly, and a quantile is off by a quarter at most at any scale.
+different steps and layers add up exactly, and a quantile is off by a quarter at most at any scale.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN
+from minnet.kernels.histograms import (
+    ARRAYS,
+    BINS,
+    BLOCK,
+    BLOCKS,
+    COPIES,
+    COUNTED,
+    INFINITY,
+    PRESENT,
+    SIGN,
+    WIDTH,
+    count_floats,
+    move_counts,
+)
 from minnet.layers.sequential import Sequential
-from minnet.recording.counts import Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import RUN
+from minnet.recording.series import Key, Series
 from minnet.recording.taps import View
 from minnet.validation import Array, count
+
+MOST_PENDING = 2**31 - 1  # the largest int32
 
 # From here on bins are in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
 # +inf, three of NaN. The first eleven bits of a negative number grow as the number falls.
@@ -69,7 +82,7 @@ class HistogramProbe(Recorder):
     budget : float, optional
         The share of the time that recording may take, such as 0.05: after an observation steps are
         skipped until the share is no larger. Which steps are observed then depends on the machine
-        and its load, so the recordings of two runs cannot be merged. No limit by default.
+        and its load. No limit by default.
 
     Raises
     ------
@@ -95,8 +108,6 @@ class HistogramProbe(Recorder):
     ((10, 2048), np.int64(2560))
     >>> bool(probe.zeros("relu1", "y").mean() > 0.3)
     True
-    >>> probe.histogram("relu1", "y", [0, 1e3], step=9)
-    array([256.])
     >>> bool(probe.quantile("dense1", "update", 0.5) < 0.1)
     True
     """
@@ -127,16 +138,14 @@ class HistogramProbe(Recorder):
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            plan = self._series.plan(view.places[1:], view.rows, view.strides)
-            view.plan = plan, plan.batches(view.rows)
-        plan, batches = view.plan
-        self._series.count(plan, batches, self._observed)
+            view.plan = self._series.plan(view.places[1:], view.rows, view.strides)
+        self._series.count(view.plan, view.rows, self.observed)
 
     def _record_updates(self, weights: View) -> None:
         if weights.plan is None:  # the copies hold only the recorded rows
             strides = [1] * len(weights.rows)
             weights.plan = self._series.plan(weights.places, weights.rows, strides)
-        self._series.count(weights.plan, weights.plan.batches(weights.changes()), 0)
+        self._series.count(weights.plan, weights.changes(), 0)
 
     # Reading.
 
@@ -161,57 +170,16 @@ class HistogramProbe(Recorder):
 
     def nans(self, layer: str, kind: str) -> Array:
         """Return the share of values that are NaN, (slots,)."""
-        ends = slice(None, MINUS_INFINITY), slice(PLUS_INFINITY + 1, None)
-        return self._share(layer, kind, ends[0]) + self._share(layer, kind, ends[1])
+        return self._share(layer, kind, np.r_[:MINUS_INFINITY, PLUS_INFINITY + 1 : BINS])
 
     def infinities(self, layer: str, kind: str) -> tuple[Array, Array]:
         """Return the shares of values that are -inf and that are +inf, each (slots,)."""
-        return (
-            self._share(layer, kind, slice(MINUS_INFINITY, MINUS_INFINITY + 1)),
-            self._share(layer, kind, slice(PLUS_INFINITY, PLUS_INFINITY + 1)),
-        )
+        minus, plus = [MINUS_INFINITY], [PLUS_INFINITY]
+        return self._share(layer, kind, minus), self._share(layer, kind, plus)
 
-    def _share(self, layer: str, kind: str, bins: slice) -> Array:
+    def _share(self, layer: str, kind: str, bins: Any) -> Array:
         counts = self.counts(layer, kind)
         return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
-
-    def _counts_at(self, layer: str, kind: str, step: int | None) -> Array:
-        """Return the counts of the slot of step, (2048,), or the sum of all slots."""
-        counts = self.counts(layer, kind)
-        if step is None:
-            return np.asarray(counts.sum(axis=0))
-        return np.asarray(counts[self._series.find((layer, kind), step)])
-
-    def histogram(
-        self, layer: str, kind: str, edges: ArrayLike, *, step: int | None = None
-    ) -> Array:
-        """Return how many values lie between other edges, (edges - 1,), as float64.
-
-        The values of a recorded bin are taken as spread evenly over it, and divided among the bins
-        that it overlaps. The result is exact where all edges are among ``EDGES``; otherwise the
-        bins that an edge cuts make it approximate. Zeros are counted in the bin that contains 0,
-        or in the one to the right of an edge at 0 (except the last). Values beyond the edges are
-        not counted.
-
-        Parameters
-        ----------
-        edges : array_like
-            Ascending, (bins + 1,).
-        step : int, optional
-            A step of the requested slot, or -1 for the last; the sum of all slots by default.
-        """
-        edges = np.asarray(edges, dtype=np.float64)
-        if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
-            raise ValueError("histogram: edges must be ascending numbers, at least two")
-        counts = self._counts_at(layer, kind, step)
-        zeros = int(counts[ZERO].sum())
-        counts[ZERO] = 0
-        below = np.concatenate([[0], np.cumsum(counts[FINITE])])
-        shared: Array = np.diff(np.interp(edges, EDGES, below))
-        if edges[0] <= 0 <= edges[-1]:
-            place = int(np.searchsorted(edges, 0.0, side="right")) - 1
-            shared[min(place, shared.size - 1)] += zeros
-        return shared
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
         """Return the values below which the shares q of all values lie; NaN is left out.
@@ -227,11 +195,20 @@ class HistogramProbe(Recorder):
             Shares in 0..1, of any shape; the result has the same.
         step : int, optional
             A step of the requested slot, or -1 for the last; the sum of all slots by default.
+
+        Raises
+        ------
+        ValueError
+            If q is out of range, or the step lies outside the observed steps.
         """
         shares = np.asarray(q, dtype=np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"quantile: q must be in 0..1, got {q!r}")
-        counts = self._counts_at(layer, kind, step)[MINUS_INFINITY : PLUS_INFINITY + 1]
+        counts = self.counts(layer, kind)
+        counts = (
+            counts.sum(axis=0) if step is None else counts[self._series.find((layer, kind), step)]
+        )
+        counts = counts[MINUS_INFINITY : PLUS_INFINITY + 1]
         upto = np.cumsum(counts)
         if not upto[-1]:
             return np.full(shares.shape, np.nan)
@@ -240,36 +217,6 @@ class HistogramProbe(Recorder):
         within = (rank - (upto - counts)[place] - 0.5) / counts[place]
         return _interpolated(place, within)
 
-    def merge(self, other: HistogramProbe) -> HistogramProbe:
-        """Return a new recording of both: the same steps of the same layers, counts added exactly.
-
-        For instance of runs that differ only in their seed. Neither probe is changed.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the other is not a HistogramProbe, or its settings, layers or steps differ.
-        """
-        if not isinstance(other, HistogramProbe):
-            raise TypeError(f"merge: expected a HistogramProbe, got {type(other).__name__}")
-        settings, others = self._settings(), other._settings()
-        differ = [f"{name} {settings[name]} and {others[name]}"
-                  for name in settings if settings[name] != others[name]]  # fmt: skip
-        recorded = self._series.recorded()
-        if (recorded, self._series.keys) != (other._series.recorded(), other._series.keys):
-            differ.append(f"layers {self.layers} and {other.layers}, or their kinds")
-        else:
-            differ += [
-                f"the steps of {' '.join(key)}"
-                for key in [*recorded, RUN]
-                if not np.array_equal(self._series.steps(key), other._series.steps(key))
-            ]
-        if differ:
-            raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
-        merged = copy.deepcopy(self)
-        merged._series.add(other._series)
-        return merged
-
 
 def _interpolated(place: Array, within: Array) -> Array:
     """Return the number at a share ``within`` of a bin; places are counted from that of -inf."""
@@ -277,7 +224,105 @@ def _interpolated(place: Array, within: Array) -> Array:
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = low * (high / low) ** within
-    zero = (low == 0) | (high == 0)
-    values = np.where(zero, 0.0, values)
-    values = np.where(place == 0, -np.inf, values)
-    return np.where(place == EDGES.size, np.inf, values)
+    cases = [place == 0, place == EDGES.size, (low == 0) | (high == 0)]
+    return np.select(cases, [-np.inf, np.inf, 0.0], values)
+
+
+class Plan(NamedTuple):
+    """How the arrays of a step are counted, in calls of ``ARRAYS`` arrays each."""
+
+    tables: list[Array]  # (place, stride, size) of each array of a call
+    padding: list[Array]  # empty arrays that complete the last call
+    largest: int  # size of the largest array
+
+
+class Counts(Series):
+    """A series of counts, and the counters of steps that are not in the last row yet.
+
+    An array needs few of the 2048 bins. So the rows hold only those blocks of neighbouring bins
+    that were ever needed, and only their counters are moved and cleared. The counters are moved
+    when the row is complete, when it is read, and before they overflow.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity, np.int64, np.add)
+        # The block of each 16 columns, as place of the key * BLOCKS + block of its bins.
+        self._blocks: Array = np.zeros(0, np.int64)
+        self._counters: Array = np.zeros((0, COPIES, WIDTH), np.int32)
+        self._pending = 0  # the largest possible count in a counter
+
+    # Recording.
+
+    def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
+        """Prepare to count every stride-th row of such arrays for the keys at these places."""
+        sizes = [array.size for array in arrays]
+        rest = -len(arrays) % ARRAYS
+        table = np.zeros((len(arrays) + rest, 3), np.int64)
+        table[: len(arrays)] = np.transpose([places, strides, sizes])
+        padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
+        return Plan(list(table.reshape(-1, ARRAYS, 3)), padding, max(sizes, default=0))
+
+    def count(self, plan: Plan, arrays: list[Array], offset: int) -> None:
+        """Count the arrays of a step, from row ``offset % stride`` of each on."""
+        if self._pending + plan.largest > MOST_PENDING:
+            self.fold()
+        self._pending += plan.largest
+        arrays = arrays + plan.padding
+        for call, table in enumerate(plan.tables):
+            first, *others = arrays[call * ARRAYS : (call + 1) * ARRAYS]
+            count_floats(first, tuple(others), offset, table, self._counters)
+
+    def _begin_row(self) -> None:
+        self.fold()
+        super()._begin_row()
+
+    def add_keys(self, keys: Iterable[Key]) -> Array:
+        """Return the places of the keys, (keys,); unknown keys are added, with counters."""
+        self.fold()
+        places = super().add_keys(keys)
+        if len(self._counters) < len(self.keys):
+            self._counters = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
+            self._add_blocks(places * BLOCKS + BLOCKS - 1)  # the totals
+        return places
+
+    def fold(self) -> None:
+        """Move all counts to the current row."""
+        if not self._pending:
+            return
+        if move_counts(self._counters, self._blocks, self.row):
+            blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
+            used = np.flatnonzero(blocks.any(axis=1))
+            # Neighbours of the used blocks are the next to be needed.
+            self._add_blocks(np.concatenate([used - 1, used, used + 1]))
+            move_counts(self._counters, self._blocks, self.row)
+        self._pending = 0
+
+    def _add_blocks(self, blocks: Array) -> None:
+        """Add columns for the blocks that have none."""
+        self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
+        self.widen(BLOCK * len(self._blocks))
+
+    # Reading.
+
+    def bins(self, key: Key) -> Array:
+        """Return all bins and totals of a key, for each row that has it, (n, WIDTH)."""
+        self.fold()
+        owners, blocks = np.divmod(self._blocks, BLOCKS)
+        own = np.flatnonzero(owners == self.keys[key])
+        rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
+        rows[:, blocks[own]] = self.rows.reshape(len(rows), len(owners), BLOCK)[:, own]
+        return rows.reshape(len(rows), WIDTH)[self.observed(key) > 0]
+
+    # Files.
+
+    def state(self) -> dict[str, Array]:
+        """Return ``steps``, ``rows`` and the ``blocks`` that their columns are."""
+        self.fold()
+        return super().state() | {"blocks": self._blocks}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        self._blocks = state["blocks"].copy()
+        if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
+            raise ValueError("its blocks of counts are out of range")
+        super().restore(state)

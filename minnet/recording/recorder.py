@@ -8,7 +8,6 @@ update is recorded, until the next step.
 
 from __future__ import annotations
 
-import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,12 +17,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minnet.archives import DAMAGE, read_archive, write_archive
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import RUN, Key, Series
 from minnet.recording.taps import View, find_taps
+from minnet.serialization import opened_file, write_file
 from minnet.validation import Array, count, in_range
-from minnet.version import __version__
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 VERSION = 2  # of the files
@@ -35,6 +33,15 @@ class Recorder(ABC):
     Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
     value, the name with ``_grad`` for its gradient, and ``update`` for what the optimizer's step
     added to ``weight``. A layer that lacks a kind is skipped.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        The requested kinds.
+    every : int
+        Steps whose number is a multiple of this are observed.
+    observed : int
+        How many steps were observed.
     """
 
     _format: ClassVar[str]  # name of the format of the files
@@ -49,15 +56,16 @@ class Recorder(ABC):
         budget: float | None,
     ) -> None:
         where = type(self).__name__
-        self._kinds = _names(kinds, where, "kinds")
-        self._every = count(every, where, "every")
+        self.kinds = _names(kinds, where, "kinds")
+        self.every = count(every, where, "every")
+        self.observed = 0
         self._only = None if layers is None else _names(layers, where, "layers")
         self._max_values = None if max_values is None else count(max_values, where, "max_values")
         if budget is not None:
             text = "a share of the time, in (0, 1)"
             budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, text)
         self._budget = budget
-        self._last_step, self._observed = -1, 0
+        self._last_step = -1
         self._forget_network()
 
     def _forget_network(self) -> None:
@@ -69,8 +77,7 @@ class Recorder(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """A deep copy or a pickle has the recording, but not the networks observed."""
-        temporary = ("_views", "_awaits_update", "_warm", "_rests_until")
-        return {name: value for name, value in vars(self).items() if name not in temporary}
+        return {name: value for name, value in vars(self).items() if name != "_views"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -88,10 +95,8 @@ class Recorder(ABC):
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor, as JSON values."""
-        only = None if self._only is None else list(self._only)
         return {
-            "kinds": list(self._kinds), "every": self._every, "layers": only,
-            "budget": self._budget,
+            "kinds": self.kinds, "every": self.every, "layers": self._only, "budget": self._budget
         }  # fmt: skip
 
     # Recording.
@@ -113,7 +118,7 @@ class Recorder(ABC):
         began = perf_counter()
         self._check_step(step, net)
         arrays, weights = self._views.get(net) or self._find_views(net)
-        awaited, due = self._awaits_update, not step % self._every and began >= self._rests_until
+        awaited, due = self._awaits_update, not step % self.every and began >= self._rests_until
         if awaited:
             weights.update()
             if weights.copies is None:
@@ -127,37 +132,23 @@ class Recorder(ABC):
         if due:
             arrays.update()
             if arrays.places is None:
-                arrays.places = self._places(arrays, RUN)
+                arrays.places = self._series.add_keys([RUN, *(tap.key for tap in arrays.taps)])
             self._series.begin()
             self._series.note(step, arrays.places)
             self._record(net, arrays)
-            if "update" in self._kinds:
+            if "update" in self.kinds:
                 weights.update()
                 if weights.places is None:
-                    weights.places = self._places(weights)
-                weights.keep(self._observed)
+                    weights.places = self._series.add_keys(tap.key for tap in weights.taps)
+                weights.keep(self.observed)
                 self._awaits_update = bool(weights.taps)
             self._last_step = step
-            self._observed += 1
+            self.observed += 1
         if self._budget is not None and (awaited or due):
             if self._warm:
                 took = perf_counter() - began
                 self._rests_until = max(self._rests_until, began) + took / self._budget
             self._warm = True
-
-    def _find_views(self, net: Sequential) -> tuple[View, View]:
-        """Return the arrays of a network that are recorded, and the weights whose update is."""
-        taps = find_taps(net, self._kinds, self._only, type(self).__name__)
-        self._series.add_keys(tap.key for tap in taps)
-        updates = [tap for tap in taps if tap.key[1] == "update"]
-        others = [tap for tap in taps if tap.key[1] != "update"]
-        views = View(others, self._max_values), View(updates, self._max_values)
-        self._views[net] = views
-        return views
-
-    def _places(self, view: View, *more: Key) -> Array:
-        """Return the places of these keys, then those of the arrays in view."""
-        return self._series.add_keys([*more, *(tap.key for tap in view.taps)])
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__
@@ -171,22 +162,16 @@ class Recorder(ABC):
                 "so make a new one for the next, and give each train_step its number, step=..."
             )
 
+    def _find_views(self, net: Sequential) -> tuple[View, View]:
+        """Return the arrays of a network that are recorded, and the weights whose update is."""
+        taps = find_taps(net, self.kinds, self._only, type(self).__name__)
+        self._series.add_keys(tap.key for tap in taps)
+        arrays = [tap for tap in taps if tap.key[1] != "update"]
+        weights = [tap for tap in taps if tap.key[1] == "update"]
+        self._views[net] = View(arrays, self._max_values), View(weights, self._max_values)
+        return self._views[net]
+
     # Reading.
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The requested kinds."""
-        return self._kinds
-
-    @property
-    def every(self) -> int:
-        """Steps whose number is a multiple of this are observed."""
-        return self._every
-
-    @property
-    def observed(self) -> int:
-        """How many steps were observed."""
-        return self._observed
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -199,7 +184,7 @@ class Recorder(ABC):
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot, (slots, 2)."""
-        return self._series.steps(self._key(layer, kind)).copy()
+        return self._series.steps(self._key(layer, kind))
 
     def _key(self, layer: str, kind: str) -> Key:
         recorded = self._series.recorded()
@@ -214,8 +199,8 @@ class Recorder(ABC):
         return layer, kind
 
     def __repr__(self) -> str:
-        observed = f"{self._observed} steps of {len(self.layers)} layers"
-        return f"{type(self).__name__}({', '.join(self._kinds)}; {observed})"
+        observed = f"{self.observed} steps of {len(self.layers)} layers"
+        return f"{type(self).__name__}({', '.join(self.kinds)}; {observed})"
 
     # Files.
 
@@ -224,30 +209,25 @@ class Recorder(ABC):
         return self._series.state()
 
     def _restore(self, state: dict[str, Array]) -> None:
-        """Take over what `_state` returned; raise one of DAMAGE if it is invalid."""
+        """Take over what `_state` returned."""
         self._series.restore(state)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recording to a file, an npz without pickle: all of it or nothing.
+        """Write the recording to a file, an npz without pickle, completely or not at all.
 
         Parameters
         ----------
         path : str or path
-            Used as given: no suffix is added, but ``.npz`` is the usual one.
+            Used as given: no suffix is added, but ``.npz`` is usual.
 
         Raises
         ------
         OSError
-            If the disk is full or not writable; FileNotFoundError if there is no such folder.
+            If the file cannot be written; FileNotFoundError if the folder does not exist.
         """
-        manifest = {
-            "format": self._format,
-            "version": VERSION,
-            "minnet": __version__,
-            "settings": self._settings(),
-            "keys": {str(place): key for key, place in self._series.keys.items()},
-        }
-        write_archive(path, manifest, self._state())
+        keys = {str(place): key for key, place in self._series.keys.items()}
+        contents = {"settings": self._settings(), "keys": keys}
+        write_file(path, self._format, VERSION, contents, self._state())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -259,32 +239,18 @@ class Recorder(ABC):
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If the file does not exist.
         ValueError
             If the file is damaged, or of another format or version.
         """
-        try:
-            manifest, state = read_archive(path, cls._format, VERSION, ("settings", "keys"))
-            keys = [(layer, kind) for layer, kind in manifest["keys"].values()]
+        where = f"{cls.__name__}.load"
+        with opened_file(path, where, cls._format, VERSION) as (manifest, state):
             probe = cls(**manifest["settings"])
-            for layer, kind in keys[1:]:
-                if not isinstance(layer, str) or kind not in probe.kinds:
-                    raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
-            probe._series.add_keys(keys[1:])
-            if keys != list(probe._series.keys):
-                raise ValueError(f"its keys, {keys}, do not begin with {RUN} or are repeated")
+            probe._series.add_keys((layer, kind) for layer, kind in manifest["keys"].values())
             probe._restore(state)
-        except FileNotFoundError as error:
-            text = f"{cls.__name__}.load: no such file (the path is used as given, no suffix added)"
-            raise FileNotFoundError(errno.ENOENT, text, os.path.abspath(path)) from error
-        except (*DAMAGE, TypeError) as error:
-            raise ValueError(
-                f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
-                "another copy or record again"
-            ) from error
-        steps = probe._series.steps(RUN)
-        probe._last_step = int(steps[-1, 1]) if len(steps) else -1
-        probe._observed = probe._series.observed
+            observed, steps = probe._series.observed(RUN), probe._series.steps(RUN)
+            probe.observed = int(observed.sum())
+            probe._last_step = int(steps[-1, 1]) if len(steps) else -1
         return probe
 
 

@@ -8,15 +8,12 @@ kept step by step, and a run of a million steps takes as much memory as a run of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
-MINIMUM_ROWS = 64  # allocated at first
-MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
 RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
@@ -66,8 +63,8 @@ class Series:
     ) -> None:
         self.capacity, self._merge, self._fill = capacity, merge, fill
         self.keys: dict[Key, int] = {RUN: 0}
-        self._memory: Array = np.zeros((0, 0), dtype)  # rows and columns in use come first
-        self._steps: Array = np.zeros((0, 1, 3), np.int64)  # first, last, number; of rows and keys
+        self._memory: Array = np.zeros((capacity, 0), dtype)  # rows and columns in use come first
+        self._steps: Array = np.zeros((capacity, 1, 3), np.int64)  # first, last, number; of keys
         self._used, self._width, self.span = 0, 0, 1
         self.taken = 1  # the row before the first one counts as complete
         # Steps of the last row that are not in the array yet, by the places they belong to.
@@ -79,14 +76,13 @@ class Series:
         """Return the places of the keys, (keys,); unknown keys are added."""
         places = [self.keys.setdefault(key, len(self.keys)) for key in keys]
         self._settle()
-        self._steps = _grown(self._steps, (len(self._steps), len(self.keys), 3), 0)
+        self._steps = _widened(self._steps, len(self.keys), 0)
         return np.array(places, np.int64)
 
     def widen(self, width: int) -> None:
         """Extend each row to this width."""
         if width > self._memory.shape[1]:
-            shape = len(self._memory), width + width // 2
-            self._memory = _grown(self._memory, shape, self._fill)
+            self._memory = _widened(self._memory, width + width // 2, self._fill)
         self._width = width
 
     def begin(self) -> None:
@@ -104,8 +100,8 @@ class Series:
         if noted is None:
             self._noted[key] = [step, step, 1]
         else:
-            noted[1] = step
-            noted[2] += 1
+            noted[LAST] = step
+            noted[OBSERVED] += 1
 
     @property
     def row(self) -> Array:
@@ -126,26 +122,19 @@ class Series:
         if self._used == self.capacity:
             self._halve()
         if self.taken == self.span:
-            if self._used == len(self._memory):
-                rows = min(max(2 * self._used, MINIMUM_ROWS), self.capacity)
-                self._memory = _grown(self._memory, (rows, self._memory.shape[1]), self._fill)
-                self._steps = _grown(self._steps, (rows, *self._steps.shape[1:]), 0)
             self._used += 1
             self.taken = 0
 
     def _halve(self) -> None:
         """Merge neighbouring rows; an odd one out at the end stays as it is."""
         pairs, odd = divmod(self._used, 2)
-        rows, steps = self.rows, self._steps[: self._used]
-        some = max(1, MERGED_AT_ONCE // max(self._width, 1))
-        for k in range(0, pairs, some):
-            stop = min(k + some, pairs)
-            both = rows[2 * k : 2 * stop]
-            rows[k:stop] = self._merge(both[::2], both[1::2])
-        steps[:pairs] = _merged(steps[0 : 2 * pairs : 2], steps[1 : 2 * pairs : 2])
+        rows, steps = self.rows, self._steps
+        both = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        rows[:pairs] = self._merge(rows[both[0]], rows[both[1]])
+        steps[:pairs] = _merged(steps[both[0]], steps[both[1]])
         self._used = pairs + odd
         if odd:
-            rows[pairs], steps[pairs] = rows[-1], steps[-1]
+            rows[pairs], steps[pairs] = rows[-1], steps[2 * pairs]
         rows[self._used :], steps[self._used :] = self._fill, 0
         self.span *= 2
         self.taken = int(steps[self._used - 1, 0, OBSERVED])
@@ -157,24 +146,22 @@ class Series:
         """The rows in use, (rows, width)."""
         return self._memory[: self._used, : self._width]
 
-    @property
-    def observed(self) -> int:
-        """How many steps were observed."""
-        return int(self._settled()[:, 0, OBSERVED].sum())
+    def _settled(self) -> Array:
+        self._settle()
+        return self._steps[: self._used]
 
     def recorded(self) -> list[Key]:
         """Return the keys of which something was recorded, without `RUN`, in order."""
         observed = self._settled()[:, :, OBSERVED].sum(axis=0)
         return [key for key, place in self.keys.items() if place and observed[place]]
 
-    def has(self, key: Key) -> Array:
-        """Return in which rows the key was observed, booleans (rows,)."""
-        observed: Array = self._settled()[:, self.keys[key], OBSERVED]
-        return np.asarray(observed > 0)
+    def observed(self, key: Key) -> Array:
+        """Return how many steps of the key were observed in each row, (rows,)."""
+        return self._settled()[:, self.keys[key], OBSERVED]
 
     def steps(self, key: Key) -> Array:
         """Return the first and the last step of each row in which the key was observed, (n, 2)."""
-        return self._settled()[self.has(key), self.keys[key], :OBSERVED]
+        return self._settled()[self.observed(key) > 0, self.keys[key], :OBSERVED]
 
     def find(self, key: Key, step: int) -> int:
         """Return the place among ``steps(key)`` that step belongs to; step -1 is the last one.
@@ -195,10 +182,6 @@ class Series:
             )
         return int(np.searchsorted(steps[:, FIRST], step, side="right")) - 1
 
-    def _settled(self) -> Array:
-        self._settle()
-        return self._steps[: self._used]
-
     # Files.
 
     def state(self) -> dict[str, Array]:
@@ -206,31 +189,13 @@ class Series:
         return {"steps": self._settled(), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        """Take over what `state` returned for the same keys; raise ValueError if shapes differ."""
         steps, rows = state["steps"], state["rows"]
-        used = len(steps)
-        shapes: Any = (steps.dtype, steps.shape, rows.dtype, rows.shape)
-        expected = (np.int64, (used, len(self.keys), 3), self._memory.dtype, (used, self._width))
-        if shapes != expected:
-            raise ValueError(f"expected dtypes and shapes {expected}, got {shapes}")
-        first, last, observed = np.moveaxis(steps, 2, 0)
-        there, run = observed > 0, observed[:, 0]
-        if (
-            used > self.capacity
-            or (steps < 0).any()
-            or steps[~there].any()
-            or not there[:, 0].all()
-            or (there & (observed - 1 > last - first)).any()
-            or (there & ((first < first[:, :1]) | (last > last[:, :1]))).any()
-            or (observed > observed[:, :1]).any()
-            or (first[1:, 0] <= last[:-1, 0]).any()
-            or (run[:-1] != run[:1]).any()
-            or (run[-1:] > run[:1]).any()
-        ):
-            raise ValueError("its steps are out of order")
-        self._memory, self._steps, self._used = rows.copy(), steps.copy(), used
-        if used:
-            self.span, self.taken = int(run[0]), int(run[-1])
+        self.widen(rows.shape[1])
+        self._used = len(steps)
+        self._steps[: self._used], self.rows[...] = steps, rows
+        if self._used:
+            self.span, self.taken = steps[[0, -1], 0, OBSERVED].tolist()
 
 
 def _merged(earlier: Array, later: Array) -> Array:
@@ -241,9 +206,9 @@ def _merged(earlier: Array, later: Array) -> Array:
     return merged
 
 
-def _grown(array: Array, shape: tuple[int, ...], fill: float) -> Array:
-    """Return a copy of this shape with ``fill`` in the new places."""
+def _widened(array: Array, width: int, fill: float) -> Array:
+    """Return a copy of this width in the second dimension, with ``fill`` in the new columns."""
     # Written at once: memory that is first touched row by row costs several times as much.
-    grown = np.full(shape, fill, array.dtype)
-    grown[tuple(slice(n) for n in array.shape)] = array
-    return grown
+    widened = np.full((len(array), width, *array.shape[2:]), fill, array.dtype)
+    widened[:, : array.shape[1]] = array
+    return widened

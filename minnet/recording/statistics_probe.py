@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import OBSERVED, RUN, Key, Series
+from minnet.recording.series import RUN, Key, Series
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, count
@@ -95,8 +94,6 @@ class StatisticsProbe(Recorder):
     array([0, 2, 4, 6, 8])
     >>> bool((ratio < 0.1).all())
     True
-    >>> probe.table()["sigmoid1"]["dead"]
-    0
     >>> steps, loss = probe.run("loss")
     >>> bool(loss[-1] < loss[0])
     True
@@ -119,18 +116,23 @@ class StatisticsProbe(Recorder):
         points = count(points, "StatisticsProbe", "points")
         if points < 2:
             raise ValueError(f"StatisticsProbe: points must be at least 2, got {points}")
-        self._window = count(window, "StatisticsProbe", "window")
-        self._saturation = {
-            kind: _bounds(kind, pair) for kind, pair in {**SATURATION, **(saturation or {})}.items()
-        }
+        self.window = count(window, "StatisticsProbe", "window")
+        self._saturation = {**SATURATION, **(saturation or {})}
+        for kind, (low, high) in self._saturation.items():
+            if not low < high:
+                raise ValueError(
+                    f"StatisticsProbe: saturation of {kind!r} must be low < high, got {low, high}"
+                )
         self._series = Series(points, np.float64, _thin, math.nan)
         self._units: dict[str, _Units] = {}
-        self._norm = any(kind.endswith("_grad") for kind in self._kinds)
+        self._norm = any(kind.endswith("_grad") for kind in self.kinds)
 
     def _settings(self) -> dict[str, Any]:
-        bounds = {kind: list(pair) for kind, pair in self._saturation.items()}
-        more = {"points": self._series.capacity, "saturation": bounds, "window": self._window}
-        return super()._settings() | more
+        return super()._settings() | {
+            "points": self._series.capacity,
+            "saturation": self._saturation,
+            "window": self.window,
+        }
 
     # Recording.
 
@@ -167,7 +169,7 @@ class StatisticsProbe(Recorder):
             unchanged = np.zeros(y.shape[1], np.int64)
             self._units[name] = units = _Units(unchanged, np.full_like(y[0], np.nan))
         units.observed += 1
-        dead = follow_units(y, units.unchanged, units.last, min(self._window, units.observed))
+        dead = follow_units(y, units.unchanged, units.last, min(self.window, units.observed))
         if units.observed == 1 and len(y) == 1:
             return math.nan  # one row does not show which units never change
         return float(dead)
@@ -180,15 +182,10 @@ class StatisticsProbe(Recorder):
 
     # Reading.
 
-    @property
-    def window(self) -> int:
-        """The number of observed steps for which a dead unit has not changed."""
-        return self._window
-
     def _table(self, key: Key) -> Array:
         """Return the numbers of a key, (points, len(NAMES))."""
         start = len(NAMES) * self._series.keys[key]
-        return self._series.rows[self._series.has(key), start : start + len(NAMES)]
+        return self._series.rows[self._series.observed(key) > 0, start : start + len(NAMES)]
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the steps that were kept, (points,), and the number called ``name`` at each.
@@ -229,62 +226,7 @@ class StatisticsProbe(Recorder):
         """Return which units were dead at the last observed step: booleans, (units,)."""
         self._key(layer, "y")
         units = self._units[layer]
-        return np.asarray(units.unchanged >= min(self._window, units.observed))
-
-    def table(self, step: int = -1, *, kind: str = "y") -> dict[str, dict[str, float]]:
-        """Return layer name -> name -> number, as kept for ``step``, or for the last point (-1).
-
-        For ``y`` also ``units``, the number of all units.
-
-        Raises
-        ------
-        KeyError
-            If nothing was recorded of this kind.
-        ValueError
-            If the step lies outside of the observed steps.
-        """
-        layers = self.layers_of(kind)
-        if not layers:
-            raise KeyError(f"StatisticsProbe: nothing recorded of {kind!r}")
-        names = [name for name in NAMES if KIND_OF.get(name, kind) == kind]
-        table: dict[str, dict[str, float]] = {}
-        for layer in layers:
-            row = self._table((layer, kind))[self._series.find((layer, kind), step)]
-            numbers = {name: float(row[PLACE[name]]) for name in names}
-            for name in ("dead", "nonfinite"):
-                if not math.isnan(numbers.get(name, math.nan)):
-                    numbers[name] = int(numbers[name])
-            if kind == "y":
-                numbers["units"] = len(self._units[layer].last)
-            table[layer] = numbers
-        return table
-
-    def to_frame(self) -> Any:
-        """Return all numbers as a pandas.DataFrame with one row a layer, kind and step.
-
-        The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                "to_frame: expected pandas, but it is not installed; pip install pandas, or read "
-                "single numbers with series(layer, kind, name)"
-            ) from error
-        keys = self._series.recorded()
-        steps, tables = [self._series.steps(key)[:, 0] for key in keys], map(self._table, keys)
-        numbers = np.concatenate([np.empty((0, len(NAMES))), *tables])
-        columns = {
-            "layer": np.repeat([layer for layer, _ in keys], [len(own) for own in steps]),
-            "kind": np.repeat([kind for _, kind in keys], [len(own) for own in steps]),
-            "step": np.concatenate([np.empty(0, np.int64), *steps]),
-        }
-        return pandas.DataFrame(columns | dict(zip(NAMES, numbers.T, strict=True)))
+        return np.asarray(units.unchanged >= min(self.window, units.observed))
 
     # Files.
 
@@ -296,18 +238,12 @@ class StatisticsProbe(Recorder):
         return state
 
     def _restore(self, state: dict[str, Array]) -> None:
-        self._series.widen(len(NAMES) * len(self._series.keys))
         self._series.restore(state)
-        for name, kind in self._series.recorded():
-            if kind == "y":
-                place = self._series.keys[name, kind]
-                unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
-                if (unchanged.dtype.kind, last.dtype.kind) != ("i", "f") or not (
-                    unchanged.ndim == 1 and last.shape == unchanged.shape
-                ):
-                    raise ValueError(f"the units of {name!r} are {unchanged.shape}, {last.shape}")
-                steps = self._series.state()["steps"][:, place, OBSERVED]
-                self._units[name] = _Units(unchanged.copy(), last.copy(), int(steps.sum()))
+        for name in self.layers_of("y"):
+            key = name, "y"
+            place, observed = self._series.keys[key], self._series.observed(key).sum()
+            unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
+            self._units[name] = _Units(unchanged.copy(), last.copy(), int(observed))
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
@@ -328,20 +264,5 @@ def _thin(kept: Array, dropped: Array) -> Array:
 
 def _norm(grad: Array) -> float:
     """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
-    if not grad.size:
-        return 0.0
-    out = summarize(grad, np.empty(SUMMARY))
-    norm = math.sqrt(grad.size) * out[PLACE["rms"]]
-    return math.inf if out[PLACE["nonfinite"]] else float(norm)
-
-
-def _bounds(kind: str, pair: Any) -> tuple[float, float]:
-    try:
-        low, high = (float(bound) for bound in pair)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not low < high:
-        raise ValueError(
-            f"StatisticsProbe: saturation of {kind!r} must be low < high, got {pair!r}"
-        )
-    return low, high
+    out = summarize(grad, np.empty(SUMMARY)) if grad.size else np.zeros(SUMMARY)
+    return math.inf if out[PLACE["nonfinite"]] else math.sqrt(grad.size) * float(out[PLACE["rms"]])

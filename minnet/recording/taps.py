@@ -59,8 +59,8 @@ def find_taps(
     unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
     if unknown:
         raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(known)}")
-    wanted = layers if names is None else {name: layers[name] for name in layers if name in names}
-    return [taps[kind] for taps in wanted.values() for kind in kinds if kind in taps]
+    wanted = [taps for name, taps in layers.items() if names is None or name in names]
+    return [taps[kind] for taps in wanted for kind in kinds if kind in taps]
 
 
 class View:
@@ -86,13 +86,12 @@ class View:
     plan: Any
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
-        self._all, self._max_values = list(taps), max_values
-        self._places = [(tap.holder, tap.attribute) for tap in taps]
-        self._arrays: list[Array | None] | None = None  # none that could be in place
+        self._all, self._max_values = taps, max_values
+        self._arrays: list[Array | None] | None = None  # no arrays that could be in place
 
     def update(self) -> None:
         """Find the arrays again, if one of them has moved."""
-        now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
+        now: list[Array | None] = [getattr(tap.holder, tap.attribute) for tap in self._all]
         before = self._arrays
         if before is not None and (
             all(map(operator.is_, now, before)) or all(map(_alike, now, before))
@@ -108,20 +107,20 @@ class View:
         self.strides = [_stride(rows, self._max_values) for rows in self.rows]
         self.copies: list[Array] | None = None
         self.places = self.plan = None
-        self._memory = [
-            np.empty_like(rows[::stride] if tap.key[1] == "update" else rows[:0])
-            for tap, rows, stride in zip(self.taps, self.rows, self.strides, strict=True)
-        ]
+        self._memory: list[Array] | None = None
         # The numbers of an array that had to be copied change, so it has to be copied again.
         shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
         self._arrays = now if shared else None
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
-        rows_and_strides = zip(self.rows, self.strides, strict=True)
-        self._recorded = [rows[offset % stride :: stride] for rows, stride in rows_and_strides]
-        pairs = zip(self._memory, self._recorded, strict=True)
-        self.copies = [memory[: len(rows)] for memory, rows in pairs]
+        pairs = list(zip(self.rows, self.strides, strict=True))
+        self._recorded = [rows[offset % stride :: stride] for rows, stride in pairs]
+        if self._memory is None:
+            self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
+        self.copies = [
+            memory[: len(rows)] for memory, rows in zip(self._memory, self._recorded, strict=True)
+        ]
         for copied, rows in zip(self.copies, self._recorded, strict=True):
             copied[...] = rows
 
@@ -133,9 +132,9 @@ class View:
 
 def _alike(now: Array | None, before: Array | None) -> bool:
     """Return whether the array has not moved; a dx that is not computed is empty and always new."""
-    if now is None or before is None:
-        return now is before
-    return now is before or now.size == before.size == 0
+    return now is before or (
+        now is not None and before is not None and now.size == before.size == 0
+    )
 
 
 def _stride(rows: Array, max_values: int | None) -> int:

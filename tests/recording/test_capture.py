@@ -156,14 +156,10 @@ def test_a_capture_is_unchanged_when_the_network_and_x_change():
     np.testing.assert_array_equal(captured.x, X)
 
 
-def test_a_capture_cannot_be_changed():
+def test_the_arrays_of_a_capture_are_read_only():
     captured = capture(make(), X)
     with pytest.raises(ValueError, match="read-only"):
         captured["relu1"]["y"][0] = 1
-    with pytest.raises(TypeError):
-        captured["relu1"]["y"] = X
-    with pytest.raises(TypeError):
-        captured["relu1"] = {}
     assert X.flags.writeable
 
 
@@ -227,7 +223,7 @@ def test_nan_in_x_is_an_error_of_the_network():
         capture(make(), x)
 
 
-def test_a_capture_is_a_mapping_that_can_be_made_by_hand():
+def test_a_capture_is_a_dict_that_can_be_made_by_hand():
     captured = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
     assert (len(captured), "relu1" in captured, "relu2" in captured) == (1, True, False)
     assert captured["relu1"]["y"].tolist() == [[1.0, 2.0]]

@@ -11,8 +11,8 @@ from minnet.recording import (
     MINUS_INFINITY,
     PLUS_INFINITY,
     ZERO,
+    histogram_probe,
 )
-from minnet.recording import counts as counts_module
 
 DTYPES = [np.float32, np.float64]
 
@@ -111,7 +111,7 @@ def test_reading_in_between_changes_nothing():
 
 
 def test_counters_are_moved_before_an_int32_overflows(monkeypatch):
-    monkeypatch.setattr(counts_module, "MOST_PENDING", 20)
+    monkeypatch.setattr(histogram_probe, "MOST_PENDING", 20)
     pending = []
     net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=2)
     set_output(net, np.ones((4, 4)))
@@ -242,70 +242,10 @@ def test_quantiles_include_zeros_and_infinities_and_leave_nan_out():
         probe.quantile("only", "y", 1.5)
 
 
-def test_a_linear_histogram_is_exact_where_its_edges_are_those_of_floats():
-    values = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
-    values[:50, 0] = 0
-    edges = [-4.0, -1.0, -0.5, 0.0, 0.25, 1.0, 4.0]
-    found = recorded(values).histogram("only", "y", edges)
-    np.testing.assert_array_equal(found, np.histogram(values, edges)[0])
-
-
-def test_a_linear_histogram_shares_bins_that_its_edges_cut():
-    values = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
-    edges = np.linspace(-3, 3, 25)
-    found, exact = recorded(values).histogram("only", "y", edges), np.histogram(values, edges)[0]
-    assert found.sum() == pytest.approx(exact.sum(), rel=2e-3)
-    assert abs(found - exact).max() < 0.06 * exact.max()
-
-
-@pytest.mark.parametrize(
-    ("edges", "expected"),
-    [([-1, 0, 1], [0, 3]), ([-1, 0], [3]), ([0, 1], [3]), ([-1, 1, 2], [3, 1]), ([0.5, 3], [1])],
-)
-def test_zeros_are_counted_in_one_bin(edges, expected):
-    probe = recorded([[0.0, -0.0, 0.0, 1.0]])
-    assert probe.histogram("only", "y", edges).tolist() == expected
-
-
-def test_a_step_chooses_its_slot_and_edges_must_ascend():
+def test_a_step_outside_the_observed_ones_raises():
     probe = recorded([[1.0] * 4], [[5.0] * 4])
-    assert probe.histogram("only", "y", [0, 4], step=0).tolist() == [4]
-    assert probe.histogram("only", "y", [0, 4], step=-1).tolist() == [0]
-    assert probe.histogram("only", "y", [0, 8]).tolist() == [8]
     with pytest.raises(ValueError, match="nothing was observed at step 2"):
-        probe.histogram("only", "y", [0, 4], step=2)
-    for edges in ([1], [2, 1], [1, 1], [[1, 2]], [0, np.nan]):
-        with pytest.raises(ValueError, match="edges must be ascending"):
-            probe.histogram("only", "y", edges)
-
-
-def test_merging_two_seeds_adds_their_counts_and_changes_neither():
-    batches = np.random.default_rng(0).normal(size=(2, 9, 6, 4))
-    first, second = (recorded(*batch, slots=4) for batch in batches)
-    together = first.merge(second)
-    kept = first.counts("only", "y"), second.counts("only", "y")
-    np.testing.assert_array_equal(together.counts("only", "y"), kept[0] + kept[1])
-    both = recorded(*np.concatenate(batches, axis=1), slots=4)
-    np.testing.assert_array_equal(together.counts("only", "y"), both.counts("only", "y"))
-    np.testing.assert_array_equal(together.coverage("only", "y"), 1)
-    assert repr(together) == repr(first)
-    with pytest.raises(ValueError, match="step 8 came after step 8"):
-        together.observe(8, network())
-    alone = recorded(*batches[0], slots=4).counts("only", "y")
-    np.testing.assert_array_equal(first.counts("only", "y"), alone)
-
-
-def test_recordings_of_other_runs_are_not_merged():
-    one = np.ones((3, 4))
-    for other, message in [
-        (recorded(one, slots=8), "slots 64 and 8"),
-        (recorded(one, one), "the steps of only y"),
-        (HistogramProbe(["y"], layers=["only"]), "layers"),
-    ]:
-        with pytest.raises(ValueError, match=f"the recordings differ in {message}"):
-            recorded(one).merge(other)
-    with pytest.raises(TypeError, match="expected a HistogramProbe, got dict"):
-        recorded(one).merge({})
+        probe.quantile("only", "y", 0.5, step=2)
 
 
 def test_a_users_layer_in_plain_numpy_is_recorded():
