@@ -43,14 +43,8 @@ MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
 
-def _edges() -> Array:
-    steps = np.arange(INFINITY + 1)
-    exponent, quarter = np.maximum(steps // 4, 1), np.where(steps < 4, 0, 4) + steps % 4
-    positive = np.ldexp(quarter / 4, exponent - 127)
-    return np.concatenate([-positive[:0:-1], positive])
-
-
-EDGES = _edges()  # of the bins in FINITE, 2041 in ascending order
+_magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
+EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # of the bins in FINITE, 2041, ascending
 EDGES.flags.writeable = False
 
 
@@ -73,7 +67,7 @@ class HistogramProbe(Recorder):
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        At least 2; each takes about 4 kB for each layer and kind.
+        Each takes about 4 kB for each layer and kind.
     max_values : int, optional
         Of a larger array only this many values are counted, in whole rows (at least one): every
         r-th row, beginning with the next one at each observation. `coverage` returns the share
@@ -125,16 +119,12 @@ class HistogramProbe(Recorder):
         max_values: int | None = None,
         budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, max_values, budget)
         slots = count(slots, "HistogramProbe", "slots")
-        if slots < 2:
-            raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
+        if max_values is not None:
+            self._max_values = max_values = count(max_values, "HistogramProbe", "max_values")
+        settings = {"slots": slots, "max_values": max_values}
+        super().__init__(kinds, every, layers, budget, settings)
         self._series = Counts(slots)
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {
-            "slots": self._series.capacity, "max_values": self._max_values
-        }  # fmt: skip
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
@@ -245,8 +235,8 @@ class Counts(Series):
     """
 
     def __init__(self, capacity: int) -> None:
-        super().__init__(capacity, np.int64, np.add)
-        # The block of each 16 columns, as place of the key * BLOCKS + block of its bins.
+        super().__init__(capacity, BLOCK, np.add, 0)
+        # The block of bins that each entry of the rows counts: place of the key * BLOCKS + block.
         self._blocks: Array = np.zeros(0, np.int64)
         self._counters: Array = np.zeros((0, COPIES, WIDTH), np.int32)
         self._pending = 0  # the largest possible count in a counter
@@ -289,18 +279,18 @@ class Counts(Series):
         """Move all counts to the current row."""
         if not self._pending:
             return
-        if move_counts(self._counters, self._blocks, self.row):
+        if move_counts(self._counters, self._blocks, self.row.reshape(-1)):
             blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
             used = np.flatnonzero(blocks.any(axis=1))
             # Neighbours of the used blocks are the next to be needed.
             self._add_blocks(np.concatenate([used - 1, used, used + 1]))
-            move_counts(self._counters, self._blocks, self.row)
+            move_counts(self._counters, self._blocks, self.row.reshape(-1))
         self._pending = 0
 
     def _add_blocks(self, blocks: Array) -> None:
-        """Add columns for the blocks that have none."""
+        """Add entries for the blocks that have none."""
         self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
-        self.widen(BLOCK * len(self._blocks))
+        self.extend(len(self._blocks))
 
     # Reading.
 
@@ -310,13 +300,13 @@ class Counts(Series):
         owners, blocks = np.divmod(self._blocks, BLOCKS)
         own = np.flatnonzero(owners == self.keys[key])
         rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
-        rows[:, blocks[own]] = self.rows.reshape(len(rows), len(owners), BLOCK)[:, own]
+        rows[:, blocks[own]] = self.rows[:, own]
         return rows.reshape(len(rows), WIDTH)[self.observed(key) > 0]
 
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return ``steps``, ``rows`` and the ``blocks`` that their columns are."""
+        """Return ``steps``, ``rows`` and the ``blocks`` that the rows count."""
         self.fold()
         return super().state() | {"blocks": self._blocks}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
@@ -46,25 +46,28 @@ class Recorder(ABC):
 
     _format: ClassVar[str]  # name of the format of the files
     _series: Series
+    _max_values: int | None = None  # largest number of values of an array to read
 
     def __init__(
         self,
         kinds: Sequence[str],
         every: int,
         layers: Sequence[str] | None,
-        max_values: int | None,
         budget: float | None,
+        settings: Mapping[str, Any],
     ) -> None:
         where = type(self).__name__
         self.kinds = _names(kinds, where, "kinds")
         self.every = count(every, where, "every")
         self.observed = 0
         self._only = None if layers is None else _names(layers, where, "layers")
-        self._max_values = None if max_values is None else count(max_values, where, "max_values")
         if budget is not None:
             text = "a share of the time, in (0, 1)"
             budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, text)
         self._budget = budget
+        # The arguments of the constructor as JSON values, for the files.
+        general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
+        self._settings = general | dict(settings)
         self._last_step = -1
         self._forget_network()
 
@@ -92,12 +95,6 @@ class Recorder(ABC):
     @abstractmethod
     def _record_updates(self, weights: View) -> None:
         """Record the changes of weights since the last observed step."""
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON values."""
-        return {
-            "kinds": self.kinds, "every": self.every, "layers": self._only, "budget": self._budget
-        }  # fmt: skip
 
     # Recording.
 
@@ -213,12 +210,7 @@ class Recorder(ABC):
         self._series.restore(state)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recording to a file, an npz without pickle, completely or not at all.
-
-        Parameters
-        ----------
-        path : str or path
-            Used as given: no suffix is added, but ``.npz`` is usual.
+        """Write the recording to a file, completely or not at all, as `minnet.save` does.
 
         Raises
         ------
@@ -226,7 +218,7 @@ class Recorder(ABC):
             If the file cannot be written; FileNotFoundError if the folder does not exist.
         """
         keys = {str(place): key for key, place in self._series.keys.items()}
-        contents = {"settings": self._settings(), "keys": keys}
+        contents = {"settings": self._settings, "keys": keys}
         write_file(path, self._format, VERSION, contents, self._state())
 
     @classmethod

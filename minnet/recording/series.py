@@ -20,18 +20,18 @@ RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
 
 
 class Series:
-    """Rows of numbers for several keys; each key has its own columns and its own steps.
+    """Rows of numbers (entries, width) for several keys; each key has its own steps.
 
     Parameters
     ----------
     capacity : int
-        The largest number of rows, at least 2.
-    dtype : {int64, float64}
-        The dtype of the rows.
+        The largest number of rows.
+    width : int
+        How many numbers an entry has.
     merge : callable
-        (earlier rows, later rows) -> rows, each (n, width).
-    fill : float, default 0
-        The numbers of a new row.
+        (earlier rows, later rows) -> rows, each (n, entries, width).
+    fill : {0, nan}
+        The numbers of a new row; they determine the dtype, int64 or float64.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class Series:
 
     Examples
     --------
-    >>> series = Series(2, np.int64, np.add)
-    >>> series.widen(1)
+    >>> series = Series(2, 1, np.add, 0)
+    >>> series.extend(1)
     >>> for step in range(5):
     ...     series.begin()
     ...     series.note(step, np.array([0]))
@@ -55,17 +55,13 @@ class Series:
     """
 
     def __init__(
-        self,
-        capacity: int,
-        dtype: type[np.int64] | type[np.float64],
-        merge: Callable[[Array, Array], Array],
-        fill: float = 0,
+        self, capacity: int, width: int, merge: Callable[[Array, Array], Array], fill: float
     ) -> None:
-        self.capacity, self._merge, self._fill = capacity, merge, fill
+        self._capacity, self._merge, self._fill = capacity, merge, fill
         self.keys: dict[Key, int] = {RUN: 0}
-        self._memory: Array = np.zeros((capacity, 0), dtype)  # rows and columns in use come first
+        self._memory: Array = np.full((capacity, 0, width), fill)  # what is in use comes first
         self._steps: Array = np.zeros((capacity, 1, 3), np.int64)  # first, last, number; of keys
-        self._used, self._width, self.span = 0, 0, 1
+        self._used, self._entries, self.span = 0, 0, 1
         self.taken = 1  # the row before the first one counts as complete
         # Steps of the last row that are not in the array yet, by the places they belong to.
         self._noted: dict[bytes, list[int]] = {}
@@ -76,14 +72,14 @@ class Series:
         """Return the places of the keys, (keys,); unknown keys are added."""
         places = [self.keys.setdefault(key, len(self.keys)) for key in keys]
         self._settle()
-        self._steps = _widened(self._steps, len(self.keys), 0)
+        self._steps = _extended(self._steps, len(self.keys), 0)
         return np.array(places, np.int64)
 
-    def widen(self, width: int) -> None:
-        """Extend each row to this width."""
-        if width > self._memory.shape[1]:
-            self._memory = _widened(self._memory, width + width // 2, self._fill)
-        self._width = width
+    def extend(self, entries: int) -> None:
+        """Extend each row to this number of entries."""
+        if entries > self._memory.shape[1]:
+            self._memory = _extended(self._memory, entries + entries // 2, self._fill)
+        self._entries = entries
 
     def begin(self) -> None:
         """Begin an observed step: make ``row`` the row that it belongs to."""
@@ -105,8 +101,8 @@ class Series:
 
     @property
     def row(self) -> Array:
-        """The row of the current step, (width,)."""
-        row: Array = self._memory[self._used - 1, : self._width]
+        """The row of the current step, (entries, width)."""
+        row: Array = self._memory[self._used - 1, : self._entries]
         return row
 
     def _settle(self) -> None:
@@ -119,7 +115,7 @@ class Series:
 
     def _begin_row(self) -> None:
         self._settle()
-        if self._used == self.capacity:
+        if self._used == self._capacity:
             self._halve()
         if self.taken == self.span:
             self._used += 1
@@ -143,8 +139,8 @@ class Series:
 
     @property
     def rows(self) -> Array:
-        """The rows in use, (rows, width)."""
-        return self._memory[: self._used, : self._width]
+        """The rows in use, (rows, entries, width)."""
+        return self._memory[: self._used, : self._entries]
 
     def _settled(self) -> Array:
         self._settle()
@@ -185,15 +181,17 @@ class Series:
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return the arrays of a file: ``steps`` (rows, keys, 3) and ``rows`` (rows, width)."""
-        return {"steps": self._settled(), "rows": self.rows}
+        """Return the arrays of a file: ``steps`` (rows, keys, 3) and ``rows`` (rows, numbers)."""
+        rows = self.rows
+        numbers = rows.shape[1] * rows.shape[2]
+        return {"steps": self._settled(), "rows": rows.reshape(len(rows), numbers)}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Take over what `state` returned for the same keys; raise ValueError if shapes differ."""
         steps, rows = state["steps"], state["rows"]
-        self.widen(rows.shape[1])
+        self.extend(rows.shape[1] // self._memory.shape[2])
         self._used = len(steps)
-        self._steps[: self._used], self.rows[...] = steps, rows
+        self._steps[: self._used], self.rows[...] = steps, rows.reshape(self.rows.shape)
         if self._used:
             self.span, self.taken = steps[[0, -1], 0, OBSERVED].tolist()
 
@@ -206,9 +204,9 @@ def _merged(earlier: Array, later: Array) -> Array:
     return merged
 
 
-def _widened(array: Array, width: int, fill: float) -> Array:
-    """Return a copy of this width in the second dimension, with ``fill`` in the new columns."""
+def _extended(array: Array, entries: int, fill: float) -> Array:
+    """Return a copy with this number of entries in each row, the new ones filled with ``fill``."""
     # Written at once: memory that is first touched row by row costs several times as much.
-    widened = np.full((len(array), width, *array.shape[2:]), fill, array.dtype)
-    widened[:, : array.shape[1]] = array
-    return widened
+    extended = np.full((len(array), entries, array.shape[2]), fill, array.dtype)
+    extended[:, : array.shape[1]] = array
+    return extended

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -68,7 +67,7 @@ class StatisticsProbe(Recorder):
         As in `HistogramProbe`. The gradient norm requires the gradient of a parameter among the
         kinds, such as ``weight_grad``: other recordings need not read the whole gradient.
     points : int, default 1024
-        At least 2.
+        The largest number of steps that are kept.
     saturation : dict of str to (float, float), optional
         Kind of layer -> (low, high): entries of y outside are saturated. Added to, or in place of,
         ``SATURATION``: (.03, .97) for Sigmoid and (-.94, .94) for Tanh, the same inputs x doubled.
@@ -112,27 +111,22 @@ class StatisticsProbe(Recorder):
         window: int = 100,
         budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, None, budget)
         points = count(points, "StatisticsProbe", "points")
-        if points < 2:
-            raise ValueError(f"StatisticsProbe: points must be at least 2, got {points}")
         self.window = count(window, "StatisticsProbe", "window")
-        self._saturation = {**SATURATION, **(saturation or {})}
+        self._saturation = {
+            kind: (float(low), float(high))
+            for kind, (low, high) in {**SATURATION, **(saturation or {})}.items()
+        }
         for kind, (low, high) in self._saturation.items():
             if not low < high:
                 raise ValueError(
                     f"StatisticsProbe: saturation of {kind!r} must be low < high, got {low, high}"
                 )
-        self._series = Series(points, np.float64, _thin, math.nan)
+        settings = {"points": points, "saturation": self._saturation, "window": self.window}
+        super().__init__(kinds, every, layers, budget, settings)
+        self._series = Series(points, len(NAMES), _thin, math.nan)
         self._units: dict[str, _Units] = {}
         self._norm = any(kind.endswith("_grad") for kind in self.kinds)
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {
-            "points": self._series.capacity,
-            "saturation": self._saturation,
-            "window": self.window,
-        }
 
     # Recording.
 
@@ -176,16 +170,16 @@ class StatisticsProbe(Recorder):
 
     def _write(self, places: Array, table: Array) -> None:
         """Write or merge these numbers into the columns of the keys at these places."""
-        self._series.widen(len(NAMES) * len(self._series.keys))
-        row = self._series.row.reshape(-1, len(NAMES))
+        self._series.extend(len(self._series.keys))
+        row = self._series.row
         row[places] = table if self._series.taken == 1 else _thin(row[places], table)
 
     # Reading.
 
     def _table(self, key: Key) -> Array:
         """Return the numbers of a key, (points, len(NAMES))."""
-        start = len(NAMES) * self._series.keys[key]
-        return self._series.rows[self._series.observed(key) > 0, start : start + len(NAMES)]
+        table: Array = self._series.rows[self._series.observed(key) > 0, self._series.keys[key]]
+        return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the steps that were kept, (points,), and the number called ``name`` at each.
@@ -247,11 +241,10 @@ class StatisticsProbe(Recorder):
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
-    """Return the rows (..., width) that are kept, with those numbers of the dropped that must be.
+    """Return the rows that are kept, with the numbers of the dropped ones that must not be lost.
 
     A key that has no numbers in a row that is kept takes those of the dropped one.
     """
-    kept, dropped = (rows.reshape(*rows.shape[:-1], -1, len(NAMES)) for rows in (kept, dropped))
     rows = np.where(np.isnan(kept).all(axis=-1, keepdims=True), dropped, kept)
     for name, rule in {"minimum": np.fmin, "maximum": np.fmax, "dead": np.fmax}.items():
         place = PLACE[name]
@@ -259,7 +252,7 @@ def _thin(kept: Array, dropped: Array) -> Array:
     place = PLACE["nonfinite"]
     sums = kept[..., place] + dropped[..., place]
     rows[..., place] = np.where(np.isnan(sums), rows[..., place], sums)
-    return rows.reshape(*rows.shape[:-2], -1)
+    return rows
 
 
 def _norm(grad: Array) -> float:

@@ -115,18 +115,16 @@ class View:
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
         pairs = list(zip(self.rows, self.strides, strict=True))
-        self._recorded = [rows[offset % stride :: stride] for rows, stride in pairs]
         if self._memory is None:
             self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
-        self.copies = [
-            memory[: len(rows)] for memory, rows in zip(self._memory, self._recorded, strict=True)
-        ]
-        for copied, rows in zip(self.copies, self._recorded, strict=True):
+        self._kept = [rows[offset % stride :: stride] for rows, stride in pairs]
+        self.copies = [m[: len(rows)] for m, rows in zip(self._memory, self._kept, strict=True)]
+        for copied, rows in zip(self.copies, self._kept, strict=True):
             copied[...] = rows
 
     def changes(self) -> list[Array]:
         """Return what was added to the recorded rows since `keep`, in the memory of the copies."""
-        pairs, self.copies = zip(self._recorded, self.copies or (), strict=True), None
+        pairs, self.copies = zip(self._kept, self.copies or (), strict=True), None
         return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
 
 

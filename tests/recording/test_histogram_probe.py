@@ -265,7 +265,7 @@ def test_a_users_layer_in_plain_numpy_is_recorded():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"slots": 1}, "slots must be at least 2, got 1"), ({"max_values": 0}, "max_values must be")],
+    [({"slots": 0}, "slots must be at least 1, got 0"), ({"max_values": 0}, "max_values must be")],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"HistogramProbe: {message}"):

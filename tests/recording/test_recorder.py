@@ -367,8 +367,6 @@ def test_a_file_of_the_first_version_is_refused_by_version(make, tmp_path):
     tampered(path, set_to("version", 1))
     expected = r"it is of version 1, not 2; use a minnet .*\d+\.\d+\.\d+"
     with pytest.raises(ValueError, match=expected):
-        ValueError, match=r"it is of version 1, not 2; use a minnet .*\d+\.\d+\.\d+"
-    ):
         make.load(path)
 
 

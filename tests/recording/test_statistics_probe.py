@@ -187,7 +187,7 @@ def test_an_unknown_number_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"points": 1}, "points must be at least 2, got 1"),
+        ({"points": 0}, "points must be at least 1, got 0"),
         ({"window": 0}, "window must be at least 1"),
         ({"saturation": {"ReLU": (1, 0)}}, "saturation of 'ReLU' must be low < high"),
     ],
