@@ -1,8 +1,8 @@
 """Histograms of every buffer at every step, in bounded memory.
 
 The bins are those of the floats themselves, four to each power of two: see
-`minnet.kernels.histograms`. They need no range in advance, no value falls outside, histograms of
-different steps and layers add up exactly, and a quantile is off by a quarter at most at any scale.
+`minnet.kernels.histograms`. They need no range in advance and include all values. Histograms can be
+added exactly, and the relative error of a quantile is at most a quarter at any scale.
 """
 
 from __future__ import annotations
@@ -13,20 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import (
-    ARRAYS,
-    BINS,
-    BLOCK,
-    BLOCKS,
-    COPIES,
-    COUNTED,
-    INFINITY,
-    PRESENT,
-    SIGN,
-    WIDTH,
-    count_floats,
-    move_counts,
-)
+from minnet.kernels import histograms
+from minnet.kernels.histograms import BINS, BLOCK, BLOCKS, COUNTED, INFINITY, SIGN, WIDTH
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import Key, Series
@@ -51,10 +39,11 @@ EDGES.flags.writeable = False
 class HistogramProbe(Recorder):
     """Count the values of buffers, gradients, weights and updates, layer by layer, step by step.
 
-    Give it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
-    histograms for each layer and kind: when they are full, neighbours are added up, and each slot
-    then stands for twice as many observed steps. float64 numbers are rounded to float32 first; a
-    number too large for float32 counts as infinite.
+    Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
+    histograms for each layer and kind: when all are in use, neighbours are added, and each slot
+    then stands for twice as many observed steps. float64 values are rounded to float32 first; a
+    value too large for float32 counts as infinite, and values nearer to 0 than 2^-128 = 2.9e-39
+    count as zero.
 
     Parameters
     ----------
@@ -70,23 +59,18 @@ class HistogramProbe(Recorder):
         Each takes about 4 kB for each layer and kind.
     max_values : int, optional
         Of a larger array only this many values are counted, in whole rows (at least one): every
-        r-th row, beginning with the next one at each observation. `coverage` returns the share
-        that was counted. Where batches come in the same order in every epoch, the same rows may be
-        counted each time; shuffle the rows to avoid it. All values by default.
+        r-th row, beginning one row later at each observation. `coverage` returns the share that was
+        counted. In batches without shuffling these may be the same rows in each epoch. All values
+        by default.
     budget : float, optional
         The share of the time that recording may take, such as 0.05: after an observation steps are
-        skipped until the share is no larger. Which steps are observed then depends on the machine
-        and its load. No limit by default.
+        skipped until the share is no larger. The observed steps then depend on the machine and its
+        load. No limit by default.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is out of range.
-
-    Notes
-    -----
-    The bins do not distinguish zero from the smallest floats: numbers nearer to 0 than
-    2^-128 = 2.9e-39 count as zero.
 
     Examples
     --------
@@ -152,7 +136,7 @@ class HistogramProbe(Recorder):
     def coverage(self, layer: str, kind: str) -> Array:
         """Return the share of all values that was counted, (slots,): 1 without ``max_values``."""
         bins = self._series.bins(self._key(layer, kind))
-        return np.asarray(bins[:, COUNTED] / bins[:, PRESENT])
+        return np.asarray(bins[:, COUNTED] / bins[:, histograms.PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
@@ -172,12 +156,11 @@ class HistogramProbe(Recorder):
         return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
-        """Return the values below which the shares q of all values lie; NaN is left out.
+        """Return the values below which the shares q of all values except NaN lie.
 
         A result lies in the bin of the exact quantile (numpy.quantile with
-        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For
-        |values| >= 2^-126 = 1.2e-38 it is therefore off by less than 25%, and mostly by much less.
-        Smaller values are off by a factor of 2 at most down to 2^-128, below which all are 0.
+        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For magnitudes from
+        2^-126 = 1.2e-38 its error is therefore less than 25%, and mostly much less.
 
         Parameters
         ----------
@@ -209,7 +192,7 @@ class HistogramProbe(Recorder):
 
 
 def _interpolated(place: Array, within: Array) -> Array:
-    """Return the number at a share ``within`` of a bin; places are counted from that of -inf."""
+    """Return the value at a share ``within`` of a bin; places are counted from that of -inf."""
     bins = np.clip(place - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -219,7 +202,7 @@ def _interpolated(place: Array, within: Array) -> Array:
 
 
 class Plan(NamedTuple):
-    """How the arrays of a step are counted, in calls of ``ARRAYS`` arrays each."""
+    """How the arrays of a step are counted, in calls of 16 arrays each."""
 
     tables: list[Array]  # (place, stride, size) of each array of a call
     padding: list[Array]  # empty arrays that complete the last call
@@ -238,7 +221,7 @@ class Counts(Series):
         super().__init__(capacity, BLOCK, np.add, 0)
         # The block of bins that each entry of the rows counts: place of the key * BLOCKS + block.
         self._blocks: Array = np.zeros(0, np.int64)
-        self._counters: Array = np.zeros((0, COPIES, WIDTH), np.int32)
+        self._counters: Array = np.zeros((0, histograms.COPIES, WIDTH), np.int32)
         self._pending = 0  # the largest possible count in a counter
 
     # Recording.
@@ -246,11 +229,11 @@ class Counts(Series):
     def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
         """Prepare to count every stride-th row of such arrays for the keys at these places."""
         sizes = [array.size for array in arrays]
-        rest = -len(arrays) % ARRAYS
+        rest = -len(arrays) % histograms.ARRAYS
         table = np.zeros((len(arrays) + rest, 3), np.int64)
         table[: len(arrays)] = np.transpose([places, strides, sizes])
         padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
-        return Plan(list(table.reshape(-1, ARRAYS, 3)), padding, max(sizes, default=0))
+        return Plan(list(table.reshape(-1, histograms.ARRAYS, 3)), padding, max(sizes, default=0))
 
     def count(self, plan: Plan, arrays: list[Array], offset: int) -> None:
         """Count the arrays of a step, from row ``offset % stride`` of each on."""
@@ -259,8 +242,8 @@ class Counts(Series):
         self._pending += plan.largest
         arrays = arrays + plan.padding
         for call, table in enumerate(plan.tables):
-            first, *others = arrays[call * ARRAYS : (call + 1) * ARRAYS]
-            count_floats(first, tuple(others), offset, table, self._counters)
+            first, *others = arrays[call * histograms.ARRAYS : (call + 1) * histograms.ARRAYS]
+            histograms.count_floats(first, tuple(others), offset, table, self._counters)
 
     def _begin_row(self) -> None:
         self.fold()
@@ -271,7 +254,7 @@ class Counts(Series):
         self.fold()
         places = super().add_keys(keys)
         if len(self._counters) < len(self.keys):
-            self._counters = np.zeros((len(self.keys), COPIES, WIDTH), np.int32)
+            self._counters = np.zeros((len(self.keys), histograms.COPIES, WIDTH), np.int32)
             self._add_blocks(places * BLOCKS + BLOCKS - 1)  # the totals
         return places
 
@@ -279,12 +262,12 @@ class Counts(Series):
         """Move all counts to the current row."""
         if not self._pending:
             return
-        if move_counts(self._counters, self._blocks, self.row.reshape(-1)):
+        if histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1)):
             blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
             used = np.flatnonzero(blocks.any(axis=1))
             # Neighbours of the used blocks are the next to be needed.
             self._add_blocks(np.concatenate([used - 1, used, used + 1]))
-            move_counts(self._counters, self._blocks, self.row.reshape(-1))
+            histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1))
         self._pending = 0
 
     def _add_blocks(self, blocks: Array) -> None:

@@ -151,7 +151,7 @@ class Recorder(ABC):
         where = type(self).__name__
         if not isinstance(net, Sequential):
             raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
-        if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        if not isinstance(step, int | np.integer):
             raise TypeError(f"{where}: step must be a whole number, got {step!r}")
         if step <= self._last_step or step < 0:
             raise ValueError(

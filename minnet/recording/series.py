@@ -41,17 +41,6 @@ class Series:
         How many observed steps a row stands for, a power of 2; the last row may have fewer.
     taken : int
         How many observed steps the last row has.
-
-    Examples
-    --------
-    >>> series = Series(2, 1, np.add, 0)
-    >>> series.extend(1)
-    >>> for step in range(5):
-    ...     series.begin()
-    ...     series.note(step, np.array([0]))
-    ...     series.row[:] += 1
-    >>> series.rows.ravel(), series.steps(RUN).tolist(), series.span
-    (array([4, 1]), [[0, 3], [4, 4]], 4)
     """
 
     def __init__(
@@ -162,10 +151,7 @@ class Series:
     def find(self, key: Key, step: int) -> int:
         """Return the place among ``steps(key)`` that step belongs to; step -1 is the last one.
 
-        Raises
-        ------
-        ValueError
-            If step lies before the first observed step or after the last one.
+        A step before the first observed one or after the last one raises ValueError.
         """
         steps = self.steps(key)
         if step == -1:

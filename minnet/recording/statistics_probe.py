@@ -1,9 +1,4 @@
-"""Summary statistics of every buffer while a network trains, as curves over the steps.
-
-`HistogramProbe` records distributions. `StatisticsProbe` records exact numbers at every observed
-step: moments, extremes, zeros, non-finite values, saturated entries, dead units, the size of an
-update relative to the weight, and loss, learning rate, accuracy and gradient norm of the run.
-"""
+"""Summary statistics of every buffer while a network trains, as curves over the steps."""
 
 from __future__ import annotations
 
@@ -35,50 +30,41 @@ KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # numbers of one k
 
 @dataclass
 class _Units:
-    """The units of a layer: for how many steps each has not changed, and its last value."""
+    """The units of a layer."""
 
-    unchanged: Array
-    last: Array
-    observed: int = 0
+    unchanged: Array  # for how many steps each has not changed
+    last: Array  # the last value of each
+    observed: int = 0  # steps
 
 
 class StatisticsProbe(Recorder):
     """Record the numbers in ``NAMES`` of each layer and kind at each observed step.
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
-    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them;
-    ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities. For
-    ``y`` also: ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and
-    ``dead``, the number of units whose output had one and the same value on all rows of the last
-    ``window`` observed steps. For ``update`` also: ``ratio``, its rms divided by that of the weight
-    that it changes. A number that is undefined is nan.
-
-    For the run as a whole, `run` returns ``loss``, ``lr`` and ``accuracy``, as `minnet.train_step`
-    reports them in ``net.metrics``, and ``gradient_norm``, the norm of ``net.grad`` after clipping.
+    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them.
+    ``zeros`` is the share of exact zeros, ``nonfinite`` the number of NaN and infinities. Of ``y``
+    also ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and ``dead``,
+    the number of units whose output was the same on all rows of the last ``window`` observed steps.
+    Of ``update`` also ``ratio``, its rms divided by that of the weight that it changes. A number
+    that is undefined is nan.
 
     At most ``points`` steps are kept. When that is not enough, every second one is dropped, and
-    from then on only every second observed step is kept, and so on. A point that is kept has the
-    numbers of its own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and
-    ``dead`` (the largest) cover all steps up to the next point: no failure is lost.
+    from then on only every second observed step is kept, and so on. A point has the numbers of its
+    own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and ``dead`` (the largest)
+    cover all steps up to the next point.
 
     Parameters
     ----------
     kinds, every, layers, budget
-        As in `HistogramProbe`. The gradient norm requires the gradient of a parameter among the
-        kinds, such as ``weight_grad``: other recordings need not read the whole gradient.
+        As in `HistogramProbe`.
     points : int, default 1024
         The largest number of steps that are kept.
     saturation : dict of str to (float, float), optional
-        Kind of layer -> (low, high): entries of y outside are saturated. Added to, or in place of,
-        ``SATURATION``: (.03, .97) for Sigmoid and (-.94, .94) for Tanh, the same inputs x doubled.
+        Class of a layer -> (low, high): entries of y outside are saturated. Added to
+        ``SATURATION``, or replaces its bounds for Sigmoid (.03, .97) and Tanh (-.94, .94).
     window : int, default 100
         The number of observed steps for which a dead unit has not changed; at the beginning of a
         run, as many steps as there are.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
 
     Examples
     --------
@@ -204,8 +190,9 @@ class StatisticsProbe(Recorder):
         Parameters
         ----------
         name : {"loss", "lr", "accuracy", "gradient_norm"}
-            The numbers are nan where ``net.metrics`` did not report them, and the gradient norm
-            without the gradient of a parameter among the kinds.
+            The first three are those in ``net.metrics``, as `minnet.train_step` sets them, nan
+            where it has none. The last is the norm of ``net.grad`` after clipping, nan unless the
+            gradient of a parameter, such as ``weight_grad``, is among the kinds.
 
         Raises
         ------

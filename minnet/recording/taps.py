@@ -45,10 +45,7 @@ def find_taps(
 ) -> list[Tap]:
     """Return the taps of these kinds, layer by layer, for the named layers or for all.
 
-    Raises
-    ------
-    ValueError
-        If there is no such layer, or no layer has a kind.
+    An unknown layer, or a kind that no layer has, raises ValueError.
     """
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
     unknown = [name for name in names or () if name not in layers]
