@@ -112,14 +112,16 @@ class HistogramProbe(Recorder):
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
-            view.plan = self._series.plan(view.places[1:], view.rows, view.strides)
-        self._series.count(view.plan, view.rows, self.observed)
+            plan = self._series.plan(view.places[1:], view.rows, view.strides)
+            view.plan = plan, plan.batches(view.rows)
+        plan, batches = view.plan
+        self._series.count(plan, batches, self.observed)
 
     def _record_updates(self, weights: View) -> None:
         if weights.plan is None:  # the copies hold only the recorded rows
             strides = [1] * len(weights.rows)
             weights.plan = self._series.plan(weights.places, weights.rows, strides)
-        self._series.count(weights.plan, weights.changes(), 0)
+        self._series.count(weights.plan, weights.plan.batches(weights.changes()), 0)
 
     # Reading.
 
@@ -208,6 +210,12 @@ class Plan(NamedTuple):
     padding: list[Array]  # empty arrays that complete the last call
     largest: int  # size of the largest array
 
+    def batches(self, arrays: list[Array]) -> list[tuple[Array, tuple[Array, ...]]]:
+        """Return the arrays of each call: the first one, and the others."""
+        arrays = arrays + self.padding
+        starts = range(0, len(arrays), histograms.ARRAYS)
+        return [(arrays[k], tuple(arrays[k + 1 : k + histograms.ARRAYS])) for k in starts]
+
 
 class Counts(Series):
     """A series of counts, and the counters of steps that are not in the last row yet.
@@ -235,15 +243,15 @@ class Counts(Series):
         padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
         return Plan(list(table.reshape(-1, histograms.ARRAYS, 3)), padding, max(sizes, default=0))
 
-    def count(self, plan: Plan, arrays: list[Array], offset: int) -> None:
+    def count(
+        self, plan: Plan, batches: list[tuple[Array, tuple[Array, ...]]], offset: int
+    ) -> None:
         """Count the arrays of a step, from row ``offset % stride`` of each on."""
         if self._pending + plan.largest > MOST_PENDING:
             self.fold()
         self._pending += plan.largest
-        arrays = arrays + plan.padding
-        for call, table in enumerate(plan.tables):
-            first, *others = arrays[call * histograms.ARRAYS : (call + 1) * histograms.ARRAYS]
-            histograms.count_floats(first, tuple(others), offset, table, self._counters)
+        for (first, others), table in zip(batches, plan.tables, strict=True):
+            histograms.count_floats(first, others, offset, table, self._counters)
 
     def _begin_row(self) -> None:
         self.fold()
@@ -272,7 +280,10 @@ class Counts(Series):
 
     def _add_blocks(self, blocks: Array) -> None:
         """Add entries for the blocks that have none."""
-        self._blocks = np.append(self._blocks, np.setdiff1d(blocks, self._blocks))
+        new = np.zeros(len(self.keys) * BLOCKS, np.bool_)
+        new[blocks] = True
+        new[self._blocks] = False
+        self._blocks = np.append(self._blocks, np.flatnonzero(new))
         self.extend(len(self._blocks))
 
     # Reading.

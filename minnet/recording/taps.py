@@ -84,11 +84,12 @@ class View:
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
         self._all, self._max_values = taps, max_values
+        self._places = [(tap.holder, tap.attribute) for tap in taps]
         self._arrays: list[Array | None] | None = None  # no arrays that could be in place
 
     def update(self) -> None:
         """Find the arrays again, if one of them has moved."""
-        now: list[Array | None] = [getattr(tap.holder, tap.attribute) for tap in self._all]
+        now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
         before = self._arrays
         if before is not None and (
             all(map(operator.is_, now, before)) or all(map(_alike, now, before))

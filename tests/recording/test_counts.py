@@ -24,7 +24,7 @@ def record(counts, step, found, stride=1, keys=KEYS):
     counts.begin()
     counts.note(step, places)
     plan = counts.plan(places[1:], found, [stride] * len(found))
-    counts.count(plan, found, step)
+    counts.count(plan, plan.batches(found), step)
 
 
 @pytest.mark.parametrize("capacity", [2, 5, 64])
