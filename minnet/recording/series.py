@@ -14,6 +14,7 @@ import numpy as np
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
+MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
 RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
@@ -85,8 +86,8 @@ class Series:
         if noted is None:
             self._noted[key] = [step, step, 1]
         else:
-            noted[LAST] = step
-            noted[OBSERVED] += 1
+            noted[1] = step
+            noted[2] += 1
 
     @property
     def row(self) -> Array:
@@ -114,9 +115,11 @@ class Series:
         """Merge neighbouring rows; an odd one out at the end stays as it is."""
         pairs, odd = divmod(self._used, 2)
         rows, steps = self.rows, self._steps
-        both = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
-        rows[:pairs] = self._merge(rows[both[0]], rows[both[1]])
-        steps[:pairs] = _merged(steps[both[0]], steps[both[1]])
+        some = max(1, MERGED_AT_ONCE // max(rows[0].size, 1))
+        for k in range(0, pairs, some):
+            both = rows[2 * k : 2 * min(k + some, pairs)]
+            rows[k : k + len(both) // 2] = self._merge(both[::2], both[1::2])
+        steps[:pairs] = _merged(steps[0 : 2 * pairs : 2], steps[1 : 2 * pairs : 2])
         self._used = pairs + odd
         if odd:
             rows[pairs], steps[pairs] = rows[-1], steps[2 * pairs]

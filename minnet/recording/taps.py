@@ -112,10 +112,13 @@ class View:
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
-        pairs = list(zip(self.rows, self.strides, strict=True))
-        if self._memory is None:
+        if self._memory is None:  # for the rows from row 0 on, which are the most
+            pairs = zip(self.rows, self.strides, strict=True)
             self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
-        self._kept = [rows[offset % stride :: stride] for rows, stride in pairs]
+        self._kept = [
+            rows if stride == 1 else rows[offset % stride :: stride]
+            for rows, stride in zip(self.rows, self.strides, strict=True)
+        ]
         self.copies = [m[: len(rows)] for m, rows in zip(self._memory, self._kept, strict=True)]
         for copied, rows in zip(self.copies, self._kept, strict=True):
             copied[...] = rows
