@@ -35,12 +35,12 @@ HOUR = 3600  # seconds
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     """Write the parameters and the state of net to a file, completely or not at all.
 
-    The layers (`load` fills a network that is built already), gradients, the optimizer's state and
-    the generators of dropout are not saved. The same network gives the same bytes each time.
+    Layers, gradients, the optimizer's state and the generators of dropout are not saved; `load`
+    fills a network that is built already. The same network gives the same bytes each time.
 
-    Whatever fails, path holds the complete old file or the complete new one, and an error leaves no
-    other file behind. Only a process that is killed while it writes can leave a hidden file
-    ``.<name>.minnet-...``, which a save to path removes when it is an hour old.
+    After any failure path holds the complete old file or the complete new one. An error leaves no
+    other file. A process that is killed while it writes can leave a hidden file
+    ``.<name>.minnet-...``, which a later save to path removes when it is an hour old.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written; FileNotFoundError if the folder does not exist.
     TypeError, ValueError
-        If net is not a `Sequential`, or a layer's state does not fulfil `Layer.state`.
+        If net is not a `Sequential`, or a layer's state is not as `Layer.state` requires.
 
     Examples
     --------
@@ -115,7 +115,9 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
         ]
     if problems:
         raise ValueError(
-            "\n  ".join([f"load: {path} was refused, the network is unchanged:", *problems])
+            "\n  ".join(
+                [f"load: {path} does not match the network, which is unchanged:", *problems]
+            )
             + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
         )
     for name, array in arrays.items():
@@ -134,19 +136,19 @@ def _arrays(net: Sequential, where: str) -> dict[str, Array]:
         array = state[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
             raise TypeError(
-                f"{where}: state {name} must be an array of real numbers, got {array!r}"
+                f"{where}: expected state {name} as an array of real numbers, got {array!r}"
             )
         same = array.size == 0 or np.may_share_memory(array, again)
         if name in params or not same or not array.flags.writeable:
             raise ValueError(
-                f"{where}: state {name} must be the array that the layer uses, not a copy, "
-                "writeable, and named unlike the layer's parameters"
+                f"{where}: expected state {name} as the writeable array that the layer uses, not "
+                "a copy, with a name that no parameter has"
             )
     return params | state
 
 
 def _layers(net: Sequential) -> dict[str, str]:
-    """Return the descriptions of the layers; that of a container is only its class."""
+    """Return layer name -> description; for a container only its class."""
     return {
         name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
         for name, layer in net.walk()
@@ -206,19 +208,19 @@ def opened_file(
         with zipfile.ZipFile(path) as archive:
             members = _read_members(archive, size)
         if MANIFEST not in members:
-            raise ValueError(f"it has no {MANIFEST}: minnet.save did not write it")
+            raise ValueError(f"it has no {MANIFEST}, so minnet did not write it")
         manifest = json.loads(members.pop(MANIFEST))
         if not isinstance(manifest, dict) or manifest.get("format") != file_format:
-            raise ValueError(f"its {MANIFEST} is not of format {file_format!r}")
+            raise ValueError(f"expected format {file_format!r} in {MANIFEST}")
         if manifest.get("version") != version:
             raise ValueError(
-                f"it is of version {manifest.get('version')!r}, not {version}; use a minnet that "
-                f"reads it, such as the {manifest.get('minnet')!r} that wrote it"
+                f"expected version {version}, got {manifest.get('version')!r}; read it with "
+                f"minnet {manifest.get('minnet')}, which wrote it"
             )
         yield manifest, {name.removesuffix(".npy"): _as_array(members[name]) for name in members}
     except Exception as error:
         raise ValueError(
-            f"{where}: {path} was refused: {error or 'it ends too early'}; take another copy, or "
+            f"{where}: cannot read {path}: {error or 'it ends too early'}; use another copy, or "
             "create the file again"
         ) from error
 
@@ -227,10 +229,10 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     """Return the members of a file of this size in bytes, and verify the checksum of each."""
     infos = archive.infolist()
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-        raise ValueError("it is compressed, which minnet.save never does")
+        raise ValueError("expected a file that is not compressed")
     declared = sum(info.file_size for info in infos)
     if declared > size:
-        raise ValueError(f"it declares {declared:,} bytes, but has {size:,}")
+        raise ValueError(f"expected at most {size:,} bytes, the file's size, got {declared:,}")
     return {info.filename: archive.read(info) for info in infos}
 
 

@@ -97,7 +97,7 @@ def bits(net):
     return {name: array.tobytes() for name, array in (arrays | buffers).items()}
 
 
-def refusal(net, path, error=ValueError):
+def error_of(net, path, error=ValueError):
     """Return the message of the error that load raises for path without changing net."""
     before, theta = bits(net), net.theta
     with pytest.raises(error) as caught:
@@ -143,7 +143,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_loaded_network_is_the_saved_one_to_the_last_bit(tmp_path, dtype):
+def test_a_loaded_network_equals_the_saved_one_bit_by_bit(tmp_path, dtype):
     net = train(every_kind(0, dtype))
     before = bits(net)
     save(net, tmp_path / "net.npz")
@@ -288,7 +288,7 @@ def with_objects(members, manifest):
     members[f"{name}.npy"] = stream.getvalue()
 
 
-def with_a_header_that_lies(members, manifest):
+def with_a_false_header(members, manifest):
     data = members["dense1.bias.npy"]
     members["dense1.bias.npy"] = data.replace(b"(5,), }" + 11 * b" ", b"(500000000000,), }", 1)
     assert members["dense1.bias.npy"] != data
@@ -359,11 +359,11 @@ def in_another_order(members, manifest):
         (in_another_order, "order of layers: the file has ['batchnorm1', 'dense1', 'dense2',"),
     ],
 )
-def test_a_file_of_another_network_is_refused_with_the_differences(path, change, expected):
+def test_the_error_for_a_file_of_another_network_names_the_difference(path, change, expected):
     tampered(path, change)
-    message = refusal(train(small(rng=2)), path)
+    message = error_of(train(small(rng=2)), path)
     assert expected in message
-    assert message.startswith(f"load: {path} was refused, the network is unchanged:\n  ")
+    assert message.startswith(f"load: {path} does not match the network, which is unchanged:\n  ")
     assert "Build the network as it was when it was saved" in message
 
 
@@ -371,21 +371,21 @@ def test_a_file_of_another_network_is_refused_with_the_differences(path, change,
     ("change", "expected"),
     [
         (with_objects, "OBJECT array"),
-        (with_a_header_that_lies, "cannot reshape array of size 5"),
+        (with_a_false_header, "cannot reshape array of size 5"),
         (cut_short, "cannot reshape array of size 4"),
-        (without_manifest, "it has no manifest.json: minnet.save did not write it"),
-        (with_another_format, "its manifest.json is not of format 'minnet weights'"),
-        (from_the_future, "it is of version 2, not 1; use a minnet that reads it, such as the"),
+        (without_manifest, "it has no manifest.json, so minnet did not write it"),
+        (with_another_format, "expected format 'minnet weights' in manifest.json"),
+        (from_the_future, "expected version 1, got 2; read it with minnet "),
         (without_layers, "layers"),
         (with_a_list_of_layers, "not a mapping"),
     ],
 )
-def test_an_invalid_file_is_refused_with_the_reason(path, change, expected):
+def test_the_error_for_an_invalid_file_names_the_reason(path, change, expected):
     tampered(path, change)
-    message = refusal(train(small(rng=2)), path)
+    message = error_of(train(small(rng=2)), path)
     assert expected in message
-    assert message.startswith(f"load: {path} was refused: ")
-    assert message.endswith("; take another copy, or create the file again")
+    assert message.startswith(f"load: cannot read {path}: ")
+    assert message.endswith("; use another copy, or create the file again")
 
 
 def test_one_message_lists_every_problem(path):
@@ -394,7 +394,7 @@ def test_one_message_lists_every_problem(path):
             ruin(members, manifest)
 
     tampered(path, change)
-    names = [line.split(":")[0].strip() for line in refusal(small(), path).splitlines()[1:-1]]
+    names = [line.split(":")[0].strip() for line in error_of(small(), path).splitlines()[1:-1]]
     assert sorted(names) == [
         "array 'batchnorm1.running_var'",
         "array 'dense1.bias'",
@@ -406,7 +406,7 @@ def test_one_message_lists_every_problem(path):
 
 def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_that_differs(path):
     other = Sequential([Dense(4, 6), LeakyReLU(), BatchNorm(6), Dense(6, 3)])
-    lines = refusal(other, path).splitlines()[1:-1]
+    lines = error_of(other, path).splitlines()[1:-1]
     assert "  layer 'dense1': the file has Dense(4→5), the network Dense(4→6)" in lines
     assert "  layer 'leakyrelu1': the file has none, the network LeakyReLU(0.01)" in lines
     assert len(lines) == 5 + 7  # dense2.bias alone fits
@@ -419,9 +419,9 @@ def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_t
         ("batchnorm1", lambda: BatchNorm(3, eps=0.001), lambda: BatchNorm(3)),
     ],
 )
-def test_a_layer_with_another_setting_is_refused(tmp_path, name, saved, built):
+def test_a_layer_with_another_setting_raises(tmp_path, name, saved, built):
     save(Sequential([saved()]), tmp_path / "net")
-    message = refusal(Sequential([built()]), tmp_path / "net")
+    message = error_of(Sequential([built()]), tmp_path / "net")
     assert f"layer '{name}': the file has {saved()}, the network {built()}" in message
 
 
@@ -430,16 +430,16 @@ def test_the_momentum_of_batchnorm_is_not_compared(tmp_path):
     load(Sequential([BatchNorm(3)]), tmp_path / "net")
 
 
-def test_the_same_layers_in_another_order_are_refused(tmp_path):
+def test_the_same_layers_in_another_order_raise(tmp_path):
     save(Sequential([("a", Dense(3, 3)), ("b", Dense(3, 3))]), tmp_path / "net")
-    message = refusal(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
+    message = error_of(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
     assert "order of layers: the file has ['a', 'b'], the network ['b', 'a']" in message
 
 
 @pytest.mark.parametrize(("here", "there"), [(np.float32, np.float64), (np.float64, np.float32)])
-def test_arrays_of_another_dtype_are_refused(tmp_path, here, there):
+def test_arrays_of_another_dtype_raise(tmp_path, here, there):
     save(small(dtype=there), tmp_path / "net")
-    message = refusal(small(dtype=here), tmp_path / "net")
+    message = error_of(small(dtype=here), tmp_path / "net")
     there, here = np.dtype(there), np.dtype(here)
     assert f"array 'dense1.bias': the file has {there} [5], the network {here} [5]" in message
     assert "dtype" in message.splitlines()[-1]
@@ -492,7 +492,7 @@ def a_bare_list(path):
     pack(path, {"manifest.json": b"[1, 2]"})
 
 
-def a_deep_nest(path):
+def deeply_nested(path):
     pack(path, {"manifest.json": b"[" * 900_000})
 
 
@@ -513,13 +513,13 @@ def encrypted(path):
     "make",
     [
         a_pickle, a_zip_with_a_pickle, an_npz_of_objects, an_npz_of_numpys, a_text, nothing,
-        an_empty_zip, no_json, no_unicode, a_bare_list, a_deep_nest, compressed, encrypted,
+        an_empty_zip, no_json, no_unicode, a_bare_list, deeply_nested, compressed, encrypted,
     ],
 )  # fmt: skip
-def test_a_file_that_save_did_not_write_is_refused_and_not_executed(path, make, monkeypatch):
+def test_a_file_that_save_did_not_write_raises_and_is_not_executed(path, make, monkeypatch):
     monkeypatch.chdir(path.parent)
     make(path)
-    refusal(train(small(rng=2)), path)
+    error_of(train(small(rng=2)), path)
     assert os.listdir() == ["net.npz"]
 
 
@@ -532,7 +532,7 @@ def squeezed(path, member):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(member, grown, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
-    return "it is compressed"
+    return "not compressed"
 
 
 def claimed(path, member):
@@ -541,12 +541,12 @@ def claimed(path, member):
     entry = data.rindex(b"PK\1\2", 0, data.rindex(member.encode()))
     data[entry + 20 : entry + 28] = struct.pack("<LL", 2_000_000_000, 2_000_000_000)
     path.write_bytes(data)
-    return "it declares 2,000,00"
+    return "got 2,000,00"
 
 
 def shaped(path, member):
     """Declare a shape of 2 GB in the header of an array."""
-    tampered(path, with_a_header_that_lies)
+    tampered(path, with_a_false_header)
     return "cannot reshape"
 
 
@@ -556,7 +556,7 @@ def test_no_memory_is_allocated_for_a_declared_size(path, member, make):
     expected, net = make(path, member), small(rng=2)
     tracemalloc.start()
     try:
-        message = refusal(net, path)
+        message = error_of(net, path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -566,7 +566,7 @@ def test_no_memory_is_allocated_for_a_declared_size(path, member, make):
 
 def test_a_missing_file_raises_file_not_found_error_with_the_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    message = refusal(small(), "net", FileNotFoundError)
+    message = error_of(small(), "net", FileNotFoundError)
     assert str(tmp_path / "net") in message
     assert "no suffix is added" in message
 
@@ -630,14 +630,16 @@ def centre_with(state):
     [
         (lambda layer: {"total": layer.total.copy()}, ValueError, "not a copy"),
         (lambda layer: {"total": np.broadcast_to(layer.total, (2, 2))}, ValueError, "writeable"),
-        (lambda layer: {"total": 0.5}, TypeError, "array of real numbers, got 0.5"),
+        (lambda layer: {"total": 0.5}, TypeError, "as an array of real numbers, got 0.5"),
         (lambda layer: {"total": np.array([None])}, TypeError, "array of real numbers"),
     ],
 )
 def test_save_and_load_raise_for_state_that_cannot_be_filled(path, state, error, expected):
     for function in (save, load):
         good = path.read_bytes()
-        with pytest.raises(error, match=rf"{function.__name__}: state wrong\.total .*{expected}"):
+        with pytest.raises(
+            error, match=rf"{function.__name__}: expected state wrong\.total .*{expected}"
+        ):
             function(centre_with(state), path)
         assert path.read_bytes() == good
 
@@ -648,7 +650,7 @@ def test_state_with_the_name_of_a_parameter_raises(tmp_path):
         def state(self):
             return {"slope": self.__dict__.setdefault("kept", np.zeros(1))}
 
-    with pytest.raises(ValueError, match=r"both1\.slope .* named unlike the layer's parameters"):
+    with pytest.raises(ValueError, match=r"both1\.slope .* a name that no parameter has"):
         save(Sequential([Both()]), tmp_path / "net")
     assert os.listdir(tmp_path) == []
 
@@ -660,7 +662,7 @@ def test_a_missing_folder_raises_with_its_name(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def left_alone(path, error, **attributes):
+def unchanged_after(path, error, **attributes):
     """Return whether save raises error and leaves only the unchanged old file."""
     good = path.read_bytes()
     with pytest.raises(error) as caught:
@@ -673,30 +675,28 @@ def left_alone(path, error, **attributes):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit to the size of files")
 @pytest.mark.parametrize("room", [0, 1, 100, 1000, 2000])
-def test_the_old_file_is_unchanged_and_alone_if_the_size_limit_is_reached(path, room):
+def test_the_old_file_is_unchanged_if_the_size_limit_is_reached(path, room):
     assert path.stat().st_size > 2000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        assert left_alone(path, OSError, errno=errno.EFBIG)
+        assert unchanged_after(path, OSError, errno=errno.EFBIG)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_the_old_file_is_unchanged_and_alone_if_the_last_steps_fail(
-    path, monkeypatch, function, error
-):
+def test_the_old_file_is_unchanged_if_the_last_steps_fail(path, monkeypatch, function, error):
     def fails(*_):
         raise error
 
     monkeypatch.setattr(os, function, fails)
-    assert left_alone(path, type(error))
+    assert unchanged_after(path, type(error))
 
 
 @pytest.mark.parametrize("writes", range(0, 40, 3))
-def test_the_old_file_is_unchanged_and_alone_if_any_write_fails(path, monkeypatch, writes):
+def test_the_old_file_is_unchanged_if_any_write_fails(path, monkeypatch, writes):
     class Disk(io.FileIO):
         room = writes
 
@@ -710,7 +710,7 @@ def test_the_old_file_is_unchanged_and_alone_if_any_write_fails(path, monkeypatc
     monkeypatch.setattr(
         Path, "open", lambda path, mode: Disk(path, mode) if "x" in mode else real(path, mode)
     )
-    assert left_alone(path, OSError, errno=errno.ENOSPC)
+    assert unchanged_after(path, OSError, errno=errno.ENOSPC)
 
 
 def test_save_removes_a_file_that_a_killed_save_left_an_hour_ago_and_no_other(path):
@@ -747,7 +747,7 @@ def test_no_checkpoint_is_lost_when_save_is_killed_100_times(tmp_path):
     states = [bits(net) for net in nets]
     start = time.perf_counter()
     save(nets[0], path)
-    longest = max(0.02, 3 * (time.perf_counter() - start))  # a slow disk gets its time, too
+    longest = max(0.02, 3 * (time.perf_counter() - start))  # longer for a slow disk
 
     def work():
         while True:

@@ -92,8 +92,8 @@ class Capture(dict[str, dict[str, Array]]):
 def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) -> Capture:
     """Return copies of what every layer computes for the rows x; the network is not changed.
 
-    With x alone the pass is that of evaluation, as in ``predict``. With targets y and a loss it is
-    a training step without its update: batch statistics, dropout, and the gradients of all layers.
+    With x alone this is a forward pass for evaluation, as in ``predict``. With targets y and a loss
+    it is a training step without the update: batch statistics, dropout, gradients of all layers.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     y : array_like, optional
         Targets, as the loss requires them.
     loss : Loss, optional
-        Copied too. y and loss require each other.
+        Required with y. It is copied, so that it is not changed.
 
     Raises
     ------
@@ -128,8 +128,8 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     if (y is None) != (loss is None):
         given, missing = ("loss", "targets y") if y is None else ("targets y", "loss")
         raise ValueError(
-            f"capture: got {given} but no {missing}; gradients need both, "
-            "capture(net, x, y, loss), and the evaluation pass neither, capture(net, x)"
+            f"capture: got {given} but no {missing}; use capture(net, x, y, loss) for gradients, "
+            "or capture(net, x) for evaluation"
         )
     net = copy.deepcopy(net)
     x = as_rows(x, net.dtype, net.layers[0])
@@ -159,7 +159,7 @@ def _outputs(
 ) -> Iterator[tuple[str, Layer, Array]]:
     """Yield name, layer and output of every layer, in the order of computation.
 
-    A layer is evaluated for its input x, or its output is that of the last training step.
+    The output is computed from the layer's input x, or is that of the last training step.
     """
     for layer in layers:
         name = f"{prefix}{layer.name}"

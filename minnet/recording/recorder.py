@@ -2,8 +2,8 @@
 
 `minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
 A recorder reads the arrays of the network in place and never writes to them, so that training
-computes the same bits with and without it. It keeps numbers only, and copies of the weights whose
-update is recorded, until the next step.
+computes the same bits with and without it. It keeps only numbers and, until the next step, copies
+of the weights whose update is recorded.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class Recorder(ABC):
         self._forget_network()
 
     def _forget_network(self) -> None:
-        # A weak dictionary: a probe keeps neither a network nor its arrays alive.
+        # A weak dictionary, so that a network and its arrays can be deleted.
         self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
         self._awaits_update = False  # of the last observed step
-        self._warm = False  # the first observation may compile kernels, so it is not timed
-        self._rests_until = 0.0  # seconds, of perf_counter
+        self._timed = False  # from the second observation on, because the first may compile kernels
+        self._skips_until = 0.0  # seconds, of perf_counter
 
     def __getstate__(self) -> dict[str, Any]:
-        """A deep copy or a pickle has the recording, but not the networks observed."""
+        """Return the recording without the networks, for a deep copy or a pickle."""
         return {name: value for name, value in vars(self).items() if name != "_views"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class Recorder(ABC):
     # Recording.
 
     def observe(self, step: int, net: Sequential) -> None:
-        """Record the network at this step, if it is one of those to record.
+        """Record the network, if this step is due.
 
         An update is known only when the next step begins. It is recorded then, under the step that
         made it, so the update of a run's last step is not in the recording.
@@ -107,7 +107,7 @@ class Recorder(ABC):
         Raises
         ------
         ValueError
-            If a step does not come after the last one observed, if the network lacks the requested
+            If step is not greater than the last one observed, if the network lacks the requested
             layers or kinds, or if it is not the network whose update is awaited.
         TypeError
             If net is not a Sequential, or step is not a whole number.
@@ -115,13 +115,13 @@ class Recorder(ABC):
         began = perf_counter()
         self._check_step(step, net)
         arrays, weights = self._views.get(net) or self._find_views(net)
-        awaited, due = self._awaits_update, not step % self.every and began >= self._rests_until
+        awaited, due = self._awaits_update, not step % self.every and began >= self._skips_until
         if awaited:
             weights.update()
             if weights.copies is None:
                 raise ValueError(
-                    f"{type(self).__name__}: the weights are not those of the step before, whose "
-                    "update is awaited; a probe records one network, so make a new one for the next"
+                    f"{type(self).__name__}: expected the network of the last step, whose update "
+                    "is awaited; a probe records one network, so create another for the next one"
                 )
             self._awaits_update = False
             self._series.note(self._last_step, weights.places)
@@ -142,21 +142,21 @@ class Recorder(ABC):
             self._last_step = step
             self.observed += 1
         if self._budget is not None and (awaited or due):
-            if self._warm:
+            if self._timed:
                 took = perf_counter() - began
-                self._rests_until = max(self._rests_until, began) + took / self._budget
-            self._warm = True
+                self._skips_until = max(self._skips_until, began) + took / self._budget
+            self._timed = True
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__
         if not isinstance(net, Sequential):
             raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
         if not isinstance(step, int | np.integer):
-            raise TypeError(f"{where}: step must be a whole number, got {step!r}")
+            raise TypeError(f"{where}: expected step as a whole number, got {step!r}")
         if step <= self._last_step or step < 0:
             raise ValueError(
-                f"{where}: step {step} came after step {self._last_step}; a probe records one run, "
-                "so make a new one for the next, and give each train_step its number, step=..."
+                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
+                "each run, and pass step= to train_step"
             )
 
     def _find_views(self, net: Sequential) -> tuple[View, View]:
@@ -172,11 +172,11 @@ class Recorder(ABC):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers of which something was recorded."""
+        """The recorded layers."""
         return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
-        """Return the layers of which this kind was recorded, in the order of the network."""
+        """Return the layers with a recording of this kind, in the order of the network."""
         return tuple(name for name, other in self._series.recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
@@ -225,7 +225,7 @@ class Recorder(ABC):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the recording in a file that `save` wrote.
 
-        It can be read, and continued where a run continues. An update that was not yet known when
+        The recording can be continued where a run continues. An update that was not yet known when
         it was saved is missing.
 
         Raises
@@ -249,7 +249,7 @@ class Recorder(ABC):
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise TypeError(f"{where}: {argument} must be names, at least one, got {given!r}")
+        raise TypeError(f"{where}: {argument}: expected at least one name, got {given!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"{where}: {argument} has a name twice: {given!r}")
+        raise ValueError(f"{where}: {argument}: expected each name once, got {given!r}")
     return names

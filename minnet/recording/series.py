@@ -78,9 +78,9 @@ class Series:
         self.taken += 1
 
     def note(self, step: int, places: Array) -> None:
-        """Record that the keys at these places were observed at this step, within ``row``.
+        """Record that the keys at these places were observed at this step, as part of ``row``.
 
-        `RUN` must be one of the keys that are noted first in each row.
+        In each row `RUN` must be among the keys of the first call.
         """
         noted = self._noted.get(key := places.tobytes())
         if noted is None:
@@ -112,7 +112,7 @@ class Series:
             self.taken = 0
 
     def _halve(self) -> None:
-        """Merge neighbouring rows; an odd one out at the end stays as it is."""
+        """Merge neighbouring rows; a last row without a neighbour is unchanged."""
         pairs, odd = divmod(self._used, 2)
         rows, steps = self.rows, self._steps
         some = max(1, MERGED_AT_ONCE // max(rows[0].size, 1))
@@ -139,7 +139,7 @@ class Series:
         return self._steps[: self._used]
 
     def recorded(self) -> list[Key]:
-        """Return the keys of which something was recorded, without `RUN`, in order."""
+        """Return the keys that were observed, in order, without `RUN`."""
         observed = self._settled()[:, :, OBSERVED].sum(axis=0)
         return [key for key, place in self.keys.items() if place and observed[place]]
 
@@ -162,8 +162,8 @@ class Series:
         first, last = int(steps[0, FIRST]), int(steps[-1, LAST])
         if not first <= step <= last:
             raise ValueError(
-                f"nothing was observed at step {step}, only from step {first} to {last}; "
-                "-1 is the last one"
+                f"step: expected {first} to {last}, the observed steps, or -1 for the last one, "
+                f"got {step}"
             )
         return int(np.searchsorted(steps[:, FIRST], step, side="right")) - 1
 

@@ -23,7 +23,7 @@ NAMES = (
 SUMMARY = NAMES.index("saturated")  # so many are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
-# Where the slope is less than an eighth of its value at 0; tanh x is 2 σ(2x) - 1.
+# Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # numbers of one kind only
 

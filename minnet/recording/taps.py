@@ -26,7 +26,7 @@ class Tap(NamedTuple):
 
 
 def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
-    """Return kind -> tap for one layer; that of ``update`` is its weight, which changes by it.
+    """Return kind -> tap for one layer; the tap of ``update`` is that of the weight.
 
     The parameters of a container belong to the layers within it.
     """
@@ -50,12 +50,12 @@ def find_taps(
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
     unknown = [name for name in names or () if name not in layers]
     if unknown:
-        raise ValueError(f"{where}: no layers {unknown}; there are {', '.join(layers)}")
+        raise ValueError(f"{where}: no layers {unknown}; expected some of {', '.join(layers)}")
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
     # Every network may be recorded with the default kinds.
     unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
     if unknown:
-        raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(known)}")
+        raise ValueError(f"{where}: no layer has {unknown}; expected some of {', '.join(known)}")
     wanted = [taps for name, taps in layers.items() if names is None or name in names]
     return [taps[kind] for taps in wanted for kind in kinds if kind in taps]
 
@@ -106,7 +106,7 @@ class View:
         self.copies: list[Array] | None = None
         self.places = self.plan = None
         self._memory: list[Array] | None = None
-        # The numbers of an array that had to be copied change, so it has to be copied again.
+        # An array that had to be copied must be copied again at every step.
         shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
         self._arrays = now if shared else None
 

@@ -200,23 +200,23 @@ def test_repr_has_layers_and_shapes():
         ((X, None, SoftmaxCrossEntropy()), "loss but no targ"),
     ],
 )
-def test_targets_and_loss_come_together_or_not_at_all(arguments, message):
+def test_targets_and_loss_require_each_other(arguments, message):
     with pytest.raises(ValueError, match=message):
         capture(make(), *arguments)
 
 
 @pytest.mark.parametrize("arguments", [(), (LABELS[:0], SoftmaxCrossEntropy())])
-def test_no_rows_is_an_error(arguments):
+def test_no_rows_raise(arguments):
     with pytest.raises(ValueError, match="at least one row"):
         capture(make(), X[:0], *arguments)
 
 
-def test_only_a_network_can_be_captured():
+def test_capture_of_a_layer_raises():
     with pytest.raises(TypeError, match="expected a Sequential, got Dense"):
         capture(Dense(4, 3), X)
 
 
-def test_nan_in_x_is_an_error_of_the_network():
+def test_nan_in_x_raises():
     x = X.copy()
     x[3, 2] = np.nan
     with pytest.raises(FloatingPointError, match="row 3, column 2"):

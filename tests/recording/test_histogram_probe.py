@@ -48,7 +48,7 @@ def test_edges_ascend_and_are_those_of_the_first_eleven_bits():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_counts_are_numpys_on_the_same_edges(dtype):
+def test_counts_equal_those_of_numpy_on_the_same_edges(dtype):
     rng = np.random.default_rng(4)
     bits = rng.integers(0, 2**32, (50, 100), dtype=np.uint64).astype(np.uint32)
     values = bits.view(np.float32)
@@ -60,7 +60,7 @@ def test_counts_are_numpys_on_the_same_edges(dtype):
     counts = probe.counts("only", "y")
     assert (counts.shape, counts.dtype) == ((1, 2048), np.int64)
     wide = values[np.isfinite(values)].astype(np.float64)
-    # A bin holds its edge nearer to 0: for the negative, the histogram of the mirror image.
+    # A bin includes its edge nearer to 0, so negative values are counted with their signs changed.
     expected = np.concatenate(
         [
             np.histogram(-wide[np.signbit(wide)], EDGES[1020:])[0][::-1],
@@ -125,7 +125,7 @@ def test_counters_are_moved_before_an_int32_overflows(monkeypatch):
 
 @pytest.mark.parametrize("late", [1, 2, 3, 5])
 @pytest.mark.parametrize("slots", [2, 3, 4])
-def test_an_array_that_is_there_only_later_has_its_own_slots(late, slots, tmp_path):
+def test_an_array_that_appears_later_has_its_own_slots(late, slots, tmp_path):
     net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=slots)
     for step in range(12):
         set_output(net, np.ones((2, 4)))
@@ -244,7 +244,7 @@ def test_quantiles_include_zeros_and_infinities_and_leave_nan_out():
 
 def test_a_step_outside_the_observed_ones_raises():
     probe = recorded([[1.0] * 4], [[5.0] * 4])
-    with pytest.raises(ValueError, match="nothing was observed at step 2"):
+    with pytest.raises(ValueError, match=r"step: expected 0 to 1, the observed steps, .* got 2"):
         probe.quantile("only", "y", 0.5, step=2)
 
 
@@ -267,6 +267,6 @@ def test_a_users_layer_in_plain_numpy_is_recorded():
     ("arguments", "message"),
     [({"slots": 0}, "slots must be at least 1, got 0"), ({"max_values": 0}, "max_values must be")],
 )
-def test_arguments_out_of_range_are_refused(arguments, message):
+def test_arguments_out_of_range_raise(arguments, message):
     with pytest.raises(ValueError, match=f"HistogramProbe: {message}"):
         HistogramProbe(**arguments)

@@ -84,7 +84,7 @@ def test_non_finite_values_are_counted_and_left_out(dtype):
     assert number(probe, "zeros") == [0.25, 0, 0]
 
 
-def test_the_hugest_numbers_do_not_crash():
+def test_the_largest_and_smallest_numbers_are_recorded():
     probe = recorded([[1.7e308, -1.7e308, 1.7e308, 1.7e308]], [[5e-324, 0, 0, 0]], dtype=np.float64)
     assert number(probe, "maximum") == [1.7e308, 5e-324]
 
@@ -104,7 +104,7 @@ def test_the_saturated_share_is_that_of_values_outside_the_bounds(layer, options
 
 def test_a_unit_is_dead_when_it_did_not_change_over_the_window():
     batches = np.random.default_rng(0).normal(size=(8, 5, 4))
-    batches[:, :, 0] = 0  # never alive
+    batches[:, :, 0] = 0  # dead from the first step on
     batches[3:, :, 1] = 7  # from step 3 on
     batches[:, :, 2] = np.arange(8)[:, None]  # constant within each step only
     probe = recorded(*batches, window=3)
@@ -113,7 +113,7 @@ def test_a_unit_is_dead_when_it_did_not_change_over_the_window():
     assert recorded(*batches[:3], window=3).dead_units("only").tolist() == [True] + 3 * [False]
 
 
-def test_the_window_can_be_read_and_comes_back_from_a_file(tmp_path):
+def test_the_window_is_restored_from_a_file(tmp_path):
     probe = recorded(np.ones((3, 4)), window=7)
     assert (probe.window, StatisticsProbe().window) == (7, 100)
     probe.save(tmp_path / "run.npz")
@@ -176,7 +176,7 @@ def test_the_ratio_is_the_updates_rms_over_that_of_the_weight_before_it(dtype):
     )
 
 
-def test_an_unknown_number_is_refused():
+def test_an_unknown_number_raises():
     probe = recorded(np.ones((2, 4)))
     with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
         probe.series("only", "y", "median")
@@ -192,7 +192,7 @@ def test_an_unknown_number_is_refused():
         ({"saturation": {"ReLU": (1, 0)}}, "saturation of 'ReLU' must be low < high"),
     ],
 )
-def test_arguments_out_of_range_are_refused(arguments, message):
+def test_arguments_out_of_range_raise(arguments, message):
     with pytest.raises(ValueError, match=f"StatisticsProbe: {message}"):
         StatisticsProbe(**arguments)
 
@@ -244,7 +244,7 @@ def test_the_run_has_loss_lr_accuracy_and_gradient_norm_at_the_kept_steps(points
         probe.run("val_loss")
 
 
-def test_what_a_loop_does_not_report_is_nan_and_the_norm_needs_a_gradient():
+def test_numbers_of_the_run_that_are_not_reported_are_nan():
     net, probe = network(), StatisticsProbe(["y"])
     net.metrics = {"loss": 2.0}
     net["only"].y = np.ones((2, 4), np.float32)
