@@ -170,17 +170,15 @@ class Series:
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return the arrays of a file: ``steps`` (rows, keys, 3) and ``rows`` (rows, numbers)."""
-        rows = self.rows
-        numbers = rows.shape[1] * rows.shape[2]
-        return {"steps": self._settled(), "rows": rows.reshape(len(rows), numbers)}
+        """Return the arrays that a file keeps: ``steps`` (rows, keys, 3), and ``rows``."""
+        return {"steps": self._settled(), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
         """Take over what `state` returned for the same keys; raise ValueError if shapes differ."""
         steps, rows = state["steps"], state["rows"]
-        self.extend(rows.shape[1] // self._memory.shape[2])
+        self.extend(rows.shape[1])
         self._used = len(steps)
-        self._steps[: self._used], self.rows[...] = steps, rows.reshape(self.rows.shape)
+        self._steps[: self._used], self.rows[...] = steps, rows
         if self._used:
             self.span, self.taken = steps[[0, -1], 0, OBSERVED].tolist()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,11 +42,11 @@ class StatisticsProbe(Recorder):
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
     are those of the finite values, in float64, as `describe` in `minnet.recording` defines them.
-    ``zeros`` is the share of exact zeros, ``nonfinite`` the number of NaN and infinities. Of ``y``
-    also ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and ``dead``,
-    the number of units whose output was the same on all rows of the last ``window`` observed steps.
-    Of ``update`` also ``ratio``, its rms divided by that of the weight that it changes. A number
-    that is undefined is nan.
+    ``zeros`` is the share of exact zeros, ``nonfinite`` the number of NaN and infinities. Two
+    numbers are only of ``y``: ``saturated``, the share of entries outside the bounds of the layer's
+    class in ``SATURATION``, and ``dead``, the number of units whose output was the same on all rows
+    of the last ``window`` observed steps. ``ratio`` is only of ``update``: its rms divided by that
+    of the weight that it changes. A number that is undefined is nan.
 
     At most ``points`` steps are kept. When that is not enough, every second one is dropped, and
     from then on only every second observed step is kept, and so on. A point has the numbers of its
@@ -59,9 +59,6 @@ class StatisticsProbe(Recorder):
         As in `HistogramProbe`.
     points : int, default 1024
         The largest number of steps that are kept.
-    saturation : dict of str to (float, float), optional
-        Class of a layer -> (low, high): entries of y outside are saturated. Added to
-        ``SATURATION``, or replaces its bounds for Sigmoid (.03, .97) and Tanh (-.94, .94).
     window : int, default 100
         The number of observed steps for which a dead unit has not changed; at the beginning of a
         run, as many steps as there are.
@@ -93,22 +90,12 @@ class StatisticsProbe(Recorder):
         *,
         layers: Sequence[str] | None = None,
         points: int = 1024,
-        saturation: Mapping[str, tuple[float, float]] | None = None,
         window: int = 100,
         budget: float | None = None,
     ) -> None:
         points = count(points, "StatisticsProbe", "points")
         self.window = count(window, "StatisticsProbe", "window")
-        self._saturation = {
-            kind: (float(low), float(high))
-            for kind, (low, high) in {**SATURATION, **(saturation or {})}.items()
-        }
-        for kind, (low, high) in self._saturation.items():
-            if not low < high:
-                raise ValueError(
-                    f"StatisticsProbe: saturation of {kind!r} must be low < high, got {low, high}"
-                )
-        settings = {"points": points, "saturation": self._saturation, "window": self.window}
+        settings = {"points": points, "window": self.window}
         super().__init__(kinds, every, layers, budget, settings)
         self._series = Series(points, len(NAMES), _thin, math.nan)
         self._units: dict[str, _Units] = {}
@@ -127,7 +114,7 @@ class StatisticsProbe(Recorder):
             summarize(values, out[:SUMMARY])
             if tap.key[1] == "y":
                 out[PLACE["dead"]] = self._count_dead(tap.key[0], rows)
-                bounds = self._saturation.get(type(tap.layer).__name__)
+                bounds = SATURATION.get(type(tap.layer).__name__)
                 if bounds is not None:
                     out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
         self._write(view.places, table)

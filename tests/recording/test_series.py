@@ -100,4 +100,4 @@ def test_a_restored_series_continues_like_the_first():
 def test_steps_of_another_shape_are_not_restored():
     series, _ = start(3)
     with pytest.raises(ValueError, match="could not broadcast"):
-        series.restore({"steps": np.zeros((2, 2, 2)), "rows": np.zeros((2, 2))})
+        series.restore({"steps": np.zeros((2, 2, 2)), "rows": np.zeros((2, 2, 1))})

@@ -90,15 +90,13 @@ def test_the_largest_and_smallest_numbers_are_recorded():
 
 
 @pytest.mark.parametrize(
-    ("layer", "options", "shares"),
+    ("layer", "shares"),
     [
-        (Sigmoid, {}, [0.5, 0.25]), (Tanh, {}, [0.25, 0.25]), (ReLU, {}, [np.nan, np.nan]),
-        (ReLU, {"saturation": {"ReLU": (0.0, 0.5)}}, [0.25, 0.5]),
-        (Sigmoid, {"saturation": {"Sigmoid": (-1, 2)}}, [0, 0]),
+        (Sigmoid, [0.5, 0.25]), (Tanh, [0.25, 0.25]), (ReLU, [np.nan, np.nan]),
     ],
 )  # fmt: skip
-def test_the_saturated_share_is_that_of_values_outside_the_bounds(layer, options, shares):
-    probe = recorded([[0.01, 0.04, 0.5, 0.98]], [[0.5, 0.2, 0.9, 0.99]], layer=layer, **options)
+def test_the_saturated_share_is_that_of_values_outside_the_bounds(layer, shares):
+    probe = recorded([[0.01, 0.04, 0.5, 0.98]], [[0.5, 0.2, 0.9, 0.99]], layer=layer)
     np.testing.assert_array_equal(number(probe, "saturated"), shares)
 
 
@@ -189,7 +187,6 @@ def test_an_unknown_number_raises():
     [
         ({"points": 0}, "points must be at least 1, got 0"),
         ({"window": 0}, "window must be at least 1"),
-        ({"saturation": {"ReLU": (1, 0)}}, "saturation of 'ReLU' must be low < high"),
     ],
 )
 def test_arguments_out_of_range_raise(arguments, message):
