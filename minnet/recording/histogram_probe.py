@@ -30,7 +30,6 @@ FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
-
 _magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
 EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # of the bins in FINITE, 2041, ascending
 EDGES.flags.writeable = False
@@ -141,7 +140,7 @@ class HistogramProbe(Recorder):
         return np.asarray(bins[:, COUNTED] / bins[:, histograms.PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
-        """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
+        """Return the share of values that are 0 or nearer to it than 2.9e-39, (slots,)."""
         return self._share(layer, kind, ZERO)
 
     def nans(self, layer: str, kind: str) -> Array:
@@ -179,11 +178,10 @@ class HistogramProbe(Recorder):
         shares = np.asarray(q, dtype=np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"quantile: q must be in 0..1, got {q!r}")
-        counts = self.counts(layer, kind)
-        counts = (
-            counts.sum(axis=0) if step is None else counts[self._series.find((layer, kind), step)]
-        )
-        counts = counts[MINUS_INFINITY : PLUS_INFINITY + 1]
+        counts = self.counts(layer, kind)[:, MINUS_INFINITY : PLUS_INFINITY + 1]
+        if step is not None:
+            counts = counts[[self._series.find((layer, kind), step)]]
+        counts = counts.sum(axis=0)
         upto = np.cumsum(counts)
         if not upto[-1]:
             return np.full(shares.shape, np.nan)
@@ -220,9 +218,9 @@ class Plan(NamedTuple):
 class Counts(Series):
     """A series of counts, and the counters of steps that are not in the last row yet.
 
-    An array needs few of the 2048 bins. So the rows hold only those blocks of neighbouring bins
-    that were ever needed, and only their counters are moved and cleared. The counters are moved
-    when the row is complete, when it is read, and before they overflow.
+    The values of an array lie in few of the 2048 bins. So the rows hold only those blocks of
+    neighbouring bins that were needed in a step, and only their counters are moved and cleared.
+    Counters are moved when the row is complete, when it is read, and before they overflow.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -273,7 +271,7 @@ class Counts(Series):
         if histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1)):
             blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
             used = np.flatnonzero(blocks.any(axis=1))
-            # Neighbours of the used blocks are the next to be needed.
+            # The neighbours of the used blocks are likely to be needed next.
             self._add_blocks(np.concatenate([used - 1, used, used + 1]))
             histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1))
         self._pending = 0
@@ -300,7 +298,7 @@ class Counts(Series):
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return ``steps``, ``rows`` and the ``blocks`` that the rows count."""
+        """Return the arrays of `Series.state`, and the ``blocks`` that the rows count."""
         self.fold()
         return super().state() | {"blocks": self._blocks}
 
@@ -308,5 +306,5 @@ class Counts(Series):
         """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
         self._blocks = state["blocks"].copy()
         if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
-            raise ValueError("its blocks of counts are out of range")
+            raise ValueError("the blocks of counts are out of range")
         super().restore(state)

@@ -20,7 +20,7 @@ NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
-SUMMARY = NAMES.index("saturated")  # so many are those of `summarize`
+SUMMARY = NAMES.index("saturated")  # the numbers before this are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
 # Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
