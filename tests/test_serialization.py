@@ -367,6 +367,11 @@ def test_the_error_for_a_file_of_another_network_names_the_difference(path, chan
     assert "Build the network as it was when it was saved" in message
 
 
+def test_further_entries_of_the_manifest_are_ignored(path):
+    tampered(path, lambda members, manifest: manifest.update(arrays={}, dtype="float32"))
+    assert bits(load(small(rng=2), path)) == bits(small())
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -28,11 +28,7 @@ VERSION = 2  # of the files
 
 
 class Recorder(ABC):
-    """Probe that records the requested kinds, layer by layer, at every ``every``-th step.
-
-    Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
-    value, the name with ``_grad`` for its gradient, and ``update`` for what the optimizer's step
-    added to ``weight``. A layer that lacks a kind is skipped.
+    """Probe that records the requested kinds of each layer; see `HistogramProbe`.
 
     Attributes
     ----------
