@@ -73,8 +73,8 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise FloatingPointError(
-            f"save: NaN or infinity in {', '.join(bad)}; nothing was written. Go back to the last "
-            "checkpoint and lower the learning rate"
+            f"save: expected finite values, got NaN or infinity in {', '.join(bad)}; nothing was "
+            "written. Go back to the last checkpoint and lower the learning rate"
         )
     write_file(path, FORMAT, VERSION, {"layers": _layers(net)}, arrays)
 
@@ -115,9 +115,8 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
         ]
     if problems:
         raise ValueError(
-            "\n  ".join(
-                [f"load: {path} does not match the network, which is unchanged:", *problems]
-            )
+            f"load: {path} does not match the network, which is unchanged:\n  "
+            + "\n  ".join(problems)
             + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
         )
     for name, array in arrays.items():

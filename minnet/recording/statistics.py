@@ -109,7 +109,7 @@ def summarize(values: Array, out: Array) -> Array:
         return out
     finite = values[np.isfinite(values)]
     if finite.size == values.size:
-        # A power of two brings the values near 1 without rounding, where no power leaves float64.
+        # Powers of very large or small values leave float64. Scaling by a power of 2 is exact.
         exponent = np.frexp(np.abs(values).max())[1]
         summarize_values(np.ldexp(values, -exponent), out)
         out[[0, 1, 4, 5, 6]] = np.ldexp(out[[0, 1, 4, 5, 6]], exponent)
@@ -126,9 +126,9 @@ def summarize(values: Array, out: Array) -> Array:
 def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
     """Return which units have the same output for every input: booleans, shape (units,).
 
-    A unit is dead where max - min of its column of y, (n, units), is at most the tolerance: after
-    a ReLU, where it is 0 on every row. An inactive unit is 0 on one row only. A unit that is dead
-    on these rows may be active on others.
+    A unit is dead if max - min of its column of y, (n, units), is at most the tolerance. After a
+    ReLU such a unit is usually 0 on every row, while an inactive unit is 0 on a single row. A unit
+    that is dead on these rows may be active on others.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
 
 
 def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") -> Sample:
-    """Return the array's `Sample`: with ``log``, log10 of the magnitudes.
+    """Split an array into exact zeros and other values, with ``log`` log10 of their magnitudes.
 
     >>> split_zeros([0.0, -100.0, 10.0, 0.0], log=True)
     Sample(values=array([2., 1.]), count=4, log=True)
@@ -164,8 +164,8 @@ def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") ->
 def bulk_range(samples: Iterable[Sample]) -> tuple[float, float]:
     """Return the ends of an axis, low < high, that covers the bulk of every sample.
 
-    It covers the inner 96% of each sample, further values within 5 interquartile ranges of the
-    quartiles, as nearly all values of a normal or an exponential distribution are, and exact zeros.
+    It covers exact zeros, the inner 96% of each sample, and all values within 5 interquartile
+    ranges of the quartiles: nearly all values of a normal or an exponential distribution.
 
     >>> bulk_range([Sample(np.append(np.linspace(-1, 1, 99), 1e6), 100)])
     (-1.0, 1.0)
@@ -245,8 +245,8 @@ def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
 def cumulative(sample: Sample) -> tuple[Array, Array]:
     """Return (values, share of all values <= each), rising to exactly 1.
 
-    Of more than 2000 values a part is returned, each with its exact share. For log10 of magnitudes
-    the zeros lie below every value, so the shares begin above that of the zeros.
+    About 2000 values are returned at most, each with its exact share. For log10 of magnitudes the
+    zeros lie below every value, so the shares begin above that of the zeros.
 
     >>> cumulative(split_zeros([3.0, 0.0, 3.0, 0.0, -1.0]))
     (array([-1.,  0.,  3.]), array([0.2, 0.6, 1. ]))
@@ -256,7 +256,7 @@ def cumulative(sample: Sample) -> tuple[Array, Array]:
     values = np.append(sample.values, np.zeros(zeros - below))
     values, counts = np.unique(values, return_counts=True)
     kept = np.linspace(0, values.size - 1, min(_POINTS, values.size)).round().astype(int)
-    if zeros > below:  # the step at 0 has its exact height too
+    if zeros > below:  # so that the step at 0 has its exact height
         place = int(np.searchsorted(values, 0.0))
         kept = np.unique([*kept, max(place - 1, 0), place])
     return values[kept], ((below + np.cumsum(counts)) / sample.count)[kept]
