@@ -24,7 +24,7 @@ from minnet.serialization import opened_file, write_file
 from minnet.validation import Array, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
-VERSION = 2  # of the files
+VERSION = 3  # of the files
 
 
 class Recorder(ABC):

@@ -343,7 +343,7 @@ def set_to(*place_and_value):
 @pytest.mark.parametrize(
     "change",
     [
-        set_to("format", "minnet weights"), set_to("version", 1), set_to("version", 3),
+        set_to("format", "minnet weights"), set_to("version", 1), set_to("version", 4),
         set_to("settings", "every", 0), set_to("settings", "unknown", 3),
         set_to("keys", "1", 3), set_to("keys", {}),
     ],
@@ -362,7 +362,7 @@ def test_the_error_for_an_older_file_names_both_versions(make, tmp_path):
     path = tmp_path / "run.npz"
     make(["y"]).save(path)
     tampered(path, set_to("version", 1))
-    expected = r"expected version 2, got 1; read it with minnet \d+\.\d+\.\d+"
+    expected = r"expected version 3, got 1; read it with minnet \d+\.\d+\.\d+"
     with pytest.raises(ValueError, match=expected):
         make.load(path)
 
