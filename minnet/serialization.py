@@ -1,41 +1,46 @@
 """Save and load the parameters and the state of a network.
 
-The file is an ordinary npz, which ``np.load`` opens too. It has one ``.npy`` for each array, and
-``manifest.json`` with the layers of the network and a checksum for each array. It contains no
-pickle, because loading a pickle can execute code.
-
-`save` replaces an older file in one atomic step, after the new one is completely on the disk.
-`load` changes the network only after the whole file has been verified. The network determines what
-is expected, so that a file cannot make `load` allocate memory for sizes that it merely declares.
+The files are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` beside the
+arrays. They contain no pickle, because loading a pickle can execute code. They are not compressed,
+so that reading takes no more memory than the size of the file. A new file replaces an old one in
+one step, when it is complete on the disk. Recordings use the same files.
 """
 
 import errno
+import glob
+import io
 import json
 import os
+import secrets
+import time
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from minnet.archives import DAMAGE, describe_arrays, read_array, read_manifest, write_archive
 from minnet.layers.sequential import Sequential
 from minnet.validation import Array
 from minnet.version import __version__
 
 FORMAT, VERSION = "minnet weights", 1
+MANIFEST = "manifest.json"
+HOUR = 3600  # seconds
+
+# Networks.
 
 
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     """Write the parameters and the state of net to a file, completely or not at all.
 
-    The layers (`load` fills a network that is built already), gradients, the optimizer's state and
-    the generators of dropout are not saved. The same network gives the same bytes each time.
+    Layers, gradients, the optimizer's state and the generators of dropout are not saved; `load`
+    fills a network that is built already. The same network gives the same bytes each time.
 
-    Whatever fails, path holds the complete old file or the complete new one, and an error leaves no
-    other file behind. Only a process that is killed while it writes can leave a hidden file
-    ``.<name>.minnet-...``, which the next save to path removes. Concurrent saves into one folder
-    wait for each other where the system can lock a folder (Windows cannot).
+    After any failure path holds the complete old file or the complete new one. An error leaves no
+    other file. A process that is killed while it writes can leave a hidden file
+    ``.<name>.minnet-...``, which a later save to path removes when it is an hour old.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written; FileNotFoundError if the folder does not exist.
     TypeError, ValueError
-        If net is not a `Sequential`, or a layer's state does not fulfil `Layer.state`.
+        If net is not a `Sequential`, or a layer's state is not as `Layer.state` requires.
 
     Examples
     --------
@@ -68,10 +73,10 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise FloatingPointError(
-            f"save: NaN or infinity in {', '.join(bad)}; nothing was written. Go back to the last "
-            "checkpoint and lower the learning rate"
+            f"save: expected finite values, got NaN or infinity in {', '.join(bad)}; nothing was "
+            "written. Go back to the last checkpoint and lower the learning rate"
         )
-    write_archive(path, _describe(net, arrays), arrays)
+    write_file(path, FORMAT, VERSION, {"layers": _layers(net)}, arrays)
 
 
 def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
@@ -95,24 +100,24 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
         If the file does not exist.
     ValueError
         If the file is damaged, not written by `save`, from a later version of minnet, of another
-        network, or holds NaN or infinity. The message lists every problem.
+        network, or holds NaN or infinity. The message lists every difference.
     TypeError
         If net is not a `Sequential`.
     """
     arrays = _arrays(net, "load")
-    path = Path(path)
-    try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        text = "load: no such file (the path is used as given, no suffix is added)"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
-    with file:
-        values, problems = _read(file, net, arrays)
+    with opened_file(path, "load", FORMAT, VERSION) as (manifest, values):
+        problems = _differences("layer", manifest["layers"], _layers(net))
+        problems += _differences("array", _labels(values), _labels(arrays))
+        problems += [
+            f"array {name!r}: holds NaN or infinity"
+            for name, value in values.items()
+            if value.dtype.kind == "f" and not np.isfinite(value).all()
+        ]
     if problems:
         raise ValueError(
-            "\n  ".join([f"load: {path} was refused, the network is unchanged:", *problems])
-            + "\nBuild the network as it was when it was saved (layers, names, sizes, dtype); if "
-            "the file is damaged, take another copy or save again"
+            f"load: {path} does not match the network, which is unchanged:\n  "
+            + "\n  ".join(problems)
+            + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
         )
     for name, array in arrays.items():
         array[...] = values[name]
@@ -130,67 +135,34 @@ def _arrays(net: Sequential, where: str) -> dict[str, Array]:
         array = state[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
             raise TypeError(
-                f"{where}: state {name} must be an array of real numbers, got {array!r}"
+                f"{where}: expected state {name} as an array of real numbers, got {array!r}"
             )
         same = array.size == 0 or np.may_share_memory(array, again)
         if name in params or not same or not array.flags.writeable:
             raise ValueError(
-                f"{where}: state {name} must be the array that the layer uses, not a copy, "
-                "writeable, and named unlike the layer's parameters"
+                f"{where}: expected state {name} as the writeable array that the layer uses, not "
+                "a copy, with a name that no parameter has"
             )
     return params | state
 
 
-def _describe(net: Sequential, arrays: dict[str, Array]) -> dict[str, Any]:
-    """Return the manifest without checksums, which `save` writes and `load` compares."""
+def _layers(net: Sequential) -> dict[str, str]:
+    """Return layer name -> description; for a container only its class."""
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        "minnet": __version__,
-        "dtype": str(net.dtype),
-        # A container by its kind only, because its layers follow.
-        "layers": {
-            name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
-            for name, layer in net.walk()
-        },
-        "arrays": describe_arrays(arrays),
+        name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
+        for name, layer in net.walk()
     }
 
 
-def _read(
-    file: BinaryIO, net: Sequential, arrays: dict[str, Array]
-) -> tuple[dict[str, Array], list[str]]:
-    """Return the arrays in the file, and a list of all problems with it."""
-    expected = _describe(net, arrays)
-    values: dict[str, Array] = {}
-    problems: list[str] = []
-    try:
-        with zipfile.ZipFile(file) as archive:
-            limit = 2**20 + 4 * len(json.dumps(expected))
-            manifest = read_manifest(archive, FORMAT, VERSION, ("layers", "arrays"), limit)
-            problems += _differences("layer", manifest["layers"], expected["layers"])
-            problems += _differences("array", manifest["arrays"], expected["arrays"])
-            for name, entry in manifest["arrays"].items():
-                if _label(entry) != _label(expected["arrays"].get(name)):
-                    continue
-                array = arrays[name]
-                try:
-                    value = read_array(archive, name, array.dtype, array.shape, entry.get("sha256"))
-                    if not np.isfinite(value).all():
-                        raise ValueError("holds NaN or infinity")
-                    values[name] = value
-                except DAMAGE as error:
-                    problems.append(f"array {name!r}: {error or 'it ends too early'}")
-    except DAMAGE as error:
-        problems.append(f"it cannot be read: {error or 'it ends too early'}")
-    return values, problems
+def _labels(arrays: Mapping[str, Array]) -> dict[str, str]:
+    return {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}
 
 
-def _differences(kind: str, file: dict[str, Any], net: dict[str, Any]) -> list[str]:
+def _differences(kind: str, file: dict[str, str], net: dict[str, str]) -> list[str]:
     """Return where the layers or arrays of the file differ from those of the network."""
     problems = []
     for name in {**net, **file}:
-        found, expected = _label(file.get(name, "none")), _label(net.get(name, "none"))
+        found, expected = file.get(name, "none"), net.get(name, "none")
         if found != expected:
             problems.append(f"{kind} {name!r}: the file has {found}, the network {expected}")
     if file.keys() == net.keys() and list(file) != list(net):
@@ -198,8 +170,100 @@ def _differences(kind: str, file: dict[str, Any], net: dict[str, Any]) -> list[s
     return problems
 
 
-def _label(entry: Any) -> str:
-    """Return a layer or an array of a manifest as text."""
-    if isinstance(entry, dict):
-        return f"{entry.get('dtype')} {entry.get('shape')}"
-    return str(entry)
+# Files.
+
+
+def write_file(
+    path: str | os.PathLike[str],
+    file_format: str,
+    version: int,
+    contents: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+) -> None:
+    """Write arrays, and contents as JSON, to a file of this format; see `save` for failures."""
+    header = {"format": file_format, "version": version, "minnet": __version__}
+    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        with archive.open(MANIFEST, "w") as member:
+            member.write(json.dumps({**header, **contents}, indent=1, ensure_ascii=False).encode())
+
+
+@contextmanager
+def opened_file(
+    path: str | os.PathLike[str], where: str, file_format: str, version: int
+) -> Iterator[tuple[dict[str, Any], dict[str, Array]]]:
+    """Read the manifest and the read-only arrays of a file that `write_file` wrote.
+
+    An error in the file, or raised while its content is processed, becomes a ValueError.
+    """
+    path = Path(path)
+    if not path.exists():
+        text = f"{where}: no such file (the path is used as given, no suffix is added)"
+        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute()))
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _read_members(archive, size)
+        if MANIFEST not in members:
+            raise ValueError(f"it has no {MANIFEST}, so minnet did not write it")
+        manifest = json.loads(members.pop(MANIFEST))
+        if not isinstance(manifest, dict) or manifest.get("format") != file_format:
+            raise ValueError(f"expected format {file_format!r} in {MANIFEST}")
+        if manifest.get("version") != version:
+            raise ValueError(
+                f"expected version {version}, got {manifest.get('version')!r}; read it with "
+                f"minnet {manifest.get('minnet')}, which wrote it"
+            )
+        yield manifest, {name.removesuffix(".npy"): _as_array(members[name]) for name in members}
+    except Exception as error:
+        raise ValueError(
+            f"{where}: cannot read {path}: {error or 'it ends too early'}; use another copy, or "
+            "create the file again"
+        ) from error
+
+
+def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
+    """Return the members of a file of this size in bytes, and verify the checksum of each."""
+    infos = archive.infolist()
+    if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+        raise ValueError("expected a file that is not compressed")
+    declared = sum(info.file_size for info in infos)
+    if declared > size:
+        raise ValueError(f"expected at most {size:,} bytes, the file's size, got {declared:,}")
+    return {info.filename: archive.read(info) for info in infos}
+
+
+def _as_array(data: bytes) -> Array:
+    """Return the array of a ``.npy``, in the same memory: a declared shape allocates none."""
+    stream = io.BytesIO(data)
+    np.lib.format.read_magic(stream)
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    values = np.frombuffer(data, dtype, offset=stream.tell())
+    return values.reshape(shape, order="F" if fortran_order else "C")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces path at the end, unless an error is raised."""
+    path = Path(os.path.realpath(path))  # a link continues to point to the file
+    if not path.parent.is_dir():
+        text = "save: no such folder; create it first, for instance with Path.mkdir"
+        raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
+    if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
+        raise OSError(errno.EINVAL, "save: exists and is no file; choose another name", str(path))
+    prefix = f".{path.name}.minnet-"
+    for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > HOUR:  # no process is writing it
+                leftover.unlink()
+    temporary = path.with_name(prefix + secrets.token_hex(4))
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

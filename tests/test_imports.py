@@ -21,7 +21,7 @@ LEVELS = (
     {"initializers"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
-        *("archives", "checks", "datasets", "idx", "interruptions", "serialization", "summary"),
+        *("checks", "datasets", "idx", "interruptions", "serialization", "summary"),
     },
     {"training"},
     {"recording"},

@@ -1,11 +1,10 @@
 """Saving and loading: the same network, or an error that changes nothing.
 
 Invalid files are made by hand: `tampered` unpacks a valid file, applies a change to its members or
-its manifest, and packs it again with matching checksums, as an attacker would.
+its manifest, and packs it again with valid checksums of the zip.
 """
 
 import errno
-import hashlib
 import io
 import itertools
 import json
@@ -98,7 +97,7 @@ def bits(net):
     return {name: array.tobytes() for name, array in (arrays | buffers).items()}
 
 
-def refusal(net, path, error=ValueError):
+def error_of(net, path, error=ValueError):
     """Return the message of the error that load raises for path without changing net."""
     before, theta = bits(net), net.theta
     with pytest.raises(error) as caught:
@@ -126,14 +125,11 @@ def tampered(path, change):
     pack(path, members)
 
 
-def put(members, manifest, name, array):
-    """Add an array with its checksum."""
+def put(members, name, array):
+    """Add an array, or replace it."""
     stream = io.BytesIO()
     np.save(stream, array)
     members[f"{name}.npy"] = stream.getvalue()
-    checksum = hashlib.sha256(array.tobytes()).hexdigest()
-    about = {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": checksum}
-    manifest["arrays"][name] = about
 
 
 @pytest.fixture
@@ -147,7 +143,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_loaded_network_is_the_saved_one_to_the_last_bit(tmp_path, dtype):
+def test_a_loaded_network_equals_the_saved_one_bit_by_bit(tmp_path, dtype):
     net = train(every_kind(0, dtype))
     before = bits(net)
     save(net, tmp_path / "net.npz")
@@ -213,9 +209,7 @@ def test_numpy_opens_the_file_and_the_manifest_describes_it(tmp_path):
         assert set(file.files) == {"manifest.json", *arrays}
         for name, array in arrays.items():
             np.testing.assert_array_equal(file[name], array, strict=True)
-    assert [manifest[key] for key in ("format", "version", "dtype")] == [
-        "minnet weights", 1, "float32",
-    ]  # fmt: skip
+    assert [manifest[key] for key in ("format", "version")] == ["minnet weights", 1]
     assert manifest["layers"] == {
         "centre1": "Centre(4)",
         "dense1": "Dense(4→8)",
@@ -226,11 +220,6 @@ def test_numpy_opens_the_file_and_the_manifest_describes_it(tmp_path):
         "residual1.relu1": "ReLU()",
         "dropout1": "Dropout(0.2)",
         "out": "Dense(8→3)",
-    }
-    assert manifest["arrays"]["out.weight"] == {
-        "dtype": "float32",
-        "shape": [8, 3],
-        "sha256": hashlib.sha256(net["out"].weight.value.tobytes()).hexdigest(),
     }
 
 
@@ -269,37 +258,27 @@ def test_the_file_has_the_usual_permissions(tmp_path):
 
 
 def without_bias(members, manifest):
-    del members["dense2.bias.npy"], manifest["arrays"]["dense2.bias"]
+    del members["dense2.bias.npy"]
 
 
 def with_more(members, manifest):
-    put(members, manifest, "dense9.weight", np.ones((2, 2), np.float32))
+    put(members, "dense9.weight", np.ones((2, 2), np.float32))
 
 
 def with_another_shape(members, manifest):
-    put(members, manifest, "dense1.weight", np.ones((5, 4), np.float32))
+    put(members, "dense1.weight", np.ones((5, 4), np.float32))
 
 
 def with_doubles(members, manifest):
-    put(members, manifest, "dense1.weight", np.ones((4, 5)))
+    put(members, "dense1.weight", np.ones((4, 5)))
 
 
 def with_nan(members, manifest):
-    put(members, manifest, "batchnorm1.running_var", np.array([1, 1, np.nan, 1, 1], np.float32))
+    put(members, "batchnorm1.running_var", np.array([1, 1, np.nan, 1, 1], np.float32))
 
 
 def with_infinity(members, manifest):
-    put(members, manifest, "dense1.bias", np.full(5, -np.inf, np.float32))
-
-
-def with_other_numbers(members, manifest):
-    about = dict(manifest["arrays"]["dense1.bias"])
-    put(members, manifest, "dense1.bias", np.ones(5, np.float32))
-    manifest["arrays"]["dense1.bias"] = about
-
-
-def without_checksum(members, manifest):
-    del manifest["arrays"]["dense1.bias"]["sha256"]
+    put(members, "dense1.bias", np.full(5, -np.inf, np.float32))
 
 
 def with_objects(members, manifest):
@@ -309,16 +288,14 @@ def with_objects(members, manifest):
     members[f"{name}.npy"] = stream.getvalue()
 
 
-def with_a_header_that_lies(members, manifest):
+def with_a_false_header(members, manifest):
     data = members["dense1.bias.npy"]
-    members["dense1.bias.npy"] = data.replace(b"(5,), }     ", b"(5000000,), ", 1)
+    members["dense1.bias.npy"] = data.replace(b"(5,), }" + 11 * b" ", b"(500000000000,), }", 1)
     assert members["dense1.bias.npy"] != data
 
 
 def transposed_in_the_header(members, manifest):
-    data = members["dense1.weight.npy"].replace(
-        b"'fortran_order': False", b"'fortran_order': True "
-    )
+    data = members["dense1.weight.npy"].replace(b"(4, 5)", b"(5, 4)")
     members["dense1.weight.npy"] = data
 
 
@@ -338,20 +315,16 @@ def from_the_future(members, manifest):
     manifest["version"] = 2
 
 
-def without_lists(members, manifest):
-    manifest["arrays"] = list(manifest["arrays"])
+def without_layers(members, manifest):
+    del manifest["layers"]
 
 
-def with_numbers_for_arrays(members, manifest):
-    manifest["arrays"] = dict.fromkeys(manifest["arrays"], 7)
-
-
-def with_a_way_out_of_the_folder(members, manifest):
-    members["../../outside.npy"] = members["dense1.bias.npy"]
+def with_a_list_of_layers(members, manifest):
+    manifest["layers"] = list(manifest["layers"])
 
 
 def with_an_absolute_path(members, manifest):
-    put(members, manifest, "/tmp/outside", np.ones(5, np.float32))
+    put(members, "/tmp/outside", np.ones(5, np.float32))
 
 
 def with_another_kind(members, manifest):
@@ -377,39 +350,56 @@ def in_another_order(members, manifest):
         ),
         (with_nan, "array 'batchnorm1.running_var': holds NaN or infinity"),
         (with_infinity, "array 'dense1.bias': holds NaN or infinity"),
-        (with_other_numbers, "array 'dense1.bias': its SHA-256 is not the one in the manifest"),
-        (without_checksum, "array 'dense1.bias': its SHA-256 is not the one in the manifest"),
-        (with_objects, "array 'dense1.bias': dense1.bias.npy declares"),
-        (with_a_header_that_lies, "array 'dense1.bias': expected 148 bytes that begin with"),
-        (transposed_in_the_header, "array 'dense1.weight': expected 208 bytes that begin with"),
-        (cut_short, "array 'dense1.bias': expected 148 bytes that begin with"),
-        (without_manifest, "it has no manifest.json: minnet.save did not write it"),
-        (with_another_format, "its manifest.json is not of format 'minnet weights'"),
-        (from_the_future, "it is of version 2, not 1; use a minnet that reads it, such as the"),
-        (without_lists, "are not those that manifest.json lists"),
-        (with_numbers_for_arrays, "are not those that manifest.json lists"),
-        (with_a_way_out_of_the_folder, "'../../outside.npy'"),
+        (
+            transposed_in_the_header,
+            "array 'dense1.weight': the file has float32 [5, 4], the network float32 [4, 5]",
+        ),
         (with_an_absolute_path, "array '/tmp/outside': the file has float32 [5], the network none"),
         (with_another_kind, "layer 'relu1': the file has Tanh(), the network ReLU()"),
         (in_another_order, "order of layers: the file has ['batchnorm1', 'dense1', 'dense2',"),
     ],
 )
-def test_an_invalid_file_is_refused_with_the_reason_and_nothing_changes(path, change, expected):
+def test_the_error_for_a_file_of_another_network_names_the_difference(path, change, expected):
     tampered(path, change)
-    message = refusal(train(small(rng=2)), path)
+    message = error_of(train(small(rng=2)), path)
     assert expected in message
-    assert message.startswith(f"load: {path} was refused, the network is unchanged:\n  ")
+    assert message.startswith(f"load: {path} does not match the network, which is unchanged:\n  ")
     assert "Build the network as it was when it was saved" in message
-    assert os.listdir(path.parent) == ["net.npz"]
+
+
+def test_further_entries_of_the_manifest_are_ignored(path):
+    tampered(path, lambda members, manifest: manifest.update(arrays={}, dtype="float32"))
+    assert bits(load(small(rng=2), path)) == bits(small())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (with_objects, "OBJECT array"),
+        (with_a_false_header, "cannot reshape array of size 5"),
+        (cut_short, "cannot reshape array of size 4"),
+        (without_manifest, "it has no manifest.json, so minnet did not write it"),
+        (with_another_format, "expected format 'minnet weights' in manifest.json"),
+        (from_the_future, "expected version 1, got 2; read it with minnet "),
+        (without_layers, "layers"),
+        (with_a_list_of_layers, "not a mapping"),
+    ],
+)
+def test_the_error_for_an_invalid_file_names_the_reason(path, change, expected):
+    tampered(path, change)
+    message = error_of(train(small(rng=2)), path)
+    assert expected in message
+    assert message.startswith(f"load: cannot read {path}: ")
+    assert message.endswith("; use another copy, or create the file again")
 
 
 def test_one_message_lists_every_problem(path):
     def change(members, manifest):
-        for ruin in (with_nan, with_more, without_bias, with_other_numbers, with_another_kind):
+        for ruin in (with_nan, with_infinity, with_more, without_bias, with_another_kind):
             ruin(members, manifest)
 
     tampered(path, change)
-    names = [line.split(":")[0].strip() for line in refusal(small(), path).splitlines()[1:-1]]
+    names = [line.split(":")[0].strip() for line in error_of(small(), path).splitlines()[1:-1]]
     assert sorted(names) == [
         "array 'batchnorm1.running_var'",
         "array 'dense1.bias'",
@@ -421,7 +411,7 @@ def test_one_message_lists_every_problem(path):
 
 def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_that_differs(path):
     other = Sequential([Dense(4, 6), LeakyReLU(), BatchNorm(6), Dense(6, 3)])
-    lines = refusal(other, path).splitlines()[1:-1]
+    lines = error_of(other, path).splitlines()[1:-1]
     assert "  layer 'dense1': the file has Dense(4→5), the network Dense(4→6)" in lines
     assert "  layer 'leakyrelu1': the file has none, the network LeakyReLU(0.01)" in lines
     assert len(lines) == 5 + 7  # dense2.bias alone fits
@@ -434,9 +424,9 @@ def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_t
         ("batchnorm1", lambda: BatchNorm(3, eps=0.001), lambda: BatchNorm(3)),
     ],
 )
-def test_a_layer_with_another_setting_is_refused(tmp_path, name, saved, built):
+def test_a_layer_with_another_setting_raises(tmp_path, name, saved, built):
     save(Sequential([saved()]), tmp_path / "net")
-    message = refusal(Sequential([built()]), tmp_path / "net")
+    message = error_of(Sequential([built()]), tmp_path / "net")
     assert f"layer '{name}': the file has {saved()}, the network {built()}" in message
 
 
@@ -445,16 +435,16 @@ def test_the_momentum_of_batchnorm_is_not_compared(tmp_path):
     load(Sequential([BatchNorm(3)]), tmp_path / "net")
 
 
-def test_the_same_layers_in_another_order_are_refused(tmp_path):
+def test_the_same_layers_in_another_order_raise(tmp_path):
     save(Sequential([("a", Dense(3, 3)), ("b", Dense(3, 3))]), tmp_path / "net")
-    message = refusal(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
+    message = error_of(Sequential([("b", Dense(3, 3)), ("a", Dense(3, 3))]), tmp_path / "net")
     assert "order of layers: the file has ['a', 'b'], the network ['b', 'a']" in message
 
 
 @pytest.mark.parametrize(("here", "there"), [(np.float32, np.float64), (np.float64, np.float32)])
-def test_arrays_of_another_dtype_are_refused(tmp_path, here, there):
+def test_arrays_of_another_dtype_raise(tmp_path, here, there):
     save(small(dtype=there), tmp_path / "net")
-    message = refusal(small(dtype=here), tmp_path / "net")
+    message = error_of(small(dtype=here), tmp_path / "net")
     there, here = np.dtype(there), np.dtype(here)
     assert f"array 'dense1.bias': the file has {there} [5], the network {here} [5]" in message
     assert "dtype" in message.splitlines()[-1]
@@ -507,7 +497,7 @@ def a_bare_list(path):
     pack(path, {"manifest.json": b"[1, 2]"})
 
 
-def a_deep_nest(path):
+def deeply_nested(path):
     pack(path, {"manifest.json": b"[" * 900_000})
 
 
@@ -528,42 +518,26 @@ def encrypted(path):
     "make",
     [
         a_pickle, a_zip_with_a_pickle, an_npz_of_objects, an_npz_of_numpys, a_text, nothing,
-        an_empty_zip, no_json, no_unicode, a_bare_list, a_deep_nest, compressed, encrypted,
+        an_empty_zip, no_json, no_unicode, a_bare_list, deeply_nested, compressed, encrypted,
     ],
 )  # fmt: skip
-def test_a_file_that_save_did_not_write_is_refused_and_not_executed(path, make, monkeypatch):
+def test_a_file_that_save_did_not_write_raises_and_is_not_executed(path, make, monkeypatch):
     monkeypatch.chdir(path.parent)
     make(path)
-    refusal(train(small(rng=2)), path)
+    error_of(train(small(rng=2)), path)
     assert os.listdir() == ["net.npz"]
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_duplicate_array_is_refused(path):
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("dense1.bias.npy", archive.read("dense1.bias.npy"))
-    assert "'dense1.bias.npy', 'dense1.bias.npy'" in refusal(small(rng=2), path)
-
-
-def huge(path, member, compression):
-    """Extend a member by 30 MB of zeros."""
+def squeezed(path, member):
+    """Extend a member by 30 MB of zeros, compressed."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     grown = members.pop(member) + bytes(30_000_000)
     pack(path, members)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(member, grown, compression)
-
-
-def stored(path, member):
-    huge(path, member, zipfile.ZIP_STORED)
-    return f"{member} declares 30,00"
-
-
-def squeezed(path, member):
-    huge(path, member, zipfile.ZIP_DEFLATED)
+        archive.writestr(member, grown, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
-    return f"{member} is compressed"
+    return "not compressed"
 
 
 def claimed(path, member):
@@ -572,16 +546,22 @@ def claimed(path, member):
     entry = data.rindex(b"PK\1\2", 0, data.rindex(member.encode()))
     data[entry + 20 : entry + 28] = struct.pack("<LL", 2_000_000_000, 2_000_000_000)
     path.write_bytes(data)
-    return f"{member} declares 2,000,000,000 bytes, expected at most "
+    return "got 2,000,00"
+
+
+def shaped(path, member):
+    """Declare a shape of 2 GB in the header of an array."""
+    tampered(path, with_a_false_header)
+    return "cannot reshape"
 
 
 @pytest.mark.parametrize("member", ["manifest.json", "dense1.bias.npy"])
-@pytest.mark.parametrize("make", [stored, squeezed, claimed])
+@pytest.mark.parametrize("make", [squeezed, claimed, shaped])
 def test_no_memory_is_allocated_for_a_declared_size(path, member, make):
     expected, net = make(path, member), small(rng=2)
     tracemalloc.start()
     try:
-        message = refusal(net, path)
+        message = error_of(net, path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -591,7 +571,7 @@ def test_no_memory_is_allocated_for_a_declared_size(path, member, make):
 
 def test_a_missing_file_raises_file_not_found_error_with_the_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    message = refusal(small(), "net", FileNotFoundError)
+    message = error_of(small(), "net", FileNotFoundError)
     assert str(tmp_path / "net") in message
     assert "no suffix is added" in message
 
@@ -655,14 +635,16 @@ def centre_with(state):
     [
         (lambda layer: {"total": layer.total.copy()}, ValueError, "not a copy"),
         (lambda layer: {"total": np.broadcast_to(layer.total, (2, 2))}, ValueError, "writeable"),
-        (lambda layer: {"total": 0.5}, TypeError, "array of real numbers, got 0.5"),
+        (lambda layer: {"total": 0.5}, TypeError, "as an array of real numbers, got 0.5"),
         (lambda layer: {"total": np.array([None])}, TypeError, "array of real numbers"),
     ],
 )
 def test_save_and_load_raise_for_state_that_cannot_be_filled(path, state, error, expected):
     for function in (save, load):
         good = path.read_bytes()
-        with pytest.raises(error, match=rf"{function.__name__}: state wrong\.total .*{expected}"):
+        with pytest.raises(
+            error, match=rf"{function.__name__}: expected state wrong\.total .*{expected}"
+        ):
             function(centre_with(state), path)
         assert path.read_bytes() == good
 
@@ -673,7 +655,7 @@ def test_state_with_the_name_of_a_parameter_raises(tmp_path):
         def state(self):
             return {"slope": self.__dict__.setdefault("kept", np.zeros(1))}
 
-    with pytest.raises(ValueError, match=r"both1\.slope .* named unlike the layer's parameters"):
+    with pytest.raises(ValueError, match=r"both1\.slope .* a name that no parameter has"):
         save(Sequential([Both()]), tmp_path / "net")
     assert os.listdir(tmp_path) == []
 
@@ -685,7 +667,7 @@ def test_a_missing_folder_raises_with_its_name(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def left_alone(path, error, **attributes):
+def unchanged_after(path, error, **attributes):
     """Return whether save raises error and leaves only the unchanged old file."""
     good = path.read_bytes()
     with pytest.raises(error) as caught:
@@ -697,31 +679,29 @@ def left_alone(path, error, **attributes):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit to the size of files")
-@pytest.mark.parametrize("room", [0, 1, 100, 1000, 2000, 3000])
-def test_the_old_file_is_unchanged_and_alone_if_the_size_limit_is_reached(path, room):
-    assert path.stat().st_size > 3000
+@pytest.mark.parametrize("room", [0, 1, 100, 1000, 2000])
+def test_the_old_file_is_unchanged_if_the_size_limit_is_reached(path, room):
+    assert path.stat().st_size > 2000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        assert left_alone(path, OSError, errno=errno.EFBIG)
+        assert unchanged_after(path, OSError, errno=errno.EFBIG)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-def test_the_old_file_is_unchanged_and_alone_if_the_last_steps_fail(
-    path, monkeypatch, function, error
-):
+def test_the_old_file_is_unchanged_if_the_last_steps_fail(path, monkeypatch, function, error):
     def fails(*_):
         raise error
 
     monkeypatch.setattr(os, function, fails)
-    assert left_alone(path, type(error))
+    assert unchanged_after(path, type(error))
 
 
 @pytest.mark.parametrize("writes", range(0, 40, 3))
-def test_the_old_file_is_unchanged_and_alone_if_any_write_fails(path, monkeypatch, writes):
+def test_the_old_file_is_unchanged_if_any_write_fails(path, monkeypatch, writes):
     class Disk(io.FileIO):
         room = writes
 
@@ -735,24 +715,18 @@ def test_the_old_file_is_unchanged_and_alone_if_any_write_fails(path, monkeypatc
     monkeypatch.setattr(
         Path, "open", lambda path, mode: Disk(path, mode) if "x" in mode else real(path, mode)
     )
-    assert left_alone(path, OSError, errno=errno.ENOSPC)
+    assert unchanged_after(path, OSError, errno=errno.ENOSPC)
 
 
-def test_a_folder_at_the_path_raises_os_error(tmp_path):
-    (tmp_path / "net").mkdir()
-    with pytest.raises(OSError, match="net"):
-        save(small(), tmp_path / "net")
-    assert os.listdir(tmp_path) == ["net"]
-
-
-def test_the_next_save_removes_the_file_of_a_killed_save_and_no_other(path):
+def test_save_removes_a_file_that_a_killed_save_left_an_hour_ago_and_no_other(path):
     folder = path.parent
-    (folder / ".net.npz.minnet-12345678").write_bytes(b"half")
-    kept = {"net.npz", ".other.npz.minnet-12345678", ".net.npz", "net.npz.minnet-1", ".minnet-1"}
-    for name in kept - {"net.npz"}:
-        (folder / name).touch()
+    old, new = (folder / f".net.npz.minnet-{number}" for number in (1, 2))
+    kept = [folder / name for name in (".other.npz.minnet-1", ".net.npz", "net.npz.minnet-1")]
+    for file in (old, new, *kept):
+        file.write_bytes(b"half")
+        os.utime(file, (0, time.time() - 4000) if file != new else None)
     save(small(), path)
-    assert set(os.listdir(folder)) == kept
+    assert set(folder.iterdir()) == {path, new, *kept}
 
 
 def child(work):
@@ -769,7 +743,7 @@ def child(work):
 
 @forks
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_no_checkpoint_is_lost_when_save_is_killed_200_times(tmp_path):
+def test_no_checkpoint_is_lost_when_save_is_killed_100_times(tmp_path):
     def build(rng):
         return Sequential([Dense(200, 100), BatchNorm(100), Dense(100, 10)], rng=rng)
 
@@ -778,27 +752,22 @@ def test_no_checkpoint_is_lost_when_save_is_killed_200_times(tmp_path):
     states = [bits(net) for net in nets]
     start = time.perf_counter()
     save(nets[0], path)
-    longest = max(0.02, 3 * (time.perf_counter() - start))  # a slow disk gets its time, too
+    longest = max(0.02, 3 * (time.perf_counter() - start))  # longer for a slow disk
 
     def work():
         while True:
             save(nets[1], path)
             save(nets[0], path)
 
-    twin, found, in_the_middle = build(3), set(), 0
-    for _ in range(200):
+    twin, found = build(3), set()
+    for _ in range(100):
         pid = child(work)
         time.sleep(delay.uniform(0, longest))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        leftovers = len(os.listdir(tmp_path)) - 1
-        assert leftovers <= 1
-        in_the_middle += leftovers
         found.add(states.index(bits(load(twin, path))))
     assert found == {0, 1}
-    assert in_the_middle >= 10
-    save(nets[0], path)
-    assert os.listdir(tmp_path) == ["net.npz"]
+    assert len(os.listdir(tmp_path)) > 5  # saves were killed while they wrote
 
 
 @forks
@@ -822,8 +791,8 @@ def test_four_concurrent_saves_to_one_path_succeed(tmp_path):
 def test_a_pipe_and_a_folder_are_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for path, error in ((pipe, OSError), (tmp_path, IsADirectoryError)):
-        with pytest.raises(error, match="exists and is no file"):
+    for path in (pipe, tmp_path):
+        with pytest.raises(OSError, match="exists and is no file"):
             save(Sequential([Dense(2, 2)]), path)
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]

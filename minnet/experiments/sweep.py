@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import minnet
-from minnet.archives import replacing
 from minnet.experiments.data import load
 from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, train
+from minnet.serialization import replacing
 
 
 class Store:

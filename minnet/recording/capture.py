@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,18 @@ from minnet.recording.taps import layer_taps
 from minnet.validation import Array, as_rows
 
 
-class Capture(Mapping[str, Mapping[str, Array]]):
+class Capture(dict[str, dict[str, Array]]):
     """Buffers of one batch: layer name -> kind -> array, in the order of computation.
 
     The arrays are read-only copies. Kinds are ``y`` and the parameters such as ``weight``; of a
     training batch also ``dy``, ``dx`` and the gradients such as ``weight_grad``.
+
+    Attributes
+    ----------
+    x : ndarray
+        The input of the network, (n, in_features).
+    loss : float or None
+        The loss of the batch; None where no loss was given.
 
     Examples
     --------
@@ -47,33 +53,12 @@ class Capture(Mapping[str, Mapping[str, Array]]):
     def __init__(
         self, buffers: Mapping[str, Mapping[str, Array]], x: Array, loss: float | None = None
     ) -> None:
-        self._buffers = {
-            name: {kind: _frozen(array) for kind, array in kinds.items()}
-            for name, kinds in buffers.items()
-        }
-        self._x, self._loss = _frozen(x), loss
+        for name, kinds in buffers.items():
+            self[name] = {kind: _frozen(array) for kind, array in kinds.items()}
+        self.x, self.loss = _frozen(x), loss
 
-    @property
-    def x(self) -> Array:
-        """The input of the network, (n, in_features)."""
-        return self._x
-
-    @property
-    def loss(self) -> float | None:
-        """The loss of the batch; None where no loss was given."""
-        return self._loss
-
-    def __getitem__(self, name: str) -> Mapping[str, Array]:
-        """Return the arrays of the layer called ``name``, by kind."""
-        if name not in self._buffers:
-            raise KeyError(f"no layer {name!r}; there are {', '.join(self)}")
-        return MappingProxyType(self._buffers[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._buffers)
-
-    def __len__(self) -> int:
-        return len(self._buffers)
+    def __missing__(self, name: str) -> dict[str, Array]:
+        raise KeyError(f"no layer {name!r}; there are {', '.join(self)}")
 
     def kind(self, kind: str) -> dict[str, Array]:
         """Return layer name -> array for the layers that have this kind.
@@ -83,9 +68,9 @@ class Capture(Mapping[str, Mapping[str, Array]]):
         ValueError
             If no layer has this kind.
         """
-        found = {name: kinds[kind] for name, kinds in self._buffers.items() if kind in kinds}
+        found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
         if not found:
-            there = dict.fromkeys(kind for kinds in self._buffers.values() for kind in kinds)
+            there = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
             gradients = "" if "dy" in there else "; for gradients, capture with y and loss"
             raise ValueError(f"no layer has {kind!r}; there are {', '.join(there)}{gradients}")
         return found
@@ -98,7 +83,7 @@ class Capture(Mapping[str, Mapping[str, Array]]):
         width = max(map(len, self), default=0)
         lines = [
             f"  {name:{width}}  " + ", ".join(f"{k} {array.shape}" for k, array in kinds.items())
-            for name, kinds in self._buffers.items()
+            for name, kinds in self.items()
         ]
         loss = "" if self.loss is None else f", loss {self.loss:.6g}"
         return "\n".join([f"Capture of {len(self.x)} rows{loss}", *lines])
@@ -107,8 +92,8 @@ class Capture(Mapping[str, Mapping[str, Array]]):
 def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) -> Capture:
     """Return copies of what every layer computes for the rows x; the network is not changed.
 
-    With x alone the pass is that of evaluation, as in ``predict``. With targets y and a loss it is
-    a training step without its update: batch statistics, dropout, and the gradients of all layers.
+    With x alone this is a forward pass for evaluation, as in ``predict``. With targets y and a loss
+    it is a training step without the update: batch statistics, dropout, gradients of all layers.
 
     Parameters
     ----------
@@ -119,7 +104,7 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     y : array_like, optional
         Targets, as the loss requires them.
     loss : Loss, optional
-        Copied too. y and loss require each other.
+        Required with y. It is copied, so that it is not changed.
 
     Raises
     ------
@@ -143,26 +128,29 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     if (y is None) != (loss is None):
         given, missing = ("loss", "targets y") if y is None else ("targets y", "loss")
         raise ValueError(
-            f"capture: got {given} but no {missing}; gradients need both, "
-            "capture(net, x, y, loss), and the evaluation pass neither, capture(net, x)"
+            f"capture: got {given} but no {missing}; use capture(net, x, y, loss) for gradients, "
+            "or capture(net, x) for evaluation"
         )
     net = copy.deepcopy(net)
     x = as_rows(x, net.dtype, net.layers[0])
     if not len(x):
         raise ValueError(f"capture: expected at least one row, got shape {x.shape}")
-    output = net.forward(x, training=loss is not None)
-    value = None
+    output, value = net.forward(x, training=loss is not None), None
     if loss is not None:
         loss = copy.deepcopy(loss)
         value = loss.forward(output, y)
         net.backward(loss.backward())
     buffers: dict[str, dict[str, Array]] = {}
     for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
-        taps = layer_taps(name, layer)
-        kinds = taps if loss is not None else [kind for kind in taps if kind in layer.params]
-        arrays = {kind: getattr(taps[kind].holder, taps[kind].attribute) for kind in kinds}
-        arrays = {kind: a for kind, a in arrays.items() if kind != "update" and a is not None}
-        buffers[name] = {"y": result} | arrays
+        buffers[name] = {"y": result}
+        for kind, tap in layer_taps(name, layer).items():
+            array = getattr(tap.holder, tap.attribute)
+            if (
+                kind != "update"
+                and array is not None
+                and (loss is not None or kind in layer.params)
+            ):
+                buffers[name][kind] = array
     return Capture(buffers, x, value)
 
 
@@ -171,7 +159,7 @@ def _outputs(
 ) -> Iterator[tuple[str, Layer, Array]]:
     """Yield name, layer and output of every layer, in the order of computation.
 
-    A layer is evaluated for its input x, or its output is that of the last training step.
+    The output is computed from the layer's input x, or is that of the last training step.
     """
     for layer in layers:
         name = f"{prefix}{layer.name}"

@@ -1,26 +1,27 @@
 """Histograms of every buffer at every step, in bounded memory.
 
 The bins are those of the floats themselves, four to each power of two: see
-`minnet.kernels.histograms`. They need no range in advance, no value falls outside, histograms of
-steps, layers and seeds add up exactly, and a quantile is off by a quarter at most at any scale.
+`minnet.kernels.histograms`. They need no range in advance and include all values. Histograms can be
+added exactly, and the relative error of a quantile is at most a quarter at any scale.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import BINS, COUNTED, INFINITY, PRESENT, SIGN
+from minnet.kernels import histograms
+from minnet.kernels.histograms import BINS, BLOCK, BLOCKS, COUNTED, INFINITY, SIGN, WIDTH
 from minnet.layers.sequential import Sequential
-from minnet.recording.counts import Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import RUN
+from minnet.recording.series import Key, Series
 from minnet.recording.taps import View
 from minnet.validation import Array, count
+
+MOST_PENDING = 2**31 - 1  # the largest int32
 
 # From here on bins are in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
 # +inf, three of NaN. The first eleven bits of a negative number grow as the number falls.
@@ -29,25 +30,19 @@ FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
 
-
-def _edges() -> Array:
-    steps = np.arange(INFINITY + 1)
-    exponent, quarter = np.maximum(steps // 4, 1), np.where(steps < 4, 0, 4) + steps % 4
-    positive = np.ldexp(quarter / 4, exponent - 127)
-    return np.concatenate([-positive[:0:-1], positive])
-
-
-EDGES = _edges()  # of the bins in FINITE, 2041 in ascending order
+_magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
+EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # of the bins in FINITE, 2041, ascending
 EDGES.flags.writeable = False
 
 
 class HistogramProbe(Recorder):
     """Count the values of buffers, gradients, weights and updates, layer by layer, step by step.
 
-    Give it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
-    histograms for each layer and kind: when they are full, neighbours are added up, and each slot
-    then stands for twice as many observed steps. float64 numbers are rounded to float32 first; a
-    number too large for float32 counts as infinite.
+    Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
+    histograms for each layer and kind: when all are in use, neighbours are added, and each slot
+    then stands for twice as many observed steps. float64 values are rounded to float32 first; a
+    value too large for float32 counts as infinite, and values nearer to 0 than 2^-128 = 2.9e-39
+    count as zero.
 
     Parameters
     ----------
@@ -60,26 +55,21 @@ class HistogramProbe(Recorder):
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        At least 2; each takes about 4 kB for each layer and kind.
+        Each takes about 4 kB for each layer and kind.
     max_values : int, optional
         Of a larger array only this many values are counted, in whole rows (at least one): every
-        r-th row, beginning with the next one at each observation. `coverage` returns the share
-        that was counted. Where batches come in the same order in every epoch, the same rows may be
-        counted each time; shuffle the rows to avoid it. All values by default.
+        r-th row, beginning one row later at each observation. `coverage` returns the share that was
+        counted. In batches without shuffling these may be the same rows in each epoch. All values
+        by default.
     budget : float, optional
         The share of the time that recording may take, such as 0.05: after an observation steps are
-        skipped until the share is no larger. Which steps are observed then depends on the machine
-        and its load, so the recordings of two runs cannot be merged. No limit by default.
+        skipped until the share is no larger. The observed steps then depend on the machine and its
+        load. No limit by default.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is out of range.
-
-    Notes
-    -----
-    The bins do not distinguish zero from the smallest floats: numbers nearer to 0 than
-    2^-128 = 2.9e-39 count as zero.
 
     Examples
     --------
@@ -95,8 +85,6 @@ class HistogramProbe(Recorder):
     ((10, 2048), np.int64(2560))
     >>> bool(probe.zeros("relu1", "y").mean() > 0.3)
     True
-    >>> probe.histogram("relu1", "y", [0, 1e3], step=9)
-    array([256.])
     >>> bool(probe.quantile("dense1", "update", 0.5) < 0.1)
     True
     """
@@ -114,23 +102,19 @@ class HistogramProbe(Recorder):
         max_values: int | None = None,
         budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, max_values, budget)
         slots = count(slots, "HistogramProbe", "slots")
-        if slots < 2:
-            raise ValueError(f"HistogramProbe: slots must be at least 2, got {slots}")
+        if max_values is not None:
+            self._max_values = max_values = count(max_values, "HistogramProbe", "max_values")
+        settings = {"slots": slots, "max_values": max_values}
+        super().__init__(kinds, every, layers, budget, settings)
         self._series = Counts(slots)
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {
-            "slots": self._series.capacity, "max_values": self._max_values
-        }  # fmt: skip
 
     def _record(self, net: Sequential, view: View) -> None:
         if view.plan is None:
             plan = self._series.plan(view.places[1:], view.rows, view.strides)
             view.plan = plan, plan.batches(view.rows)
         plan, batches = view.plan
-        self._series.count(plan, batches, self._observed)
+        self._series.count(plan, batches, self.observed)
 
     def _record_updates(self, weights: View) -> None:
         if weights.plan is None:  # the copies hold only the recorded rows
@@ -153,73 +137,31 @@ class HistogramProbe(Recorder):
     def coverage(self, layer: str, kind: str) -> Array:
         """Return the share of all values that was counted, (slots,): 1 without ``max_values``."""
         bins = self._series.bins(self._key(layer, kind))
-        return np.asarray(bins[:, COUNTED] / bins[:, PRESENT])
+        return np.asarray(bins[:, COUNTED] / bins[:, histograms.PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
-        """Return the share of values that are 0 (or nearer to it than 2.9e-39), (slots,)."""
+        """Return the share of values that are 0 or nearer to it than 2.9e-39, (slots,)."""
         return self._share(layer, kind, ZERO)
 
     def nans(self, layer: str, kind: str) -> Array:
         """Return the share of values that are NaN, (slots,)."""
-        ends = slice(None, MINUS_INFINITY), slice(PLUS_INFINITY + 1, None)
-        return self._share(layer, kind, ends[0]) + self._share(layer, kind, ends[1])
+        return self._share(layer, kind, np.r_[:MINUS_INFINITY, PLUS_INFINITY + 1 : BINS])
 
     def infinities(self, layer: str, kind: str) -> tuple[Array, Array]:
         """Return the shares of values that are -inf and that are +inf, each (slots,)."""
-        return (
-            self._share(layer, kind, slice(MINUS_INFINITY, MINUS_INFINITY + 1)),
-            self._share(layer, kind, slice(PLUS_INFINITY, PLUS_INFINITY + 1)),
-        )
+        minus, plus = [MINUS_INFINITY], [PLUS_INFINITY]
+        return self._share(layer, kind, minus), self._share(layer, kind, plus)
 
-    def _share(self, layer: str, kind: str, bins: slice) -> Array:
+    def _share(self, layer: str, kind: str, bins: Any) -> Array:
         counts = self.counts(layer, kind)
         return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
 
-    def _counts_at(self, layer: str, kind: str, step: int | None) -> Array:
-        """Return the counts of the slot of step, (2048,), or the sum of all slots."""
-        counts = self.counts(layer, kind)
-        if step is None:
-            return np.asarray(counts.sum(axis=0))
-        return np.asarray(counts[self._series.find((layer, kind), step)])
-
-    def histogram(
-        self, layer: str, kind: str, edges: ArrayLike, *, step: int | None = None
-    ) -> Array:
-        """Return how many values lie between other edges, (edges - 1,), as float64.
-
-        The values of a recorded bin are taken as spread evenly over it, and divided among the bins
-        that it overlaps. The result is exact where all edges are among ``EDGES``; otherwise the
-        bins that an edge cuts make it approximate. Zeros are counted in the bin that contains 0,
-        or in the one to the right of an edge at 0 (except the last). Values beyond the edges are
-        not counted.
-
-        Parameters
-        ----------
-        edges : array_like
-            Ascending, (bins + 1,).
-        step : int, optional
-            A step of the requested slot, or -1 for the last; the sum of all slots by default.
-        """
-        edges = np.asarray(edges, dtype=np.float64)
-        if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) > 0).all():
-            raise ValueError("histogram: edges must be ascending numbers, at least two")
-        counts = self._counts_at(layer, kind, step)
-        zeros = int(counts[ZERO].sum())
-        counts[ZERO] = 0
-        below = np.concatenate([[0], np.cumsum(counts[FINITE])])
-        shared: Array = np.diff(np.interp(edges, EDGES, below))
-        if edges[0] <= 0 <= edges[-1]:
-            place = int(np.searchsorted(edges, 0.0, side="right")) - 1
-            shared[min(place, shared.size - 1)] += zeros
-        return shared
-
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
-        """Return the values below which the shares q of all values lie; NaN is left out.
+        """Return the values below which the shares q of all values except NaN lie.
 
         A result lies in the bin of the exact quantile (numpy.quantile with
-        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For
-        |values| >= 2^-126 = 1.2e-38 it is therefore off by less than 25%, and mostly by much less.
-        Smaller values are off by a factor of 2 at most down to 2^-128, below which all are 0.
+        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For magnitudes from
+        2^-126 = 1.2e-38 its error is therefore less than 25%, and mostly much less.
 
         Parameters
         ----------
@@ -227,11 +169,19 @@ class HistogramProbe(Recorder):
             Shares in 0..1, of any shape; the result has the same.
         step : int, optional
             A step of the requested slot, or -1 for the last; the sum of all slots by default.
+
+        Raises
+        ------
+        ValueError
+            If q is out of range, or the step lies outside the observed steps.
         """
         shares = np.asarray(q, dtype=np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"quantile: q must be in 0..1, got {q!r}")
-        counts = self._counts_at(layer, kind, step)[MINUS_INFINITY : PLUS_INFINITY + 1]
+        counts = self.counts(layer, kind)[:, MINUS_INFINITY : PLUS_INFINITY + 1]
+        if step is not None:
+            counts = counts[[self._series.find((layer, kind), step)]]
+        counts = counts.sum(axis=0)
         upto = np.cumsum(counts)
         if not upto[-1]:
             return np.full(shares.shape, np.nan)
@@ -240,44 +190,121 @@ class HistogramProbe(Recorder):
         within = (rank - (upto - counts)[place] - 0.5) / counts[place]
         return _interpolated(place, within)
 
-    def merge(self, other: HistogramProbe) -> HistogramProbe:
-        """Return a new recording of both: the same steps of the same layers, counts added exactly.
-
-        For instance of runs that differ only in their seed. Neither probe is changed.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the other is not a HistogramProbe, or its settings, layers or steps differ.
-        """
-        if not isinstance(other, HistogramProbe):
-            raise TypeError(f"merge: expected a HistogramProbe, got {type(other).__name__}")
-        settings, others = self._settings(), other._settings()
-        differ = [f"{name} {settings[name]} and {others[name]}"
-                  for name in settings if settings[name] != others[name]]  # fmt: skip
-        recorded = self._series.recorded()
-        if (recorded, self._series.keys) != (other._series.recorded(), other._series.keys):
-            differ.append(f"layers {self.layers} and {other.layers}, or their kinds")
-        else:
-            differ += [
-                f"the steps of {' '.join(key)}"
-                for key in [*recorded, RUN]
-                if not np.array_equal(self._series.steps(key), other._series.steps(key))
-            ]
-        if differ:
-            raise ValueError(f"merge: the recordings differ in {'; '.join(differ)}")
-        merged = copy.deepcopy(self)
-        merged._series.add(other._series)
-        return merged
-
 
 def _interpolated(place: Array, within: Array) -> Array:
-    """Return the number at a share ``within`` of a bin; places are counted from that of -inf."""
+    """Return the value at a share ``within`` of a bin; places are counted from that of -inf."""
     bins = np.clip(place - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = low * (high / low) ** within
-    zero = (low == 0) | (high == 0)
-    values = np.where(zero, 0.0, values)
-    values = np.where(place == 0, -np.inf, values)
-    return np.where(place == EDGES.size, np.inf, values)
+    cases = [place == 0, place == EDGES.size, (low == 0) | (high == 0)]
+    return np.select(cases, [-np.inf, np.inf, 0.0], values)
+
+
+class Plan(NamedTuple):
+    """How the arrays of a step are counted, in calls of 16 arrays each."""
+
+    tables: list[Array]  # (place, stride, size) of each array of a call
+    padding: list[Array]  # empty arrays that complete the last call
+    largest: int  # size of the largest array
+
+    def batches(self, arrays: list[Array]) -> list[tuple[Array, tuple[Array, ...]]]:
+        """Return the arrays of each call: the first one, and the others."""
+        arrays = arrays + self.padding
+        starts = range(0, len(arrays), histograms.ARRAYS)
+        return [(arrays[k], tuple(arrays[k + 1 : k + histograms.ARRAYS])) for k in starts]
+
+
+class Counts(Series):
+    """A series of counts, and the counters of steps that are not in the last row yet.
+
+    The values of an array lie in few of the 2048 bins. So the rows hold only those blocks of
+    neighbouring bins that were needed in a step, and only their counters are moved and cleared.
+    Counters are moved when the row is complete, when it is read, and before they overflow.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity, BLOCK, np.add, 0)
+        # The block of bins that each entry of the rows counts: place of the key * BLOCKS + block.
+        self._blocks: Array = np.zeros(0, np.int64)
+        self._counters: Array = np.zeros((0, histograms.COPIES, WIDTH), np.int32)
+        self._pending = 0  # the largest possible count in a counter
+
+    # Recording.
+
+    def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
+        """Prepare to count every stride-th row of such arrays for the keys at these places."""
+        sizes = [array.size for array in arrays]
+        rest = -len(arrays) % histograms.ARRAYS
+        table = np.zeros((len(arrays) + rest, 3), np.int64)
+        table[: len(arrays)] = np.transpose([places, strides, sizes])
+        padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
+        return Plan(list(table.reshape(-1, histograms.ARRAYS, 3)), padding, max(sizes, default=0))
+
+    def count(
+        self, plan: Plan, batches: list[tuple[Array, tuple[Array, ...]]], offset: int
+    ) -> None:
+        """Count the arrays of a step, from row ``offset % stride`` of each on."""
+        if self._pending + plan.largest > MOST_PENDING:
+            self.fold()
+        self._pending += plan.largest
+        for (first, others), table in zip(batches, plan.tables, strict=True):
+            histograms.count_floats(first, others, offset, table, self._counters)
+
+    def _begin_row(self) -> None:
+        self.fold()
+        super()._begin_row()
+
+    def add_keys(self, keys: Iterable[Key]) -> Array:
+        """Return the places of the keys, (keys,); unknown keys are added, with counters."""
+        self.fold()
+        places = super().add_keys(keys)
+        if len(self._counters) < len(self.keys):
+            self._counters = np.zeros((len(self.keys), histograms.COPIES, WIDTH), np.int32)
+            self._add_blocks(places * BLOCKS + BLOCKS - 1)  # the totals
+        return places
+
+    def fold(self) -> None:
+        """Move all counts to the current row."""
+        if not self._pending:
+            return
+        if histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1)):
+            blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
+            used = np.flatnonzero(blocks.any(axis=1))
+            # The neighbours of the used blocks are likely to be needed next.
+            self._add_blocks(np.concatenate([used - 1, used, used + 1]))
+            histograms.move_counts(self._counters, self._blocks, self.row.reshape(-1))
+        self._pending = 0
+
+    def _add_blocks(self, blocks: Array) -> None:
+        """Add entries for the blocks that have none."""
+        new = np.zeros(len(self.keys) * BLOCKS, np.bool_)
+        new[blocks] = True
+        new[self._blocks] = False
+        self._blocks = np.append(self._blocks, np.flatnonzero(new))
+        self.extend(len(self._blocks))
+
+    # Reading.
+
+    def bins(self, key: Key) -> Array:
+        """Return all bins and totals of a key, for each row that has it, (n, WIDTH)."""
+        self.fold()
+        owners, blocks = np.divmod(self._blocks, BLOCKS)
+        own = np.flatnonzero(owners == self.keys[key])
+        rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
+        rows[:, blocks[own]] = self.rows[:, own]
+        return rows.reshape(len(rows), WIDTH)[self.observed(key) > 0]
+
+    # Files.
+
+    def state(self) -> dict[str, Array]:
+        """Return the arrays of `Series.state`, and the ``blocks`` that the rows count."""
+        self.fold()
+        return super().state() | {"blocks": self._blocks}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        self._blocks = state["blocks"].copy()
+        if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
+            raise ValueError("the blocks of counts are out of range")
+        super().restore(state)

@@ -2,75 +2,81 @@
 
 `minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
 A recorder reads the arrays of the network in place and never writes to them, so that training
-computes the same bits with and without it. It keeps numbers only, and copies of the weights whose
-update is recorded, until the next step.
+computes the same bits with and without it. It keeps only numbers and, until the next step, copies
+of the weights whose update is recorded.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from minnet.archives import DAMAGE, read_archive, write_archive
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import RUN, Key, Series
 from minnet.recording.taps import View, find_taps
+from minnet.serialization import opened_file, write_file
 from minnet.validation import Array, count, in_range
-from minnet.version import __version__
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
-VERSION = 2  # of the files
+VERSION = 3  # of the files
 
 
 class Recorder(ABC):
-    """Probe that records the requested kinds, layer by layer, at every ``every``-th step.
+    """Probe that records the requested kinds of each layer; see `HistogramProbe`.
 
-    Kinds are the buffers ``y``, ``dy`` and ``dx``, a parameter's name such as ``weight`` for its
-    value, the name with ``_grad`` for its gradient, and ``update`` for what the optimizer's step
-    added to ``weight``. A layer that lacks a kind is skipped.
+    Attributes
+    ----------
+    kinds : tuple of str
+        The requested kinds.
+    every : int
+        Steps whose number is a multiple of this are observed.
+    observed : int
+        How many steps were observed.
     """
 
     _format: ClassVar[str]  # name of the format of the files
     _series: Series
+    _max_values: int | None = None  # largest number of values of an array to read
 
     def __init__(
         self,
         kinds: Sequence[str],
         every: int,
         layers: Sequence[str] | None,
-        max_values: int | None,
         budget: float | None,
+        settings: Mapping[str, Any],
     ) -> None:
         where = type(self).__name__
-        self._kinds = _names(kinds, where, "kinds")
-        self._every = count(every, where, "every")
+        self.kinds = _names(kinds, where, "kinds")
+        self.every = count(every, where, "every")
+        self.observed = 0
         self._only = None if layers is None else _names(layers, where, "layers")
-        self._max_values = None if max_values is None else count(max_values, where, "max_values")
         if budget is not None:
             text = "a share of the time, in (0, 1)"
             budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, text)
         self._budget = budget
-        self._last_step, self._observed = -1, 0
+        # The arguments of the constructor as JSON values, for the files.
+        general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
+        self._settings = general | dict(settings)
+        self._last_step = -1
         self._forget_network()
 
     def _forget_network(self) -> None:
-        # A weak dictionary: a probe keeps neither a network nor its arrays alive.
+        # A weak dictionary, so that a network and its arrays can be deleted.
         self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
         self._awaits_update = False  # of the last observed step
-        self._warm = False  # the first observation may compile kernels, so it is not timed
-        self._rests_until = 0.0  # seconds, of perf_counter
+        self._timed = False  # from the second observation on, because the first may compile kernels
+        self._skips_until = 0.0  # seconds, of perf_counter
 
     def __getstate__(self) -> dict[str, Any]:
-        """A deep copy or a pickle has the recording, but not the networks observed."""
-        temporary = ("_views", "_awaits_update", "_warm", "_rests_until")
-        return {name: value for name, value in vars(self).items() if name not in temporary}
+        """Return the recording without the networks, for a deep copy or a pickle."""
+        return {name: value for name, value in vars(self).items() if name != "_views"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -86,18 +92,10 @@ class Recorder(ABC):
     def _record_updates(self, weights: View) -> None:
         """Record the changes of weights since the last observed step."""
 
-    def _settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON values."""
-        only = None if self._only is None else list(self._only)
-        return {
-            "kinds": list(self._kinds), "every": self._every, "layers": only,
-            "budget": self._budget,
-        }  # fmt: skip
-
     # Recording.
 
     def observe(self, step: int, net: Sequential) -> None:
-        """Record the network at this step, if it is one of those to record.
+        """Record the network, if this step is due.
 
         An update is known only when the next step begins. It is recorded then, under the step that
         made it, so the update of a run's last step is not in the recording.
@@ -105,7 +103,7 @@ class Recorder(ABC):
         Raises
         ------
         ValueError
-            If a step does not come after the last one observed, if the network lacks the requested
+            If step is not greater than the last one observed, if the network lacks the requested
             layers or kinds, or if it is not the network whose update is awaited.
         TypeError
             If net is not a Sequential, or step is not a whole number.
@@ -113,13 +111,13 @@ class Recorder(ABC):
         began = perf_counter()
         self._check_step(step, net)
         arrays, weights = self._views.get(net) or self._find_views(net)
-        awaited, due = self._awaits_update, not step % self._every and began >= self._rests_until
+        awaited, due = self._awaits_update, not step % self.every and began >= self._skips_until
         if awaited:
             weights.update()
             if weights.copies is None:
                 raise ValueError(
-                    f"{type(self).__name__}: the weights are not those of the step before, whose "
-                    "update is awaited; a probe records one network, so make a new one for the next"
+                    f"{type(self).__name__}: expected the network of the last step, whose update "
+                    "is awaited; a probe records one network, so create another for the next one"
                 )
             self._awaits_update = False
             self._series.note(self._last_step, weights.places)
@@ -127,79 +125,59 @@ class Recorder(ABC):
         if due:
             arrays.update()
             if arrays.places is None:
-                arrays.places = self._places(arrays, RUN)
+                arrays.places = self._series.add_keys([RUN, *(tap.key for tap in arrays.taps)])
             self._series.begin()
             self._series.note(step, arrays.places)
             self._record(net, arrays)
-            if "update" in self._kinds:
+            if "update" in self.kinds:
                 weights.update()
                 if weights.places is None:
-                    weights.places = self._places(weights)
-                weights.keep(self._observed)
+                    weights.places = self._series.add_keys(tap.key for tap in weights.taps)
+                weights.keep(self.observed)
                 self._awaits_update = bool(weights.taps)
             self._last_step = step
-            self._observed += 1
+            self.observed += 1
         if self._budget is not None and (awaited or due):
-            if self._warm:
+            if self._timed:
                 took = perf_counter() - began
-                self._rests_until = max(self._rests_until, began) + took / self._budget
-            self._warm = True
-
-    def _find_views(self, net: Sequential) -> tuple[View, View]:
-        """Return the arrays of a network that are recorded, and the weights whose update is."""
-        taps = find_taps(net, self._kinds, self._only, type(self).__name__)
-        self._series.add_keys(tap.key for tap in taps)
-        updates = [tap for tap in taps if tap.key[1] == "update"]
-        others = [tap for tap in taps if tap.key[1] != "update"]
-        views = View(others, self._max_values), View(updates, self._max_values)
-        self._views[net] = views
-        return views
-
-    def _places(self, view: View, *more: Key) -> Array:
-        """Return the places of these keys, then those of the arrays in view."""
-        return self._series.add_keys([*more, *(tap.key for tap in view.taps)])
+                self._skips_until = max(self._skips_until, began) + took / self._budget
+            self._timed = True
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__
         if not isinstance(net, Sequential):
             raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
-        if isinstance(step, bool) or not isinstance(step, int | np.integer):
-            raise TypeError(f"{where}: step must be a whole number, got {step!r}")
+        if not isinstance(step, int | np.integer):
+            raise TypeError(f"{where}: expected step as a whole number, got {step!r}")
         if step <= self._last_step or step < 0:
             raise ValueError(
-                f"{where}: step {step} came after step {self._last_step}; a probe records one run, "
-                "so make a new one for the next, and give each train_step its number, step=..."
+                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
+                "each run, and pass step= to train_step"
             )
+
+    def _find_views(self, net: Sequential) -> tuple[View, View]:
+        """Return the arrays of a network that are recorded, and the weights whose update is."""
+        taps = find_taps(net, self.kinds, self._only, type(self).__name__)
+        self._series.add_keys(tap.key for tap in taps)
+        arrays = [tap for tap in taps if tap.key[1] != "update"]
+        weights = [tap for tap in taps if tap.key[1] == "update"]
+        self._views[net] = View(arrays, self._max_values), View(weights, self._max_values)
+        return self._views[net]
 
     # Reading.
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """The requested kinds."""
-        return self._kinds
-
-    @property
-    def every(self) -> int:
-        """Steps whose number is a multiple of this are observed."""
-        return self._every
-
-    @property
-    def observed(self) -> int:
-        """How many steps were observed."""
-        return self._observed
-
-    @property
     def layers(self) -> tuple[str, ...]:
-        """The layers of which something was recorded."""
+        """The recorded layers."""
         return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
-        """Return the layers of which this kind was recorded, in the order of the network."""
+        """Return the layers with a recording of this kind, in the order of the network."""
         return tuple(name for name, other in self._series.recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot, (slots, 2)."""
-        return self._series.steps(self._key(layer, kind)).copy()
+        return self._series.steps(self._key(layer, kind))
 
     def _key(self, layer: str, kind: str) -> Key:
         recorded = self._series.recorded()
@@ -214,8 +192,8 @@ class Recorder(ABC):
         return layer, kind
 
     def __repr__(self) -> str:
-        observed = f"{self._observed} steps of {len(self.layers)} layers"
-        return f"{type(self).__name__}({', '.join(self._kinds)}; {observed})"
+        observed = f"{self.observed} steps of {len(self.layers)} layers"
+        return f"{type(self).__name__}({', '.join(self.kinds)}; {observed})"
 
     # Files.
 
@@ -224,74 +202,50 @@ class Recorder(ABC):
         return self._series.state()
 
     def _restore(self, state: dict[str, Array]) -> None:
-        """Take over what `_state` returned; raise one of DAMAGE if it is invalid."""
+        """Take over what `_state` returned."""
         self._series.restore(state)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recording to a file, an npz without pickle: all of it or nothing.
-
-        Parameters
-        ----------
-        path : str or path
-            Used as given: no suffix is added, but ``.npz`` is the usual one.
+        """Write the recording to a file, completely or not at all, as `minnet.save` does.
 
         Raises
         ------
         OSError
-            If the disk is full or not writable; FileNotFoundError if there is no such folder.
+            If the file cannot be written; FileNotFoundError if the folder does not exist.
         """
-        manifest = {
-            "format": self._format,
-            "version": VERSION,
-            "minnet": __version__,
-            "settings": self._settings(),
-            "keys": {str(place): key for key, place in self._series.keys.items()},
-        }
-        write_archive(path, manifest, self._state())
+        keys = {str(place): key for key, place in self._series.keys.items()}
+        contents = {"settings": self._settings, "keys": keys}
+        write_file(path, self._format, VERSION, contents, self._state())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the recording in a file that `save` wrote.
 
-        It can be read, and continued where a run continues. An update that was not yet known when
+        The recording can be continued where a run continues. An update that was not yet known when
         it was saved is missing.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If the file does not exist.
         ValueError
             If the file is damaged, or of another format or version.
         """
-        try:
-            manifest, state = read_archive(path, cls._format, VERSION, ("settings", "keys"))
-            keys = [(layer, kind) for layer, kind in manifest["keys"].values()]
+        where = f"{cls.__name__}.load"
+        with opened_file(path, where, cls._format, VERSION) as (manifest, state):
             probe = cls(**manifest["settings"])
-            for layer, kind in keys[1:]:
-                if not isinstance(layer, str) or kind not in probe.kinds:
-                    raise ValueError(f"it holds {kind!r} of {layer!r}, but kinds are {probe.kinds}")
-            probe._series.add_keys(keys[1:])
-            if keys != list(probe._series.keys):
-                raise ValueError(f"its keys, {keys}, do not begin with {RUN} or are repeated")
+            probe._series.add_keys((layer, kind) for layer, kind in manifest["keys"].values())
             probe._restore(state)
-        except FileNotFoundError as error:
-            text = f"{cls.__name__}.load: no such file (the path is used as given, no suffix added)"
-            raise FileNotFoundError(errno.ENOENT, text, os.path.abspath(path)) from error
-        except (*DAMAGE, TypeError) as error:
-            raise ValueError(
-                f"{cls.__name__}.load: {path} was refused: {error or 'it ends too early'}; take "
-                "another copy or record again"
-            ) from error
-        steps = probe._series.steps(RUN)
-        probe._last_step = int(steps[-1, 1]) if len(steps) else -1
-        probe._observed = probe._series.observed
+            observed, steps = probe._series.observed(RUN), probe._series.steps(RUN)
+            probe.observed = int(observed.sum())
+            probe._last_step = int(steps[-1, 1]) if len(steps) else -1
         return probe
 
 
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise TypeError(f"{where}: {argument} must be names, at least one, got {given!r}")
+        raise TypeError(f"{where}: {argument}: expected at least one name, got {given!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"{where}: {argument} has a name twice: {given!r}")
+        raise ValueError(f"{where}: {argument}: expected each name once, got {given!r}")
     return names

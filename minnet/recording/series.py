@@ -8,14 +8,12 @@ kept step by step, and a run of a million steps takes as much memory as a run of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
-MINIMUM_ROWS = 64  # allocated at first
 MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
@@ -23,18 +21,18 @@ RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
 
 
 class Series:
-    """Rows of numbers for several keys; each key has its own columns and its own steps.
+    """Rows of numbers (entries, width) for several keys; each key has its own steps.
 
     Parameters
     ----------
     capacity : int
-        The largest number of rows, at least 2.
-    dtype : {int64, float64}
-        The dtype of the rows.
+        The largest number of rows.
+    width : int
+        How many numbers an entry has.
     merge : callable
-        (earlier rows, later rows) -> rows, each (n, width).
-    fill : float, default 0
-        The numbers of a new row.
+        (earlier rows, later rows) -> rows, each (n, entries, width).
+    fill : {0, nan}
+        The numbers of a new row; they determine the dtype, int64 or float64.
 
     Attributes
     ----------
@@ -44,31 +42,16 @@ class Series:
         How many observed steps a row stands for, a power of 2; the last row may have fewer.
     taken : int
         How many observed steps the last row has.
-
-    Examples
-    --------
-    >>> series = Series(2, np.int64, np.add)
-    >>> series.widen(1)
-    >>> for step in range(5):
-    ...     series.begin()
-    ...     series.note(step, np.array([0]))
-    ...     series.row[:] += 1
-    >>> series.rows.ravel(), series.steps(RUN).tolist(), series.span
-    (array([4, 1]), [[0, 3], [4, 4]], 4)
     """
 
     def __init__(
-        self,
-        capacity: int,
-        dtype: type[np.int64] | type[np.float64],
-        merge: Callable[[Array, Array], Array],
-        fill: float = 0,
+        self, capacity: int, width: int, merge: Callable[[Array, Array], Array], fill: float
     ) -> None:
-        self.capacity, self._merge, self._fill = capacity, merge, fill
+        self._capacity, self._merge, self._fill = capacity, merge, fill
         self.keys: dict[Key, int] = {RUN: 0}
-        self._memory: Array = np.zeros((0, 0), dtype)  # rows and columns in use come first
-        self._steps: Array = np.zeros((0, 1, 3), np.int64)  # first, last, number; of rows and keys
-        self._used, self._width, self.span = 0, 0, 1
+        self._memory: Array = np.full((capacity, 0, width), fill)  # what is in use comes first
+        self._steps: Array = np.zeros((capacity, 1, 3), np.int64)  # first, last, number; of keys
+        self._used, self._entries, self.span = 0, 0, 1
         self.taken = 1  # the row before the first one counts as complete
         # Steps of the last row that are not in the array yet, by the places they belong to.
         self._noted: dict[bytes, list[int]] = {}
@@ -79,15 +62,14 @@ class Series:
         """Return the places of the keys, (keys,); unknown keys are added."""
         places = [self.keys.setdefault(key, len(self.keys)) for key in keys]
         self._settle()
-        self._steps = _grown(self._steps, (len(self._steps), len(self.keys), 3), 0)
+        self._steps = _extended(self._steps, len(self.keys), 0)
         return np.array(places, np.int64)
 
-    def widen(self, width: int) -> None:
-        """Extend each row to this width."""
-        if width > self._memory.shape[1]:
-            shape = len(self._memory), width + width // 2
-            self._memory = _grown(self._memory, shape, self._fill)
-        self._width = width
+    def extend(self, entries: int) -> None:
+        """Extend each row to this number of entries."""
+        if entries > self._memory.shape[1]:
+            self._memory = _extended(self._memory, entries + entries // 2, self._fill)
+        self._entries = entries
 
     def begin(self) -> None:
         """Begin an observed step: make ``row`` the row that it belongs to."""
@@ -96,9 +78,9 @@ class Series:
         self.taken += 1
 
     def note(self, step: int, places: Array) -> None:
-        """Record that the keys at these places were observed at this step, within ``row``.
+        """Record that the keys at these places were observed at this step, as part of ``row``.
 
-        `RUN` must be one of the keys that are noted first in each row.
+        In each row `RUN` must be among the keys of the first call.
         """
         noted = self._noted.get(key := places.tobytes())
         if noted is None:
@@ -109,8 +91,8 @@ class Series:
 
     @property
     def row(self) -> Array:
-        """The row of the current step, (width,)."""
-        row: Array = self._memory[self._used - 1, : self._width]
+        """The row of the current step, (entries, width)."""
+        row: Array = self._memory[self._used - 1, : self._entries]
         return row
 
     def _settle(self) -> None:
@@ -123,29 +105,24 @@ class Series:
 
     def _begin_row(self) -> None:
         self._settle()
-        if self._used == self.capacity:
+        if self._used == self._capacity:
             self._halve()
         if self.taken == self.span:
-            if self._used == len(self._memory):
-                rows = min(max(2 * self._used, MINIMUM_ROWS), self.capacity)
-                self._memory = _grown(self._memory, (rows, self._memory.shape[1]), self._fill)
-                self._steps = _grown(self._steps, (rows, *self._steps.shape[1:]), 0)
             self._used += 1
             self.taken = 0
 
     def _halve(self) -> None:
-        """Merge neighbouring rows; an odd one out at the end stays as it is."""
+        """Merge neighbouring rows; a last row without a neighbour is unchanged."""
         pairs, odd = divmod(self._used, 2)
-        rows, steps = self.rows, self._steps[: self._used]
-        some = max(1, MERGED_AT_ONCE // max(self._width, 1))
+        rows, steps = self.rows, self._steps
+        some = max(1, MERGED_AT_ONCE // max(rows[0].size, 1))
         for k in range(0, pairs, some):
-            stop = min(k + some, pairs)
-            both = rows[2 * k : 2 * stop]
-            rows[k:stop] = self._merge(both[::2], both[1::2])
+            both = rows[2 * k : 2 * min(k + some, pairs)]
+            rows[k : k + len(both) // 2] = self._merge(both[::2], both[1::2])
         steps[:pairs] = _merged(steps[0 : 2 * pairs : 2], steps[1 : 2 * pairs : 2])
         self._used = pairs + odd
         if odd:
-            rows[pairs], steps[pairs] = rows[-1], steps[-1]
+            rows[pairs], steps[pairs] = rows[-1], steps[2 * pairs]
         rows[self._used :], steps[self._used :] = self._fill, 0
         self.span *= 2
         self.taken = int(steps[self._used - 1, 0, OBSERVED])
@@ -154,35 +131,30 @@ class Series:
 
     @property
     def rows(self) -> Array:
-        """The rows in use, (rows, width)."""
-        return self._memory[: self._used, : self._width]
+        """The rows in use, (rows, entries, width)."""
+        return self._memory[: self._used, : self._entries]
 
-    @property
-    def observed(self) -> int:
-        """How many steps were observed."""
-        return int(self._settled()[:, 0, OBSERVED].sum())
+    def _settled(self) -> Array:
+        self._settle()
+        return self._steps[: self._used]
 
     def recorded(self) -> list[Key]:
-        """Return the keys of which something was recorded, without `RUN`, in order."""
+        """Return the keys that were observed, in order, without `RUN`."""
         observed = self._settled()[:, :, OBSERVED].sum(axis=0)
         return [key for key, place in self.keys.items() if place and observed[place]]
 
-    def has(self, key: Key) -> Array:
-        """Return in which rows the key was observed, booleans (rows,)."""
-        observed: Array = self._settled()[:, self.keys[key], OBSERVED]
-        return np.asarray(observed > 0)
+    def observed(self, key: Key) -> Array:
+        """Return how many steps of the key were observed in each row, (rows,)."""
+        return self._settled()[:, self.keys[key], OBSERVED]
 
     def steps(self, key: Key) -> Array:
         """Return the first and the last step of each row in which the key was observed, (n, 2)."""
-        return self._settled()[self.has(key), self.keys[key], :OBSERVED]
+        return self._settled()[self.observed(key) > 0, self.keys[key], :OBSERVED]
 
     def find(self, key: Key, step: int) -> int:
         """Return the place among ``steps(key)`` that step belongs to; step -1 is the last one.
 
-        Raises
-        ------
-        ValueError
-            If step lies before the first observed step or after the last one.
+        A step before the first observed one or after the last one raises ValueError.
         """
         steps = self.steps(key)
         if step == -1:
@@ -190,47 +162,25 @@ class Series:
         first, last = int(steps[0, FIRST]), int(steps[-1, LAST])
         if not first <= step <= last:
             raise ValueError(
-                f"nothing was observed at step {step}, only from step {first} to {last}; "
-                "-1 is the last one"
+                f"step: expected {first} to {last}, the observed steps, or -1 for the last one, "
+                f"got {step}"
             )
         return int(np.searchsorted(steps[:, FIRST], step, side="right")) - 1
-
-    def _settled(self) -> Array:
-        self._settle()
-        return self._steps[: self._used]
 
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return the arrays of a file: ``steps`` (rows, keys, 3) and ``rows`` (rows, width)."""
+        """Return the arrays that a file keeps: ``steps`` (rows, keys, 3), and ``rows``."""
         return {"steps": self._settled(), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        """Take over what `state` returned for the same keys; raise ValueError if shapes differ."""
         steps, rows = state["steps"], state["rows"]
-        used = len(steps)
-        shapes: Any = (steps.dtype, steps.shape, rows.dtype, rows.shape)
-        expected = (np.int64, (used, len(self.keys), 3), self._memory.dtype, (used, self._width))
-        if shapes != expected:
-            raise ValueError(f"expected dtypes and shapes {expected}, got {shapes}")
-        first, last, observed = np.moveaxis(steps, 2, 0)
-        there, run = observed > 0, observed[:, 0]
-        if (
-            used > self.capacity
-            or (steps < 0).any()
-            or steps[~there].any()
-            or not there[:, 0].all()
-            or (there & (observed - 1 > last - first)).any()
-            or (there & ((first < first[:, :1]) | (last > last[:, :1]))).any()
-            or (observed > observed[:, :1]).any()
-            or (first[1:, 0] <= last[:-1, 0]).any()
-            or (run[:-1] != run[:1]).any()
-            or (run[-1:] > run[:1]).any()
-        ):
-            raise ValueError("its steps are out of order")
-        self._memory, self._steps, self._used = rows.copy(), steps.copy(), used
-        if used:
-            self.span, self.taken = int(run[0]), int(run[-1])
+        self.extend(rows.shape[1])
+        self._used = len(steps)
+        self._steps[: self._used], self.rows[...] = steps, rows
+        if self._used:
+            self.span, self.taken = steps[[0, -1], 0, OBSERVED].tolist()
 
 
 def _merged(earlier: Array, later: Array) -> Array:
@@ -241,9 +191,9 @@ def _merged(earlier: Array, later: Array) -> Array:
     return merged
 
 
-def _grown(array: Array, shape: tuple[int, ...], fill: float) -> Array:
-    """Return a copy of this shape with ``fill`` in the new places."""
+def _extended(array: Array, entries: int, fill: float) -> Array:
+    """Return a copy with this number of entries in each row, the new ones filled with ``fill``."""
     # Written at once: memory that is first touched row by row costs several times as much.
-    grown = np.full(shape, fill, array.dtype)
-    grown[tuple(slice(n) for n in array.shape)] = array
-    return grown
+    extended = np.full((len(array), entries, array.shape[2]), fill, array.dtype)
+    extended[:, : array.shape[1]] = array
+    return extended

@@ -1,9 +1,8 @@
 """Summary statistics of a distribution: of activations, gradients or weights.
 
-`numpy.histogram` and similar functions differ in three ways. Here exact zeros are kept apart,
-because the inactive half of a ReLU layer is a point mass, not a density. The range of an axis
-follows the bulk of the values, so that one far value does not compress the rest, and the values
-beyond it are counted. Everything is computed in float64.
+Unlike in `numpy.histogram`, exact zeros are separate, because the inactive half of a ReLU layer is
+a point mass, not a density. The range of an axis covers the bulk of the values, so that one distant
+value does not compress the rest; the values beyond are counted. Everything is computed in float64.
 """
 
 from collections.abc import Iterable
@@ -34,21 +33,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Sample:
-    """An array split into values that have a density and exact zeros, which do not.
+    """An array split into values that have a density and exact zeros, which do not."""
 
-    Attributes
-    ----------
-    values : ndarray
-        The values that are not exactly 0, or log10 of their magnitudes, shape (values,).
-    count : int
-        The number of all values, zeros included.
-    log : bool
-        Whether ``values`` are log10 of magnitudes.
-    """
-
-    values: Array
-    count: int
-    log: bool = False
+    values: Array  # those that are not exactly 0, or log10 of their magnitudes, (values,)
+    count: int  # the number of all values, zeros included
+    log: bool = False  # whether values are log10 of magnitudes
 
     @property
     def zeros(self) -> float:
@@ -65,17 +54,7 @@ class Sample:
 
 
 def as_numbers(array: Any, where: str) -> Array:
-    """Return array in float64 and its own shape; ``where`` begins the messages.
-
-    Raises
-    ------
-    TypeError
-        If array does not hold real numbers.
-    ValueError
-        If it is empty.
-    FloatingPointError
-        If it holds NaN or infinity, which have no moments and no density.
-    """
+    """Return array in float64, or raise an error that begins with ``where``; see `describe`."""
     if getattr(array, "dtype", None) == np.uint8:  # plain numbers here, not an unscaled image
         array = np.asarray(array, dtype=np.float64)
     numbers = as_array(array, np.dtype(np.float64), where)
@@ -99,8 +78,12 @@ def describe(array: Any) -> Statistics:
 
     Raises
     ------
-    TypeError, ValueError, FloatingPointError
-        If array is no array of real numbers, is empty, or holds NaN or infinity.
+    TypeError
+        If array does not hold real numbers.
+    ValueError
+        If it is empty.
+    FloatingPointError
+        If it holds NaN or infinity, which have no moments and no density.
 
     Examples
     --------
@@ -126,7 +109,7 @@ def summarize(values: Array, out: Array) -> Array:
         return out
     finite = values[np.isfinite(values)]
     if finite.size == values.size:
-        # A power of two brings the values near 1 without rounding, where no power leaves float64.
+        # Powers of very large or small values leave float64. Scaling by a power of 2 is exact.
         exponent = np.frexp(np.abs(values).max())[1]
         summarize_values(np.ldexp(values, -exponent), out)
         out[[0, 1, 4, 5, 6]] = np.ldexp(out[[0, 1, 4, 5, 6]], exponent)
@@ -143,9 +126,9 @@ def summarize(values: Array, out: Array) -> Array:
 def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
     """Return which units have the same output for every input: booleans, shape (units,).
 
-    A unit is dead where max - min of its column of y, (n, units), is at most the tolerance: after
-    a ReLU, where it is 0 on every row. An inactive unit is 0 on one row only. A unit that is dead
-    on these rows may be active on others.
+    A unit is dead if max - min of its column of y, (n, units), is at most the tolerance. After a
+    ReLU such a unit is usually 0 on every row, while an inactive unit is 0 on a single row. A unit
+    that is dead on these rows may be active on others.
 
     Raises
     ------
@@ -168,7 +151,7 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
 
 
 def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") -> Sample:
-    """Return the array's `Sample`: with ``log``, log10 of the magnitudes.
+    """Split an array into exact zeros and other values, with ``log`` log10 of their magnitudes.
 
     >>> split_zeros([0.0, -100.0, 10.0, 0.0], log=True)
     Sample(values=array([2., 1.]), count=4, log=True)
@@ -179,48 +162,44 @@ def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") ->
 
 
 def bulk_range(samples: Iterable[Sample]) -> tuple[float, float]:
-    """Return (low, high) that contains the bulk of every sample, for an axis that they share.
+    """Return the ends of an axis, low < high, that covers the bulk of every sample.
 
-    The inner 96% of a sample are always inside. A value further out is inside if it is within 5
-    interquartile ranges of the quartiles, as are nearly all values of a normal or an exponential
-    distribution. 0 is inside where there are exact zeros, and low < high.
+    It covers exact zeros, the inner 96% of each sample, and all values within 5 interquartile
+    ranges of the quartiles: nearly all values of a normal or an exponential distribution.
 
     >>> bulk_range([Sample(np.append(np.linspace(-1, 1, 99), 1e6), 100)])
     (-1.0, 1.0)
     """
-    samples = list(samples)
-    low, high = np.inf, -np.inf
+    ends = []
     for sample in samples:
-        values = sample.values
-        if values.size:
-            lower, upper = _fences(values)
-            low = min(low, float(values[values >= lower].min()))
-            high = max(high, float(values[values <= upper].max()))
+        if sample.values.size:
+            bulk = _bulk(sample.values)
+            ends += [float(bulk.min()), float(bulk.max())]
         if sample.zeros and not sample.log:
-            low, high = min(low, 0.0), max(high, 0.0)
-    if low > high:
-        return -1.0, 1.0
+            ends.append(0.0)
+    low, high = min(ends, default=-1.0), max(ends, default=1.0)
     middle, half = (low + high) / 2, (high - low) / 2
-    if half <= 1e-9 * abs(middle) or half == 0:
-        half = abs(middle) / 2 or 1.0
-        return middle - half, middle + half
-    return low, high
+    if half > 1e-9 * abs(middle):
+        return low, high
+    half = abs(middle) / 2 or 1.0
+    return middle - half, middle + half
 
 
-def _fences(values: Array) -> tuple[float, float]:
+def _bulk(values: Array) -> Array:
     if values.size < 10:
-        return float(values.min()), float(values.max())
+        return values
     quarter, three_quarters = np.quantile(values, [0.25, 0.75])
     reach = 5 * (three_quarters - quarter)
-    lower = np.quantile(values, 0.02, method="higher")
-    upper = np.quantile(values, 0.98, method="lower")
-    return min(lower, quarter - reach), max(upper, three_quarters + reach)
+    low = min(np.quantile(values, 0.02, method="higher"), quarter - reach)
+    high = max(np.quantile(values, 0.98, method="lower"), three_quarters + reach)
+    bulk: Array = values[(values >= low) & (values <= high)]
+    return bulk
 
 
 def half_interval(runs: Array) -> Array:
     """Return half the width of the mean's 95% interval over the first axis, by Student's t.
 
-    Of fewer than two runs it is nan.
+    It is nan for fewer than two runs.
 
     >>> half_interval(np.array([1.0, 2.0, 3.0])).round(3)
     np.float64(2.484)
@@ -234,10 +213,9 @@ def half_interval(runs: Array) -> Array:
 
 
 def bin_edges(low: float, high: float, bins: int) -> Array:
-    """Return bins + 1 edges that cover low..high; 0 is one of them where it lies between.
+    """Return bins + 1 equidistant edges that cover low..high; 0 between them is an edge.
 
-    So no bin contains both negative and positive values, and the height of the first bin of a ReLU
-    layer is its density.
+    So no bin contains both negative and positive values.
 
     >>> bin_edges(-1.0, 4.0, 5)
     array([-1.,  0.,  1.,  2.,  3.,  4.])
@@ -253,7 +231,7 @@ def bin_edges(low: float, high: float, bins: int) -> Array:
 
 
 def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
-    """Return the density in each bin, shape (bins,), and how many values lie beyond the edges.
+    """Return the density in each bin, (bins,), and how many values lie beyond the edges.
 
     Bars, zeros and values beyond the edges sum to 1: Σ density · width + zeros + beyond / n = 1.
 
@@ -267,33 +245,30 @@ def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
 def cumulative(sample: Sample) -> tuple[Array, Array]:
     """Return (values, share of all values <= each), rising to exactly 1.
 
-    About 2000 steps at most, each at its exact height, with the step at 0 among them. For log10 of
-    magnitudes the zeros lie below every value, so the shares begin above that of the zeros.
+    About 2000 values are returned at most, each with its exact share. For log10 of magnitudes the
+    zeros lie below every value, so the shares begin above that of the zeros.
 
     >>> cumulative(split_zeros([3.0, 0.0, 3.0, 0.0, -1.0]))
     (array([-1.,  0.,  3.]), array([0.2, 0.6, 1. ]))
     """
-    values, counts = np.unique(sample.values, return_counts=True)
     zeros = sample.count - sample.values.size
+    below = zeros if sample.log else 0
+    values = np.append(sample.values, np.zeros(zeros - below))
+    values, counts = np.unique(values, return_counts=True)
     kept = np.linspace(0, values.size - 1, min(_POINTS, values.size)).round().astype(int)
-    if zeros and not sample.log:
+    if zeros > below:  # so that the step at 0 has its exact height
         place = int(np.searchsorted(values, 0.0))
-        values, counts = np.insert(values, place, 0.0), np.insert(counts, place, zeros)
-        kept = np.unique([*kept, max(place - 1, 0), place, values.size - 1])
-        zeros = 0
-    return values[kept], ((zeros + np.cumsum(counts)) / sample.count)[kept]
+        kept = np.unique([*kept, max(place - 1, 0), place])
+    return values[kept], ((below + np.cumsum(counts)) / sample.count)[kept]
 
 
 def kernel_density(sample: Sample, at: Array) -> Array:
     """Return the density at each point, estimated by Gaussian kernels; its area is 1 - zeros.
 
-    The bandwidth is Silverman's rule of thumb, 0.9 min(std, IQR / 1.34) n^(-1/5), which a few far
-    values do not widen. More than 2000 values are replaced by 2000 of their quantiles. Where 0 is
-    the end of the values, as after a ReLU, the density beyond it is folded back.
-
-    References
-    ----------
-    Silverman (1986), Density estimation for statistics and data analysis, section 3.4.2.
+    The bandwidth is Silverman's rule of thumb (1986, Density estimation for statistics and data
+    analysis, section 3.4.2), 0.9 min(std, IQR / 1.34) n^(-1/5), which a few distant values do not
+    widen. More than 2000 values are replaced by 2000 of their quantiles. Where the values end at 0,
+    as after a ReLU, the density beyond 0 is reflected.
     """
     from scipy.stats import gaussian_kde
 

@@ -1,14 +1,9 @@
-"""Summary statistics of every buffer while a network trains, as curves over the steps.
-
-`HistogramProbe` records distributions. `StatisticsProbe` records exact numbers at every observed
-step: moments, extremes, zeros, non-finite values, saturated entries, dead units, the size of an
-update relative to the weight, and loss, learning rate, accuracy and gradient norm of the run.
-"""
+"""Summary statistics of every buffer while a network trains, as curves over the steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -18,7 +13,7 @@ import numpy as np
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import OBSERVED, RUN, Key, Series
+from minnet.recording.series import RUN, Key, Series
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, count
@@ -27,60 +22,48 @@ NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
-SUMMARY = NAMES.index("saturated")  # so many are those of `summarize`
+SUMMARY = NAMES.index("saturated")  # the numbers before this are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
-# Where the slope is less than an eighth of its value at 0; tanh x is 2 σ(2x) - 1.
+# Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # numbers of one kind only
 
 
 @dataclass
 class _Units:
-    """The units of a layer: for how many steps each has not changed, and its last value."""
+    """The units of a layer."""
 
-    unchanged: Array
-    last: Array
-    observed: int = 0
+    unchanged: Array  # for how many steps each has not changed
+    last: Array  # the last value of each
+    observed: int = 0  # steps
 
 
 class StatisticsProbe(Recorder):
     """Record the numbers in ``NAMES`` of each layer and kind at each observed step.
 
     ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
-    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them;
-    ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities. For
-    ``y`` also: ``saturated``, the share of entries in the flat parts of a Sigmoid or Tanh, and
-    ``dead``, the number of units whose output had one and the same value on all rows of the last
-    ``window`` observed steps. For ``update`` also: ``ratio``, its rms divided by that of the weight
-    that it changes. A number that is undefined is nan.
-
-    For the run as a whole, `run` returns ``loss``, ``lr`` and ``accuracy``, as `minnet.train_step`
-    reports them in ``net.metrics``, and ``gradient_norm``, the norm of ``net.grad`` after clipping.
+    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them.
+    ``zeros`` is the share of exact zeros, ``nonfinite`` the number of NaN and infinities. Two
+    numbers are only of ``y``: ``saturated``, the share of entries outside the bounds of the layer's
+    class in ``SATURATION``, and ``dead``, the number of units whose output was the same on all rows
+    of the last ``window`` observed steps. ``ratio`` is only of ``update``: its rms divided by that
+    of the weight that it changes. A number that is undefined is nan.
 
     At most ``points`` steps are kept. When that is not enough, every second one is dropped, and
-    from then on only every second observed step is kept, and so on. A point that is kept has the
-    numbers of its own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and
-    ``dead`` (the largest) cover all steps up to the next point: no failure is lost.
+    from then on only every second observed step is kept, and so on. A point has the numbers of its
+    own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and ``dead`` (the largest)
+    cover all steps up to the next point.
 
     Parameters
     ----------
     kinds, every, layers, budget
-        As in `HistogramProbe`. The gradient norm requires the gradient of a parameter among the
-        kinds, such as ``weight_grad``: other recordings need not read the whole gradient.
+        As in `HistogramProbe`.
     points : int, default 1024
-        At least 2.
-    saturation : dict of str to (float, float), optional
-        Kind of layer -> (low, high): entries of y outside are saturated. Added to, or in place of,
-        ``SATURATION``: (.03, .97) for Sigmoid and (-.94, .94) for Tanh, the same inputs x doubled.
+        The largest number of steps that are kept.
     window : int, default 100
         The number of observed steps for which a dead unit has not changed; at the beginning of a
         run, as many steps as there are.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
 
     Examples
     --------
@@ -95,8 +78,6 @@ class StatisticsProbe(Recorder):
     array([0, 2, 4, 6, 8])
     >>> bool((ratio < 0.1).all())
     True
-    >>> probe.table()["sigmoid1"]["dead"]
-    0
     >>> steps, loss = probe.run("loss")
     >>> bool(loss[-1] < loss[0])
     True
@@ -111,26 +92,16 @@ class StatisticsProbe(Recorder):
         *,
         layers: Sequence[str] | None = None,
         points: int = 1024,
-        saturation: Mapping[str, tuple[float, float]] | None = None,
         window: int = 100,
         budget: float | None = None,
     ) -> None:
-        super().__init__(kinds, every, layers, None, budget)
         points = count(points, "StatisticsProbe", "points")
-        if points < 2:
-            raise ValueError(f"StatisticsProbe: points must be at least 2, got {points}")
-        self._window = count(window, "StatisticsProbe", "window")
-        self._saturation = {
-            kind: _bounds(kind, pair) for kind, pair in {**SATURATION, **(saturation or {})}.items()
-        }
-        self._series = Series(points, np.float64, _thin, math.nan)
+        self.window = count(window, "StatisticsProbe", "window")
+        settings = {"points": points, "window": self.window}
+        super().__init__(kinds, every, layers, budget, settings)
+        self._series = Series(points, len(NAMES), _thin, math.nan)
         self._units: dict[str, _Units] = {}
-        self._norm = any(kind.endswith("_grad") for kind in self._kinds)
-
-    def _settings(self) -> dict[str, Any]:
-        bounds = {kind: list(pair) for kind, pair in self._saturation.items()}
-        more = {"points": self._series.capacity, "saturation": bounds, "window": self._window}
-        return super()._settings() | more
+        self._norm = any(kind.endswith("_grad") for kind in self.kinds)
 
     # Recording.
 
@@ -145,7 +116,7 @@ class StatisticsProbe(Recorder):
             summarize(values, out[:SUMMARY])
             if tap.key[1] == "y":
                 out[PLACE["dead"]] = self._count_dead(tap.key[0], rows)
-                bounds = self._saturation.get(type(tap.layer).__name__)
+                bounds = SATURATION.get(type(tap.layer).__name__)
                 if bounds is not None:
                     out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
         self._write(view.places, table)
@@ -167,28 +138,23 @@ class StatisticsProbe(Recorder):
             unchanged = np.zeros(y.shape[1], np.int64)
             self._units[name] = units = _Units(unchanged, np.full_like(y[0], np.nan))
         units.observed += 1
-        dead = follow_units(y, units.unchanged, units.last, min(self._window, units.observed))
+        dead = follow_units(y, units.unchanged, units.last, min(self.window, units.observed))
         if units.observed == 1 and len(y) == 1:
             return math.nan  # one row does not show which units never change
         return float(dead)
 
     def _write(self, places: Array, table: Array) -> None:
         """Write or merge these numbers into the columns of the keys at these places."""
-        self._series.widen(len(NAMES) * len(self._series.keys))
-        row = self._series.row.reshape(-1, len(NAMES))
+        self._series.extend(len(self._series.keys))
+        row = self._series.row
         row[places] = table if self._series.taken == 1 else _thin(row[places], table)
 
     # Reading.
 
-    @property
-    def window(self) -> int:
-        """The number of observed steps for which a dead unit has not changed."""
-        return self._window
-
     def _table(self, key: Key) -> Array:
         """Return the numbers of a key, (points, len(NAMES))."""
-        start = len(NAMES) * self._series.keys[key]
-        return self._series.rows[self._series.has(key), start : start + len(NAMES)]
+        table: Array = self._series.rows[self._series.observed(key) > 0, self._series.keys[key]]
+        return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the steps that were kept, (points,), and the number called ``name`` at each.
@@ -213,8 +179,9 @@ class StatisticsProbe(Recorder):
         Parameters
         ----------
         name : {"loss", "lr", "accuracy", "gradient_norm"}
-            The numbers are nan where ``net.metrics`` did not report them, and the gradient norm
-            without the gradient of a parameter among the kinds.
+            The first three are those in ``net.metrics``, as `minnet.train_step` sets them, nan
+            where it has none. The last is the norm of ``net.grad`` after clipping, nan unless the
+            gradient of a parameter, such as ``weight_grad``, is among the kinds.
 
         Raises
         ------
@@ -229,35 +196,7 @@ class StatisticsProbe(Recorder):
         """Return which units were dead at the last observed step: booleans, (units,)."""
         self._key(layer, "y")
         units = self._units[layer]
-        return np.asarray(units.unchanged >= min(self._window, units.observed))
-
-    def table(self, step: int = -1, *, kind: str = "y") -> dict[str, dict[str, float]]:
-        """Return layer name -> name -> number, as kept for ``step``, or for the last point (-1).
-
-        For ``y`` also ``units``, the number of all units.
-
-        Raises
-        ------
-        KeyError
-            If nothing was recorded of this kind.
-        ValueError
-            If the step lies outside of the observed steps.
-        """
-        layers = self.layers_of(kind)
-        if not layers:
-            raise KeyError(f"StatisticsProbe: nothing recorded of {kind!r}")
-        names = [name for name in NAMES if KIND_OF.get(name, kind) == kind]
-        table: dict[str, dict[str, float]] = {}
-        for layer in layers:
-            row = self._table((layer, kind))[self._series.find((layer, kind), step)]
-            numbers = {name: float(row[PLACE[name]]) for name in names}
-            for name in ("dead", "nonfinite"):
-                if not math.isnan(numbers.get(name, math.nan)):
-                    numbers[name] = int(numbers[name])
-            if kind == "y":
-                numbers["units"] = len(self._units[layer].last)
-            table[layer] = numbers
-        return table
+        return np.asarray(units.unchanged >= min(self.window, units.observed))
 
     def to_frame(self) -> Any:
         """Return all numbers as a pandas.DataFrame with one row a layer, kind and step.
@@ -273,18 +212,15 @@ class StatisticsProbe(Recorder):
             pandas = import_module("pandas")
         except ImportError as error:
             raise ImportError(
-                "to_frame: expected pandas, but it is not installed; pip install pandas, or read "
+                "to_frame: expected pandas, which is not installed; pip install pandas, or read "
                 "single numbers with series(layer, kind, name)"
             ) from error
-        keys = self._series.recorded()
-        steps, tables = [self._series.steps(key)[:, 0] for key in keys], map(self._table, keys)
-        numbers = np.concatenate([np.empty((0, len(NAMES))), *tables])
-        columns = {
-            "layer": np.repeat([layer for layer, _ in keys], [len(own) for own in steps]),
-            "kind": np.repeat([kind for _, kind in keys], [len(own) for own in steps]),
-            "step": np.concatenate([np.empty(0, np.int64), *steps]),
-        }
-        return pandas.DataFrame(columns | dict(zip(NAMES, numbers.T, strict=True)))
+        rows = [
+            (*key, step, *numbers)
+            for key in self._series.recorded()
+            for step, numbers in zip(self.steps(*key)[:, 0], self._table(key), strict=True)
+        ]
+        return pandas.DataFrame(rows, columns=["layer", "kind", "step", *NAMES])
 
     # Files.
 
@@ -296,26 +232,19 @@ class StatisticsProbe(Recorder):
         return state
 
     def _restore(self, state: dict[str, Array]) -> None:
-        self._series.widen(len(NAMES) * len(self._series.keys))
         self._series.restore(state)
-        for name, kind in self._series.recorded():
-            if kind == "y":
-                place = self._series.keys[name, kind]
-                unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
-                if (unchanged.dtype.kind, last.dtype.kind) != ("i", "f") or not (
-                    unchanged.ndim == 1 and last.shape == unchanged.shape
-                ):
-                    raise ValueError(f"the units of {name!r} are {unchanged.shape}, {last.shape}")
-                steps = self._series.state()["steps"][:, place, OBSERVED]
-                self._units[name] = _Units(unchanged.copy(), last.copy(), int(steps.sum()))
+        for name in self.layers_of("y"):
+            key = name, "y"
+            place, observed = self._series.keys[key], self._series.observed(key).sum()
+            unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
+            self._units[name] = _Units(unchanged.copy(), last.copy(), int(observed))
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
-    """Return the rows (..., width) that are kept, with those numbers of the dropped that must be.
+    """Return the rows that are kept, with the numbers of the dropped ones that must not be lost.
 
     A key that has no numbers in a row that is kept takes those of the dropped one.
     """
-    kept, dropped = (rows.reshape(*rows.shape[:-1], -1, len(NAMES)) for rows in (kept, dropped))
     rows = np.where(np.isnan(kept).all(axis=-1, keepdims=True), dropped, kept)
     for name, rule in {"minimum": np.fmin, "maximum": np.fmax, "dead": np.fmax}.items():
         place = PLACE[name]
@@ -323,25 +252,10 @@ def _thin(kept: Array, dropped: Array) -> Array:
     place = PLACE["nonfinite"]
     sums = kept[..., place] + dropped[..., place]
     rows[..., place] = np.where(np.isnan(sums), rows[..., place], sums)
-    return rows.reshape(*rows.shape[:-2], -1)
+    return rows
 
 
 def _norm(grad: Array) -> float:
     """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
-    if not grad.size:
-        return 0.0
-    out = summarize(grad, np.empty(SUMMARY))
-    norm = math.sqrt(grad.size) * out[PLACE["rms"]]
-    return math.inf if out[PLACE["nonfinite"]] else float(norm)
-
-
-def _bounds(kind: str, pair: Any) -> tuple[float, float]:
-    try:
-        low, high = (float(bound) for bound in pair)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not low < high:
-        raise ValueError(
-            f"StatisticsProbe: saturation of {kind!r} must be low < high, got {pair!r}"
-        )
-    return low, high
+    out = summarize(grad, np.empty(SUMMARY)) if grad.size else np.zeros(SUMMARY)
+    return math.inf if out[PLACE["nonfinite"]] else math.sqrt(grad.size) * float(out[PLACE["rms"]])

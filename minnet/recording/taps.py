@@ -26,7 +26,7 @@ class Tap(NamedTuple):
 
 
 def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
-    """Return kind -> tap for one layer; that of ``update`` is its weight, which changes by it.
+    """Return kind -> tap for one layer; the tap of ``update`` is that of the weight.
 
     The parameters of a container belong to the layers within it.
     """
@@ -45,22 +45,19 @@ def find_taps(
 ) -> list[Tap]:
     """Return the taps of these kinds, layer by layer, for the named layers or for all.
 
-    Raises
-    ------
-    ValueError
-        If there is no such layer, or no layer has a kind.
+    An unknown layer, or a kind that no layer has, raises ValueError.
     """
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
     unknown = [name for name in names or () if name not in layers]
     if unknown:
-        raise ValueError(f"{where}: no layers {unknown}; there are {', '.join(layers)}")
+        raise ValueError(f"{where}: no layers {unknown}; expected some of {', '.join(layers)}")
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
     # Every network may be recorded with the default kinds.
     unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
     if unknown:
-        raise ValueError(f"{where}: no layer has {unknown}; there are {', '.join(known)}")
-    wanted = layers if names is None else {name: layers[name] for name in layers if name in names}
-    return [taps[kind] for taps in wanted.values() for kind in kinds if kind in taps]
+        raise ValueError(f"{where}: no layer has {unknown}; expected some of {', '.join(known)}")
+    wanted = [taps for name, taps in layers.items() if names is None or name in names]
+    return [taps[kind] for taps in wanted for kind in kinds if kind in taps]
 
 
 class View:
@@ -86,9 +83,9 @@ class View:
     plan: Any
 
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
-        self._all, self._max_values = list(taps), max_values
+        self._all, self._max_values = taps, max_values
         self._places = [(tap.holder, tap.attribute) for tap in taps]
-        self._arrays: list[Array | None] | None = None  # none that could be in place
+        self._arrays: list[Array | None] | None = None  # no arrays that could be in place
 
     def update(self) -> None:
         """Find the arrays again, if one of them has moved."""
@@ -108,34 +105,35 @@ class View:
         self.strides = [_stride(rows, self._max_values) for rows in self.rows]
         self.copies: list[Array] | None = None
         self.places = self.plan = None
-        self._memory = [
-            np.empty_like(rows[::stride] if tap.key[1] == "update" else rows[:0])
-            for tap, rows, stride in zip(self.taps, self.rows, self.strides, strict=True)
-        ]
-        # The numbers of an array that had to be copied change, so it has to be copied again.
+        self._memory: list[Array] | None = None
+        # An array that had to be copied must be copied again at every step.
         shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
         self._arrays = now if shared else None
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
-        rows_and_strides = zip(self.rows, self.strides, strict=True)
-        self._recorded = [rows[offset % stride :: stride] for rows, stride in rows_and_strides]
-        pairs = zip(self._memory, self._recorded, strict=True)
-        self.copies = [memory[: len(rows)] for memory, rows in pairs]
-        for copied, rows in zip(self.copies, self._recorded, strict=True):
+        if self._memory is None:  # for the rows from row 0 on, which are the most
+            pairs = zip(self.rows, self.strides, strict=True)
+            self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
+        self._kept = [
+            rows if stride == 1 else rows[offset % stride :: stride]
+            for rows, stride in zip(self.rows, self.strides, strict=True)
+        ]
+        self.copies = [m[: len(rows)] for m, rows in zip(self._memory, self._kept, strict=True)]
+        for copied, rows in zip(self.copies, self._kept, strict=True):
             copied[...] = rows
 
     def changes(self) -> list[Array]:
         """Return what was added to the recorded rows since `keep`, in the memory of the copies."""
-        pairs, self.copies = zip(self._recorded, self.copies or (), strict=True), None
+        pairs, self.copies = zip(self._kept, self.copies or (), strict=True), None
         return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
 
 
 def _alike(now: Array | None, before: Array | None) -> bool:
     """Return whether the array has not moved; a dx that is not computed is empty and always new."""
-    if now is None or before is None:
-        return now is before
-    return now is before or now.size == before.size == 0
+    return now is before or (
+        now is not None and before is not None and now.size == before.size == 0
+    )
 
 
 def _stride(rows: Array, max_values: int | None) -> int:

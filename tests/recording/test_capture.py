@@ -156,14 +156,10 @@ def test_a_capture_is_unchanged_when_the_network_and_x_change():
     np.testing.assert_array_equal(captured.x, X)
 
 
-def test_a_capture_cannot_be_changed():
+def test_the_arrays_of_a_capture_are_read_only():
     captured = capture(make(), X)
     with pytest.raises(ValueError, match="read-only"):
         captured["relu1"]["y"][0] = 1
-    with pytest.raises(TypeError):
-        captured["relu1"]["y"] = X
-    with pytest.raises(TypeError):
-        captured["relu1"] = {}
     assert X.flags.writeable
 
 
@@ -204,30 +200,30 @@ def test_repr_has_layers_and_shapes():
         ((X, None, SoftmaxCrossEntropy()), "loss but no targ"),
     ],
 )
-def test_targets_and_loss_come_together_or_not_at_all(arguments, message):
+def test_targets_and_loss_require_each_other(arguments, message):
     with pytest.raises(ValueError, match=message):
         capture(make(), *arguments)
 
 
 @pytest.mark.parametrize("arguments", [(), (LABELS[:0], SoftmaxCrossEntropy())])
-def test_no_rows_is_an_error(arguments):
+def test_no_rows_raise(arguments):
     with pytest.raises(ValueError, match="at least one row"):
         capture(make(), X[:0], *arguments)
 
 
-def test_only_a_network_can_be_captured():
+def test_capture_of_a_layer_raises():
     with pytest.raises(TypeError, match="expected a Sequential, got Dense"):
         capture(Dense(4, 3), X)
 
 
-def test_nan_in_x_is_an_error_of_the_network():
+def test_nan_in_x_raises():
     x = X.copy()
     x[3, 2] = np.nan
     with pytest.raises(FloatingPointError, match="row 3, column 2"):
         capture(make(), x)
 
 
-def test_a_capture_is_a_mapping_that_can_be_made_by_hand():
+def test_a_capture_is_a_dict_that_can_be_made_by_hand():
     captured = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
     assert (len(captured), "relu1" in captured, "relu2" in captured) == (1, True, False)
     assert captured["relu1"]["y"].tolist() == [[1.0, 2.0]]

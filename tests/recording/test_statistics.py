@@ -1,4 +1,4 @@
-"""Summary statistics: the moments of SciPy, zeros kept apart, no value lost without a count."""
+"""Summary statistics equal those of SciPy, and every value is drawn or counted."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ RELU = np.maximum(RNG.normal(size=5000), 0)
 
 @pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200, 2.0**-1000])
 @pytest.mark.parametrize("draw", [RNG.normal, RNG.exponential, RNG.uniform])
-def test_describe_gives_scipys_moments_at_any_scale(draw, scale):
+def test_describe_gives_the_moments_of_scipy_at_any_scale(draw, scale):
     values = draw(size=2000)
     found = describe(values * scale)
     assert found.mean == pytest.approx(values.mean() * scale, rel=1e-12)
@@ -64,7 +64,7 @@ def test_constant_values_have_std_zero_and_neither_skewness_nor_kurtosis(value):
         (None, TypeError, "got None"),
     ],
 )
-def test_describe_refuses_arrays_without_moments(array, error, message):
+def test_describe_raises_for_arrays_without_moments(array, error, message):
     with pytest.raises(error, match=message):
         describe(array)
 
@@ -94,17 +94,17 @@ def test_dead_units_up_to_a_tolerance():
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (6,), (2, 3, 4)])
-def test_dead_units_needs_rows_to_compare(shape):
+def test_dead_units_requires_two_rows(shape):
     with pytest.raises(ValueError, match="at least 2 rows"):
         dead_units(np.ones(shape))
 
 
-def test_dead_units_refuses_a_negative_tolerance():
+def test_a_negative_tolerance_raises():
     with pytest.raises(ValueError, match="tolerance"):
         dead_units(np.ones((2, 2)), tolerance=-1.0)
 
 
-# Zeros apart.
+# split_zeros
 
 
 def test_split_zeros_keeps_everything_but_exact_zeros():
@@ -122,20 +122,20 @@ def test_split_zeros_in_powers_of_ten():
 @pytest.mark.parametrize(
     ("values", "point"), [([0.3, 0.3, 0.0], 0.3), ([0.0, 0.0], 0.0), ([1.0, 2.0], None)]
 )
-def test_a_sample_has_the_one_value_that_its_values_share(values, point):
+def test_point_is_the_common_value_of_a_sample(values, point):
     assert split_zeros(values).point == point
 
 
 # bulk_range
 
 
-def test_the_range_has_all_values_where_none_is_far():
+def test_the_range_covers_all_values_if_none_is_distant():
     normal = RNG.normal(size=10_000)
     assert bulk_range([split_zeros(normal)]) == (normal.min(), normal.max())
 
 
 @pytest.mark.parametrize("n", [30, 480, 100_000])
-def test_one_far_value_does_not_widen_the_range(n):
+def test_one_distant_value_does_not_widen_the_range(n):
     values = np.append(RNG.uniform(-1, 1, n), [1e6])
     low, high = bulk_range([split_zeros(values)])
     assert -1 <= low < -0.8
@@ -189,7 +189,7 @@ def test_bars_zeros_and_values_beyond_sum_to_one():
     assert density.max() == pytest.approx(stats.norm.pdf(0), rel=0.15)  # no pile of zeros in it
 
 
-def test_no_bins_is_an_error():
+def test_zero_bins_raise():
     with pytest.raises(ValueError, match="bins must be at least 1"):
         bin_edges(0, 1, 0)
 
@@ -237,7 +237,7 @@ def test_density_of_normal_values_is_near_the_normal_density(n):
     np.testing.assert_allclose(found, stats.norm.pdf(at), atol=0.06 if n < 1000 else 0.02)
 
 
-def test_density_after_relu_has_the_rest_of_the_area_and_does_not_sink_at_its_end():
+def test_density_after_relu_has_area_one_minus_zeros_and_does_not_fall_at_zero():
     at = np.linspace(0, 6, 2001)
     sample = split_zeros(RELU)
     found = kernel_density(sample, at)
@@ -245,6 +245,6 @@ def test_density_after_relu_has_the_rest_of_the_area_and_does_not_sink_at_its_en
     assert found[0] == pytest.approx(stats.norm.pdf(0), rel=0.2)
 
 
-def test_far_values_do_not_flatten_the_density():
+def test_distant_values_do_not_flatten_the_density():
     values = np.append(RNG.normal(size=1000), [1e6, -1e6])
     assert kernel_density(Sample(values, 1002), np.zeros(1))[0] == pytest.approx(0.4, rel=0.15)
