@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
+from minnet.experiments.intervals import Interval, geometric_mean
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Snapshot, Trial
 from minnet.recording import StatisticsProbe
 
+BEFORE, AFTER = "before training", "after training"
 TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller numbers lose digits
 
 
@@ -30,8 +34,8 @@ def start(trial: Trial) -> Snapshot:
 def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
     """Return the networks before training and, of trainings that did not diverge, after it."""
     return {
-        "before training": [trial.start for trial in trials if trial.start is not None],
-        "after training": [trial.end for trial in trials if trial.end is not None],
+        BEFORE: [trial.start for trial in trials if trial.start is not None],
+        AFTER: [trial.end for trial in trials if trial.end is not None],
     }
 
 
@@ -58,10 +62,8 @@ def evenness(trial: Trial, when: str = "end") -> float:
 
 def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[float]]:
     """Return a number of the "hidden" or the "dense" layers: a list over layers of networks."""
-    return [
-        [float(row[number]) for row in rows]
-        for rows in zip(*(network[kind] for network in networks), strict=True)
-    ]
+    layers = zip(*(network[kind] for network in networks), strict=True)
+    return [[float(row[number]) for row in rows] for rows in layers]
 
 
 def weight_gradients(network: Snapshot) -> list[float]:
@@ -73,6 +75,11 @@ def last_over_first(network: Snapshot) -> float:
     """Return the RMS of the last layer's weight gradient over that of the first layer's."""
     rms = weight_gradients(network)
     return over(rms[-1], rms[0])
+
+
+def gradient_ratio(when: str, trials: Sequence[Trial]) -> Interval:
+    """Return `last_over_first` as a mean over the networks before or after training."""
+    return geometric_mean(map(last_over_first, stages(trials)[when]))
 
 
 def over(one: float, two: float) -> float:
@@ -116,19 +123,16 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
 
 def predicted_gradients(trial: Trial, slope: float, last: float) -> list[float]:
     """Return the predicted RMS(dy) of each layer, given that of the last layer."""
-    found = [last]
-    for factor in reversed(attenuation(start(trial), slope)):
-        found.insert(0, found[0] * factor)
-    return found
+    factors = reversed(attenuation(start(trial), slope))
+    return [*accumulate(factors, operator.mul, initial=last)][::-1]
 
 
 def gradient_limits(probes: Iterable[StatisticsProbe]) -> tuple[float, float]:
     """Return the range of log10 of all weight gradients' RMS, rounded to whole decades."""
-    series = [
+    found = np.concatenate([
         probe.series(layer, "weight_grad", "rms")[1]
         for probe in probes
         for layer in probe.layers_of("weight_grad")
-    ]
-    found = np.concatenate(series)
+    ])  # fmt: skip
     logs = np.log10(found[(found > 0) & np.isfinite(found)])
     return float(np.floor(logs.min())), float(np.ceil(logs.max()))

@@ -52,7 +52,7 @@ def figures(trained):
 
 
 def figures_of(results):
-    return {name: figure for name, (figure, _) in experiment.draw(results).items()}
+    return {name: figure for name, (figure, _) in experiment.EXPERIMENT.figures(results).items()}
 
 
 def start_of(setup):
@@ -113,7 +113,7 @@ def test_weights_of_zero_make_a_dead_network_before_and_after_training(trained):
         assert all((captured[name]["y"] == 0).all() for name in LAYERS)
     for trial in trained.trials["zero"]:
         assert [row["dead"] for row in trial.end["hidden"]] == [512, 256, 128, 64]
-    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.summarize(
+    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.EXPERIMENT.text(
         trained
     )
 
@@ -149,7 +149,7 @@ def test_by_layer_gives_each_layers_number_of_each_seed(trained):
 
 
 def test_the_tables_have_the_means_of_the_trials(trained):
-    text = experiment.summarize(trained)
+    text = experiment.EXPERIMENT.text(trained)
     first, second = trained.trials["Xavier"]
 
     def average(when, layer, name):
@@ -171,13 +171,15 @@ def test_the_tables_have_the_means_of_the_trials(trained):
 
 def test_the_report_has_the_number_of_test_rows(trained):
     rows = len(load("digits").x_test)
-    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.summarize(trained)
+    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.EXPERIMENT.text(
+        trained
+    )
 
 
 def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
     alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
     record = trained.records["He"]
-    told = row_of(experiment.summarize(alone), "Std, before", "He")
+    told = row_of(experiment.EXPERIMENT.text(alone), "Std, before", "He")
     for name, cell in zip(LAYERS, told, strict=True):
         before, after = (
             captured[name]["y"].astype(np.float64).std()
@@ -188,7 +190,7 @@ def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
 
 def test_the_rms_table_has_theory_in_parentheses(trained):
     measured = by_layer(trained.trials, "start", measured_rms)["LeCun"]
-    cells = row_of(experiment.summarize(trained), "Their RMS", "LeCun")
+    cells = row_of(experiment.EXPERIMENT.text(trained), "Their RMS", "LeCun")
     predicted = predicted_rms(trained.trials["LeCun"][0].setup)
     for cell, seeds, theory in zip(cells, measured, predicted, strict=True):
         assert cell == f"{sum(seeds) / 2:.3g} ({theory:.3g})"
@@ -199,7 +201,7 @@ def test_the_report_has_the_ratios_of_the_stds(trained):
         its = trained.trials[label]
         return sum(trial.start["hidden"][layer]["std"] for trial in its) / len(its)
 
-    text = experiment.summarize(trained)
+    text = experiment.EXPERIMENT.text(trained)
     kept = {label: std(label, 3) / std(label, 0) for label in VARIANTS if label != "zero"}
     assert ", ".join(f"{label} {ratio:.2g}" for label, ratio in kept.items()) in text
     most_even = min(kept, key=lambda label: max(kept[label], 1 / kept[label]))
@@ -238,16 +240,17 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
 
 
 def test_learning_curves_leave_out_weights_of_zero_and_report_their_accuracy(trained):
-    figure, caption = experiment.draw(trained)["accuracy"]
+    figure, caption = EXPERIMENT.figures(trained)["accuracy"]
     for line in figure.axes[0].lines:
         assert np.isnan(line.get_ydata()).all() == line.get_label().startswith("zero")
     level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
-    assert caption.endswith(f"with a test accuracy of {level:.3g}.")
+    assert f"On test rows it is {level:.3g} (zero) to " in caption
+    assert caption.endswith("Without a curve: zero.")
 
 
 def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
     figure = figures_of(as_article)["article_axes"]
-    text = experiment.summarize(as_article)
+    text = experiment.EXPERIMENT.text(as_article)
     assert [ax.get_title() for ax in figure.axes] == list(ARTICLE)
     for label, ax in zip(ARTICLE, figure.axes, strict=True):
         assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 4))
@@ -259,7 +262,7 @@ def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
 
 def test_only_the_article_has_a_figure_on_its_axes(figures, trained):
     assert "article_axes" not in figures
-    assert "The article's axis" not in experiment.summarize(trained)
+    assert "The article's axis" not in experiment.EXPERIMENT.text(trained)
 
 
 def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_path):
@@ -273,7 +276,7 @@ def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_pa
     }
     records = {**trained.records, "LeCun": store.record(setup)}
     results = Results(trials, records, as_article=False)
-    assert "LeCun (2 of 2 diverged)" in experiment.summarize(results)
+    assert "LeCun (2 of 2 diverged)" in experiment.EXPERIMENT.text(results)
     figures = figures_of(results)
     rows = [
         ax.get_ylabel()

@@ -87,7 +87,7 @@ def test_the_distribution_of_a_layer_matches_its_captured_array(record):
 
 
 def test_the_report_has_both_tables(results, record):
-    text = EXPERIMENT.summarize(results)
+    text = EXPERIMENT.text(results)
     for captured in (record.before(), record.after()):
         assert report.distribution_table(captured) in text
     assert report.outcome_table(results.trials) in text
@@ -130,12 +130,8 @@ def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
 
 def test_the_folder_has_figures_and_valid_json(results, trials, out):
     names = {path.name for path in out.iterdir()}
-    assert {
-        "histograms.png",
-        "histograms.svg",
-        "learning_curves.png",
-        "learning_curves.svg",
-    } < names
+    figures = ("histograms", "accuracy", "loss")
+    assert {f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")} < names
     assert {"metrics.json", "report.md"} < names
     assert all(path.stat().st_size > 1000 for path in out.iterdir() if path.is_file())
     metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)

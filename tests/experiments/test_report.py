@@ -10,14 +10,13 @@ from minnet import Dense, ReLU, Sequential, capture
 from minnet.experiments.report import (
     distribution_table,
     outcome_table,
-    plain,
     settings_table,
     table,
     versions,
     write_json,
 )
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import CURVES, Trial
+from minnet.experiments.trial import CURVES, Trial, plain
 
 SMALL = Setup(data="digits", hidden=(8,), rows=60)
 

@@ -47,9 +47,7 @@ def test_but_changes_only_the_given_values():
 
 def test_equal_setups_give_equal_json():
     plain = Setup(hidden=(8,), lr=1.0, weight_scale=2.0, epochs=3, seed=1)
-    given = Setup(
-        hidden=np.array([8]), lr=1, weight_scale=np.float32(2), epochs=np.int64(3), seed=1
-    )
+    given = Setup(hidden=[8], lr=1, weight_scale=2, epochs=3, seed=1)
     assert json.dumps(given.as_dict()) == json.dumps(plain.as_dict())
 
 
@@ -59,31 +57,10 @@ def test_equal_setups_give_equal_json():
         ({"data": "cifar"}, ["data 'cifar'", "mnist, fashion_mnist, digits, iris, iris_article"]),
         ({"scaling": "none"}, ["scaling 'none'", "unit, centred, bytes"]),
         ({"activation": "relux"}, ["activation 'relux'", *ACTIVATIONS]),
-        ({"init": "he_norm"}, ["'he_norm'", "Did you mean 'he_normal'", "orthogonal", "torch"]),
-        ({"init": np.zeros}, ["unknown initializer", "torch"]),
         ({"weight_sign": "minus"}, ["weight_sign 'minus'", "both, positive, negative"]),
         ({"loss": "hinge"}, ["loss 'hinge'", *LOSSES]),
         ({"optimizer": "lion"}, ["optimizer 'lion'", *OPTIMIZERS]),
-        ({"measures": ("likeness", "colour")}, ["measure 'colour'", "likeness, extractors"]),
-        ({"hidden": (8, 0)}, ["hidden", "at least 1, got 0"]),
-        ({"rows": 0}, ["rows", "at least 1, got 0"]),
-        ({"batch_size": 0}, ["batch_size", "at least 1, got 0"]),
-        ({"epochs": -1}, ["epochs", "from 0 on, got -1"]),
-        ({"epochs": 1.5}, ["epochs", "whole number", "got 1.5"]),
-        ({"seed": -1}, ["seed", "from 0 on, got -1"]),
-        ({"weight_scale": -1.0}, ["weight_scale", "non-negative", "got -1.0"]),
-        ({"weight_scale": math.inf}, ["weight_scale", "finite", "got inf"]),
-        ({"lr": -0.1}, ["lr", "non-negative", "got -0.1"]),
-        ({"lr": math.nan}, ["lr", "finite", "got nan"]),
-        ({"momentum": 1.0}, ["momentum", "in [0, 1)", "got 1.0"]),
-        ({"dropout": 1.0}, ["dropout", "in [0, 1)", "got 1.0"]),
-        ({"l1": -1e-3}, ["l1", "non-negative"]),
         ({"l1": 1e-3, "l2": 1e-3}, ["l1 and l2 cannot both be positive", "0.001 and 0.001"]),
-        ({"clip_norm": 0.0}, ["clip_norm", "positive", "got 0.0"]),
-        ({"batchnorm": 1}, ["batchnorm", "True or False, got 1"]),
-        ({"output": None}, ["output", "True or False, got None"]),
-        ({"output": False, "loss": "squared_error"}, ["output=False", "'squared_error'"]),
-        ({"output": False, "hidden": ()}, ["output=False", "hidden layers"]),
     ],
 )
 def test_invalid_values_are_errors(wrong, words):
@@ -91,13 +68,6 @@ def test_invalid_values_are_errors(wrong, words):
         Setup(**{"hidden": (8,), **wrong})
     for word in words:
         assert word in str(refused.value)
-
-
-def test_a_value_of_the_wrong_type_is_a_type_error():
-    with pytest.raises(TypeError, match="Setup: lr must be a number"):
-        Setup(hidden=(8,), lr="fast")
-    with pytest.raises(TypeError, match="Setup: batch_size must be a whole number"):
-        Setup(hidden=(8,), batch_size=2.5)
 
 
 def test_but_validates_the_new_values():
@@ -362,10 +332,3 @@ def test_loaded_data_are_read_only(name):
     for array in (data.x, data.labels, data.x_test, data.labels_test):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
-
-
-def test_unknown_data_are_an_error_with_the_known_names():
-    with pytest.raises(ValueError, match=r"unknown data 'cifar'; there are mnist, .*iris"):
-        load("cifar")
-    with pytest.raises(ValueError, match="unknown scaling 'log'; there are unit, centred, bytes"):
-        load("digits", "log")

@@ -12,10 +12,9 @@ import pytest
 
 from minnet.__main__ import main
 from minnet.experiments import sweep as module
-from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
-from minnet.experiments.trial import train
+from minnet.experiments.trial import plain, train
 
 SMALL = Setup(data="digits", rows=60, hidden=(8,), batch_size=20, epochs=1)
 EXPLODING = SMALL.but(hidden=(8, 8), activation="leaky_relu", optimizer="sgd", lr=1e20)
@@ -194,12 +193,12 @@ def test_a_damaged_record_is_made_again(store, trained, end):
     assert store.record(SMALL).net is not None
 
 
-def test_missing_data_are_reported_before_training(store, trained, monkeypatch, tmp_path):
-    def nowhere(name, *_):
-        if name == "mnist":
+def test_missing_data_are_reported_before_training(store, trained, monkeypatch):
+    def nowhere(setup):
+        if setup.data == "mnist":
             raise FileNotFoundError("mnist is nowhere")
 
-    monkeypatch.setattr(module, "load", nowhere)
+    monkeypatch.setattr(Setup, "load", nowhere)
     with pytest.raises(FileNotFoundError, match="mnist is nowhere"):
         sweep([SMALL, SMALL.but(data="mnist")], store)
     assert trained == []

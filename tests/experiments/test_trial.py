@@ -11,9 +11,8 @@ from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
 from minnet.experiments import trial as module
 from minnet.experiments.data import load
 from minnet.experiments.measures import rms
-from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import CURVES, Record, Trial, train
+from minnet.experiments.trial import CURVES, Record, Trial, plain, train
 
 SMALL = Setup(
     data="digits", rows=90, hidden=(12, 10), activation="relu", lr=0.01, batch_size=20, epochs=3,
