@@ -25,7 +25,6 @@ from minnet.experiments.readings import (
     gradient_limits,
     predicted_gradients,
     stages,
-    start,
 )
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
@@ -57,23 +56,23 @@ def draw(results: Results) -> report.Figures:
         plot.gradient_flow(recorded[title], lines=True, limits=limits, ax=ax)
         ax.set_xlim(-0.03 * FIRST, 1.03 * FIRST)
 
-    first_layer = {
-        title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
-        for title, probe in recorded.items()
-    }
     values, theory = {}, {}
     for label, runs in results.trials.items():
         if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
             values[label] = by_layer(stages(runs)[BEFORE], "dense", "dy_rms")
             last = geometric_mean(values[label][-1]).value
-            theory[label] = predicted_gradients(runs[0], SLOPE, last)
+            theory[label] = predicted_gradients(stages(runs)[BEFORE][0], SLOPE, last)
+    largest = {
+        title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
+        for title, probe in recorded.items()
+    }
     grown = {label: growth(results.trials[label]) for label in values}
     return {
         "first_steps": (
             report.panels(recorded, draw_steps),
             "RMS of each layer's weight gradient in the first training steps, after clipping. "
-            "Lines that leave the top of a panel explode. The largest RMS of the first layer is "
-            f"{report.span(first_layer)}.",
+            "Lines that leave the top of a panel explode. The first layer's largest RMS is "
+            f"{report.span(largest)}.",
         ),
         "by_layer": (
             charts.by_layer(
@@ -112,7 +111,7 @@ def gradient_table(trials: report.Trials) -> str:
         return f"{geometric_mean(layers[layer]).value:.2e}"
 
     def theory(runs: Sequence[Trial]) -> str:
-        return f"{geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value:.4g}"
+        return f"{geometric_mean(attenuation(stages(runs)[BEFORE][0], SLOPE)[:-1]).value:.4g}"
 
     columns: dict[str, Callable[[Sequence[Trial]], str]] = {
         "RMS of dW, first layer": partial(gradient, 0),

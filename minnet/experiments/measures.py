@@ -1,6 +1,6 @@
 """Measures of a network: summary statistics of its layers, and extra measures for single claims.
 
-An extra measure is a function of a network and its data that returns numbers as JSON has them. A
+An extra measure is a function of a network and its data that returns numbers that JSON can store. A
 `Setup` requests it by its name in ``MEASURES``.
 """
 
@@ -76,7 +76,7 @@ def chained(net: Sequential, x: Array) -> list[Array]:
 
 
 def _of_histogram(y: Array) -> dict[str, float]:
-    """Return what the article reads off a histogram of y."""
+    """Return the quantities that the article reads from a histogram of y."""
     counts, edges = np.histogram(y, BARS)
     tallest = int(counts.argmax())
     numbers = describe(y)

@@ -18,19 +18,6 @@ BEFORE, AFTER = "before training", "after training"
 TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller numbers lose digits
 
 
-def start(trial: Trial) -> Snapshot:
-    """Return the network before training.
-
-    Raises
-    ------
-    ValueError
-        If its outputs or gradients were not finite.
-    """
-    if trial.start is None:
-        raise ValueError(f"this network was not finite before training: {trial.setup}")
-    return trial.start
-
-
 def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
     """Return the networks before training and, of trainings that did not diverge, after it."""
     return {
@@ -83,11 +70,7 @@ def gradient_ratio(when: str, trials: Sequence[Trial]) -> Interval:
 
 
 def over(one: float, two: float) -> float:
-    """Return one / two; a positive number over 0 is infinite, and 0 over 0 is nan.
-
-    >>> over(1.0, 4.0), over(1.0, 0.0)
-    (0.25, inf)
-    """
+    """Return one / two; a positive number over 0 is infinite, and 0 over 0 is nan."""
     if two == 0:
         return math.inf if one > 0 else math.nan
     return one / two
@@ -121,9 +104,9 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
     return [float(slope * np.sqrt(row["fan_out"]) * row["weight_rms"]) for row in above]
 
 
-def predicted_gradients(trial: Trial, slope: float, last: float) -> list[float]:
+def predicted_gradients(network: Snapshot, slope: float, last: float) -> list[float]:
     """Return the predicted RMS(dy) of each layer, given that of the last layer."""
-    factors = reversed(attenuation(start(trial), slope))
+    factors = reversed(attenuation(network, slope))
     return [*accumulate(factors, operator.mul, initial=last)][::-1]
 
 

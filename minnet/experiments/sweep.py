@@ -99,7 +99,7 @@ def sweep(
         default that of joblib's context, which is 1 outside one. A single training runs in this
         process.
     recorded : collection of Setup
-        Setups of which a `Record` is stored.
+        Setups whose `Record` is stored, too.
     verbose : {0, 1}
         1 shows a progress bar.
     """

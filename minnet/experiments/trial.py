@@ -53,7 +53,7 @@ class Trial:
     measures : dict
         Results of the setup's ``measures`` by name, at ``start`` and ``end``.
     stopped : str or None
-        Message of the error that ended a training which diverged.
+        Message of the error that ended a diverged training.
     """
 
     setup: Setup
@@ -64,14 +64,12 @@ class Trial:
     stopped: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the results as JSON has them."""
+        """Return the results as JSON can store them."""
         return {**vars(self), "setup": self.setup.as_dict()}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Trial:
         """Return the trial from the result of `as_dict`, with null read as NaN."""
-        if set(stored["curves"]) != set(CURVES):
-            raise ValueError(f"expected the curves {', '.join(CURVES)}, got {[*stored['curves']]}")
         numbers: dict[str, Any] = {
             name: None if stored[name] is None else _with_nan(stored[name])
             for name in ("curves", "start", "end", "measures")

@@ -26,10 +26,8 @@ from minnet.experiments.readings import (
     by_layer,
     gradient_limits,
     gradient_ratio,
-    last_over_first,
     predicted_gradients,
     stages,
-    start,
 )
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, first_batch_gradients
@@ -55,14 +53,14 @@ SLOPE, MIDDLE = 0.25, 0.5  # slope and value of the sigmoid at 0
 BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 
 
-def predicted(trial: Trial, last: float) -> list[float]:
+def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     """Return the predicted RMS of each layer's weight gradient, given that of the last layer.
 
     dW = xᵀ dy, so the size of x matters besides dy: about ½ for all layers but the first, whose x
     are the pixels.
     """
-    found = predicted_gradients(trial, SLOPE, last)
-    found[0] *= rms(trial.setup.load().x) / MIDDLE
+    found = predicted_gradients(stages(trials)[BEFORE][0], SLOPE, last)
+    found[0] *= rms(trials[0].setup.load().x) / MIDDLE
     return found
 
 
@@ -106,17 +104,18 @@ def draw(results: Results) -> report.Figures:
 
 def draw_baseline(results: Results) -> report.Figures:
     """Return the gradients and updates of the sigmoid network."""
-    record, trial = results.records["sigmoid"], results.trials["sigmoid"][0]
+    record, trials = results.records["sigmoid"], results.trials["sigmoid"]
     probe = record.statistics
     layers = probe.layers_of("weight_grad")
     (_, first), (_, last) = (probe.series(layers[end], "weight_grad", "rms") for end in (0, -1))
-    theory = dict(zip(layers, predicted(trial, float(last[0])), strict=True))
+    ratio = gradient_ratio(BEFORE, trials).value
+    theory = dict(zip(layers, predicted(trials, float(last[0])), strict=True))
     return {
         "gradient_lines": (
             plot.gradient_flow(probe, lines=True, theory=theory),
             "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
-            f"Before training the first layer's gradient is {last_over_first(start(trial)):,.0f} "
-            "times smaller than the last layer's. Diamonds are predictions for the first step.",
+            f"Before training the first layer's gradient is {ratio:,.0f} times smaller than the "
+            "last layer's. Diamonds are predictions for the first step.",
         ),
         "first_layer": (
             plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
@@ -144,8 +143,9 @@ def draw_baseline(results: Results) -> report.Figures:
 def draw_layers(results: Results) -> report.Figures:
     """Return the gradients of all networks by layer, before and after training on the same axis."""
     figures: report.Figures = {}
-    last = geometric_mean(by_layer(stages(results.trials["sigmoid"])[BEFORE], *WEIGHT_GRADIENT)[-1])
-    theory = {"sigmoid": predicted(results.trials["sigmoid"][0], last.value)}
+    baseline = results.trials["sigmoid"]
+    last = geometric_mean(by_layer(stages(baseline)[BEFORE], *WEIGHT_GRADIENT)[-1]).value
+    theory = {"sigmoid": predicted(baseline, last)}
     for when, note in {
         BEFORE: "The flatter a line, the more of the gradient reaches the first layer. The dashed "
         "line is the prediction. With several seeds, bands are 95% intervals of the mean.",
@@ -213,7 +213,7 @@ def summarize(results: Results) -> list[str]:
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
     """Return by layer the weight gradients, and dy over dy of the layer above before training."""
-    network = start(trials[0])
+    network = stages(trials)[BEFORE][0]
     columns = {"sigmoid": [str(row["name"]) for row in network["dense"]]}
     for when, networks in stages(trials).items():
         if networks:
@@ -235,8 +235,9 @@ def measured(trials: Sequence[Trial]) -> list[list[float]]:
 def attenuation_text(trials: Sequence[Trial]) -> str:
     """Return the factor of the gradient between hidden layers, and the share of saturated units."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
-    theory = geometric_mean(attenuation(start(trials[0]), SLOPE)[:-1]).value
-    hidden = [row for trial in trials for row in start(trial)["hidden"]]
+    networks = stages(trials)[BEFORE]
+    theory = geometric_mean(attenuation(networks[0], SLOPE)[:-1]).value
+    hidden = [row for network in networks for row in network["hidden"]]
     saturated, middle = (mean(row[name] for row in hidden).value for name in ("saturated", "mean"))
     low, high = SATURATION["Sigmoid"]
     return (

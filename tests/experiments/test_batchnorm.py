@@ -50,9 +50,9 @@ def figures(trained):
 def made_up(*accuracies):
     """Return trials, one a seed, with these test accuracies by epoch."""
     trials = [Trial(WITHOUT.but(seed=seed)) for seed in range(len(accuracies))]
-    for trial, its in zip(trials, accuracies, strict=True):
-        trial.curves["val_accuracy"] = its
-        trial.curves["seconds"] = [2.0] * len(its)
+    for trial, values in zip(trials, accuracies, strict=True):
+        trial.curves["val_accuracy"] = values
+        trial.curves["seconds"] = [2.0] * len(values)
     return trials
 
 
@@ -80,7 +80,7 @@ def test_epochs_to_97_percent_counts_from_1_to_the_first_that_reaches_it(accurac
     assert epochs_to_target(accuracies) == epoch
 
 
-def test_convergence_has_the_mean_epoch_and_the_seeds_without():
+def test_convergence_has_the_mean_epoch_and_counts_the_seeds_below_the_target():
     trials = {
         "fast": made_up([0.96, 0.97, 0.98], [0.96, 0.98, 0.99]),
         "some": made_up([0.9, 0.97], [0.98, 0.96], [0.9, 0.95]),
@@ -137,13 +137,13 @@ def test_the_curves_are_means_over_seeds_at_the_end_of_each_epoch(figures, train
         assert len(drawn) == 4
         for label, trials in trained.trials.items():
             for name, curve in (("training", "train"), ("validation", "val")):
-                its = [trial.curves[f"{curve}_{metric}"] for trial in trials]
-                assert drawn[f"{label} {name}"] == pytest.approx(np.mean(its, axis=0).tolist())
+                values = [trial.curves[f"{curve}_{metric}"] for trial in trials]
+                assert drawn[f"{label} {name}"] == pytest.approx(np.mean(values, axis=0).tolist())
         assert figures[metric].axes[0].get_ylabel() == metric
         assert len(figures[metric].axes[0].collections) == 4  # bands
 
 
-def test_as_article_the_running_accuracy_is_drawn_and_beside_it_the_networks_own(as_article):
+def test_as_article_draws_the_running_accuracy_and_that_at_the_end_of_each_epoch(as_article):
     figures = {
         name: figure for name, (figure, _) in batchnorm.EXPERIMENT.figures(as_article).items()
     }
@@ -161,7 +161,7 @@ def test_only_the_article_draws_the_running_accuracy(figures, trained):
     assert "the article draws" not in batchnorm.EXPERIMENT.text(trained)
 
 
-def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs(trained):
+def test_before_activation_returns_the_outputs_of_dense_and_batchnorm(trained):
     outputs = before_activation(trained.records)
     assert list(outputs) == [
         "dense1, without BatchNorm",
@@ -177,7 +177,7 @@ def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs
     assert outputs["batchnorm1, with BatchNorm"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_pictures_of_the_first_seed_have_their_panels(figures):
+def test_figures_of_the_first_seed_have_one_panel_for_each_array_or_network(figures):
     titles = [ax.get_title(loc="left") for ax in figures["before_activation"].axes]
     assert [title.split(",")[0] for title in titles] == ["dense1", "dense1", "batchnorm1"]
     left, right = figures["gradients"].axes
@@ -197,8 +197,8 @@ def test_the_report_has_the_numbers_of_the_trials(trained):
     assert f"Final test accuracy, with BatchNorm minus without BatchNorm: {points:.4g} (" in text
     for label, trials in trained.trials.items():
         best = np.mean([max(trial.curves["val_accuracy"]) for trial in trials])
-        _, told = cells(convergence_table(trained.trials), label)
-        assert told.startswith(f"{best:.4g} (")
+        _, reported = cells(convergence_table(trained.trials), label)
+        assert reported.startswith(f"{best:.4g} (")
         assert convergence_table(trained.trials) in text
 
 

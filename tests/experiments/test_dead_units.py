@@ -58,8 +58,10 @@ def test_the_table_has_the_trials_counts_by_layer(ran):
     )
     for label, trials in results.trials.items():
         (line,) = (line for line in lines if line.startswith(f"| {label} "))
-        told = [[float(n) for n in re.findall(r"[\d.]+", cell)] for cell in line.split("|")[2:5]]
-        assert np.array(told) == pytest.approx(
+        reported = [
+            [float(n) for n in re.findall(r"[\d.]+", cell)] for cell in line.split("|")[2:5]
+        ]
+        assert np.array(reported) == pytest.approx(
             np.array([dead(trials, "start"), dead(trials)]).T, rel=5e-3
         )
 

@@ -86,7 +86,7 @@ def test_records_are_those_of_the_first_seed(results, out):
 # Files
 
 
-def test_the_folder_holds_report_numbers_and_pictures(results, out):
+def test_the_folder_has_report_metrics_and_figures(results, out):
     files = {path.name for path in out.iterdir()}
     drawn = [*(f"curves_of_{label}" for label in results.trials), "accuracy", "loss"]
     figures = {f"{name}.{end}" for name in drawn for end in ("png", "svg")}

@@ -70,14 +70,14 @@ def test_the_table_has_the_trials_gradients_and_their_growth(ran):
     text = exploding.EXPERIMENT.text(results).split("RMS of dW")[1]
     for label, trials in results.trials.items():
         (line,) = (line for line in text.splitlines() if line.startswith(f"| {label} "))
-        told = [float(cell) for cell in line.split("|")[2:6]]
+        reported = [float(cell) for cell in line.split("|")[2:6]]
         dw, dy = (
             np.exp(np.mean([np.log([row[kind] for row in t.start["dense"]]) for t in trials], 0))
             for kind in ("weight_grad_rms", "dy_rms")
         )
-        assert told[:2] == pytest.approx([dw[0], dw[-1]], rel=0.01)
-        assert told[2] == pytest.approx((dy[0] / dy[9]) ** (1 / 9), rel=1e-3)
-        assert told[3] == pytest.approx(trials[0].setup.weight_scale, rel=0.02)
+        assert reported[:2] == pytest.approx([dw[0], dw[-1]], rel=0.01)
+        assert reported[2] == pytest.approx((dy[0] / dy[9]) ** (1 / 9), rel=1e-3)
+        assert reported[3] == pytest.approx(trials[0].setup.weight_scale, rel=0.02)
 
 
 def test_the_report_has_the_first_divergence(ran):

@@ -155,7 +155,7 @@ def test_the_tables_have_the_means_of_the_trials(trained):
     def average(when, layer, name):
         return sum(getattr(t, when)["hidden"][layer][name] for t in (first, second)) / 2
 
-    told = {
+    reported = {
         "std": row_of(text, "Std, before", "Xavier"),
         "zeros": row_of(text, "Share of exact zeros", "Xavier"),
         "dead": row_of(text, "Dead units", "Xavier"),
@@ -164,9 +164,9 @@ def test_the_tables_have_the_means_of_the_trials(trained):
         std = [average(when, layer, "std") for when in ("start", "end")]
         zeros = [average(when, layer, "zeros") for when in ("start", "end")]
         dead = [average(when, layer, "dead") for when in ("start", "end")]
-        assert told["std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
-        assert told["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
-        assert told["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
+        assert reported["std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
+        assert reported["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
+        assert reported["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
 
 
 def test_the_report_has_the_number_of_test_rows(trained):
@@ -179,8 +179,8 @@ def test_the_report_has_the_number_of_test_rows(trained):
 def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
     alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
     record = trained.records["He"]
-    told = row_of(experiment.EXPERIMENT.text(alone), "Std, before", "He")
-    for name, cell in zip(LAYERS, told, strict=True):
+    reported = row_of(experiment.EXPERIMENT.text(alone), "Std, before", "He")
+    for name, cell in zip(LAYERS, reported, strict=True):
         before, after = (
             captured[name]["y"].astype(np.float64).std()
             for captured in (record.before(), record.after())
@@ -198,8 +198,8 @@ def test_the_rms_table_has_theory_in_parentheses(trained):
 
 def test_the_report_has_the_ratios_of_the_stds(trained):
     def std(label, layer):
-        its = trained.trials[label]
-        return sum(trial.start["hidden"][layer]["std"] for trial in its) / len(its)
+        values = trained.trials[label]
+        return sum(trial.start["hidden"][layer]["std"] for trial in values) / len(values)
 
     text = experiment.EXPERIMENT.text(trained)
     kept = {label: std(label, 3) / std(label, 0) for label in VARIANTS if label != "zero"}
@@ -228,7 +228,7 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
     setup = trained.trials["He"][0].setup
     (line,) = (line for line in ax.lines if line.get_label() == "He")
     seeds = by_layer(trained.trials, "start", measured_rms)["He"]
-    assert line.get_ydata() == pytest.approx([math.prod(its) ** 0.5 for its in seeds])
+    assert line.get_ydata() == pytest.approx([math.prod(values) ** 0.5 for values in seeds])
     theory = [
         dashed
         for dashed in ax.lines
@@ -271,7 +271,7 @@ def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_pa
     assert broken.stopped
     store = Store(tmp_path)
     store.keep(broken, record)
-    trials = {label: list(its) for label, its in trained.trials.items()} | {
+    trials = {label: list(values) for label, values in trained.trials.items()} | {
         "LeCun": [Trial.from_dict(broken.as_dict())] * 2
     }
     records = {**trained.records, "LeCun": store.record(setup)}

@@ -74,9 +74,9 @@ def test_the_data_are_split_by_seed_42_and_scaled_by_the_training_rows(trials, r
 
 
 def test_the_distribution_of_a_layer_matches_its_captured_array(record):
-    seen = record.after()
-    y = seen["relu2"]["y"].astype(np.float64)
-    row = distribution(seen["relu2"]["y"])
+    captured = record.after()
+    y = captured["relu2"]["y"].astype(np.float64)
+    row = distribution(captured["relu2"]["y"])
     assert y.shape == (30, 32)
     assert row["mean"] == pytest.approx(y.mean())
     assert row["std"] == pytest.approx(y.std())
@@ -109,7 +109,7 @@ def test_as_article_trains_a_linear_output_on_squared_error_with_its_own_split(a
     assert np.bincount(load("iris_article").labels_test).tolist() == [10, 9, 11]
 
 
-def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
+def test_as_article_draws_what_its_code_extracted_and_the_outputs_of_the_network(
     article: tuple[Trial, Record],
 ) -> None:
     trial, record = article

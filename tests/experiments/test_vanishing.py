@@ -105,9 +105,9 @@ def test_gradients_before_training_match_an_independent_computation(begun):
     weights = [layer.weight.value.astype(np.float64) for layer in layers]
     biases = [layer.bias.value.astype(np.float64) for layer in layers]
     dw, dy = by_hand(weights, biases, *first_batch())
-    told = begun["sigmoid"].start["dense"]
-    assert [row["weight_grad_rms"] for row in told] == pytest.approx(dw, rel=1e-3)
-    assert [row["dy_rms"] for row in told] == pytest.approx(dy, rel=1e-3)
+    reported = begun["sigmoid"].start["dense"]
+    assert [row["weight_grad_rms"] for row in reported] == pytest.approx(dw, rel=1e-3)
+    assert [row["dy_rms"] for row in reported] == pytest.approx(dy, rel=1e-3)
 
 
 @needs_mnist
@@ -187,9 +187,9 @@ def test_the_ratio_of_each_network_is_that_of_its_trials(ran):
     )
     for label, trials in results.trials.items():
         (line,) = (line for line in lines if line.startswith(f"| {label} "))
-        told = [float(cell.split()[0]) for cell in line.split("|")[2:4]]
+        reported = [float(cell.split()[0]) for cell in line.split("|")[2:4]]
         layers = [rms_by_layer(trials, when) for when in ("start", "end")]
-        assert told == pytest.approx([rms[-1] / rms[0] for rms in layers], rel=1e-3)
+        assert reported == pytest.approx([rms[-1] / rms[0] for rms in layers], rel=1e-3)
 
 
 def test_the_report_has_the_loss_of_equal_probabilities(ran):
@@ -237,7 +237,7 @@ def test_the_theory_of_the_first_layer_has_the_size_of_its_inputs(ran):
     trial = ran[0].trials["sigmoid"][0]
     theory = attenuation(trial.start, 0.25)
     x = trial.setup.load().x
-    first, second = vanishing.predicted(trial, 1.0)[:2]
+    first, second = vanishing.predicted([trial], 1.0)[:2]
     assert first / second == pytest.approx(theory[0] * np.sqrt(np.mean(x**2)) / 0.5)
 
 
