@@ -8,6 +8,7 @@ epoch. Here both curves belong to the same network at the same time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 
 from matplotlib.axes import Axes
@@ -97,13 +98,20 @@ def before_activation(records: Mapping[str, Record]) -> dict[str, Array]:
 
 def summarize(results: Results) -> list[str]:
     """Return the convergence of each network, and the differences paired by seed."""
-    sentences = differences(results.trials) + (gaps(results.trials) if results.as_article else [])
-    return [
+    parts = [
         "Accuracies and losses belong to the network at the end of an epoch, on all test rows "
         f"and on the first {EVALUATED} training rows.",
         convergence_table(results.trials),
-        "\n".join(f"- {sentence}" for sentence in sentences),
+        "\n".join(f"- {sentence}" for sentence in differences(results.trials)),
     ]
+    if results.as_article:
+        parts += [
+            "Accuracies of the first epoch, in which the weights change most. The article draws "
+            "the first as training accuracy; the others belong to the network at the end of the "
+            "epoch:",
+            first_epoch_table(results.trials),
+        ]
+    return parts
 
 
 def convergence_table(trials: report.Trials) -> str:
@@ -139,26 +147,19 @@ def differences(trials: report.Trials) -> list[str]:
     return sentences
 
 
-def gaps(trials: report.Trials) -> list[str]:
-    """Return sentences that compare Keras's running accuracy with the network's own.
+def first_epoch_table(trials: report.Trials) -> str:
+    """Return Keras's running accuracy of the first epoch and the accuracies at the end of it."""
 
-    Only for the first epoch, in which the weights change most.
-    """
-    sentences = []
-    for label, runs in trials.items():
-        curves = [trial.curves for trial in runs if trial.curves["val_accuracy"]]
-        if not curves:
-            continue
-        batches, rows, test = (
-            mean(curve[name][0] for curve in curves).value
-            for name in ("accuracy", "train_accuracy", "val_accuracy")
-        )
-        sentences.append(
-            f"First epoch {label}: the article draws {batches:.4f} as training accuracy, "
-            f"{100 * (batches - test):+.2f} points from the test accuracy. The network at the end "
-            f"of the epoch has {rows:.4f} on training rows, {100 * (rows - test):+.2f} points."
-        )
-    return sentences
+    def accuracy(curve: str, runs: Sequence[Trial]) -> str:
+        values = [trial.curves[curve][0] for trial in runs if trial.curves[curve]]
+        return f"{mean(values).value:.4f}" if values else "–"
+
+    curves = {
+        "drawn by the article": "accuracy",
+        "training rows": "train_accuracy",
+        "test rows": "val_accuracy",
+    }
+    return report.label_table(trials, {name: partial(accuracy, curves[name]) for name in curves})
 
 
 EXPERIMENT = Experiment(

@@ -75,18 +75,7 @@ class Experiment:
     ) -> Results:
         """Train what the folder out does not have, write everything there, and return the results.
 
-        Parameters
-        ----------
-        setups : dict of str to Setup
-            The result of `setups`.
-        out : Path
-            Folder for ``report.md``, ``metrics.json``, the figures as PNG and SVG, and the trials.
-        seeds : sequence of int
-            Seeds of each setup; trainings of the first one are recorded.
-        jobs, verbose
-            As in `sweep`.
-        as_article : bool
-            Whether the setups are the article's.
+        Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are those of `sweep`.
         """
         store = Store(out / "trials")
         first = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}

@@ -161,7 +161,7 @@ class Setup:
         return dataclasses.replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the values as JSON can store them; ``Setup(**setup.as_dict())`` is an equal setup."""
+        """Return the values for JSON; ``Setup(**setup.as_dict())`` is an equal setup."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
     def load(self) -> Data:

@@ -64,7 +64,7 @@ class Trial:
     stopped: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the results as JSON can store them."""
+        """Return the results for JSON."""
         return {**vars(self), "setup": self.setup.as_dict()}
 
     @classmethod

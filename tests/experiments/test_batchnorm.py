@@ -13,6 +13,7 @@ from minnet.experiments.batchnorm import (
     convergence_table,
     differences,
     epochs_to_target,
+    first_epoch_table,
 )
 from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
@@ -158,7 +159,7 @@ def test_as_article_draws_the_running_accuracy_and_that_at_the_end_of_each_epoch
 
 def test_only_the_article_draws_the_running_accuracy(figures, trained):
     assert set(figures) == {"accuracy", "loss", "before_activation", "gradients"}
-    assert "the article draws" not in batchnorm.EXPERIMENT.text(trained)
+    assert "The article draws" not in batchnorm.EXPERIMENT.text(trained)
 
 
 def test_before_activation_returns_the_outputs_of_dense_and_batchnorm(trained):
@@ -203,17 +204,12 @@ def test_the_report_has_the_numbers_of_the_trials(trained):
 
 
 def test_as_article_compares_the_running_accuracy_with_the_networks_own(as_article):
-    text = batchnorm.EXPERIMENT.text(as_article)
+    table = first_epoch_table(as_article.trials)
     for label in LABELS:
         (trial,) = as_article.trials[label]
-        running, own, test = (
-            trial.curves[name][0] for name in ("accuracy", "train_accuracy", "val_accuracy")
-        )
-        assert (
-            f"First epoch {label}: the article draws {running:.4f} as training accuracy, "
-            f"{100 * (running - test):+.2f} points from the test accuracy. The network at the "
-            f"end of the epoch has {own:.4f} on training rows, {100 * (own - test):+.2f} points."
-        ) in text
+        curves = ("accuracy", "train_accuracy", "val_accuracy")
+        assert cells(table, label) == [f"{trial.curves[name][0]:.4f}" for name in curves]
+    assert table in batchnorm.EXPERIMENT.text(as_article)
 
 
 def test_a_diverged_training_is_counted_and_the_other_is_drawn(trained):
