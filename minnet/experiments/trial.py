@@ -1,11 +1,12 @@
 """One training of a `Setup`, and its results: curves by epoch, every layer before and after.
 
 A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
-over seeds. A `Record` holds the trained network and the recordings of two probes, for figures.
+over seeds. A `Record` holds the trained network and a recording of the training, for figures.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
-from minnet.recording import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
+from minnet.recording import SATURATION, Capture, StatisticsProbe, capture
 from minnet.serialization import load as load_net
 from minnet.serialization import save
 from minnet.training import fit
@@ -88,11 +89,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A trained network, None if its training diverged, and the recordings of two probes."""
+    """A trained network, None if its training diverged, and the recording of the training."""
 
     setup: Setup
     net: Sequential | None
-    histograms: HistogramProbe
     statistics: StatisticsProbe
 
     def before(self) -> Capture:
@@ -113,19 +113,14 @@ class Record:
         """Write files whose names begin with stem."""
         if self.net is not None:
             save(self.net, f"{stem}.net.npz")
-        self.histograms.save(f"{stem}.histograms.npz")
         self.statistics.save(f"{stem}.statistics.npz")
 
     @classmethod
     def load(cls, setup: Setup, stem: Path) -> Record:
         """Return the record from the files of `save`."""
         ended = Path(f"{stem}.net.npz").is_file()
-        return cls(
-            setup,
-            load_net(setup.build(), f"{stem}.net.npz") if ended else None,
-            HistogramProbe.load(f"{stem}.histograms.npz"),
-            StatisticsProbe.load(f"{stem}.statistics.npz"),
-        )
+        net = load_net(setup.build(), f"{stem}.net.npz") if ended else None
+        return cls(setup, net, StatisticsProbe.load(f"{stem}.statistics.npz"))
 
 
 def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
@@ -142,9 +137,11 @@ def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
 def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
     data, net, trial = setup.load(), setup.build(), Trial(setup)
     optimizer, batch_size = setup.make_optimizer(net), min(setup.batch_size, len(data.x))
-    probes = _probes(setup.epochs * -(-len(data.x) // batch_size))
+    steps = setup.epochs * math.ceil(len(data.x) / batch_size)
+    every = max(math.ceil(steps / SLOTS), 1)
+    probe = StatisticsProbe(("y", "weight_grad", "update"), every, window=SLOTS // 4)
     order = np.random.default_rng([setup.seed, 1])  # independent of the initial weights
-    steps = 0
+    done = 0
     try:
         trial.start = snapshot(setup, net)
         _measure(trial, "start", net)
@@ -153,10 +150,10 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
             history = fit(
                 net, data.x, _targets(setup, data.labels), loss=setup.make_loss(),
                 optimizer=optimizer, epochs=1, batch_size=batch_size, rng=order,
-                probes=[_From(steps, probe) for probe in probes if record],
+                probes=[_From(done, probe)] if record else [],
                 regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
             )  # fmt: skip
-            steps += history.steps
+            done += history.steps
             values = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
             if history.accuracy:
                 values["accuracy"] = history.accuracy[0]
@@ -173,7 +170,7 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
         trial.stopped = str(error)
     if not record:
         return trial, None
-    return trial, Record(setup, None if trial.stopped else net, *probes)
+    return trial, Record(setup, None if trial.stopped else net, probe)
 
 
 def snapshot(setup: Setup, net: Sequential) -> Snapshot:
@@ -222,19 +219,11 @@ def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
 class _From:
     """A probe whose steps continue those of earlier epochs."""
 
-    def __init__(self, first: int, probe: HistogramProbe | StatisticsProbe) -> None:
+    def __init__(self, first: int, probe: StatisticsProbe) -> None:
         self.first, self.probe = first, probe
 
     def observe(self, step: int, net: Sequential) -> None:
         self.probe.observe(self.first + step, net)
-
-
-def _probes(steps: int) -> tuple[HistogramProbe, StatisticsProbe]:
-    every = max(-(-steps // SLOTS), 1)
-    return (
-        HistogramProbe(("y", "dy", "weight_grad"), every, slots=SLOTS),
-        StatisticsProbe(("y", "dy", "weight_grad", "update"), every, window=SLOTS // 4),
-    )
 
 
 def _targets(setup: Setup, labels: Array) -> Array:

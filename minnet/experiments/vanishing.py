@@ -107,7 +107,7 @@ def draw_baseline(results: Results) -> report.Figures:
     record, trials = results.records["sigmoid"], results.trials["sigmoid"]
     probe = record.statistics
     layers = probe.layers_of("weight_grad")
-    (_, first), (_, last) = (probe.series(layers[end], "weight_grad", "rms") for end in (0, -1))
+    _, last = probe.series(layers[-1], "weight_grad", "rms")
     ratio = gradient_ratio(BEFORE, trials).value
     theory = dict(zip(layers, predicted(trials, float(last[0])), strict=True))
     return {
@@ -116,12 +116,6 @@ def draw_baseline(results: Results) -> report.Figures:
             "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
             f"Before training the first layer's gradient is {ratio:,.0f} times smaller than the "
             "last layer's. Diamonds are predictions for the first step.",
-        ),
-        "first_layer": (
-            plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
-            "Distribution of the first layer's weight gradients over training steps, in the "
-            "sigmoid network. The axis is logarithmic on both sides of 0. The RMS is "
-            f"{first[0]:.1e} in the first recorded step and {first[-1]:.1e} in the last.",
         ),
         "update_ratio": (
             plot.update_ratio(probe),

@@ -255,8 +255,7 @@ def test_with_no_epochs_the_end_is_the_start():
 def test_steps_are_numbered_across_epochs(record):
     """90 rows in batches of 20 are 5 steps an epoch; all 15 are recorded one by one."""
     each = [[step, step] for step in range(15)]
-    for probe in (record.histograms, record.statistics):
-        assert probe.steps("dense1", "weight_grad").tolist() == each
+    assert record.statistics.steps("dense1", "weight_grad").tolist() == each
 
 
 def test_the_probe_records_the_gradient_of_the_first_step():
@@ -329,9 +328,8 @@ def test_a_record_comes_back_from_its_files(record, tmp_path):
     np.testing.assert_array_equal(again.net.theta, record.net.theta)
     for name, kinds in record.after().items():
         np.testing.assert_array_equal(again.after()[name]["y"], kinds["y"])
-    np.testing.assert_array_equal(
-        again.histograms.counts("relu1", "y"), record.histograms.counts("relu1", "y")
-    )
+    rms = [each.statistics.series("relu1", "y", "rms")[1] for each in (again, record)]
+    np.testing.assert_array_equal(*rms)
 
 
 def test_the_record_of_a_diverged_training_is_loaded_without_a_network(tmp_path):

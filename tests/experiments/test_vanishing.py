@@ -204,7 +204,7 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     named = re.findall(r"!\[.*\]\((.+)\.png\)", text)
     assert set(named) == {
         "gradient_lines", "gradient_densities", "by_layer_before",
-        "by_layer_after", "gradient_maps", "accuracy", "loss", "first_layer", "update_ratio",
+        "by_layer_after", "gradient_maps", "accuracy", "loss", "update_ratio",
     }  # fmt: skip
     for name in named:
         assert (out / f"{name}.png").stat().st_size > 5000
