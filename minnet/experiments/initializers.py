@@ -20,6 +20,7 @@ from minnet.experiments import charts, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import rms
+from minnet.experiments.readings import over
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import TEST_ROWS
 from minnet.recording import Capture
@@ -65,19 +66,9 @@ def predicted_rms(setup: Setup) -> list[float]:
 
     He's Var(W) = 2/n keeps the second moment from layer to layer. Xavier keeps n_in/(n_in + n_out)
     of it, LeCun one half. The first E[x²] is that of the test rows that a trial measures. Biases
-    are 0. The expectation is over draws of W, and not a statement on a single unit.
+    are 0. The expectation is over draws of W, and not a statement on a single unit. See He, Zhang,
+    Ren & Sun (2015), "Delving deep into rectifiers", section 2.2.
 
-    Returns
-    -------
-    list of float
-        √E[y²] for each hidden layer.
-
-    References
-    ----------
-    He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers", section 2.2.
-
-    Examples
-    --------
     >>> small = Setup(data="digits", hidden=(32, 16), init="he_normal")
     >>> [round(number, 3) for number in predicted_rms(small)]
     [0.482, 0.482]
@@ -149,7 +140,7 @@ def draw(results: Results) -> report.Figures:
         figures["article_axes"] = (
             report.panels(after, draw_density),
             "Density of each hidden layer's outputs after training, within the article's axes. The "
-            f"share of the last layer's values that is not visible is "
+            "share of the last layer's values that is not visible is "
             f"{report.span(invisible, '.0%')}.",
         )
     return figures
@@ -157,7 +148,8 @@ def draw(results: Results) -> report.Figures:
 
 def trained_layers(results: Results) -> dict[str, Capture]:
     """Return the outputs of the layers after training, for networks that did not diverge."""
-    return {label: record.after() for label, record in results.records.items() if record.net}
+    records = results.records
+    return {label: record.after() for label, record in records.items() if record.net is not None}
 
 
 def draw_rms(trials: report.Trials) -> report.Figures:
@@ -173,7 +165,7 @@ def draw_rms(trials: report.Trials) -> report.Figures:
         ("end", "after", ""),
     ):
         table = means(trials, when, measured_rms)
-        kept = {label: table[label][-1] / table[label][0] for label in theory}
+        kept = {label: over(table[label][-1], table[label][0]) for label in theory}
         figures[f"rms_{moment}"] = (
             charts.by_layer(
                 by_layer(trials, when, measured_rms), log=True,
@@ -181,7 +173,7 @@ def draw_rms(trials: report.Trials) -> report.Figures:
                 theory=theory if when == "start" else None,
             ),
             f"RMS of the activations by layer {moment} training. A horizontal line means that the "
-            f"network keeps their size. RMS of the last layer over that of the first is "
+            "network keeps their size. RMS of the last layer over that of the first is "
             f"{report.span(kept)}.{note}",
         )  # fmt: skip
     return figures

@@ -80,22 +80,10 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
     """Return the predicted factor of the gradient from each layer to the layer below.
 
     dy of layer k is (W dy) σ'(z), with W and dy of the layer above, which has n units. This is a
-    sum of n terms with independent signs. So RMS(dy) is multiplied by σ' √(n Var W).
+    sum of n terms with independent signs. So RMS(dy) is multiplied by σ' √(n Var W). ``slope`` is
+    the RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU. The first factor is that
+    from layer 2 to layer 1.
 
-    Parameters
-    ----------
-    network : dict
-        A trial's ``start``, for n and Var W.
-    slope : float
-        RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU.
-
-    Returns
-    -------
-    list of float
-        One number less than there are layers; the first is from layer 2 to layer 1.
-
-    Examples
-    --------
     >>> rows = [{"fan_out": 1000, "weight_rms": (3 * fan_in) ** -0.5} for fan_in in (784, 1000)]
     >>> [round(factor, 3) for factor in attenuation({"dense": rows}, 0.25)]
     [0.144]

@@ -116,11 +116,13 @@ def span(values: Mapping[str, float], form: str = ".3g") -> str:
     """Return the smallest and the largest finite value with their labels.
 
     >>> span({"sigmoid": 70000.0, "He": 1.5, "Xavier": 2.0})
-    '1.5 (He) to 7e+04 (sigmoid)'
+    'between 1.5 (He) and 7e+04 (sigmoid)'
     """
     finite = sorted((value, label) for label, value in values.items() if math.isfinite(value))
-    ends = dict.fromkeys([*finite[:1], *finite[-1:]])  # one value is not repeated
-    return " to ".join(f"{value:{form}} ({label})" for value, label in ends) or "not finite"
+    if not finite:
+        return "not finite"
+    low, high = (f"{value:{form}} ({label})" for value, label in (finite[0], finite[-1]))
+    return f"between {low} and {high}" if len(finite) > 1 else low
 
 
 def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
@@ -140,14 +142,11 @@ def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
         last = {
             label: mean(run.last(f"val_{metric}") for run in runs).value
             for label, runs in ended.items()
-            if runs
         }
         caption = (
             f"{metric.capitalize()} at the end of each epoch, on training rows (dashed) and test "
-            "rows (solid)."
+            f"rows (solid). At the end of training the test {metric} is {span(last)}."
         )
-        if last:
-            caption += f" On test rows it is {span(last)} at the end of training."
         if omitted:
             caption += f" Without a curve: {', '.join(omitted)}."
         figures[metric] = plot.learning_curves(curves, metric=metric), caption

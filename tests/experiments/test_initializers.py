@@ -244,7 +244,7 @@ def test_learning_curves_leave_out_weights_of_zero_and_report_their_accuracy(tra
     for line in figure.axes[0].lines:
         assert np.isnan(line.get_ydata()).all() == line.get_label().startswith("zero")
     level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
-    assert f"On test rows it is {level:.3g} (zero) to " in caption
+    assert f"the test accuracy is between {level:.3g} (zero) and " in caption
     assert caption.endswith("Without a curve: zero.")
 
 
