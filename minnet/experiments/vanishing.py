@@ -135,35 +135,33 @@ def draw_baseline(results: Results) -> report.Figures:
 
 
 def draw_layers(results: Results) -> report.Figures:
-    """Return the gradients of all networks by layer, before and after training on the same axis."""
-    figures: report.Figures = {}
-    baseline = results.trials["sigmoid"]
-    last = geometric_mean(by_layer(stages(baseline)[BEFORE], *WEIGHT_GRADIENT)[-1]).value
-    theory = {"sigmoid": predicted(baseline, last)}
-    for when, note in {
-        BEFORE: "The flatter a line, the more of the gradient reaches the first layer. The dashed "
-        "line is the prediction. With several seeds, bands are 95% intervals of the mean.",
-        AFTER: "The axis is that of the figure before training.",
-    }.items():
-        networks = {label: stages(trials)[when] for label, trials in results.trials.items()}
-        values = {
-            label: by_layer(some, *WEIGHT_GRADIENT) for label, some in networks.items() if some
-        }
-        ratios = {label: gradient_ratio(when, results.trials[label]).value for label in values}
-        if values:
-            figures[f"by_layer_{when.split()[0]}"] = (
-                charts.by_layer(
-                    values, ylabel=f"RMS of gradient of weight\n{when}", log=True,
-                    theory=theory if when == BEFORE else None,
-                ),
-                f"RMS of each layer's weight gradient {when}, for all networks. The last layer's "
-                f"over the first layer's is {report.span(ratios)}. {note}",
-            )  # fmt: skip
-    panels = [figure.axes[0] for figure, _ in figures.values()]
-    ends = [end for ax in panels for end in ax.get_ylim()]
-    for ax in panels:
-        ax.set_ylim(min(ends), max(ends))
-    return figures
+    """Return the gradients of all networks by layer, before and after training."""
+    trials = results.trials
+    values = {
+        when: {label: by_layer(stages(trials[label])[when], *WEIGHT_GRADIENT) for label in trials}
+        for when in (BEFORE, AFTER)
+    }
+    last = geometric_mean(values[BEFORE]["sigmoid"][-1]).value
+    theory = {BEFORE: {"sigmoid": predicted(trials["sigmoid"], last)}}
+
+    def draw_panel(when: str, ax: Axes) -> None:
+        layers = {label: rms for label, rms in values[when].items() if rms}  # did not diverge
+        text = "RMS of gradient of weight"
+        charts.by_layer(layers, ylabel=text, log=True, theory=theory.get(when), ax=ax)
+
+    before, after = (
+        report.span({label: gradient_ratio(when, trials[label]).value for label in trials})
+        for when in values
+    )
+    return {
+        "by_layer": (
+            report.panels([when for when in values if any(values[when].values())], draw_panel),
+            "RMS of each layer's weight gradient, for all networks. The flatter a line, the more "
+            "of the gradient reaches the first layer. The last layer's over the first layer's is "
+            f"{before} before training, and {after} after it. Dashed lines are predictions. With "
+            "several seeds, bands are 95% intervals of the mean.",
+        )
+    }
 
 
 def draw_maps(results: Results) -> report.Figures:

@@ -203,8 +203,8 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     text = (out / "report.md").read_text()
     named = re.findall(r"!\[.*\]\((.+)\.png\)", text)
     assert set(named) == {
-        "gradient_lines", "gradient_densities", "by_layer_before",
-        "by_layer_after", "gradient_maps", "accuracy", "loss", "update_ratio",
+        "gradient_lines", "gradient_densities", "by_layer", "gradient_maps", "accuracy", "loss",
+        "update_ratio",
     }  # fmt: skip
     for name in named:
         assert (out / f"{name}.png").stat().st_size > 5000
@@ -241,25 +241,22 @@ def test_the_theory_of_the_first_layer_has_the_size_of_its_inputs(ran):
     assert first / second == pytest.approx(theory[0] * np.sqrt(np.mean(x**2)) / 0.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "when"), [("by_layer_before", "start"), ("by_layer_after", "end")]
-)
-def test_gradients_by_layer_are_the_means_over_the_seeds(ran, figures, name, when):
-    results, _ = ran
-    (ax,) = figures[name].axes
-    assert (ax.get_xlabel(), ax.get_yscale()) == ("layer", "log")
-    moment = "before" if when == "start" else "after"
-    assert ax.get_ylabel() == f"RMS of gradient of weight\n{moment} training"
-    assert legend(figures[name])[:7] == list(vanishing.VARIANTS)
-    assert ("theory" in legend(figures[name])) == (when == "start")
-    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-    for label, trials in results.trials.items():
-        assert drawn[label] == pytest.approx(rms_by_layer(trials, when))
-
-
-def test_before_and_after_share_the_y_axis_and_all_maps_the_scale(figures):
-    before, after = (figures[f"by_layer_{when}"].axes[0] for when in ("before", "after"))
+def test_gradients_by_layer_are_the_means_over_the_seeds(ran, figures):
+    before, after = panels = figures["by_layer"].axes
+    assert [ax.get_title() for ax in panels] == ["before training", "after training"]
     assert before.get_ylim() == after.get_ylim()
+    for ax, when in zip(panels, ("start", "end"), strict=True):
+        assert (ax.get_xlabel(), ax.get_yscale()) == ("layer", "log")
+        assert ax.get_ylabel() == "RMS of gradient of weight"
+        labels = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert labels[:7] == list(vanishing.VARIANTS)
+        assert ("theory" in labels) == (when == "start")
+        drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+        for label, trials in ran[0].trials.items():
+            assert drawn[label] == pytest.approx(rms_by_layer(trials, when))
+
+
+def test_all_maps_share_the_scale(figures):
     panels = [ax for ax in figures["gradient_maps"].axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == list(vanishing.VARIANTS)
     assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in panels}) == 1
