@@ -154,29 +154,31 @@ def trained_layers(results: Results) -> dict[str, Capture]:
 
 def draw_rms(trials: report.Trials) -> report.Figures:
     """Return the RMS of the activations by layer, before and after training."""
+    stages = {"before training": "start", "after training": "end"}
     theory = {
         label: predicted_rms(runs[0].setup)
         for label, runs in trials.items()
         if runs[0].setup.init != "zeros"  # a logarithmic axis has no 0
     }
-    figures: report.Figures = {}
-    for when, moment, note in (
-        ("start", "before", " Dashed lines are predictions."),
-        ("end", "after", ""),
-    ):
-        table = means(trials, when, measured_rms)
-        kept = {label: over(table[label][-1], table[label][0]) for label in theory}
-        figures[f"rms_{moment}"] = (
-            charts.by_layer(
-                by_layer(trials, when, measured_rms), log=True,
-                ylabel=f"RMS of activations {moment} training",
-                theory=theory if when == "start" else None,
-            ),
-            f"RMS of the activations by layer {moment} training. A horizontal line means that the "
-            "network keeps their size. RMS of the last layer over that of the first is "
-            f"{report.span(kept)}.{note}",
+
+    def draw_panel(title: str, ax: Axes) -> None:
+        charts.by_layer(
+            by_layer(trials, stages[title], measured_rms), ylabel="RMS of activations", log=True,
+            theory=theory if stages[title] == "start" else None, ax=ax,
         )  # fmt: skip
-    return figures
+
+    kept = {
+        label: over(layers[-1], layers[0])
+        for label, layers in means(trials, "start", measured_rms).items()
+    }
+    return {
+        "rms": (
+            report.panels(stages, draw_panel),
+            "RMS of the activations by layer. A horizontal line means that the network keeps their "
+            "size. Before training the RMS of the last layer over that of the first is "
+            f"{report.span(kept)}. Dashed lines are predictions.",
+        )
+    }
 
 
 def beyond(y: Array) -> float:

@@ -222,9 +222,9 @@ def test_the_grid_of_activations_has_a_panel_for_each_initializer_and_layer(figu
 
 
 def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(figures, trained):
-    (ax,) = figures["rms_before"].axes
-    assert ax.get_yscale() == "log"
-    assert "RMS" in ax.get_ylabel()
+    ax, after = figures["rms"].axes
+    assert ax.get_yscale() == after.get_yscale() == "log"
+    assert ax.get_ylabel() == "RMS of activations"
     setup = trained.trials["He"][0].setup
     (line,) = (line for line in ax.lines if line.get_label() == "He")
     seeds = by_layer(trained.trials, "start", measured_rms)["He"]
