@@ -67,7 +67,7 @@ def _add_shared(
     parser.add_argument("--out", type=Path, help=f"folder for the results (default: {out})")
     parser.add_argument("--seeds", type=whole(1), help=f"number of seeds (default: {seeds})")
     text = "trainings at a time (default: 2), -1 for the number of cores"
-    parser.add_argument("--jobs", type=int, help=text)
+    parser.add_argument("--jobs", type=whole(1, or_all_cores=True), help=text)
     parser.add_argument("--quick", action="store_true", help=quick)
     return parser.add_argument
 
@@ -142,6 +142,8 @@ def _command(options: argparse.Namespace) -> str:
 @contextmanager
 def _results_in(out: Path) -> Iterator[None]:
     """Create the folder; print how to continue a stopped run, or how to do without a download."""
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; --out needs a folder")
     (out / "trials").mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -158,13 +160,14 @@ def _results_in(out: Path) -> Iterator[None]:
         raise
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers that are at least this."""
+def whole(least: int, *, or_all_cores: bool = False) -> Callable[[str], int]:
+    """Return a parser of whole numbers that are at least this, or -1 for all cores."""
 
     def parse(text: str) -> int:
         number = int(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
+        if number < least and not (or_all_cores and number == -1):
+            cores = ", or -1 for the number of cores" if or_all_cores else ""
+            raise argparse.ArgumentTypeError(f"must be at least {least}{cores}, got {number}")
         return number
 
     parse.__name__ = "whole number"

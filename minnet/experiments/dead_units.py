@@ -47,8 +47,8 @@ def draw(results: Results) -> report.Figures:
     figures = {
         "dead_units": (
             report.panels(results.records, draw_map, color_bars=True),
-            "Share of dead units in each layer over training steps. White means none. The number "
-            "beside a row is the count at the end of training.",
+            "Share of dead units in each layer over training steps. White means none. The label of "
+            "a row ends with the count at the end of training.",
         )
     }
     values = {}

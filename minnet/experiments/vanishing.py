@@ -109,6 +109,7 @@ def draw_baseline(results: Results) -> report.Figures:
     layers = probe.layers_of("weight_grad")
     _, last = probe.series(layers[-1], "weight_grad", "rms")
     ratio = gradient_ratio(BEFORE, trials).value
+    updates = {name: float(probe.series(name, "update", "ratio")[1][-1]) for name in layers}
     theory = dict(zip(layers, predicted(trials, float(last[0])), strict=True))
     return {
         "gradient_lines": (
@@ -120,7 +121,8 @@ def draw_baseline(results: Results) -> report.Figures:
         "update_ratio": (
             plot.update_ratio(probe),
             "RMS of each update over the RMS of the weight, in the sigmoid network. In the green "
-            "band a layer learns at a usual rate. Far below it the weight hardly changes.",
+            "band a layer learns at a usual rate. Far below it the weight hardly changes. In the "
+            f"last recorded step the ratio is {report.span(updates, '.1e')}.",
         ),
         "gradient_densities": (
             plot.density(
@@ -128,8 +130,8 @@ def draw_baseline(results: Results) -> report.Figures:
                 kind="weight_grad", layers=layers, log=True,
             ),
             "Density of the magnitudes of each layer's weight gradients before training, in the "
-            "sigmoid network. The layers are decades apart, which a histogram from -1 to 1 cannot "
-            "show.",
+            f"sigmoid network. Their RMS differs by a factor of {ratio:,.0f}, which a histogram "
+            "from -1 to 1 cannot show.",
         ),
     }  # fmt: skip
 
