@@ -55,8 +55,8 @@ def draw(results: Results) -> report.Figures:
         "gradients": (
             report.panels(results.records, draw_gradients),
             "RMS of each layer's weight gradient over training steps. The closer the lines, the "
-            "more similar are the gradients of the layers. After training the last layer's over "
-            f"the first layer's is {report.span(ratios)}.",
+            "more similar are the gradients of the layers. After training the ratio of the last "
+            f"layer to the first is {report.span(ratios)}.",
         )
     }
     if outputs := before_activation(results.records):

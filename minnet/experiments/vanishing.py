@@ -130,8 +130,8 @@ def draw_baseline(results: Results) -> report.Figures:
                 kind="weight_grad", layers=layers, log=True,
             ),
             "Density of the magnitudes of each layer's weight gradients before training, in the "
-            f"sigmoid network. Their RMS differs by a factor of {ratio:,.0f}, which a histogram "
-            "from -1 to 1 cannot show.",
+            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first. A "
+            "histogram from -1 to 1 cannot show this.",
         ),
     }  # fmt: skip
 
@@ -159,7 +159,7 @@ def draw_layers(results: Results) -> report.Figures:
         "by_layer": (
             report.panels([when for when in values if any(values[when].values())], draw_panel),
             "RMS of each layer's weight gradient, for all networks. The flatter a line, the more "
-            "of the gradient reaches the first layer. The last layer's over the first layer's is "
+            "of the gradient reaches the first layer. The ratio of the last layer to the first is "
             f"{before} before training, and {after} after it. Dashed lines are predictions. With "
             "several seeds, bands are 95% intervals of the mean.",
         )
