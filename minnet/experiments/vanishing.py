@@ -130,8 +130,8 @@ def draw_baseline(results: Results) -> report.Figures:
                 kind="weight_grad", layers=layers, log=True,
             ),
             "Density of the magnitudes of each layer's weight gradients before training, in the "
-            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first. A "
-            "histogram from -1 to 1 cannot show this.",
+            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first, "
+            "which a histogram from -1 to 1 cannot show.",
         ),
     }  # fmt: skip
 
