@@ -28,7 +28,7 @@ HEADER = """\
 #     name: python3
 # ---
 """
-# What each must print in its quick form, for its text says so.
+# Text that each quick run must print, because the example states it.
 PRINTED = {
     "01_activation_distributions": ["= what the network computed: True"],
     "02_vanishing_gradients": [
@@ -44,7 +44,7 @@ PRINTED = {
 
 
 def cells(example):
-    """The example's cells, as (is it markdown, its lines)."""
+    """The cells of the example, as (is it markdown, lines)."""
     body = example.read_text("utf-8").removeprefix(HEADER)
     first, *parts = re.split(r"^# %%", body, flags=re.MULTILINE)
     assert not first.strip()
@@ -78,7 +78,7 @@ def test_there_is_an_example_for_each_article():
     assert [example.stem for example in EXAMPLES] == list(PRINTED)
 
 
-def test_it_runs_without_a_warning_and_saves_the_figures_that_it_shows(example, tmp_path):
+def test_it_runs_without_warnings_and_saves_every_figure(example, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", example, "--quick", "--out", tmp_path / "figures"],
         cwd=tmp_path,
@@ -126,7 +126,7 @@ def test_a_notebook_shows_its_figures(example):
         assert not calls or (isinstance(last, ast.Expr) and last.value is calls[0])
 
 
-def test_show_hands_a_figure_to_the_notebook_and_saves_it_in_a_script(
+def test_show_returns_a_figure_in_a_notebook_and_saves_it_in_a_script(
     example, tmp_path, monkeypatch
 ):
     first = compile(code_cells(example)[0], str(example), "exec")

@@ -8,13 +8,16 @@ epoch. Here both curves belong to the same network at the same time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 
-import numpy as np
+from matplotlib.axes import Axes
 
+from minnet import plot
 from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
+from minnet.experiments.readings import AFTER, gradient_ratio
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import EVALUATED, Record, Trial
 from minnet.validation import Array
@@ -29,46 +32,49 @@ ARTICLE = {
 TARGET = 0.97  # test accuracy at which a network counts as converged
 
 
-def epochs_to(accuracies: Sequence[float], target: float = TARGET) -> int | None:
-    """Return the first epoch with an accuracy of at least target; None if there is none.
+def epochs_to_target(accuracies: Sequence[float]) -> int | None:
+    """Return the first epoch with an accuracy of at least TARGET; None if there is none.
 
-    Examples
-    --------
-    >>> epochs_to([0.95, 0.968, 0.971, 0.969], target=0.97)
+    >>> epochs_to_target([0.95, 0.968, 0.971, 0.969])
     3
-    >>> epochs_to([0.95, 0.968], target=0.97) is None
-    True
     """
-    return next((epoch for epoch, value in enumerate(accuracies, 1) if value >= target), None)
-
-
-def running(trial: Trial) -> SimpleNamespace:
-    """Return the curves of the article: those of Keras's ``history``, for `learning_curves`.
-
-    ``accuracy`` and ``loss`` are means over the batches of an epoch, each with the weights and,
-    under BatchNorm, the mean and variance of that batch. ``val_`` is the end of the epoch.
-    """
-    names = ("accuracy", "loss", "val_accuracy", "val_loss")
-    return SimpleNamespace(**{name: trial.curves[name] for name in names})
+    return next((epoch for epoch, value in enumerate(accuracies, 1) if value >= TARGET), None)
 
 
 def draw(results: Results) -> report.Figures:
-    """Return learning curves of all seeds, and the first layer and gradients of the first seed.
+    """Return the first layer and the gradients of the first seed.
 
-    With the article's settings also the four curves that it draws.
+    With the article's settings also the four curves that it draws: those of Keras's ``history``.
     """
-    from minnet import plot
-    from minnet.experiments import charts
 
-    ended = {
-        label: [trial for trial in runs if not trial.stopped]
+    def draw_gradients(label: str, ax: Axes) -> None:
+        plot.gradient_flow(results.records[label].statistics, lines=True, ax=ax)
+
+    ratios = {label: gradient_ratio(AFTER, runs).value for label, runs in results.trials.items()}
+    figures: report.Figures = {
+        "gradients": (
+            report.panels(results.records, draw_gradients),
+            "RMS of each layer's weight gradient over training steps. The closer the lines, the "
+            "more similar are the gradients of the layers. After training the ratio of the last "
+            f"layer to the first is {report.span(ratios)}.",
+        )
+    }
+    if outputs := before_activation(results.records):
+        figure = plot.histograms(outputs)
+        figure.supxlabel("value before the activation", fontsize=15)
+        std = {name: float(y.std()) for name, y in outputs.items()}
+        figures["before_activation"] = (
+            figure,
+            "Values of the first hidden layer before its activation, after training: the output of "
+            "the Dense layer, and of the BatchNorm layer where there is one. Their std is "
+            f"{report.span(std)}.",
+        )
+    curves = {
+        label: [SimpleNamespace(**trial.curves) for trial in runs if not trial.stopped]
         for label, runs in results.trials.items()
     }
-    figures: report.Figures = {}
-    if results.as_article and any(ended.values()):
-        curves = {
-            label: [running(trial) for trial in runs] for label, runs in ended.items() if runs
-        }
+    curves = {label: runs for label, runs in curves.items() if runs}
+    if results.as_article and curves:
         figure = plot.learning_curves(curves, metric="accuracy")
         figure.axes[0].set_ylabel("accuracy (training: running mean)")
         figures["running_accuracy"] = (
@@ -76,25 +82,6 @@ def draw(results: Results) -> report.Figures:
             "Accuracy as the article draws it: on training rows the mean over the batches of an "
             "epoch (dashed), on test rows the end of the epoch (solid).",
         )
-    figures |= report.learning_curves(results.trials)
-    outputs = before_activation(results.records)
-    if outputs:
-        figure = plot.histograms(outputs)
-        figure.supxlabel("value before the activation", fontsize=15)
-        figures["before_activation"] = (
-            figure,
-            "Values of the first hidden layer before its activation, after training: the output of "
-            "the Dense layer, and of the BatchNorm layer where there is one.",
-        )
-    figure, panels = charts.side_by_side(list(results.records))
-    for record, ax in zip(results.records.values(), panels, strict=True):
-        plot.gradient_flow(record.statistics, lines=True, ax=ax)
-    charts.share_legends(figure)
-    figures["gradients"] = (
-        figure,
-        "RMS of each layer's weight gradient over training steps. The closer the lines, the more "
-        "similar are the gradients of the layers.",
-    )
     return figures
 
 
@@ -109,38 +96,29 @@ def before_activation(records: Mapping[str, Record]) -> dict[str, Array]:
     return outputs
 
 
-def units_table(outputs: Mapping[str, Array]) -> str:
-    """Return the std of each array (n, units), and quantiles of its units' means and stds."""
-    rows = []
-    for name, y in outputs.items():
-        spread = (np.quantile(units, [0.05, 0.95]) for units in (y.mean(axis=0), y.std(axis=0)))
-        rows.append([name, f"{y.std():.3g}", *(f"{low:.3g} to {high:.3g}" for low, high in spread)])
-    return report.table(["", "std of all", "means of units", "stds of units"], rows)
-
-
-def summarize(results: Results) -> str:
-    """Return accuracy and convergence of each network, and the differences paired by seed."""
-    trials = results.trials
-    sentences = differences(trials) + (gaps(trials) if results.as_article else [])
-    return "\n\n".join(
-        [
-            report.outcome_table(trials),
-            "Accuracies and losses belong to the network at the end of an epoch, on all test rows "
-            f"and on the first {EVALUATED} training rows.",
-            convergence_table(trials),
-            "\n".join(f"- {sentence}" for sentence in sentences),
-            "The first hidden layer of the first seed before its activation, after training. For "
-            "means and stds of the units the table has the 5% and 95% quantiles:",
-            units_table(before_activation(results.records)),
+def summarize(results: Results) -> list[str]:
+    """Return the convergence of each network, and the differences paired by seed."""
+    parts = [
+        "Accuracies and losses belong to the network at the end of an epoch, on all test rows "
+        f"and on the first {EVALUATED} training rows.",
+        convergence_table(results.trials),
+        "\n".join(f"- {sentence}" for sentence in differences(results.trials)),
+    ]
+    if results.as_article:
+        parts += [
+            "Accuracies of the first epoch, in which the weights change most. The article draws "
+            "the first as training accuracy; the others belong to the network at the end of the "
+            "epoch:",
+            first_epoch_table(results.trials),
         ]
-    )
+    return parts
 
 
-def convergence_table(trials: Mapping[str, Sequence[Trial]]) -> str:
+def convergence_table(trials: report.Trials) -> str:
     """Return for each label the epochs to TARGET and the best test accuracy."""
 
     def epochs(runs: Sequence[Trial]) -> str:
-        reached = [epochs_to(trial.curves["val_accuracy"]) for trial in runs]
+        reached = [epochs_to_target(trial.curves["val_accuracy"]) for trial in runs]
         found = [epoch for epoch in reached if epoch is not None]
         never = f"; never in {len(runs) - len(found)} of {len(runs)}"
         return f"{mean(found)}{never if len(found) < len(runs) else ''}" if found else "never"
@@ -152,52 +130,36 @@ def convergence_table(trials: Mapping[str, Sequence[Trial]]) -> str:
     return report.label_table(trials, columns)
 
 
-def final(trial: Trial) -> float:
-    """Return the test accuracy after the last epoch; nan if there is none."""
-    return trial.last("val_accuracy")
-
-
 def best(trial: Trial) -> float:
     """Return the best test accuracy of all epochs; nan if there is none."""
     return max(trial.curves["val_accuracy"], default=float("nan"))
 
 
-def differences(trials: Mapping[str, Sequence[Trial]]) -> list[str]:
+def differences(trials: report.Trials) -> list[str]:
     """Return sentences on the differences of final and best test accuracy, paired by seed."""
     (one, without), (other, normalized) = trials.items()
+    pairs = list(zip(without, normalized, strict=True))
+    seeds = f"{len(pairs)} pairs of seeds" if len(pairs) > 1 else "one seed, no interval"
     sentences = []
-    for name, accuracy in (("Final", final), ("Best", best)):
-        points = [
-            100 * (accuracy(second) - accuracy(first))
-            for first, second in zip(without, normalized, strict=True)
-        ]
-        seeds = f"{len(points)} pairs of seeds" if len(points) > 1 else "one seed, no interval"
-        sentences.append(
-            f"{name} test accuracy, {other} minus {one}: {mean(points)} points ({seeds})."
-        )
+    for name, accuracy in (("Final", lambda trial: trial.last("val_accuracy")), ("Best", best)):
+        points = mean(100 * (accuracy(second) - accuracy(first)) for first, second in pairs)
+        sentences.append(f"{name} test accuracy, {other} minus {one}: {points} points ({seeds}).")
     return sentences
 
 
-def gaps(trials: Mapping[str, Sequence[Trial]]) -> list[str]:
-    """Return sentences that compare Keras's running accuracy with the network's own.
+def first_epoch_table(trials: report.Trials) -> str:
+    """Return Keras's running accuracy of the first epoch and the accuracies at the end of it."""
 
-    Only for the first epoch, in which the weights change most.
-    """
-    sentences = []
-    for label, runs in trials.items():
-        curves = [trial.curves for trial in runs if trial.curves["val_accuracy"]]
-        if not curves:
-            continue
-        batches, rows, test = (
-            mean(curve[name][0] for curve in curves).value
-            for name in ("accuracy", "train_accuracy", "val_accuracy")
-        )
-        sentences.append(
-            f"First epoch {label}: the article draws {batches:.4f} as training accuracy, "
-            f"{100 * (batches - test):+.2f} points from the test accuracy. The network at the end "
-            f"of the epoch has {rows:.4f} on training rows, {100 * (rows - test):+.2f} points."
-        )
-    return sentences
+    def accuracy(curve: str, runs: Sequence[Trial]) -> str:
+        values = [trial.curves[curve][0] for trial in runs if trial.curves[curve]]
+        return f"{mean(values).value:.4f}" if values else "–"
+
+    curves = {
+        "drawn by the article": "accuracy",
+        "training rows": "train_accuracy",
+        "test rows": "val_accuracy",
+    }
+    return report.label_table(trials, {name: partial(accuracy, curves[name]) for name in curves})
 
 
 EXPERIMENT = Experiment(

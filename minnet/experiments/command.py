@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,7 +23,6 @@ EXPERIMENTS = {
     "dead_units": "784-128x3-10 ReLU on MNIST: dead units, and remedies",
 }
 WITHOUT_ARTICLE = ("exploding", "dead_units")  # the articles have no code for these
-NO_NETWORK = "no download is needed for: --data digits, and claims --quick"
 
 
 def add_run(commands: Any) -> None:
@@ -33,16 +31,10 @@ def add_run(commands: Any) -> None:
     experiments = run.add_subparsers(metavar="experiment", required=True)
     for name, text in EXPERIMENTS.items():
         parser = experiments.add_parser(name, help=text)
-        add = parser.add_argument
-        add(
-            "--out", type=Path,
-            help=f"folder for the results (default: runs/{name}, with -quick etc. appended)",
-        )  # fmt: skip
+        folder = f"runs/{name}, with -quick etc. appended"
+        add = _add_shared(parser, folder, "1", "fewer rows and epochs, about a minute")
         add("--seed", type=whole(0), default=0, help="first seed (default: 0)")
-        add("--seeds", type=whole(1), default=1, help="number of seeds (default: 1)")
-        _add_jobs(parser)
         add("--epochs", type=whole(1), help="epochs of every network")
-        add("--quick", action="store_true", help="fewer rows and epochs, about a minute")
         if name not in WITHOUT_ARTICLE:
             add(
                 "--as-article", action="store_true",
@@ -61,38 +53,40 @@ def add_claims(commands: Any) -> None:
     parser = commands.add_parser(
         "claims", help="measure the claims of the articles and print the ledger"
     )
-    add = parser.add_argument
+    quick = "use the small digits; the verdicts do not count"
+    add = _add_shared(parser, "runs/claims[-quick]", "that of each claim", quick)
     add("--article", help="claims of this article only: 000, 001, 002, 003 or 004")
     add("--only", type=whole(1), nargs="+", default=[], metavar="N", help="these claims only")
-    add("--out", type=Path, help="folder for the results (default: runs/claims[-quick])")
-    add("--seeds", type=whole(1), help="number of seeds (default: that of each claim)")
-    _add_jobs(parser)
-    add("--quick", action="store_true", help="use the small digits; the verdicts do not count")
     parser.set_defaults(run=_claims)
 
 
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
+def _add_shared(
+    parser: argparse.ArgumentParser, out: str, seeds: str, quick: str
+) -> Callable[..., argparse.Action]:
+    """Add the options of both commands; return the method that adds further ones."""
+    parser.add_argument("--out", type=Path, help=f"folder for the results (default: {out})")
+    parser.add_argument("--seeds", type=whole(1), help=f"number of seeds (default: {seeds})")
     text = "trainings at a time (default: 2), -1 for the number of cores"
-    parser.add_argument("--jobs", type=jobs, help=text)
+    parser.add_argument("--jobs", type=whole(1, or_all_cores=True), help=text)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    return parser.add_argument
 
 
 def _run(options: argparse.Namespace) -> int:
     module = import_module(f"minnet.experiments.{options.experiment}")
     experiment: Experiment = module.EXPERIMENT
-    marks = {"as-article": options.as_article, "quick": options.quick, options.data: options.data}
-    name = "-".join([options.experiment, *(str(mark) for mark, given in marks.items() if given)])
+    marks = [options.as_article and "as-article", options.quick and "quick", options.data]
+    name = "-".join([options.experiment, *(mark for mark in marks if mark)])
     out: Path = options.out or Path("runs") / name
     setups = experiment.setups(
         as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
     )
-    _create(out)
-    seeds = range(options.seed, options.seed + options.seeds)
-    with _advice(out):
+    with _results_in(out):
         results = experiment.run(
-            setups, out, seeds=seeds, jobs=_jobs(options), as_article=options.as_article,
-            verbose=1,
+            setups, out, seeds=range(options.seed, options.seed + (options.seeds or 1)),
+            jobs=_jobs(options), as_article=options.as_article, verbose=1,
         )  # fmt: skip
-    print(experiment.summarize(results))
+    print(experiment.text(results))
     print("\nwritten:", *sorted(path for path in out.iterdir() if path.is_file()), sep="\n  ")
     return 0
 
@@ -103,10 +97,9 @@ def _claims(options: argparse.Namespace) -> int:
 
     chosen = ledger.choose(options.article, options.only)
     out: Path = options.out or Path("runs") / ("claims-quick" if options.quick else "claims")
-    _create(out)
     entries: list[ledger.Entry] = []
     try:
-        with _advice(out):
+        with _results_in(out):
             for claim in chosen:
                 entries.append(
                     ledger.judge(
@@ -136,15 +129,6 @@ def _jobs(options: argparse.Namespace) -> int | None:
     return 2 if options.jobs is None and not in_context else options.jobs
 
 
-def _create(out: Path) -> None:
-    """Create the folder, and raise before training if it cannot be written to."""
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file; --out needs a folder")
-    (out / "trials").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out / "trials"), tempfile.TemporaryFile(dir=out):
-        pass
-
-
 def _command(options: argparse.Namespace) -> str:
     """Return the command that gives the same ledger."""
     words = ["minnet", "claims"]
@@ -156,8 +140,11 @@ def _command(options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _advice(out: Path) -> Iterator[None]:
-    """Report stored trainings if a run is stopped, and the offline options if data are missing."""
+def _results_in(out: Path) -> Iterator[None]:
+    """Create the folder; print how to continue a stopped run, or how to do without a download."""
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; --out needs a folder")
+    (out / "trials").mkdir(parents=True, exist_ok=True)
     try:
         yield
     except KeyboardInterrupt:
@@ -169,27 +156,18 @@ def _advice(out: Path) -> Iterator[None]:
         )
         raise
     except FileNotFoundError:
-        print(NO_NETWORK, file=sys.stderr)
+        print("no download is needed for: --data digits, and claims --quick", file=sys.stderr)
         raise
 
 
-def jobs(text: str) -> int:
-    """Return a number of trainings at a time, or raise."""
-    number = int(text)
-    if number < 1 and number != -1:
-        raise argparse.ArgumentTypeError(
-            f"must be at least 1, or -1 for the number of cores, got {number}"
-        )
-    return number
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers that are at least this."""
+def whole(least: int, *, or_all_cores: bool = False) -> Callable[[str], int]:
+    """Return a parser of whole numbers that are at least this, or -1 for all cores."""
 
     def parse(text: str) -> int:
         number = int(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {number}")
+        if number < least and not (or_all_cores and number == -1):
+            cores = ", or -1 for the number of cores" if or_all_cores else ""
+            raise argparse.ArgumentTypeError(f"must be at least {least}{cores}, got {number}")
         return number
 
     parse.__name__ = "whole number"

@@ -33,19 +33,13 @@ class Data:
 
 @lru_cache(maxsize=2)
 def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
-    """Return a data set, with its first ``rows`` training rows; the arrays are read-only.
+    """Return a data set with its first ``rows`` training rows; the arrays are read-only.
 
     Raises
     ------
-    ValueError
-        If there is no such data set or scaling.
     FileNotFoundError
         If the files of MNIST are missing and cannot be downloaded.
     """
-    if name not in DATA:
-        raise ValueError(f"unknown data {name!r}; there are {', '.join(DATA)}")
-    if scaling not in SCALINGS:
-        raise ValueError(f"unknown scaling {scaling!r}; there are {', '.join(SCALINGS)}")
     if name == "iris_article":
         (x, labels), (x_test, labels_test) = _article_iris()
     else:

@@ -1,12 +1,8 @@
-"""An experiment: networks trained over some seeds, with figures and a report.
-
-An experiment consists of data: setups, figures, sentences. How experiments are run, stored,
-resumed and written is the same for all of them.
-"""
+"""An experiment: networks trained over some seeds, with figures and a report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +19,17 @@ class Results:
 
     trials: Mapping[str, Sequence[Trial]]
     records: Mapping[str, Record]
-    as_article: bool
+    as_article: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One of the articles' experiments.
 
     Attributes
     ----------
-    name : str
-        Name of the command.
-    summary : str
-        One sentence on what is trained and what to notice.
+    name, summary : str
+        Name of the command, and a sentence on what is trained.
     variants : dict of str to Setup
         Label -> setup with seed 0: the corrected experiment and its remedies.
     article : dict of str to Setup
@@ -44,9 +38,11 @@ class Experiment:
     quick : dict
         Changes of every setup for a run of about a minute.
     draw : callable
-        Results -> figures by name, each with its caption.
+        Results -> figures by name, each with its caption, besides the learning curves.
     summarize : callable
-        Results -> Markdown text with numbers computed from the results.
+        Results -> paragraphs with numbers computed from the results, besides the outcomes.
+    omitted : collection of str
+        Labels without learning curves.
     """
 
     name: str
@@ -55,23 +51,16 @@ class Experiment:
     article: Mapping[str, Setup]
     quick: Mapping[str, Any]
     draw: Callable[[Results], report.Figures]
-    summarize: Callable[[Results], str]
+    summarize: Callable[[Results], list[str]]
+    omitted: Collection[str] = ()
 
     def setups(
         self, *, as_article: bool = False, quick: bool = False, **changes: Any
     ) -> dict[str, Setup]:
-        """Return label -> setup with the same changes in all of them; None leaves a value as it is.
-
-        Raises
-        ------
-        ValueError
-            If ``as_article`` is given and no article has code for the experiment.
-        """
-        chosen = self.article if as_article else self.variants
-        if not chosen:
-            raise ValueError(f"{self.name}: no article has code for it; leave out --as-article")
+        """Return label -> setup with the same changes in all; None leaves a value as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         every = {**(self.quick if quick else {}), **given}
+        chosen = self.article if as_article else self.variants
         return {label: setup.but(**every) for label, setup in chosen.items()}
 
     def run(
@@ -86,18 +75,7 @@ class Experiment:
     ) -> Results:
         """Train what the folder out does not have, write everything there, and return the results.
 
-        Parameters
-        ----------
-        setups : dict of str to Setup
-            The result of `setups`.
-        out : Path
-            Folder for ``report.md``, ``metrics.json``, the figures as PNG and SVG, and the trials.
-        seeds : sequence of int
-            Seeds of each setup; trainings of the first one are recorded.
-        jobs, verbose
-            As in `sweep`.
-        as_article : bool
-            Whether the setups are the article's.
+        Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are those of `sweep`.
         """
         store = Store(out / "trials")
         first = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
@@ -106,12 +84,30 @@ class Experiment:
         by_label = {label: trials[place :: len(setups)] for place, label in enumerate(setups)}
         records = {label: store.record(setup) for label, setup in first.items()}
         results = Results(by_label, records, as_article)
-        report.write(
-            out,
-            title=f"{self.name}{' with the settings of the article' if as_article else ''}",
-            summary=self.summary,
-            text=self.summarize(results),
-            figures=self.draw(results),
-            trials=by_label,
-        )
+        self.write(results, out)
         return results
+
+    def write(self, results: Results, out: Path) -> None:
+        """Write ``report.md``, ``metrics.json``, and the figures as PNG and SVG."""
+        title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
+        trials = {
+            label: [trial.as_dict() for trial in runs] for label, runs in results.trials.items()
+        }
+        metrics = {"experiment": title, "versions": report.versions(), "trials": trials}
+        report.write_json(out / "metrics.json", metrics)
+        settings = report.settings_table(results.trials)
+        parts = [
+            f"# {title}", self.summary, "## Results", self.text(results), settings, "## Figures",
+        ]  # fmt: skip
+        for name, (figure, caption) in self.figures(results).items():
+            report.save(figure, out / name)
+            parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
+        (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+    def text(self, results: Results) -> str:
+        """Return the outcomes and the paragraphs of ``summarize`` as Markdown."""
+        return "\n\n".join([report.outcome_table(results.trials), *self.summarize(results)])
+
+    def figures(self, results: Results) -> report.Figures:
+        """Return the figures of ``draw`` and the learning curves."""
+        return self.draw(results) | report.learning_curves(results.trials, self.omitted)

@@ -12,17 +12,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from minnet.experiments import report
+from minnet import plot
+from minnet.experiments import charts, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean
 from minnet.experiments.readings import (
+    BEFORE,
     attenuation,
     by_layer,
     gradient_limits,
     predicted_gradients,
     stages,
-    start,
 )
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, train
@@ -42,42 +44,43 @@ SLOPE = float(np.sqrt(0.5))  # RMS of a ReLU's slope if half of its inputs are p
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the gradients in the first steps and by layer before training, and learning curves.
+    """Return the gradients in the first steps and by layer before training.
 
     The first steps are recorded in a separate short training, because a record of the whole
     training skips some of them.
     """
-    from minnet import plot
-    from minnet.experiments import charts
+    recorded = dict(first_steps(label, runs[0].setup) for label, runs in results.trials.items())
+    limits = gradient_limits(recorded.values())
 
-    recorded = [first_steps(label, runs[0].setup) for label, runs in results.trials.items()]
-    limits = gradient_limits(probe for _, probe in recorded)
-    first, panels = charts.side_by_side([title for title, _ in recorded])
-    for (_, probe), ax in zip(recorded, panels, strict=True):
-        plot.gradient_flow(probe, lines=True, limits=limits, ax=ax)
+    def draw_steps(title: str, ax: Axes) -> None:
+        plot.gradient_flow(recorded[title], lines=True, limits=limits, ax=ax)
         ax.set_xlim(-0.03 * FIRST, 1.03 * FIRST)
-    charts.share_legends(first)
+
     values, theory = {}, {}
     for label, runs in results.trials.items():
         if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
-            values[label] = by_layer(stages(runs)["before training"], "dense", "dy_rms")
+            values[label] = by_layer(stages(runs)[BEFORE], "dense", "dy_rms")
             last = geometric_mean(values[label][-1]).value
-            theory[label] = predicted_gradients(runs[0], SLOPE, last)
-    layers = charts.by_layer(
-        values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
-    )
+            theory[label] = predicted_gradients(stages(runs)[BEFORE][0], SLOPE, last)
+    largest = {
+        title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
+        for title, probe in recorded.items()
+    }
+    grown = {label: growth(results.trials[label]) for label in values}
     return {
         "first_steps": (
-            first,
+            report.panels(recorded, draw_steps),
             "RMS of each layer's weight gradient in the first training steps, after clipping. "
-            "Lines that leave the top of a panel explode.",
+            "Lines that leave the top of a panel explode. The first layer's largest RMS is "
+            f"{report.span(largest)}.",
         ),
         "by_layer": (
-            layers,
-            "RMS of the gradient dy at each layer before training. Where weights are too large, it "
-            "grows from the last layer to the first. Dashed lines are predictions.",
+            charts.by_layer(
+                values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
+            ),
+            "RMS of the gradient dy at each layer before training. From a layer to the one below "
+            f"it is multiplied by {report.span(grown)}. Dashed lines are predictions.",
         ),
-        **report.learning_curves(results.trials),
     }
 
 
@@ -89,53 +92,44 @@ def first_steps(label: str, setup: Setup) -> tuple[str, StatisticsProbe]:
     return label + (", diverged" if trial.stopped else ""), record.statistics
 
 
-def summarize(results: Results) -> str:
-    """Return the outcomes, the size of the gradients, and where trainings diverged."""
-    stopped = {
-        label: [trial.stopped.split(";")[0] for trial in runs if trial.stopped is not None]
-        for label, runs in results.trials.items()
-    }  # without the advice of the message
-    return "\n\n".join(
-        [
-            report.outcome_table(results.trials),
-            gradient_table(results.trials),
-            *(
-                f"{label}: {len(reasons)} of {len(results.trials[label])} diverged, the first at "
-                f"{reasons[0]}."
-                for label, reasons in stopped.items()
-                if reasons
-            ),
-        ]
-    )
+def summarize(results: Results) -> list[str]:
+    """Return the size of the gradients, and where trainings diverged."""
+    text = [gradient_table(results.trials)]
+    for label, runs in results.trials.items():
+        stopped = [trial.stopped for trial in runs if trial.stopped is not None]
+        if stopped:
+            first = stopped[0].split(";")[0]  # without the advice of the message
+            text.append(f"{label}: {len(stopped)} of {len(runs)} diverged, the first at {first}.")
+    return text
 
 
 def gradient_table(trials: report.Trials) -> str:
-    """Return the gradients before training and the growth of dy from a layer to the one below.
-
-    The growth is the geometric mean from the last hidden layer to the first.
-    """
+    """Return the gradients before training, and the growth of dy from a layer to the one below."""
 
     def gradient(layer: int, runs: Sequence[Trial]) -> str:
-        layers = by_layer(stages(runs)["before training"], "dense", "weight_grad_rms")
+        layers = by_layer(stages(runs)[BEFORE], "dense", "weight_grad_rms")
         return f"{geometric_mean(layers[layer]).value:.2e}"
 
-    def growth(runs: Sequence[Trial]) -> str:
-        dy = by_layer(stages(runs)["before training"], "dense", "dy_rms")[:-1]
-        factors = [
-            (first / last) ** (1 / (len(dy) - 1)) for first, last in zip(dy[0], dy[-1], strict=True)
-        ]
-        return f"{geometric_mean(factors).value:.4g}"
-
     def theory(runs: Sequence[Trial]) -> str:
-        return f"{geometric_mean(attenuation(start(runs[0]), SLOPE)[:-1]).value:.4g}"
+        return f"{geometric_mean(attenuation(stages(runs)[BEFORE][0], SLOPE)[:-1]).value:.4g}"
 
     columns: dict[str, Callable[[Sequence[Trial]], str]] = {
         "RMS of dW, first layer": partial(gradient, 0),
         "last layer": partial(gradient, -1),
-        "dy over dy above": growth,
+        "dy over dy above": lambda runs: f"{growth(runs):.4g}",
         "theory": theory,
     }
     return report.label_table(trials, columns)
+
+
+def growth(trials: Sequence[Trial]) -> float:
+    """Return the growth of dy from a layer to the one below, before training.
+
+    The geometric mean from the last hidden layer to the first, and over the seeds.
+    """
+    *hidden, _ = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
+    ratios = zip(hidden[0], hidden[-1], strict=True)
+    return geometric_mean((first / last) ** (1 / (len(hidden) - 1)) for first, last in ratios).value
 
 
 EXPERIMENT = Experiment(

@@ -65,13 +65,6 @@ def geometric_mean(values: Iterable[float]) -> Interval:
     usable logarithm: they are excluded, and ``excluded`` is their number. If all values are 0, or
     all are infinite, that is the mean. The ends of the interval are limited to e^±350.
 
-    Raises
-    ------
-    ValueError
-        If a value is negative.
-
-    Examples
-    --------
     >>> print(geometric_mean([1.0, 10.0, 100.0]))
     10 (0.0328 to 3049)
     >>> print(geometric_mean([0.0, 1.0, 10.0, 100.0]))

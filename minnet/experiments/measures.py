@@ -1,24 +1,22 @@
-"""Measures of a network: summary statistics of its arrays, and extra measures for single claims.
+"""Measures of a network: summary statistics of its layers, and extra measures for single claims.
 
-An extra measure is a function of a network and its data that returns numbers as JSON has them. A
+An extra measure is a function of a network and its data that returns numbers that JSON can store. A
 `Setup` requests it by its name in ``MEASURES``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from minnet.experiments.data import Data
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.recording import capture
 from minnet.recording.statistics import dead_units, describe
 from minnet.validation import Array
-
-if TYPE_CHECKING:
-    from minnet.experiments.data import Data
 
 BARS = 50  # bins of the articles' histograms
 STATISTICS = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros")
@@ -50,16 +48,16 @@ def likeness(net: Sequential, data: Data) -> list[float]:
         weight = layer.weight.value
         bias = layer.bias.value if layer.bias is not None else np.zeros_like(weight[0])
         units = np.vstack([weight, bias]).astype(np.float64)
-        apart = units - units.mean(axis=1, keepdims=True)
-        table.append(rms(apart) / size if (size := rms(units)) else 0.0)
+        apart = rms(units - units.mean(axis=1, keepdims=True))
+        table.append(apart / size if (size := rms(units)) else 0.0)
     return table
 
 
 def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
     """Return measures of the hidden layers' outputs, and of what the article's code extracted."""
-    right = capture(net, data.x_test)
+    outputs = capture(net, data.x_test).kind("y")
     return {
-        "right": [_of_histogram(right[name]["y"]) for name in right if name.startswith("relu")],
+        "right": [_of_histogram(y) for name, y in outputs.items() if name.startswith("relu")],
         "article": [_of_histogram(y) for y in chained(net, data.x_test)],
     }
 
@@ -78,7 +76,7 @@ def chained(net: Sequential, x: Array) -> list[Array]:
 
 
 def _of_histogram(y: Array) -> dict[str, float]:
-    """Return what the article reads off a histogram of y."""
+    """Return the quantities that the article reads from a histogram of y."""
     counts, edges = np.histogram(y, BARS)
     tallest = int(counts.argmax())
     numbers = describe(y)

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
+from minnet.experiments.intervals import Interval, geometric_mean
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Snapshot, Trial
 from minnet.recording import StatisticsProbe
 
+BEFORE, AFTER = "before training", "after training"
 TINY = float(np.finfo(np.float32).tiny)  # 1.18e-38; smaller numbers lose digits
-
-
-def start(trial: Trial) -> Snapshot:
-    """Return the network before training.
-
-    Raises
-    ------
-    ValueError
-        If its outputs or gradients were not finite.
-    """
-    if trial.start is None:
-        raise ValueError(f"this network was not finite before training: {trial.setup}")
-    return trial.start
 
 
 def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
     """Return the networks before training and, of trainings that did not diverge, after it."""
     return {
-        "before training": [trial.start for trial in trials if trial.start is not None],
-        "after training": [trial.end for trial in trials if trial.end is not None],
+        BEFORE: [trial.start for trial in trials if trial.start is not None],
+        AFTER: [trial.end for trial in trials if trial.end is not None],
     }
 
 
@@ -58,10 +49,8 @@ def evenness(trial: Trial, when: str = "end") -> float:
 
 def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[float]]:
     """Return a number of the "hidden" or the "dense" layers: a list over layers of networks."""
-    return [
-        [float(row[number]) for row in rows]
-        for rows in zip(*(network[kind] for network in networks), strict=True)
-    ]
+    layers = zip(*(network[kind] for network in networks), strict=True)
+    return [[float(row[number]) for row in rows] for rows in layers]
 
 
 def weight_gradients(network: Snapshot) -> list[float]:
@@ -75,12 +64,13 @@ def last_over_first(network: Snapshot) -> float:
     return over(rms[-1], rms[0])
 
 
-def over(one: float, two: float) -> float:
-    """Return one / two; a positive number over 0 is infinite, and 0 over 0 is nan.
+def gradient_ratio(when: str, trials: Sequence[Trial]) -> Interval:
+    """Return `last_over_first` as a mean over the networks before or after training."""
+    return geometric_mean(map(last_over_first, stages(trials)[when]))
 
-    >>> over(1.0, 4.0), over(1.0, 0.0)
-    (0.25, inf)
-    """
+
+def over(one: float, two: float) -> float:
+    """Return one / two; a positive number over 0 is infinite, and 0 over 0 is nan."""
     if two == 0:
         return math.inf if one > 0 else math.nan
     return one / two
@@ -90,22 +80,10 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
     """Return the predicted factor of the gradient from each layer to the layer below.
 
     dy of layer k is (W dy) σ'(z), with W and dy of the layer above, which has n units. This is a
-    sum of n terms with independent signs. So RMS(dy) is multiplied by σ' √(n Var W).
+    sum of n terms with independent signs. So RMS(dy) is multiplied by σ' √(n Var W). ``slope`` is
+    the RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU. The first factor is that
+    from layer 2 to layer 1.
 
-    Parameters
-    ----------
-    network : dict
-        A trial's ``start``, for n and Var W.
-    slope : float
-        RMS of σ': 1/4 for a sigmoid that is not saturated, √½ for a ReLU.
-
-    Returns
-    -------
-    list of float
-        One number less than there are layers; the first is from layer 2 to layer 1.
-
-    Examples
-    --------
     >>> rows = [{"fan_out": 1000, "weight_rms": (3 * fan_in) ** -0.5} for fan_in in (784, 1000)]
     >>> [round(factor, 3) for factor in attenuation({"dense": rows}, 0.25)]
     [0.144]
@@ -114,21 +92,18 @@ def attenuation(network: Snapshot, slope: float) -> list[float]:
     return [float(slope * np.sqrt(row["fan_out"]) * row["weight_rms"]) for row in above]
 
 
-def predicted_gradients(trial: Trial, slope: float, last: float) -> list[float]:
+def predicted_gradients(network: Snapshot, slope: float, last: float) -> list[float]:
     """Return the predicted RMS(dy) of each layer, given that of the last layer."""
-    found = [last]
-    for factor in reversed(attenuation(start(trial), slope)):
-        found.insert(0, found[0] * factor)
-    return found
+    factors = reversed(attenuation(network, slope))
+    return [*accumulate(factors, operator.mul, initial=last)][::-1]
 
 
 def gradient_limits(probes: Iterable[StatisticsProbe]) -> tuple[float, float]:
     """Return the range of log10 of all weight gradients' RMS, rounded to whole decades."""
-    series = [
+    found = np.concatenate([
         probe.series(layer, "weight_grad", "rms")[1]
         for probe in probes
         for layer in probe.layers_of("weight_grad")
-    ]
-    found = np.concatenate(series)
+    ])  # fmt: skip
     logs = np.log10(found[(found > 0) & np.isfinite(found)])
     return float(np.floor(logs.min())), float(np.ceil(logs.max()))

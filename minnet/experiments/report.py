@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import minnet
+from minnet import plot
+from minnet.experiments import charts
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import STATISTICS, distribution
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial
+from minnet.experiments.trial import Trial, plain
 from minnet.recording import Capture
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Trials = Mapping[str, Sequence[Trial]]  # by label
-Figures = dict[str, "tuple[Figure, str]"]  # by name, each with its caption
+Columns = Mapping[str, Callable[[Sequence[Trial]], object]]  # header -> cell of a label's trials
+Figures = dict[str, tuple[Figure, str]]  # by name, each with its caption
 ALWAYS = (  # settings that are reported even if they have their default
     "data", "rows", "hidden", "activation", "init", "loss", "optimizer", "lr", "batch_size",
     "epochs",
@@ -45,9 +49,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def label_table(trials: Trials, columns: Mapping[str, Callable[[Sequence[Trial]], str]]) -> str:
+def label_table(trials: Trials, columns: Columns) -> str:
     """Return a table with one row a label; each column is a function of the label's trials."""
-    rows = [[label, *(cell(runs) for cell in columns.values())] for label, runs in trials.items()]
+    rows = [
+        [label, *(str(cell(runs)) for cell in columns.values())] for label, runs in trials.items()
+    ]
     return table(["", *columns], rows)
 
 
@@ -82,94 +88,121 @@ def outcome_table(trials: Trials) -> str:
     return table(header, rows)
 
 
+def layer_columns(trials: Trials, name: str, form: str = ".3g") -> Columns:
+    """Return a column for each hidden layer: a statistic before → after training.
+
+    Both are means over the seeds whose training did not diverge; a dash if there is none.
+    """
+
+    def cell(layer: int, runs: Sequence[Trial]) -> str:
+        networks = ([getattr(run, when) for run in runs] for when in ("start", "end"))
+        numbers = (mean(n["hidden"][layer][name] for n in some if n) for some in networks)
+        return " → ".join(f"{number.value:{form}}" if number.n else "–" for number in numbers)
+
+    hidden = next(iter(trials.values()))[0].setup.hidden
+    return {
+        f"layer {layer + 1}, {units} units": partial(cell, layer)
+        for layer, units in enumerate(hidden)
+    }
+
+
 def with_diverged(label: str, runs: Sequence[Trial]) -> str:
     """Return the label, followed by the number of trainings that diverged if there are any."""
     diverged = sum(run.stopped is not None for run in runs)
     return label + (f" ({diverged} of {len(runs)} diverged)" if diverged else "")
 
 
-def learning_curves(trials: Trials, *, omit: Collection[str] = ()) -> Figures:
+def span(values: Mapping[str, float], form: str = ".3g") -> str:
+    """Return the smallest and the largest finite value with their labels.
+
+    >>> span({"sigmoid": 70000.0, "He": 1.5, "Xavier": 2.0})
+    'between 1.5 (He) and 7e+04 (sigmoid)'
+    """
+    finite = sorted((value, label) for label, value in values.items() if math.isfinite(value))
+    if not finite:
+        return "not finite"
+    low, high = (f"{value:{form}} ({label})" for value, label in (finite[0], finite[-1]))
+    return f"between {low} and {high}" if len(finite) > 1 else low
+
+
+def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
     """Return accuracy and loss by epoch of the trainings that did not diverge.
 
-    The legend reports how many diverged. Labels without any other training, and those in ``omit``,
+    The legend reports how many diverged. Labels without any other training, and the omitted ones,
     have an entry in the legend but no line.
     """
-    from minnet import plot
-
-    curves = {}
+    curves, figures = {}, {}
+    ended = {label: [run for run in runs if run.stopped is None] for label, runs in trials.items()}
     for label, runs in trials.items():
         missing = [float("nan")] * max(runs[0].setup.epochs, 1)
         nothing = SimpleNamespace(loss=missing, accuracy=missing)
-        ended = [trial.history() for trial in runs if trial.stopped is None]
-        curves[with_diverged(label, runs)] = [nothing] if label in omit or not ended else ended
-    captions = {
-        "accuracy": "Accuracy at the end of each epoch, on training rows (dashed) and test rows "
-        "(solid).",
-        "loss": "Loss at the end of each epoch, on training rows (dashed) and test rows (solid).",
-    }
-    return {
-        metric: (plot.learning_curves(curves, metric=metric), caption)
-        for metric, caption in captions.items()
-    }
+        drawn = [run.history() for run in ended[label] if label not in omitted]
+        curves[with_diverged(label, runs)] = drawn or [nothing]
+    for metric in ("accuracy", "loss"):
+        last = {
+            label: mean(run.last(f"val_{metric}") for run in runs).value
+            for label, runs in ended.items()
+        }
+        caption = (
+            f"{metric.capitalize()} at the end of each epoch, on training rows (dashed) and test "
+            f"rows (solid). At the end of training the test {metric} is {span(last)}."
+        )
+        if omitted:
+            caption += f" Without a curve: {', '.join(omitted)}."
+        figures[metric] = plot.learning_curves(curves, metric=metric), caption
+    return figures
+
+
+def panels(
+    titles: Iterable[str], draw: Callable[[str, Axes], object], *, color_bars: bool = False
+) -> Figure:
+    """Call draw with each title and its axes; panels with colour bars have separate y axes."""
+    figure, axes = charts.side_by_side(list(titles), share_y=not color_bars)
+    if color_bars:
+        figure.set_figwidth(5.5 * min(3, len(axes)))
+    for title, ax in zip(titles, axes, strict=True):
+        draw(title, ax)
+    charts.share_legends(figure)
+    return figure
+
+
+def number_rows(ax: Axes, ylabel: str = "layer") -> None:
+    """Replace the names of the layers, which differ between networks, by numbers."""
+    names = [text.get_text().partition(":") for text in ax.get_yticklabels()]
+    rows = [f"{row}{colon}{count}" for row, (_, colon, count) in enumerate(names, start=1)]
+    ax.set_yticks(ax.get_yticks(), rows)
+    ax.set_ylabel(ylabel, fontsize=ax.xaxis.label.get_fontsize())
+    ax.locator_params(axis="x", nbins=3)
 
 
 def settings_table(trials: Trials) -> str:
     """Return the settings that all labels share, and a table of those that differ."""
     setups = {label: runs[0].setup.as_dict() for label, runs in trials.items()}
     default = Setup(hidden=()).as_dict()
-    names = [name for name in default if name != "seed"]
-    values = {name: [setup[name] for setup in setups.values()] for name in names}
-    values["rows"] = ["all" if rows is None else f"up to {rows}" for rows in values["rows"]]
-    differ = [name for name in names if any(v != values[name][0] for v in values[name])]
+    del default["seed"]
+    cells = {name: [_written(name, setup[name]) for setup in setups.values()] for name in default}
+    differ = [name for name, texts in cells.items() if len(set(texts)) > 1]
     same = [
-        f"{name} {_written(values[name][0])}"
-        for name in names
-        if name not in differ and (name in ALWAYS or values[name][0] != default[name])
+        f"{name} {texts[0]}"
+        for name, texts in cells.items()
+        if name not in differ and (name in ALWAYS or texts[0] != _written(name, default[name]))
     ]
     seeds = [trial.setup.seed for trial in next(iter(trials.values()))]
     shared = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
-    shared += f"; {'all: ' if differ else ''}{', '.join(same)}" if same else ""
-    rows = [
-        [label, *(_written(values[name][place]) for name in differ)]
-        for place, label in enumerate(setups)
-    ]
+    shared += f"; {'all: ' if differ else ''}{', '.join(same)}."
+    rows = [list(row) for row in zip(setups, *(cells[name] for name in differ), strict=True)]
     tables = [table(["", *differ], rows)] if differ else []
-    return "\n\n".join(["## Settings", f"{shared}.", *tables])
+    return "\n\n".join(["## Settings", shared, *tables])
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
+    if name == "rows":
+        return "all" if value is None else f"up to {value}"
     if isinstance(value, list):
         return "-".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
-
-
-def write(
-    out: Path,
-    *,
-    title: str,
-    summary: str,
-    text: str,
-    figures: Figures,
-    trials: Trials,
-) -> None:
-    """Write report.md, metrics.json, and the figures as PNG and SVG.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be created or written to.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    results = {label: [trial.as_dict() for trial in runs] for label, runs in trials.items()}
-    metrics = {"experiment": title, "versions": versions(), "trials": results}
-    write_json(out / "metrics.json", metrics)
-    parts = [f"# {title}", summary, "## Results", text, settings_table(trials), "## Figures"]
-    for name, (figure, caption) in figures.items():
-        save(figure, out / name)
-        parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
-    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
@@ -185,15 +218,6 @@ def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Write value to a file, non-finite numbers as null."""
     path.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
-
-
-def plain(value: Any) -> Any:
-    """Replace non-finite numbers by None at every level, because JSON has none."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from minnet import initializers
-from minnet.experiments.data import DATA, SCALINGS, load
-from minnet.experiments.measures import MEASURES
+from minnet.experiments.data import DATA, SCALINGS, Data, load
 from minnet.layer import Layer
 from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from minnet.layers.dense import Dense
@@ -28,7 +27,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.regularization import L1, L2, Regularizer
-from minnet.validation import Array, count, fraction, in_range, non_negative, positive
+from minnet.validation import Array
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU, "leaky_relu": LeakyReLU, "prelu": PReLU,
@@ -40,7 +39,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": SoftmaxCrossEntropy, "squared_error": MeanSquaredError,
 }  # fmt: skip
-SIGNS = ("both", "positive", "negative")
+NAMES: dict[str, Collection[str]] = {
+    "data": DATA, "scaling": SCALINGS, "activation": ACTIVATIONS, "loss": LOSSES,
+    "optimizer": OPTIMIZERS, "weight_sign": ("both", "positive", "negative"),
+}  # fmt: skip
 
 
 class LogOfClipped(Layer):
@@ -111,9 +113,7 @@ class Setup:
     Raises
     ------
     ValueError
-        If a name is unknown, or a number is out of range.
-    TypeError
-        If a value that must be a number is none.
+        If a name is unknown, or l1 and l2 are both positive.
     """
 
     hidden: tuple[int, ...]
@@ -143,17 +143,17 @@ class Setup:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # Plain Python numbers, so that equal setups give equal files.
-        for name, value in _checked(self).items():
-            object.__setattr__(self, name, value)
+        for name in ("hidden", "measures"):  # lists in JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for field in dataclasses.fields(self):  # equal setups give equal files
+            if isinstance(field.default, float):
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
+        for name, known in NAMES.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"Setup: unknown {name} {value!r}; there are {', '.join(known)}")
         if self.l1 and self.l2:
             raise ValueError(
                 f"Setup: l1 and l2 cannot both be positive, got {self.l1} and {self.l2}"
-            )
-        if not self.output and (self.loss != "cross_entropy" or not self.hidden):
-            raise ValueError(
-                "Setup: output=False takes the last hidden units for probabilities, so it needs "
-                f"hidden layers and loss='cross_entropy', got {self.hidden} and {self.loss!r}"
             )
 
     def but(self, **changes: Any) -> Setup:
@@ -161,25 +161,21 @@ class Setup:
         return dataclasses.replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the values as JSON has them; ``Setup(**setup.as_dict())`` is an equal setup."""
+        """Return the values for JSON; ``Setup(**setup.as_dict())`` is an equal setup."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
-    def changes(self) -> dict[str, Any]:
-        """Return the values that differ from the default."""
-        default = Setup(hidden=()).as_dict()
-        return {name: value for name, value in self.as_dict().items() if value != default[name]}
+    def load(self) -> Data:
+        """Return the data."""
+        return load(self.data, self.scaling, self.rows)
 
     def build(self) -> Sequential:
         """Return the network with its initial weights."""
-        data = load(self.data, self.scaling, self.rows)
+        data = self.load()
         width = data.x.shape[1]
         layers: list[Layer] = []
         for units in self.hidden:
             block = self._block(width, units)
-            if self.residual and width == units:
-                layers.append(Residual(*block))
-            else:
-                layers += block
+            layers += [Residual(*block)] if self.residual and width == units else block
             width = units
         layers += [self._dense(width, data.classes, bias=True)] if self.output else [LogOfClipped()]
         return Sequential(layers, rng=self.seed)
@@ -215,46 +211,6 @@ class Setup:
     def make_regularizer(self) -> Regularizer | None:
         """Return the penalty, or None."""
         return L1(self.l1) if self.l1 else L2(self.l2) if self.l2 else None
-
-
-def _checked(setup: Setup) -> dict[str, Any]:
-    """Return the values of setup as plain Python numbers, or raise."""
-    known: dict[str, Collection[str]] = {
-        "data": DATA, "scaling": SCALINGS, "activation": ACTIVATIONS, "weight_sign": SIGNS,
-        "loss": LOSSES, "optimizer": OPTIMIZERS, "measure": MEASURES,
-    }  # fmt: skip
-    given = {**vars(setup), "measure": None}
-    for what, names in known.items():
-        for name in setup.measures if what == "measure" else [given[what]]:
-            if name not in names:
-                raise ValueError(f"Setup: unknown {what} {name!r}; there are {', '.join(names)}")
-    if setup.init != "torch":
-        try:
-            initializers.get(str(setup.init))
-        except ValueError as error:
-            raise ValueError(f"Setup: {error} And 'torch'.") from None
-    for name in ("batchnorm", "layernorm", "bias", "residual", "output"):
-        if not isinstance(given[name], bool) and (name, given[name]) != ("bias", None):
-            raise ValueError(f"Setup: {name} must be True or False, got {given[name]!r}")
-    tests: dict[str, Callable[[Any, str, str], float]] = {
-        "rows": count, "batch_size": count, "epochs": _from_zero, "seed": _from_zero,
-        "weight_scale": non_negative, "lr": non_negative, "l1": non_negative, "l2": non_negative,
-        "dropout": fraction, "momentum": fraction, "clip_norm": positive,
-    }  # fmt: skip
-    return {
-        "hidden": tuple(count(units, "Setup", "hidden") for units in setup.hidden),
-        "measures": tuple(setup.measures),  # JSON knows lists only
-        **{
-            name: test(given[name], "Setup", name)
-            for name, test in tests.items()
-            if given[name] is not None or name not in ("rows", "clip_norm")
-        },
-    }
-
-
-def _from_zero(value: Any, owner: str, name: str) -> int:
-    in_range(value, owner, name, lambda v: v >= 0 and v.is_integer(), "a whole number from 0 on")
-    return int(value)
 
 
 def _scaled_and_signed(

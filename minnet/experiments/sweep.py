@@ -21,21 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import minnet
-from minnet.experiments.data import load
-from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Record, Trial, train
+from minnet.experiments.trial import Record, Trial, plain, train
 from minnet.serialization import replacing
 
 
 class Store:
-    """A folder of trials, one file each, with the records of some of them.
-
-    Parameters
-    ----------
-    folder : path
-        Created with the first trial.
-    """
+    """A folder of trials, one file each, with the records of some of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +38,9 @@ class Store:
         It contains a digest of the version of minnet and of all values of the setup. Files of
         another version are not used.
         """
-        key = json.dumps([minnet.__version__, setup.changes()], sort_keys=True)
+        values, default = setup.as_dict(), Setup(hidden=()).as_dict()
+        changes = {name: value for name, value in values.items() if value != default[name]}
+        key = json.dumps([minnet.__version__, changes], sort_keys=True)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         return self.folder / f"{setup.data}-{setup.activation}-seed{setup.seed}-{digest}"
 
@@ -57,14 +51,11 @@ class Store:
         """
         try:
             trial = self.trial(setup)
-        except (FileNotFoundError, ValueError, LookupError, TypeError):
+            net = self.record(setup).net if record else None
+        except (OSError, ValueError, LookupError, TypeError):
             return False
-        if trial.setup != setup or not record:
-            return trial.setup == setup
-        try:
-            return (self.record(setup).net is None) == (trial.stopped is not None)
-        except (OSError, ValueError):
-            return False
+        complete = not record or (net is None) == (trial.stopped is not None)
+        return trial.setup == setup and complete
 
     def trial(self, setup: Setup) -> Trial:
         """Return the trial of this setup."""
@@ -95,6 +86,8 @@ def sweep(
 ) -> list[Trial]:
     """Train the setups that are not in the store; return the trials of all, in their order.
 
+    Ctrl-C raises KeyboardInterrupt; finished trainings stay in the store.
+
     Parameters
     ----------
     setups : iterable of Setup
@@ -106,22 +99,17 @@ def sweep(
         default that of joblib's context, which is 1 outside one. A single training runs in this
         process.
     recorded : collection of Setup
-        Setups of which a `Record` is stored.
+        Setups whose `Record` is stored, too.
     verbose : {0, 1}
         1 shows a progress bar.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C; finished trainings stay in the store.
     """
     import joblib
     from tqdm import tqdm
 
     setups = list(setups)
     missing = [setup for setup in dict.fromkeys(setups) if not store.has(setup, setup in recorded)]
-    for data in {(setup.data, setup.scaling, setup.rows): None for setup in missing}:
-        load(*data)  # report missing data before training
+    for setup in {(setup.data, setup.scaling, setup.rows): setup for setup in missing}.values():
+        setup.load()  # report missing data before training
     stored = len(set(setups)) - len(missing)
     if verbose and stored:
         print(f"{stored} trainings are stored already, {len(missing)} to go", file=sys.stderr)

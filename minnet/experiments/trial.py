@@ -1,11 +1,12 @@
 """One training of a `Setup`, and its results: curves by epoch, every layer before and after.
 
 A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
-over seeds. A `Record` holds the trained network and the recordings of two probes, for figures.
+over seeds. A `Record` holds the trained network and a recording of the training, for figures.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from minnet.experiments.data import Data, load
 from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
-from minnet.recording import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
+from minnet.recording import SATURATION, Capture, StatisticsProbe, capture
 from minnet.serialization import load as load_net
 from minnet.serialization import save
 from minnet.training import fit
@@ -49,18 +49,12 @@ class Trial:
         ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
         rows, both with the network at the end of the epoch. ``seconds`` is the training time.
     start, end : dict
-        The network before and after training; None where its outputs or gradients are not finite,
-        and at the end of a training that diverged. ``hidden`` has a dict for each hidden
-        activation on up to 1000 test rows: name, the statistics of
-        `minnet.experiments.measures.distribution`, and saturated (share outside (.03, .97) of a
-        sigmoid and (-.94, .94) of tanh, where the slope is below an eighth of its maximum; nan for
-        others). ``dense`` has a dict for each Dense: name, fan_in, fan_out, weight_rms, and for
-        the gradients on the first training batch weight_grad_rms and dy_rms. At the end it has
-        moved, too: RMS of the change of the weight over the RMS of the initial weight.
+        The `snapshot` of the network before and after training; None where its outputs or
+        gradients are not finite, and at the end of a training that diverged.
     measures : dict
         Results of the setup's ``measures`` by name, at ``start`` and ``end``.
     stopped : str or None
-        Message of the error that ended a training which diverged.
+        Message of the error that ended a diverged training.
     """
 
     setup: Setup
@@ -71,14 +65,12 @@ class Trial:
     stopped: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the results as JSON has them."""
+        """Return the results for JSON."""
         return {**vars(self), "setup": self.setup.as_dict()}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Trial:
         """Return the trial from the result of `as_dict`, with null read as NaN."""
-        if set(stored["curves"]) != set(CURVES):
-            raise ValueError(f"expected the curves {', '.join(CURVES)}, got {[*stored['curves']]}")
         numbers: dict[str, Any] = {
             name: None if stored[name] is None else _with_nan(stored[name])
             for name in ("curves", "start", "end", "measures")
@@ -87,9 +79,8 @@ class Trial:
 
     def history(self) -> SimpleNamespace:
         """Return the curves at the end of each epoch for `minnet.plot.learning_curves`."""
-        names = {"loss": "train_loss", "accuracy": "train_accuracy"}
-        names |= {name: name for name in ("val_loss", "val_accuracy")}
-        return SimpleNamespace(**{name: self.curves[curve] for name, curve in names.items()})
+        ends = {name: self.curves[f"train_{name}"] for name in ("loss", "accuracy")}
+        return SimpleNamespace(**{**self.curves, **ends})
 
     def last(self, curve: str) -> float:
         """Return the last value of a curve; nan if training diverged in the first epoch."""
@@ -98,26 +89,19 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A trained network, None if its training diverged, and the recordings of two probes."""
+    """A trained network, None if its training diverged, and the recording of the training."""
 
     setup: Setup
     net: Sequential | None
-    histograms: HistogramProbe
     statistics: StatisticsProbe
 
     def before(self) -> Capture:
         """Return the outputs of all layers on the test rows before training."""
-        return capture(self.setup.build(), _test_rows(load_data(self.setup)))
+        return capture(self.setup.build(), self.setup.load().x_test[:TEST_ROWS])
 
     def after(self) -> Capture:
-        """Return the outputs of all layers on the test rows after training.
-
-        Raises
-        ------
-        ValueError
-            If the training diverged.
-        """
-        return capture(self.trained(), _test_rows(load_data(self.setup)))
+        """Return the outputs of all layers on the test rows after training."""
+        return capture(self.trained(), self.setup.load().x_test[:TEST_ROWS])
 
     def trained(self) -> Sequential:
         """Return the trained network, or raise ValueError if the training diverged."""
@@ -129,87 +113,78 @@ class Record:
         """Write files whose names begin with stem."""
         if self.net is not None:
             save(self.net, f"{stem}.net.npz")
-        self.histograms.save(f"{stem}.histograms.npz")
         self.statistics.save(f"{stem}.statistics.npz")
 
     @classmethod
     def load(cls, setup: Setup, stem: Path) -> Record:
         """Return the record from the files of `save`."""
         ended = Path(f"{stem}.net.npz").is_file()
-        return cls(
-            setup,
-            load_net(setup.build(), f"{stem}.net.npz") if ended else None,
-            HistogramProbe.load(f"{stem}.histograms.npz"),
-            StatisticsProbe.load(f"{stem}.statistics.npz"),
-        )
+        net = load_net(setup.build(), f"{stem}.net.npz") if ended else None
+        return cls(setup, net, StatisticsProbe.load(f"{stem}.statistics.npz"))
 
 
 def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
     """Train what setup describes; return the results, and a record if requested.
 
-    BLAS uses one thread, because the order of sums would depend on the number of threads. To use
-    all cores, run several trainings with `minnet.experiments.sweep.sweep`.
-
-    Parameters
-    ----------
-    setup : Setup
-        Determines all results but ``seconds``.
-    record : bool, default False
-        Record the training with probes. This does not change the results.
-
-    Raises
-    ------
-    ValueError
-        If the values of the setup do not fit together.
-    FileNotFoundError
-        If the data are not found.
+    The setup determines all results but ``seconds``, recorded or not. BLAS uses one thread, because
+    the order of sums would depend on the number of threads. To use all cores, run several trainings
+    with `minnet.experiments.sweep.sweep`.
     """
     with threadpool_limits(1, user_api="blas"):
         return _train(setup, record)
 
 
 def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
-    data, net, trial = load_data(setup), setup.build(), Trial(setup)
-    optimizer, regularizer = setup.make_optimizer(net), setup.make_regularizer()
-    batch_size = min(setup.batch_size, len(data.x))
-    targets = _targets(setup, data, data.labels)
-    probes = _probes(setup, len(data.x), batch_size)
+    data, net, trial = setup.load(), setup.build(), Trial(setup)
+    optimizer, batch_size = setup.make_optimizer(net), min(setup.batch_size, len(data.x))
+    steps = setup.epochs * math.ceil(len(data.x) / batch_size)
+    every = max(math.ceil(steps / SLOTS), 1)
+    probe = StatisticsProbe(("y", "weight_grad", "update"), every, window=SLOTS // 4)
     order = np.random.default_rng([setup.seed, 1])  # independent of the initial weights
-    steps = 0
+    done = 0
     try:
-        trial.start = snapshot(setup, net, data)
-        _measure(trial, "start", net, data)
+        trial.start = snapshot(setup, net)
+        _measure(trial, "start", net)
         for _ in range(setup.epochs):
             started = time.perf_counter()
             history = fit(
-                net, data.x, targets, loss=setup.make_loss(), optimizer=optimizer, epochs=1,
-                batch_size=batch_size, probes=[_From(steps, probe) for probe in probes if record],
-                regularizer=regularizer, clip_norm=setup.clip_norm, rng=order,
+                net, data.x, _targets(setup, data.labels), loss=setup.make_loss(),
+                optimizer=optimizer, epochs=1, batch_size=batch_size, rng=order,
+                probes=[_From(done, probe)] if record else [],
+                regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
             )  # fmt: skip
-            steps += history.steps
+            done += history.steps
             values = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
             if history.accuracy:
                 values["accuracy"] = history.accuracy[0]
-            values |= _evaluate("train", setup, net, data) | _evaluate("val", setup, net, data)
-            for name, value in values.items():
+            for name, value in (values | _evaluate(setup, net)).items():
                 trial.curves[name].append(value)
-        trial.end = snapshot(setup, net, data)
-        initial = dense(setup.build())
-        for row, now, first in zip(trial.end["dense"], dense(net), initial, strict=True):
-            row["moved"] = _change(first.weight.value, now.weight.value)
-        _measure(trial, "end", net, data)
+        trial.end = snapshot(setup, net)
+        for row, now, first in zip(
+            trial.end["dense"], dense(net), dense(setup.build()), strict=True
+        ):
+            initial, change = first.weight.value, now.weight.value - first.weight.value
+            row["moved"] = rms(change) / size if (size := rms(initial)) else float("nan")
+        _measure(trial, "end", net)
     except FloatingPointError as error:
         trial.stopped = str(error)
     if not record:
         return trial, None
-    return trial, Record(setup, None if trial.stopped else net, *probes)
+    return trial, Record(setup, None if trial.stopped else net, probe)
 
 
-def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
-    """Return the measures of every layer of net as it is; see `Trial`."""
-    outputs = capture(net, _test_rows(data))
-    gradients = first_batch_gradients(setup, net, data)
-    layers = dict(net.walk())
+def snapshot(setup: Setup, net: Sequential) -> Snapshot:
+    """Return measures of every layer of net as it is.
+
+    ``hidden`` has a dict for each hidden activation on up to 1000 test rows: name, the statistics
+    of `distribution`, and saturated, the share of outputs where the slope is below an eighth of its
+    maximum (nan but for sigmoid and tanh). ``dense`` has a dict for each Dense: name, fan_in,
+    fan_out, weight_rms, and for the gradients on the first training batch weight_grad_rms and
+    dy_rms. After training it also has moved: RMS of the change of the weight over that of the
+    initial weight.
+    """
+    outputs = capture(net, setup.load().x_test[:TEST_ROWS])
+    gradients = first_batch_gradients(setup, net)
     return {
         "hidden": [
             {
@@ -217,7 +192,7 @@ def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
                 **distribution(outputs[name]["y"]),
                 "saturated": _saturated(layer, outputs[name]["y"]),
             }
-            for name, layer in layers.items()
+            for name, layer in net.walk()
             if isinstance(layer, ACTIVATIONS[setup.activation])
         ],
         "dense": [
@@ -229,87 +204,72 @@ def snapshot(setup: Setup, net: Sequential, data: Data) -> Snapshot:
                 "weight_grad_rms": rms(gradients[name]["weight_grad"]),
                 "dy_rms": rms(gradients[name]["dy"]),
             }
-            for name, layer in layers.items()
+            for name, layer in net.walk()
             if isinstance(layer, Dense)
         ],
     }
 
 
-def first_batch_gradients(setup: Setup, net: Sequential, data: Data) -> Capture:
+def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
     """Return the outputs and gradients of all layers on the first training batch."""
-    batch = min(setup.batch_size, len(data.x))
-    targets = _targets(setup, data, data.labels[:batch])
-    return capture(net, data.x[:batch], targets, setup.make_loss())
-
-
-def load_data(setup: Setup) -> Data:
-    """Return the data of a setup."""
-    return load(setup.data, setup.scaling, setup.rows)
+    data, batch = setup.load(), slice(setup.batch_size)
+    return capture(net, data.x[batch], _targets(setup, data.labels[batch]), setup.make_loss())
 
 
 class _From:
     """A probe whose steps continue those of earlier epochs."""
 
-    def __init__(self, first: int, probe: HistogramProbe | StatisticsProbe) -> None:
+    def __init__(self, first: int, probe: StatisticsProbe) -> None:
         self.first, self.probe = first, probe
 
     def observe(self, step: int, net: Sequential) -> None:
         self.probe.observe(self.first + step, net)
 
 
-def _probes(setup: Setup, n: int, batch_size: int) -> tuple[HistogramProbe, StatisticsProbe]:
-    steps = setup.epochs * -(-n // batch_size)
-    every = max(-(-steps // SLOTS), 1)
-    return (
-        HistogramProbe(("y", "dy", "weight_grad"), every, slots=SLOTS),
-        StatisticsProbe(("y", "dy", "weight_grad", "update"), every, window=SLOTS // 4),
-    )
-
-
-def _test_rows(data: Data) -> Array:
-    return data.x_test[:TEST_ROWS]
-
-
-def _targets(setup: Setup, data: Data, labels: Array) -> Array:
+def _targets(setup: Setup, labels: Array) -> Array:
     if setup.loss == "squared_error":
-        return np.eye(data.classes, dtype=np.float32)[labels]
+        return np.eye(setup.load().classes, dtype=np.float32)[labels]
     return labels
 
 
-def _evaluate(rows: str, setup: Setup, net: Sequential, data: Data) -> dict[str, float]:
-    """Return loss and accuracy on the test rows ("val") or the first training rows ("train")."""
-    x, labels = data.x_test, data.labels_test
-    if rows == "train":
-        x, labels = data.x[:EVALUATED], data.labels[:EVALUATED]
-    output = net.predict(x)
-    return {
-        f"{rows}_loss": setup.make_loss().forward(output, _targets(setup, data, labels)),
-        f"{rows}_accuracy": float((output.argmax(axis=1) == labels).mean()),
-    }
+def _evaluate(setup: Setup, net: Sequential) -> dict[str, float]:
+    """Return loss and accuracy on the first training rows and, as ``val_``, on the test rows."""
+    data, values = setup.load(), {}
+    for rows, x, labels in (
+        ("train", data.x[:EVALUATED], data.labels[:EVALUATED]),
+        ("val", data.x_test, data.labels_test),
+    ):
+        output = net.predict(x)
+        values[f"{rows}_loss"] = setup.make_loss().forward(output, _targets(setup, labels))
+        values[f"{rows}_accuracy"] = float((output.argmax(axis=1) == labels).mean())
+    return values
 
 
 def _saturated(layer: object, y: Array) -> float:
     """Return the share of saturated outputs; nan for activations that do not saturate."""
-    kind = type(layer).__name__
-    if kind not in SATURATION:
+    if (kind := type(layer).__name__) not in SATURATION:
         return float("nan")
     low, high = SATURATION[kind]
     return float(((y < low) | (y > high)).mean())
 
 
-def _change(first: Array, now: Array) -> float:
-    """Return the RMS of the change of a weight over the RMS of the initial weight."""
-    size = rms(first)
-    return rms(now - first) / size if size else float("nan")
-
-
-def _measure(trial: Trial, when: str, net: Sequential, data: Data) -> None:
+def _measure(trial: Trial, when: str, net: Sequential) -> None:
     if trial.setup.measures:
+        data = trial.setup.load()
         trial.measures[when] = {name: MEASURES[name](net, data) for name in trial.setup.measures}
 
 
+def plain(value: Any) -> Any:
+    """Replace non-finite numbers by None at every level, because JSON has none."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
 def _with_nan(value: Any) -> Any:
-    """Return a value read from JSON with null replaced by NaN at every level."""
+    """Replace None by NaN at every level; the reverse of `plain`."""
     if isinstance(value, dict):
         return {name: _with_nan(inner) for name, inner in value.items()}
     if isinstance(value, list):

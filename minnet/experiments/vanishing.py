@@ -10,36 +10,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from minnet.experiments import report
+from minnet import plot
+from minnet.experiments import charts, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.measures import rms
 from minnet.experiments.readings import (
+    AFTER,
+    BEFORE,
     attenuation,
     by_layer,
     gradient_limits,
-    last_over_first,
+    gradient_ratio,
     predicted_gradients,
     stages,
-    start,
 )
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Record, Trial, first_batch_gradients, load_data
+from minnet.experiments.trial import Record, Trial, first_batch_gradients
 from minnet.recording import SATURATION, Capture
 from minnet.validation import Array
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 BASELINE = Setup(
     scaling="centred", hidden=(1000,) * 5, activation="sigmoid", init="torch",
     optimizer="sgd", lr=0.01, momentum=0.9, batch_size=100, epochs=10,
 )  # fmt: skip
-SICK = BASELINE
 VARIANTS = {
     "sigmoid": BASELINE,
     "Xavier + tanh": BASELINE.but(activation="tanh", init="glorot_uniform"),
@@ -49,20 +47,19 @@ VARIANTS = {
     "LayerNorm": BASELINE.but(layernorm=True),
     "Residual": BASELINE.but(residual=True),
 }
-ARTICLE = {"sigmoid": BASELINE}
-
+WEIGHT_GRADIENT = "dense", "weight_grad_rms"  # in the results of a trial
 SLOPE, MIDDLE = 0.25, 0.5  # slope and value of the sigmoid at 0
 BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 
 
-def predicted(trial: Trial, last: float) -> list[float]:
+def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     """Return the predicted RMS of each layer's weight gradient, given that of the last layer.
 
     dW = xᵀ dy, so the size of x matters besides dy: about ½ for all layers but the first, whose x
     are the pixels.
     """
-    found = predicted_gradients(trial, SLOPE, last)
-    found[0] *= rms(load_data(trial.setup).x) / MIDDLE
+    found = predicted_gradients(stages(trials)[BEFORE][0], SLOPE, last)
+    found[0] *= rms(trials[0].setup.load().x) / MIDDLE
     return found
 
 
@@ -80,17 +77,15 @@ def pooled(captured: Capture) -> tuple[Array, float]:
 
 def trained_gradients(record: Record) -> Capture:
     """Return the gradients of the trained network on the first training batch."""
-    return first_batch_gradients(record.setup, record.trained(), load_data(record.setup))
+    return first_batch_gradients(record.setup, record.trained())
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the gradients of the baseline, those of all networks, and learning curves.
+    """Return the gradients of the baseline and those of all networks.
 
     With the article's settings also the article's histogram.
     """
-    from minnet.experiments import charts
-
-    figures = draw_baseline(results) | draw_all(results) | report.learning_curves(results.trials)
+    figures = draw_baseline(results) | draw_layers(results) | draw_maps(results)
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
         counts, share = pooled(trained_gradients(record))
@@ -108,99 +103,96 @@ def draw(results: Results) -> report.Figures:
 
 def draw_baseline(results: Results) -> report.Figures:
     """Return the gradients and updates of the sigmoid network."""
-    from minnet import plot
-
-    record, trial = results.records["sigmoid"], results.trials["sigmoid"][0]
+    record, trials = results.records["sigmoid"], results.trials["sigmoid"]
     probe = record.statistics
     layers = probe.layers_of("weight_grad")
     _, last = probe.series(layers[-1], "weight_grad", "rms")
-    theory = dict(zip(layers, predicted(trial, float(last[0])), strict=True))
-    before = first_batch_gradients(record.setup, record.setup.build(), load_data(record.setup))
-    ratio = f"{last_over_first(start(trial)):,.0f}"
+    ratio = gradient_ratio(BEFORE, trials).value
+    updates = {name: float(probe.series(name, "update", "ratio")[1][-1]) for name in layers}
+    theory = dict(zip(layers, predicted(trials, float(last[0])), strict=True))
     return {
         "gradient_lines": (
             plot.gradient_flow(probe, lines=True, theory=theory),
             "RMS of each layer's weight gradient over training steps, in the sigmoid network. "
-            f"Before training the first layer's gradient is {ratio} times smaller than the last "
-            "layer's. Diamonds are predictions for the first step.",
-        ),
-        "first_layer": (
-            plot.heatmap(record.histograms, layers[0], kind="weight_grad"),
-            "Distribution of the first layer's weight gradients over training steps. The axis is "
-            "logarithmic on both sides of 0.",
+            f"Before training the first layer's gradient is {ratio:,.0f} times smaller than the "
+            "last layer's. Diamonds are predictions for the first step.",
         ),
         "update_ratio": (
             plot.update_ratio(probe),
             "RMS of each update over the RMS of the weight, in the sigmoid network. In the green "
-            "band a layer learns at a usual rate. Far below it the weight hardly changes.",
+            "band a layer learns at a usual rate. Far below it the weight hardly changes. In the "
+            f"last recorded step the ratio is {report.span(updates, '.1e')}.",
         ),
         "gradient_densities": (
-            plot.density(before, kind="weight_grad", layers=layers, log=True),
+            plot.density(
+                first_batch_gradients(record.setup, record.setup.build()),
+                kind="weight_grad", layers=layers, log=True,
+            ),
             "Density of the magnitudes of each layer's weight gradients before training, in the "
-            "sigmoid network. The layers are decades apart, which a histogram from -1 to 1 cannot "
-            "show.",
+            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first, "
+            "which a histogram from -1 to 1 cannot show.",
         ),
+    }  # fmt: skip
+
+
+def draw_layers(results: Results) -> report.Figures:
+    """Return the gradients of all networks by layer, before and after training."""
+    trials = results.trials
+    values = {
+        when: {label: by_layer(stages(trials[label])[when], *WEIGHT_GRADIENT) for label in trials}
+        for when in (BEFORE, AFTER)
+    }
+    last = geometric_mean(values[BEFORE]["sigmoid"][-1]).value
+    theory = {BEFORE: {"sigmoid": predicted(trials["sigmoid"], last)}}
+
+    def draw_panel(when: str, ax: Axes) -> None:
+        layers = {label: rms for label, rms in values[when].items() if rms}  # did not diverge
+        text = "RMS of gradient of weight"
+        charts.by_layer(layers, ylabel=text, log=True, theory=theory.get(when), ax=ax)
+
+    before, after = (
+        report.span({label: gradient_ratio(when, trials[label]).value for label in trials})
+        for when in values
+    )
+    return {
+        "by_layer": (
+            report.panels([when for when in values if any(values[when].values())], draw_panel),
+            "RMS of each layer's weight gradient, for all networks. The flatter a line, the more "
+            "of the gradient reaches the first layer. The ratio of the last layer to the first is "
+            f"{before} before training, and {after} after it. Dashed lines are predictions. With "
+            "several seeds, bands are 95% intervals of the mean.",
+        )
     }
 
 
-def draw_all(results: Results) -> report.Figures:
-    """Return the gradients of all networks by layer and over the steps."""
-    from minnet import plot
-    from minnet.experiments import charts
+def draw_maps(results: Results) -> report.Figures:
+    """Return the gradients of all networks over the steps."""
 
-    figures = {}
-    for when in ("before training", "after training"):
-        values = {
-            label: by_layer(stages(trials)[when], "dense", "weight_grad_rms")
-            for label, trials in results.trials.items()
-        }
-        values = {label: layers for label, layers in values.items() if layers}
-        theory, caption = {}, "The same after training, on the same axis."
-        if when == "before training":
-            last = geometric_mean(values["sigmoid"][-1]).value
-            theory["sigmoid"] = predicted(results.trials["sigmoid"][0], last)
-            caption = (
-                "RMS of each layer's weight gradient before training, for all networks. The "
-                "flatter a line, the more of the gradient reaches the first layer. The dashed line "
-                "is the prediction. With several seeds, bands are 95% intervals of the mean."
-            )
-        if values:
-            figure = charts.by_layer(
-                values, ylabel=f"RMS of gradient of weight\n{when}", log=True, theory=theory
-            )
-            figures[f"by_layer_{when.split()[0]}"] = figure, caption
-    drawn = [figure.axes[0] for figure, _ in figures.values()]
-    ends = [end for ax in drawn for end in ax.get_ylim()]
-    for ax in drawn:
-        ax.set_ylim(min(ends), max(ends))
+    def draw_map(label: str, ax: Axes) -> None:
+        plot.gradient_flow(results.records[label].statistics, limits=limits, ax=ax)
+        report.number_rows(ax)
+
     limits = gradient_limits(record.statistics for record in results.records.values())
-    maps, panels = charts.side_by_side(list(results.records), share_y=False)
-    maps.set_figwidth(5.4 * min(3, len(panels)))  # each panel has a colour bar
-    for record, ax in zip(results.records.values(), panels, strict=True):
-        plot.gradient_flow(record.statistics, limits=limits, ax=ax)
-        number_rows(ax)
-    caption = "RMS of each layer's weight gradient over training steps, with one colour scale."
-    return figures | {"gradient_maps": (maps, caption)}
+    return {
+        "gradient_maps": (
+            report.panels(results.records, draw_map, color_bars=True),
+            "RMS of each layer's weight gradient over training steps. All panels have one colour "
+            f"scale, from 10^{limits[0]:.0f} to 10^{limits[1]:.0f}.",
+        )
+    }
 
 
-def number_rows(ax: Axes) -> None:
-    """Replace the names of the layers, which differ between networks, by numbers."""
-    rows = ax.get_yticks()
-    ax.set_yticks(rows, [f"{row + 1:.0f}" for row in rows])
-    ax.set_ylabel("layer", fontsize=ax.xaxis.label.get_fontsize())
-    ax.locator_params(axis="x", nbins=3)
-
-
-def summarize(results: Results) -> str:
-    """Return the outcomes, the baseline's gradients by layer, and the ratios of all networks."""
+def summarize(results: Results) -> list[str]:
+    """Return the baseline's gradients by layer, and the ratios of all networks."""
     baseline, record = results.trials["sigmoid"], results.records["sigmoid"]
-    classes = load_data(record.setup).classes
+    classes = record.setup.load().classes
     parts = [
-        report.outcome_table(results.trials),
         attenuation_table(baseline),
         attenuation_text(baseline),
         "RMS of the last layer's weight gradient over that of the first layer's:",
-        ratio_table(results.trials),
+        report.label_table(
+            results.trials, {when: partial(gradient_ratio, when) for when in (BEFORE, AFTER)}
+        ),
         f"The loss of {classes} equal probabilities is ln {classes} = {np.log(classes):.3f}.",
     ]
     if results.as_article and record.net is not None:
@@ -209,27 +201,25 @@ def summarize(results: Results) -> str:
             f"In the article's histogram, {BINS} bins from {RANGE[0]:g} to {RANGE[1]:g}, the two "
             f"bins at 0 hold {100 * share:.3f}% of all gradients."
         )
-    return "\n\n".join(parts)
+    return parts
 
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
     """Return by layer the weight gradients, and dy over dy of the layer above before training."""
-    network = start(trials[0])
-    columns = {}
+    network = stages(trials)[BEFORE][0]
+    columns = {"sigmoid": [str(row["name"]) for row in network["dense"]]}
     for when, networks in stages(trials).items():
         if networks:
-            layers = by_layer(networks, "dense", "weight_grad_rms")
+            layers = by_layer(networks, *WEIGHT_GRADIENT)
             columns[f"RMS of dW {when}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
     columns["dy over dy above"] = [*(str(geometric_mean(rms)) for rms in measured(trials)), ""]
     columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
-    names = [row["name"] for row in network["dense"]]
-    rows = [list(row) for row in zip(names, *columns.values(), strict=True)]
-    return report.table(["sigmoid", *columns], rows)
+    return report.table([*columns], [*zip(*columns.values(), strict=True)])
 
 
 def measured(trials: Sequence[Trial]) -> list[list[float]]:
     """Return RMS(dy) of each layer over that of the layer above, before training, by seed."""
-    layers = by_layer(stages(trials)["before training"], "dense", "dy_rms")
+    layers = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
     return [
         [below / above for below, above in zip(*pair, strict=True)] for pair in pairwise(layers)
     ]
@@ -238,39 +228,18 @@ def measured(trials: Sequence[Trial]) -> list[list[float]]:
 def attenuation_text(trials: Sequence[Trial]) -> str:
     """Return the factor of the gradient between hidden layers, and the share of saturated units."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
-    theory = attenuation(start(trials[0]), SLOPE)[:-1]
-    ratio = geometric_mean(map(last_over_first, stages(trials)["before training"]))
-    hidden = [row for trial in trials for row in start(trial)["hidden"]]
-    saturated = mean(row["saturated"] for row in hidden).value
-    middle = mean(row["mean"] for row in hidden).value
+    networks = stages(trials)[BEFORE]
+    theory = geometric_mean(attenuation(networks[0], SLOPE)[:-1]).value
+    hidden = [row for network in networks for row in network["hidden"]]
+    saturated, middle = (mean(row[name] for row in hidden).value for name in ("saturated", "mean"))
     low, high = SATURATION["Sigmoid"]
     return (
-        f"Before training the gradient of the sigmoid network's last weight is {ratio.value:.3g} "
-        "times as large as that of its first. From one hidden layer to the one below, RMS(dy) is "
-        f"multiplied by {span(between)}. For units that are not saturated, theory predicts "
-        f"¼·√(n·Var W) = {span(theory)}. Of the hidden outputs, {100 * saturated:.2g}% are "
-        f"saturated (outside {low:g} to {high:g}); their mean is {middle:.3f}."
+        "Before training, from one hidden layer of the sigmoid network to the one below, RMS(dy) "
+        f"is multiplied by {min(between):.3f} to {max(between):.3f}. For units that are not "
+        f"saturated, theory predicts ¼·√(n·Var W) = {theory:.3f}. Of the hidden outputs, "
+        f"{100 * saturated:.2g}% are saturated (outside {low:g} to {high:g}); their mean is "
+        f"{middle:.3f}."
     )
-
-
-def span(numbers: Sequence[float]) -> str:
-    """Return the smallest and the largest number as text, or one if both are equal.
-
-    >>> span([0.1443, 0.1442]), span([0.136, 0.142])
-    ('0.144', '0.136 to 0.142')
-    """
-    return " to ".join(dict.fromkeys(f"{end(numbers):.3f}" for end in (min, max)))
-
-
-def ratio_table(trials: report.Trials) -> str:
-    """Return the last layer's gradient over the first layer's for each network."""
-
-    def ratio(when: str, runs: Sequence[Trial]) -> str:
-        networks = stages(runs)[when]
-        return str(geometric_mean(map(last_over_first, networks))) if networks else "diverged"
-
-    columns = {when: partial(ratio, when) for when in ("before training", "after training")}
-    return report.label_table(trials, columns)
 
 
 EXPERIMENT = Experiment(
@@ -278,7 +247,7 @@ EXPERIMENT = Experiment(
     summary="A deep sigmoid network whose first layers receive very small gradients, and the same "
     "network with one remedy at a time (except with the settings of the article).",
     variants=VARIANTS,
-    article=ARTICLE,
+    article={"sigmoid": BASELINE},
     quick={"rows": 6000, "epochs": 2},
     draw=draw,
     summarize=summarize,

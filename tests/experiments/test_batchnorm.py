@@ -1,7 +1,5 @@
 """BatchNorm: convergence, differences by seed, and learning curves."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,8 @@ from minnet.experiments.batchnorm import (
     before_activation,
     convergence_table,
     differences,
-    epochs_to,
+    epochs_to_target,
+    first_epoch_table,
 )
 from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
@@ -46,15 +45,15 @@ def as_article(folder):
 
 @pytest.fixture(scope="module")
 def figures(trained):
-    return {name: figure for name, (figure, _) in batchnorm.draw(trained).items()}
+    return {name: figure for name, (figure, _) in batchnorm.EXPERIMENT.figures(trained).items()}
 
 
 def made_up(*accuracies):
     """Return trials, one a seed, with these test accuracies by epoch."""
     trials = [Trial(WITHOUT.but(seed=seed)) for seed in range(len(accuracies))]
-    for trial, its in zip(trials, accuracies, strict=True):
-        trial.curves["val_accuracy"] = its
-        trial.curves["seconds"] = [2.0] * len(its)
+    for trial, values in zip(trials, accuracies, strict=True):
+        trial.curves["val_accuracy"] = values
+        trial.curves["seconds"] = [2.0] * len(values)
     return trials
 
 
@@ -79,10 +78,10 @@ def lines_of(figure):
     ],
 )
 def test_epochs_to_97_percent_counts_from_1_to_the_first_that_reaches_it(accuracies, epoch):
-    assert epochs_to(accuracies, 0.97) == epoch
+    assert epochs_to_target(accuracies) == epoch
 
 
-def test_convergence_has_the_mean_epoch_and_the_seeds_without():
+def test_convergence_has_the_mean_epoch_and_counts_the_seeds_below_the_target():
     trials = {
         "fast": made_up([0.96, 0.97, 0.98], [0.96, 0.98, 0.99]),
         "some": made_up([0.9, 0.97], [0.98, 0.96], [0.9, 0.95]),
@@ -139,14 +138,16 @@ def test_the_curves_are_means_over_seeds_at_the_end_of_each_epoch(figures, train
         assert len(drawn) == 4
         for label, trials in trained.trials.items():
             for name, curve in (("training", "train"), ("validation", "val")):
-                its = [trial.curves[f"{curve}_{metric}"] for trial in trials]
-                assert drawn[f"{label} {name}"] == pytest.approx(np.mean(its, axis=0).tolist())
+                values = [trial.curves[f"{curve}_{metric}"] for trial in trials]
+                assert drawn[f"{label} {name}"] == pytest.approx(np.mean(values, axis=0).tolist())
         assert figures[metric].axes[0].get_ylabel() == metric
         assert len(figures[metric].axes[0].collections) == 4  # bands
 
 
-def test_as_article_the_running_accuracy_is_drawn_and_beside_it_the_networks_own(as_article):
-    figures = {name: figure for name, (figure, _) in batchnorm.draw(as_article).items()}
+def test_as_article_draws_the_running_accuracy_and_that_at_the_end_of_each_epoch(as_article):
+    figures = {
+        name: figure for name, (figure, _) in batchnorm.EXPERIMENT.figures(as_article).items()
+    }
     running, own = (lines_of(figures[name]) for name in ("running_accuracy", "accuracy"))
     for label in LABELS:
         (trial,) = as_article.trials[label]
@@ -157,11 +158,11 @@ def test_as_article_the_running_accuracy_is_drawn_and_beside_it_the_networks_own
 
 
 def test_only_the_article_draws_the_running_accuracy(figures, trained):
-    assert list(figures) == ["accuracy", "loss", "before_activation", "gradients"]
-    assert "the article draws" not in batchnorm.summarize(trained)
+    assert set(figures) == {"accuracy", "loss", "before_activation", "gradients"}
+    assert "The article draws" not in batchnorm.EXPERIMENT.text(trained)
 
 
-def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs(trained):
+def test_before_activation_returns_the_outputs_of_dense_and_batchnorm(trained):
     outputs = before_activation(trained.records)
     assert list(outputs) == [
         "dense1, without BatchNorm",
@@ -177,16 +178,7 @@ def test_before_the_activation_means_the_dense_outputs_and_the_batchnorm_outputs
     assert outputs["batchnorm1, with BatchNorm"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_table_of_units_has_quantiles_over_the_units():
-    y = np.array([[0.0, 10.0, 30.0], [2.0, 10.0, 30.0]])
-    assert cells(batchnorm.units_table({"dense1": y}), "dense1") == [
-        f"{y.std():.3g}",
-        "1.9 to 28",  # of 1, 10 and 30
-        "0 to 0.9",  # of 1, 0 and 0
-    ]
-
-
-def test_pictures_of_the_first_seed_have_their_panels(figures):
+def test_figures_of_the_first_seed_have_one_panel_for_each_array_or_network(figures):
     titles = [ax.get_title(loc="left") for ax in figures["before_activation"].axes]
     assert [title.split(",")[0] for title in titles] == ["dense1", "dense1", "batchnorm1"]
     left, right = figures["gradients"].axes
@@ -197,7 +189,7 @@ def test_pictures_of_the_first_seed_have_their_panels(figures):
 
 
 def test_the_report_has_the_numbers_of_the_trials(trained):
-    text = batchnorm.summarize(trained)
+    text = batchnorm.EXPERIMENT.text(trained)
     finals = {
         label: [trial.curves["val_accuracy"][-1] for trial in trials]
         for label, trials in trained.trials.items()
@@ -206,25 +198,18 @@ def test_the_report_has_the_numbers_of_the_trials(trained):
     assert f"Final test accuracy, with BatchNorm minus without BatchNorm: {points:.4g} (" in text
     for label, trials in trained.trials.items():
         best = np.mean([max(trial.curves["val_accuracy"]) for trial in trials])
-        _, told = cells(convergence_table(trained.trials), label)
-        assert told.startswith(f"{best:.4g} (")
+        _, reported = cells(convergence_table(trained.trials), label)
+        assert reported.startswith(f"{best:.4g} (")
         assert convergence_table(trained.trials) in text
-    y = trained.records["without BatchNorm"].after()["dense1"]["y"]
-    assert cells(text, "dense1, without BatchNorm")[0] == f"{y.std():.3g}"
 
 
 def test_as_article_compares_the_running_accuracy_with_the_networks_own(as_article):
-    text = batchnorm.summarize(as_article)
+    table = first_epoch_table(as_article.trials)
     for label in LABELS:
         (trial,) = as_article.trials[label]
-        running, own, test = (
-            trial.curves[name][0] for name in ("accuracy", "train_accuracy", "val_accuracy")
-        )
-        assert (
-            f"First epoch {label}: the article draws {running:.4f} as training accuracy, "
-            f"{100 * (running - test):+.2f} points from the test accuracy. The network at the "
-            f"end of the epoch has {own:.4f} on training rows, {100 * (own - test):+.2f} points."
-        ) in text
+        curves = ("accuracy", "train_accuracy", "val_accuracy")
+        assert cells(table, label) == [f"{trial.curves[name][0]:.4f}" for name in curves]
+    assert table in batchnorm.EXPERIMENT.text(as_article)
 
 
 def test_a_diverged_training_is_counted_and_the_other_is_drawn(trained):
@@ -237,18 +222,10 @@ def test_a_diverged_training_is_counted_and_the_other_is_drawn(trained):
         {label: record, other: trained.records[other]},
         as_article=True,
     )
-    assert "without BatchNorm (2 of 2 diverged)" in batchnorm.summarize(results)
-    figures = {name: figure for name, (figure, _) in batchnorm.draw(results).items()}
+    assert "without BatchNorm (2 of 2 diverged)" in batchnorm.EXPERIMENT.text(results)
+    figures = {name: figure for name, (figure, _) in batchnorm.EXPERIMENT.figures(results).items()}
     first, *others = lines_of(figures["accuracy"]).items()
     assert first[0].startswith(f"{label} (2 of 2 diverged)")
     assert np.isnan(first[1]).all()
     assert [name for name, _ in others] == [f"{other} training", f"{other} validation"]
     assert len(figures["before_activation"].axes) == 2
-
-
-def test_running_gives_kerass_four_curves():
-    trial = Trial(WITHOUT)
-    trial.curves |= {"accuracy": [0.8], "loss": [0.5], "val_accuracy": [0.9], "val_loss": [0.3]}
-    assert batchnorm.running(trial) == SimpleNamespace(
-        accuracy=[0.8], loss=[0.5], val_accuracy=[0.9], val_loss=[0.3]
-    )

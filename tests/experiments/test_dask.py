@@ -30,13 +30,13 @@ def client():
 
 
 def numbers(trials):
-    told = plain([trial.as_dict() for trial in trials])
-    for trial in told:
+    reported = plain([trial.as_dict() for trial in trials])
+    for trial in reported:
         trial["curves"].pop("seconds")
-    return told
+    return reported
 
 
-def test_a_cluster_does_the_work_and_gives_the_numbers_of_one_process(client, tmp_path):
+def test_a_cluster_computes_the_same_numbers_as_one_process(client, tmp_path):
     store = Store(tmp_path / "cluster")
     with distributed.get_task_stream(client) as stream, joblib.parallel_config("dask"):
         trials = sweep(SETUPS, store, recorded=SETUPS[:1])

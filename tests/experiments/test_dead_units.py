@@ -20,7 +20,7 @@ def ran(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figures(ran):
-    return {name: figure for name, (figure, _) in dead_units.draw(ran[0]).items()}
+    return {name: figure for name, (figure, _) in dead_units.EXPERIMENT.figures(ran[0]).items()}
 
 
 def dead(trials, when="end"):
@@ -51,18 +51,25 @@ def test_each_variant_changes_one_thing():
 
 def test_the_table_has_the_trials_counts_by_layer(ran):
     results, _ = ran
-    lines = dead_units.summarize(results).split("before training → after training:")[1].splitlines()
+    lines = (
+        dead_units.EXPERIMENT.text(results)
+        .split("before training → after training:")[1]
+        .splitlines()
+    )
     for label, trials in results.trials.items():
         (line,) = (line for line in lines if line.startswith(f"| {label} "))
-        told = [[float(n) for n in re.findall(r"[\d.]+", cell)] for cell in line.split("|")[2:5]]
-        assert np.array(told) == pytest.approx(
-            np.array([dead(trials, "start"), dead(trials), [128] * 3]).T, rel=5e-3
+        reported = [
+            [float(n) for n in re.findall(r"[\d.]+", cell)] for cell in line.split("|")[2:5]
+        ]
+        assert np.array(reported) == pytest.approx(
+            np.array([dead(trials, "start"), dead(trials)]).T, rel=5e-3
         )
 
 
 def test_the_table_has_the_share_of_all_hidden_units(ran):
     results, _ = ran
-    lines = dead_units.dead_table(results.trials).splitlines()
+    text = dead_units.EXPERIMENT.text(results)
+    lines = text[text.index("| layer 1, 128 units") :].splitlines()
     for label, trials in results.trials.items():
         (line,) = (line for line in lines if line.startswith(f"| {label} "))
         assert line.split("|")[-2].strip() == f"{100 * dead(trials).sum() / (3 * 128):.1f}%"
@@ -98,7 +105,7 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     assert set(named) == {"dead_units", "dead_by_layer", "accuracy", "loss"}
     for name in named:
         assert (out / f"{name}.png").stat().st_size > 5000
-    assert dead_units.summarize(results) in text
+    assert dead_units.EXPERIMENT.text(results) in text
 
 
 def test_a_diverged_training_has_no_dead_units_after_training(tmp_path):
@@ -109,5 +116,5 @@ def test_a_diverged_training_has_no_dead_units_after_training(tmp_path):
     results = dead_units.EXPERIMENT.run({"broken": broken, "healthy": healthy}, tmp_path)
     assert results.trials["broken"][0].stopped
     text = (tmp_path / "report.md").read_text()
-    assert re.search(r"\| broken +\| diverged +\| diverged +\| diverged +\|", text)
+    assert re.search(r"\| broken +\| \d+ → – +\| \d+ → – +\| \d+ → – +\| – +\|", text)
     assert (tmp_path / "dead_by_layer.png").is_file()

@@ -22,7 +22,7 @@ def ran(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figures(ran):
-    return {name: figure for name, (figure, _) in exploding.draw(ran[0]).items()}
+    return {name: figure for name, (figure, _) in exploding.EXPERIMENT.figures(ran[0]).items()}
 
 
 def legend(ax):
@@ -67,22 +67,22 @@ def test_the_gradient_grows_by_the_scale_in_each_layer(ran):
 
 def test_the_table_has_the_trials_gradients_and_their_growth(ran):
     results, _ = ran
-    text = exploding.summarize(results).split("RMS of dW")[1]
+    text = exploding.EXPERIMENT.text(results).split("RMS of dW")[1]
     for label, trials in results.trials.items():
         (line,) = (line for line in text.splitlines() if line.startswith(f"| {label} "))
-        told = [float(cell) for cell in line.split("|")[2:6]]
+        reported = [float(cell) for cell in line.split("|")[2:6]]
         dw, dy = (
             np.exp(np.mean([np.log([row[kind] for row in t.start["dense"]]) for t in trials], 0))
             for kind in ("weight_grad_rms", "dy_rms")
         )
-        assert told[:2] == pytest.approx([dw[0], dw[-1]], rel=0.01)
-        assert told[2] == pytest.approx((dy[0] / dy[9]) ** (1 / 9), rel=1e-3)
-        assert told[3] == pytest.approx(trials[0].setup.weight_scale, rel=0.02)
+        assert reported[:2] == pytest.approx([dw[0], dw[-1]], rel=0.01)
+        assert reported[2] == pytest.approx((dy[0] / dy[9]) ** (1 / 9), rel=1e-3)
+        assert reported[3] == pytest.approx(trials[0].setup.weight_scale, rel=0.02)
 
 
 def test_the_report_has_the_first_divergence(ran):
     results, _ = ran
-    text = exploding.summarize(results)
+    text = exploding.EXPERIMENT.text(results)
     assert re.search(rf"{PLAIN}: 2 of 2 diverged, the first at step \d+ \(epoch 1\): layer", text)
     assert f"{HE}: " not in text
 
@@ -131,4 +131,4 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     assert set(named) == {"first_steps", "by_layer", "accuracy", "loss"}
     for name in named:
         assert (out / f"{name}.png").stat().st_size > 5000
-    assert exploding.summarize(results) in text
+    assert exploding.EXPERIMENT.text(results) in text

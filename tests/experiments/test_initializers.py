@@ -52,7 +52,7 @@ def figures(trained):
 
 
 def figures_of(results):
-    return {name: figure for name, (figure, _) in experiment.draw(results).items()}
+    return {name: figure for name, (figure, _) in experiment.EXPERIMENT.figures(results).items()}
 
 
 def start_of(setup):
@@ -113,7 +113,7 @@ def test_weights_of_zero_make_a_dead_network_before_and_after_training(trained):
         assert all((captured[name]["y"] == 0).all() for name in LAYERS)
     for trial in trained.trials["zero"]:
         assert [row["dead"] for row in trial.end["hidden"]] == [512, 256, 128, 64]
-    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.summarize(
+    assert "smallest share of exact zeros of a hidden layer is 100%" in experiment.EXPERIMENT.text(
         trained
     )
 
@@ -149,13 +149,13 @@ def test_by_layer_gives_each_layers_number_of_each_seed(trained):
 
 
 def test_the_tables_have_the_means_of_the_trials(trained):
-    text = experiment.summarize(trained)
+    text = experiment.EXPERIMENT.text(trained)
     first, second = trained.trials["Xavier"]
 
     def average(when, layer, name):
         return sum(getattr(t, when)["hidden"][layer][name] for t in (first, second)) / 2
 
-    told = {
+    reported = {
         "std": row_of(text, "Std, before", "Xavier"),
         "zeros": row_of(text, "Share of exact zeros", "Xavier"),
         "dead": row_of(text, "Dead units", "Xavier"),
@@ -164,21 +164,23 @@ def test_the_tables_have_the_means_of_the_trials(trained):
         std = [average(when, layer, "std") for when in ("start", "end")]
         zeros = [average(when, layer, "zeros") for when in ("start", "end")]
         dead = [average(when, layer, "dead") for when in ("start", "end")]
-        assert told["std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
-        assert told["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
-        assert told["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
+        assert reported["std"][layer] == f"{std[0]:.3g} → {std[1]:.3g}"
+        assert reported["zeros"][layer] == f"{zeros[0]:.0%} → {zeros[1]:.0%}"
+        assert reported["dead"][layer] == f"{dead[0]:.3g} → {dead[1]:.3g}"
 
 
 def test_the_report_has_the_number_of_test_rows(trained):
     rows = len(load("digits").x_test)
-    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.summarize(trained)
+    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.EXPERIMENT.text(
+        trained
+    )
 
 
 def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
     alone = Results({k: v[:1] for k, v in trained.trials.items()}, trained.records, False)
     record = trained.records["He"]
-    told = row_of(experiment.summarize(alone), "Std, before", "He")
-    for name, cell in zip(LAYERS, told, strict=True):
+    reported = row_of(experiment.EXPERIMENT.text(alone), "Std, before", "He")
+    for name, cell in zip(LAYERS, reported, strict=True):
         before, after = (
             captured[name]["y"].astype(np.float64).std()
             for captured in (record.before(), record.after())
@@ -188,7 +190,7 @@ def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
 
 def test_the_rms_table_has_theory_in_parentheses(trained):
     measured = by_layer(trained.trials, "start", measured_rms)["LeCun"]
-    cells = row_of(experiment.summarize(trained), "Their RMS", "LeCun")
+    cells = row_of(experiment.EXPERIMENT.text(trained), "Their RMS", "LeCun")
     predicted = predicted_rms(trained.trials["LeCun"][0].setup)
     for cell, seeds, theory in zip(cells, measured, predicted, strict=True):
         assert cell == f"{sum(seeds) / 2:.3g} ({theory:.3g})"
@@ -196,10 +198,10 @@ def test_the_rms_table_has_theory_in_parentheses(trained):
 
 def test_the_report_has_the_ratios_of_the_stds(trained):
     def std(label, layer):
-        its = trained.trials[label]
-        return sum(trial.start["hidden"][layer]["std"] for trial in its) / len(its)
+        values = trained.trials[label]
+        return sum(trial.start["hidden"][layer]["std"] for trial in values) / len(values)
 
-    text = experiment.summarize(trained)
+    text = experiment.EXPERIMENT.text(trained)
     kept = {label: std(label, 3) / std(label, 0) for label in VARIANTS if label != "zero"}
     assert ", ".join(f"{label} {ratio:.2g}" for label, ratio in kept.items()) in text
     most_even = min(kept, key=lambda label: max(kept[label], 1 / kept[label]))
@@ -220,13 +222,13 @@ def test_the_grid_of_activations_has_a_panel_for_each_initializer_and_layer(figu
 
 
 def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(figures, trained):
-    (ax,) = figures["rms_before"].axes
-    assert ax.get_yscale() == "log"
-    assert "RMS" in ax.get_ylabel()
+    ax, after = figures["rms"].axes
+    assert ax.get_yscale() == after.get_yscale() == "log"
+    assert ax.get_ylabel() == "RMS of activations"
     setup = trained.trials["He"][0].setup
     (line,) = (line for line in ax.lines if line.get_label() == "He")
     seeds = by_layer(trained.trials, "start", measured_rms)["He"]
-    assert line.get_ydata() == pytest.approx([math.prod(its) ** 0.5 for its in seeds])
+    assert line.get_ydata() == pytest.approx([math.prod(values) ** 0.5 for values in seeds])
     theory = [
         dashed
         for dashed in ax.lines
@@ -238,16 +240,17 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
 
 
 def test_learning_curves_leave_out_weights_of_zero_and_report_their_accuracy(trained):
-    figure, caption = experiment.draw(trained)["accuracy"]
+    figure, caption = EXPERIMENT.figures(trained)["accuracy"]
     for line in figure.axes[0].lines:
         assert np.isnan(line.get_ydata()).all() == line.get_label().startswith("zero")
     level = np.mean([trial.last("val_accuracy") for trial in trained.trials["zero"]])
-    assert caption.endswith(f"with a test accuracy of {level:.3g}.")
+    assert f"the test accuracy is between {level:.3g} (zero) and " in caption
+    assert caption.endswith("Without a curve: zero.")
 
 
 def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
     figure = figures_of(as_article)["article_axes"]
-    text = experiment.summarize(as_article)
+    text = experiment.EXPERIMENT.text(as_article)
     assert [ax.get_title() for ax in figure.axes] == list(ARTICLE)
     for label, ax in zip(ARTICLE, figure.axes, strict=True):
         assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 4))
@@ -259,7 +262,7 @@ def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
 
 def test_only_the_article_has_a_figure_on_its_axes(figures, trained):
     assert "article_axes" not in figures
-    assert "The article's axis" not in experiment.summarize(trained)
+    assert "The article's axis" not in experiment.EXPERIMENT.text(trained)
 
 
 def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_path):
@@ -268,12 +271,12 @@ def test_a_diverged_training_is_counted_and_the_others_are_drawn(trained, tmp_pa
     assert broken.stopped
     store = Store(tmp_path)
     store.keep(broken, record)
-    trials = {label: list(its) for label, its in trained.trials.items()} | {
+    trials = {label: list(values) for label, values in trained.trials.items()} | {
         "LeCun": [Trial.from_dict(broken.as_dict())] * 2
     }
     records = {**trained.records, "LeCun": store.record(setup)}
     results = Results(trials, records, as_article=False)
-    assert "LeCun (2 of 2 diverged)" in experiment.summarize(results)
+    assert "LeCun (2 of 2 diverged)" in experiment.EXPERIMENT.text(results)
     figures = figures_of(results)
     rows = [
         ax.get_ylabel()

@@ -74,9 +74,9 @@ def test_the_data_are_split_by_seed_42_and_scaled_by_the_training_rows(trials, r
 
 
 def test_the_distribution_of_a_layer_matches_its_captured_array(record):
-    seen = record.after()
-    y = seen["relu2"]["y"].astype(np.float64)
-    row = distribution(seen["relu2"]["y"])
+    captured = record.after()
+    y = captured["relu2"]["y"].astype(np.float64)
+    row = distribution(captured["relu2"]["y"])
     assert y.shape == (30, 32)
     assert row["mean"] == pytest.approx(y.mean())
     assert row["std"] == pytest.approx(y.std())
@@ -87,7 +87,7 @@ def test_the_distribution_of_a_layer_matches_its_captured_array(record):
 
 
 def test_the_report_has_both_tables(results, record):
-    text = EXPERIMENT.summarize(results)
+    text = EXPERIMENT.text(results)
     for captured in (record.before(), record.after()):
         assert report.distribution_table(captured) in text
     assert report.outcome_table(results.trials) in text
@@ -109,7 +109,7 @@ def test_as_article_trains_a_linear_output_on_squared_error_with_its_own_split(a
     assert np.bincount(load("iris_article").labels_test).tolist() == [10, 9, 11]
 
 
-def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
+def test_as_article_draws_what_its_code_extracted_and_the_outputs_of_the_network(
     article: tuple[Trial, Record],
 ) -> None:
     trial, record = article
@@ -130,12 +130,8 @@ def test_the_articles_extractors_are_drawn_beside_the_network_without_its_relus(
 
 def test_the_folder_has_figures_and_valid_json(results, trials, out):
     names = {path.name for path in out.iterdir()}
-    assert {
-        "histograms.png",
-        "histograms.svg",
-        "learning_curves.png",
-        "learning_curves.svg",
-    } < names
+    figures = ("histograms", "accuracy", "loss")
+    assert {f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")} < names
     assert {"metrics.json", "report.md"} < names
     assert all(path.stat().st_size > 1000 for path in out.iterdir() if path.is_file())
     metrics = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)

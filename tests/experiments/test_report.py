@@ -10,14 +10,13 @@ from minnet import Dense, ReLU, Sequential, capture
 from minnet.experiments.report import (
     distribution_table,
     outcome_table,
-    plain,
     settings_table,
     table,
     versions,
     write_json,
 )
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import CURVES, Trial
+from minnet.experiments.trial import CURVES, Trial, plain
 
 SMALL = Setup(data="digits", hidden=(8,), rows=60)
 
@@ -60,8 +59,8 @@ def test_the_outcome_is_the_mean_of_the_last_numbers_with_an_interval_for_accura
     ]  # fmt: skip
     half = 12.706204736 * math.sqrt(0.005) / math.sqrt(2)  # Student's t, 1 degree of freedom
     assert 0.85 + half > 1
-    told = f"0.85 ({0.85 - half:.4g} to 1)"  # no accuracy is above 1
-    assert cells(text, 2) == ["plain", "0.5000", "0.5000", "0.5 (0.5 to 0.5)", told, "5.5"]
+    reported = f"0.85 ({0.85 - half:.4g} to 1)"  # no accuracy is above 1
+    assert cells(text, 2) == ["plain", "0.5000", "0.5000", "0.5 (0.5 to 0.5)", reported, "5.5"]
     assert cells(text, 3) == ["one", "0.5000", "0.5000", "0.5", "0.8", "5.5"]  # median of 9 and 2
 
 
@@ -91,11 +90,11 @@ def test_settings_that_differ_are_in_a_table_and_shared_ones_in_a_line():
 
 
 def test_settings_of_one_network_and_one_seed_need_no_table():
-    told = settings_table({"plain": [ended(SMALL)]})
-    assert told.startswith(
+    reported = settings_table({"plain": [ended(SMALL)]})
+    assert reported.startswith(
         "## Settings\n\nSeed 0; hidden 8, data digits, rows up to 60, activation relu, "
     )
-    assert "|" not in told
+    assert "|" not in reported
 
 
 def test_important_settings_are_reported_with_their_default():

@@ -47,9 +47,7 @@ def test_but_changes_only_the_given_values():
 
 def test_equal_setups_give_equal_json():
     plain = Setup(hidden=(8,), lr=1.0, weight_scale=2.0, epochs=3, seed=1)
-    given = Setup(
-        hidden=np.array([8]), lr=1, weight_scale=np.float32(2), epochs=np.int64(3), seed=1
-    )
+    given = Setup(hidden=[8], lr=1, weight_scale=2, epochs=3, seed=1)
     assert json.dumps(given.as_dict()) == json.dumps(plain.as_dict())
 
 
@@ -59,31 +57,10 @@ def test_equal_setups_give_equal_json():
         ({"data": "cifar"}, ["data 'cifar'", "mnist, fashion_mnist, digits, iris, iris_article"]),
         ({"scaling": "none"}, ["scaling 'none'", "unit, centred, bytes"]),
         ({"activation": "relux"}, ["activation 'relux'", *ACTIVATIONS]),
-        ({"init": "he_norm"}, ["'he_norm'", "Did you mean 'he_normal'", "orthogonal", "torch"]),
-        ({"init": np.zeros}, ["unknown initializer", "torch"]),
         ({"weight_sign": "minus"}, ["weight_sign 'minus'", "both, positive, negative"]),
         ({"loss": "hinge"}, ["loss 'hinge'", *LOSSES]),
         ({"optimizer": "lion"}, ["optimizer 'lion'", *OPTIMIZERS]),
-        ({"measures": ("likeness", "colour")}, ["measure 'colour'", "likeness, extractors"]),
-        ({"hidden": (8, 0)}, ["hidden", "at least 1, got 0"]),
-        ({"rows": 0}, ["rows", "at least 1, got 0"]),
-        ({"batch_size": 0}, ["batch_size", "at least 1, got 0"]),
-        ({"epochs": -1}, ["epochs", "from 0 on, got -1"]),
-        ({"epochs": 1.5}, ["epochs", "whole number", "got 1.5"]),
-        ({"seed": -1}, ["seed", "from 0 on, got -1"]),
-        ({"weight_scale": -1.0}, ["weight_scale", "non-negative", "got -1.0"]),
-        ({"weight_scale": math.inf}, ["weight_scale", "finite", "got inf"]),
-        ({"lr": -0.1}, ["lr", "non-negative", "got -0.1"]),
-        ({"lr": math.nan}, ["lr", "finite", "got nan"]),
-        ({"momentum": 1.0}, ["momentum", "in [0, 1)", "got 1.0"]),
-        ({"dropout": 1.0}, ["dropout", "in [0, 1)", "got 1.0"]),
-        ({"l1": -1e-3}, ["l1", "non-negative"]),
         ({"l1": 1e-3, "l2": 1e-3}, ["l1 and l2 cannot both be positive", "0.001 and 0.001"]),
-        ({"clip_norm": 0.0}, ["clip_norm", "positive", "got 0.0"]),
-        ({"batchnorm": 1}, ["batchnorm", "True or False, got 1"]),
-        ({"output": None}, ["output", "True or False, got None"]),
-        ({"output": False, "loss": "squared_error"}, ["output=False", "'squared_error'"]),
-        ({"output": False, "hidden": ()}, ["output=False", "hidden layers"]),
     ],
 )
 def test_invalid_values_are_errors(wrong, words):
@@ -91,13 +68,6 @@ def test_invalid_values_are_errors(wrong, words):
         Setup(**{"hidden": (8,), **wrong})
     for word in words:
         assert word in str(refused.value)
-
-
-def test_a_value_of_the_wrong_type_is_a_type_error():
-    with pytest.raises(TypeError, match="Setup: lr must be a number"):
-        Setup(hidden=(8,), lr="fast")
-    with pytest.raises(TypeError, match="Setup: batch_size must be a whole number"):
-        Setup(hidden=(8,), batch_size=2.5)
 
 
 def test_but_validates_the_new_values():
@@ -127,7 +97,7 @@ def test_widths_follow_data_hidden_layers_and_classes():
     assert shapes == [(4, 8), (8, 6), (6, 3)]
 
 
-def test_all_classes_have_an_output_also_where_the_first_rows_have_not_all_of_them():
+def test_the_output_has_all_classes_even_if_the_first_rows_lack_some():
     assert len(np.unique(load("digits", rows=3).labels)) <= 3
     assert SMALL.but(rows=3).build().out_features == 10
 
@@ -195,7 +165,7 @@ INITS = ["zeros", "constant", "normal", "uniform", "orthogonal", *RULES]
 
 
 @pytest.mark.parametrize("init", INITS)
-def test_every_initializer_gives_the_weights_that_it_gives_alone(init):
+def test_every_initializer_draws_the_same_weights_as_outside_a_setup(init):
     net = SMALL.but(init=init, seed=5).build()
     first = getattr(initializers, init)((64, 8), rng=np.random.default_rng(5), dtype=np.float32)
     np.testing.assert_array_equal(net.layers[0].weight.value, first)
@@ -223,9 +193,7 @@ def test_weight_scale_multiplies_weights_of_all_layers_and_no_bias():
 
 
 @pytest.mark.parametrize(("sign", "factor"), [("positive", 1), ("negative", -1)])
-def test_weight_sign_keeps_the_magnitudes_of_hidden_layers_and_leaves_the_output_alone(
-    sign, factor
-):
+def test_weight_sign_changes_the_signs_of_hidden_layers_only(sign, factor):
     plain, signed = SMALL.build(), SMALL.but(weight_sign=sign).build()
     *hidden, output = zip(plain.layers[::2], signed.layers[::2], strict=True)
     for first, second in hidden:
@@ -233,13 +201,13 @@ def test_weight_sign_keeps_the_magnitudes_of_hidden_layers_and_leaves_the_output
     np.testing.assert_array_equal(output[0].weight.value, output[1].weight.value)
 
 
-def test_batchnorm_stands_before_the_activation_and_takes_the_bias_place():
+def test_batchnorm_is_before_the_activation_and_replaces_the_bias():
     net = SMALL.but(batchnorm=True).build()
     assert kinds(net) == ["Dense", "BatchNorm", "ReLU", "Dense", "BatchNorm", "ReLU", "Dense"]
     assert [layer.bias is None for layer in net.layers[::3]] == [True, True, False]
 
 
-def test_layernorm_stands_before_the_activation_and_leaves_the_bias() -> None:
+def test_layernorm_is_before_the_activation_and_keeps_the_bias() -> None:
     net = SMALL.but(layernorm=True).build()
     assert kinds(net) == ["Dense", "LayerNorm", "ReLU", "Dense", "LayerNorm", "ReLU", "Dense"]
     assert [layer.in_features for layer in net.layers[1::3]] == [8, 6]
@@ -261,7 +229,7 @@ def test_skip_connections_are_only_around_layers_that_keep_the_width():
     assert kinds(net.layers[4]) == block
 
 
-def test_dropout_stands_after_each_activation():
+def test_dropout_is_after_each_activation():
     net = SMALL.but(dropout=0.25).build()
     assert kinds(net) == ["Dense", "ReLU", "Dropout", "Dense", "ReLU", "Dropout", "Dense"]
     assert net.layers[2].p == 0.25
@@ -285,7 +253,7 @@ def test_without_an_output_layer_the_loss_is_that_of_keras():
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_log_of_clipped_is_the_logarithm_within_and_flat_beyond():
+def test_log_of_clipped_is_the_logarithm_inside_the_limits_and_constant_outside():
     layer = LogOfClipped()
     x = np.array([[-3.0, 0.0, 1e-6, 0.25, 1.0, 7.0]])
     y = layer.forward(x, training=True)
@@ -296,7 +264,7 @@ def test_log_of_clipped_is_the_logarithm_within_and_flat_beyond():
     np.testing.assert_allclose(dx, [[0, 0, 2e6, 8, 0, 0]], rtol=1e-6)
 
 
-def test_log_of_clipped_has_the_slope_of_its_own_forward(slopes):
+def test_log_of_clipped_has_the_right_gradient(slopes):
     layer = LogOfClipped().build(dtype=np.float64)
     rng = np.random.default_rng(0)
     x = rng.uniform(0.05, 0.95, size=(5, 4))  # away from the edges, where there is no slope
@@ -362,10 +330,3 @@ def test_loaded_data_are_read_only(name):
     for array in (data.x, data.labels, data.x_test, data.labels_test):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
-
-
-def test_unknown_data_are_an_error_with_the_known_names():
-    with pytest.raises(ValueError, match=r"unknown data 'cifar'; there are mnist, .*iris"):
-        load("cifar")
-    with pytest.raises(ValueError, match="unknown scaling 'log'; there are unit, centred, bytes"):
-        load("digits", "log")

@@ -11,9 +11,8 @@ from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
 from minnet.experiments import trial as module
 from minnet.experiments.data import load
 from minnet.experiments.measures import rms
-from minnet.experiments.report import plain
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import CURVES, Record, Trial, train
+from minnet.experiments.trial import CURVES, Record, Trial, plain, train
 
 SMALL = Setup(
     data="digits", rows=90, hidden=(12, 10), activation="relu", lr=0.01, batch_size=20, epochs=3,
@@ -22,7 +21,6 @@ SMALL = Setup(
 EXPLODING = SMALL.but(activation="leaky_relu", optimizer="sgd", lr=1e20, measures=())
 # All seeds begin with the same network, so that they differ in the order of the rows alone.
 ORDERED = SMALL.but(hidden=(), init="zeros", measures=())
-TOLD = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros", "dead", "saturated")
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +39,11 @@ def record(trained):
 
 
 def numbers(trial):
-    """All that a trial tells, but for how long it took, so that NaN is equal to NaN."""
-    told = plain(trial.as_dict())
-    seconds = told["curves"].pop("seconds")
+    """The results of a trial without its times, with None for NaN so that they compare equal."""
+    reported = plain(trial.as_dict())
+    seconds = reported["curves"].pop("seconds")
     assert all(second > 0 for second in seconds)
-    return told
+    return reported
 
 
 # Reproducibility
@@ -94,15 +92,15 @@ def test_a_training_uses_one_blas_thread_and_restores_the_others(monkeypatch) ->
 def test_recording_changes_no_bit(changes):
     setup = SMALL.but(**changes)
     alone, none = train(setup)
-    looked_at, record = train(setup, record=True)
+    recorded, record = train(setup, record=True)
     assert none is None
-    assert numbers(alone) == numbers(looked_at)
+    assert numbers(alone) == numbers(recorded)
     again = train(setup, record=True)[1]
     np.testing.assert_array_equal(record.net.theta, again.net.theta)
 
 
 def test_the_record_has_the_network_of_the_trial(trial, record):
-    """train() without a record gives no network away, so its weights are held by their numbers."""
+    """Without a record, train() returns no network; its weights are compared by their RMS."""
     ends = [layer.weight.value for layer in record.net.layers[::2]]
     assert [row["weight_rms"] for row in train(SMALL)[0].end["dense"]] == [rms(w) for w in ends]
     assert [row["weight_rms"] for row in trial.end["dense"]] == [rms(w) for w in ends]
@@ -119,16 +117,16 @@ def test_curves_have_a_number_for_each_epoch(trial):
 
 def test_losses_at_the_end_of_an_epoch_belong_to_the_network_at_that_time(trial, record):
     data, loss = load("digits", rows=90), SoftmaxCrossEntropy()
-    for which, x, labels in (
+    for rows, x, labels in (
         ("train", data.x, data.labels),
         ("val", data.x_test, data.labels_test),
     ):
         measured = evaluate(record.net, x, labels, loss)
-        assert trial.last(f"{which}_loss") == pytest.approx(measured["loss"], rel=1e-6)
-        assert trial.last(f"{which}_accuracy") == measured["accuracy"]
+        assert trial.last(f"{rows}_loss") == pytest.approx(measured["loss"], rel=1e-6)
+        assert trial.last(f"{rows}_accuracy") == measured["accuracy"]
 
 
-def test_an_epoch_does_not_depend_on_how_many_come_after_it(trial):
+def test_an_epoch_does_not_depend_on_later_ones(trial):
     shorter = train(SMALL.but(epochs=2))[0]
     for name in set(CURVES) - {"seconds"}:
         assert shorter.curves[name] == trial.curves[name][:2]
@@ -164,10 +162,10 @@ def test_history_has_the_attributes_of_learning_curves(trial):
 
 
 def test_hidden_statistics_match_numpy_on_the_captured_arrays(trial, record):
-    for rows, seen in ((trial.start, record.before()), (trial.end, record.after())):
+    for rows, captured in ((trial.start, record.before()), (trial.end, record.after())):
         assert [row["name"] for row in rows["hidden"]] == ["relu1", "relu2"]
         for row in rows["hidden"]:
-            y = seen[row["name"]]["y"].astype(np.float64)
+            y = captured[row["name"]]["y"].astype(np.float64)
             assert y.shape == (360, row["units"])
             centred = y - y.mean()
             assert row["mean"] == pytest.approx(y.mean())
@@ -254,18 +252,17 @@ def test_with_no_epochs_the_end_is_the_start():
 # Probes.
 
 
-def test_steps_are_counted_on_over_the_epochs(record):
-    """90 rows in batches of 20 are 5 steps an epoch; all 15 are seen one by one."""
+def test_steps_are_numbered_across_epochs(record):
+    """90 rows in batches of 20 are 5 steps an epoch; all 15 are recorded one by one."""
     each = [[step, step] for step in range(15)]
-    for probe in (record.histograms, record.statistics):
-        assert probe.steps("dense1", "weight_grad").tolist() == each
+    assert record.statistics.steps("dense1", "weight_grad").tolist() == each
 
 
-def test_the_probe_saw_the_gradient_of_the_first_step():
+def test_the_probe_records_the_gradient_of_the_first_step():
     setup = SMALL.but(batch_size=90, epochs=1)
     trial, record = train(setup, record=True)
-    _, seen = record.statistics.series("dense1", "weight_grad", "rms")
-    assert seen == pytest.approx(trial.start["dense"][0]["weight_grad_rms"], rel=1e-3)
+    _, captured = record.statistics.series("dense1", "weight_grad", "rms")
+    assert captured == pytest.approx(trial.start["dense"][0]["weight_grad_rms"], rel=1e-3)
 
 
 # What goes wrong.
@@ -331,22 +328,21 @@ def test_a_record_comes_back_from_its_files(record, tmp_path):
     np.testing.assert_array_equal(again.net.theta, record.net.theta)
     for name, kinds in record.after().items():
         np.testing.assert_array_equal(again.after()[name]["y"], kinds["y"])
-    np.testing.assert_array_equal(
-        again.histograms.counts("relu1", "y"), record.histograms.counts("relu1", "y")
-    )
+    rms = [each.statistics.series("relu1", "y", "rms")[1] for each in (again, record)]
+    np.testing.assert_array_equal(*rms)
 
 
-def test_the_record_of_what_exploded_comes_back_without_a_network(tmp_path):
+def test_the_record_of_a_diverged_training_is_loaded_without_a_network(tmp_path):
     train(EXPLODING, record=True)[1].save(tmp_path / "kept")
     assert Record.load(EXPLODING, tmp_path / "kept").net is None
 
 
 def test_before_and_after_are_captures_of_the_first_and_the_last_network(record):
     data = load("digits", rows=90)
-    for seen, net in ((record.before(), SMALL.build()), (record.after(), record.net)):
+    for captured, net in ((record.before(), SMALL.build()), (record.after(), record.net)):
         expected = capture(net, data.x_test)
         for name, kinds in expected.items():
-            np.testing.assert_array_equal(seen[name]["y"], kinds["y"])
+            np.testing.assert_array_equal(captured[name]["y"], kinds["y"])
     assert not np.allclose(record.before()["dense1"]["y"], record.after()["dense1"]["y"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from minnet.experiments import vanishing
 from minnet.experiments.readings import attenuation, last_over_first
-from minnet.experiments.trial import load_data, train
+from minnet.experiments.trial import train
 
 REAL_DATA = os.environ.get("MINNET_DATA")
 needs_mnist = pytest.mark.skipif(
@@ -38,7 +38,7 @@ def by_hand(weights, biases, x, labels):
 
 
 def first_batch():
-    data = load_data(vanishing.BASELINE)
+    data = vanishing.BASELINE.load()
     return data.x[:100].astype(np.float64), data.labels[:100]
 
 
@@ -60,13 +60,13 @@ def ran(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ran_as_article(tmp_path_factory):
     out = tmp_path_factory.mktemp("article")
-    setups = {label: setup.but(**SMALL) for label, setup in vanishing.ARTICLE.items()}
+    setups = {label: setup.but(**SMALL) for label, setup in vanishing.EXPERIMENT.article.items()}
     return vanishing.EXPERIMENT.run(setups, out, as_article=True), out
 
 
 @pytest.fixture(scope="module")
 def figures(ran):
-    return {name: figure for name, (figure, _) in vanishing.draw(ran[0]).items()}
+    return {name: figure for name, (figure, _) in vanishing.EXPERIMENT.figures(ran[0]).items()}
 
 
 def legend(figure):
@@ -84,7 +84,7 @@ def rms_by_layer(trials, when):
 
 @needs_mnist
 def test_the_network_is_the_articles():
-    setup = vanishing.ARTICLE["sigmoid"]
+    setup = vanishing.EXPERIMENT.article["sigmoid"]
     net = setup.build()
     pairs = pairwise(SIZES)
     assert net.summary().total == sum(n * m + m for n, m in pairs)
@@ -105,9 +105,9 @@ def test_gradients_before_training_match_an_independent_computation(begun):
     weights = [layer.weight.value.astype(np.float64) for layer in layers]
     biases = [layer.bias.value.astype(np.float64) for layer in layers]
     dw, dy = by_hand(weights, biases, *first_batch())
-    told = begun["sigmoid"].start["dense"]
-    assert [row["weight_grad_rms"] for row in told] == pytest.approx(dw, rel=1e-3)
-    assert [row["dy_rms"] for row in told] == pytest.approx(dy, rel=1e-3)
+    reported = begun["sigmoid"].start["dense"]
+    assert [row["weight_grad_rms"] for row in reported] == pytest.approx(dw, rel=1e-3)
+    assert [row["dy_rms"] for row in reported] == pytest.approx(dy, rel=1e-3)
 
 
 @needs_mnist
@@ -165,7 +165,9 @@ def test_the_table_has_the_trials_gradients_layer_by_layer(ran):
     before, after = (rms_by_layer(trials, when) for when in ("start", "end"))
     dy = [[row["dy_rms"] for row in trial.start["dense"]] for trial in trials]
     factors = np.exp(np.log(np.array(dy)[:, :-1] / np.array(dy)[:, 1:]).mean(axis=0))
-    rows = re.findall(r"\| (dense\d) +\| (\S+) +\| (\S+) +\| (\S*)", vanishing.summarize(results))
+    rows = re.findall(
+        r"\| (dense\d) +\| (\S+) +\| (\S+) +\| (\S*)", vanishing.EXPERIMENT.text(results)
+    )
     assert [row[0] for row in rows] == [f"dense{k}" for k in range(1, 7)]
     assert [float(row[1]) for row in rows] == pytest.approx(before, rel=0.01)
     assert [float(row[2]) for row in rows] == pytest.approx(after, rel=0.01)
@@ -173,23 +175,27 @@ def test_the_table_has_the_trials_gradients_layer_by_layer(ran):
 
 
 def test_the_table_has_the_theory_for_this_width(ran):
-    rows = re.findall(r"\| dense\d .*\| +(0\.\d+) *\|\n", vanishing.summarize(ran[0]))
+    rows = re.findall(r"\| dense\d .*\| +(0\.\d+) *\|\n", vanishing.EXPERIMENT.text(ran[0]))
     expected = [0.25 * np.sqrt(1 / 3)] * 4 + [0.25 * np.sqrt(10 / (3 * 40))]
     assert [float(number) for number in rows] == pytest.approx(expected, rel=0.05)
 
 
 def test_the_ratio_of_each_network_is_that_of_its_trials(ran):
     results, _ = ran
-    lines = vanishing.summarize(results).split("over that of the first layer's:")[1].splitlines()
+    lines = (
+        vanishing.EXPERIMENT.text(results).split("over that of the first layer's:")[1].splitlines()
+    )
     for label, trials in results.trials.items():
         (line,) = (line for line in lines if line.startswith(f"| {label} "))
-        told = [float(cell.split()[0]) for cell in line.split("|")[2:4]]
+        reported = [float(cell.split()[0]) for cell in line.split("|")[2:4]]
         layers = [rms_by_layer(trials, when) for when in ("start", "end")]
-        assert told == pytest.approx([rms[-1] / rms[0] for rms in layers], rel=1e-3)
+        assert reported == pytest.approx([rms[-1] / rms[0] for rms in layers], rel=1e-3)
 
 
 def test_the_report_has_the_loss_of_equal_probabilities(ran):
-    assert "The loss of 10 equal probabilities is ln 10 = 2.303." in vanishing.summarize(ran[0])
+    assert "The loss of 10 equal probabilities is ln 10 = 2.303." in vanishing.EXPERIMENT.text(
+        ran[0]
+    )
 
 
 def test_the_report_names_every_figure_and_each_is_there(ran):
@@ -197,13 +203,13 @@ def test_the_report_names_every_figure_and_each_is_there(ran):
     text = (out / "report.md").read_text()
     named = re.findall(r"!\[.*\]\((.+)\.png\)", text)
     assert set(named) == {
-        "gradient_lines", "gradient_densities", "by_layer_before",
-        "by_layer_after", "gradient_maps", "accuracy", "loss", "first_layer", "update_ratio",
+        "gradient_lines", "gradient_densities", "by_layer", "gradient_maps", "accuracy", "loss",
+        "update_ratio",
     }  # fmt: skip
     for name in named:
         assert (out / f"{name}.png").stat().st_size > 5000
         assert (out / f"{name}.svg").is_file()
-    assert vanishing.summarize(results) in text
+    assert vanishing.EXPERIMENT.text(results) in text
 
 
 # --- figures ---
@@ -230,30 +236,27 @@ def test_lines_have_theory_at_the_first_step_going_down_from_the_last_layer(ran,
 def test_the_theory_of_the_first_layer_has_the_size_of_its_inputs(ran):
     trial = ran[0].trials["sigmoid"][0]
     theory = attenuation(trial.start, 0.25)
-    x = load_data(trial.setup).x
-    first, second = vanishing.predicted(trial, 1.0)[:2]
+    x = trial.setup.load().x
+    first, second = vanishing.predicted([trial], 1.0)[:2]
     assert first / second == pytest.approx(theory[0] * np.sqrt(np.mean(x**2)) / 0.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "when"), [("by_layer_before", "start"), ("by_layer_after", "end")]
-)
-def test_gradients_by_layer_are_the_means_over_the_seeds(ran, figures, name, when):
-    results, _ = ran
-    (ax,) = figures[name].axes
-    assert (ax.get_xlabel(), ax.get_yscale()) == ("layer", "log")
-    moment = "before" if when == "start" else "after"
-    assert ax.get_ylabel() == f"RMS of gradient of weight\n{moment} training"
-    assert legend(figures[name])[:7] == list(vanishing.VARIANTS)
-    assert ("theory" in legend(figures[name])) == (when == "start")
-    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-    for label, trials in results.trials.items():
-        assert drawn[label] == pytest.approx(rms_by_layer(trials, when))
-
-
-def test_before_and_after_share_the_y_axis_and_all_maps_the_scale(figures):
-    before, after = (figures[f"by_layer_{when}"].axes[0] for when in ("before", "after"))
+def test_gradients_by_layer_are_the_means_over_the_seeds(ran, figures):
+    before, after = panels = figures["by_layer"].axes
+    assert [ax.get_title() for ax in panels] == ["before training", "after training"]
     assert before.get_ylim() == after.get_ylim()
+    for ax, when in zip(panels, ("start", "end"), strict=True):
+        assert (ax.get_xlabel(), ax.get_yscale()) == ("layer", "log")
+        assert ax.get_ylabel() == "RMS of gradient of weight"
+        labels = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert labels[:7] == list(vanishing.VARIANTS)
+        assert ("theory" in labels) == (when == "start")
+        drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+        for label, trials in ran[0].trials.items():
+            assert drawn[label] == pytest.approx(rms_by_layer(trials, when))
+
+
+def test_all_maps_share_the_scale(figures):
     panels = [ax for ax in figures["gradient_maps"].axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == list(vanishing.VARIANTS)
     assert len({(ax.collections[0].norm.vmin, ax.collections[0].norm.vmax) for ax in panels}) == 1
@@ -275,7 +278,7 @@ def test_the_articles_histogram_is_drawn_for_the_article_alone(ran_as_article, f
     results, out = ran_as_article
     assert "article_histogram" not in figures
     assert "(article_histogram.png)" in (out / "report.md").read_text()
-    (ax,) = vanishing.draw(results)["article_histogram"][0].axes
+    (ax,) = vanishing.EXPERIMENT.figures(results)["article_histogram"][0].axes
     assert ax.get_xlim() == (-1, 1)
     assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "count")
 
@@ -286,10 +289,10 @@ def test_the_articles_histogram_pools_all_weights_and_biases(ran_as_article):
     counts, share = vanishing.pooled(vanishing.trained_gradients(record))
     assert counts.shape == (100,)
     assert counts.sum() == record.net.theta.size
-    data = load_data(record.setup)
+    data = record.setup.load()
     record.net.backward(_slope(record, data))
     assert share == np.mean(np.abs(record.net.grad) < 0.02)
-    text = vanishing.summarize(results)
+    text = vanishing.EXPERIMENT.text(results)
     assert f"the two bins at 0 hold {100 * share:.3f}% of all gradients" in text
 
 
