@@ -361,7 +361,9 @@ def test_a_file_of_the_first_version_is_refused_by_version(make, tmp_path):
     path = tmp_path / "run.npz"
     make(["y"]).save(path)
     tampered(path, set_to("version", 1))
-    with pytest.raises(ValueError, match=r"it is of version 1, not 2; use a minnet .*\d+\.\d+\.\d+"):
+    with pytest.raises(
+        ValueError, match=r"it is of version 1, not 2; use a minnet .*\d+\.\d+\.\d+"
+    ):
         make.load(path)
 
 
