@@ -66,8 +66,8 @@ def recommend(activation: object, depth: int | None = None) -> Recommendation:
         raise ValueError(f"unknown activation {name!r}; known: {', '.join(known)}")
     if depth is not None and count(depth, "recommend", "depth") >= DEEP:
         reason = (
-            f"across {depth} layers Gaussian weights stretch some directions and shrink others "
-            f"more and more; orthogonal weights scale all directions alike"
+            f"across {depth} layers the product of Gaussian weights stretches some directions far "
+            f"more than others; orthogonal weights scale all directions alike"
         )
         if key in _HALVING:
             reason += (
