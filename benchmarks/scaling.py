@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, find, measure, spread
+from benchmarks.measuring import Report, Result, find, spread
 from benchmarks.networks import Network
-from benchmarks.reports import Report
 from benchmarks.tables import duration, table
 
 CLASSES = 10
@@ -67,7 +66,7 @@ def run(plan: Plan) -> Report:
     """Measure each axis, all its sizes in turn."""
     report = Report()
     for axis, candidates in contests(plan.quick).items():
-        results = report.contests[axis] = measure(plan.chosen(candidates), plan)
+        results = report.measure(axis, candidates, plan)
         sizes = SIZES[axis][: len(candidates) // len(LIBRARIES)]
         report.text += f"{axis}: {fixed(axis)}\n{_table(axis, sizes, results)}\n"
         for name, measured, values in _series(axis, results):
