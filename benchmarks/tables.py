@@ -95,14 +95,11 @@ def surroundings(machine: Mapping[str, Any]) -> str:
     load = "unknown" if machine["load"] is None else f"{machine['load']:.2f}"
     if machine["load"] is not None and machine["load"] > BUSY:
         load += "; other programs are running, so these times are unreliable"
-    return "\n".join(
-        [
-            f"{machine['date']}  {machine['platform']}",
-            f"{machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores usable",
-            f"python {machine['python']}, {installed}",
-            f"environment: {environment}",
-            f"load before the start: {load}",
-        ]
+    return (
+        f"{machine['date']}  {machine['platform']}\n"
+        f"{machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores usable\n"
+        f"python {machine['python']}, {installed}\n"
+        f"environment: {environment}\nload before the start: {load}"
     )
 
 

@@ -94,13 +94,13 @@ def inline(py_func: Any) -> Any:
 
 def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> Any:
     numba: Any = importlib.import_module("numba")
-    options = {**FLAGS, "fastmath": fastmath}
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(py_func)
     while _helpers:
         numba.extending.register_jitable(**FLAGS, fastmath={"contract"})(_helpers.pop())
     types = re.sub(r"const (\w+\[[:, 1]+\])", r"\1.copy(readonly=True)", signature)
     types = re.sub(r"\bT\b", dtype, types)
+    options = {**FLAGS, "fastmath": fastmath}
     ours = py_func.__module__.startswith(f"{__package__}.")
     if ours and not numba.config.BOUNDSCHECK and (root := cache_folder()):
         folder = os.path.join(root, f"{py_func.__qualname__}-{dtype}")
@@ -137,12 +137,11 @@ def cache_folder() -> str | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(2**16))
     except (OSError, RuntimeError) as error:
-        warnings.warn(
+        message = (
             f"minnet compiles its kernels in each process, because it cannot cache them: {error}; "
-            "set MINNET_CACHE_DIR to the absolute path of a folder that only you can write to",
-            RuntimeWarning,
-            stacklevel=2,
+            "set MINNET_CACHE_DIR to the absolute path of a folder that only you can write to"
         )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
         return None
     return str(folder)
 
