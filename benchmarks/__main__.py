@@ -22,7 +22,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.candidates import Plan
-from benchmarks.reports import Report, write
+from benchmarks.measuring import Report, write
 
 SUBJECTS: dict[str, Any] = {
     "step": step,
@@ -40,21 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write. The exit code is 0 even if a peer is missing or fails."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     plan = _plan(options)
     machine = surroundings.of_the_machine()
     print(tables.surroundings(machine), flush=True)
     try:
         for name in options.subjects or SUBJECTS:
             print(f"\n== {name}: {plan.rounds} rounds, in turn\n", flush=True)
-            before = surroundings.gain_of_threads()
             report = _measure(name, plan, options)
-            gains = before, surroundings.gain_of_threads()
-            print(report.text.rstrip(), tables.threads(report.contests), sep="\n\n")
-            print(tables.gains(*gains), flush=True)
+            print(report.text.rstrip(), tables.threads(report.contests), sep="\n\n", flush=True)
             if options.out:
                 path = options.out / f"{name}{'-against' if options.against else ''}.json"
-                write(path, report, plan, {**machine, "gain of threads": gains})
+                write(path, report, plan, machine)
                 print(f"written: {path}", flush=True)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -78,28 +75,30 @@ def _measure(name: str, plan: Plan, options: argparse.Namespace) -> Report:
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = QUICK if options.quick else PLAN
-    return replace(
-        base,
-        rounds=options.rounds or base.rounds,
-        seconds=base.seconds if options.seconds is None else options.seconds,
-        only=frozenset(options.only or ()),
-    )
+    chosen = {"rounds": options.rounds, "seconds": options.seconds}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return replace(base, only=frozenset(options.only), **given)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=benchmarks.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "subjects", nargs="*", type=_subject, metavar="SUBJECT",
+        "subjects", nargs="*", metavar="SUBJECT",
         help=f"{', '.join(SUBJECTS)}; all of them by default",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=_rounds, help=f"turns of each candidate ({PLAN.rounds})")
-    parser.add_argument("--seconds", type=_seconds, help=f"length of a turn ({PLAN.seconds})")
+    parser.add_argument("--rounds", type=int, help=f"turns of each candidate ({PLAN.rounds})")
+    parser.add_argument("--seconds", type=float, help=f"length of a turn ({PLAN.seconds})")
     parser.add_argument(
-        "--only", nargs="+", choices=LIBRARIES, metavar="LIBRARY", help=", ".join(LIBRARIES)
+        "--only",
+        nargs="+",
+        choices=LIBRARIES,
+        default=(),
+        metavar="LIBRARY",
+        help=", ".join(LIBRARIES),
     )
     parser.add_argument(
         "--against", type=Path, metavar="PATH",
@@ -109,25 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="test that everything runs; times are meaningless"
     )
-    return parser
-
-
-def _subject(text: str) -> str:
-    if text not in SUBJECTS:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(SUBJECTS)}, got {text!r}")
-    return text
-
-
-def _rounds(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    if not 0 <= (number := float(text)) < float("inf"):
-        raise argparse.ArgumentTypeError(f"must not be negative, got {number}")
-    return number
+    options = parser.parse_args(arguments)
+    if unknown := set(options.subjects) - set(SUBJECTS):
+        parser.error(f"expected subjects of {', '.join(SUBJECTS)}, got {', '.join(unknown)}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    if options.seconds is not None and not 0 <= options.seconds < float("inf"):
+        parser.error(f"--seconds: expected a number of at least 0, got {options.seconds}")
+    return options
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import find, measure, ratios, spread
+from benchmarks.measuring import Report
 from benchmarks.networks import networks
-from benchmarks.reports import Report
-from benchmarks.tables import contest, times
+from benchmarks.tables import compare, contest
 
 ALIGNED, PLAIN = "minnet", "minnet numpy.empty"
 
@@ -28,13 +27,8 @@ def run(plan: Plan) -> Report:
     """Measure each network."""
     report = Report()
     for name, candidates in contests(plan.quick).items():
-        results = report.contests[name] = measure(plan.chosen(candidates), plan)
+        results = report.measure(name, candidates, plan)
         report.text += f"{name}\n{contest(results, to=ALIGNED)}\n"
-        plain, aligned = find(results, PLAIN), find(results, ALIGNED)
-        if plain and aligned:
-            found = report.figures[f"{name}: numpy.empty over aligned"] = spread(
-                ratios(plain, aligned)
-            )
-            report.text += f"numpy.empty over aligned: {times(found)}\n"
+        compare(report, name, "numpy.empty over aligned", PLAIN, ALIGNED)
         report.text += "\n"
     return report

@@ -7,9 +7,8 @@ and copies of as many bytes as five passes over the batch read and write.
 from __future__ import annotations
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import find, measure, ratios, spread
-from benchmarks.reports import Report
-from benchmarks.tables import contest
+from benchmarks.measuring import Report
+from benchmarks.tables import compare, contest
 
 MINE, TORCH, CALLS, FLOOR = "minnet", "torch BatchNorm1d", "minnet calls alone", "floor"
 SHAPES = ((128, 128), (128, 1000), (1024, 512), (4096, 1024))
@@ -42,10 +41,9 @@ def run(plan: Plan) -> Report:
     """Measure each shape."""
     report = Report()
     for name, entrants in contests(plan.quick).items():
-        results = report.contests[name] = measure(plan.chosen(entrants), plan)
-        report.text += f"{name}\n{contest(results, to=MINE)}\n\n"
-        for label, base in ((TORCH, MINE), (MINE, FLOOR), (CALLS, FLOOR)):
-            one, other = find(results, label), find(results, base)
-            if one and other:
-                report.figures[f"{name}: {label} over {base}"] = spread(ratios(one, other))
+        results = report.measure(name, entrants, plan)
+        report.text += f"{name}\n{contest(results, to=MINE)}\n"
+        for one, other in ((TORCH, MINE), (MINE, FLOOR), (CALLS, FLOOR)):
+            compare(report, name, f"{one} over {other}", one, other)
+        report.text += "\n"
     return report

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import measure, ratios, spread
-from benchmarks.reports import Report
+from benchmarks.measuring import Report, measure, ratios, spread
 from benchmarks.tables import duration, table, times
 
 OTHER = " (other tree)"

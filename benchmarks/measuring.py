@@ -1,4 +1,4 @@
-"""Time candidates in turns and compute ratios.
+"""Time candidates in turns, compute ratios, and write reports.
 
 All candidates of a contest are started first. Then each is timed for a moment, one after another,
 round after round. A ratio is taken within a round, between moments that are close together. The
@@ -7,11 +7,14 @@ median of these ratios is reported with the lowest and the highest.
 
 from __future__ import annotations
 
+import json
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.candidates import Candidate, Plan
@@ -27,6 +30,19 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
     trouble: str = ""
 
+    def entry(self) -> dict[str, Any]:
+        """Return the result as values that JSON can represent."""
+        return {
+            "name": self.candidate.name,
+            "library": self.candidate.library,
+            "task": self.candidate.task,
+            "arguments": dict(self.candidate.arguments),
+            "seconds": self.seconds,
+            "median": statistics.median(self.seconds) if self.seconds else None,
+            "facts": self.facts,
+            "trouble": self.trouble or None,
+        }
+
 
 class Spread(NamedTuple):
     """Median, lowest and highest of the values of some rounds."""
@@ -34,6 +50,30 @@ class Spread(NamedTuple):
     median: float
     lowest: float
     highest: float
+
+
+@dataclass
+class Report:
+    """Measurements of one subject.
+
+    Attributes
+    ----------
+    contests : dict
+        Results of each contest by its name.
+    text : str
+        Tables for printing.
+    figures : dict
+        Summary: numbers, or a `Spread`, by name.
+    """
+
+    contests: dict[str, list[Result]] = field(default_factory=dict)
+    text: str = ""
+    figures: dict[str, float | Spread | None] = field(default_factory=dict)
+
+    def measure(self, name: str, candidates: Sequence[Candidate], plan: Plan) -> list[Result]:
+        """Time the selected candidates in turns, store the results and return them."""
+        results = self.contests[name] = measure(plan.chosen(candidates), plan)
+        return results
 
 
 def measure(
@@ -68,9 +108,9 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(statistics.median(values), min(values), max(values)) if values else None
 
 
-def ratios(result: Result, to: Result) -> list[float]:
+def ratios(result: Result | None, to: Result | None) -> list[float]:
     """Return the times divided by those of ``to``, round by round; empty if one has no times."""
-    if not result.seconds or not to.seconds:
+    if not (result and to and result.seconds and to.seconds):
         return []
     return [mine / other for mine, other in zip(result.seconds, to.seconds, strict=True)]
 
@@ -78,6 +118,35 @@ def ratios(result: Result, to: Result) -> list[float]:
 def find(results: Sequence[Result], name: str) -> Result | None:
     """Return the candidate with this name, or None if it has no times."""
     return next((r for r in results if r.candidate.name == name and r.seconds), None)
+
+
+def write(path: Path, report: Report, plan: Plan, machine: Mapping[str, Any]) -> None:
+    """Write all rounds of all candidates, and the figures, as JSON."""
+    content = {
+        "surroundings": dict(machine),
+        "plan": {**asdict(plan), "only": sorted(plan.only)},
+        "contests": {
+            name: [result.entry() for result in results]
+            for name, results in report.contests.items()
+        },
+        "figures": {
+            name: figure._asdict() if isinstance(figure, Spread) else figure
+            for name, figure in report.figures.items()
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def geometric_mean(rows: Sequence[Sequence[float]]) -> Spread | None:
+    """Return the geometric mean over contests, taken round by round, with its spread.
+
+    Examples
+    --------
+    >>> geometric_mean([[1.0, 4.0], [4.0, 4.0]])
+    Spread(median=3.0, lowest=2.0, highest=4.0)
+    """
+    return spread([math.prod(values) ** (1 / len(values)) for values in zip(*rows, strict=True)])
 
 
 def _missing(candidate: Candidate) -> str:

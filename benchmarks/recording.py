@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import find, measure, ratios, spread
+from benchmarks.measuring import Report, find, ratios, spread
 from benchmarks.networks import Network, networks
-from benchmarks.reports import Report
 from benchmarks.tables import contest
 
 BUFFERS = ("y", "dy")
@@ -72,12 +71,12 @@ def run(plan: Plan) -> Report:
     described = networks(plan.quick)
     for name, entrants in contests(plan.quick).items():
         number = entrants[0].arguments["number"]
-        results = report.contests[name] = measure(plan.chosen(entrants), plan)
+        results = report.measure(name, entrants, plan)
         to = {r.candidate.name: BARE[r.candidate.library] for r in results}
         report.text += f"\n{name}: {described[name]}, {number} steps\n{contest(results, to=to)}\n"
         for result in results:
             label = result.candidate.name
-            base = find(results, to[label])
-            if base is not None and base is not result and result.seconds:
-                report.figures[f"{name}: {label}"] = spread(ratios(result, base))
+            found = spread(ratios(result, find(results, to[label])))
+            if found and label != to[label]:
+                report.figures[f"{name}: {label}"] = found
     return report

@@ -7,6 +7,7 @@ the smaller half. Memory consists of parameters, gradients, Adam's moments and b
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, find, measure, spread
+from benchmarks.measuring import Report, Result
 from benchmarks.networks import Network
-from benchmarks.reports import Report
 from benchmarks.tables import duration, table
 
 CLASSES = 10
@@ -67,11 +67,10 @@ def run(plan: Plan) -> Report:
     """Measure each axis, all its sizes in turn."""
     report = Report()
     for axis, candidates in contests(plan.quick).items():
-        results = report.contests[axis] = measure(plan.chosen(candidates), plan)
-        sizes = SIZES[axis][: len(candidates) // len(LIBRARIES)]
-        report.text += f"{axis}: {fixed(axis)}\n{_table(axis, sizes, results)}\n"
-        for name, measured, values in _series(axis, results):
-            slope = report.figures[f"{axis}: {name}, exponent"] = exponent(measured, values)
+        results = report.measure(axis, candidates, plan)
+        report.text += f"{axis}: {fixed(axis)}\n{_table(results)}\n"
+        for name, sizes, values in _series(results):
+            slope = report.figures[f"{axis}: {name}, exponent"] = exponent(sizes, values)
             if not math.isnan(slope):
                 report.text += f"{name} grows as {axis}^{slope:.2f} in the larger half\n"
         report.text += "\n"
@@ -106,7 +105,7 @@ def draw(report: Report) -> Any:
     figure = Figure(figsize=(13, 7), layout="constrained")
     grid = figure.subplots(2, len(report.contests), sharey="row", sharex="col")
     for column, (axis, results) in zip(grid.T, report.contests.items(), strict=True):
-        for name, sizes, values in _series(axis, results):
+        for name, sizes, values in _series(results):
             timed = name.startswith("time")
             slope = exponent(sizes, values)
             label = name if math.isnan(slope) else f"{name}: {axis}$^{{{slope:.2f}}}$"
@@ -137,33 +136,27 @@ def _candidate(library: str, axis: str, size: int, network: Network) -> Candidat
     return Candidate(f"{library} {axis} {size}", task, {"network": asdict(network)})
 
 
-def _table(axis: str, sizes: Sequence[int], results: list[Result]) -> str:
+def _table(results: list[Result]) -> str:
     rows = []
-    for size in sizes:
-        found = [find(results, f"{library} {axis} {size}") for library in LIBRARIES]
-        medians = [spread(result.seconds) if result else None for result in found]
-        cells = [duration(time.median) if time else "-" for time in medians]
-        memory = f"{found[0].facts['bytes'] / MEGABYTE:.2f} MB" if found[0] else "-"
-        troubles = [
-            f"{result.candidate.library} {result.trouble}"
-            for result in results
-            if result.trouble and result.candidate.name.endswith(f" {axis} {size}")
-        ]
-        rows.append([str(size), *cells, memory, "; ".join(troubles)])
-    return table([axis, *LIBRARIES, "memory of minnet", ""], rows)
+    for result in results:
+        time = duration(statistics.median(result.seconds)) if result.seconds else "-"
+        kept = result.facts.get("bytes")
+        memory = f"{kept / MEGABYTE:.2f} MB" if kept else ""
+        rows.append([result.candidate.name, time, result.trouble or memory])
+    return table(["", "median", "memory"], rows)
 
 
-def _series(axis: str, results: list[Result]) -> list[tuple[str, list[int], list[float]]]:
+def _series(results: list[Result]) -> list[tuple[str, list[int], list[float]]]:
     """Return name, sizes and values of each quantity that was measured along an axis."""
     series = []
     for name in COLORS:
         quantity, _, library = name.partition(" of ")
-        points = []
-        for size in SIZES[axis]:
-            found = find(results, f"{library} {axis} {size}")
-            if found is not None and (time := spread(found.seconds)) is not None:
-                value = time.median if quantity == "time" else float(found.facts["bytes"])
-                points.append((size, value))
-        if points:
-            series.append((name, [p[0] for p in points], [p[1] for p in points]))
+        measured = [r for r in results if r.candidate.library == library and r.seconds]
+        sizes = [int(r.candidate.name.split()[-1]) for r in measured]
+        values = [
+            statistics.median(r.seconds) if quantity == "time" else float(r.facts["bytes"])
+            for r in measured
+        ]
+        if measured:
+            series.append((name, sizes, values))
     return series

@@ -9,9 +9,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, find, measure, ratios, spread
-from benchmarks.reports import Report
-from benchmarks.tables import duration, table, times
+from benchmarks.measuring import Report, find, measure, ratios, spread
+from benchmarks.tables import contest
 
 BARE, NUMPY, MINE = "python alone", "numpy", "minnet"
 CACHED, UNCACHED = "minnet (kernels cached)", "minnet (nothing cached)"
@@ -55,15 +54,16 @@ def run(plan: Plan) -> Report:
     plan = replace(plan, **TURN)
     report = Report()
     for name, entrants in contests().items():
+        base = BASES[name]
         results = report.contests[name] = measure(_chosen(plan, entrants), plan)
-        base = find(results, BASES[name])
-        report.text += f"{name}\n{_table(results, base)}\n\n"
+        report.text += f"{name}\n{contest(results, to=base)}\n\n"
         for result in results:
             if result.seconds:
-                label = f"{name}: {result.candidate.name}"
-                report.figures[f"{label}, seconds"] = spread(result.seconds)
-                if base is not None and base is not result:
-                    report.figures[f"{label}, over {BASES[name]}"] = spread(ratios(result, base))
+                label = result.candidate.name
+                report.figures[f"{name}: {label}, seconds"] = spread(result.seconds)
+                found = spread(ratios(result, find(results, base)))
+                if found and label != base:
+                    report.figures[f"{name}: {label}, over {base}"] = found
     mine, numpy = (find(report.contests["import"], who) for who in (MINE, NUMPY))
     if mine and numpy:
         above = [a - b for a, b in zip(mine.seconds, numpy.seconds, strict=True)]
@@ -75,17 +75,6 @@ def _chosen(plan: Plan, candidates: list[Candidate]) -> list[Candidate]:
     """Return the selected candidates. The bare interpreter and NumPy are the floor here."""
     floor = (BARE, NUMPY) if "floor" in plan.only else ()
     return [c for c in candidates if c in plan.chosen([c]) or c.name in floor]
-
-
-def _table(results: list[Result], base: Result | None) -> str:
-    rows = []
-    for result in results:
-        time, cells = spread(result.seconds), ["-", ""]
-        if time:
-            cells = [duration(time.median), f"{duration(time.lowest)} to {duration(time.highest)}"]
-        ratio = "" if base is None or base is result else times(spread(ratios(result, base)))
-        rows.append([result.candidate.name, *cells, result.trouble or ratio])
-    return table(["", "median", "spread", f"times {base.candidate.name}" if base else ""], rows)
 
 
 def _program(name: str, code: str, *needs: str, cache: str = "kept") -> Candidate:

@@ -1,19 +1,18 @@
 """A training step of each of the articles' networks: minnet, its peers, and the floor.
 
-The difference between minnet and the floor has three parts: its kernels, of them the optimizer's,
-and Python.
+The difference between minnet and the floor is the time of the kernels, including the optimizer's,
+and of Python code. Two candidates measure these parts: the calls alone and the optimizer alone.
 """
 
 from __future__ import annotations
 
-import math
+import statistics
 from dataclasses import asdict
 
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, find, measure, ratios, spread
+from benchmarks.measuring import Report, Result, geometric_mean
 from benchmarks.networks import Network, networks
-from benchmarks.reports import Report, geometric_mean
-from benchmarks.tables import contest, times
+from benchmarks.tables import compare, contest, times
 
 FIRST = "torch eager"  # as in the articles, with the default optimizer
 
@@ -52,25 +51,19 @@ def run(plan: Plan) -> Report:
     rows: dict[str, list[list[float]]] = {}
     described = networks(plan.quick)
     for name, entrants in contests(plan.quick).items():
-        results = report.contests[name] = measure(plan.chosen(entrants), plan)
+        results = report.measure(name, entrants, plan)
         report.text += f"{name}: {described[name]}\n{contest(results, to='minnet')}\n"
-        mine, calls, floor, first = (
-            find(results, who) for who in ("minnet", "minnet calls alone", "floor", FIRST)
-        )
         best = fastest_peer(results)
-        if best:
-            report.text += f"best peer: {best.candidate.name}\n"
+        report.text += f"best peer: {best}\n" if best else ""
         for label, one, other in (
-            ("minnet over the floor", mine, floor),
-            ("minnet calls alone over the floor", calls, floor),
-            (f"{FIRST} over minnet", first, mine),
-            ("best peer over minnet", best, mine),
-            ("best peer over the floor", best, floor),
+            ("minnet over the floor", "minnet", "floor"),
+            ("minnet calls alone over the floor", "minnet calls alone", "floor"),
+            (f"{FIRST} over minnet", FIRST, "minnet"),
+            ("best peer over minnet", best, "minnet"),
+            ("best peer over the floor", best, "floor"),
         ):
-            if one and other:
-                rows.setdefault(label, []).append(ratios(one, other))
-                found = report.figures[f"{name}: {label}"] = spread(rows[label][-1])
-                report.text += f"{label}: {times(found)}\n"
+            if values := compare(report, name, label, one, other):
+                rows.setdefault(label, []).append(values)
         report.text += "\n"
     for label, each in rows.items():
         if len(each) == len(described):
@@ -79,12 +72,7 @@ def run(plan: Plan) -> Report:
     return report
 
 
-def fastest_peer(results: list[Result]) -> Result | None:
-    """Return the peer with the lowest median time over all rounds."""
+def fastest_peer(results: list[Result]) -> str:
+    """Return the name of the peer with the lowest median time over all rounds, or ""."""
     peers = [r for r in results if r.seconds and r.candidate.library not in ("minnet", "floor")]
-
-    def median(result: Result) -> float:
-        found = spread(result.seconds)
-        return found.median if found else math.inf
-
-    return min(peers, key=median, default=None)
+    return min((statistics.median(r.seconds), r.candidate.name) for r in peers)[1] if peers else ""

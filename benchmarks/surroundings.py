@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
+import re
 import sys
-import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 PACKAGES = ("minnet", "numpy", "numba", "torch", "jax", "jaxlib", "keras", "scipy", "matplotlib")
 VARIABLES = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "MINNET_", "XLA_", "JAX_", "KERAS_", "TORCH")
@@ -40,41 +38,15 @@ def of_this_process() -> dict[str, Any]:
     return {"versions": {name: _version(name) for name in loaded}, "threads": _threads()}
 
 
-def gain_of_threads(calls: int = 200) -> float:
-    """Return the speedup of a small matrix product by all threads of BLAS over one thread.
-
-    At best it is close to the number of threads. It falls to about 1 while other programs run, or
-    while the cores of a virtual machine synchronize slowly. Small steps then take two to three
-    times as long.
-    """
-    rng = np.random.default_rng(0)
-    x, w = rng.random((32, 784), dtype=np.float32), rng.random((784, 512), dtype=np.float32)
-    y = np.empty((32, 512), np.float32)
-
-    def seconds_a_call() -> float:
-        seconds = []
-        for _ in range(calls):
-            start = time.perf_counter()
-            np.dot(x, w, out=y)
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds)
-
-    seconds_a_call()  # starts the threads
-    together = seconds_a_call()
-    with threadpool_limits(1):
-        return seconds_a_call() / together
-
-
 def _threads() -> dict[str, Any]:
     """Return the number of threads by library."""
-    pools = {
-        f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"]
+    pools = [
+        (f"{pool['internal_api']} {pool.get('version') or ''}".strip(), pool["num_threads"])
         for pool in threadpool_info()
-    }
-    threads: dict[str, Any] = dict(sorted(pools.items()))
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        threads["torch"] = torch.get_num_threads()
+    ]
+    threads: dict[str, Any] = dict(sorted(pools))
+    if "torch" in sys.modules:
+        threads["torch"] = sys.modules["torch"].get_num_threads()
     if "jax" in sys.modules:
         threads["xla"] = f"its own, for {_usable_cores()} cores"  # XLA does not report them
     return threads
@@ -95,8 +67,6 @@ def _usable_cores() -> int | None:
 
 def _processor() -> str:
     facts = Path("/proc/cpuinfo")
-    if facts.exists():
-        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    text = facts.read_text(encoding="utf-8", errors="replace") if facts.exists() else ""
+    name = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return name[1] if name else platform.processor() or platform.machine()

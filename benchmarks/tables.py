@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.measuring import Result, Spread, find, ratios, spread
+from benchmarks.measuring import Report, Result, Spread, find, ratios, spread
 
 BUSY = 0.5  # load average above which times are unreliable
 UNITS = ((1e-3, "µs", 1e6), (1.0, "ms", 1e3), (float("inf"), "s", 1.0))
@@ -75,37 +75,31 @@ def contest(results: Sequence[Result], *, to: str | Mapping[str, str]) -> str:
     return table(["", "median", "times"], rows)
 
 
+def compare(report: Report, name: str, label: str, one: str, other: str) -> list[float]:
+    """Add the ratio of two candidates of a contest to a report, if both have times.
+
+    Return the ratio of each round.
+    """
+    results = report.contests[name]
+    values = ratios(find(results, one), find(results, other))
+    if values:
+        found = report.figures[f"{name}: {label}"] = spread(values)
+        report.text += f"{label}: {times(found)}\n"
+    return values
+
+
 def surroundings(machine: Mapping[str, Any]) -> str:
     """Return a description of the machine in a few lines."""
     installed = ", ".join(f"{name} {version}" for name, version in machine["installed"].items())
     environment = ", ".join(f"{k}={v}" for k, v in machine["environment"].items()) or "nothing set"
-    if "OPENBLAS_CORETYPE" in machine["environment"]:
-        environment += "; OPENBLAS_CORETYPE can make matrix products of NumPy slower"
     load = "unknown" if machine["load"] is None else f"{machine['load']:.2f}"
     if machine["load"] is not None and machine["load"] > BUSY:
         load += "; other programs are running, so these times are unreliable"
-    return "\n".join(
-        [
-            f"{machine['date']}  {machine['platform']}",
-            f"{machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores usable",
-            f"python {machine['python']}, {installed}",
-            f"environment: {environment}",
-            f"load before the start: {load}",
-        ]
-    )
-
-
-def gains(before: float, after: float) -> str:
-    """Return the speedup by the threads of BLAS before and after a subject.
-
-    Examples
-    --------
-    >>> gains(1.79, 1.04)
-    'all threads of BLAS over one, on a small product: 1.79x before, 1.04x after'
-    """
     return (
-        "all threads of BLAS over one, on a small product: "
-        f"{before:.2f}x before, {after:.2f}x after"
+        f"{machine['date']}  {machine['platform']}\n"
+        f"{machine['processor']}, {machine['usable_cores']} of {machine['cores']} cores usable\n"
+        f"python {machine['python']}, {installed}\n"
+        f"environment: {environment}\nload before the start: {load}"
     )
 
 

@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, candidate: Candidate, *, patience: float = PATIENCE) -> None:
         self.patience = patience
-        # Not a pipe: nobody reads it while the process runs, and a full pipe would block it.
+        # Not a pipe: it is not read while the process runs, and a full pipe would block it.
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         code = f"{import_from(candidate.tree)}; from benchmarks import serving; serving.main()"
         self._process = subprocess.Popen(

@@ -19,8 +19,6 @@ from minnet.idx import Home
 from minnet.layer import Rng
 from minnet.validation import as_float_dtype
 
-__all__ = ["digits", "fashion_mnist", "fetch", "iris", "mnist", "standardize"]
-
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
@@ -49,7 +47,7 @@ def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32
     Raises
     ------
     ValueError
-        If `test_size` leaves a species without training rows or without test rows.
+        If `test_size` leaves a class without training rows or without test rows.
 
     References
     ----------
@@ -66,41 +64,27 @@ def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32
     from sklearn.datasets import load_iris
 
     x, y = load_iris(return_X_y=True)
-    return _split(x, y, test_size=test_size, rng=rng, dtype=dtype)
+    return _split(x, y, test_size, rng, dtype)
 
 
 def digits(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32) -> Split:
     """Digits: 1,797 handwritten digits of 8 by 8 pixels, scaled from 0..16 to [0, 1].
 
-    Parameters
-    ----------
-    test_size, rng, dtype
-        As for `iris`.
+    Parameters and errors are those of `iris`.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
         Shapes (1437, 64), (1437,), (360, 64), (360,) at the default `test_size`; pixels in [0, 1].
 
-    Raises
-    ------
-    ValueError
-        If `test_size` leaves a digit without training rows or without test rows.
-
     References
     ----------
     Alpaydin & Kaynak, "Cascading classifiers", Kybernetika, 1998.
-
-    Examples
-    --------
-    >>> (x_train, y_train), (x_test, y_test) = digits()
-    >>> x_train.shape, x_test.shape, float(x_train.min()), float(x_train.max())
-    ((1437, 64), (360, 64), 0.0, 1.0)
     """
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    return _split(x / 16, y, test_size=test_size, rng=rng, dtype=dtype)
+    return _split(x / 16, y, test_size, rng, dtype)
 
 
 def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
@@ -160,9 +144,9 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:
     """MNIST: 70,000 handwritten digits of 28 by 28 pixels, scaled from bytes to [0, 1].
 
-    If `data_home` is given, the four files are read from ``data_home/mnist`` only. Otherwise they
-    are read from ``$MINNET_DATA/mnist`` or the user's cache, or downloaded into that cache. They
-    may be packed (``.gz``) or not.
+    If `data_home` is given, the four files, packed (``.gz``) or not, are read from
+    ``data_home/mnist`` only. Otherwise they are read from ``$MINNET_DATA/mnist`` or the user's
+    cache, or downloaded into that cache.
 
     Parameters
     ----------
@@ -190,7 +174,7 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
     LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition",
     Proceedings of the IEEE, 1998.
     """
-    return _images("mnist", data_home, download=download, dtype=dtype)
+    return _images("mnist", data_home, download, dtype)
 
 
 def fashion_mnist(
@@ -206,7 +190,7 @@ def fashion_mnist(
     Xiao, Rasul & Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
     algorithms", arXiv:1708.07747, 2017.
     """
-    return _images("fashion_mnist", data_home, download=download, dtype=dtype)
+    return _images("fashion_mnist", data_home, download, dtype)
 
 
 def fetch(name: str, data_home: Home = None) -> Path:
@@ -232,24 +216,21 @@ def fetch(name: str, data_home: Home = None) -> Path:
     return folder
 
 
-def _split(x: Rows, y: Labels, *, test_size: float, rng: Rng, dtype: DTypeLike) -> Split:
+def _split(x: Rows, y: Labels, test_size: float, rng: Rng, dtype: DTypeLike) -> Split:
     from sklearn.model_selection import train_test_split
 
+    x, y = x.astype(as_float_dtype(dtype)), y.astype(np.int64)
     # scikit-learn accepts no Generator, and None would use NumPy's global state.
     seed: Any = rng
     if not isinstance(rng, int | np.integer):
         seed = np.random.default_rng(rng).integers(2**32)
     x_train, x_test, y_train, y_test = train_test_split(
-        x.astype(as_float_dtype(dtype)),
-        y.astype(np.int64),
-        test_size=test_size,
-        stratify=y,
-        random_state=int(seed),
+        x, y, test_size=test_size, stratify=y, random_state=int(seed)
     )
     return (x_train, y_train), (x_test, y_test)
 
 
-def _images(name: str, data_home: Home, *, download: bool, dtype: DTypeLike) -> Split:
+def _images(name: str, data_home: Home, download: bool, dtype: DTypeLike) -> Split:
     dtype = as_float_dtype(dtype)
     folder = idx.locate(name, data_home, download=download and data_home is None)
     contents = idx.read(folder, name)

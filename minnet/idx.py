@@ -1,15 +1,14 @@
 """Find, download and verify the idx files of MNIST and Fashion-MNIST.
 
-A file is used only if its header, its length and a checksum pinned here are as expected, so that
-every figure is based on the same bytes. The checksums are those of the unpacked bytes, because
-mirrors pack the same bytes differently.
+A file is used only if its bytes have the checksum pinned here, so that every figure is based on the
+same bytes. The checksums are those of the unpacked bytes, because mirrors pack the same bytes
+differently.
 """
 
 import gzip
 import hashlib
 import math
 import os
-import struct
 import tempfile
 import zlib
 from pathlib import Path
@@ -60,18 +59,27 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
     for folder in folders:
         if not _missing(folder):
             return folder
-    if not download:
-        raise FileNotFoundError(_instructions(name, folders, _remedy(name, folders[0])))
-    try:
-        _download(name, folders[-1])
-    except OSError as error:
-        retry = f"Try again with a network or another folder (`minnet data {name} --home FOLDER`)"
-        message = _instructions(name, folders, retry)
-        raise FileNotFoundError(f"{message}\nThe download failed:\n{error}") from error
-    return folders[-1]
+    remedy, failure = _remedy(name, folders[0]), None
+    if download:
+        try:
+            _download(name, folders[-1])
+            return folders[-1]
+        except OSError as error:
+            remedy = (
+                f"Try again with a network or another folder (`minnet data {name} --home FOLDER`)"
+            )
+            failure = error
+    lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
+    sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
+    raise FileNotFoundError(
+        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
+        f".gz) into one of these folders by hand; they are published at\n{sources}"
+        + (f"\nThe download failed:\n{failure}" if failure else "")
+    ) from failure
 
 
 def _homes(data_home: Home) -> list[Path]:
+    """Return the folders of data sets in the order of the search."""
     if data_home is not None:
         return [Path(data_home).expanduser().absolute()]
     import platformdirs
@@ -85,22 +93,14 @@ def _homes(data_home: Home) -> list[Path]:
     return [*homes, cache]
 
 
-def _path(folder: Path, file: str) -> Path | None:
-    candidates = (folder / f"{file}.gz", folder / file)
-    return next((path for path in candidates if path.is_file()), None)
+def _path(folder: Path, file: str) -> Path:
+    """Return the path of a file, packed if both are there, or of the plain one if none is."""
+    packed = folder / f"{file}.gz"
+    return packed if packed.is_file() else folder / file
 
 
 def _missing(folder: Path) -> list[str]:
-    return [file for file in SHAPES if _path(folder, file) is None]
-
-
-def _instructions(name: str, folders: list[Path], remedy: str) -> str:
-    lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
-    sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
-    return (
-        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
-        f".gz) into one of these folders by hand; they are published at\n{sources}"
-    )
+    return [file for file in SHAPES if not _path(folder, file).is_file()]
 
 
 def _remedy(name: str, folder: Path) -> str:
@@ -119,15 +119,13 @@ def _download(name: str, folder: Path) -> None:
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=10, chunk_size=1 << 16)
     # Inside the folder, so that the final rename is atomic.
     with tempfile.TemporaryDirectory(dir=folder) as unverified:
-        for file, checksum in zip(SHAPES, CHECKSUMS[name], strict=True):
-            if _path(folder, file) is not None:
-                continue
+        for file in _missing(folder):
             path = Path(unverified, f"{file}.gz")
             failures = []
             for mirror in MIRRORS[name]:
                 try:
                     downloader(mirror + path.name, str(path), None)
-                    _verified(path, SHAPES[file], checksum)
+                    _read(path, name, file)
                     break
                 except (OSError, ValueError) as error:
                     failures.append(f"  {mirror}{path.name}: {error}")
@@ -139,50 +137,36 @@ def _download(name: str, folder: Path) -> None:
 def read(folder: Path, name: str) -> list[NDArray[np.uint8]]:
     """Return the contents of the four files after verification."""
     contents = []
-    for (file, shape), checksum in zip(SHAPES.items(), CHECKSUMS[name], strict=True):
-        path = _path(folder, file) or folder / file
+    for file in SHAPES:
+        path = _path(folder, file)
         try:
-            contents.append(_verified(path, shape, checksum))
+            contents.append(_read(path, name, file))
         except ValueError as error:
             raise ValueError(f"{path}: {error}. Delete it. {_remedy(name, folder)}") from error
     return contents
 
 
-def _verified(path: Path, shape: tuple[int, ...], checksum: str) -> NDArray[np.uint8]:
-    """Return the contents of an idx file, packed or not, if they have the pinned checksum."""
-    # One byte more than expected detects a longer file without unpacking all of it.
-    limit = 4 + 4 * len(shape) + math.prod(shape) + 1
+def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
+    """Return the contents of an idx file, packed or not, if they have the pinned checksum.
+
+    The file starts with a header of four bytes, and four more for each dimension.
+    """
+    shape, checksum = SHAPES[file], dict(zip(SHAPES, CHECKSUMS[name], strict=True))[file]
+    header = 4 + 4 * len(shape)
+    size = header + math.prod(shape)
     try:
-        with path.open("rb") as file:
-            packed = file.peek(2)[:2] == b"\x1f\x8b"
-            stream: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
-            data = stream.read(limit)
+        with path.open("rb") as stream:
+            packed = stream.peek(2)[:2] == b"\x1f\x8b"
+            unpacked: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if packed else stream
+            # One byte more than expected detects a longer file without unpacking all of it.
+            data = unpacked.read(size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"expected a complete gzip file, got a damaged one ({error})") from error
-    values = _parse_idx(data, shape)
+    if len(data) != size:
+        got = "more" if len(data) > size else f"only {len(data)}"
+        raise ValueError(f"expected {size} unpacked bytes of an idx file, got {got}")
     algorithm, expected = checksum.split(":")
-    got = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
-    if got != expected:
-        raise ValueError(f"expected {algorithm} {expected} of the unpacked bytes, got {got}")
-    return values
-
-
-def _parse_idx(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return idx bytes as an array of `shape`.
-
-    An idx file of bytes starts with the magic number 0x800 + d for d dimensions, followed by the d
-    sizes, all of them big-endian and four bytes wide. The values follow.
-    """
-    header = struct.Struct(f">{1 + len(shape)}I")
-    if len(data) < header.size:
-        raise ValueError(f"expected an idx header of {header.size} bytes, got {len(data)} in all")
-    magic, *sizes = header.unpack_from(data)
-    if magic != 0x800 + len(shape):
-        raise ValueError(f"expected the idx magic {0x800 + len(shape):#010x}, got {magic:#010x}")
-    if tuple(sizes) != shape:
-        raise ValueError(f"expected shape {shape} in the header, got {tuple(sizes)}")
-    expected, got = math.prod(shape), len(data) - header.size
-    if got != expected:
-        amount = "more" if got > expected else f"only {got}"
-        raise ValueError(f"expected {expected} bytes after the header, got {amount}")
-    return np.frombuffer(data, dtype=np.uint8, offset=header.size).reshape(shape)
+    digest = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+    if digest != expected:
+        raise ValueError(f"expected {algorithm} {expected} of the unpacked bytes, got {digest}")
+    return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)

@@ -15,12 +15,12 @@ from minnet.validation import fraction, in_range, non_negative
 class Optimizer:
     """Base class of the optimizers.
 
-    Attributes
+    Parameters
     ----------
     net : Sequential
         The network to train.
     lr : float
-        Learning rate, not negative. It may be set at any time.
+        Learning rate, not negative. The attribute ``lr`` may be set at any time.
     """
 
     def __init__(self, net: Sequential, lr: float) -> None:
@@ -46,10 +46,8 @@ class Optimizer:
 
     def check_eps(self, eps: float) -> float:
         """Return eps, which must be positive in the network's dtype to prevent a division by 0."""
-        least = float(np.finfo(self.net.dtype).tiny)
-        return in_range(
-            eps, type(self).__name__, "eps", lambda v: v >= least, f"positive, >= {least:.1e}"
-        )
+        least, name = float(np.finfo(self.net.dtype).tiny), type(self).__name__
+        return in_range(eps, name, "eps", lambda v: v >= least, f"positive, >= {least:.1e}")
 
 
 class SGD(Optimizer):
@@ -59,10 +57,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    net : Sequential
-        The network to train.
-    lr : float, default 0.01
-        Learning rate. It multiplies v and is not part of v.
+    net, lr
+        As in `Optimizer`. lr multiplies v and is not part of v.
     momentum : float, default 0.0
         μ, in [0, 1).
     nesterov : bool, default False
@@ -109,10 +105,8 @@ class RMSProp(Optimizer):
 
     Parameters
     ----------
-    net : Sequential
-        The network to train.
-    lr : float, default 1e-3
-        Learning rate.
+    net, lr
+        As in `Optimizer`.
     rho : float, default 0.9
         ρ, the weight of the past, in [0, 1). PyTorch calls it alpha.
     eps : float, default 1e-8
@@ -142,10 +136,8 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    net : Sequential
-        The network to train.
-    lr : float, default 1e-2
-        Learning rate.
+    net, lr
+        As in `Optimizer`.
     eps : float, default 1e-10
         ε, outside the root.
 
@@ -171,10 +163,8 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    net : Sequential
-        The network to train.
-    lr : float, default 1e-3
-        Learning rate, approximately the size of the update of each parameter.
+    net, lr
+        As in `Optimizer`. lr is approximately the size of the update of each parameter.
     betas : (float, float), default (0.9, 0.999)
         β₁ and β₂, each in [0, 1).
     eps : float, default 1e-8
@@ -204,12 +194,9 @@ class Adam(Optimizer):
         self.t = 0
 
     def step(self) -> None:
-        t = self.t + 1
-        kernels.adam(
-            self.net.grad, self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, t,
-            self.mean, self.square, self.net.theta,
-        )  # fmt: skip
-        self.t = t
+        settings = self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t + 1
+        kernels.adam(self.net.grad, *settings, self.mean, self.square, self.net.theta)
+        self.t += 1
 
 
 class AdamW(Adam):

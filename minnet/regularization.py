@@ -5,11 +5,9 @@ applies to all of ``net.grad``, between backward and the optimizer's step.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
-from minnet.layer import Param
 from minnet.layers.sequential import Sequential
 from minnet.validation import Array, non_negative, positive
 
@@ -36,16 +34,13 @@ class Regularizer:
 
     def penalty(self, net: Sequential) -> float:
         """Return the penalty of all weights of net."""
-        return sum(self.of(param.value) for param in _weights(net))
+        return sum(self.of(p.value) for p in net.params.values() if p.value.ndim == 2)
 
     def add_gradient(self, net: Sequential) -> None:
         """Add the gradient of the penalty to the gradient of every weight of net."""
-        for param in _weights(net):
-            param.grad += self.gradient(param.value)
-
-
-def _weights(net: Sequential) -> Iterator[Param]:
-    return (param for param in net.params.values() if param.value.ndim == 2)
+        for param in net.params.values():
+            if param.value.ndim == 2:
+                param.grad += self.gradient(param.value)
 
 
 class L1(Regularizer):

@@ -24,12 +24,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    return partial(_constant, lr=positive(lr, "constant", "lr"))
-
-
-def _constant(step: int, *, lr: float) -> float:
-    _check_step(step)
-    return lr
+    return partial(_step, lr=positive(lr, "constant", "lr"), every=1, factor=1.0)
 
 
 def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
@@ -39,12 +34,9 @@ def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
     >>> [schedule(t) for t in (0, 9, 10, 20)]
     [0.5, 0.5, 0.25, 0.125]
     """
-    return partial(
-        _step,
-        lr=positive(lr, "step", "lr"),
-        every=count(every, "step", "every"),
-        factor=in_range(factor, "step", "factor", lambda v: 0 < v <= 1, "in (0, 1]"),
-    )
+    lr, every = positive(lr, "step", "lr"), count(every, "step", "every")
+    factor = in_range(factor, "step", "factor", lambda v: 0 < v <= 1, "in (0, 1]")
+    return partial(_step, lr=lr, every=every, factor=factor)
 
 
 def _step(step: int, *, lr: float, every: int, factor: float) -> float:
@@ -84,7 +76,7 @@ def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
     [0.1, 0.2, 0.3, 0.4, 0.5, 0.5]
     """
     if not callable(schedule):
-        schedule = partial(_constant, lr=positive(schedule, "warmup", "schedule"))
+        schedule = constant(positive(schedule, "warmup", "schedule"))
     return partial(_warmup, schedule=schedule, steps=count(steps, "warmup", "steps"))
 
 
@@ -112,10 +104,7 @@ def one_cycle(
     Smith & Topin (2017), "Super-convergence: very fast training of neural networks using large
     learning rates", arXiv:1708.07120.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of range, or if pct_start·steps ≤ 1, which leaves no step to increase in.
+    pct_start·steps must be more than 1, so that there is a step to increase in.
 
     >>> schedule = one_cycle(0.5, steps=100)
     >>> [round(schedule(t), 4) for t in (0, 29, 64, 99)]

@@ -1,27 +1,12 @@
 """Table of a network's layers, output shapes and parameter counts."""
 
 import html
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from minnet.layer import Layer, Param
-
 HEADINGS = ("name", "layer", "output", "parameters")
-
-
-class Network(Protocol):
-    """The attributes of `Sequential` that `summarize` uses."""
-
-    dtype: np.dtype[Any]
-    in_features: int | None
-
-    @property
-    def params(self) -> dict[str, Param]: ...  # noqa: D102
-
-    def walk(self) -> Iterator[tuple[str, Layer]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -50,29 +35,26 @@ class Summary:
 
     def __str__(self) -> str:
         # Some consoles cannot print an arrow.
-        plain = ((name, kind.replace("→", "->"), out, f"{n:,}") for name, kind, out, n in self.rows)
-        table = [HEADINGS, *plain]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join([*map(str.ljust, row[:-1], widths), row[-1].rjust(widths[-1])])
-            for row in table
-        ]
+        cells = ((name, kind.replace("→", "->"), out, f"{n:,}") for name, kind, out, n in self.rows)
+        rows = [HEADINGS, *cells]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row[:3], widths)) for row in rows]
+        lines = [f"{line}  {row[3]:>{widths[3]}}" for line, row in zip(lines, rows, strict=True)]
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", self.footer])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (name, kind, out))
-            + f"<td style='text-align:right'>{n:,}</td></tr>"
-            for name, kind, out, n in self.rows
-        )  # fmt: skip
-        return f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self.footer)}</p>"
+        rows = ["".join(f"<th>{heading}</th>" for heading in HEADINGS)]
+        for *texts, size in self.rows:
+            cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+            rows.append(f"{cells}<td style='text-align:right'>{size:,}</td>")
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table>{body}</table><p>{html.escape(self.footer)}</p>"
 
 
-def summarize(net: Network) -> Summary:
-    """Return the table of net.
+def summarize(net: Any) -> Summary:
+    """Return the table of a Sequential network.
 
     Examples
     --------
@@ -93,5 +75,4 @@ def summarize(net: Network) -> Summary:
         params = {} if hasattr(layer, "layers") else layer.params
         size = sum(param.value.size for param in params.values())
         rows.append((name, layer.describe(), f"(n, {width})", size))
-    total = sum(param.value.size for param in net.params.values())
-    return Summary(tuple(rows), total, str(net.dtype))
+    return Summary(tuple(rows), net.theta.size, str(net.dtype))

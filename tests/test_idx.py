@@ -47,32 +47,19 @@ def test_no_other_folder_is_searched_if_data_home_is_given(tiny, tmp_path, downl
 
 
 FAULTS = {
-    "wrong magic": (changed(IMAGES, _2=9), "expected the idx magic 0x00000803, got 0x00000903"),
-    "labels for images": (
-        pack(idx(TINY[IMAGES].ravel())),
-        "expected the idx magic 0x00000803, got 0x00000801",
-    ),
-    "header claims more": (
-        changed(IMAGES, _7=200),
-        r"expected shape \(5, 2, 3\) in the header, got \(200, 2, 3\)",
-    ),
-    "too short": (
-        pack(idx(TINY[IMAGES])[:-1]),
-        "expected 30 bytes after the header, got only 29",
-    ),
-    "too long": (
-        pack(idx(TINY[IMAGES]) + b"\0"),
-        "expected 30 bytes after the header, got more",
-    ),
-    "plain and too short": (idx(TINY[IMAGES])[:20], "got only 4"),
+    "wrong magic": (changed(IMAGES, _2=9), "expected sha256 .* of the unpacked bytes, got "),
+    "labels for images": (pack(idx(TINY[IMAGES].ravel())), "expected 46 unpacked .* only 38"),
+    "header claims more": (changed(IMAGES, _7=200), "expected sha256 .*, got "),
+    "too short": (pack(idx(TINY[IMAGES])[:-1]), "expected 46 unpacked bytes .*, got only 45"),
+    "too long": (pack(idx(TINY[IMAGES]) + b"\0"), "expected 46 unpacked bytes .*, got more"),
+    "plain and too short": (idx(TINY[IMAGES])[:20], "got only 20"),
     "one bit": (changed(IMAGES, _20=TINY[IMAGES].ravel()[4] ^ 1), "expected sha256 .*, got "),
     "cut gzip": (PACKED[:-9], "expected a complete gzip file, got a damaged one"),
     "cut gzip trailer": (PACKED[:-4], "expected a complete gzip file, got a damaged one"),
     "wrong gzip sum": (PACKED[:-8] + bytes(8), "expected a complete gzip file, got a damaged one"),
     "bad deflate": (PACKED[:10] + b"\xff" * 40, "expected a complete gzip file, got a damaged one"),
-    "web page": (b"<html>Not found</html>", "expected the idx magic 0x00000803, got 0x3c68746d"),
-    "a few bytes": (b"\0\0\x08", "expected an idx header of 16 bytes, got 3 in all"),
-    "empty": (b"", "expected an idx header of 16 bytes, got 0 in all"),
+    "web page": (b"<html>Not found</html>", "expected 46 unpacked bytes of an idx file, got only"),
+    "empty": (b"", "expected 46 unpacked bytes of an idx file, got only 0"),
 }
 
 
@@ -97,7 +84,7 @@ def test_a_gzip_bomb_is_not_unpacked(tiny, downloads):
     path.write_bytes(pack(idx(TINY[IMAGES]) + bytes(50_000_000)))
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="expected 30 bytes after the header, got more"):
+        with pytest.raises(ValueError, match=r"expected 46 unpacked bytes .*, got more"):
             datasets.mnist()
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:

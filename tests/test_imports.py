@@ -18,6 +18,7 @@ LEVELS = (
     {"memory", "validation"},
     {"param"},
     {"layer"},
+    {"recommendation"},
     {"initializers"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),

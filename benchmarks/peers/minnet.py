@@ -15,19 +15,20 @@ import numpy as np
 
 import minnet as m
 from benchmarks.networks import Network
-from benchmarks.peers.repeated import Repeated
+from benchmarks.peers import Repeated
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
 PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
 
 
-def step(network: Network) -> Callable[[], float]:
-    """Return a training step."""
+def step(network: Network) -> functools.partial[float]:
+    """Return a training step on a new network."""
     net = m.Sequential(_layers(network), rng=0)
-    optimizer = _optimizer(network, net)
     x, y = network.data()
-    loss = m.SoftmaxCrossEntropy()
-    return lambda: m.train_step(net, x, y, loss=loss, optimizer=optimizer)
+    optimizer = _optimizer(network, net)
+    return functools.partial(
+        m.train_step, net, x, y, loss=m.SoftmaxCrossEntropy(), optimizer=optimizer
+    )
 
 
 def plain_step(network: Network) -> Callable[[], float]:
@@ -43,15 +44,12 @@ def steps(
     network: Network, number: int, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
 ) -> Repeated:
     """Return ``number`` training steps, recorded by a new probe if one is given."""
-    net = m.Sequential(_layers(network), rng=0)
-    optimizer = _optimizer(network, net)
-    x, y = network.data()
-    loss = m.SoftmaxCrossEntropy()
+    train_step = step(network)
 
     def train(number: int) -> None:
         probes = [PROBES[probe](kinds, **options)] if probe else []
         for k in range(number):
-            m.train_step(net, x, y, loss=loss, optimizer=optimizer, probes=probes, step=k)
+            train_step(probes=probes, step=k)
 
     return Repeated(train, number)
 

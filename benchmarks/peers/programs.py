@@ -38,7 +38,8 @@ class Program:
             done = subprocess.run(
                 [sys.executable, "-c", self.code],
                 cwd=folder,
-                env=os.environ | {CACHE: str(cache)},
+                # Bytecode is cached too, as it is for users.
+                env=os.environ | {CACHE: str(cache), "PYTHONDONTWRITEBYTECODE": ""},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.networks import Network
-from benchmarks.peers.repeated import Repeated
+from benchmarks.peers import Repeated
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 BINS = 100

@@ -41,7 +41,7 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
         importlib.import_module(module.name)
     versions = [
         ready(dtype)
-        for signature, ready, _ in list(jit.kernels.values())
+        for signature, ready in list(jit.kernels.values())
         for dtype in (set(dtypes) if "T[" in signature else {"int32"})
     ]
     return len(versions)

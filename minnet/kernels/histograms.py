@@ -61,7 +61,7 @@ def separate_nan_from_infinity(bits: Array, counts: Array) -> None:
 
 @inline
 def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
-    """Count every stride-th row from row start, neighbouring values in different copies."""
+    """Count every stride-th row from row start. Neighbouring values use different copies."""
     if stride == 1:  # one long row has one remainder
         bits = bits.reshape(1, -1)
     n, width = bits.shape

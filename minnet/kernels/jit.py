@@ -27,9 +27,8 @@ FLAGS = {"error_model": "numpy", "nogil": True}  # checks for division by zero p
 # numba does not detect changes of helpers in other files, so all sources are in the cache key.
 SOURCES = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
-kernels: dict[str, tuple[str, Callable[[str], Any], dict[int, Any]]] = {}
+kernels: dict[str, tuple[str, Callable[[str], Any]]] = {}  # signature, function that compiles
 _helpers: list[Callable[..., Any]] = []  # not yet registered with numba
-_cache_errors: list[Exception] = []  # the first error ends caching in this process
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):  # a fork waits until no thread compiles
     unlock = _lock.release
@@ -52,7 +51,6 @@ def kernel(signature: str, *, fastmath: Any = ()) -> Callable[..., Any]:
             f"fastmath: expected a collection of {sorted(FASTMATH)}, got {fastmath!r}; nnan and "
             "ninf remove checks for NaN and infinity, and reassoc breaks compensated sums"
         )
-
     first = signature[1:].removeprefix("const ").split("[")[0]
 
     def decorate(py_func: Any) -> Callable[..., Any]:
@@ -82,7 +80,7 @@ def kernel(signature: str, *, fastmath: Any = ()) -> Callable[..., Any]:
                     "or float64), C-contiguous (np.ascontiguousarray) and, unless const, writable"
                 ) from error
 
-        kernels[f"{py_func.__module__}.{py_func.__qualname__}"] = signature, ready, compiled
+        kernels[f"{py_func.__module__}.{py_func.__qualname__}"] = signature, ready
         return call
 
     return decorate
@@ -96,52 +94,54 @@ def inline(py_func: Any) -> Any:
 
 def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> Any:
     numba: Any = importlib.import_module("numba")
-    options = {**FLAGS, "fastmath": fastmath}
     if numba.config.DISABLE_JIT:
         return np.errstate(all="ignore")(py_func)
     while _helpers:
         numba.extending.register_jitable(**FLAGS, fastmath={"contract"})(_helpers.pop())
     types = re.sub(r"const (\w+\[[:, 1]+\])", r"\1.copy(readonly=True)", signature)
     types = re.sub(r"\bT\b", dtype, types)
-    if not numba.config.BOUNDSCHECK and (folder := _cache_folder(py_func, dtype)):
+    options = {**FLAGS, "fastmath": fastmath}
+    ours = py_func.__module__.startswith(f"{__package__}.")
+    if ours and not numba.config.BOUNDSCHECK and (root := cache_folder()):
+        folder = os.path.join(root, f"{py_func.__qualname__}-{dtype}")
         numba.config.CACHE_DIR, previous = folder, numba.config.CACHE_DIR
         try:
-            dispatcher = numba.njit(cache=True, **options)(py_func)
+            return numba.njit(types, cache=True, **options)(py_func)
+        except Exception:  # a damaged file or a full disk; the next process writes a new file
+            shutil.rmtree(folder, ignore_errors=True)
         finally:
             numba.config.CACHE_DIR = previous
-        try:
-            dispatcher.compile(types)
-            dispatcher.disable_compile()
-            return dispatcher
-        except Exception:  # a damaged file; the next process writes a new one
-            shutil.rmtree(folder, ignore_errors=True)
     return numba.njit(types, **options)(py_func)
 
 
-def _cache_folder(py_func: Any, dtype: str) -> str | None:
-    """Return the cache folder of a kernel of minnet, or None and one warning if that fails."""
-    if _cache_errors or not py_func.__module__.startswith(f"{__package__}."):
-        return None
-    modules = [importlib.import_module(name) for name in ("numpy", "numba", "llvmlite")]
-    cpu, versions = modules[2].binding.get_host_cpu_name(), [m.__version__ for m in modules]
-    key = hashlib.sha256(repr((SOURCES, sys.version, versions, cpu)).encode()).hexdigest()[:16]
-    user_cache_dir = importlib.import_module("platformdirs").user_cache_dir
+@functools.cache
+def cache_folder() -> str | None:
+    """Return the folder of compiled kernels, or None and a warning if it cannot be used.
+
+    Loading a kernel executes its code, so a folder that others can write to is not used.
+    """
+    numba, llvmlite, dirs = map(importlib.import_module, ("numba", "llvmlite", "platformdirs"))
+    versions = sys.version, np.__version__, numba.__version__, llvmlite.__version__
+    content = repr((SOURCES, versions, llvmlite.binding.get_host_cpu_name()))
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
     try:
-        root = os.environ.get("MINNET_CACHE_DIR") or user_cache_dir("minnet", appauthor=False)
-        folder = Path(root, "kernels", key, f"{py_func.__qualname__}-{dtype}")
+        root = os.environ.get("MINNET_CACHE_DIR") or dirs.user_cache_dir("minnet", appauthor=False)
+        folder = Path(root, "kernels", key)
         if not folder.is_absolute():
             raise NotADirectoryError(f"{root} is not an absolute path")
-        folder.mkdir(parents=True, exist_ok=True)
+        for place in (folder.parent, folder):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = place.lstat()
+            if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+                raise PermissionError(f"{place} is owned by another user or writable by others")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(2**16))
     except (OSError, RuntimeError) as error:
-        _cache_errors.append(error)
-        warnings.warn(
+        message = (
             f"minnet compiles its kernels in each process, because it cannot cache them: {error}; "
-            "set MINNET_CACHE_DIR to the absolute path of a writable folder",
-            RuntimeWarning,
-            stacklevel=2,
+            "set MINNET_CACHE_DIR to the absolute path of a folder that only you can write to"
         )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
         return None
     return str(folder)
 

@@ -1,7 +1,7 @@
 """Kernels that summarize arrays: power sums, extremes, counts, and units that do not change.
 
-Sums are kept in float64 and in 32 lanes side by side, neighbours in different lanes. In a single
-running sum each addition would have to wait for the one before, and it could not be vectorised.
+Sums are float64 and have 32 lanes. Neighbouring values are added to different lanes, because the
+additions of a single running total depend on each other and cannot be vectorized.
 """
 
 import math
@@ -66,8 +66,8 @@ def power_sums(x: Array, centre: float, sums: Array) -> None:
 def summarize_values(x: Array, out: Array) -> None:
     """out = mean, std, skewness, kurtosis, min, max, RMS, share of zeros and 0, for x (size,).
 
-    The last number is 1 instead of 0, and the others are invalid, where a power of a value leaves
-    float64 or a value is not finite. Skewness and kurtosis of a constant are nan.
+    If a value is not finite or a power of a value overflows float64, the last number is 1 and the
+    others are invalid. Skewness and kurtosis of a constant are NaN.
     """
     n, sums, centre, shift, m2 = x.size, np.zeros(7), 0.0, 0.0, 0.0
     for k in range(min(n, LANES)):
@@ -78,7 +78,7 @@ def summarize_values(x: Array, out: Array) -> None:
         m2 = sums[1] / n - shift * shift
         if shift * shift < 16 * m2:
             break
-        centre += shift  # a distant centre has cost digits
+        centre += shift  # digits were lost, because the centre was distant
         shift = 0.0
     m3 = sums[2] / n - shift * (3 * sums[1] / n - 2 * shift * shift)
     m4 = sums[3] / n - shift * (4 * sums[2] / n - 6 * shift * sums[1] / n + 3 * shift**3)
@@ -96,7 +96,7 @@ def summarize_values(x: Array, out: Array) -> None:
 
 @kernel("(const T[::1], float64, float64)")
 def count_outside(x: Array, low: float, high: float) -> int:
-    """Return how many values of x (size,) lie below low or above high."""
+    """Return the number of values of x (size,) below low or above high."""
     outside = 0
     for k in range(x.size):
         outside += (x[k] < low) | (x[k] > high)
@@ -107,9 +107,9 @@ def count_outside(x: Array, low: float, high: float) -> int:
 def follow_units(y: Array, unchanged: Array, last: Array, window: int) -> int:
     """Update for each column of y (n, units) the number of successive steps with one value only.
 
-    unchanged (units,) is that number: 0 where the value changed within this step, and 1 where it
-    was constant but different from the one before. last (units,) is the value in the last row.
-    Return for how many columns the number is at least window.
+    unchanged (units,) is that number: 0 if the value changed within this step, and 1 if it was
+    constant but differs from the previous step. last (units,) is the value in the last row. Return
+    the number of columns in which unchanged is at least window.
     """
     n, units = y.shape
     constant = np.ones(units, np.uint8)

@@ -4,8 +4,7 @@ import pytest
 
 from benchmarks import measuring
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, find, measure, ratios, spread
-from benchmarks.reports import geometric_mean
+from benchmarks.measuring import Result, find, geometric_mean, measure, ratios, spread
 from benchmarks.workers import WorkerError
 
 

@@ -23,11 +23,10 @@ from benchmarks import (
 )
 from benchmarks.__main__ import SUBJECTS, main
 from benchmarks.candidates import Candidate, Plan
-from benchmarks.measuring import Result, Spread
+from benchmarks.measuring import Report, Result, Spread
 from benchmarks.networks import NETWORKS, Network, networks
 from benchmarks.peers import floor, programs
 from benchmarks.peers import minnet as mine
-from benchmarks.reports import Report
 
 ROOT = Path(__file__).parents[2]
 SMALL = networks(quick=True)
@@ -56,12 +55,9 @@ def test_step_reports_every_network_with_its_ratio_to_the_floor(quick):
 
 
 def test_step_writes_every_round_with_versions_and_threads(quick):
-    text, written = quick
+    _, written = quick
     assert written["plan"]["rounds"] == 2
     assert written["surroundings"]["installed"]["numpy"] == np.__version__
-    before, after = written["surroundings"]["gain of threads"]
-    assert tables.gains(before, after) in text
-    assert min(before, after) > 0
     assert list(written["contests"]) == list(SMALL)
     for results in written["contests"].values():
         names = [result["name"] for result in results]
@@ -160,8 +156,8 @@ def test_the_best_peer_is_the_same_for_all_rounds_and_not_minnet_or_the_floor():
         result("minnet", 1, 1, 1), result("floor", 0.1, 0.1, 0.1), result("torch", 2, 9, 9),
         result("jax", 4, 4, 4), result("keras"),
     ]  # fmt: skip
-    assert step.fastest_peer(results) is results[3]
-    assert step.fastest_peer(results[:2]) is None
+    assert step.fastest_peer(results) == "jax"
+    assert step.fastest_peer(results[:2]) == ""
 
 
 def test_the_networks_are_those_of_the_articles():

@@ -66,7 +66,7 @@ def run(code: str, **environment: str) -> str:
 
 def unused(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a new kernel of the same function, not compiled yet."""
-    signature, _, _ = jit.kernels[f"{function.__module__}.{function.__qualname__}"]
+    signature, _ = jit.kernels[f"{function.__module__}.{function.__qualname__}"]
     with mock.patch.dict(jit.kernels):
         return jit.kernel(signature)(function.__wrapped__)
 

@@ -11,8 +11,9 @@ from minnet.kernels import jit
 def home(tmp_path, monkeypatch):
     """Return the folder of the cache keys, below an empty MINNET_CACHE_DIR."""
     monkeypatch.setenv("MINNET_CACHE_DIR", str(tmp_path / "chosen"))
-    monkeypatch.setattr(jit, "_cache_errors", [])
-    return tmp_path / "chosen" / "kernels"
+    jit.cache_folder.cache_clear()
+    yield tmp_path / "chosen" / "kernels"
+    jit.cache_folder.cache_clear()
 
 
 @pytest.fixture

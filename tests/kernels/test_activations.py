@@ -43,7 +43,7 @@ FORWARD = {
     "silu": (kernels.silu_forward, lambda x: x * sigmoid(x)),
     "gelu": (kernels.gelu_forward, lambda x: x * cumulative(x)),
 }
-# What forward left behind goes in first: x, or y where the kernel's rule is told by y.
+# The third entry is the first argument of the kernel: the input x or the output y of forward.
 BACKWARD = {
     "sigmoid": (kernels.sigmoid_backward, lambda y, dy: dy * y * (1 - y), "y"),
     "tanh": (kernels.tanh_backward, lambda y, dy: dy * (1 - y * y), "y"),

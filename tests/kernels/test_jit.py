@@ -201,12 +201,12 @@ def test_disabled_jit_runs_plain_python_and_caches_nothing(home):
 def test_warmup_makes_every_kernel_ready_for_each_dtype(monkeypatch):
     requested = []
     warmup_all = {
-        name: (signature, lambda dtype, name=name: requested.append((name, dtype)), {})
-        for name, (signature, _, _) in jit.kernels.items()
+        name: (signature, lambda dtype, name=name: requested.append((name, dtype)))
+        for name, (signature, _) in jit.kernels.items()
         if name.startswith("minnet.")
     }
     monkeypatch.setattr(jit, "kernels", warmup_all)
-    integer = {name for name, (signature, _, _) in warmup_all.items() if "T[" not in signature}
+    integer = {name for name, (signature, _) in warmup_all.items() if "T[" not in signature}
     assert warmup() == len(requested) == len(set(requested)) == 2 * len(warmup_all) - len(integer)
     requested.clear()
     assert warmup(dtypes=["float64"]) == len(requested) == len(warmup_all)

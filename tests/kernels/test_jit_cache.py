@@ -2,6 +2,8 @@
 
 import errno
 import importlib
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -66,15 +68,15 @@ def test_removed_data_file_is_compiled_again(home, compiled):
 
 @pytest.mark.parametrize("changed", ["SOURCES", "python", "numpy", "numba", "llvmlite"])
 def test_cache_key_changes_with_sources_and_versions(home, monkeypatch, changed):
-    before = jit._cache_folder(add_row, "float32")
-    assert jit._cache_folder(add_row, "float32") == before
+    before = jit.cache_folder()
     if changed == "SOURCES":
         monkeypatch.setattr(jit, "SOURCES", [*jit.SOURCES, b"another helper"])
     elif changed == "python":
         monkeypatch.setattr(sys, "version", "4.0")
     else:
         monkeypatch.setattr(importlib.import_module(changed), "__version__", "0.0")
-    assert jit._cache_folder(add_row, "float32") != before
+    jit.cache_folder.cache_clear()
+    assert before != jit.cache_folder() is not None
 
 
 def test_sources_contain_every_file_of_the_package():
@@ -128,6 +130,45 @@ def test_full_disk_warns_once(home, monkeypatch):
     assert_works_uncached_with_one_warning("No space left on device")
 
 
+def test_new_folders_can_be_used_by_their_owner_only(home):
+    before = os.umask(0)
+    try:
+        (key,) = Path(jit.cache_folder()).parent.iterdir()
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home, key)] == [0o700, 0o700]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
+@pytest.mark.parametrize("mode", [0o775, 0o707, 0o777])
+@pytest.mark.parametrize("place", ["kernels", "key"])
+def test_folder_that_others_can_write_to_is_not_used(home, mode, place):
+    assert_adds(unused(add_row), np.float32)
+    files = {path: path.stat().st_mtime_ns for path in home.rglob("*.nb?")}
+    assert len(files) == 2
+    folder = home if place == "kernels" else next(home.iterdir())
+    folder.chmod(mode)
+    jit.cache_folder.cache_clear()
+    assert_works_uncached_with_one_warning(f"{folder} is owned by another user or writable by")
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*.nb?")} == files
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
+def test_folder_of_another_user_is_not_used(home, monkeypatch):
+    assert jit.cache_folder() is not None
+    jit.cache_folder.cache_clear()
+    monkeypatch.setattr(os, "geteuid", lambda: home.stat().st_uid + 1)
+    assert_works_uncached_with_one_warning(f"{home} is owned by another user or writable by")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
+def test_link_to_another_folder_is_not_used(home, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    home.parent.mkdir()
+    home.symlink_to(tmp_path / "elsewhere")
+    assert_works_uncached_with_one_warning(f"{home} is owned by another user or writable by")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="file size limits are POSIX")
 def test_file_size_limit_does_not_stop_a_kernel(home):
     code = """
@@ -162,5 +203,5 @@ def test_user_without_a_home_folder_gets_one_warning(home, tmp_path, monkeypatch
 def test_default_folder_is_in_the_users_cache(home, tmp_path, monkeypatch):
     monkeypatch.delenv("MINNET_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = jit._cache_folder(add_row, "float32")
+    folder = jit.cache_folder()
     assert folder.startswith(str(tmp_path / "minnet" / "kernels"))

@@ -83,7 +83,7 @@ def test_the_variance_in_float32_at_offset_10000_and_60000_rows_is_exact():
 
 
 def test_rounding_error_of_the_mean_is_corrected():
-    # Between 2**24 and 2**25 float32 knows even numbers only: the mean is half a step off.
+    # Between 2**24 and 2**25 float32 has even numbers only, so the rounded mean is wrong by 1.
     x = np.array([[2.0**24], [2.0**24 + 2]], np.float32)
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
     mean, var, y, dx = np.empty(1), np.empty(1), np.empty_like(x), np.empty_like(x)

@@ -1,15 +1,40 @@
-"""Initialization rules as functions of the shape."""
+"""Initial parameters of a network.
+
+An initializer is a plain function ``f(shape, *, rng, dtype) -> array``. Every rule for weights has
+the same aim: neither the signal nor the gradient should vanish or explode across the layers.
+
+- A weight has the shape (in_features, out_features): fan_in = shape[0], fan_out = shape[1]. Rules
+  that use the fans accept 2-d shapes only. For a bias use zeros, constant, normal or uniform.
+- `rng` is an int, a NumPy Generator (which advances) or None. NumPy's global state is not used.
+- `dtype` is float32 or float64. Values are drawn in float64 and rounded, so that one seed gives
+  the same network in both.
+- Options are bound with functools.partial: ``Dense(784, 100, init=partial(normal, std=1.0))``.
+- The normal rules draw from the whole normal distribution, as PyTorch does. Keras truncates it at
+  two standard deviations.
+- A wrong type raises TypeError and a wrong value ValueError, before anything is drawn.
+"""
 
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from minnet.layer import Rng
-from minnet.validation import Array, as_float_dtype, in_range
+from minnet.layer import Layer, Rng
+from minnet.recommendation import DEEP as DEEP
+from minnet.recommendation import Recommendation as Recommendation
+from minnet.recommendation import recommend as recommend
+from minnet.validation import (
+    Array,
+    as_float_dtype,
+    as_rows,
+    check_finite,
+    count,
+    in_range,
+    non_negative,
+)
 
 Shape = tuple[int, ...]
 Initializer = Callable[..., Array]
@@ -142,8 +167,8 @@ def orthogonal(
     fan_in, fan_out = _fans(shape)
     dtype = as_float_dtype(dtype)
     gain = _check_scale(gain, "orthogonal", "gain", dtype)
-    long, short = max(fan_in, fan_out), min(fan_in, fan_out)
-    q, r = np.linalg.qr(np.random.default_rng(rng).standard_normal((long, short)))
+    tall = max(fan_in, fan_out), min(fan_in, fan_out)
+    q, r = np.linalg.qr(np.random.default_rng(rng).standard_normal(tall))
     q *= np.where(np.diag(r) < 0, -gain, gain)
     return np.ascontiguousarray(q if fan_in >= fan_out else q.T, dtype)
 
@@ -151,15 +176,13 @@ def orthogonal(
 xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
 kaiming_normal, kaiming_uniform = he_normal, he_uniform
 
-_BY_NAME: dict[str, Initializer] = {
-    rule.__name__: rule
-    for rule in (
-        *(zeros, constant, normal, uniform, glorot_normal, glorot_uniform),
-        *(he_normal, he_uniform, lecun_normal, lecun_uniform, orthogonal),
-    )
-}
-_BY_NAME |= {"xavier_normal": xavier_normal, "xavier_uniform": xavier_uniform}
-_BY_NAME |= {"kaiming_normal": kaiming_normal, "kaiming_uniform": kaiming_uniform}
+_RULES: tuple[Initializer, ...] = (
+    *(zeros, constant, normal, uniform, glorot_normal, glorot_uniform),
+    *(he_normal, he_uniform, lecun_normal, lecun_uniform, orthogonal),
+)
+_BY_NAME = {rule.__name__: rule for rule in _RULES}
+_BY_NAME |= {"xavier_normal": glorot_normal, "xavier_uniform": glorot_uniform}
+_BY_NAME |= {"kaiming_normal": he_normal, "kaiming_uniform": he_uniform}
 
 
 def get(init: str | Initializer) -> Initializer:
@@ -187,6 +210,97 @@ def get(init: str | Initializer) -> Initializer:
         f"an initializer is a name or a function f(shape, *, rng, dtype), got {init!r}; "
         f"for a fixed value use functools.partial(constant, value=...)"
     )
+
+
+def lsuv(
+    net: Any, x: ArrayLike, *, tolerance: float = 0.1, max_iterations: int = 10, rng: Rng = None
+) -> None:
+    """Initialize `net` in place: orthogonal weights, scaled so that outputs on `x` have variance 1.
+
+    Layer-sequential unit variance. For each Dense from the first to the last: draw an orthogonal
+    weight, set the bias to zero, run `x` forward, and divide the weight by √Var(y), where Var is
+    over all entries of the output y. Repeat until |Var(y) - 1| < tolerance, at most
+    `max_iterations` times. All layers run with training=False: BatchNorm uses its running
+    statistics and Dropout does nothing.
+
+    Mishkin & Matas (2015), "All you need is a good init", arXiv:1511.06422.
+
+    Parameters
+    ----------
+    net : Sequential
+        Every `Dense`, and every layer of your own with a 2-d parameter ``weight``, is initialized,
+        also inside a Residual. All other parameters are left as they are.
+    x : array_like, shape (n, in_features)
+        A batch of typical inputs, a few hundred rows. It is not changed.
+
+    Raises
+    ------
+    ValueError
+        If `x` is not a batch of rows, an option is out of range, or the output of a Dense has no
+        variance on `x`; `net` is then unchanged.
+    TypeError
+        If `x` is not numeric.
+    FloatingPointError
+        If `x` or the output of a Dense is not finite; `net` is then unchanged.
+
+    >>> from minnet import Dense, Sequential
+    >>> x = np.random.default_rng(0).uniform(0, 9, (100, 4))
+    >>> net = Sequential([Dense(4, 8), Dense(8, 3)], rng=0)
+    >>> lsuv(net, x, tolerance=1e-3, rng=0)
+    >>> f"{net.predict(x).var():.2f}"
+    '1.00'
+    """
+    rng = np.random.default_rng(rng)
+    tolerance = non_negative(tolerance, "lsuv", "tolerance")
+    max_iterations = count(max_iterations, "lsuv", "max_iterations")
+    rows = as_rows(x, net.theta.dtype, "lsuv")
+    if len(rows) == 0:
+        raise ValueError(f"lsuv: expected at least one row, got an empty batch {rows.shape}")
+    check_finite(rows, "lsuv")
+    theta = net.theta.copy()
+    try:
+        _initialize(net.layers, rows, tolerance, max_iterations, rng)
+    except BaseException:
+        net.theta[...] = theta
+        raise
+
+
+def _initialize(
+    layers: Sequence[Layer], x: Array, tolerance: float, most: int, rng: np.random.Generator
+) -> None:
+    for layer in layers:
+        if "weight" in layer.params and layer.params["weight"].value.ndim == 2:
+            _initialize_dense(layer, x, tolerance, most, rng)
+        else:
+            # The input of a Residual is the input of its first layer.
+            _initialize(getattr(layer, "layers", ()), x, tolerance, most, rng)
+        x = layer.forward(x, training=False)
+
+
+def _initialize_dense(
+    layer: Layer, x: Array, tolerance: float, most: int, rng: np.random.Generator
+) -> None:
+    weight = layer.params["weight"].value
+    weight[...] = orthogonal(weight.shape, rng=rng, dtype=weight.dtype)
+    if "bias" in layer.params:
+        layer.params["bias"].value[...] = 0.0
+    for _ in range(most):
+        y = layer.forward(x, training=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = float(y.var(dtype=np.float64))
+        if not math.isfinite(variance):
+            raise FloatingPointError(
+                f"{layer}: lsuv got an output that is not finite; scale x down"
+            )
+        rounding = len(weight) * float(np.finfo(y.dtype).eps * np.abs(y).max())  # of a dot product
+        if variance <= rounding**2:
+            raise ValueError(
+                f"{layer}: lsuv got an output without variance, {y.flat[0]:.3g} everywhere; "
+                f"give rows that differ, and look for dead units in the preceding layers"
+            )
+        if abs(variance - 1.0) < tolerance:
+            return
+        weight /= math.sqrt(variance)
 
 
 def _check_shape(shape: Shape) -> Shape:
