@@ -338,7 +338,7 @@ class Layer(Differentiable):
             return
         for name in sorted(set(Layer.buffers) & vars(self).keys()):
             raise TypeError(f"{self}: self.{name} is a buffer of the layer; use another name")
-        known = [*self.params.values(), *getattr(self, "layers", ())]
+        known = [*(self._params or {}).values(), *getattr(self, "layers", ())]
         for name, value in vars(self).items():
             values = [*value.values()] if isinstance(value, dict) else value
             for item in values if isinstance(values, list | tuple) else [values]:

@@ -176,4 +176,6 @@ def _public(value, modules):
     module = modules.get(path[0])
     for name in path[1:]:
         module = getattr(module, name, None)
-    return module.__all__ if isinstance(module, ModuleType) else None
+    if not isinstance(module, ModuleType):
+        return None
+    return getattr(module, "__all__", [name for name in vars(module) if name[0] != "_"])

@@ -450,6 +450,22 @@ def test_y_is_read_only_in_differentiate_because_it_is_the_next_layers_input():
     net["tried"].y[0, 0] = y[0, 0]  # writeable again
 
 
+@pytest.mark.parametrize("base", [Sequential, Residual, Dense])
+def test_a_subclass_of_a_layer_of_minnet_is_used_like_it(base):
+    class Own(base):
+        pass
+
+    make = {
+        Sequential: lambda: Own([Dense(3, 3)], rng=0),
+        Residual: lambda: Sequential([Own(Dense(3, 3))], rng=0),
+        Dense: lambda: Sequential([Own(3, 3)], rng=0),
+    }[base]
+    net = make()
+    y = net.forward(X, training=True)
+    assert net.backward(y).shape == X.shape
+    assert net.theta.size == 12
+
+
 # Widths.
 
 

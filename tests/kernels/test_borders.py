@@ -51,8 +51,8 @@ def test_numba_is_imported_by_jit_only():
     assert importers("numba", "llvmlite") == {"kernels/jit.py"}
 
 
-def test_matplotlib_is_imported_by_plot_and_the_charts_of_the_experiments_only():
-    drawing = ("plot/", "experiments/charts/")
+def test_matplotlib_is_imported_by_plot_and_the_experiments_only():
+    drawing = ("plot/", "experiments/")
     assert [name for name in importers("matplotlib") if not name.startswith(drawing)] == []
 
 

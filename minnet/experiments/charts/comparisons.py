@@ -187,16 +187,21 @@ def _draw_lines(
     """Draw the means of each label as a line in a band; return the bands' entry of the legend."""
     if log:
         log_axis(ax, "y")
-    runs = []
+    runs, drawn = [], set[float]()
     for number, (label, column) in enumerate(values.items()):
         color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
         x = sorted(column)
         intervals = [_measured(column[at], f"{where}: {label!r} at {at:g}", log)[1] for at in x]
         middle, low, high = np.transpose([(i.value, i.low, i.high) for i in intervals])
         text = f"{wrapped(label)}\n{_excluded(intervals, log)}".strip()
-        ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        if (high > low).any():
+            ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         ax.plot(x, middle, color=color, marker=marker, markersize=8, label=text)
         runs += [interval.n for interval in intervals]
+        drawn.update(middle[np.isfinite(middle)])
+    if log and len(drawn) == 1:  # Matplotlib finds no limits for a single value
+        (value,) = drawn
+        ax.set_ylim(value / 10, value * 10)
     return style.interval_key(INK, runs, log)
 
 

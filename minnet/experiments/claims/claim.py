@@ -86,7 +86,9 @@ def panel(
     def draw(trials: Trials, ax: Axes | None) -> Figure:
         given = {name: of(trials) if callable(of) else of for name, of in options.items()}
         figure = chart(values(trials), ax=ax, **given)
-        (ax or figure.axes[0]).set(xlim=xlim, ylim=ylim)
+        limits = {"xlim": xlim, "ylim": ylim}
+        given_limits = {name: pair for name, pair in limits.items() if pair != (None, None)}
+        (ax or figure.axes[0]).set(**given_limits)
         return figure
 
     return title, draw
