@@ -185,24 +185,23 @@ def _draw_lines(
     ax: Axes, values: Mapping[str, Mapping[Any, Sequence[float]]], where: str, log: bool
 ) -> list[Artist]:
     """Draw the means of each label as a line in a band; return the bands' entry of the legend."""
+    lines = {
+        label: [(x, _measured(column[x], f"{where}: {label!r} at {x:g}", log)[1]) for x in column]
+        for label, column in values.items()
+    }
+    every = [interval for line in lines.values() for _, interval in line]
     if log:
         log_axis(ax, "y")
-    runs, drawn = [], set[float]()
-    for number, (label, column) in enumerate(values.items()):
+        drawn = {interval.value for interval in every if np.isfinite(interval.value)}
+        if len(drawn) == 1:  # Matplotlib finds no limits for a single value
+            ax.set_ylim(min(drawn) / 10, 10 * min(drawn))
+    for number, (label, line) in enumerate(lines.items()):
         color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
-        x = sorted(column)
-        intervals = [_measured(column[at], f"{where}: {label!r} at {at:g}", log)[1] for at in x]
-        middle, low, high = np.transpose([(i.value, i.low, i.high) for i in intervals])
-        text = f"{wrapped(label)}\n{_excluded(intervals, log)}".strip()
-        if (high > low).any():
-            ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        x, low, middle, high = np.transpose(sorted((x, i.low, i.value, i.high) for x, i in line))
+        text = f"{wrapped(label)}\n{_excluded([i for _, i in line], log)}".strip()
+        ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         ax.plot(x, middle, color=color, marker=marker, markersize=8, label=text)
-        runs += [interval.n for interval in intervals]
-        drawn.update(middle[np.isfinite(middle)])
-    if log and len(drawn) == 1:  # Matplotlib finds no limits for a single value
-        (value,) = drawn
-        ax.set_ylim(value / 10, value * 10)
-    return style.interval_key(INK, runs, log)
+    return style.interval_key(INK, [interval.n for interval in every], log)
 
 
 def _draw_row(ax: Axes, place: int, seeds: Array, interval: Interval, log: bool) -> None:
