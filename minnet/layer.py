@@ -229,8 +229,9 @@ class Layer(Differentiable):
         """Allocate y and compute it; in training keep x and y for backward."""
         shape = (len(x), self.out_features or x.shape[1])
         if training:
-            self._pending = False
-            y = self._y = grown(self._y, shape, self.dtype)
+            self._pending, y = False, self._y
+            if y is None or y.shape != shape:
+                y = self._y = grown(y, shape, self.dtype)
         else:
             y = np.empty(shape, self.dtype)
         if self.own:
@@ -248,10 +249,13 @@ class Layer(Differentiable):
 
     def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
         """Allocate dx and compute it and the gradients of the parameters."""
-        self._require_pending("forward(x, training=True)")
+        if not self._pending:
+            self._require_pending("forward(x, training=True)")
         self._pending = False
         rows = len(dy) if input_gradient or not self.can_skip_dx else 0
-        dx = self._dx = grown(self._dx, (rows, self.x.shape[1]), self.dtype)
+        shape, dx = (rows, self.x.shape[1]), self._dx
+        if dx is None or dx.shape != shape:
+            dx = self._dx = grown(dx, shape, self.dtype)
         self.dy, self.dx = dy, dx
         if self.own:
             self.differentiate(dy, dx)
@@ -390,7 +394,8 @@ def guarded(method: Any, inputs: Sequence[Any], filled: Mapping[str, Array]) -> 
     bits = {name: array.view(f"u{array.itemsize}") for name, array in filled.items()}
     for array in bits.values():
         array[...] = _UNFILLED[array.itemsize]
-    returned = method(*inputs)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # the network reports them
+        returned = method(*inputs)
     for name, array in bits.items():
         unfilled = (array == _UNFILLED[array.itemsize]).any()
         if unfilled or returned is not None:

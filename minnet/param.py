@@ -131,8 +131,8 @@ def parameter(name: str) -> Any:
     """Make ``params[name]`` an attribute of a layer; None in a layer without that parameter."""
 
     def get(self: Any) -> Param | None:
-        params = self._params
-        found: Param | None = (self.params if params is None else params).get(name)
+        params = self._params if self._params is not None else self.params
+        found: Param | None = params.get(name)
         return found
 
     def refuse(self: Any, value: Any) -> None:

@@ -87,16 +87,17 @@ class Dense(Layer):
         return Param(value)
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
-        np.dot(x, self.weight.value, out=y)
+        x.dot(self.weight.value, out=y)
         if self.has_bias:
             add_row(y, self.bias.value)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
-        np.dot(self.x.T, dy, out=self.weight.grad)
+        weight = self.weight
+        self.x.T.dot(dy, out=weight.grad)
         if self.has_bias:
             column_sum(dy, self.bias.grad)
         if len(dx):  # dx has no rows where it is not needed
-            np.dot(dy, self.weight.value.T, out=dx)
+            dy.dot(weight.value.T, out=dx)
 
     def describe(self) -> str:
         return f"Dense({self.in_features}→{self.out_features})"
