@@ -1,4 +1,4 @@
-"""Histograms of every buffer at every step, in bounded memory.
+"""Probe that records histograms over the steps of a training run, in bounded memory.
 
 All float32 numbers with the same first eleven bits form a bin, so that each power of two has four
 bins; `minnet.kernels.histograms` describes them. The bins cover all values, so no range has to be

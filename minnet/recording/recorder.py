@@ -70,7 +70,7 @@ class Recorder(ABC):
     def _forget_network(self) -> None:
         # Weak references, so that a network and its arrays can be freed.
         self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
-        self._awaits_update = False  # whether that of the last observed step is missing
+        self._awaits_update = False  # whether the last update is not recorded yet
         self._timed = False  # the first observation is not timed, because it may compile kernels
         self._skips_until = 0.0  # time of perf_counter in seconds; steps before it are skipped
 

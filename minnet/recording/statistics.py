@@ -231,7 +231,7 @@ def bin_edges(low: float, high: float, bins: int) -> Array:
     below = min(max(round(-low / (high - low) * bins), 1), bins - 1)
     width = max(-low / below, high / (bins - below))
     edges = width * (np.arange(bins + 1) - below)
-    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # also with rounding errors
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # cover them despite rounding
     return edges
 
 
