@@ -37,7 +37,7 @@ PLAN, QUICK = Plan(), Plan(rounds=2, warm=0.0, seconds=0.02, least=2, quick=True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write. The exit code is 0 even if a peer is missing or fails."""
+    """Run benchmarks, print and write results. A missing or failing peer is not an error."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _options(arguments)

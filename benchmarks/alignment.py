@@ -1,4 +1,4 @@
-"""Effect of aligned allocation: a training step with minnet's buffers and with `numpy.empty`."""
+"""Benchmark of aligned allocation: a training step with aligned and with plain buffers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Batch normalization alone, forward and backward, from small batches to large ones.
+"""Benchmark of batch normalization alone, forward and backward, from small to large batches.
 
-Two candidates show what limits its speed: the kernel calls of minnet without Python between them,
-and copies of as many bytes as five passes over the batch read and write.
+Two candidates show what limits the speed: the kernel calls of minnet without Python between them,
+and copies of as many bytes as the five passes over the batch read and write.
 """
 
 from __future__ import annotations

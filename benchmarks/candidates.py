@@ -1,4 +1,4 @@
-"""What is measured (candidates) and how long (plan)."""
+"""Candidates to measure, and the plan of a measurement."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to be timed.
+    """Task to time, and what it requires.
 
     Attributes
     ----------
     name : str
         Name in tables, unique in its contest.
     task : str
-        ``package.module:function``. Called with the arguments, it returns the callable to time.
+        ``package.module:function``. The function takes the arguments and returns the callable to
+        time.
     arguments : mapping
-        Values that JSON can represent.
+        Arguments of the function, as values that JSON can represent.
     needs : sequence of str
         Required packages.
     tree : Path
@@ -49,8 +50,8 @@ class Plan:
     rounds : int
         Number of turns of each candidate.
     warm, seconds : float
-        Untimed and timed seconds of a turn. The untimed part refills the caches, and gives threads
-        of the previous candidate time to stop.
+        Untimed and timed seconds of a turn. The untimed part refills the caches, and allows threads
+        of the previous candidate to stop.
     least : int
         Minimum number of timed calls in a turn.
     only : frozenset of str

@@ -1,4 +1,4 @@
-"""Compare minnet of this source tree with minnet of another one, in turns in one run."""
+"""Benchmark of minnet in this source tree and in another one, timed in turns in one run."""
 
 from __future__ import annotations
 

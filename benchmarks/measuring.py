@@ -1,7 +1,7 @@
 """Time candidates in turns, compute ratios, and write reports.
 
-All candidates of a contest are started first. Then each is timed for a moment, one after another,
-round after round. A ratio is taken within a round, between moments that are close together. The
+All candidates of a contest are started first. In each round, every candidate is then timed for a
+short turn. A ratio is computed for each round, so the two turns are close together in time. The
 median of these ratios is reported with the lowest and the highest.
 """
 
@@ -23,7 +23,7 @@ from benchmarks.workers import Worker, WorkerError
 
 @dataclass
 class Result:
-    """Times of a candidate: the median seconds of a call for each round, or the reason for none."""
+    """Median seconds of a call of a candidate in each round, or the reason why there are none."""
 
     candidate: Candidate
     seconds: list[float] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Report:
 def measure(
     candidates: Sequence[Candidate], plan: Plan, start: Callable[[Candidate], Any] = Worker
 ) -> list[Result]:
-    """Time the candidates in turns. A candidate that is missing or fails does not stop the rest."""
+    """Time the candidates in turns. The others continue if a candidate is missing or fails."""
     results = [Result(candidate, trouble=_missing(candidate)) for candidate in candidates]
     workers: dict[str, Any] = {}
 
@@ -97,7 +97,7 @@ def measure(
         for result in results:
             _attempt(result, prepare)
         for number in range(plan.rounds):
-            first = number % max(len(results), 1)  # so that the order changes between rounds
+            first = number % max(len(results), 1)  # the order changes between rounds
             for result in results[first:] + results[:first]:
                 _attempt(result, take_turn)
     return results
@@ -109,14 +109,14 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def ratios(result: Result | None, to: Result | None) -> list[float]:
-    """Return the times divided by those of ``to``, round by round; empty if one has no times."""
+    """Return the times divided by those of ``to`` for each round; empty if one has no times."""
     if not (result and to and result.seconds and to.seconds):
         return []
     return [mine / other for mine, other in zip(result.seconds, to.seconds, strict=True)]
 
 
 def find(results: Sequence[Result], name: str) -> Result | None:
-    """Return the candidate with this name, or None if it has no times."""
+    """Return the result of the candidate with this name, or None if it has no times."""
     return next((r for r in results if r.candidate.name == name and r.seconds), None)
 
 
@@ -139,7 +139,7 @@ def write(path: Path, report: Report, plan: Plan, machine: Mapping[str, Any]) ->
 
 
 def geometric_mean(rows: Sequence[Sequence[float]]) -> Spread | None:
-    """Return the geometric mean over contests, taken round by round, with its spread.
+    """Return the spread over rounds of the geometric mean over contests, (contests, rounds).
 
     Examples
     --------

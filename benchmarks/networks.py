@@ -1,10 +1,10 @@
-"""The networks of the articles, described once for all libraries.
+"""The networks of the articles, described in one way for all libraries.
 
 They are corrected as in minnet's experiments: logits with softmax cross-entropy, an output layer
 for the third network, and no bias before a BatchNorm. Rows and labels are random. The learning rate
-is far below that of the articles, so that a network hardly changes however often it is timed. If it
-converged, Adam's means would become subnormal numbers, which slow some processors down, and a
-faster candidate would reach that state sooner.
+is far below that of the articles, so that a network hardly changes during the timed steps. In a
+network that converges, Adam's means would become subnormal numbers, which slow some processors
+down, and a faster candidate would reach that state sooner.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Network:
-    """Dense layers with an activation between them, and how they are trained.
+    """Dense layers with an activation between them, and the settings of their training.
 
     With batchnorm, a BatchNorm precedes each activation. ``sizes`` starts with the number of
     features and ends with the number of classes.

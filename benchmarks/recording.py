@@ -1,10 +1,10 @@
-"""Cost of recording: recorded steps compared with bare steps of the same library.
+"""Benchmark of recording: recorded steps compared with bare steps of the same library.
 
 Every value of each layer is recorded in every step, unless a candidate's name contains a number of
 values (rows are sampled) or a budget (steps are skipped). "Counting alone" calls only the counting
-kernel, on as many arrays of the same sizes. A recording starts with the first timed step. This is
-the most expensive part of a recording, because each of the first steps has a row of its own.
-PyTorch uses hooks and `torch.histc`, as its users do.
+kernel, on as many arrays of the same sizes. Each timed call
+starts a new recording. The first steps of a recording are the most expensive ones, because each of
+them has a row of its own. PyTorch uses hooks and `torch.histc`, as its users do.
 """
 
 from __future__ import annotations

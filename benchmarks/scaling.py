@@ -1,4 +1,4 @@
-"""Time and memory of a training step as width, depth and batch grow.
+"""Benchmark of the time and memory of a training step as width, depth and batch grow.
 
 A power law is fitted to the larger half of the sizes, because the fixed cost of calls dominates in
 the smaller half. Memory consists of parameters, gradients, Adam's moments and buffers.

@@ -32,7 +32,7 @@ def main() -> None:
         _send(answers, {"facts": facts})
         for line in sys.stdin:
             _send(answers, _turn(work, **json.loads(line)))
-    except Exception as error:  # the parent reports any error and continues
+    except Exception as error:  # the parent process reports the error and continues
         first = next(iter(str(error).strip().splitlines()), "")
         _send(answers, {"error": f"{type(error).__name__}: {first}"})
 

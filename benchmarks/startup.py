@@ -1,6 +1,6 @@
-"""Time to import, to the first training step, and of the whole Iris experiment.
+"""Benchmark of the import, of the first training step, and of the whole Iris experiment.
 
-Each call is a new process, timed from start to end. The bare interpreter is a row of the table.
+Each call is a new process, timed from start to end. The table also contains the bare interpreter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RUN, SCRIPT = "minnet run iris", "torch script of the article"
 BOTH = "what both import"
 IMPORTS = "import sklearn.datasets, sklearn.model_selection, matplotlib.figure"
 BASES = {"import": BARE, "first step (iris)": CACHED, "iris, end to end": RUN}
-TURN = {"warm": 0.0, "seconds": 0.0, "least": 1}  # one call, because a start cannot be warmed up
+TURN = {"warm": 0.0, "seconds": 0.0, "least": 1}  # one call and no warm-up
 
 
 def contests(quick: bool = False) -> dict[str, list[Candidate]]:
@@ -72,7 +72,7 @@ def run(plan: Plan) -> Report:
 
 
 def _chosen(plan: Plan, candidates: list[Candidate]) -> list[Candidate]:
-    """Return the selected candidates. The bare interpreter and NumPy are the floor here."""
+    """Return the selected candidates. Here the floor is the bare interpreter and NumPy."""
     floor = (BARE, NUMPY) if "floor" in plan.only else ()
     return [c for c in candidates if c in plan.chosen([c]) or c.name in floor]
 

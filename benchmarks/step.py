@@ -1,4 +1,4 @@
-"""A training step of each of the articles' networks: minnet, its peers, and the floor.
+"""Benchmark of a training step of the articles' networks: minnet, its peers, and the floor.
 
 The difference between minnet and the floor is the time of the kernels, including the optimizer's,
 and of Python code. Two candidates measure these parts: the calls alone and the optimizer alone.

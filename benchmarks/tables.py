@@ -12,7 +12,7 @@ UNITS = ((1e-3, "µs", 1e6), (1.0, "ms", 1e3), (float("inf"), "s", 1.0))
 
 
 def duration(seconds: float) -> str:
-    """Return a time with about three digits.
+    """Return a time as text with about three digits.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 
 
 def times(found: Spread | None) -> str:
-    """Return a ratio with its spread.
+    """Return a ratio with its spread as text.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.candidates import ROOT, Candidate, Plan
 
-PATIENCE = 600.0  # seconds; compiling for the first time takes long
+PATIENCE = 600.0  # seconds, because the first compilation takes long
 
 
 class WorkerError(RuntimeError):
@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, candidate: Candidate, *, patience: float = PATIENCE) -> None:
         self.patience = patience
-        # Not a pipe: it is not read while the process runs, and a full pipe would block it.
+        # Not a pipe: errors are not read while the process runs, and a full pipe would block it.
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         code = f"{import_from(candidate.tree)}; from benchmarks import serving; serving.main()"
         self._process = subprocess.Popen(
@@ -45,7 +45,7 @@ class Worker:
         Raises
         ------
         WorkerError
-            If this failed.
+            If this fails.
         """
         return dict(self._receive()["facts"])
 
@@ -55,7 +55,7 @@ class Worker:
         Raises
         ------
         WorkerError
-            If a call failed or the process has ended.
+            If a call fails or the process has ended.
         """
         assert self._process.stdin is not None
         try:

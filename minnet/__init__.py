@@ -1,8 +1,8 @@
-"""minnet: neural networks from scratch, with every activation and gradient in plain sight.
+"""Neural networks from scratch, with access to every activation and gradient.
 
-Everything that a lecture needs is a name of this package: layers, losses, optimizers, `fit`,
-`capture`. `plot`, `datasets`, `initializers`, `schedules` and `checks` are modules of it. Importing
-it is quick: numba, matplotlib and scikit-learn are loaded when they are first needed.
+Layers, losses, optimizers, training, probes and `capture` are imported from this package itself.
+Its modules include `plot`, `datasets`, `initializers`, `schedules`, `checks` and `exercises`.
+Importing minnet is fast, because numba, matplotlib and scikit-learn are loaded at first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Two modules wait until they are asked for: one imports matplotlib, the other is for homework.
+    # Two modules are imported at first use: plot loads matplotlib, and exercises is for homework.
     if name in ("exercises", "plot"):
         from importlib import import_module
 

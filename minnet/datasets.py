@@ -25,15 +25,15 @@ Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
 
 
 def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32) -> Split:
-    """Iris: 150 flowers of three species with four lengths each, in centimetres.
+    """Load Iris: 150 flowers of three species, with four lengths each in centimetres.
 
-    The rows are not in [0, 1]. The articles standardize them with the mean and standard deviation
-    of the training rows; use `standardize`.
+    The features are not scaled to [0, 1]. The articles standardize them with the mean and standard
+    deviation of the training rows; use `standardize`.
 
     Parameters
     ----------
     test_size : float
-        Share of the rows used for the test, the same for each species.
+        Share of the rows in the test set, the same for each species.
     rng : int, numpy.random.Generator or None
         Determines the split. An int is scikit-learn's ``random_state``; the articles use 42.
     dtype : float32 or float64
@@ -68,7 +68,7 @@ def iris(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32
 
 
 def digits(*, test_size: float = 0.2, rng: Rng = 42, dtype: DTypeLike = np.float32) -> Split:
-    """Digits: 1,797 handwritten digits of 8 by 8 pixels, scaled from 0..16 to [0, 1].
+    """Load Digits: 1,797 handwritten digits of 8 by 8 pixels, scaled from 0..16 to [0, 1].
 
     Parameters and errors are those of `iris`.
 
@@ -142,7 +142,7 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 
 
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:
-    """MNIST: 70,000 handwritten digits of 28 by 28 pixels, scaled from bytes to [0, 1].
+    """Load MNIST: 70,000 handwritten digits of 28 by 28 pixels, scaled from bytes to [0, 1].
 
     If `data_home` is given, the four files, packed (``.gz``) or not, are read from
     ``data_home/mnist`` only. Otherwise they are read from ``$MINNET_DATA/mnist`` or the user's
@@ -153,7 +153,7 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
     data_home : path, optional
         Folder that contains the folder ``mnist``.
     download : bool
-        Whether files may be downloaded.
+        Whether missing files may be downloaded; ignored if `data_home` is given.
     dtype : float32 or float64
         Dtype of the rows.
 
@@ -167,7 +167,7 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
     FileNotFoundError
         If a file is missing and cannot be downloaded. The message lists the folders and sources.
     ValueError
-        If a file differs from the published one. It is not changed.
+        If a file differs from the published one. The file is not changed.
 
     References
     ----------
@@ -180,7 +180,7 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
 def fashion_mnist(
     data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32
 ) -> Split:
-    """Fashion-MNIST: 70,000 images of ten kinds of clothes, in the format of MNIST.
+    """Load Fashion-MNIST: 70,000 images of ten kinds of clothes, in the format of MNIST.
 
     Shapes, scaling, arguments, errors and the search for files are those of `mnist`, in the folder
     ``fashion_mnist``.
@@ -207,7 +207,7 @@ def fetch(name: str, data_home: Home = None) -> Path:
     Raises
     ------
     FileNotFoundError, ValueError
-        As `mnist`; ValueError also for an unknown `name`.
+        As in `mnist`; ValueError also for an unknown `name`.
     """
     if name not in idx.CHECKSUMS:
         raise ValueError(f"fetch: expected one of {', '.join(idx.CHECKSUMS)}, got {name!r}")

@@ -1,7 +1,7 @@
 """Find, download and verify the idx files of MNIST and Fashion-MNIST.
 
 A file is used only if its bytes have the checksum pinned here, so that every figure is based on the
-same bytes. The checksums are those of the unpacked bytes, because mirrors pack the same bytes
+same bytes. The checksums are those of the unpacked bytes, because mirrors compress the same bytes
 differently.
 """
 
@@ -25,7 +25,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "t10k-images-idx3-ubyte": (10000, 28, 28),
     "t10k-labels-idx1-ubyte": (10000,),
 }
-# In the order of SHAPES. Fashion-MNIST by MD5: no SHA-256 of its unpacked files is published.
+# In the order of SHAPES. Fashion-MNIST has MD5 checksums, because no SHA-256 checksums of its
+# unpacked files are published.
 CHECKSUMS: dict[str, tuple[str, ...]] = {
     "mnist": (
         "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -54,7 +55,7 @@ MIRRORS: dict[str, tuple[str, ...]] = {
 
 
 def locate(name: str, data_home: Home, *, download: bool) -> Path:
-    """Return the first folder with all four files, after a download if necessary."""
+    """Return the first folder with all four files; download them if allowed and necessary."""
     folders = [home / name for home in _homes(data_home)]
     for folder in folders:
         if not _missing(folder):
@@ -94,7 +95,7 @@ def _homes(data_home: Home) -> list[Path]:
 
 
 def _path(folder: Path, file: str) -> Path:
-    """Return the path of a file, packed if both are there, or of the plain one if none is."""
+    """Return the path of the packed file if it exists, else that of the plain file."""
     packed = folder / f"{file}.gz"
     return packed if packed.is_file() else folder / file
 
@@ -117,7 +118,7 @@ def _download(name: str, folder: Path) -> None:
         raise OSError(f"this user has no home folder ({folder}); set MINNET_DATA to a folder")
     folder.mkdir(parents=True, exist_ok=True)
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=10, chunk_size=1 << 16)
-    # Inside the folder, so that the final rename is atomic.
+    # A temporary folder inside `folder`, so that the final rename is atomic.
     with tempfile.TemporaryDirectory(dir=folder) as unverified:
         for file in _missing(folder):
             path = Path(unverified, f"{file}.gz")
@@ -158,7 +159,7 @@ def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
         with path.open("rb") as stream:
             packed = stream.peek(2)[:2] == b"\x1f\x8b"
             unpacked: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if packed else stream
-            # One byte more than expected detects a longer file without unpacking all of it.
+            # Reading one byte more than expected detects a longer file without unpacking all of it.
             data = unpacked.read(size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"expected a complete gzip file, got a damaged one ({error})") from error

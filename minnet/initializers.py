@@ -41,7 +41,7 @@ Initializer = Callable[..., Array]
 
 
 def zeros(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
-    """Zeros, for biases. With zero weights all units of a layer stay identical in training.
+    """Return zeros, for biases. With zero weights all units of a layer would remain identical.
 
     >>> zeros((2, 3))
     array([[0., 0., 0.],
@@ -53,7 +53,7 @@ def zeros(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Ar
 def constant(
     shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32, value: float = 1.0
 ) -> Array:
-    """The same finite `value` in every entry, 1 by default. `rng` is accepted and ignored.
+    """Return an array of one finite `value`, 1 by default. `rng` is accepted and ignored.
 
     >>> constant((3,), value=0.1)
     array([0.1, 0.1, 0.1], dtype=float32)
@@ -96,7 +96,9 @@ def uniform(
 def glorot_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
     """Glorot (Xavier), for sigmoid and tanh: normal with std = √(2 / (fan_in + fan_out)).
 
-    The signal keeps its variance with 1/fan_in, the gradient with 1/fan_out. This is a compromise.
+    A variance of 1/fan_in preserves the variance of the signal, and 1/fan_out that of the gradient.
+    This rule is a compromise between the two.
+
     Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS.
 
@@ -107,9 +109,9 @@ def glorot_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float3
 
 
 def glorot_uniform(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
-    """Glorot (Xavier), uniform with limit = √(6 / (fan_in + fan_out)). The default of Dense.
+    """Glorot (Xavier): uniform with limit = √(6 / (fan_in + fan_out)). The default of Dense.
 
-    It has the standard deviation of `glorot_normal`. Glorot & Bengio (2010), equation 16.
+    The standard deviation is that of `glorot_normal`. Glorot & Bengio (2010), equation 16.
     """
     return uniform(shape, rng=rng, dtype=dtype, limit=math.sqrt(6 / sum(_fans(shape))))
 
@@ -117,8 +119,9 @@ def glorot_uniform(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float
 def he_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
     """He (Kaiming), for ReLU: normal with std = √(2 / fan_in).
 
-    ReLU halves the second moment; the factor 2 compensates for it. He, Zhang, Ren & Sun (2015),
-    "Delving deep into rectifiers", ICCV.
+    ReLU halves the second moment of the signal. The factor 2 compensates for this.
+
+    He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers", ICCV.
 
     >>> print(f"{he_normal((200, 300), rng=0).std():.4f}, expected {(2 / 200) ** 0.5:.4f}")
     0.1000, expected 0.1000
@@ -127,7 +130,7 @@ def he_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -
 
 
 def he_uniform(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
-    """He (Kaiming), uniform with limit = √(6 / fan_in), the standard deviation of `he_normal`."""
+    """He (Kaiming): uniform with limit = √(6 / fan_in), and thus the std of `he_normal`."""
     return uniform(shape, rng=rng, dtype=dtype, limit=math.sqrt(6 / _fans(shape)[0]))
 
 
@@ -143,7 +146,7 @@ def lecun_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32
 
 
 def lecun_uniform(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
-    """LeCun, uniform with limit = √(3 / fan_in), the standard deviation of `lecun_normal`."""
+    """LeCun: uniform with limit = √(3 / fan_in), and thus the std of `lecun_normal`."""
     return uniform(shape, rng=rng, dtype=dtype, limit=math.sqrt(3 / _fans(shape)[0]))
 
 
@@ -152,10 +155,10 @@ def orthogonal(
 ) -> Array:
     """Draw a random matrix W whose singular values all equal `gain`.
 
-    A tall W (fan_in ≥ fan_out) has orthogonal columns, WᵀW = gain²·I; a wide one orthogonal rows,
-    WWᵀ = gain²·I. W is the Q of the QR factorization of a Gaussian matrix. Each column is
-    multiplied by the sign of R's diagonal, which makes W uniform over all such matrices. Before
-    ReLU use gain=√2, for the reason that `he_normal` has a 2.
+    A tall W (fan_in ≥ fan_out) has orthogonal columns, WᵀW = gain²·I. A wide W has orthogonal rows,
+    WWᵀ = gain²·I. W is gain times the Q of the QR factorization of a Gaussian matrix. Each column
+    of Q is multiplied by the sign of R's diagonal entry, which makes W uniform over all such
+    matrices. Before ReLU use gain=√2, which compensates for the halved second moment of the signal.
 
     Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning in
     deep linear neural networks", arXiv:1312.6120.
@@ -217,21 +220,21 @@ def lsuv(
 ) -> None:
     """Initialize `net` in place: orthogonal weights, scaled so that outputs on `x` have variance 1.
 
-    Layer-sequential unit variance. For each Dense from the first to the last: draw an orthogonal
-    weight, set the bias to zero, run `x` forward, and divide the weight by √Var(y), where Var is
-    over all entries of the output y. Repeat until |Var(y) - 1| < tolerance, at most
-    `max_iterations` times. All layers run with training=False: BatchNorm uses its running
-    statistics and Dropout does nothing.
+    This is layer-sequential unit variance (LSUV). For each Dense from the first to the last, draw
+    an orthogonal weight and set the bias to zero. Then compute the output y for `x` and divide the
+    weight by √Var(y), where Var is over all entries of y. Repeat this computation until
+    |Var(y) - 1| < tolerance, at most `max_iterations` times. All layers run with training=False, so
+    BatchNorm uses its running statistics and Dropout does nothing.
 
     Mishkin & Matas (2015), "All you need is a good init", arXiv:1511.06422.
 
     Parameters
     ----------
     net : Sequential
-        Every `Dense`, and every layer of your own with a 2-d parameter ``weight``, is initialized,
-        also inside a Residual. All other parameters are left as they are.
+        Every `Dense`, and every other layer with a 2-d parameter ``weight``, is initialized, also
+        inside a Residual. All other parameters are unchanged.
     x : array_like, shape (n, in_features)
-        A batch of typical inputs, a few hundred rows. It is not changed.
+        A batch of typical inputs, usually a few hundred rows. It is not changed.
 
     Raises
     ------
@@ -323,5 +326,5 @@ def _fans(shape: Shape) -> tuple[int, int]:
 
 
 def _check_scale(value: float, owner: str, name: str, dtype: np.dtype[Any]) -> float:
-    most = float(np.finfo(dtype).max) / 10  # no normal draw is ten deviations from the mean
+    most = float(np.finfo(dtype).max) / 10  # a normal draw is never ten deviations from the mean
     return in_range(value, owner, name, lambda v: 0 <= v <= most, f"from 0 to {most:.0e}")

@@ -1,7 +1,7 @@
 """Optimizers.
 
 ``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
-steps, which is what a schedule does. State arrays have the length of theta.
+steps, as a schedule does. State arrays have the length of theta.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ class Optimizer:
         self._lr = non_negative(lr, type(self).__name__, "lr")
 
     def step(self) -> None:
-        """Update theta once, with the gradient that the last backward stored in ``net.grad``."""
+        """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
         raise TypeError(f"{type(self).__name__} must define step(self)")
 
     def __repr__(self) -> str:
@@ -58,13 +58,13 @@ class SGD(Optimizer):
     Parameters
     ----------
     net, lr
-        As in `Optimizer`. lr multiplies v and is not part of v.
+        As in `Optimizer`. v does not include the factor lr.
     momentum : float, default 0.0
         μ, in [0, 1).
     nesterov : bool, default False
         Use Nesterov momentum; requires a positive momentum.
     weight_decay : float, default 0.0
-        λ of an added gradient λ θ, on all parameters, as in PyTorch.
+        λ. The gradient of every parameter is increased by λ θ, as in PyTorch.
 
     References
     ----------
@@ -108,7 +108,7 @@ class RMSProp(Optimizer):
     net, lr
         As in `Optimizer`.
     rho : float, default 0.9
-        ρ, the weight of the past, in [0, 1). PyTorch calls it alpha.
+        ρ, the weight of past gradients, in [0, 1). PyTorch calls it alpha.
     eps : float, default 1e-8
         ε, outside the root.
 
@@ -202,7 +202,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay, applied to the parameters and not to the gradient.
 
-    θ = (1 - lr λ) θ before Adam's update, on all parameters, as in PyTorch.
+    Before Adam's update, θ = (1 - lr λ) θ for all parameters, as in PyTorch.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ _OTHER = {
 
 
 class Recommendation(NamedTuple):
-    """Name of an initializer, as `get` takes it, and the reason for it."""
+    """Name of an initializer, as `minnet.initializers.get` accepts it, and the reason for it."""
 
     name: str
     reason: str
@@ -29,9 +29,9 @@ class Recommendation(NamedTuple):
 def recommend(activation: object, depth: int | None = None) -> Recommendation:
     """Recommend an initializer for Dense layers followed by this activation.
 
-    He for ReLU and its variants; Xavier (or LeCun) for sigmoid, tanh, softmax and no activation;
-    orthogonal for any network of `DEEP` or more weight layers. This is a starting point: try
-    others, and watch the distribution of the activations.
+    For a network of `DEEP` or more weight layers, the recommendation is orthogonal. Otherwise it is
+    He for ReLU and its variants, and Xavier (or LeCun) for sigmoid, tanh, softmax and no
+    activation. This is a starting point: try others, and check the distribution of the activations.
 
     The second moment of the output, E[f(z)²] for z ~ N(0, 1), is 0.50 for ReLU, 0.43 for GELU,
     0.36 for SiLU and 0.64 for ELU. Each is closer to the 1/2 that He assumes than to 1.

@@ -106,7 +106,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
         raise FloatingPointError("clip_grad_norm: the gradient holds NaN or infinity")
     if largest == 0:
         return 0.0
-    # Dividing by the largest entry first keeps squares in float32 from overflowing.
+    # Dividing by the largest entry first prevents an overflow of squares in float32.
     norm = largest * float(np.linalg.norm(net.grad / net.grad.dtype.type(largest)))
     if norm > max_norm:
         net.grad *= max_norm / norm
@@ -114,7 +114,7 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
 
 
 def clip_grad_value(net: Sequential, limit: float) -> None:
-    """Clip every entry of the gradient of net to [-limit, limit]. This can change its direction.
+    """Clip each entry of the gradient of net to [-limit, limit]; its direction can change.
 
     Examples
     --------

@@ -3,8 +3,8 @@
 Each function validates its arguments and returns a schedule, a callable ``step -> lr``. Steps count
 from 0, one for each update of the parameters, as in ``fit(..., schedule=cosine(0.1, steps=1000))``.
 A schedule has no state, so it can be called for any step in any order, plotted and pickled. After
-its last step a schedule keeps its last value. PyTorch's cosine would rise again there, and its
-one-cycle would raise an error.
+its last step a schedule keeps its last value, whereas PyTorch's cosine schedule increases again,
+and its one-cycle schedule raises an error.
 """
 
 import math
@@ -19,7 +19,7 @@ Schedule = Callable[[int], float]
 
 
 def constant(lr: float) -> Schedule:
-    """Return lr at every step.
+    """Return a schedule with the same lr at every step.
 
     >>> constant(0.1)(1000)
     0.1
@@ -28,7 +28,7 @@ def constant(lr: float) -> Schedule:
 
 
 def step(lr: float, *, every: int, factor: float = 0.1) -> Schedule:
-    """Multiply by `factor`, in (0, 1], after each `every` steps: lr · factor^⌊step/every⌋.
+    """Multiply lr by `factor`, in (0, 1], at regular intervals: lr · factor^⌊step/every⌋.
 
     >>> schedule = step(0.5, every=10, factor=0.5)
     >>> [schedule(t) for t in (0, 9, 10, 20)]
@@ -46,7 +46,7 @@ def _step(step: int, *, lr: float, every: int, factor: float) -> float:
 def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
     """Decrease from lr at step 0 to `final` at step `steps` along half a cosine.
 
-    final + (lr - final) · (1 + cos(π·step/steps)) / 2, without restarts.
+    The schedule is final + (lr - final) · (1 + cos(π·step/steps)) / 2, without restarts.
 
     Loshchilov & Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts", ICLR.
 
@@ -95,16 +95,17 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Increase to max_lr, then decrease far below the first lr, each along half a cosine: 1cycle.
+    """Increase to max_lr, then decrease far below the first lr, along half cosines (1cycle).
 
-    From max_lr/div_factor at step 0 to max_lr at step pct_start·steps - 1, then down to
-    max_lr/(div_factor·final_div_factor) at the last step, steps - 1. Like PyTorch's OneCycleLR, but
-    the momentum does not change. The schedule of the paper is linear and has three phases.
+    The lr increases from max_lr/div_factor at step 0 to max_lr at step pct_start·steps - 1. It then
+    decreases to max_lr/(div_factor·final_div_factor) at the last step, steps - 1. This is PyTorch's
+    OneCycleLR without the change of momentum. The schedule of the paper is linear and has three
+    phases.
 
     Smith & Topin (2017), "Super-convergence: very fast training of neural networks using large
     learning rates", arXiv:1708.07120.
 
-    pct_start·steps must be more than 1, so that there is a step to increase in.
+    pct_start·steps must be more than 1, so that max_lr is reached after step 0.
 
     >>> schedule = one_cycle(0.5, steps=100)
     >>> [round(schedule(t), 4) for t in (0, 29, 64, 99)]

@@ -1,9 +1,9 @@
 """Save and load the parameters and the state of a network.
 
-The files are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` beside the
+The files are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` next to the
 arrays. They contain no pickle, because loading a pickle can execute code. They are not compressed,
-so that reading takes no more memory than the size of the file. A new file replaces an old one in
-one step, when it is complete on the disk. Recordings use the same files.
+so that reading takes no more memory than the size of the file. A new file replaces an old one
+in one step, after it has been written completely. Recordings are saved in the same way.
 """
 
 import errno
@@ -35,12 +35,13 @@ HOUR = 3600  # seconds
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     """Write the parameters and the state of net to a file, completely or not at all.
 
-    Layers, gradients, the optimizer's state and the generators of dropout are not saved; `load`
-    fills a network that is built already. The same network gives the same bytes each time.
+    Layers, gradients, the optimizer's state and the generators of dropout are not saved, because
+    `load` fills an existing network. Saving the same network again produces the same bytes.
 
-    After any failure path holds the complete old file or the complete new one. An error leaves no
-    other file. A process that is killed while it writes can leave a hidden file
-    ``.<name>.minnet-...``, which a later save to path removes when it is an hour old.
+    After a failure, ``path`` holds either the complete old file or the complete new file. An error
+    leaves no other file. If the process is killed while it writes, a hidden file
+    ``.<name>.minnet-...`` can remain. A later save to the same path removes this file once it is an
+    hour old.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     FloatingPointError
-        If a value is NaN or infinity: `load` would reject it, and an older file would be lost.
+        If a value is NaN or infinity. Nothing is written, because `load` would reject the file.
     OSError
         If the file cannot be written; FileNotFoundError if the folder does not exist.
     TypeError, ValueError
@@ -82,10 +83,10 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
 def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
     """Fill net with the parameters and the state from a file written by `save`, and return net.
 
-    Build net like the saved network: the same dtype, and layers of the same names and descriptions
-    in the same order. `Layer.describe` gives the description: the eps of `BatchNorm` is part of it,
-    its momentum is not. The values are copied into the existing arrays, so an optimizer made for
-    net keeps working. The buffers of the last training step are discarded.
+    Build net like the saved network: with the same dtype, and with layers of the same names and
+    descriptions in the same order. `Layer.describe` returns the description. For example, that of
+    `BatchNorm` contains eps but not momentum. The values are copied into the existing arrays, so an
+    existing optimizer for net remains valid. The buffers of the last training step are discarded.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is damaged, not written by `save`, from a later version of minnet, of another
-        network, or holds NaN or infinity. The message lists every difference.
+        If the file is damaged, was not written by `save`, has another format version, belongs to a
+        different network, or holds NaN or infinity. The message lists every difference from net.
     TypeError
         If net is not a `Sequential`.
     """
@@ -147,7 +148,7 @@ def _arrays(net: Sequential, where: str) -> dict[str, Array]:
 
 
 def _layers(net: Sequential) -> dict[str, str]:
-    """Return layer name -> description; for a container only its class."""
+    """Return layer name -> description, or -> class name for a container."""
     return {
         name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
         for name, layer in net.walk()
@@ -159,7 +160,7 @@ def _labels(arrays: Mapping[str, Array]) -> dict[str, str]:
 
 
 def _differences(kind: str, file: dict[str, str], net: dict[str, str]) -> list[str]:
-    """Return where the layers or arrays of the file differ from those of the network."""
+    """Return a message for each difference between the file and the network."""
     problems = []
     for name in {**net, **file}:
         found, expected = file.get(name, "none"), net.get(name, "none")
@@ -180,7 +181,7 @@ def write_file(
     contents: Mapping[str, Any],
     arrays: Mapping[str, Array],
 ) -> None:
-    """Write arrays, and contents as JSON, to a file of this format; see `save` for failures."""
+    """Write arrays, and contents as JSON, to a file; failures are handled as in `save`."""
     header = {"format": file_format, "version": version, "minnet": __version__}
     with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -236,7 +237,7 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
 
 
 def _as_array(data: bytes) -> Array:
-    """Return the array of a ``.npy``, in the same memory: a declared shape allocates none."""
+    """Return the array of a ``.npy`` file as a view; a wrong header cannot allocate memory."""
     stream = io.BytesIO(data)
     np.lib.format.read_magic(stream)
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -247,7 +248,7 @@ def _as_array(data: bytes) -> Array:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that replaces path at the end, unless an error is raised."""
-    path = Path(os.path.realpath(path))  # a link continues to point to the file
+    path = Path(os.path.realpath(path))  # a symbolic link is kept
     if not path.parent.is_dir():
         text = "save: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))

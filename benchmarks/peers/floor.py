@@ -1,8 +1,8 @@
 """The floor: the matrix products of a training step alone.
 
-NumPy computes them into existing arrays, without activation, bias, loss and optimizer. The time of
-a library above the floor is its own cost. Batch normalization has no products; its floor is to read
-and write as many bytes as its passes do.
+NumPy computes them into existing arrays, without activation, bias, loss and optimizer. The time
+that a library takes beyond the floor is its own cost. Batch normalization has no products. Its
+floor is to copy as many bytes as its passes read and write.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ def step(network: Network) -> Callable[[], None]:
     def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(out=empty(shape, np.float32), dtype=np.float32)
 
-    # All weights in one array, all gradients in another, and aligned as in minnet: the products are
-    # then up to 3 % faster.
+    # As in minnet, one aligned array holds all weights and another all gradients. This makes the
+    # products up to 3 % faster.
     size = sum(fan_in * fan_out for fan_in, fan_out in network.dense)
     weights, gradients = normal(size), empty((size,), np.float32)
     layers, start = [], 0
@@ -44,10 +44,10 @@ def step(network: Network) -> Callable[[], None]:
 
 
 def batchnorm(rows: int, features: int) -> Callable[[], None]:
-    """Return four copies and a half, which read and write as many bytes as its five passes do.
+    """Return a function that makes 4.5 copies, to read and write as many bytes as five passes.
 
-    Forward reads x for the mean, for the variance and to write y; backward reads x and dy for their
-    sums, and again to write dx.
+    The forward pass reads x for the mean, for the variance, and to write y. The backward pass reads
+    x and dy for their sums, and again to write dx.
     """
     source, target = np.ones((2, rows, features), np.float32)
     half = rows // 2

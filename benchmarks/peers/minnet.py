@@ -1,4 +1,4 @@
-"""minnet as users write it: `train_step` on a `Sequential`, with or without probes."""
+"""minnet as users call it: `train_step` on a `Sequential`, with or without probes."""
 
 import functools
 import gc
@@ -96,7 +96,7 @@ def batchnorm_calls_alone(rows: int, features: int) -> Callable[[], None]:
 
 
 class MeasuredStep:
-    """A training step with the number of bytes that it keeps, as a fact."""
+    """Training step that reports in ``facts`` the number of bytes it keeps."""
 
     def __init__(self, network: Network) -> None:
         step(network)()  # kernels are compiled and kept; their memory is not that of the step

@@ -1,4 +1,4 @@
-"""Programs in a process of their own, timed from start to end."""
+"""Programs that run in a new process, timed from start to end."""
 
 import os
 import subprocess
@@ -14,14 +14,14 @@ CACHE = "MINNET_CACHE_DIR"  # folder of minnet's compiled kernels
 
 
 class Program:
-    """Python code, run in an empty folder.
+    """Run Python code in a new process and an empty folder.
 
-    It imports minnet from the same source tree as this process. minnet's compile cache is a new
-    folder: one for all calls (``kept``), so that it is full from the second call on, or a new one
-    for each call (``none``).
+    The code imports minnet from the same source tree as this process. minnet's compile cache is a
+    new folder. With ``kept`` all calls use one folder, which is filled by the first call. With
+    ``none`` each call uses a new one.
     """
 
-    # Those of this process would be misleading.
+    # The versions and threads of this process would be misleading.
     facts: ClassVar[dict[str, Any]] = {"versions": {}, "threads": {}}
 
     def __init__(self, code: str, *, cache: str = "kept") -> None:

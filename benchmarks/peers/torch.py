@@ -1,7 +1,7 @@
 """PyTorch: eager, with each implementation of its optimizers, and compiled.
 
-The articles use the default optimizer, on a CPU a Python loop over the parameters. ``foreach`` and
-``fused`` are optional implementations.
+The articles use the default implementation of the optimizer, which on a CPU is a Python loop over
+the parameters. ``foreach`` and ``fused`` are optional implementations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +69,7 @@ def batchnorm(rows: int, features: int, *, compiled: bool = False) -> Callable[[
 
 
 class Watch:
-    """Histograms as PyTorch users record them, with hooks and histc."""
+    """Record histograms as PyTorch users do, with hooks and histc."""
 
     def __init__(self, model: nn.Module, kinds: Sequence[str]) -> None:
         self.kinds = kinds

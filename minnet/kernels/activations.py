@@ -59,7 +59,7 @@ def relu_forward(x: Array, y: Array) -> None:
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def relu_backward(y: Array, dy: Array, dx: Array) -> None:
-    """dx = dy where y > 0, else 0: ReLU'(0) = 0."""
+    """dx = dy where y > 0, else 0, so that ReLU'(0) = 0."""
     n, features = y.shape
     zero = y.dtype.type(0)
     for i in range(n):
@@ -142,7 +142,7 @@ def silu_backward(x: Array, dy: Array, dx: Array) -> None:
 
 @kernel("(const T[:, ::1], T[:, ::1])")
 def gelu_forward(x: Array, y: Array) -> None:
-    """y = x Φ(x) with the cumulative normal distribution Φ, computed exactly by erfc."""
+    """y = x Φ(x). The cumulative normal distribution Φ is computed with erfc."""
     n, features = x.shape
     for i in range(n):
         for j in range(features):

@@ -1,8 +1,8 @@
 """Vectorized exponential function for kernels.
 
-The C library computes exp one number at a time, which prevents vectorization. For float32 a
-polynomial made a sigmoid of (100, 1000) twelve times faster. float64 uses the library function,
-because gradient checks need its accuracy more than speed.
+The C library computes exp one number at a time, which prevents vectorization. For float32, a
+polynomial made the sigmoid of an array (100, 1000) twelve times faster. For float64, the library
+function is used, because gradient checks need accuracy more than speed.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ def exp_float32(x: np.float32) -> np.float32:
 
 @inline
 def exp(x: Any) -> Any:
-    """exp(x): the polynomial for float32, the library function for float64."""
+    """Return exp(x), by the polynomial for float32 and by the library function for float64."""
     if isinstance(x, np.float32):
         return exp_float32(x)
     return np.exp(x)

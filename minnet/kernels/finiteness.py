@@ -8,7 +8,8 @@ from minnet.kernels.jit import kernel
 def first_nonfinite_row(x: Array) -> int:
     """Return the first row of x (n, features) that contains NaN or infinity, or -1.
 
-    v - v is 0 if v is finite and NaN otherwise. The `or` over a row is vectorized.
+    v - v is 0 if v is finite, and NaN otherwise. The loop over a row has no early exit, so
+    that it is vectorized.
     """
     n, features = x.shape
     for i in range(n):

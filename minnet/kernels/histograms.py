@@ -1,9 +1,10 @@
-"""Histograms of floats by their bits.
+"""Histograms of float32 numbers, binned by their first eleven bits.
 
-The first eleven bits of a float32 are its sign, its exponent and two bits of its mantissa. As an
-integer they are the index of one of 2048 bins: four for each power of two, none wider than a
-quarter of its lower edge. The bins cover all floats including infinity and NaN, so no range is
-needed, and histograms of different arrays can be added exactly.
+These bits are the sign, the exponent and two bits of the mantissa. Read as an integer, they are the
+index of one of 2048 bins. There are four bins for each power of two. From 2^-126 on, the width of a
+bin is at most a quarter of its edge nearer to 0. Smaller magnitudes, which are 0 and the subnormal
+numbers, have four bins of width 2^-128 for each sign. The bins cover all floats including infinity
+and NaN, so no range is needed, and histograms of different arrays can be added exactly.
 """
 
 import numpy as np
@@ -11,16 +12,15 @@ import numpy as np
 from minnet.kernels import Array
 from minnet.kernels.jit import inline, kernel
 
-ARRAYS = 16  # arrays per call, because a call takes longer than counting one row
+ARRAYS = 16  # arrays per call; the overhead of a call exceeds the time to count a row
 BINS = 2048
 COPIES = 4
 BLOCK = 16  # int32 counters per cache line
-# One more block than the bins need. It holds totals, and it prevents rows of 2^k bytes, which would
-# map all copies of a counter to one cache set.
+# One block more than the bins need. It holds totals. Without it, a row would have 2^13 bytes, and
+# all copies of a counter would map to the same cache set.
 WIDTH = BINS + BLOCK
 BLOCKS = WIDTH // BLOCK
-# Positions after the bins: the number of values present, in rows of counts, and the number of
-# values counted, in rows and in counters.
+# Positions of the totals, after the bins: number of values present, and number of values counted.
 PRESENT, COUNTED = BINS, BINS + 1
 INFINITY = 1020  # bin of infinity; the next three are bins of NaN; negative values add SIGN
 SIGN = 1024
@@ -48,7 +48,7 @@ def has_infinities(counts: Array) -> bool:
 def separate_nan_from_infinity(bits: Array, counts: Array) -> None:
     """Move each NaN that was counted as infinity to a bin of NaN.
 
-    The first mantissa bits of such a NaN are 0, as those of infinity.
+    The first two mantissa bits of such a NaN are 0, like those of infinity.
     """
     for j in range(bits.size):
         bin_index = bits[j] >> SHIFT
@@ -61,8 +61,8 @@ def separate_nan_from_infinity(bits: Array, counts: Array) -> None:
 
 @inline
 def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
-    """Count every stride-th row from row start. Neighbouring values use different copies."""
-    if stride == 1:  # one long row has one remainder
+    """Count every stride-th row from row start. Neighbouring values go to different copies."""
+    if stride == 1:  # a single long row has only one remainder
         bits = bits.reshape(1, -1)
     n, width = bits.shape
     whole = width - width % COPIES
@@ -108,9 +108,9 @@ def count_floats(
 def move_counts(counts: Array, blocks: Array, row: Array) -> int:
     """Add the copies of the counters in some blocks to a row, and set them to 0.
 
-    Block b is block b % BLOCKS of counts[b // BLOCKS]. blocks[i] is added to
-    row[i * BLOCK : (i + 1) * BLOCK]. blocks must contain the block of totals of each array. Return
-    the number of values that were counted in these arrays but not moved.
+    Number b in blocks denotes block b % BLOCKS of counts[b // BLOCKS]. The block blocks[i] is added
+    to row[i * BLOCK : (i + 1) * BLOCK]. blocks must contain the block of totals of each array.
+    Return the number of values that were counted in these arrays but not moved.
     """
     left = 0
     for i in range(blocks.size):

@@ -27,10 +27,10 @@ FLAGS = {"error_model": "numpy", "nogil": True}  # checks for division by zero p
 # numba does not detect changes of helpers in other files, so all sources are in the cache key.
 SOURCES = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
-kernels: dict[str, tuple[str, Callable[[str], Any]]] = {}  # signature, function that compiles
+kernels: dict[str, tuple[str, Callable[[str], Any]]] = {}  # name -> signature and compile function
 _helpers: list[Callable[..., Any]] = []  # not yet registered with numba
 _lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a fork waits until no thread compiles
+if hasattr(os, "register_at_fork"):  # fork only while no thread compiles
     unlock = _lock.release
     os.register_at_fork(before=_lock.acquire, after_in_parent=unlock, after_in_child=unlock)
 
@@ -116,7 +116,7 @@ def _compile(py_func: Any, signature: str, dtype: str, fastmath: set[str]) -> An
 
 @functools.cache
 def cache_folder() -> str | None:
-    """Return the folder of compiled kernels, or None and a warning if it cannot be used.
+    """Return the folder of compiled kernels; if it cannot be used, warn and return None.
 
     Loading a kernel executes its code, so a folder that others can write to is not used.
     """

@@ -23,7 +23,7 @@ def first_invalid_label(labels: Array, classes: int) -> int:
 
 @kernel("(T[:, ::1], const int64[::1])")
 def one_hot(rows: Array, labels: Array) -> None:
-    """Fill rows (n, classes) with 1 at each label and 0 elsewhere; the labels are valid."""
+    """Fill rows (n, classes) with 1 at each label and 0 elsewhere. Labels must be valid."""
     n, classes = rows.shape
     for i in range(n):
         for j in range(classes):
@@ -122,7 +122,7 @@ def cross_entropy_backward(probabilities: Array, target: Array, lowest: float, d
 
 @inline
 def _softplus(z: float) -> float:
-    """log(1 + exp(z)), without overflow."""
+    """Return log(1 + exp(z)) without overflow."""
     return (z if z > 0 else 0.0) + math.log1p(math.exp(-abs(z)))
 
 

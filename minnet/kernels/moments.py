@@ -66,8 +66,8 @@ def power_sums(x: Array, centre: float, sums: Array) -> None:
 def summarize_values(x: Array, out: Array) -> None:
     """out = mean, std, skewness, kurtosis, min, max, RMS, share of zeros and 0, for x (size,).
 
-    If a value is not finite or a power of a value overflows float64, the last number is 1 and the
-    others are invalid. Skewness and kurtosis of a constant are NaN.
+    The last number is 1, and the others are invalid, if a value is not finite or if powers of the
+    values could overflow or underflow in float64. Skewness and kurtosis of a constant are NaN.
     """
     n, sums, centre, shift, m2 = x.size, np.zeros(7), 0.0, 0.0, 0.0
     for k in range(min(n, LANES)):
@@ -78,7 +78,7 @@ def summarize_values(x: Array, out: Array) -> None:
         m2 = sums[1] / n - shift * shift
         if shift * shift < 16 * m2:
             break
-        centre += shift  # digits were lost, because the centre was distant
+        centre += shift  # digits were lost, because the centre was far from the mean
         shift = 0.0
     m3 = sums[2] / n - shift * (3 * sums[1] / n - 2 * shift * shift)
     m4 = sums[3] / n - shift * (4 * sums[2] / n - 6 * shift * sums[1] / n + 3 * shift**3)
@@ -105,11 +105,11 @@ def count_outside(x: Array, low: float, high: float) -> int:
 
 @kernel("(const T[:, ::1], int64[::1], T[::1], int64)")
 def follow_units(y: Array, unchanged: Array, last: Array, window: int) -> int:
-    """Update for each column of y (n, units) the number of successive steps with one value only.
+    """Update the number of successive steps for which each column of y (n, units) is constant.
 
-    unchanged (units,) is that number: 0 if the value changed within this step, and 1 if it was
-    constant but differs from the previous step. last (units,) is the value in the last row. Return
-    the number of columns in which unchanged is at least window.
+    unchanged (units,) holds these numbers. It is 0 if the column changes within this step, and 1 if
+    it is constant but differs from the previous step. last (units,) is filled with the last row of
+    y. Return the number of columns in which unchanged is at least window.
     """
     n, units = y.shape
     constant = np.ones(units, np.uint8)

@@ -1,13 +1,13 @@
 """Batch normalization and group normalization kernels. Layer normalization has one group.
 
-Statistics need two passes, the mean and then the variance, with float64 accumulators: in float32
-E[x²] - μ² can be negative, and with an offset of 1e4 even two passes had an error larger than the
-variance. The passes over (n, features) use the dtype of x. The rounding error of the mean in that
-dtype is corrected by one constant for each column, so large offsets are accurate.
+Statistics need two passes, the mean and then the variance, with float64 accumulators. In float32,
+E[x²] - μ² can be negative, and for x with an offset of 1e4 even two passes had an error larger than
+the variance. The passes over (n, features) use the dtype of x. The rounding error of the mean in
+that dtype is corrected by one constant for each column, so large offsets are accurate.
 
 References
 ----------
-Ioffe & Szegedy (2015), Batch normalization, ICML, in whose notation the example is written.
+Ioffe & Szegedy (2015), Batch normalization, ICML. The example uses the notation of this paper.
 Wu & He (2018), Group normalization, ECCV.
 
 Examples
@@ -84,8 +84,8 @@ def batchnorm_forward(
 ) -> int:
     """Fill mean and (biased) var with the statistics of x, and y with the normalized x.
 
-    Return the first column whose unbiased variance is not finite in the dtype of x, or -1. The
-    running variance has that dtype.
+    Return the first column whose unbiased variance is not finite in the dtype of x, or -1. This is
+    the dtype of the running variance.
     """
     n, features = x.shape
     for j in range(features):
@@ -177,7 +177,7 @@ def groupnorm_forward(
 ) -> None:
     """y = gamma (x - mean) rstd + beta, with mean and rstd of groups of consecutive features.
 
-    x is (n, features), and mean and rstd (n, groups) are filled.
+    x and y are (n, features). mean and rstd, (n, groups), are filled too.
     """
     n, features = x.shape
     groups = mean.shape[1]
@@ -214,7 +214,10 @@ def groupnorm_backward(
     dbeta: Array,
     dx: Array,
 ) -> None:
-    """dx = rstd (g - mean(g) - x̂ mean(g x̂)) with g = gamma dy and means over each group."""
+    """dx = rstd (g - mean(g) - x̂ mean(g x̂)) with g = gamma dy and means over each group.
+
+    dgamma = Σ dy x̂ and dbeta = Σ dy, with sums over the rows.
+    """
     n, features = x.shape
     groups = mean.shape[1]
     width = features // groups

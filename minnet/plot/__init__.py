@@ -1,16 +1,17 @@
 """Charts of activations, gradients and parameters, and of recorded training runs.
 
-The charts are readable from the last row of a lecture hall: large text, few ticks, labelled axes,
-common axes for panels to compare, and colours that are distinct to colour-blind readers and get
-lighter with depth. Exact zeros are drawn apart from a density, and values beyond an axis are
-counted in a note. A figure is dark ink on white under every style of Matplotlib. Text beside axes
-that the user passes contrasts with the background of their figure.
+The charts are readable from the last row of a lecture hall: they have large text, few ticks,
+labelled axes, the same axes for panels that are compared, and colours that are distinct to
+colour-blind readers and get lighter with depth. Exact zeros are drawn separately from a density,
+and a note reports the number of values beyond an axis. A figure has dark text on a white background
+under every Matplotlib style. Around axes that the user passes, the text contrasts with the
+background of the figure.
 
 Every function returns its figure; ``figure.savefig("name.png")`` saves it. If pyplot has been
 imported, it manages the figure: ``plt.show()`` and ``plt.savefig("name.png")`` work too.
-Matplotlib's settings are not changed. The user's fonts are used, and a name is drawn as it is
-written, without mathematical notation. A name in Chinese, Japanese or Korean needs a font that has
-the characters, for instance ``matplotlib.rcParams["font.family"] = "Noto Sans CJK JP"``.
+Matplotlib's settings are not changed. The user's fonts are used. Names are drawn literally, without
+mathematical notation. A name in Chinese, Japanese or Korean needs a font that has the characters,
+for instance ``matplotlib.rcParams["font.family"] = "Noto Sans CJK JP"``.
 
 The functions share these parameters. Data or options that cannot be drawn raise TypeError or
 ValueError; arrays that are not finite raise FloatingPointError.

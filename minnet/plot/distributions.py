@@ -31,25 +31,28 @@ def histograms(
 ) -> Figure:
     """Draw a histogram for each layer, side by side on one x axis.
 
-    The bars are a density. Exact zeros are not part of it: they are a stem at 0, as high as their
-    share of the values, where 1 is the top of the panel. The axis covers the bulk of the values,
-    as `minnet.recording.statistics.bulk_range` defines it; the number of values beyond is written
-    above the panel. Bars that would make all others too small to read are cut and marked ▲.
+    The bars show a density. Exact zeros are not part of it: they are drawn as a stem at 0. Its
+    height is their share of the values, and the top of the panel is a share of 1. The axis covers
+    the bulk of the values, as `minnet.recording.statistics.bulk_range` defines it. The number of
+    values beyond the axis is written above the panel. Bars so tall that the others would be too
+    small to read are cut and marked ▲.
 
     Parameters
     ----------
     data : Capture, dict of layer name -> array, or dict of label -> one of these
-        With labels, such as ``{"before": first, "after": second}``, each label gets a row of
-        panels, and a layer has the same y axis in all of them.
+        With labels, such as ``{"before": first, "after": second}``, each label has a row of
+        panels, and a layer has the same y axis in all rows.
     bins : int, default 50
         Number of bins over the whole axis.
     log : bool, default False
         Draw log10 of the magnitudes, for gradients that differ by powers of ten between layers.
     theory : dict of layer name -> float, optional
-        Predicted std: dashed lines at mean ± std, or with ``log`` one at log10 of the std.
+        Predicted std of layers, drawn as dashed lines at mean ± std, or with ``log`` as one line at
+        log10 of the std.
     kind, layers, title, figsize
         As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has at most
-        60 panels: without ``layers``, evenly spaced layers are drawn.
+        60 panels. If there are more layers, and ``layers`` is not given, evenly spaced layers are
+        drawn.
 
     Examples
     --------
@@ -114,13 +117,14 @@ def density(
     """Draw the estimated density of each layer as a curve, from dark to light with depth.
 
     Exact zeros are not part of a curve: the legend reports their share, and the area below the
-    curve is 1 minus that share. A layer with only one value is a vertical line. The flattest
-    curve keeps a tenth of the height; the legend reports the peak of each curve that is cut.
+    curve is 1 minus that share. A layer whose values are all equal is a vertical line. The
+    y axis is limited to about ten times the peak of the flattest curve. Higher curves are cut, and
+    the legend reports their peaks.
 
     Parameters
     ----------
     data, kind, layers, log
-        As in `histograms`, but data has no labels.
+        As in `histograms`, but without labels in data.
     ax, title, figsize
         As described in `minnet.plot`.
 
@@ -165,9 +169,10 @@ def cdf(
 ) -> Figure:
     """Draw the share of values <= x of each layer as a curve, from dark to light with depth.
 
-    Nothing is estimated or smoothed: the curve has a step at each value, as high as its share, so
-    that exact zeros are a jump at 0. With ``log`` the axis has no 0, and the curve begins at the
-    share of zeros. Parameters are those of `density`.
+    The curve is not estimated or smoothed. It has a step at each value, whose height is the share
+    of that value, so exact zeros are a step at 0. More than about 2000 distinct values are thinned
+    to 2000 points, each with its exact share. With ``log`` the axis has no 0, and the curve begins
+    at the share of zeros. Parameters are those of `density`.
 
     Examples
     --------
@@ -236,8 +241,8 @@ def _make_panels(
 def _common_height(panels: list[Array]) -> float:
     """Return the height of the y axis that the panels of one layer share.
 
-    It is the height of the tallest bar unless that would flatten the others: a bar that is much
-    taller than most bars of its panel, or a panel that is much taller than another.
+    It is the height of the tallest bar, unless that bar is much taller than most bars of its panel,
+    or its panel is much taller than another one. Then it is lower, to keep the others readable.
     """
     heights = []
     for density in panels:
@@ -253,7 +258,7 @@ def _common_height(panels: list[Array]) -> float:
 def _draw_bars(
     ax: Axes, sample: Sample, edges: Array, bars: tuple[Array, int], *, ceiling: float, color: Any
 ) -> list[str]:
-    """Draw the bars and the exact zeros of a panel; return notes on what it does not show."""
+    """Draw the bars and the exact zeros of a panel; return notes on what they do not show."""
     density, beyond = bars
     ax.stairs(density, edges, fill=True, color=color)
     ax.set_ylim(0, 1.06 * ceiling)
@@ -273,7 +278,7 @@ def _draw_bars(
 
 
 def _draw_zeros(ax: Axes, share: float) -> None:
-    """Draw the exact zeros as a stem at 0, as high as their share of the panel."""
+    """Draw the exact zeros as a stem at 0, whose height is their share of the values."""
     across = ax.get_xaxis_transform()
     ax.vlines(0, 0, share, transform=across, color=style.INK, linewidth=3)
     ax.plot(0, share, "o", transform=across, color=style.INK, markersize=8, clip_on=False)

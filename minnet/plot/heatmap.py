@@ -12,7 +12,7 @@ from minnet.recording import EDGES, FINITE, ZERO, HistogramProbe
 from minnet.validation import Array
 
 _INNER = 0.5  # height of the linear part on either side of 0, in decades
-_GAP, _STRIP = 0.32, 0.6  # inches: from the map to the strip of zeros, and height of the strip
+_GAP, _STRIP = 0.32, 0.6  # inches: distance from map to strip of zeros, height of the strip
 
 
 @style.styled
@@ -25,18 +25,18 @@ def heatmap(
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the distribution of a layer's values over the steps, as a map.
+    """Draw the distribution of a layer's values over the steps, as a heat map.
 
-    The axis of the values is logarithmic in both directions and linear next to 0. It is linear
-    everywhere if the values span little more than a decade. The colour is the density on that
-    axis: the share of a step's values in a decade. The axis covers all finite values. The strip
-    below shows the share of exact zeros of all values; there is no strip without zeros. A dotted
-    line marks the first step with NaN or infinity.
+    The value axis covers all finite values. It is logarithmic on both sides of 0 and linear near 0.
+    If the values span little more than a decade, the whole axis is linear. The colour is the
+    density on that axis, which on a logarithmic axis is the share of a step's values per decade. A
+    strip below the map shows the share of zeros in each step; it is omitted if there are none. A
+    dotted line marks the first step with NaN or infinity.
 
     Parameters
     ----------
     probe : HistogramProbe
-        Recording of a training run. Each column is a slot of the probe. The bins nearest to 0 are
+        Recording of a training run. Each slot of the probe is a column. The bins nearest to 0 are
         merged.
     layer : str
         Name of the layer.
@@ -68,9 +68,9 @@ def heatmap(
 def _bins(counts: Array) -> tuple[Array, Array, float]:
     """Return edges (bins + 1,), the share of values in each bin (slots, bins), and the inner edge.
 
-    The edges are those of the recorded bins, from the lowest value to the highest, and 0. There
-    are none between 0 and the inner edge, which is chosen so that at least 99% of the values of
-    each slot, zeros aside, have a greater magnitude.
+    The edges are 0 and the edges of the recorded bins, from the lowest value to the highest.
+    Magnitudes below the inner edge share a bin on either side of 0. The inner edge is the largest
+    one for which these are at most 1% of the values of each slot, zeros excluded.
     """
     total = counts.sum(axis=1, keepdims=True)
     counts = counts.copy()
@@ -91,7 +91,7 @@ def _bins(counts: Array) -> tuple[Array, Array, float]:
 
 
 def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
-    """Set the y axis, and return the heights of the edges on it, in decades.
+    """Set the y axis, and return the heights of the edges on this axis, in decades.
 
     If the edges span little more than a decade, the axis is linear, and the heights are the edges.
     """
@@ -127,7 +127,7 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
 
 
 def _below(ax: Axes) -> Bbox:
-    """Return the box of the strip, whose height and distance from the map are fixed in inches."""
+    """Return the box of the strip. Its height and distance from the map are fixed in inches."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
     place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
     return place.transformed(ax.figure.transSubfigure.inverted())

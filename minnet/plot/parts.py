@@ -1,7 +1,7 @@
 """Parts shared by the charts: input checks, labels, step axes, rows, curves and colour scales.
 
-All charts have the same colour scale for numbers: from pale orange for small numbers to black for
-large ones. A cell without a number is white.
+All charts have the same colour scale, from pale orange for small numbers to black for large ones. A
+cell without a number is white.
 """
 
 import textwrap
@@ -30,14 +30,14 @@ _KINDS = {
     "dx": "gradient dx",
     "update": "update of weight",
 }
-_GROUPS = 64  # points of a curve that summarizes a longer curve
+_GROUPS = 64  # number of groups into which a long curve is split
 AMOUNTS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.93, 0.0, 256))).with_extremes(
     bad="white"
 )
 
 
 def has_labels(data: Any) -> bool:
-    """Return whether data is a dict of label -> captures or dicts rather than one of them."""
+    """Return whether data is a dict of label -> Capture or dict, not one of these itself."""
     labelled = isinstance(data, Mapping) and not isinstance(data, Capture) and bool(data)
     return labelled and all(isinstance(group, Mapping) for group in data.values())
 
@@ -69,7 +69,7 @@ def chosen_layers(
 def predictions(
     theory: Mapping[str, Any] | None, layers: Sequence[str], where: str
 ) -> dict[str, float]:
-    """Return the predicted std of each layer that theory holds."""
+    """Return the predicted std of each layer in theory, or raise if one is invalid."""
     given = {} if theory is None else dict(theory)
     unknown = [name for name in given if name not in layers]
     if unknown:
@@ -81,7 +81,7 @@ def predictions(
 
 
 def samples_of(arrays: Mapping[str, Any], log: bool, where: str) -> dict[str, Sample]:
-    """Return layer name -> sample, which holds exact zeros apart from the other values."""
+    """Return layer name -> sample, in which exact zeros are separate from other values."""
     for name, array in arrays.items():
         if isinstance(array, Mapping):
             raise TypeError(
@@ -154,7 +154,7 @@ def step_axis(ax: Axes, probe: Probe, names: Iterable[str], kind: str, margin: f
 def draw_rows(
     ax: Axes, probe: StatisticsProbe, kind: str, rows: Mapping[str, Array], norm: Normalize
 ) -> ScalarMappable:
-    """Draw a row for each layer, the first on top, and return the scale of the colours.
+    """Draw a row for each layer, the first on top, and return the colour scale.
 
     Numbers that are not finite are white.
     """
@@ -183,7 +183,7 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
 
 
 def color_bar(ax: Axes, colors: ScalarMappable, label: str, **options: Any) -> Colorbar:
-    """Draw the scale of the colours to the right of the axes."""
+    """Draw the colour scale to the right of the axes."""
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10])
     bar = ax.figure.colorbar(colors, ax=ax, pad=0.03, aspect=16, ticks=ticks, **options)
     bar.set_label(textwrap.fill(label, 36), color=style.ink(ax))
@@ -202,8 +202,8 @@ def draw_curves(
 ) -> None:
     """Draw log10 of the numbers of each layer, (steps, numbers) by name, as a curve.
 
-    More than 128 points are split into 64 groups. The line is drawn through the medians of the
-    groups, and the ribbon from their 10% to their 90% quantiles.
+    More than 128 points are split into 64 groups. The line connects the medians of the groups, and
+    a ribbon extends from their 10% to their 90% quantiles.
     """
     for (name, (steps, numbers)), color in style.by_depth(series):
         at, logs, label = steps, log10(numbers), style.legend_label(style.wrapped(name))

@@ -33,14 +33,14 @@ def learning_curves(
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw a metric by epoch: training rows dashed, validation rows solid.
+    """Draw a metric over the epochs: dashed for training, solid for validation.
 
     Parameters
     ----------
     history : History, list of them, or dict of label -> either
-        Any object with lists ``history.loss`` and ``history.val_loss``, one number an epoch. A
-        list holds runs that differ in their seed: their mean is drawn in a band that is the 95%
-        interval of that mean (Student's t).
+        A history is any object with lists such as ``history.loss`` and ``history.val_loss`` that
+        hold a number for each epoch. A list holds the histories of runs with different seeds. Their
+        mean is drawn, with its 95% confidence interval (Student's t) as a band.
     metric : str, default "loss"
         "loss", "accuracy", or any other metric of the history.
     ax, title, figsize
@@ -71,7 +71,7 @@ def learning_curves(
         if label:
             entry = style.legend_label(style.wrapped(label))
             handles.append(Line2D([], [], color=color, label=entry))
-    color = style.GREY if handles else colors[0]  # no line is grey
+    color = style.GREY if handles else colors[0]  # no curve is grey
     for name, stroke in _STROKES.items():
         if any(name in found for found in curves.values()):
             handles.append(Line2D([], [], color=color, linestyle=stroke, label=name))
@@ -101,8 +101,8 @@ def gradient_flow(
 
     The map has a row for each layer, the first on top; a gradient of exactly 0 is white. With
     ``lines`` there is a curve for each layer, from dark to light with depth. A curve of more than
-    128 points is drawn as medians of 64 groups, in a ribbon from the 10% to the 90% quantile. A
-    dotted line marks the first step with NaN or infinity.
+    128 points is drawn as the medians of 64 groups of points, with a ribbon from the 10% to the 90%
+    quantile of each group. A dotted line marks the first step with NaN or infinity.
 
     Parameters
     ----------
@@ -111,10 +111,10 @@ def gradient_flow(
     lines : bool, default False
         Draw curves instead of a map.
     theory : dict of layer name -> float, optional
-        Std predicted for the first step, drawn there as a diamond; needs ``lines``.
+        Predicted std of the gradient at the first step, drawn as a diamond; requires ``lines``.
     limits : (float, float), optional
-        Range of the scale in log10, for a comparison of several runs; by default the range of the
-        values.
+        Range of the scale in log10. Pass the same limits to compare several runs. The default is
+        the range of the values.
     kind, layers, ax, title, figsize
         As described in `minnet.plot`.
     """
@@ -162,15 +162,16 @@ def update_ratio(
     """Draw the size of each layer's updates relative to its weights, over the steps.
 
     The curves show log10 of RMS(update) / RMS(weight), with ribbons as in `gradient_flow`. The
-    shaded band is the range expected of a network that learns well, around 1e-3: below it learning
-    is slow, and above it training may not settle. It is a rule of thumb, mainly for plain SGD.
+    shaded band around 1e-3 is the usual range of a network that trains well. Below the band,
+    training is slow; above it, training may not converge. This is a rule of thumb, mainly for plain
+    SGD.
 
     Parameters
     ----------
     probe : StatisticsProbe
         Recording with the kind "update".
     band : (float, float)
-        Least and greatest ratio of the band.
+        Lower and upper end of the band.
     layers, ax, title, figsize
         As described in `minnet.plot`.
 
@@ -201,16 +202,16 @@ def dead_units(
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the share of dead units of each layer over the steps, a row for each layer.
+    """Draw the share of dead units over the steps, with a row for each layer.
 
     A unit is dead if its output was the same for every input during the last ``window`` observed
     steps of the probe. The first layer is the top row. Darker cells have more dead units; white
     cells have none. The label of a row ends with the number of dead units at the end of the run
     and the number of all units.
 
-    Before the window is full, a unit counts only if its output has not changed since the run
-    began. Units that died soon after the start then appear all at once when the window is full; a
-    short run needs a short window.
+    Until ``window`` steps have been observed, a unit counts as dead only if its output has not
+    changed since the run began. Units that die soon after the start therefore appear all at once
+    when that number of steps is reached. Use a short window for a short run.
 
     Parameters
     ----------
@@ -238,14 +239,14 @@ def dead_units(
 
 
 def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
-    """Return the range of the colours, at least half a decade."""
+    """Return the range of the colour scale, which is at least half a decade."""
     finite = np.concatenate([row[np.isfinite(row)] for row in rows.values()])
     high = float(finite.max(initial=-np.inf)) if finite.size else 0.0
     return float(finite.min(initial=high - 0.5)), high
 
 
 def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
-    """Return the metric in training and, where it was measured, validation: (runs, epochs)."""
+    """Return the metric in training and validation, each (runs, epochs), if it was measured."""
     runs = list(runs) if isinstance(runs, list | tuple) else [runs]
     found = {}
     for name, attribute in (("training", metric), ("validation", f"val_{metric}")):

@@ -1,8 +1,9 @@
 """Style shared by all charts: text, colours, figures and axes.
 
-A chart is dark ink on white under every style of the user. On axes that the user passes, the
-plotting area becomes white, and the text around it contrasts with the background of the figure.
-The user's fonts and resolution are used; all other settings are Matplotlib's defaults or set here.
+A chart has dark text on a white background, whatever Matplotlib style the user has chosen. On axes
+that the user passes, the plotting area becomes white, and the text around it contrasts with the
+background of the figure. The user's fonts and resolution are used. All other settings are
+Matplotlib's defaults or are set here.
 """
 
 import io
@@ -25,7 +26,7 @@ from matplotlib.ticker import MaxNLocator
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
-OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # of ink on a colour
+OUTLINE = [patheffects.withStroke(linewidth=4, foreground="white")]  # for ink on a colour
 # The colours of Okabe and Ito that are distinct to colour-blind readers and contrast with white.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#56B4E9", "#E69F00")
 _STYLE: dict[Any, Any] = {
@@ -59,7 +60,7 @@ T = TypeVar("T")
 class LectureFigure(Figure):
     """Figure that saves the same way under every style, and that notebooks display once."""
 
-    grows = False  # whether its height follows the number of lines beside its axes
+    grows = False  # whether its height follows the number of text lines beside its axes
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save on white; an SVG file has no date, so that equal charts give equal files."""
@@ -74,7 +75,7 @@ class LectureFigure(Figure):
         return png.getvalue()
 
     def _ipython_display_(self) -> None:
-        """Let IPython display the figure; close it where the inline backend would repeat it."""
+        """Close the figure if the inline backend would repeat it, and let IPython display it."""
         plt = sys.modules.get("matplotlib.pyplot")
         if plt is not None and "inline" in plt.get_backend():
             plt.close(self)
@@ -82,7 +83,7 @@ class LectureFigure(Figure):
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """Draw in the style of the charts, and leave the user's settings as they were."""
+    """Make a function draw in the style of the charts, without changing the user's settings."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -101,8 +102,9 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 def new_figure(figsize: tuple[float, float]) -> LectureFigure:
     """Return an empty figure, which pyplot manages if the program has imported pyplot.
 
-    `plt.show` and `plt.savefig` then work. Without windows, pyplot keeps only the latest figures,
-    as many as Matplotlib opens without a warning: a loop that saves figures need not close them.
+    `plt.show` and `plt.savefig` then work. If the backend has no windows, the oldest
+    `LectureFigure` is closed when pyplot holds as many figures as Matplotlib opens without a
+    warning. A loop that saves figures therefore need not close them.
     """
     plt = sys.modules.get("matplotlib.pyplot")
     if plt is None:
@@ -135,7 +137,7 @@ def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
 
 
 def grow(ax: Axes, *, height: float, width: float = 0.0) -> None:
-    """Enlarge a figure of the charts until each of its axes has this many inches."""
+    """Enlarge a `LectureFigure` to this height and width in inches for each of its axes."""
     figure, place = ax.figure, ax.get_subplotspec()
     if isinstance(figure, LectureFigure) and place is not None:
         rows, columns = place.get_gridspec().get_geometry()
@@ -144,14 +146,14 @@ def grow(ax: Axes, *, height: float, width: float = 0.0) -> None:
 
 
 def fit_lines(ax: Axes, lines: int) -> None:
-    """Make a figure that grows high enough for this many lines of text beside its axes."""
+    """Enlarge a figure, if it grows, to fit this many lines of text beside its axes."""
     if isinstance(ax.figure, LectureFigure) and ax.figure.grows:
         grow(ax, height=min(1.0 + 0.32 * lines, _MOST_HEIGHT))
 
 
 def ink(ax: Axes) -> str:
     """Return the colour of text beside the axes: dark, or light if the figure is dark."""
-    light = 1.0  # the page, below the figure and a subfigure
+    light = 1.0  # the white page behind the figure and its subfigure
     for figure in (ax.figure.figure, ax.figure):
         red, green, blue, alpha = to_rgba(figure.get_facecolor())
         light = alpha * (0.3 * red + 0.59 * green + 0.11 * blue) + (1 - alpha) * light
@@ -159,7 +161,7 @@ def ink(ax: Axes) -> str:
 
 
 def literal(ax: Axes, size: float) -> dict[str, Any]:
-    """Return the style of a label on axes that may have been created in another style."""
+    """Return text properties for a label, because the axes may have another style."""
     text = {"color": ink(ax), "fontsize": size, "fontfamily": mpl.rcParams["font.family"]}
     return text | {"parse_math": False, "usetex": False}
 
@@ -225,7 +227,7 @@ def span(numbers: Sequence[int]) -> str:
 
 
 def limits(ax: Axes, low: float, high: float, ceiling: float) -> None:
-    """Set the axes to low..high and 0..ceiling, with a little room."""
+    """Set the axes to low..high and 0..ceiling, with a small margin."""
     margin = 0.03 * (high - low)
     ax.set_xlim(low - margin, high + margin)
     ax.set_ylim(0, 1.06 * ceiling)
@@ -268,7 +270,7 @@ def finish(
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
     shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
-    if not isinstance(ax.figure, LectureFigure):  # axes that are given have room only inside
+    if not isinstance(ax.figure, LectureFigure):  # the user's axes have room only inside
         place = {"loc": "best" if len(handles) <= _FEW else "upper right", "frameon": True}
     legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **place)
     for text in legend.get_texts():
@@ -281,13 +283,13 @@ def finish(
 def note(
     ax: Axes, text: str, at: Any, points: Any, place: Any = "axes fraction", **options: Any
 ) -> None:
-    """Write a text at an offset in points from a place in the given coordinates."""
+    """Write text at an offset in points from a position in the given coordinates."""
     options = {"va": "bottom", "color": ink(ax)} | options
     ax.annotate(text, at, points, xycoords=place, textcoords="offset points", **options)
 
 
 def interval_key(color: Any, runs: Sequence[int], log: bool = False) -> list[Artist]:
-    """Return the legend's entry for the bands, or none if every mean is of one run."""
+    """Return the legend entry for the bands, or an empty list if every mean is of one run."""
     several = [number for number in runs if number > 1]
     if not several:
         return []

@@ -1,7 +1,8 @@
-"""Recording of a network: copies of one batch, or numbers of a whole training run.
+"""Record the buffers of one batch, or statistics of a whole training run.
 
-`capture` copies every buffer of one batch. `HistogramProbe` and `StatisticsProbe` record a training
-at every step, or at some, in bounded memory; they do not change what it computes.
+`capture` copies every buffer for one batch. `HistogramProbe` and `StatisticsProbe` record a
+training run in bounded memory, at every step or at some of the steps. They do not change the
+results of training.
 """
 
 from minnet.recording.capture import Capture, capture

@@ -1,8 +1,8 @@
 """Copies of the buffers of all layers for one batch.
 
 The buffers of a layer are valid only until its next training step. A `Capture` holds copies of
-them. It is computed on a copy of the network, so that parameters, gradients, buffers, running
-statistics and the generator of dropout are unchanged.
+them. `capture` works on a copy of the network, so the parameters, gradients, buffers, running
+statistics and dropout generators of the network itself do not change.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from minnet.validation import Array, as_rows
 class Capture(dict[str, dict[str, Array]]):
     """Buffers of one batch: layer name -> kind -> array, in the order of computation.
 
-    The arrays are read-only copies. Kinds are ``y`` and the parameters such as ``weight``; of a
-    training batch also ``dy``, ``dx`` and the gradients such as ``weight_grad``.
+    The arrays are read-only copies. The kinds are ``y`` and the parameters, such as ``weight``. A
+    training batch also has ``dy``, ``dx`` and the gradients, such as ``weight_grad``.
 
     Attributes
     ----------
     x : ndarray
         The input of the network, (n, in_features).
     loss : float or None
-        The loss of the batch; None where no loss was given.
+        The loss of the batch, or None if no loss was given.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class Capture(dict[str, dict[str, Array]]):
         return found
 
     def statistics(self, kind: str = "y") -> dict[str, Statistics]:
-        """Return layer name -> summary statistics of this kind; see `describe`."""
+        """Return layer name -> summary statistics of this kind, as in `describe`."""
         return {name: describe(array) for name, array in self.kind(kind).items()}
 
     def __repr__(self) -> str:
@@ -90,30 +90,31 @@ class Capture(dict[str, dict[str, Array]]):
 
 
 def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) -> Capture:
-    """Return copies of what every layer computes for the rows x; the network is not changed.
+    """Copy the buffers of every layer for the rows x, without changing the network.
 
-    With x alone this is a forward pass for evaluation, as in ``predict``. With targets y and a loss
-    it is a training step without the update: batch statistics, dropout, gradients of all layers.
+    With x alone, the buffers are those of a forward pass for evaluation, as in ``predict``. With
+    targets y and a loss, they are those of a training step without the update: normalization uses
+    batch statistics, dropout is active, and every layer has gradients.
 
     Parameters
     ----------
     net : Sequential
-        The network; layers within a `Residual` have dotted names, ``residual1.dense1``.
+        The network. Layers inside a `Residual` have dotted names, such as ``residual1.dense1``.
     x : array_like
         Rows, (n, in_features), at least one.
     y : array_like, optional
         Targets, as the loss requires them.
     loss : Loss, optional
-        Required with y. It is copied, so that it is not changed.
+        Required with y. A copy of it is used, so the loss itself does not change.
 
     Raises
     ------
     TypeError
-        If net is no Sequential, or x does not hold real numbers.
+        If net is not a Sequential, or x does not hold real numbers.
     ValueError
-        If y comes without loss or loss without y, or x is not rows of the right width.
+        If only one of y and loss is given, or x is not (n, in_features) with at least one row.
     FloatingPointError
-        If an output or a gradient is not finite; the layer is named.
+        If an output or a gradient is not finite; the message names the layer.
 
     Examples
     --------
@@ -159,7 +160,8 @@ def _outputs(
 ) -> Iterator[tuple[str, Layer, Array]]:
     """Yield name, layer and output of every layer, in the order of computation.
 
-    The output is computed from the layer's input x, or is that of the last training step.
+    With ``evaluate``, the output is computed from the layer's input x. Otherwise it is the y of the
+    last training step.
     """
     for layer in layers:
         name = f"{prefix}{layer.name}"

@@ -1,8 +1,9 @@
-"""Histograms of every buffer at every step, in bounded memory.
+"""Probe that records histograms over the steps of a training run, in bounded memory.
 
-The bins are those of the floats themselves, four to each power of two: see
-`minnet.kernels.histograms`. They need no range in advance and include all values. Histograms can be
-added exactly, and the relative error of a quantile is at most a quarter at any scale.
+All float32 numbers with the same first eleven bits form a bin, so that each power of two has four
+bins; `minnet.kernels.histograms` describes them. The bins cover all values, so no range has to be
+chosen in advance, and histograms can be added exactly. The relative error of a quantile is less
+than 25% for magnitudes of at least 2^-126 = 1.2e-38.
 """
 
 from __future__ import annotations
@@ -23,53 +24,55 @@ from minnet.validation import Array, count
 
 MOST_PENDING = 2**31 - 1  # the largest int32
 
-# From here on bins are in ascending order of value: three of NaN, -inf, 2040 of finite numbers,
-# +inf, three of NaN. The first eleven bits of a negative number grow as the number falls.
+# Indices of the bins in ascending order of value: three bins of NaN, -inf, 2040 bins of finite
+# numbers, +inf, three bins of NaN. The bins of negative numbers are reversed, because the index of
+# such a bin increases with the magnitude.
 _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
-ZERO = slice(SIGN - 1, SIGN + 1)  # -0 and +0, and what is nearer to 0 than 2^-128, 2.9e-39
+ZERO = slice(SIGN - 1, SIGN + 1)  # -0, +0 and all magnitudes below 2^-128 = 2.9e-39
 
 _magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
-EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # of the bins in FINITE, 2041, ascending
+EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # 2041 edges of FINITE, ascending
 EDGES.flags.writeable = False
 
 
 class HistogramProbe(Recorder):
-    """Count the values of buffers, gradients, weights and updates, layer by layer, step by step.
+    """Record histograms of buffers, parameters, gradients and updates during training.
 
     Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
-    histograms for each layer and kind: when all are in use, neighbours are added, and each slot
-    then stands for twice as many observed steps. float64 values are rounded to float32 first; a
-    value too large for float32 counts as infinite, and values nearer to 0 than 2^-128 = 2.9e-39
-    count as zero.
+    histograms for each layer and kind. When all slots are in use, neighbouring histograms are
+    added, and each slot then stands for twice as many observed steps. float64 values are rounded to
+    float32 first. A value too large for float32 counts as infinite, and a magnitude below
+    2^-128 = 2.9e-39 counts as zero.
 
     Parameters
     ----------
     kinds : sequence of str
-        The buffers ``y``, ``dy``, ``dx``; a parameter by name, such as ``weight`` or ``gamma``, or
-        its gradient, such as ``weight_grad``; ``update``, what the optimizer's step added to
-        ``weight``. A layer that lacks a kind is skipped, as is a dx that was not computed.
+        Arrays to record: the buffers ``y``, ``dy`` and ``dx``; parameters, such as ``weight`` or
+        ``gamma``; gradients of parameters, such as ``weight_grad``; and ``update``, the change of
+        ``weight`` in the optimizer's step. A kind is skipped for layers that do not have it, and dx
+        is skipped where it was not computed.
     every : int, default 1
-        Steps whose number is a multiple of this are observed.
+        Observe the steps whose number is a multiple of this.
     layers : sequence of str, optional
         Dotted names of the layers; all by default.
     slots : int, default 64
-        Each takes about 4 kB for each layer and kind.
+        Maximum number of histograms for each layer and kind. Each takes about 4 kB.
     max_values : int, optional
-        Of a larger array only this many values are counted, in whole rows (at least one): every
-        r-th row, beginning one row later at each observation. `coverage` returns the share that was
-        counted. In batches without shuffling these may be the same rows in each epoch. All values
-        by default.
+        Maximum number of values to count in an array. In a larger array only every r-th row is
+        counted, but at least one row. The first counted row moves by one at each observation.
+        Without shuffling, the counted rows may be the same in each epoch. `coverage` returns the
+        share of the values that was counted. By default all values are counted.
     budget : float, optional
-        The share of the time that recording may take, such as 0.05: after an observation steps are
-        skipped until the share is no larger. The observed steps then depend on the machine and its
-        load. No limit by default.
+        Maximum share of the time that recording may take, such as 0.05. After an observation, steps
+        are skipped until the share is no larger than this. The observed steps then depend on the
+        machine and its load. By default there is no limit.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -125,22 +128,22 @@ class HistogramProbe(Recorder):
     # Reading.
 
     def counts(self, layer: str, kind: str) -> Array:
-        """Return how many values are in each bin in each slot, (slots, 2048), int64.
+        """Return the number of values in each bin of each slot, (slots, 2048), int64.
 
-        Bins are in ascending order of value: ``counts[:, FINITE]`` lie between the 2041 ``EDGES``
-        (a bin includes its edge nearer to 0 and not the other); before them are -inf and three bins
-        of NaN, after them +inf and three bins of NaN.
+        The bins are in ascending order of value: three bins of NaN, -inf, the bins of finite
+        values, +inf, and three bins of NaN. ``counts[:, FINITE]`` are the bins of finite values,
+        whose 2041 edges are ``EDGES``. A bin includes its edge nearer to 0, but not the other edge.
         """
         counts: Array = self._series.bins(self._key(layer, kind))[:, _ORDER]
         return counts
 
     def coverage(self, layer: str, kind: str) -> Array:
-        """Return the share of all values that was counted, (slots,): 1 without ``max_values``."""
+        """Return the share of all values that was counted, (slots,); 1 without ``max_values``."""
         bins = self._series.bins(self._key(layer, kind))
         return np.asarray(bins[:, COUNTED] / bins[:, histograms.PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
-        """Return the share of values that are 0 or nearer to it than 2.9e-39, (slots,)."""
+        """Return the share of values that are 0 or have a magnitude below 2.9e-39, (slots,)."""
         return self._share(layer, kind, ZERO)
 
     def nans(self, layer: str, kind: str) -> Array:
@@ -157,18 +160,20 @@ class HistogramProbe(Recorder):
         return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
-        """Return the values below which the shares q of all values except NaN lie.
+        """Return the quantiles q of all recorded values except NaN.
 
-        A result lies in the bin of the exact quantile (numpy.quantile with
-        ``method="inverted_cdf"``), interpolated on a logarithmic scale. For magnitudes from
-        2^-126 = 1.2e-38 its error is therefore less than 25%, and mostly much less.
+        Each result lies in the same bin as the exact quantile, which is that of numpy.quantile with
+        ``method="inverted_cdf"``. It is interpolated on a logarithmic scale within the bin. For
+        magnitudes of at least 2^-126 = 1.2e-38 its relative error is therefore less than 25%. If
+        all values are NaN, the quantiles are nan.
 
         Parameters
         ----------
         q : array_like
-            Shares in 0..1, of any shape; the result has the same.
+            Shares from 0 to 1, of any shape. The result has the same shape.
         step : int, optional
-            A step of the requested slot, or -1 for the last; the sum of all slots by default.
+            Use only the slot that contains this step, or the last slot for -1. By default all slots
+            are added.
 
         Raises
         ------
@@ -192,7 +197,7 @@ class HistogramProbe(Recorder):
 
 
 def _interpolated(place: Array, within: Array) -> Array:
-    """Return the value at a share ``within`` of a bin; places are counted from that of -inf."""
+    """Return the value at the fraction ``within`` of each bin; place 0 is the bin of -inf."""
     bins = np.clip(place - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -202,9 +207,9 @@ def _interpolated(place: Array, within: Array) -> Array:
 
 
 class Plan(NamedTuple):
-    """How the arrays of a step are counted, in calls of 16 arrays each."""
+    """Arguments of the kernel calls that count the arrays of a step, 16 arrays a call."""
 
-    tables: list[Array]  # (place, stride, size) of each array of a call
+    tables: list[Array]  # for each call (16, 3): place, stride and size of each array
     padding: list[Array]  # empty arrays that complete the last call
     largest: int  # size of the largest array
 
@@ -216,16 +221,17 @@ class Plan(NamedTuple):
 
 
 class Counts(Series):
-    """A series of counts, and the counters of steps that are not in the last row yet.
+    """Series of histograms, with counters for the steps that are not in the last row yet.
 
-    The values of an array lie in few of the 2048 bins. So the rows hold only those blocks of
-    neighbouring bins that were needed in a step, and only their counters are moved and cleared.
-    Counters are moved when the row is complete, when it is read, and before they overflow.
+    The values of an array usually lie in few of the 2048 bins. The rows therefore hold only the
+    blocks of neighbouring bins that have been used, and the blocks next to them. Only the counters
+    of these blocks are moved to the row and cleared. Counters are moved when the row is complete,
+    when it is read, and before they overflow.
     """
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity, BLOCK, np.add, 0)
-        # The block of bins that each entry of the rows counts: place of the key * BLOCKS + block.
+        # The block of bins in each entry of the rows, as place of the key * BLOCKS + block.
         self._blocks: Array = np.zeros(0, np.int64)
         self._counters: Array = np.zeros((0, histograms.COPIES, WIDTH), np.int32)
         self._pending = 0  # the largest possible count in a counter
@@ -233,7 +239,7 @@ class Counts(Series):
     # Recording.
 
     def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
-        """Prepare to count every stride-th row of such arrays for the keys at these places."""
+        """Return a plan to count every stride-th row of arrays for the keys at these places."""
         sizes = [array.size for array in arrays]
         rest = -len(arrays) % histograms.ARRAYS
         table = np.zeros((len(arrays) + rest, 3), np.int64)
@@ -244,7 +250,7 @@ class Counts(Series):
     def count(
         self, plan: Plan, batches: list[tuple[Array, tuple[Array, ...]]], offset: int
     ) -> None:
-        """Count the arrays of a step, from row ``offset % stride`` of each on."""
+        """Count the arrays of a step, starting at row ``offset % stride`` of each."""
         if self._pending + plan.largest > MOST_PENDING:
             self.fold()
         self._pending += plan.largest
@@ -287,7 +293,7 @@ class Counts(Series):
     # Reading.
 
     def bins(self, key: Key) -> Array:
-        """Return all bins and totals of a key, for each row that has it, (n, WIDTH)."""
+        """Return the bins and totals of a key for each row in which it was observed, (n, WIDTH)."""
         self.fold()
         owners, blocks = np.divmod(self._blocks, BLOCKS)
         own = np.flatnonzero(owners == self.keys[key])
@@ -298,12 +304,12 @@ class Counts(Series):
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return the arrays of `Series.state`, and the ``blocks`` that the rows count."""
+        """Return the arrays of `Series.state`, and the ``blocks`` in the entries of the rows."""
         self.fold()
         return super().state() | {"blocks": self._blocks}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take over what `state` returned for the same keys; raise ValueError if it is invalid."""
+        """Restore what `state` returned for the same keys; raise ValueError if it is invalid."""
         self._blocks = state["blocks"].copy()
         if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
             raise ValueError("the blocks of counts are out of range")

@@ -1,9 +1,9 @@
-"""Base class of the probes that record a training.
+"""Base class of the probes that record a training run.
 
 `minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
-A recorder reads the arrays of the network in place and never writes to them, so that training
-computes the same bits with and without it. It keeps only numbers and, until the next step, copies
-of the weights whose update is recorded.
+A recorder reads the arrays of the network in place and never writes to them, so the results of
+training are bitwise equal with and without it. It stores counts or statistics and, until the next
+step, copies of the weights whose updates are recorded.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ VERSION = 3  # of the files
 
 
 class Recorder(ABC):
-    """Probe that records the requested kinds of each layer; see `HistogramProbe`.
+    """Base class of `HistogramProbe` and `StatisticsProbe`.
 
     Attributes
     ----------
     kinds : tuple of str
-        The requested kinds.
+        The requested kinds of arrays.
     every : int
         Steps whose number is a multiple of this are observed.
     observed : int
-        How many steps were observed.
+        Number of observed steps.
     """
 
     _format: ClassVar[str]  # name of the format of the files
@@ -68,11 +68,11 @@ class Recorder(ABC):
         self._forget_network()
 
     def _forget_network(self) -> None:
-        # A weak dictionary, so that a network and its arrays can be deleted.
+        # Weak references, so that a network and its arrays can be freed.
         self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
-        self._awaits_update = False  # of the last observed step
-        self._timed = False  # from the second observation on, because the first may compile kernels
-        self._skips_until = 0.0  # seconds, of perf_counter
+        self._awaits_update = False  # whether the last update is not recorded yet
+        self._timed = False  # the first observation is not timed, because it may compile kernels
+        self._skips_until = 0.0  # time of perf_counter in seconds; steps before it are skipped
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the recording without the networks, for a deep copy or a pickle."""
@@ -97,14 +97,14 @@ class Recorder(ABC):
     def observe(self, step: int, net: Sequential) -> None:
         """Record the network, if this step is due.
 
-        An update is known only when the next step begins. It is recorded then, under the step that
-        made it, so the update of a run's last step is not in the recording.
+        The update of a step is known only when the next step begins. It is recorded then, with the
+        number of the step that made it. The update of the last step of a run is not recorded.
 
         Raises
         ------
         ValueError
-            If step is not greater than the last one observed, if the network lacks the requested
-            layers or kinds, or if it is not the network whose update is awaited.
+            If step is not greater than the last observed one, if the network lacks the requested
+            layers or kinds, or if the update of another network is still to be recorded.
         TypeError
             If net is not a Sequential, or step is not a whole number.
         """
@@ -156,7 +156,7 @@ class Recorder(ABC):
             )
 
     def _find_views(self, net: Sequential) -> tuple[View, View]:
-        """Return the arrays of a network that are recorded, and the weights whose update is."""
+        """Return views of the arrays to record, and of the weights whose updates are recorded."""
         taps = find_taps(net, self.kinds, self._only, type(self).__name__)
         self._series.add_keys(tap.key for tap in taps)
         arrays = [tap for tap in taps if tap.key[1] != "update"]
@@ -168,7 +168,7 @@ class Recorder(ABC):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The recorded layers."""
+        """Names of the recorded layers."""
         return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
@@ -198,11 +198,11 @@ class Recorder(ABC):
     # Files.
 
     def _state(self) -> dict[str, Array]:
-        """Return the arrays that a file keeps."""
+        """Return the arrays to write to a file."""
         return self._series.state()
 
     def _restore(self, state: dict[str, Array]) -> None:
-        """Take over what `_state` returned."""
+        """Restore what `_state` returned."""
         self._series.restore(state)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -221,8 +221,8 @@ class Recorder(ABC):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the recording in a file that `save` wrote.
 
-        The recording can be continued where a run continues. An update that was not yet known when
-        it was saved is missing.
+        The recording can be continued together with the run. An update that was not yet known when
+        the recording was saved is missing.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""Numbers of a run of any length in bounded memory.
+"""Series of numbers over the steps of a run of any length, in bounded memory.
 
-A row of a series stands for one observed step at first. When all rows are in use, neighbouring rows
-are merged, and from then on a row stands for twice as many observed steps. So a run of ten steps is
-kept step by step, and a run of a million steps takes as much memory as a run of a few thousand.
+At first, each row of a series stands for one observed step. When all rows are in use, neighbouring
+rows are merged, and from then on a row stands for twice as many observed steps. A short run is
+therefore kept step by step, and the memory of a long run stops growing.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ FIRST, LAST, OBSERVED = range(3)
 MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
-RUN: Key = ("", "run")  # the run as a whole; every observed step belongs to it
+RUN: Key = ("", "run")  # the whole run, which includes every observed step
 
 
 class Series:
-    """Rows of numbers (entries, width) for several keys; each key has its own steps.
+    """Rows (entries, width) of several keys, and the steps at which each key was observed.
 
     Parameters
     ----------
     capacity : int
-        The largest number of rows.
+        Maximum number of rows.
     width : int
-        How many numbers an entry has.
+        Number of values in an entry.
     merge : callable
-        (earlier rows, later rows) -> rows, each (n, entries, width).
+        Function of (earlier rows, later rows) that returns merged rows, all (n, entries, width).
     fill : {0, nan}
-        The numbers of a new row; they determine the dtype, int64 or float64.
+        Value in new rows. It determines the dtype: int64 for 0, float64 for nan.
 
     Attributes
     ----------
     keys : dict of Key to int
         The place of each key, in order; `RUN` has place 0.
     span : int
-        How many observed steps a row stands for, a power of 2; the last row may have fewer.
+        Number of observed steps of a complete row, a power of 2; the last row may have fewer.
     taken : int
-        How many observed steps the last row has.
+        Number of observed steps of the last row.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Series:
     ) -> None:
         self._capacity, self._merge, self._fill = capacity, merge, fill
         self.keys: dict[Key, int] = {RUN: 0}
-        self._memory: Array = np.full((capacity, 0, width), fill)  # what is in use comes first
-        self._steps: Array = np.zeros((capacity, 1, 3), np.int64)  # first, last, number; of keys
+        self._memory: Array = np.full((capacity, 0, width), fill)  # rows in use come first
+        self._steps: Array = np.zeros((capacity, 1, 3), np.int64)  # FIRST, LAST, OBSERVED
         self._used, self._entries, self.span = 0, 0, 1
-        self.taken = 1  # the row before the first one counts as complete
-        # Steps of the last row that are not in the array yet, by the places they belong to.
+        self.taken = 1  # equal to span, so that the first observed step begins a row
+        # First, last and number of the steps that are not in _steps yet, by the places of the keys.
         self._noted: dict[bytes, list[int]] = {}
 
     # Recording.
@@ -72,15 +72,15 @@ class Series:
         self._entries = entries
 
     def begin(self) -> None:
-        """Begin an observed step: make ``row`` the row that it belongs to."""
+        """Begin an observed step, and a new row if the last one is complete."""
         if self.taken == self.span:
             self._begin_row()
         self.taken += 1
 
     def note(self, step: int, places: Array) -> None:
-        """Record that the keys at these places were observed at this step, as part of ``row``.
+        """Record that the keys at these places were observed at this step, in ``row``.
 
-        In each row `RUN` must be among the keys of the first call.
+        The keys of the first call for each row must include `RUN`.
         """
         noted = self._noted.get(key := places.tobytes())
         if noted is None:
@@ -99,7 +99,7 @@ class Series:
         """Write the noted steps into the array."""
         for key, noted in self._noted.items():
             places, steps = np.frombuffer(key, np.int64), self._steps[self._used - 1]
-            new = not steps[0, OBSERVED]  # the row has no steps yet, of any key
+            new = not steps[0, OBSERVED]  # no step of this row has been written
             steps[places] = noted if new else _merged(steps[places], np.array(noted))
         self._noted.clear()
 
@@ -144,7 +144,7 @@ class Series:
         return [key for key, place in self.keys.items() if place and observed[place]]
 
     def observed(self, key: Key) -> Array:
-        """Return how many steps of the key were observed in each row, (rows,)."""
+        """Return the number of steps at which the key was observed in each row, (rows,)."""
         return self._settled()[:, self.keys[key], OBSERVED]
 
     def steps(self, key: Key) -> Array:
@@ -152,7 +152,7 @@ class Series:
         return self._settled()[self.observed(key) > 0, self.keys[key], :OBSERVED]
 
     def find(self, key: Key, step: int) -> int:
-        """Return the place among ``steps(key)`` that step belongs to; step -1 is the last one.
+        """Return the index in ``steps(key)`` of the row that contains step; -1 is the last row.
 
         A step before the first observed one or after the last one raises ValueError.
         """
@@ -170,11 +170,11 @@ class Series:
     # Files.
 
     def state(self) -> dict[str, Array]:
-        """Return the arrays that a file keeps: ``steps`` (rows, keys, 3), and ``rows``."""
+        """Return the arrays to write to a file: ``steps`` (rows, keys, 3) and ``rows``."""
         return {"steps": self._settled(), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take over what `state` returned for the same keys; raise ValueError if shapes differ."""
+        """Restore what `state` returned for the same keys; raise ValueError if shapes differ."""
         steps, rows = state["steps"], state["rows"]
         self.extend(rows.shape[1])
         self._used = len(steps)
@@ -184,7 +184,7 @@ class Series:
 
 
 def _merged(earlier: Array, later: Array) -> Array:
-    """Return first step, last step and number (..., 3) of the steps of both; number 0 is none."""
+    """Merge two arrays (..., 3) of first step, last step and number; number 0 means no steps."""
     merged = np.maximum(earlier, later)
     first = np.where(earlier[..., OBSERVED], earlier[..., FIRST], later[..., FIRST])
     merged[..., FIRST], merged[..., OBSERVED] = first, earlier[..., OBSERVED] + later[..., OBSERVED]
@@ -193,7 +193,7 @@ def _merged(earlier: Array, later: Array) -> Array:
 
 def _extended(array: Array, entries: int, fill: float) -> Array:
     """Return a copy with this number of entries in each row, the new ones filled with ``fill``."""
-    # Written at once: memory that is first touched row by row costs several times as much.
+    # All at once, because writing to new memory row by row takes several times as long.
     extended = np.full((len(array), entries, array.shape[2]), fill, array.dtype)
     extended[:, : array.shape[1]] = array
     return extended

@@ -1,8 +1,9 @@
-"""Summary statistics of a distribution: of activations, gradients or weights.
+"""Summary statistics and distributions of activations, gradients or weights.
 
-Unlike in `numpy.histogram`, exact zeros are separate, because the inactive half of a ReLU layer is
-a point mass, not a density. The range of an axis covers the bulk of the values, so that one distant
-value does not compress the rest; the values beyond are counted. Everything is computed in float64.
+Unlike in `numpy.histogram`, exact zeros are separate from the other values, because the zeros of a
+ReLU layer are a point mass, which has no density. The range of an axis covers the bulk of the
+values, so that a few distant values do not compress the others. Values outside the range are
+counted. Everything is computed in float64.
 """
 
 from collections.abc import Iterable
@@ -33,10 +34,10 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Sample:
-    """An array split into values that have a density and exact zeros, which do not."""
+    """Values of an array that are not 0, and the number of all values."""
 
-    values: Array  # those that are not exactly 0, or log10 of their magnitudes, (values,)
-    count: int  # the number of all values, zeros included
+    values: Array  # values that are not exactly 0, or log10 of their magnitudes, (values,)
+    count: int  # number of all values, zeros included
     log: bool = False  # whether values are log10 of magnitudes
 
     @property
@@ -46,7 +47,7 @@ class Sample:
 
     @property
     def point(self) -> float | None:
-        """The value that all values except zeros have in common, or None if they differ."""
+        """Common value of all entries that are not 0, or None if they differ."""
         if not self.values.size:
             return None if self.log else 0.0
         low, high = float(self.values.min()), float(self.values.max())
@@ -54,8 +55,8 @@ class Sample:
 
 
 def as_numbers(array: Any, where: str) -> Array:
-    """Return array in float64, or raise an error that begins with ``where``; see `describe`."""
-    if getattr(array, "dtype", None) == np.uint8:  # plain numbers here, not an unscaled image
+    """Return array in float64; raise as `describe` does, with messages that begin with where."""
+    if getattr(array, "dtype", None) == np.uint8:  # plain numbers, not an unscaled image
         array = np.asarray(array, dtype=np.float64)
     numbers = as_array(array, np.dtype(np.float64), where)
     if not numbers.size:
@@ -73,8 +74,8 @@ def describe(array: Any) -> Statistics:
     """Return count, moments, extremes and the share of exact zeros of an array of any shape.
 
     With m_k = mean((v - mean)^k): std = √m₂, skewness = m₃ / m₂^1.5, and kurtosis = m₄ / m₂² - 3,
-    the excess over the normal distribution's. All divide by n, not n - 1. Where all values are
-    equal, std is 0, and skewness and kurtosis, which are undefined, are nan.
+    the excess over that of a normal distribution. All means divide by n, not n - 1. If all values
+    are equal, std is 0, and skewness and kurtosis are undefined and therefore nan.
 
     Raises
     ------
@@ -101,15 +102,16 @@ def describe(array: Any) -> Statistics:
 def summarize(values: Array, out: Array) -> Array:
     """Fill out (9,) with the statistics of float values (size,), and return it.
 
-    They are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite values, in
-    float64, then the share of exact zeros and the number of NaN and infinities.
+    The first seven are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite
+    values, in float64. The last two are the share of exact zeros and the number of NaN and
+    infinities.
     """
     summarize_values(values, out)
     if not out[8]:
         return out
     finite = values[np.isfinite(values)]
     if finite.size == values.size:
-        # Powers of very large or small values leave float64. Scaling by a power of 2 is exact.
+        # Powers of very large or small values over- or underflow. Scaling by powers of 2 is exact.
         exponent = np.frexp(np.abs(values).max())[1]
         summarize_values(np.ldexp(values, -exponent), out)
         out[[0, 1, 4, 5, 6]] = np.ldexp(out[[0, 1, 4, 5, 6]], exponent)
@@ -124,16 +126,18 @@ def summarize(values: Array, out: Array) -> Array:
 
 
 def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
-    """Return which units have the same output for every input: booleans, shape (units,).
+    """Return a mask of the units that have the same output for every input, (units,).
 
-    A unit is dead if max - min of its column of y, (n, units), is at most the tolerance. After a
-    ReLU such a unit is usually 0 on every row, while an inactive unit is 0 on a single row. A unit
-    that is dead on these rows may be active on others.
+    A unit is dead if max - min of its column of y, (n, units), is at most the tolerance. The
+    output of a dead ReLU unit is usually 0 in every row. A unit that is 0 only in some rows is
+    inactive there, but not dead. A unit that is dead for these rows may be active for others.
 
     Raises
     ------
     ValueError
         If y is not (n, units) with at least two rows.
+    TypeError, FloatingPointError
+        As `describe`.
 
     Examples
     --------
@@ -151,7 +155,7 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
 
 
 def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") -> Sample:
-    """Split an array into exact zeros and other values, with ``log`` log10 of their magnitudes.
+    """Separate the exact zeros of an array; ``log`` replaces the rest by log10 of magnitudes.
 
     >>> split_zeros([0.0, -100.0, 10.0, 0.0], log=True)
     Sample(values=array([2., 1.]), count=4, log=True)
@@ -197,9 +201,9 @@ def _bulk(values: Array) -> Array:
 
 
 def half_interval(runs: Array) -> Array:
-    """Return half the width of the mean's 95% interval over the first axis, by Student's t.
+    """Return half the width of the 95% confidence interval of the mean over the first axis.
 
-    It is nan for fewer than two runs.
+    The interval is that of Student's t. It is nan for fewer than two runs.
 
     >>> half_interval(np.array([1.0, 2.0, 3.0])).round(3)
     np.float64(2.484)
@@ -213,9 +217,10 @@ def half_interval(runs: Array) -> Array:
 
 
 def bin_edges(low: float, high: float, bins: int) -> Array:
-    """Return bins + 1 equidistant edges that cover low..high; 0 between them is an edge.
+    """Return bins + 1 equidistant edges that cover low..high.
 
-    So no bin contains both negative and positive values.
+    If low < 0 < high and there are two bins or more, 0 is an edge, so that no bin contains both
+    negative and positive values.
 
     >>> bin_edges(-1.0, 4.0, 5)
     array([-1.,  0.,  1.,  2.,  3.,  4.])
@@ -226,12 +231,12 @@ def bin_edges(low: float, high: float, bins: int) -> Array:
     below = min(max(round(-low / (high - low) * bins), 1), bins - 1)
     width = max(-low / below, high / (bins - below))
     edges = width * (np.arange(bins + 1) - below)
-    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # despite rounding
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)  # cover them despite rounding
     return edges
 
 
 def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
-    """Return the density in each bin, (bins,), and how many values lie beyond the edges.
+    """Return the density in each bin, (bins,), and the number of values beyond the edges.
 
     Bars, zeros and values beyond the edges sum to 1: Σ density · width + zeros + beyond / n = 1.
 
@@ -243,10 +248,10 @@ def histogram(sample: Sample, edges: Array) -> tuple[Array, int]:
 
 
 def cumulative(sample: Sample) -> tuple[Array, Array]:
-    """Return (values, share of all values <= each), rising to exactly 1.
+    """Return distinct values in ascending order, and the share of all values <= each of them.
 
-    About 2000 values are returned at most, each with its exact share. For log10 of magnitudes the
-    zeros lie below every value, so the shares begin above that of the zeros.
+    At most about 2000 values are returned, each with its exact share. The last share is 1. For
+    log10 of magnitudes, zeros count as smaller than every value.
 
     >>> cumulative(split_zeros([3.0, 0.0, 3.0, 0.0, -1.0]))
     (array([-1.,  0.,  3.]), array([0.2, 0.6, 1. ]))
@@ -263,12 +268,12 @@ def cumulative(sample: Sample) -> tuple[Array, Array]:
 
 
 def kernel_density(sample: Sample, at: Array) -> Array:
-    """Return the density at each point, estimated by Gaussian kernels; its area is 1 - zeros.
+    """Return the Gaussian kernel density estimate at each point; its area is 1 - zeros.
 
     The bandwidth is Silverman's rule of thumb (1986, Density estimation for statistics and data
-    analysis, section 3.4.2), 0.9 min(std, IQR / 1.34) n^(-1/5), which a few distant values do not
-    widen. More than 2000 values are replaced by 2000 of their quantiles. Where the values end at 0,
-    as after a ReLU, the density beyond 0 is reflected.
+    analysis, section 3.4.2), 0.9 min(std, IQR / 1.34) n^(-1/5). A few distant values do not widen
+    it. More than 2000 values are replaced by 2000 of their quantiles. If there are zeros and all
+    other values have the same sign, as after a ReLU, the density beyond 0 is reflected at 0.
     """
     from scipy.stats import gaussian_kde
 

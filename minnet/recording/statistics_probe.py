@@ -1,4 +1,4 @@
-"""Summary statistics of every buffer while a network trains, as curves over the steps."""
+"""Probe that records summary statistics over the steps of a training run."""
 
 from __future__ import annotations
 
@@ -22,48 +22,54 @@ NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
-SUMMARY = NAMES.index("saturated")  # the numbers before this are those of `summarize`
+SUMMARY = NAMES.index("saturated")  # the names before this are those of `summarize`
 PLACE = {name: place for place, name in enumerate(NAMES)}
-RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of the run
+RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of `RUN`
 # Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
-KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # numbers of one kind only
+KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # statistics of one kind only
 
 
 @dataclass
 class _Units:
-    """The units of a layer."""
+    """State of the units of a layer after the last observed step."""
 
-    unchanged: Array  # for how many steps each has not changed
-    last: Array  # the last value of each
-    observed: int = 0  # steps
+    unchanged: Array  # number of steps for which each unit has not changed, (units,)
+    last: Array  # last value of each unit, (units,)
+    observed: int = 0  # number of observed steps
 
 
 class StatisticsProbe(Recorder):
-    """Record the numbers in ``NAMES`` of each layer and kind at each observed step.
+    """Record the statistics in ``NAMES`` for each layer and kind at each observed step.
 
-    ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and ``rms``
-    are those of the finite values, in float64, as `describe` in `minnet.recording` defines them.
-    ``zeros`` is the share of exact zeros, ``nonfinite`` the number of NaN and infinities. Two
-    numbers are only of ``y``: ``saturated``, the share of entries outside the bounds of the layer's
-    class in ``SATURATION``, and ``dead``, the number of units whose output was the same on all rows
-    of the last ``window`` observed steps. ``ratio`` is only of ``update``: its rms divided by that
-    of the weight that it changes. A number that is undefined is nan.
+    - ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and
+      ``rms`` are computed from the finite values, in float64. Definitions are those of
+      `minnet.recording.describe`; ``rms`` is the root mean square.
+    - ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities.
+    - ``saturated``, for ``y`` only, is the share of entries outside the bounds that ``SATURATION``
+      gives for the class of the layer.
+    - ``dead``, for ``y`` only, is the number of units whose output was the same in all rows of the
+      last ``window`` observed steps.
+    - ``ratio``, for ``update`` only, is the rms of the update divided by the rms of the weight
+      before the update.
 
-    At most ``points`` steps are kept. When that is not enough, every second one is dropped, and
-    from then on only every second observed step is kept, and so on. A point has the numbers of its
-    own step, except that ``minimum``, ``maximum``, ``nonfinite`` (a sum) and ``dead`` (the largest)
-    cover all steps up to the next point.
+    An undefined statistic is nan.
+
+    At most ``points`` steps are kept. When more are observed, every second point is dropped, and
+    from then on only every second observed step is kept. This is repeated whenever all points are
+    in use. A point has the statistics of its own step, except that ``minimum``, ``maximum``,
+    ``nonfinite`` (the sum) and ``dead`` (the largest) cover all observed steps before the next
+    point.
 
     Parameters
     ----------
     kinds, every, layers, budget
         As in `HistogramProbe`.
     points : int, default 1024
-        The largest number of steps that are kept.
+        Maximum number of steps to keep.
     window : int, default 100
-        The number of observed steps for which a dead unit has not changed; at the beginning of a
-        run, as many steps as there are.
+        A unit is dead if it has not changed for this number of observed steps. At the beginning of
+        a run, the number is that of the steps observed so far.
 
     Examples
     --------
@@ -132,7 +138,7 @@ class StatisticsProbe(Recorder):
         self._write(weights.places, table)
 
     def _count_dead(self, name: str, y: Array) -> float:
-        """Return how many units are dead after this step."""
+        """Return the number of units that are dead after this step."""
         units = self._units.get(name)
         if units is None or units.last.shape != y.shape[1:]:
             unchanged = np.zeros(y.shape[1], np.int64)
@@ -144,7 +150,7 @@ class StatisticsProbe(Recorder):
         return float(dead)
 
     def _write(self, places: Array, table: Array) -> None:
-        """Write or merge these numbers into the columns of the keys at these places."""
+        """Write table (keys, len(NAMES)) to the current row at these places, or merge it."""
         self._series.extend(len(self._series.keys))
         row = self._series.row
         row[places] = table if self._series.taken == 1 else _thin(row[places], table)
@@ -152,19 +158,19 @@ class StatisticsProbe(Recorder):
     # Reading.
 
     def _table(self, key: Key) -> Array:
-        """Return the numbers of a key, (points, len(NAMES))."""
+        """Return the statistics of a key, (points, len(NAMES))."""
         table: Array = self._series.rows[self._series.observed(key) > 0, self._series.keys[key]]
         return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
-        """Return the steps that were kept, (points,), and the number called ``name`` at each.
+        """Return the kept steps, and the statistic ``name`` at each of them, both (points,).
 
         Raises
         ------
         KeyError
-            If nothing was recorded of that layer and kind.
+            If nothing was recorded for that layer and kind.
         ValueError
-            If there is no such number, or not for this kind.
+            If the statistic is unknown, or does not exist for this kind.
         """
         key = self._key(layer, kind)
         if name not in PLACE:
@@ -174,32 +180,32 @@ class StatisticsProbe(Recorder):
         return self.steps(layer, kind)[:, 0], self._table(key)[:, PLACE[name]]
 
     def run(self, name: str) -> tuple[Array, Array]:
-        """Return the steps that were kept, (points,), and a number of the whole run at each.
+        """Return the kept steps, and a quantity of the whole run at each of them, both (points,).
 
         Parameters
         ----------
         name : {"loss", "lr", "accuracy", "gradient_norm"}
-            The first three are those in ``net.metrics``, as `minnet.train_step` sets them, nan
-            where it has none. The last is the norm of ``net.grad`` after clipping, nan unless the
+            The first three are read from ``net.metrics``, which `minnet.train_step` sets; a missing
+            one is nan. The last is the norm of ``net.grad`` after clipping. It is nan unless the
             gradient of a parameter, such as ``weight_grad``, is among the kinds.
 
         Raises
         ------
         ValueError
-            If there is no such number.
+            If the name is unknown.
         """
         if name not in RUN_NAMES:
             raise ValueError(f"run: no number {name!r}; there are {', '.join(RUN_NAMES)}")
         return self._series.steps(RUN)[:, 0], self._table(RUN)[:, RUN_NAMES.index(name)]
 
     def dead_units(self, layer: str) -> Array:
-        """Return which units were dead at the last observed step: booleans, (units,)."""
+        """Return a mask of the units that were dead at the last observed step, (units,)."""
         self._key(layer, "y")
         units = self._units[layer]
         return np.asarray(units.unchanged >= min(self.window, units.observed))
 
     def to_frame(self) -> Any:
-        """Return all numbers as a pandas.DataFrame with one row a layer, kind and step.
+        """Return all statistics as a pandas.DataFrame, with a row for each layer, kind and step.
 
         The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
 
@@ -241,9 +247,9 @@ class StatisticsProbe(Recorder):
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
-    """Return the rows that are kept, with the numbers of the dropped ones that must not be lost.
+    """Return the kept rows, with the extremes and counts of the dropped rows merged into them.
 
-    A key that has no numbers in a row that is kept takes those of the dropped one.
+    A key without statistics in a kept row takes over those of the dropped row.
     """
     rows = np.where(np.isnan(kept).all(axis=-1, keepdims=True), dropped, kept)
     for name, rule in {"minimum": np.fmin, "maximum": np.fmax, "dead": np.fmax}.items():

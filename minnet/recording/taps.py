@@ -1,4 +1,4 @@
-"""Taps: where the arrays of a network's layers are, by layer and kind."""
+"""Locate the arrays of a network by layer and kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUFFERS = ("y", "dy", "dx")
 
 
 class Tap(NamedTuple):
-    """The place of one array: a buffer of a layer, the value of a parameter, or its gradient."""
+    """Location of one array: a buffer of a layer, or the value or gradient of a parameter."""
 
     key: Key
     layer: Layer
@@ -28,7 +28,7 @@ class Tap(NamedTuple):
 def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
     """Return kind -> tap for one layer; the tap of ``update`` is that of the weight.
 
-    The parameters of a container belong to the layers within it.
+    The parameters of a container are those of the layers inside it, and are not included.
     """
     places: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
     for param_name, param in layer.params.items():
@@ -52,7 +52,7 @@ def find_taps(
     if unknown:
         raise ValueError(f"{where}: no layers {unknown}; expected some of {', '.join(layers)}")
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
-    # Every network may be recorded with the default kinds.
+    # The default kinds are valid for every network, even one without weights.
     unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
     if unknown:
         raise ValueError(f"{where}: no layer has {unknown}; expected some of {', '.join(known)}")
@@ -61,22 +61,26 @@ def find_taps(
 
 
 class View:
-    """The arrays at some taps as rows (n, width) that a kernel takes.
+    """The arrays at some taps, as C-contiguous rows (n, width) for the kernels.
 
-    Arrays mostly stay in place from step to step, so the rows are kept until one has moved.
+    Arrays are usually the same from step to step, so the rows are computed again only after an
+    array has been replaced.
 
     Attributes
     ----------
     taps : list of Tap
-        The taps that have an array, of at least one value.
+        The taps whose array exists and is not empty.
     rows : list of ndarray
-        Their rows.
+        The rows at these taps.
     strides : list of int
-        Every stride-th row is recorded, so that at most ``max_values`` values are.
+        For each array, every stride-th row is recorded, so that there are at most ``max_values``
+        values, or one row.
     copies : list of ndarray or None
-        The recorded rows as they were at `keep`; None if the arrays have moved since.
+        Copies of the recorded rows that `keep` made. None before that, after `changes`, and after
+        an array has been replaced.
     places, plan : object
-        Where and how a recorder reduces the rows; None after an array has moved.
+        Places of the keys in the series, and prepared arguments of the kernels. The recorder sets
+        them; they are None after an array has been replaced.
     """
 
     places: Any
@@ -85,10 +89,10 @@ class View:
     def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
         self._all, self._max_values = taps, max_values
         self._places = [(tap.holder, tap.attribute) for tap in taps]
-        self._arrays: list[Array | None] | None = None  # no arrays that could be in place
+        self._arrays: list[Array | None] | None = None  # None: compute the rows again
 
     def update(self) -> None:
-        """Find the arrays again, if one of them has moved."""
+        """Compute the rows again if an array has been replaced."""
         now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
         before = self._arrays
         if before is not None and (
@@ -106,13 +110,13 @@ class View:
         self.copies: list[Array] | None = None
         self.places = self.plan = None
         self._memory: list[Array] | None = None
-        # An array that had to be copied must be copied again at every step.
+        # If the rows of an array are a copy, they must be copied again at every step.
         shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
         self._arrays = now if shared else None
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
-        if self._memory is None:  # for the rows from row 0 on, which are the most
+        if self._memory is None:  # offset 0 has the most rows
             pairs = zip(self.rows, self.strides, strict=True)
             self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
         self._kept = [
@@ -124,13 +128,13 @@ class View:
             copied[...] = rows
 
     def changes(self) -> list[Array]:
-        """Return what was added to the recorded rows since `keep`, in the memory of the copies."""
+        """Return the changes of the recorded rows since `keep`, in the memory of the copies."""
         pairs, self.copies = zip(self._kept, self.copies or (), strict=True), None
         return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
 
 
 def _alike(now: Array | None, before: Array | None) -> bool:
-    """Return whether the array has not moved; a dx that is not computed is empty and always new."""
+    """Return whether the array is the same. A dx that is not computed is a new empty array."""
     return now is before or (
         now is not None and before is not None and now.size == before.size == 0
     )
