@@ -48,8 +48,8 @@ NAMES: dict[str, Collection[str]] = {
 class LogOfClipped(Layer):
     """y = log(x) of x clipped to [1e-7, 1 - 1e-7], dx = dy / x inside and 0 outside.
 
-    Keras does this to outputs that it takes for probabilities. The softmax that follows divides
-    them by their sum.
+    Keras's cross-entropy of probabilities clips its inputs in this way. The softmax of the loss
+    that follows divides them by their sum.
     """
 
     def compute(self, x: Array, y: Array, training: bool) -> None:  # noqa: D102
@@ -93,8 +93,8 @@ class Setup:
     dropout : float
         Probability of a Dropout after each activation.
     output : bool
-        Add a last Dense with one unit for each class. Without it the last hidden units are taken
-        for probabilities.
+        Add a last Dense with one unit for each class. Without it, the last hidden units are used
+        as probabilities.
     loss : {"cross_entropy", "squared_error"}
         Cross-entropy of logits, or squared error to one-hot rows.
     optimizer, lr, momentum

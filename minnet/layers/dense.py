@@ -14,8 +14,7 @@ class Dense(Layer):
     """Fully connected layer, y = x W + b.
 
     The gradients are dW = xᵀ dy, db = Σ dy over the rows, and dx = dy Wᵀ. The weight has shape
-    (in_features, out_features), so that the code reads as the formula; PyTorch stores the
-    transpose.
+    (in_features, out_features), as in the formula; PyTorch stores the transpose.
 
     Parameters
     ----------
@@ -24,7 +23,7 @@ class Dense(Layer):
     bias : bool, default True
         Whether to add b. Before a BatchNorm b has no effect, because BatchNorm subtracts the mean.
     init, bias_init : str or callable
-        Initializers by name or as ``f(shape, *, rng, dtype) -> array``; see
+        Initializers of W and b, by name or as ``f(shape, *, rng, dtype) -> array``; see
         `minnet.initializers`.
 
     Attributes
@@ -95,7 +94,7 @@ class Dense(Layer):
         np.dot(self.x.T, dy, out=self.weight.grad)
         if self.has_bias:
             column_sum(dy, self.bias.grad)
-        if len(dx):  # dx has no rows where it is not needed
+        if len(dx):  # dx has no rows if it is not needed
             np.dot(dy, self.weight.value.T, out=dx)
 
     def describe(self) -> str:
