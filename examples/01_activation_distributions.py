@@ -244,8 +244,8 @@ show(plot.cdf(after, layers=hidden), "cdf")
 # flower, and such patterns are how a ReLU network distinguishes its inputs. A unit is *dead* if it
 # is inactive for every row. Then its output carries no information, and its gradient is 0.
 #
-# The last two columns of the table differ, because a unit can be inactive for all test rows and
-# active for a training row. A statement that a unit is dead depends on the rows.
+# Compare the last two columns. A unit that is inactive for all test rows may be active for a
+# training row, so whether a unit counts as dead depends on the rows.
 
 # %%
 train_rows = minnet.capture(net, x)

@@ -243,8 +243,8 @@ def _compare(
 def _refined_difference(f: Function, point: Array, index: tuple[int, ...], found: float) -> float:
     """Return the smallest difference from central and one-sided slopes for several step sizes.
 
-    If a kink lies within a step of the point, a smaller step avoids it. At a kink itself, and at
-    the edge of the domain of f, where f is nan on one side, a one-sided slope is accepted.
+    If there is a kink within a step of the point, a smaller step avoids it. At a kink itself, and
+    at the edge of the domain of f, where f is nan on one side, a one-sided slope is accepted.
     """
     h = STEP * max(1.0, abs(point[index]))
     ends = [(-1.0, 1.0), (-1.0, 0.0), (0.0, 1.0)]

@@ -35,7 +35,7 @@ def zeros_like(array: Array) -> Array:
 def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return an array of this shape in the memory of buffer if it fits, else in new memory.
 
-    A short last batch is thus a C-contiguous slice of the buffer of a full batch.
+    So a short last batch is a C-contiguous slice of the buffer of a full batch.
     """
     if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
         return buffer

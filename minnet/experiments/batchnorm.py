@@ -67,7 +67,7 @@ def draw(results: Results) -> report.Figures:
         figures["before_activation"] = (
             figure,
             "Values of the first hidden layer before its activation, after training: the output of "
-            "the Dense layer, and of the BatchNorm layer where there is one. Their std is "
+            "the Dense layer, and of the BatchNorm layer if there is one. Their std is "
             f"{report.span(std)}.",
         )
     curves = {

@@ -86,8 +86,8 @@ def summarize(results: Results) -> list[str]:
     columns = report.layer_columns(results.trials, "dead")
     columns = {**columns, "all hidden units, after training": every}
     return [
-        f"Units with the same output on all of the first {TEST_ROWS} test rows (on all rows if there "
-        "are fewer), before training → after training:",
+        f"Units with the same output on all of the first {TEST_ROWS} test rows (on all rows if "
+        "there are fewer), before training → after training:",
         report.label_table(results.trials, columns),
         "The figure over training steps is computed from training batches. A unit counts as dead "
         "there after its output has been constant for a while. Units that die in the first steps "

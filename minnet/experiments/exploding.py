@@ -71,15 +71,15 @@ def draw(results: Results) -> report.Figures:
         "first_steps": (
             report.panels(recorded, draw_steps),
             "RMS of each layer's weight gradient in the first training steps, after clipping. "
-            "Lines that leave the top of a panel explode. The first layer's largest RMS is "
-            f"{report.span(largest)}.",
+            "Gradients whose lines leave the top of a panel explode. The first layer's largest RMS "
+            f"is {report.span(largest)}.",
         ),
         "by_layer": (
             charts.by_layer(
                 values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
             ),
             "RMS of the gradient dy at each layer before training. From the last hidden layer to "
-            f"the first, each layer multiplies it by {report.span(grown)}. Dashed lines are "
+            f"the first, the factor from layer to layer is {report.span(grown)}. Dashed lines are "
             "predictions.",
         ),
     }

@@ -27,7 +27,7 @@ def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
 
 
 def after(setup: Setup) -> str:
-    """Return the length of a training in words.
+    """Return the length of a training as text.
 
     >>> after(Setup(hidden=(), epochs=1)), after(Setup(hidden=(), epochs=5))
     ('after an epoch', 'after 5 epochs')

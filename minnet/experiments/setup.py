@@ -72,7 +72,7 @@ class Setup:
     scaling : str
         Range of the pixels: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
     rows : int or None
-        Number of training rows, the first ones; None for all.
+        Number of training rows, taken from the beginning; None for all.
     hidden : tuple of int
         Units of each hidden layer: a Dense, an activation, and the options below.
     activation : str

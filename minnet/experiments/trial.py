@@ -126,9 +126,9 @@ class Record:
 def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
     """Train the network of a setup; return the results, and a record if requested.
 
-    The setup determines all results but ``seconds``, recorded or not. BLAS uses one thread, so that
-    the order of sums does not depend on the number of threads. To use all cores, run several
-    trainings with `minnet.experiments.sweep.sweep`.
+    The setup determines all results but ``seconds``, whether it is recorded or not. BLAS uses one
+    thread, so that the order of sums does not depend on the number of threads. To use all cores,
+    run several trainings with `minnet.experiments.sweep.sweep`.
     """
     with threadpool_limits(1, user_api="blas"):
         return _train(setup, record)
@@ -177,9 +177,9 @@ def snapshot(setup: Setup, net: Sequential) -> Snapshot:
     """Return measures of every layer of net in its current state.
 
     ``hidden`` has a dict for each hidden activation on up to 1000 test rows: name, the statistics
-    of `distribution`, and saturated, the share of outputs where the slope is below an eighth of its
-    maximum (nan for other activations than sigmoid and tanh). ``dense`` has a dict for each Dense:
-    name, fan_in, fan_out, weight_rms, and for the gradients on the first training batch
+    of `distribution`, and saturated, the share of outputs at which the slope is below an eighth of
+    its maximum (nan for activations other than sigmoid and tanh). ``dense`` has a dict for each
+    Dense: name, fan_in, fan_out, weight_rms, and for the gradients on the first training batch
     weight_grad_rms and dy_rms. After training it also has moved: RMS of the change of the weight
     over that of the initial weight.
     """
@@ -217,7 +217,7 @@ def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
 
 
 class _From:
-    """A probe that counts its steps on from those of earlier epochs."""
+    """A probe that adds the number of earlier steps to each step."""
 
     def __init__(self, first: int, probe: StatisticsProbe) -> None:
         self.first, self.probe = first, probe

@@ -21,7 +21,8 @@ class Dense(Layer):
     in_features, out_features : int
         Widths of x (n, in_features) and y (n, out_features).
     bias : bool, default True
-        Whether to add b. Before a BatchNorm b has no effect, because BatchNorm subtracts the mean.
+        Whether to add b. Before a BatchNorm layer, b has no effect, because BatchNorm subtracts the
+        mean.
     init, bias_init : str or callable
         Initializers of W and b, by name or as ``f(shape, *, rng, dtype) -> array``; see
         `minnet.initializers`.

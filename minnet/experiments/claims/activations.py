@@ -36,9 +36,7 @@ CODE = ARTICLE["iris"].but(measures=("extractors",))
 NETWORKS = {
     SOFTMAX: CODE.but(loss="cross_entropy"),
     SQUARED: CODE,
-    CORRECTED: NETWORK.but(
-        measures=("extractors",)
-    ),  # corrected in loss, split and initial weights
+    CORRECTED: NETWORK.but(measures=("extractors",)),  # loss, split and initial weights
 }
 RELUS, EXTRACTOR = "after the ReLUs", "with the article's extractor"
 EXTRACTORS = {RELUS: "right", EXTRACTOR: "article"}  # -> name in the trials' measures
@@ -263,7 +261,7 @@ DEAD = "share of dead units"
 FEWER, MORE = -0.02, 0.1
 EFFECTS = {"L1": (DEAD, FEWER), "L2": (DEAD, FEWER), "dropout": ("evenness", MORE)}
 COMPARISONS = len(EFFECTS) * len(STRENGTHS)
-BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of forty cases
+BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the true value in 1 of 40 cases
 
 
 @partial(

@@ -111,7 +111,7 @@ RULES = (SMALL, "Xavier", "He", "LeCun")
 NARROWING = {rule: VARIANTS[rule] for rule in RULES}
 BEFORE, AFTER = "before training", "after training"
 STAGES = {BEFORE: "start", AFTER: "end"}
-# For values with RMS r, at most a share (r/t)² lies farther from 0 than t. An RMS below 0.1 thus
+# For values with RMS r, at most a share (r/t)² lies farther from 0 than t. So an RMS below 0.1
 # puts more than half of them within 0.1 √2. The article's axis of activations extends to 1.
 NEAR = 0.1
 

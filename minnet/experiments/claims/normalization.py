@@ -26,7 +26,7 @@ GOAL = 0.97  # test accuracy; training ends about one point above it
 
 
 def epochs_to_goal(trial: Trial) -> float:
-    """Return the epochs until the goal; for a censored training, the least possible number.
+    """Return the epochs until the goal; for a censored training, the smallest possible number.
 
     A training is censored if it does not reach the goal: it needs more epochs than it was trained.
     """
@@ -47,7 +47,7 @@ def censored(trial: Trial) -> bool:
 
 @dataclass(frozen=True)
 class Bound(Interval):
-    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
+    """A bound of a mean over seeds, used if only bounds of the censored seeds are known.
 
     ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
     """

@@ -46,7 +46,7 @@ def early_loss(trial: Trial) -> float:
 
 
 def epochs(trials: Trials, label: str) -> str:
-    """Return the number of epochs of a network in words."""
+    """Return the number of epochs of a network, such as "1 epoch"."""
     return counted(trials[label][0].setup.epochs, "epoch")
 
 
