@@ -19,7 +19,7 @@
 # distributions. We also look at a common mistake: drawing values that the network never computes.
 
 # %%
-"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
+"""Options: --quick for a run of seconds, --out FOLDER for figures. In a notebook, set them here."""
 
 import sys
 from pathlib import Path
@@ -81,8 +81,8 @@ print(net.summary())
 # ## The buffers of a training step
 #
 # After forward, loss and backward, each layer exposes its input and output and the gradients of
-# both. `dense1.y` is before the activation, `relu1.y` after it. Nothing is copied: the `dx` of one
-# layer and the `dy` of the layer before it are the same array.
+# both. `dense1.y` is the value before the activation, `relu1.y` the value after it. Nothing is
+# copied: the `dx` of one layer and the `dy` of the layer before it are the same array.
 
 # %%
 logits = net.forward(x, training=True)
@@ -244,8 +244,8 @@ show(plot.cdf(after, layers=hidden), "cdf")
 # flower, and such patterns are how a ReLU network distinguishes its inputs. A unit is *dead* if it
 # is inactive for every row. Then its output carries no information, and its gradient is 0.
 #
-# Compare the two columns. With more rows the number of dead units can only decrease: a unit that is
-# dead on the test rows may be active on a training row.
+# Compare the last two columns. A unit that is inactive for all test rows may be active for a
+# training row, so whether a unit counts as dead depends on the rows.
 
 # %%
 train_rows = minnet.capture(net, x)

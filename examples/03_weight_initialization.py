@@ -19,7 +19,7 @@
 # after training.
 
 # %%
-"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
+"""Options: --quick for a run of seconds, --out FOLDER for figures. In a notebook, set them here."""
 
 import sys
 from functools import partial

@@ -19,7 +19,7 @@
 # its running statistics, and compare a network with it and without.
 
 # %%
-"""Options: --quick (seconds), --out FOLDER for the figures. In a notebook, set them here."""
+"""Options: --quick for a run of seconds, --out FOLDER for figures. In a notebook, set them here."""
 
 import sys
 from pathlib import Path
@@ -85,13 +85,13 @@ print(f"change of y by a bias before the layer: {np.abs(shifted - by_layer).max(
 # ## Running statistics
 #
 # A prediction must not depend on the other rows of the batch. So the layer updates running
-# statistics during training, and uses them instead of the batch's if `training=False`:
+# statistics during training, and uses them instead of the batch statistics if `training=False`:
 #
 # $$\text{running} \leftarrow m\cdot\text{running} + (1-m)\cdot\text{batch}$$
 #
-# The momentum $m$ is the share of the *past*, as in Keras. In PyTorch it is the share of the new
-# batch: its 0.1 is 0.9 here. With PyTorch's value and Keras's meaning, the statistics depend mostly
-# on the last batch. Compare the last column.
+# The momentum $m$ is the weight of the previous value, as in Keras. In PyTorch it is the weight of
+# the new batch: 0.1 in PyTorch corresponds to 0.9 here. With PyTorch's value and Keras's meaning,
+# the statistics depend mostly on the last batch. Compare the last column.
 
 # %%
 print(f"{'momentum':>9}{'running mean at the end':>25}{'its std over the last 100 steps':>33}")
@@ -177,11 +177,10 @@ for place, panel in enumerate(panels):
     plot.learning_curves(chosen, metric="accuracy", ax=panel)
 show(figure, "accuracy")
 
-# %% [markdown]
-# Compare the dashed lines. On the left, the training accuracy of the first epochs is below the
-# validation accuracy, as if the network were better on new rows. On the right, both curves belong
-# to the same network at the same time, and this effect is gone. The table has the same values, as
-# means over the seeds.
+# %% [markdown] Compare the dashed lines. On the left, the training accuracy of the first epochs is
+# below the validation accuracy, as if the network were better on new rows. On the right, both
+# curves belong to the same network at the same time, and this effect disappears. The table has the
+# same values, as means over the seeds.
 
 # %%
 print(f"{'':20}{'epoch':>6}{'reported':>10}{'training':>10}{'validation':>12}")

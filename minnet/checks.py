@@ -24,7 +24,7 @@ Function = Callable[[Array], float]
 
 
 class GradientError(AssertionError):
-    """A backward pass that is not the derivative of the forward pass."""
+    """Error raised if a backward pass is not the derivative of the forward pass."""
 
 
 def numerical_gradient(f: Function, x: Any, *, step: float = STEP) -> Array:
@@ -75,7 +75,7 @@ def check_layer(
     """Compare the gradients of a layer with finite differences.
 
     A copy of the layer is used, in float64, with random parameters, random rows and a random
-    upstream gradient. At a kink, such as that of ReLU at 0, either one-sided derivative and their
+    upstream gradient. At a kink, such as that of ReLU at 0, the one-sided derivatives and their
     mean are accepted.
 
     Parameters
@@ -100,7 +100,7 @@ def check_layer(
     GradientError
         If a relative error is above the tolerance.
     TypeError, ValueError
-        If the layer breaks the contract: it leaves an array unfilled, or writes into its input.
+        If the layer leaves an array unfilled or writes into its input.
 
     Examples
     --------
@@ -128,13 +128,13 @@ def check_layer(
     y = used.forward(x, training=True)
     dy = generator.standard_normal(y.shape)
     dx = used.backward(dy)
-    if not draws:  # a second pass shows gradients that accumulate over passes
+    if not draws:  # a second pass detects gradients that accumulate over passes
         used.forward(x, training=True)
         dx = used.backward(dy)
     found = {"dx": dx} | {name: param.grad for name, param in used.params.items()}
 
     def value_at(name: str, point: Array) -> float:
-        # A layer that draws, such as Dropout, must draw the same mask each time.
+        # A layer that draws random numbers, such as Dropout, must draw the same mask each time.
         network = copy.deepcopy(layer) if draws else trial
         if name == "dx":
             return float((network.forward(point, training=True) * dy).sum())
@@ -215,8 +215,8 @@ def _compare(
 ) -> float:
     """Return the relative error of a gradient; raise GradientError if it is above the tolerance.
 
-    A difference that the rounding error of f can explain is accepted. Thus a gradient of exactly 0
-    passes, such as that of a bias before BatchNorm.
+    Differences within the rounding error of f are accepted, so that a gradient of exactly 0 passes,
+    such as that of a bias before BatchNorm.
     """
     expected = numerical_gradient(f, point)
     sizes = [float(np.nan_to_num(np.abs(g)).max(initial=0.0)) for g in (found, expected)]
@@ -241,10 +241,10 @@ def _compare(
 
 
 def _refined_difference(f: Function, point: Array, index: tuple[int, ...], found: float) -> float:
-    """Return the smallest difference from central and one-sided slopes of f with smaller steps.
+    """Return the smallest difference from central and one-sided slopes for several step sizes.
 
-    If a kink lies within a step of the point, a smaller step avoids it. At a kink itself, and at
-    the edge of the domain of f, where f is nan on one side, a one-sided slope counts.
+    If there is a kink within a step of the point, a smaller step avoids it. At a kink itself, and
+    at the edge of the domain of f, where f is nan on one side, a one-sided slope is accepted.
     """
     h = STEP * max(1.0, abs(point[index]))
     ends = [(-1.0, 1.0), (-1.0, 0.0), (0.0, 1.0)]

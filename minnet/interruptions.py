@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Interruptions:
-    """Within ``with interruptions.delayed:`` Ctrl-C takes effect at the end of the block.
+    """Context manager that delays Ctrl-C.
 
-    A second Ctrl-C takes effect at once. Signals reach the main thread only; in other threads
-    nothing is delayed.
+    Within ``with interruptions.delayed:``, Ctrl-C takes effect at the end of the block. A second
+    Ctrl-C takes effect at once. Signals reach the main thread only; in other threads nothing is
+    delayed.
 
     Examples
     --------
@@ -54,6 +55,6 @@ class _Delay:
 
     def __exit__(self, *exception: object) -> None:
         self.owner.delaying = False
-        if self.owner.pending:  # also if the block failed: Ctrl-C is never lost
+        if self.owner.pending:  # also if the block raised, so that Ctrl-C is not lost
             self.owner.pending = False
             self.owner.previous(signal.SIGINT, None)

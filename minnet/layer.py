@@ -1,14 +1,14 @@
-"""The contract of a layer: parameters, buffers, and the pairing of forward and backward.
+"""Base class of layers: input validation, buffers, and paired forward and backward passes.
 
-A layer is mathematics in two methods. ``compute(x, y, training)`` fills the output y;
+A layer defines its mathematics in two methods. ``compute(x, y, training)`` fills the output y;
 ``differentiate(dy, dx)`` fills the gradient dx of the input and the gradient of every parameter.
-The base class does everything else, once for all layers: `Layer.forward` validates x and allocates
-y, `Layer.backward` validates dy, allocates dx and requires a forward before each backward.
+The base class does the rest for all layers: `Layer.forward` validates x and allocates y;
+`Layer.backward` validates dy, allocates dx and requires a forward pass before each backward pass.
 
 After a training step a layer exposes the arrays of that step: its input ``x``, its output ``y``,
 the gradient ``dy`` of the loss with respect to y, and the gradient ``dx`` with respect to x. All
 have shape (n, features) and are valid until the next training step of the layer. Evaluation,
-``forward(x, training=False)``, returns a new array and leaves them alone.
+``forward(x, training=False)``, returns a new array and does not change them.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Differentiable:
     Attributes
     ----------
     own : bool
-        Whether the class is part of minnet. Other classes get their inputs as read-only arrays, so
-        that writing into them raises an error in the line that does it.
+        Whether the class is part of minnet. Other classes receive their inputs as read-only
+        arrays, so that an assignment into an input raises an error at that line.
     buffers : tuple of str
         Attributes that copies and pickles do not contain.
     """
 
     own: ClassVar[bool] = True
     buffers: ClassVar[tuple[str, ...]] = ()
-    _pending: bool = False  # whether a forward has not yet had its backward
+    _pending: bool = False  # True between a forward pass and its backward pass
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -56,7 +56,7 @@ class Differentiable:
             )
 
     def _require_pending(self, call: str) -> None:
-        """Raise RuntimeError if no forward is pending."""
+        """Raise RuntimeError if no forward pass is pending."""
         if not self._pending:
             raise RuntimeError(
                 f"{self}: expected {call} before this backward, got none since the last one"
@@ -82,7 +82,7 @@ class Layer(Differentiable):
     Attributes
     ----------
     in_features, out_features : int or None
-        Widths of input and output. None: any width is accepted and kept.
+        Widths of input and output. None means that the layer accepts any width and keeps it.
     x, y, dy, dx : ndarray or None
         Buffers of the last training step, shape (n, features).
     params : dict of str to Param
@@ -93,12 +93,12 @@ class Layer(Differentiable):
     dtype : numpy.dtype
         float32, or float64 in a network with ``dtype=np.float64``.
     name, path, position : str, str, int
-        Name by kind and count such as ``dense1``; name within the network such as
-        ``residual1.dense1``; place in the container, counted from 1.
+        Name by kind and count, such as ``dense1``; dotted name within the network, such as
+        ``residual1.dense1``; position in the container, counted from 1.
     keeps_finite : bool
-        Whether finite input always gives finite output, so that the network need not check it.
+        Whether a finite input always gives a finite output, which the network then does not check.
     rows_to_train : int
-        Smallest number of rows of a training batch: 1, or 2 for batch statistics.
+        Minimum number of rows in a training batch: 1, or 2 for a layer with batch statistics.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class Layer(Differentiable):
     y: Array = None  # type: ignore[assignment]
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
-    _bound: bool = False  # whether a network holds the layer
+    _bound: bool = False  # whether a network contains the layer
     keeps_finite: bool = False
     rows_to_train: int = 1
     buffers: ClassVar[tuple[str, ...]] = ("x", "y", "dy", "dx", "_y", "_dx", "_pending")
@@ -223,10 +223,10 @@ class Layer(Differentiable):
         held = (getattr(self, name) for name in names)
         return any(b is not None and np.may_share_memory(array, b) for b in held)
 
-    # The same passes without validation: between the layers of a network, arrays are valid.
+    # The same passes without validation, for arrays that one layer of a network passes to another.
 
     def forward_rows(self, x: Array, training: bool) -> Array:
-        """Allocate y and compute it; in training keep x and y for backward."""
+        """Allocate y and compute it; in training, keep x and y for the backward pass."""
         shape = (len(x), self.out_features or x.shape[1])
         if training:
             self._pending, y = False, self._y
@@ -270,7 +270,7 @@ class Layer(Differentiable):
         return dx
 
     def _check_kept(self, kept: tuple[Array, ...]) -> None:
-        """Raise TypeError if compute assigned a name that belongs to another array."""
+        """Raise TypeError if compute assigned self.x, self.dy or self.dx."""
         arrays = {"x": "input", "dy": "gradient of y", "dx": "gradient of x"}
         for name, before in zip(arrays, (kept[0], *kept[2:]), strict=True):
             if getattr(self, name) is not before:
@@ -294,7 +294,7 @@ class Layer(Differentiable):
         return self._params
 
     def __getstate__(self) -> dict[str, Any]:
-        self.params  # noqa: B018 - a copy has the same parameters, also if they were not drawn yet
+        self.params  # noqa: B018 - draws them, so that a copy has the same parameters
         return super().__getstate__()
 
     @property
@@ -307,15 +307,17 @@ class Layer(Differentiable):
 
         `Sequential` builds its layers. A layer that is used alone can be built with a seed or in
         float64: ``Dense(3, 2).build(rng=0, dtype=np.float64)``. Parameters that were assigned, or
-        drawn by an earlier build, keep their values. Parameters that were only read are drawn
-        again, so that the parameters of a network depend on its ``rng`` alone.
+        drawn by an earlier build, keep their values. Parameters that were drawn when they were read
+        before the first build are drawn again, so that the parameters of a network depend only on
+        its ``rng``.
 
         Raises
         ------
         ValueError
-            If the dtype is neither float32 nor float64, or a network holds the layer.
+            If the dtype is neither float32 nor float64, or the layer is part of a network.
         TypeError
-            If an attribute holds a Param or a Layer, which would not be trained.
+            If an attribute holds a Param or a Layer, which would not be trained, or has the name of
+            a buffer.
         """
         if self._bound:
             raise ValueError(
@@ -355,23 +357,23 @@ class Layer(Differentiable):
                     )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Raise TypeError: a call does not state whether it trains or evaluates."""
+        """Raise TypeError, because a call does not specify training or evaluation."""
         raise TypeError(
             f"{self}: a layer cannot be called; use forward(x, training=True) in training, "
             "forward(x, training=False) or predict(x) of a network in evaluation"
         )
 
-    # Names in messages.
+    # Descriptions for messages.
 
     def describe(self) -> str:
-        """Return kind and sizes, such as ``Dense(784→100)``."""
+        """Return the class name and the sizes, such as ``Dense(784→100)``."""
         return f"{type(self).__name__}({'' if self.in_features is None else self.in_features})"
 
     def __repr__(self) -> str:
         return self.describe()
 
     def __str__(self) -> str:
-        """Return place, name and kind, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
+        """Return position, name and description, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
         if not self.name:
             return self.describe()
         return f"layer {self.position} '{self.path or self.name}' {self.describe()}"
@@ -379,7 +381,7 @@ class Layer(Differentiable):
 
 # Guards for layers and losses that are not part of minnet.
 
-_UNFILLED = {4: np.uint32(0x7FC0DEAD), 8: np.uint64(0x7FF80000DEADDEAD)}  # bits of a NaN, by size
+_UNFILLED = {4: np.uint32(0x7FC0DEAD), 8: np.uint64(0x7FF80000DEADDEAD)}  # NaN bits by item size
 
 
 def read_only(array: Array) -> Array:
@@ -390,7 +392,7 @@ def read_only(array: Array) -> Array:
 
 
 def guarded(method: Any, inputs: Sequence[Any], filled: Mapping[str, Array]) -> None:
-    """Call a bound method that is to fill these arrays; raise TypeError if it does not."""
+    """Call a bound method; raise TypeError unless it fills these arrays and returns None."""
     bits = {name: array.view(f"u{array.itemsize}") for name, array in filled.items()}
     for array in bits.values():
         array[...] = _UNFILLED[array.itemsize]

@@ -1,9 +1,10 @@
 """Losses: a number to minimize, and its gradient with respect to the output of the network.
 
-A loss is mathematics in two methods, like a layer. ``compute(output, target)`` returns the mean
-over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that goes into
-``net.backward``. The base class validates, allocates, and pairs each backward with a forward.
-Softmax and sigmoid are part of their losses, which are computed from logits without overflow.
+Like a layer, a loss defines its mathematics in two methods. ``compute(output, target)`` returns the
+mean over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that is passed to
+``net.backward``. The base class validates the arguments, allocates dx, and requires a forward pass
+before each backward pass. Losses that include softmax or sigmoid are computed from logits, without
+overflow.
 """
 
 from typing import Any, ClassVar
@@ -30,13 +31,13 @@ class Loss(Differentiable):
     Attributes
     ----------
     output, target : ndarray or None
-        Arguments of the last forward, shape (n, features); labels as one-hot rows.
+        Arguments of the last forward, shape (n, features). Labels are stored as one-hot rows.
     dx : ndarray or None
         Gradient returned by the last backward, shape (n, features).
     classifies : bool
         Whether targets are classes, so that accuracy is defined.
     takes_logits : bool
-        Whether softmax or sigmoid is part of the loss, so that the network must not end in one.
+        Whether softmax or sigmoid is part of the loss; the network must then not end in one.
     """
 
     classifies: bool = False
@@ -62,7 +63,7 @@ class Loss(Differentiable):
         Raises
         ------
         ValueError, TypeError
-            If output is not rows of numbers with at least one row, or target does not fit it.
+            If output is not a non-empty array (n, features) of numbers, or target does not fit it.
         """
         self._pending = False
         double = getattr(output, "dtype", FLOAT32) == FLOAT64
@@ -91,7 +92,7 @@ class Loss(Differentiable):
         Raises
         ------
         RuntimeError
-            If no forward is pending.
+            If no forward pass is pending.
         """
         self._require_pending("forward(output, target)")
         output, target = self.output, self.target
@@ -104,7 +105,7 @@ class Loss(Differentiable):
         return dx
 
     def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return target for an output of this shape: int64 labels (n,), or rows of this dtype.
+        """Return target as int64 labels (n,), or as rows of this dtype and shape.
 
         Raises
         ------
@@ -198,7 +199,7 @@ class CrossEntropy(Loss):
 
 
 class SigmoidBinaryCrossEntropy(Loss):
-    """Binary cross-entropy of σ(z), computed from the logits z; each output is one yes or no.
+    """Binary cross-entropy of σ(z), computed from the logits z, for independent yes-or-no outputs.
 
     loss = mean over all N entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and dz = (σ(z) - t) / N.
     Targets are numbers in [0, 1] with the shape of z, (n, outputs).
@@ -232,7 +233,7 @@ class SigmoidBinaryCrossEntropy(Loss):
 class MeanSquaredError(Loss):
     """Mean over all N entries of (y - t)², with dy = 2 (y - t) / N.
 
-    Targets have the shape of the output, (n, outputs); ``t[:, None]`` makes a column of a vector.
+    Targets have the shape of the output, (n, outputs); ``t[:, None]`` turns a vector into a column.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Aligned allocation, and buffers that grow.
+"""Aligned allocation, and reuse of buffers.
 
-NumPy places most large arrays 16 bytes behind a page boundary, where every 64-byte load crosses two
+NumPy places most large arrays 16 bytes behind a page boundary, where every 64-byte load spans two
 cache lines. Arrays that start at the same offset within a page compete for the same cache sets, so
 consecutive arrays start at different offsets. ``python -m benchmarks alignment`` measures the gain.
 """
@@ -33,9 +33,9 @@ def zeros_like(array: Array) -> Array:
 
 
 def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array of that shape in the memory of buffer, or in new memory if it is too small.
+    """Return an array of this shape in the memory of buffer if it fits, else in new memory.
 
-    A short last batch is thus a C-contiguous slice of the buffer of a full one.
+    So a short last batch is a C-contiguous slice of the buffer of a full batch.
     """
     if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
         return buffer

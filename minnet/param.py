@@ -57,7 +57,7 @@ class Param:
 
     @property
     def grad(self) -> Array:
-        """Gradient of the loss; every backward overwrites it."""
+        """Gradient of the loss; every backward pass overwrites it."""
         return self._grad
 
     @grad.setter
@@ -99,8 +99,8 @@ class Param:
 class Params(dict[str, Param]):
     """Parameters of a layer by name.
 
-    An entry cannot be replaced, but its value can be assigned. When ``complete``, as in a layer
-    that is built and in a network, entries cannot be added, because they would not be trained.
+    An entry cannot be replaced, but its value can be assigned. With ``complete``, as in a built
+    layer and in a network, entries cannot be added, because they would not be trained.
     """
 
     def __init__(self, params: Mapping[str, Param], *, complete: bool = False) -> None:
@@ -128,7 +128,7 @@ class Params(dict[str, Param]):
 
 
 def parameter(name: str) -> Any:
-    """Make ``params[name]`` an attribute of a layer; None in a layer without that parameter."""
+    """Return a property that reads ``params[name]`` of a layer, or None without that parameter."""
 
     def get(self: Any) -> Param | None:
         params = self._params if self._params is not None else self.params

@@ -1,6 +1,6 @@
 """Training: `train_step` takes one step, `fit` repeats it over shuffled mini-batches.
 
-However `fit` ends, network, optimizer and `History` are consistent.
+Network, optimizer and `History` are consistent after `fit`, also after an error or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Probe(Protocol):
 class History:
     """Metrics of `fit`, one entry for each epoch.
 
-    ``loss`` and ``accuracy`` are means over the batches in training mode, while the weights changed
-    from batch to batch; ``val_loss`` and ``val_accuracy`` are those of the network at the end of
-    the epoch. To compare training and validation rows fairly, call `evaluate` on both. The losses
-    do not include a regularizer's penalty. Accuracies are empty for losses without classes.
+    ``loss`` and ``accuracy`` are means over the training batches; the parameters change after each
+    batch. ``val_loss`` and ``val_accuracy`` are computed at the end of the epoch. To compare
+    training and validation rows fairly, call `evaluate` on both. The losses do not include a
+    regularizer's penalty. Accuracies are empty for losses without classes.
 
     Attributes
     ----------
     loss, accuracy, val_loss, val_accuracy, lr : list of float
-        One entry for each epoch; lr is that of the last step of the epoch.
+        One entry for each epoch. lr is the learning rate of the last step of the epoch.
     steps : int
         Number of optimizer steps.
     """
@@ -93,18 +93,18 @@ def train_step(
     x : array_like, shape (n, in_features)
         Rows of the batch.
     y : array_like
-        Targets of the rows, in the form that the loss takes.
+        Targets of the rows, in a form that the loss accepts.
     loss : Loss
         Loss to minimize.
     optimizer : Optimizer
         Optimizer of this network.
     probes : sequence of Probe
-        Called after backward, before the parameters change.
+        Observers, called after the backward pass and before the parameters change.
     regularizer : Regularizer, optional
-        Its gradient is added to that of the loss. The returned loss does not include the penalty,
-        which is ``regularizer.penalty(net)``.
+        Penalty whose gradient is added to that of the loss. The returned loss does not include the
+        penalty, which is ``regularizer.penalty(net)``.
     clip_norm : float, optional
-        Largest allowed norm; a longer gradient is scaled down to it.
+        Maximum norm of the gradient; a larger gradient is scaled down to it.
     step : int, default 0
         Number of the step, passed to the probes.
 
@@ -115,6 +115,8 @@ def train_step(
 
     Raises
     ------
+    ValueError, TypeError
+        If the optimizer belongs to another network, or x or y does not fit.
     FloatingPointError
         If an output, the loss, or the gradient that reaches the first layer is not finite; the
         parameters are then unchanged.
@@ -193,9 +195,10 @@ def fit(
     Raises
     ------
     ValueError, TypeError
-        If data, targets or settings do not fit; nothing has been trained then.
+        If data, targets or settings do not fit; raised before training starts.
     FloatingPointError
-        If an output, the loss or a gradient becomes non-finite; step and layer are named.
+        If an output, the loss or a gradient becomes non-finite; the error names the step and the
+        layer.
     KeyboardInterrupt
         On Ctrl-C, when the current step is complete.
 
@@ -261,7 +264,7 @@ def fit(
 def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
     """Return the loss and, for losses with classes, the accuracy of the network on x and y.
 
-    The network is used in evaluation mode. Its buffers and those of the loss are left alone.
+    The network is used in evaluation mode. Its buffers and those of the loss do not change.
 
     Returns
     -------
@@ -285,7 +288,7 @@ def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
 
 
 def _count_correct(output: Array, loss: Loss) -> int:
-    """Return in how many rows the largest output is at the class of the last target."""
+    """Return the number of rows whose largest output is at the class of the last target."""
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 
@@ -358,11 +361,11 @@ def _check_batches(net: Sequential, n: int, batch_size: int) -> None:
 
 @contextmanager
 def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
-    """Yield a tqdm bar, or None without ``verbose``."""
+    """Yield a tqdm bar, or None if ``verbose`` is 0."""
     if not verbose:
         yield None
         return
-    if find_spec("ipywidgets"):  # without ipywidgets the bar for notebooks only warns
+    if find_spec("ipywidgets"):  # tqdm.auto warns in a notebook without ipywidgets
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm

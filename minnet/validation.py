@@ -29,7 +29,7 @@ def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
-    """Return x as an aligned C-contiguous array of dtype; x itself if it is one.
+    """Return x as an aligned C-contiguous array of dtype, without a copy if it is one.
 
     Integers, booleans and other real floats are converted. Unsigned bytes are converted with a
     warning, because images should be scaled to 0..1.
@@ -44,7 +44,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
     Raises
     ------
     TypeError
-        If x is None, ragged, or holds strings, objects, complex numbers or dates.
+        If x is None, masked, ragged, or holds strings, objects, complex numbers or dates.
     """
     array = _converted(x, where, name)
     if array.dtype.kind not in "fiub":
@@ -63,7 +63,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
 
 
 def _converted(x: Any, where: object, name: str) -> Array:
-    """Return x as the array that NumPy makes of it."""
+    """Return x as a NumPy array; raise TypeError if it is None, masked or not convertible."""
     if x is None or isinstance(x, np.ma.MaskedArray):
         got = "None" if x is None else f"a masked array; use {name}.filled(value)"
         raise TypeError(f"{where}: expected {name} as an array, got {got}")
@@ -82,7 +82,7 @@ def _is_valid(array: Array, dtype: np.dtype[Any]) -> bool:
 
 
 def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
-    """Return x as rows (n, features) of dtype; without a copy if it has this form; see `as_array`.
+    """Return x as rows (n, features) of dtype, without a copy if possible; see `as_array`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def check_finite(x: Array, where: object) -> None:
 def as_target_rows(
     target: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: object
 ) -> Array:
-    """Return the target of a classification with outputs of this shape (n, classes).
+    """Return a valid target of a classification with outputs of this shape (n, classes).
 
     The result is int64 labels (n,), or rows of probabilities (n, classes) of this dtype.
 

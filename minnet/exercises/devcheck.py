@@ -48,12 +48,12 @@ def load_solutions(exercise: Exercise, folder: Path) -> ModuleType:
 
 
 def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None:
-    """Return what is wrong with an answer, or None; only the first seed trains on the digits."""
+    """Return the diagnosis of an answer, None if right; only the first seed trains a network."""
     return diagnose_answer(exercise, answer, seed, train=seed == SEEDS[0])
 
 
 def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
-    """Return the results of the known mistakes by id, and the right ones under "right"."""
+    """Return the results of the known mistakes by id, and the right results under "right"."""
     right = right_results(exercise, case)
     shown = [mistake for mistake in exercise.mistakes if mistake.results is not None]
     return {"right": right} | {each.id: mistake_results(each, case, right) for each in shown}

@@ -44,7 +44,7 @@ class WrongAnswer(AssertionError):  # noqa: N818 - the answer is wrong, not the 
 def diagnose_answer(
     exercise: Exercise, answer: Any, seed: int, *, train: bool
 ) -> WrongAnswer | None:
-    """Run an answer on the inputs of a seed; return what is wrong, or None if it is right."""
+    """Run an answer on the inputs of a seed; return the diagnosis, or None if it is right."""
     case = exercise.case(seed)
     return diagnose_in_stages(exercise, case, partial(observe, exercise, answer, case), train=train)
 
@@ -52,9 +52,9 @@ def diagnose_answer(
 def diagnose_in_stages(
     exercise: Exercise, case: Case, observe: Callable[[bool], Observation], *, train: bool = True
 ) -> WrongAnswer | None:
-    """Diagnose ``observe(False)``, and ``observe(True)`` if a network remains to be trained.
+    """Diagnose ``observe(False)`` and, if it is right, ``observe(True)``, which trains a network.
 
-    Training takes longest and is skipped if anything else is wrong.
+    Training takes longest and is skipped if any result is wrong.
     """
     wrong = diagnose(exercise, case, observe(False))
     if train and wrong is None and exercise.train is not None:
@@ -63,9 +63,10 @@ def diagnose_in_stages(
 
 
 def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongAnswer | None:
-    """Compare an observation with the specification; return what is wrong, or None.
+    """Compare an observation with the specification; return the diagnosis, or None if right.
 
-    Each result is one check. The absence of faults and the training in a network are two more.
+    Each result is one check. The absence of faults and the training of a network are further
+    checks.
     """
     found, fault, logits = observation.results, observation.fault, observation.logits
     needed = found or fault is None  # a stub has a fault and no results
@@ -132,7 +133,7 @@ def relative_error(found: Array, expected: Array) -> float:
 def _explain(
     exercise: Exercise, case: Case, observation: Observation, right: Results, name: str
 ) -> tuple[str, str | None]:
-    """Return message and mistake id for the result of that name, which is the first wrong one."""
+    """Return message and mistake id for the first wrong result, which has this name."""
     found = observation.results
     mistake = _known_mistake(exercise, case, found, right, name)
     if mistake is not None:
@@ -151,8 +152,8 @@ def _known_mistake(
 ) -> Mistake | None:
     """Return the known mistake that explains the first wrong result and most of the others.
 
-    A mistake that would change a result that is right is excluded. None if no mistake fits, or if
-    several fit equally well.
+    A mistake that would change a right result of the answer is excluded. The result is None if no
+    mistake fits, or if several fit equally well.
     """
     same = partial(agrees, exercise)
     correct = [name for name in found if same(name, found, right)]

@@ -73,7 +73,7 @@ class Exercise:
         Results that are derivatives, and the inputs they refer to, such as ``{"dx": "x"}``. The
         derivative is that of Σ forward · case.dy, or of the forward result if the case has no dy.
     tolerances : dict of str to float
-        Relative errors that pass for results that are statistics, if not 1e-6.
+        Allowed relative errors of results that are statistics. The default is 1e-6.
     train : callable, optional
         ``train(answer)`` trains a network that contains the answer and returns the logits of the
         test digits; see `minnet.exercises.network`.

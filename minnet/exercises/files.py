@@ -41,7 +41,7 @@ def load_answer(exercise: Exercise, path: Path) -> Any:
     Raises
     ------
     AttributeError
-        If the file does not define it.
+        If the file does not define the answer.
     Exception
         Any exception that the file raises.
     """

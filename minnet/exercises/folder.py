@@ -88,7 +88,7 @@ def exercises_in(folder: Path) -> list[Exercise]:
 
 
 def check_file(exercise: Exercise, folder: Path) -> WrongAnswer | None:
-    """Check the answer in the folder; return what is wrong, or None if it is right."""
+    """Check the answer in the folder; return the diagnosis, or None if it is right."""
     path = answer_path(exercise, folder)
     if not path.exists():
         command = f"`minnet exercises reset {exercise.number}` makes one"

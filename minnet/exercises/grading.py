@@ -1,7 +1,8 @@
-"""Grading of folders of answers: one row per answer, whatever the answer does.
+"""Grading of folders of answers, with one row for each answer.
 
-Graded in isolation (see `minnet.exercises.isolation`), an answer affects neither other answers nor
-the grader. The check of imports is a deterrent and not a security measure: an import can be hidden.
+In isolation (see `minnet.exercises.isolation`), an answer affects neither other answers nor the
+grader, even if it crashes. The check of imports is a deterrent and not a security measure: an
+import can be hidden.
 """
 
 import ast
@@ -21,7 +22,7 @@ from minnet.exercises.isolation import observe_isolated
 from minnet.exercises.observation import Fault, Observation, observe_file
 
 BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
-ALLOWED = "minnet.exercises"  # a file may check itself
+ALLOWED = "minnet.exercises"  # an answer may call `check`
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Row:
     printed : str
         The beginning of the answer's output.
     seconds : float
-        Duration.
+        Duration of the grading, in seconds.
     """
 
     submission: str

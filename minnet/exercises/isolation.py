@@ -118,7 +118,7 @@ def write_observation(path: Path, observation: Observation) -> None:
 
 
 def read_observation(path: Path) -> Observation:
-    """Read a file of `write_observation`, or whatever an answer wrote in its place.
+    """Read a file of `write_observation`, or a file that an answer wrote in its place.
 
     Raises
     ------

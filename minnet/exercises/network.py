@@ -17,7 +17,7 @@ BATCH = 25
 
 @cache
 def digits() -> datasets.Split:
-    """Return the first 500 small digits for training, and all for testing."""
+    """Return the first 500 training digits and all test digits."""
     (x, y), test = datasets.digits()
     return (x[:500], y[:500]), test
 

@@ -156,7 +156,7 @@ def _invalid_value(name: str, value: Any) -> Fault | None:
 
 
 def _second_run(exercise: Exercise, answer: Any, case: Case, first: Results) -> Fault | None:
-    """Return a fault if a second run has other results than the first."""
+    """Return a fault if the results of a second run differ from those of the first."""
     second, _ = _collect(exercise, answer, case)
     for name, value in first.items():
         if not _same(value, second.get(name)):

@@ -1,1 +1,1 @@
-"""Experiments of the articles, one command each, and the claims measured from them."""
+"""Experiments of the articles, and measurements of the articles' claims."""

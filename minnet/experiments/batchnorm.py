@@ -1,4 +1,4 @@
-"""Batch normalization: the same small network on MNIST with it and without.
+"""Batch normalization: a small network on MNIST with BatchNorm and without.
 
 The article draws Keras's running accuracy as the training curve: a mean over batches in training
 mode, with weights that change from batch to batch. Its validation curve is from the end of each
@@ -26,7 +26,8 @@ WITHOUT = Setup(hidden=(128, 64), activation="relu", optimizer="adam", batch_siz
 VARIANTS = {"without BatchNorm": WITHOUT, "with BatchNorm": WITHOUT.but(batchnorm=True)}
 ARTICLE = {
     "without BatchNorm": WITHOUT,
-    # The bias has no effect. Keras's momentum .99 and eps 1e-3 are .9 and 1e-5 here.
+    # The bias has no effect. The article has Keras's momentum .99 and eps 1e-3 instead of .9 and
+    # 1e-5.
     "with BatchNorm": WITHOUT.but(batchnorm=True, bias=True),
 }
 TARGET = 0.97  # test accuracy at which a network counts as converged
@@ -42,9 +43,9 @@ def epochs_to_target(accuracies: Sequence[float]) -> int | None:
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the first layer and the gradients of the first seed.
+    """Return figures of the first layer and of the gradients, for the first seed.
 
-    With the article's settings also the four curves that it draws: those of Keras's ``history``.
+    With the article's settings, add its four curves, which are those of Keras's ``history``.
     """
 
     def draw_gradients(label: str, ax: Axes) -> None:
@@ -66,7 +67,7 @@ def draw(results: Results) -> report.Figures:
         figures["before_activation"] = (
             figure,
             "Values of the first hidden layer before its activation, after training: the output of "
-            "the Dense layer, and of the BatchNorm layer where there is one. Their std is "
+            "the Dense layer, and of the BatchNorm layer if there is one. Their std is "
             f"{report.span(std)}.",
         )
     curves = {
@@ -99,7 +100,7 @@ def before_activation(records: Mapping[str, Record]) -> dict[str, Array]:
 def summarize(results: Results) -> list[str]:
     """Return the convergence of each network, and the differences paired by seed."""
     parts = [
-        "Accuracies and losses belong to the network at the end of an epoch, on all test rows "
+        "Accuracies and losses are those of the network at the end of an epoch, on all test rows "
         f"and on the first {EVALUATED} training rows.",
         convergence_table(results.trials),
         "\n".join(f"- {sentence}" for sentence in differences(results.trials)),

@@ -121,7 +121,7 @@ def _claims(options: argparse.Namespace) -> int:
 def _jobs(options: argparse.Namespace) -> int | None:
     """Return the number of trainings at a time: by default 2, or that of joblib's context.
 
-    Each process holds the data, so a laptop has memory for few.
+    Each process holds a copy of the data, so memory limits the number.
     """
     import joblib
 
@@ -141,7 +141,7 @@ def _command(options: argparse.Namespace) -> str:
 
 @contextmanager
 def _results_in(out: Path) -> Iterator[None]:
-    """Create the folder; print how to continue a stopped run, or how to do without a download."""
+    """Create the folder; print how to continue a stopped run or avoid a download."""
     if out.is_file():
         raise FileExistsError(f"{out} is a file; --out needs a folder")
     (out / "trials").mkdir(parents=True, exist_ok=True)

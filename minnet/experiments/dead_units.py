@@ -1,9 +1,9 @@
 """Dead units: ReLUs whose output is 0 for every input, and common remedies.
 
-A large step can change a unit's weights so far that no input is above 0. Then its gradient is 0,
-and it does not recover. The articles name Leaky ReLU, L1, L2 and dropout as remedies, without code.
-Adam's learning rate is 30 times its default. It was chosen in small runs: large enough that many
-units die, and small enough that the network still learns.
+A large step can change a unit's weights so far that its value before the ReLU is never positive.
+Then its gradient is 0, and it does not recover. The articles name Leaky ReLU, L1, L2 and dropout as
+remedies, without code. Adam's learning rate is 30 times its default. It was chosen in small runs:
+large enough that many units die, and small enough that the network still learns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the dead units over the steps and, by layer, at the end."""
+    """Return figures of the dead units over the steps and, by layer, at the end."""
 
     def draw_map(label: str, ax: Axes) -> None:
         start = results.trials[label][0].start
@@ -86,8 +86,8 @@ def summarize(results: Results) -> list[str]:
     columns = report.layer_columns(results.trials, "dead")
     columns = {**columns, "all hidden units, after training": every}
     return [
-        f"Units with the same output on all of up to {TEST_ROWS} test rows, before training → "
-        "after training:",
+        f"Units with the same output on all of the first {TEST_ROWS} test rows (on all rows if "
+        "there are fewer), before training → after training:",
         report.label_table(results.trials, columns),
         "The figure over training steps is computed from training batches. A unit counts as dead "
         "there after its output has been constant for a while. Units that die in the first steps "

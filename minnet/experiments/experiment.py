@@ -1,4 +1,4 @@
-"""An experiment: networks trained over some seeds, with figures and a report."""
+"""Experiments: networks trained with several seeds, with figures and a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minnet.experiments.trial import Record, Trial
 
 @dataclass(frozen=True)
 class Results:
-    """Results of an experiment: by label the trials of all seeds and the record of the first."""
+    """Results of an experiment: for each label, all trials and the record of the first seed."""
 
     trials: Mapping[str, Sequence[Trial]]
     records: Mapping[str, Record]
@@ -33,7 +33,7 @@ class Experiment:
     variants : dict of str to Setup
         Label -> setup with seed 0: the corrected experiment and its remedies.
     article : dict of str to Setup
-        Label -> setup with the article's settings, including its errors; empty where no article
+        Label -> setup with the article's settings, including its errors; empty if no article
         has code.
     quick : dict
         Changes of every setup for a run of about a minute.
@@ -57,7 +57,7 @@ class Experiment:
     def setups(
         self, *, as_article: bool = False, quick: bool = False, **changes: Any
     ) -> dict[str, Setup]:
-        """Return label -> setup with the same changes in all; None leaves a value as it is."""
+        """Return label -> setup with the same changes in all setups; None means no change."""
         given = {name: value for name, value in changes.items() if value is not None}
         every = {**(self.quick if quick else {}), **given}
         chosen = self.article if as_article else self.variants
@@ -73,9 +73,9 @@ class Experiment:
         as_article: bool = False,
         verbose: int = 0,
     ) -> Results:
-        """Train what the folder out does not have, write everything there, and return the results.
+        """Train the setups that the folder out does not contain, and write and return the results.
 
-        Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are those of `sweep`.
+        Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are passed to `sweep`.
         """
         store = Store(out / "trials")
         first = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}

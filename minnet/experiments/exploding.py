@@ -44,7 +44,7 @@ SLOPE = float(np.sqrt(0.5))  # RMS of a ReLU's slope if half of its inputs are p
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the gradients in the first steps and by layer before training.
+    """Return figures of the gradients in the first steps, and by layer before training.
 
     The first steps are recorded in a separate short training, because a record of the whole
     training skips some of them.
@@ -71,21 +71,22 @@ def draw(results: Results) -> report.Figures:
         "first_steps": (
             report.panels(recorded, draw_steps),
             "RMS of each layer's weight gradient in the first training steps, after clipping. "
-            "Lines that leave the top of a panel explode. The first layer's largest RMS is "
-            f"{report.span(largest)}.",
+            "Gradients whose lines leave the top of a panel explode. The first layer's largest RMS "
+            f"is {report.span(largest)}.",
         ),
         "by_layer": (
             charts.by_layer(
                 values, ylabel="RMS of gradient dy\nbefore training", log=True, theory=theory
             ),
-            "RMS of the gradient dy at each layer before training. From a layer to the one below "
-            f"it is multiplied by {report.span(grown)}. Dashed lines are predictions.",
+            "RMS of the gradient dy at each layer before training. From the last hidden layer to "
+            f"the first, the factor from layer to layer is {report.span(grown)}. Dashed lines are "
+            "predictions.",
         ),
     }
 
 
 def first_steps(label: str, setup: Setup) -> tuple[str, StatisticsProbe]:
-    """Return the title of a panel, and a recording of each of the first steps after clipping."""
+    """Return the title of a panel, and a recording of the first steps after clipping."""
     rows = FIRST * setup.batch_size
     trial, record = train(setup.but(rows=min(setup.rows or rows, rows), epochs=1), record=True)
     assert record is not None  # requested above
@@ -104,7 +105,7 @@ def summarize(results: Results) -> list[str]:
 
 
 def gradient_table(trials: report.Trials) -> str:
-    """Return the gradients before training, and the growth of dy from a layer to the one below."""
+    """Return a table of the gradients before training and the growth of dy between layers."""
 
     def gradient(layer: int, runs: Sequence[Trial]) -> str:
         layers = by_layer(stages(runs)[BEFORE], "dense", "weight_grad_rms")
@@ -125,7 +126,8 @@ def gradient_table(trials: report.Trials) -> str:
 def growth(trials: Sequence[Trial]) -> float:
     """Return the growth of dy from a layer to the one below, before training.
 
-    The geometric mean from the last hidden layer to the first, and over the seeds.
+    It is the geometric mean over the layers, from the last hidden layer to the first, and over the
+    seeds.
     """
     *hidden, _ = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
     ratios = zip(hidden[0], hidden[-1], strict=True)

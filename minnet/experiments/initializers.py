@@ -2,7 +2,7 @@
 
 The article's network has no output layer. Its inputs are bytes from 0 to 255. Its figure ends at 1
 and shows the trained network only. Here pixels are in [0, 1], ten logits follow the last hidden
-layer, and the layers are shown before training, where the initializer alone matters, and after it.
+layer, and the layers are shown before training, where only the initializer matters, and after it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def predicted_rms(setup: Setup) -> list[float]:
 
     He's Var(W) = 2/n keeps the second moment from layer to layer. Xavier keeps n_in/(n_in + n_out)
     of it, LeCun one half. The first E[x²] is that of the test rows that a trial measures. Biases
-    are 0. The expectation is over draws of W, and not a statement on a single unit. See He, Zhang,
+    are 0. The expectation is over draws of W and does not apply to a single unit. See He, Zhang,
     Ren & Sun (2015), "Delving deep into rectifiers", section 2.2.
 
     >>> small = Setup(data="digits", hidden=(32, 16), init="he_normal")
@@ -110,7 +110,7 @@ def means(trials: report.Trials, when: str, number: Number) -> dict[str, list[fl
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the first seed's activations, and the RMS by layer of all seeds.
+    """Return figures of the first seed's activations, and of the RMS by layer for all seeds.
 
     The figures show the RMS and not the std because theory predicts the RMS. With the article's
     settings, ``article_axes`` shows the trained networks on the article's axes.
@@ -153,7 +153,7 @@ def trained_layers(results: Results) -> dict[str, Capture]:
 
 
 def draw_rms(trials: report.Trials) -> report.Figures:
-    """Return the RMS of the activations by layer, before and after training."""
+    """Return the figure of the RMS of the activations by layer, before and after training."""
     stages = {"before training": "start", "after training": "end"}
     theory = {
         label: predicted_rms(runs[0].setup)

@@ -19,9 +19,9 @@ class Interval:
     value, low, high : float
         The value and the ends of its interval; both ends are nan for fewer than two seeds.
     n : int
-        How many seeds the value was computed from.
+        Number of seeds from which the value was computed.
     excluded : int
-        How many further seeds were excluded.
+        Number of seeds that were excluded.
     """
 
     value: float
@@ -31,7 +31,7 @@ class Interval:
     excluded: int = field(default=0, kw_only=True)
 
     def within(self, low: float, high: float) -> Interval:
-        """Return the value with its interval clipped, such as an accuracy's to [0, 1]."""
+        """Return the value with its interval clipped, such as that of an accuracy to [0, 1]."""
         first, last = np.clip([self.low, self.high], low, high).tolist()
         return replace(self, low=first, high=last)
 
@@ -62,8 +62,8 @@ def geometric_mean(values: Iterable[float]) -> Interval:
     """Return the geometric mean with the interval of the mean of the logarithms.
 
     For values that differ by factors, such as gradients. Zeros and non-finite values have no
-    usable logarithm: they are excluded, and ``excluded`` is their number. If all values are 0, or
-    all are infinite, that is the mean. The ends of the interval are limited to e^±350.
+    usable logarithm: they are excluded, and ``excluded`` is their number. If all values are 0, the
+    mean is 0; if all are infinite, it is infinite. The ends of the interval are limited to e^±350.
 
     >>> print(geometric_mean([1.0, 10.0, 100.0]))
     10 (0.0328 to 3049)

@@ -21,9 +21,9 @@ LAYERS = ("relu1", "relu2", "relu3")
 
 
 def draw(results: Results) -> report.Figures:
-    """Return histograms of the hidden layers before and after training.
+    """Return figures with histograms of the hidden layers before and after training.
 
-    With the article's settings also a histogram of what its code drew.
+    With the article's settings, add a histogram of the values that its code drew.
     """
     (record,) = results.records.values()
     before, after = record.before(), record.after()

@@ -25,9 +25,9 @@ STATISTICS = ("mean", "std", "kurtosis", "minimum", "maximum", "zeros")
 def distribution(y: Array) -> dict[str, Any]:
     """Return summary statistics of a layer's output y, (n, units).
 
-    ``units``, those in STATISTICS and ``dead``: kurtosis is the excess over a normal
-    distribution's, zeros the share of entries that are exactly 0, dead the number of units with
-    the same output in every row.
+    The keys are ``units``, the names in STATISTICS, and ``dead``. kurtosis is the excess over that
+    of a normal distribution, zeros is the share of entries that are exactly 0, and dead is the
+    number of units with the same output in every row.
     """
     found = describe(y)
     return {
@@ -38,9 +38,10 @@ def distribution(y: Array) -> dict[str, Any]:
 
 
 def likeness(net: Sequential, data: Data) -> list[float]:
-    """Return for each Dense how much its units differ in weights and bias; 0 if they are equal.
+    """Return the relative spread of the units of each Dense layer; 0 if they are equal.
 
-    The RMS of the deviations from the mean over the units, over the RMS of all weights and biases.
+    The spread is the RMS of the deviations of weights and biases from their mean over the units,
+    divided by the RMS of all weights and biases.
     """
     del data
     table = []
@@ -54,7 +55,7 @@ def likeness(net: Sequential, data: Data) -> list[float]:
 
 
 def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
-    """Return measures of the hidden layers' outputs, and of what the article's code extracted."""
+    """Return measures of the hidden layers' outputs, and of the article's extractor."""
     outputs = capture(net, data.x_test).kind("y")
     return {
         "right": [_of_histogram(y) for name, y in outputs.items() if name.startswith("relu")],
@@ -63,7 +64,7 @@ def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]
 
 
 def chained(net: Sequential, x: Array) -> list[Array]:
-    """Return what the article's code drew instead of the outputs of the hidden layers.
+    """Return the values that the article's code drew instead of the hidden layers' outputs.
 
     It chained the modules of a network whose ReLUs were functions instead of modules. The result is
     x W1 W2 W3 with biases, which the network never computes.

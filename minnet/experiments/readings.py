@@ -1,4 +1,4 @@
-"""Values derived from trials: by layer and seed, ratios of gradients, and what theory predicts."""
+"""Values derived from trials: by layer and seed, ratios of gradients, and predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stages(trials: Sequence[Trial]) -> dict[str, list[Snapshot]]:
 
 
 def after(setup: Setup) -> str:
-    """Return the length of a training in words.
+    """Return the length of a training as text.
 
     >>> after(Setup(hidden=(), epochs=1)), after(Setup(hidden=(), epochs=5))
     ('after an epoch', 'after 5 epochs')
@@ -38,7 +38,7 @@ def after(setup: Setup) -> str:
 def evenness(trial: Trial, when: str = "end") -> float:
     """Return the smaller of the first and last hidden layer's std over the larger.
 
-    1 is perfectly even. 0 is a layer with constant output, or a training that diverged.
+    The result is 1 for equal stds, and 0 for a layer with constant output or a diverged training.
     """
     network = getattr(trial, when)
     if network is None:
@@ -48,7 +48,7 @@ def evenness(trial: Trial, when: str = "end") -> float:
 
 
 def by_layer(networks: Iterable[Snapshot], kind: str, number: str) -> list[list[float]]:
-    """Return a number of the "hidden" or the "dense" layers: a list over layers of networks."""
+    """Return a number of the "hidden" or "dense" layers: for each layer, a list over networks."""
     layers = zip(*(network[kind] for network in networks), strict=True)
     return [[float(row[number]) for row in rows] for rows in layers]
 
@@ -65,7 +65,7 @@ def last_over_first(network: Snapshot) -> float:
 
 
 def gradient_ratio(when: str, trials: Sequence[Trial]) -> Interval:
-    """Return `last_over_first` as a mean over the networks before or after training."""
+    """Return the geometric mean of `last_over_first` over the networks before or after training."""
     return geometric_mean(map(last_over_first, stages(trials)[when]))
 
 

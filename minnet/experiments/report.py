@@ -50,7 +50,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def label_table(trials: Trials, columns: Columns) -> str:
-    """Return a table with one row a label; each column is a function of the label's trials."""
+    """Return a table with a row for each label; a column is a function of the label's trials."""
     rows = [
         [label, *(str(cell(runs)) for cell in columns.values())] for label, runs in trials.items()
     ]
@@ -58,7 +58,7 @@ def label_table(trials: Trials, columns: Columns) -> str:
 
 
 def distribution_table(captured: Capture) -> str:
-    """Return summary statistics of each layer's output, one row a layer."""
+    """Return a table of summary statistics of the outputs, with a row for each layer."""
     rows = []
     for name, y in captured.kind("y").items():
         found = distribution(y)
@@ -69,7 +69,7 @@ def distribution_table(captured: Capture) -> str:
 
 
 def outcome_table(trials: Trials) -> str:
-    """Return the final losses and accuracies of each label, and the seconds of an epoch.
+    """Return a table of the final losses and accuracies of each label, and the seconds per epoch.
 
     Losses and accuracies are means over the trainings that did not diverge, accuracies with their
     95% interval. Seconds are the median of all epochs. A dash means that all trainings diverged.
@@ -126,10 +126,10 @@ def span(values: Mapping[str, float], form: str = ".3g") -> str:
 
 
 def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
-    """Return accuracy and loss by epoch of the trainings that did not diverge.
+    """Return figures of accuracy and loss by epoch for the trainings that did not diverge.
 
-    The legend reports how many diverged. Labels without any other training, and the omitted ones,
-    have an entry in the legend but no line.
+    The legend reports the number of diverged trainings. Labels whose trainings all diverged, and
+    omitted labels, have an entry in the legend but no line.
     """
     curves, figures = {}, {}
     ended = {label: [run for run in runs if run.stopped is None] for label, runs in trials.items()}
@@ -156,7 +156,10 @@ def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
 def panels(
     titles: Iterable[str], draw: Callable[[str, Axes], object], *, color_bars: bool = False
 ) -> Figure:
-    """Call draw with each title and its axes; panels with colour bars have separate y axes."""
+    """Return a figure whose panels are drawn by draw(title, ax).
+
+    Panels with colour bars have separate y axes.
+    """
     figure, axes = charts.side_by_side(list(titles), share_y=not color_bars)
     if color_bars:
         figure.set_figwidth(5.5 * min(3, len(axes)))
@@ -206,7 +209,7 @@ def _written(name: str, value: Any) -> str:
 
 
 def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
-    """Write a figure as PNG and SVG, and close it where pyplot manages it; return the paths."""
+    """Write a figure as PNG and SVG, close it if pyplot manages it, and return the paths."""
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=dpi)

@@ -48,8 +48,8 @@ NAMES: dict[str, Collection[str]] = {
 class LogOfClipped(Layer):
     """y = log(x) of x clipped to [1e-7, 1 - 1e-7], dx = dy / x inside and 0 outside.
 
-    Keras does this to outputs that it takes for probabilities. The softmax that follows divides
-    them by their sum.
+    Keras's cross-entropy of probabilities clips its inputs in this way. The softmax of the loss
+    that follows divides them by their sum.
     """
 
     def compute(self, x: Array, y: Array, training: bool) -> None:  # noqa: D102
@@ -72,7 +72,7 @@ class Setup:
     scaling : str
         Range of the pixels: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
     rows : int or None
-        Number of training rows, the first ones; None for all.
+        Number of training rows, taken from the beginning; None for all.
     hidden : tuple of int
         Units of each hidden layer: a Dense, an activation, and the options below.
     activation : str
@@ -93,8 +93,8 @@ class Setup:
     dropout : float
         Probability of a Dropout after each activation.
     output : bool
-        Add a last Dense with one unit for each class. Without it the last hidden units are taken
-        for probabilities.
+        Add a last Dense with one unit for each class. Without it, the last hidden units are used
+        as probabilities.
     loss : {"cross_entropy", "squared_error"}
         Cross-entropy of logits, or squared error to one-hot rows.
     optimizer, lr, momentum

@@ -27,7 +27,7 @@ from minnet.serialization import replacing
 
 
 class Store:
-    """A folder of trials, one file each, with the records of some of them."""
+    """A folder with one file for each trial, and with the records of some trials."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,19 +84,19 @@ def sweep(
     recorded: Collection[Setup] = (),
     verbose: int = 0,
 ) -> list[Trial]:
-    """Train the setups that are not in the store; return the trials of all, in their order.
+    """Train the setups that are not in the store; return the trials of all setups in order.
 
     Ctrl-C raises KeyboardInterrupt; finished trainings stay in the store.
 
     Parameters
     ----------
     setups : iterable of Setup
-        Equal ones are trained once.
+        Setups to train. Equal setups are trained once.
     store : Store
-        Keeps each trial when it is done.
+        Folder in which each trial is stored as soon as it is done.
     jobs : int, optional
-        Number of trainings at a time, each in its own process; -1 for the number of cores. By
-        default that of joblib's context, which is 1 outside one. A single training runs in this
+        Number of trainings at a time, each in its own process; -1 for the number of cores. The
+        default is that of joblib's context, or 1 without a context. A single training runs in this
         process.
     recorded : collection of Setup
         Setups whose `Record` is stored, too.
@@ -127,8 +127,8 @@ def sweep(
 def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Record | None]:
     """Train in another process than the caller's, and ignore Ctrl-C there.
 
-    A terminal sends Ctrl-C to every process. A worker that ended while it sent a result would leave
-    the caller waiting for the rest; so the caller ends the workers.
+    A terminal sends Ctrl-C to every process. If a worker ended while it sent a result, the
+    caller would wait for the rest. So workers ignore Ctrl-C, and the caller ends them.
     """
     if os.getpid() != caller and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""One training of a `Setup`, and its results: curves by epoch, every layer before and after.
+"""Train a `Setup`, and measure every epoch, and every layer before and after training.
 
 A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
 over seeds. A `Record` holds the trained network and a recording of the training, for figures.
@@ -43,13 +43,13 @@ class Trial:
     Attributes
     ----------
     setup : Setup
-        What was trained.
+        Setup that was trained.
     curves : dict of str to list of float
         Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
         ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
         rows, both with the network at the end of the epoch. ``seconds`` is the training time.
     start, end : dict
-        The `snapshot` of the network before and after training; None where its outputs or
+        The `snapshot` of the network before and after training; None if its outputs or
         gradients are not finite, and at the end of a training that diverged.
     measures : dict
         Results of the setup's ``measures`` by name, at ``start`` and ``end``.
@@ -124,11 +124,11 @@ class Record:
 
 
 def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
-    """Train what setup describes; return the results, and a record if requested.
+    """Train the network of a setup; return the results, and a record if requested.
 
-    The setup determines all results but ``seconds``, recorded or not. BLAS uses one thread, because
-    the order of sums would depend on the number of threads. To use all cores, run several trainings
-    with `minnet.experiments.sweep.sweep`.
+    The setup determines all results but ``seconds``, whether it is recorded or not. BLAS uses one
+    thread, so that the order of sums does not depend on the number of threads. To use all cores,
+    run several trainings with `minnet.experiments.sweep.sweep`.
     """
     with threadpool_limits(1, user_api="blas"):
         return _train(setup, record)
@@ -174,14 +174,14 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
 
 
 def snapshot(setup: Setup, net: Sequential) -> Snapshot:
-    """Return measures of every layer of net as it is.
+    """Return measures of every layer of net in its current state.
 
     ``hidden`` has a dict for each hidden activation on up to 1000 test rows: name, the statistics
-    of `distribution`, and saturated, the share of outputs where the slope is below an eighth of its
-    maximum (nan but for sigmoid and tanh). ``dense`` has a dict for each Dense: name, fan_in,
-    fan_out, weight_rms, and for the gradients on the first training batch weight_grad_rms and
-    dy_rms. After training it also has moved: RMS of the change of the weight over that of the
-    initial weight.
+    of `distribution`, and saturated, the share of outputs at which the slope is below an eighth of
+    its maximum (nan for activations other than sigmoid and tanh). ``dense`` has a dict for each
+    Dense: name, fan_in, fan_out, weight_rms, and for the gradients on the first training batch
+    weight_grad_rms and dy_rms. After training it also has moved: RMS of the change of the weight
+    over that of the initial weight.
     """
     outputs = capture(net, setup.load().x_test[:TEST_ROWS])
     gradients = first_batch_gradients(setup, net)
@@ -217,7 +217,7 @@ def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
 
 
 class _From:
-    """A probe whose steps continue those of earlier epochs."""
+    """A probe that adds the number of earlier steps to each step."""
 
     def __init__(self, first: int, probe: StatisticsProbe) -> None:
         self.first, self.probe = first, probe
@@ -260,7 +260,7 @@ def _measure(trial: Trial, when: str, net: Sequential) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Replace non-finite numbers by None at every level, because JSON has none."""
+    """Replace non-finite numbers by None at every level, because JSON does not support them."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -55,8 +55,8 @@ BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     """Return the predicted RMS of each layer's weight gradient, given that of the last layer.
 
-    dW = xᵀ dy, so the size of x matters besides dy: about ½ for all layers but the first, whose x
-    are the pixels.
+    Because dW = xᵀ dy, it depends on the size of x as well. The RMS of x is about ½ for all layers
+    but the first, whose x are the pixels.
     """
     found = predicted_gradients(stages(trials)[BEFORE][0], SLOPE, last)
     found[0] *= rms(trials[0].setup.load().x) / MIDDLE
@@ -81,9 +81,9 @@ def trained_gradients(record: Record) -> Capture:
 
 
 def draw(results: Results) -> report.Figures:
-    """Return the gradients of the baseline and those of all networks.
+    """Return figures of the gradients of the baseline and of all networks.
 
-    With the article's settings also the article's histogram.
+    With the article's settings, add the article's histogram.
     """
     figures = draw_baseline(results) | draw_layers(results) | draw_maps(results)
     record = results.records["sigmoid"]
@@ -102,7 +102,7 @@ def draw(results: Results) -> report.Figures:
 
 
 def draw_baseline(results: Results) -> report.Figures:
-    """Return the gradients and updates of the sigmoid network."""
+    """Return figures of the gradients and updates of the sigmoid network."""
     record, trials = results.records["sigmoid"], results.trials["sigmoid"]
     probe = record.statistics
     layers = probe.layers_of("weight_grad")
@@ -119,8 +119,8 @@ def draw_baseline(results: Results) -> report.Figures:
         ),
         "update_ratio": (
             plot.update_ratio(probe),
-            "RMS of each update over the RMS of the weight, in the sigmoid network. In the green "
-            "band a layer learns at a usual rate. Far below it the weight hardly changes. In the "
+            "RMS of each update over the RMS of the weight, in the sigmoid network. The green "
+            "band marks usual ratios. Far below it, the weight hardly changes. In the "
             f"last recorded step the ratio is {report.span(updates, '.1e')}.",
         ),
         "gradient_densities": (
@@ -136,7 +136,7 @@ def draw_baseline(results: Results) -> report.Figures:
 
 
 def draw_layers(results: Results) -> report.Figures:
-    """Return the gradients of all networks by layer, before and after training."""
+    """Return the figure of all networks' gradients by layer, before and after training."""
     trials = results.trials
     values = {
         when: {label: by_layer(stages(trials[label])[when], *WEIGHT_GRADIENT) for label in trials}
@@ -166,7 +166,7 @@ def draw_layers(results: Results) -> report.Figures:
 
 
 def draw_maps(results: Results) -> report.Figures:
-    """Return the gradients of all networks over the steps."""
+    """Return the figure of all networks' gradients over the steps."""
 
     def draw_map(label: str, ax: Axes) -> None:
         plot.gradient_flow(results.records[label].statistics, limits=limits, ax=ax)
@@ -183,7 +183,7 @@ def draw_maps(results: Results) -> report.Figures:
 
 
 def summarize(results: Results) -> list[str]:
-    """Return the baseline's gradients by layer, and the ratios of all networks."""
+    """Return a table of the baseline's gradients by layer, and the ratios of all networks."""
     baseline, record = results.trials["sigmoid"], results.records["sigmoid"]
     classes = record.setup.load().classes
     parts = [
@@ -205,7 +205,7 @@ def summarize(results: Results) -> list[str]:
 
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
-    """Return by layer the weight gradients, and dy over dy of the layer above before training."""
+    """Return a table of weight gradients by layer, and of dy over dy above before training."""
     network = stages(trials)[BEFORE][0]
     columns = {"sigmoid": [str(row["name"]) for row in network["dense"]]}
     for when, networks in stages(trials).items():

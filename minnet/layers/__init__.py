@@ -1,1 +1,1 @@
-"""The layers: one file a family, forward and backward of each side by side."""
+"""Layers, one file for each family."""

@@ -1,6 +1,6 @@
 """Layers that contain layers: names, widths, parameters, and the passes through them.
 
-`Sequential` is a network, `Residual` a branch of one with a skip connection. `Container` is their
+`Sequential` is a network, and `Residual` is a branch with a skip connection. `Container` is their
 base class. Layers are named by kind and count, and parameters and state by dotted names such as
 ``residual1.dense1.weight``.
 """
@@ -21,7 +21,7 @@ from minnet.validation import Array, check_finite, count
 
 
 class Container(Layer):
-    """Layers in a row: the output of each is the input of the next."""
+    """Base class of layers that contain layers; each output is the input of the next layer."""
 
     is_network = False
 
@@ -33,7 +33,7 @@ class Container(Layer):
         self.layers = tuple(layer for _, layer in pairs)
         for number, layer in enumerate(self.layers, start=1):
             self._check_item(number, layer)
-        # The layer that determines the input width: all before it keep the width.
+        # The layer that determines the input width; all layers before it keep the width.
         widths = ((layer.in_features, layer.out_features) for layer in self.layers)
         first = next((k for k, pair in enumerate(widths) if pair != (None, None)), 0)
         self._input_layer = self.layers[first]
@@ -152,7 +152,7 @@ class Container(Layer):
         for layer in self.layers:
             layer.forget_buffers()
 
-    # Validation at the boundary; the errors name the layer concerned.
+    # Input validation. An error names the layer concerned.
 
     def check_input(self, x: Any, name: str = "x") -> Array:
         rows = self._input_layer.check_input(x, name)
@@ -179,7 +179,7 @@ class Container(Layer):
         return x
 
     def backward_layers(self, dy: Array) -> Array:
-        """Return dx of the first layer, given dy of the last."""
+        """Return dx of the first layer for the gradient dy of the last layer's output."""
         for layer in reversed(self.layers):
             dy = layer.backward_rows(dy)
         return dy
@@ -191,7 +191,7 @@ def nonfinite_kind(array: Array) -> str:
 
 
 def check_params(params: Mapping[str, Param]) -> None:
-    """Raise FloatingPointError, with the name, if a parameter is not finite."""
+    """Raise FloatingPointError, which names the parameter, if one is not finite."""
     for param in params.values():
         if not np.isfinite(param.value).all():
             raise FloatingPointError(

@@ -14,17 +14,17 @@ class Dense(Layer):
     """Fully connected layer, y = x W + b.
 
     The gradients are dW = xᵀ dy, db = Σ dy over the rows, and dx = dy Wᵀ. The weight has shape
-    (in_features, out_features), so that the code reads as the formula; PyTorch stores the
-    transpose.
+    (in_features, out_features), as in the formula; PyTorch stores the transpose.
 
     Parameters
     ----------
     in_features, out_features : int
         Widths of x (n, in_features) and y (n, out_features).
     bias : bool, default True
-        Whether to add b. Before a BatchNorm b has no effect, because BatchNorm subtracts the mean.
+        Whether to add b. Before a BatchNorm layer, b has no effect, because BatchNorm subtracts the
+        mean.
     init, bias_init : str or callable
-        Initializers by name or as ``f(shape, *, rng, dtype) -> array``; see
+        Initializers of W and b, by name or as ``f(shape, *, rng, dtype) -> array``; see
         `minnet.initializers`.
 
     Attributes

@@ -11,8 +11,8 @@ from minnet.validation import Array, fraction
 class Dropout(Layer):
     """Inverted dropout: y = x m / (1 - p), where each entry of m is 0 with probability p, else 1.
 
-    The gradient is multiplied by the same mask, dx = dy m / (1 - p). The factor 1 / (1 - p) keeps
-    the expected value of y, so that y = x in evaluation.
+    The gradient is multiplied by the same mask, dx = dy m / (1 - p). The factor 1 / (1 - p) makes
+    the expected value of y equal to x. In evaluation, y = x.
 
     Parameters
     ----------

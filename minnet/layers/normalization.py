@@ -19,7 +19,7 @@ DEFAULT_EPS = 1e-5
 
 
 class _Normalization(Layer):
-    """Base class: γ, initially 1, and β, initially 0, for each feature."""
+    """Base class with a scale γ, initially 1, and a shift β, initially 0, for each feature."""
 
     in_features: int
     out_features: int
@@ -60,18 +60,18 @@ class BatchNorm(_Normalization):
     eps : float, default 1e-5
         ε, added to the variance inside the root.
     momentum : float, default 0.9
-        Weight of the past: running = momentum running + (1 - momentum) batch. Keras uses the same
-        convention; PyTorch's momentum of 0.1 is 0.9 here.
+        Weight of the previous value: running = momentum running + (1 - momentum) batch. Keras uses
+        the same convention; PyTorch's momentum of 0.1 corresponds to 0.9 here.
 
     Attributes
     ----------
     gamma, beta : Param
         γ and β, shape (num_features,).
     running_mean, running_var : ndarray
-        Initially 0 and 1. As in Algorithm 2 of the paper and in PyTorch, running_var is updated
-        with the unbiased variance, σ² n / (n - 1).
+        Running statistics, shape (num_features,), initially 0 and 1. As in Algorithm 2 of the paper
+        and in PyTorch, running_var is updated with the unbiased variance, σ² n / (n - 1).
     mean, var : ndarray
-        μ and σ² of the last training batch, float64.
+        μ and σ² of the last training batch, shape (num_features,), float64.
 
     Raises
     ------
@@ -160,8 +160,8 @@ class BatchNorm(_Normalization):
 class GroupNorm(_Normalization):
     """Group normalization: each row is normalized over groups of consecutive features.
 
-    y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε), where μ and the biased variance σ² are taken over
-    the features of a group in one row. Training and evaluation are the same. With g = γ dy,
+    y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε), where μ and the biased variance σ² are computed
+    over the features of a group in one row. Training and evaluation are the same. With g = γ dy,
 
         dx = (g - mean(g) - x̂ mean(g x̂)) / sqrt(σ² + ε),   dγ = Σ dy x̂,   dβ = Σ dy,
 
@@ -181,7 +181,7 @@ class GroupNorm(_Normalization):
     gamma, beta : Param
         γ and β, shape (num_features,).
     mean, rstd : ndarray
-        μ and 1 / sqrt(σ² + ε) of the last training batch, (n, num_groups), float64.
+        μ and 1 / sqrt(σ² + ε) of the last training batch, shape (n, num_groups), float64.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Skip connection: the input of some layers is added to their output."""
+"""Skip connection: the input of a branch of layers is added to its output."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ class Residual(Container):
     Raises
     ------
     ValueError
-        If input and output of the branch differ in width.
+        If the input and output of the branch differ in width.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Network: layers in a row, with all parameters in one array and all gradients in another."""
+"""Network: a sequence of layers, with all parameters in one array and all gradients in another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sequential(Container):
         Layers without a name are named by kind and count: ``dense1``, ``relu1``, ``dense2``.
     rng : int, numpy.random.Generator or None
         Seed or generator of the initial parameters and of dropout. Parameters that were assigned
-        before keep their values.
+        earlier keep their values.
     dtype : {float32, float64}
         Type of parameters and buffers. Gradient checks need float64.
 
@@ -40,10 +40,10 @@ class Sequential(Container):
     layers : tuple of Layer
         The layers in order; ``net["dense1"]`` returns one by name.
     history : minnet.training.History or None
-        The history of the last `minnet.fit`.
+        History of the last `minnet.fit`.
     metrics : dict of str to float
-        ``loss``, ``lr`` and, for losses with classes, ``accuracy`` of the current training step,
-        for probes; `minnet.train_step` sets it before it calls them.
+        ``loss``, ``lr`` and, for losses with classes, ``accuracy`` of the current training step.
+        `minnet.train_step` sets it for probes before it calls them.
 
     Raises
     ------
@@ -135,7 +135,7 @@ class Sequential(Container):
         Raises
         ------
         FloatingPointError
-            If the output of a layer is not finite; the first such layer is named.
+            If the output of a layer is not finite; the error names the first such layer.
         """
         if training:
             self._pending = False
@@ -150,8 +150,8 @@ class Sequential(Container):
         Raises
         ------
         FloatingPointError
-            If the gradient that reaches the first layer is not finite. The layer in which it
-            arose is named. The gradients of the parameters are not checked.
+            If the gradient that reaches the first layer is not finite. The error names the layer
+            in which it became non-finite. The gradients of the parameters are not checked.
         """
         self._require_pending("forward(x, training=True)")
         self._pending = False
@@ -166,7 +166,7 @@ class Sequential(Container):
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
         """Return the output (n, out_features) in evaluation, computed batch_size rows at a time.
 
-        The buffers are left alone. An empty x gives an array of shape (0, out_features).
+        The buffers do not change. An empty x gives an array of shape (0, out_features).
         """
         batch_size = count(batch_size, "predict", "batch_size")
         x = self.check_input(x)
@@ -177,16 +177,16 @@ class Sequential(Container):
         return np.concatenate(batches) if len(batches) > 1 else batches[0]
 
     def check_theta(self) -> None:
-        """Raise FloatingPointError, with the name, if a parameter is not finite."""
+        """Raise FloatingPointError, which names the parameter, if one is not finite."""
         if first_nonfinite_row(self.theta.reshape(1, -1)) >= 0:
             check_params(self.params)
 
     def summary(self) -> Summary:
-        """Return a table of the layers that prints as text and shows as HTML in a notebook."""
+        """Return a table of the layers, displayed as text or as HTML in a notebook."""
         return summarize(self)
 
     def _explain_gradient(self) -> str:
-        """Name the layer in which the gradient first became non-finite in the backward pass."""
+        """Return a message that names the layer in which the gradient became non-finite."""
         if first_nonfinite_row(self.dy) >= 0:
             return f"backward: the given gradient dy holds {nonfinite_kind(self.dy)}"
         source = next(layer for layer in reversed(self.layers) if not np.isfinite(layer.dx).all())

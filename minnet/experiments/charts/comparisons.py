@@ -1,9 +1,9 @@
 """Charts of values measured over seeds, with the 95% interval of their mean.
 
-The intervals are those of `minnet.experiments.intervals`; with ``log`` the mean is geometric. Seeds
-that are not finite, and with ``log`` those that are exactly 0, are excluded from the mean, and the
-chart reports how many. Each function draws on the axes ``ax``, or on a new figure, and returns the
-figure. Values that are not a list over seeds raise ValueError.
+The intervals are those of `minnet.experiments.intervals`; with ``log`` the mean is geometric.
+Values that are not finite, and with ``log`` values that are exactly 0, are excluded from the mean,
+and the chart reports their number. Each function draws on the axes ``ax``, or on a new figure, and
+returns the figure. Values that are not a list over seeds raise ValueError.
 """
 
 import textwrap
@@ -43,14 +43,14 @@ def by_layer(
     theory: Mapping[str, Sequence[float]] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw the mean over seeds by layer, a line for each label in a band for its 95% interval.
+    """Draw the mean over seeds by layer: a line for each label, with a band for its 95% interval.
 
     Parameters
     ----------
     values : dict of label -> list over layers of list over seeds
         In the order of the layers; nan for a seed that diverged.
     ylabel : str
-        What was measured.
+        Label of the y axis.
     log : bool, default False
         Use a logarithmic y axis and geometric means.
     theory : dict of label -> list over layers, optional
@@ -102,7 +102,7 @@ def by_setting(
     values : dict of label -> dict of setting -> list over seeds
         In any order; labels may differ in their settings.
     xlabel, ylabel : str
-        What was set, and what was measured.
+        Labels of the axes.
     log_x, log_y : bool, default True and False
         Use logarithmic axes; with ``log_y`` the means are geometric.
     """
@@ -127,14 +127,14 @@ def by_label(
     reference: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw each seed as a dot and their mean with its interval, a row for each label.
+    """Draw a row for each label: a dot for each seed, and the mean with its interval.
 
     Parameters
     ----------
     values : dict of label -> list over seeds
         The first label is on top.
     xlabel : str
-        Name of the values.
+        Label of the x axis.
     log : bool, default False
         Use a logarithmic x axis and geometric means.
     reference : dict of text -> number, optional
@@ -162,7 +162,7 @@ def by_label(
 
 
 def _measured(values: Any, where: str, log: bool) -> tuple[Array, Interval]:
-    """Return the seeds that have a place on the axis, and the interval of their mean."""
+    """Return the values that are not excluded, and the interval of their mean."""
     seeds = np.array(values, dtype=np.float64)
     if seeds.ndim != 1 or not seeds.size:
         raise ValueError(f"{where}: expected a list of numbers, one for each seed, got {values!r}")

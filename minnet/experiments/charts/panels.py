@@ -94,9 +94,9 @@ def matrix(
 
 
 def share_legends(figure: Figure) -> Figure:
-    """Draw a legend that several panels repeat once, in the last of their columns.
+    """Keep one of several equal legends, in the last column that has it; return the figure.
 
-    The figure, which is returned, becomes wide enough for the legends that remain.
+    The figure is widened for the remaining legends.
     """
     kept: dict[tuple[str, ...], Axes] = {}
     for ax in sorted(figure.axes, key=_column, reverse=True):
@@ -118,7 +118,7 @@ def _column(ax: Axes) -> int:
 
 
 class _FewTicks(LogLocator):
-    """Ticks of a logarithmic axis: powers of ten on a long one, round numbers on a short one."""
+    """Ticks of a logarithmic axis: powers of ten for many decades, round numbers for few."""
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         decades = np.log10(vmax) - np.log10(vmin)
@@ -131,7 +131,7 @@ class _FewTicks(LogLocator):
 
 
 def log_axis(ax: Axes, name: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with few ticks: 0.01 or, outside 0.001 to 1000, 10⁻⁴."""
+    """Make an axis logarithmic, with few ticks such as 0.01, and 10⁻⁴ outside 0.001 to 1000."""
     ax.set(**{f"{name}scale": "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     axis.set_major_locator(_FewTicks())

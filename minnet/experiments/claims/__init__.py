@@ -1,1 +1,1 @@
-"""The claims of the articles: what each states, what is measured, the rule, and the verdict."""
+"""Claims of the articles, each with its measurement, rule and verdict."""

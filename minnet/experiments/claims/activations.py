@@ -2,11 +2,11 @@
 
 The article reads its statements from one histogram of one training, drawn by code that leaves the
 ReLUs out. Here the layers of each trained network are measured after the ReLUs and with the
-article's extractor, over many seeds. Two networks decide: one with the loss that the article
-promises and one with the loss in its code. A corrected network is reported beside them.
+article's extractor, over many seeds. Two networks decide: one with the loss that the article's
+text names, and one with the loss in its code. A corrected network is reported as well.
 
-The article tests none of L1, L2 and dropout. Here each is compared, on the small network and on one
-for images, with the same network and initial weights without it.
+The article does not test L1, L2 and dropout. Here the small network and a network for images are
+trained with each of them and, from the same initial weights, without.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CODE = ARTICLE["iris"].but(measures=("extractors",))
 NETWORKS = {
     SOFTMAX: CODE.but(loss="cross_entropy"),
     SQUARED: CODE,
-    CORRECTED: NETWORK.but(measures=("extractors",)),  # in loss, split and initial weights
+    CORRECTED: NETWORK.but(measures=("extractors",)),  # loss, split and initial weights
 }
 RELUS, EXTRACTOR = "after the ReLUs", "with the article's extractor"
 EXTRACTORS = {RELUS: "right", EXTRACTOR: "article"}  # -> name in the trials' measures
@@ -45,7 +45,8 @@ _claim = partial(Claim, article="000/004", seeds=30)  # a training on Iris takes
 _RISES = (
     f"A part for each deciding network: after the ReLUs the quantity rises in more than "
     f"{MAJORITY:.0%} of the seeds. If neither part is shown, but both are with the article's "
-    "extractor, the claim holds only if the ReLUs are left out. A diverged training does not rise."
+    "extractor, the claim holds only if the ReLUs are left out. A diverged training counts as no "
+    "rise."
 )
 
 
@@ -73,7 +74,7 @@ def layer_means(trials: Trials, quantity: str) -> dict[str, Interval]:
 
 
 def in_percent(shares: Mapping[str, Interval], extractor: str) -> str:
-    """Return the shares of all networks with an extractor as in a sentence."""
+    """Return the shares of all networks with an extractor, listed as text."""
     return listed([f"{shares[f'{label}, {extractor}'].value:.0%} ({label})" for label in NETWORKS])
 
 
@@ -107,9 +108,9 @@ def both_extractors(quantity: str, ylabel: str, *, log: bool = False) -> list[Pa
     statement="0 is the most frequent activation in all three hidden layers.",
     measured=f"Whether the tallest of {BARS} bars contains 0, and the share of exact zeros, by "
     "layer on the test rows: after the ReLUs, and with the article's extractor, which leaves "
-    "the ReLUs out. Two networks that differ only in the loss decide, in this claim and the "
-    "next three; a corrected network is reported.",
-    rule="Two parts, after the ReLUs and with the article's extractor: in both deciding "
+    "the ReLUs out. In claims 1 to 4, two networks that differ only in the loss decide; a "
+    "corrected network is reported as well.",
+    rule="Two parts, one after the ReLUs and one with the article's extractor: in both deciding "
     f"networks the tallest bar of every layer contains 0 in more than {MAJORITY:.0%} of the "
     "seeds. A diverged training does not count towards them.",
     setups=NETWORKS,
@@ -260,7 +261,7 @@ DEAD = "share of dead units"
 FEWER, MORE = -0.02, 0.1
 EFFECTS = {"L1": (DEAD, FEWER), "L2": (DEAD, FEWER), "dropout": ("evenness", MORE)}
 COMPARISONS = len(EFFECTS) * len(STRENGTHS)
-BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the truth in one of forty cases
+BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the true value in 1 of 40 cases
 
 
 @partial(

@@ -1,7 +1,7 @@
 """A claim of an article, the finding on it, and the panels of its figure.
 
-The rule that judges a claim is code that uses only the numbers of its trainings, so a reader can
-check how a verdict follows from the measurement.
+The rule of a claim is code that uses only the numbers of its trainings, so that a reader can check
+how the verdict follows from the measurement.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """HOLDS, FAILS (the contrary was measured), UNDECIDED, or conditional."""
+        """Verdict from the parts: HOLDS, FAILS, UNDECIDED, or a conditional one."""
         return verdict(self.parts, self.condition)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of an article; the decorator ``@partial(Claim, number=1, ...)`` of its judge."""
+    """One claim of an article; ``@partial(Claim, number=1, ...)`` decorates its judge."""
 
     judge: Callable[[Trials], Finding]
     number: int  # in the ledger
@@ -52,7 +52,7 @@ class Claim:
     statement: str  # the claim in plain words
     measured: str  # what is measured
     rule: str  # the rule that ``judge`` applies, in words
-    setups: Mapping[str, Setup]  # label -> what is trained, for seed 0
+    setups: Mapping[str, Setup]  # label -> setup with seed 0
     panels: Sequence[Panel]  # of the figure
     share_y: bool = True  # whether the panels have the same y axis
     seeds: int = 10  # the number of seeds that the claim requires
@@ -79,8 +79,8 @@ def panel(
 ) -> Panel:
     """Return a panel: its title, and a function that draws ``values(trials)`` with a chart.
 
-    ``chart`` is one of `minnet.experiments.charts`, and ``options`` are its further arguments. A
-    callable among these is called with the trials. ``None`` leaves a limit to the chart.
+    ``chart`` is one of `minnet.experiments.charts`, and ``options`` are its further arguments. An
+    option that is callable is called with the trials. A limit that is None is set by the chart.
     """
 
     def draw(trials: Trials, ax: Axes | None) -> Figure:
@@ -106,5 +106,5 @@ def rows(
 
 
 def drawn(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
-    """Return a quantity by seed; NaN, which charts report as excluded, if it diverged."""
+    """Return a quantity by seed; NaN, which charts report as excluded, if training diverged."""
     return [math.nan if run.stopped else quantity(run) for run in runs]

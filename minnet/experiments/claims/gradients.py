@@ -17,8 +17,8 @@ from minnet.experiments.vanishing import BASELINE
 _claim = partial(Claim, article="001")
 BEFORE = "before training"
 
-# At one learning rate the first layer then needs a thousand steps to move as far as the last moves
-# in one, and an epoch of MNIST in batches of 100 has 600.
+# At the same learning rate, the first layer then needs a thousand steps to move as far as the last
+# layer moves in one step. An epoch of MNIST in batches of 100 has 600 steps.
 VANISHED = 1000.0
 RATIO = "last layer's gradient over the first's"
 
@@ -69,7 +69,7 @@ def vanishing(trials: Trials) -> Finding:
 
 
 FEW, MAJORITY = 0.05, 0.5  # shares of the units: negligible, and most
-TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
+TOLERANCE = 1.1  # theory assumes a slope of 1/4; it is slightly less
 
 
 @partial(
@@ -78,7 +78,7 @@ TOLERANCE = 1.1  # theory takes the slope as 1/4, where it is slightly less
     statement="They vanish because the sigmoids saturate.",
     measured="Share of outputs at which the sigmoid's slope is less than an eighth of its "
     "maximum (outside 0.03 to 0.97), in the layer with the largest share; and the RMS of dy at "
-    "each hidden layer over that at the next, beside its value without saturation, "
+    "each hidden layer over that at the next, compared with its value without saturation, "
     "1/4 √(n Var W).",
     rule=f"Two parts. Saturation is the main cause: more than {MAJORITY:.0%} of some layer is "
     "saturated before or after training. It is one cause among others, unless less than "
@@ -138,7 +138,7 @@ def saturation(trials: Trials) -> Finding:
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 LARGE = (10.0, 30.0, 100.0)
 SIGNS = {"both signs": "both", "all positive": "positive", "all negative": "negative"}
-SMALL = 0.1  # of the gradient for usual weights; the inverse is too large
+SMALL = 0.1  # below this multiple of the usual gradient it is too small; above 1 / SMALL, too large
 SWEEP = {
     f"{sign}, {scale:g} times": BASELINE.but(epochs=0, weight_scale=scale, weight_sign=value)
     for sign, value in SIGNS.items()
@@ -153,7 +153,7 @@ def first_gradient(trial: Trial) -> float:
 
 
 def by_scale(trials: Trials) -> dict[str, dict[float, list[float]]]:
-    """Return the first layer's gradient by sign, scale and seed; 0 as the smallest number."""
+    """Return the first layer's gradient by sign, scale and seed, with TINY in place of 0."""
     return {
         sign: {
             scale: [
@@ -173,7 +173,7 @@ def by_scale(trials: Trials) -> dict[str, dict[float, list[float]]]:
     "sign of the weights.",
     measured="RMS of the first layer's gradient before training, with all weights "
     f"{SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's and hidden weights of both signs, all "
-    "positive, or all negative; over that for PyTorch's weights.",
+    "positive, or all negative; divided by that for PyTorch's weights.",
     rule=f"Two parts for weights {listed([f'{scale:g}' for scale in LARGE])} times as large: "
     f"one sign makes the gradient less than {SMALL:g} times that for PyTorch's weights, and "
     f"another more than {1 / SMALL:g} times. The sizes and the factor were chosen after small "

@@ -1,8 +1,8 @@
 """Claims 14 and 15, on the last hidden layer and on choosing an initializer (article 002).
 
-The article attributes the zeros of the last hidden layer to its 64 nodes; a second cause is tested
-beside it, the missing output layer. The article's guideline is tested on a grid of activations,
-initializers and depths.
+The article attributes the zeros of the last hidden layer to its 64 nodes; a second possible cause
+is tested as well, the missing output layer. The article's guideline is tested on a grid of
+activations, initializers and depths.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ RULES = {
 }  # fmt: skip
 RECOMMENDED = {"sigmoid": ("Xavier", "LeCun"), "tanh": ("Xavier", "LeCun"), "ReLU": ("He",)}
 DEPTHS, UNITS = (3, 10, 30), 128
-SHALLOW, DEEPEST = f"in {DEPTHS[0]} layers", DEPTHS[-1]  # in shallow ones the choice may not matter
+SHALLOW, DEEPEST = f"in {DEPTHS[0]} layers", DEPTHS[-1]  # may not be sensitive to the choice
 GRID_SETUP = Setup(hidden=(), optimizer="sgd", lr=0.01, momentum=0.9, batch_size=128, epochs=1)
 GRID = {
     f"{name}, {rule}, {depth} layers": GRID_SETUP.but(
@@ -106,7 +106,7 @@ CHANCE = 0.2  # twice the accuracy of guessing: below it nothing was learned
 
 
 class Advice(NamedTuple):
-    """A part of the guideline in one case: labels of the recommended networks and their rivals."""
+    """A part of the guideline in one case: labels of the recommended networks and the rivals."""
 
     part: str
     case: str
@@ -155,8 +155,8 @@ def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
     f"rival by more than {100 * WORTHWHILE:g} point of accuracy. Xavier and LeCun against He "
     "with sigmoid and with tanh, and He against both with ReLU, in "
     f"{listed(list(map(str, DEPTHS[1:])))} layers; orthogonal against all others in {DEEPEST}. "
-    f"{DEPTHS[0]} layers are reported and do not count. Nor does a case in which no compared "
-    f"initializer is shown to be above {CHANCE:.0%}: it is not testable.",
+    f"{DEPTHS[0]} layers are reported and do not count. A case in which no compared initializer "
+    f"is shown to be above {CHANCE:.0%} is not testable and does not count either.",
     setups=GRID,
     panels=[
         panel(

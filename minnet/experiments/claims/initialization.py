@@ -1,8 +1,8 @@
 """Claims 11 to 13, on zero, small, Xavier's, He's and LeCun's initial weights (article 002).
 
 The article observes a network once, after training; it narrows from layer to layer and has no
-output layer. Here an output layer follows, and the layers are measured before training, where the
-initializer alone decides, and after it.
+output layer. Here an output layer follows, and the layers are measured before training, where
+only the initializer matters, and after it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ROUNDING = 1e-4
 
 
 def least_zeros(trial: Trial) -> float:
-    """Return the share of zeros of the hidden layer with the fewest; NaN if diverged."""
+    """Return the smallest share of zeros of a hidden layer; NaN if the training diverged."""
     if trial.end is None:
         return math.nan
     return min(float(row["zeros"]) for row in trial.end["hidden"])
@@ -56,7 +56,7 @@ def least_zeros(trial: Trial) -> float:
 def largest_spread(trial: Trial) -> float:
     """Return the largest spread of the units of a hidden layer; NaN if the training diverged.
 
-    The spread is the RMS by which the units' weights and biases differ over the RMS of all.
+    The spread is that of `minnet.experiments.measures.likeness`.
     """
     if trial.end is None:
         return math.nan
@@ -70,8 +70,8 @@ def largest_spread(trial: Trial) -> float:
     measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
     "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
     f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
-    f"zero weights and the article's ReLU; for contrast with sigmoid, and with all weights "
-    f"{CONSTANT}.",
+    f"zero weights and the article's ReLU and, for contrast, with sigmoid and with all weights "
+    f"equal to {CONSTANT}.",
     rule=f"Two parts: with zero weights and ReLU each holds in more than {MAJORITY:.0%} of the "
     "seeds. A diverged training does not count towards them.",
     setups=SYMMETRIC,
@@ -111,7 +111,7 @@ RULES = (SMALL, "Xavier", "He", "LeCun")
 NARROWING = {rule: VARIANTS[rule] for rule in RULES}
 BEFORE, AFTER = "before training", "after training"
 STAGES = {BEFORE: "start", AFTER: "end"}
-# For values with RMS r, at most a share (r/t)² lies farther from 0 than t. An RMS below 0.1 thus
+# For values with RMS r, at most a share (r/t)² lies farther from 0 than t. So an RMS below 0.1
 # puts more than half of them within 0.1 √2. The article's axis of activations extends to 1.
 NEAR = 0.1
 
@@ -131,8 +131,8 @@ def theory(trials: Trials) -> dict[str, list[float]]:
     number=12,
     statement="With random normal weights of std 0.01 most activations are near 0.",
     measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-    f"before training and {after(TAPERING)}, and He's minus it. The figure compares the RMS "
-    "before training with theory, E[y²] = ½ n Var(W) E[x²].",
+    f"before training and {after(TAPERING)}, and the RMS with He's weights minus it. The figure "
+    "compares the RMS before training with theory, E[y²] = ½ n Var(W) E[x²].",
     rule="Two parts, before and after training: in every layer the RMS is below "
     f"{NEAR:g}, so that more than half of the activations lie within "
     f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
@@ -200,7 +200,7 @@ def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]
     "hidden layer.",
     rule="Three parts in each of the three places: Xavier above random normal in every hidden "
     "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
-    "Of a diverged training only the evenness counts, as 0.",
+    "A diverged training counts only for the evenness, as 0.",
     setups={**NARROWING, **WIDE},
     panels=[
         panel(title, charts.by_layer, partial(stds, *place), ylabel="std", log=True)

@@ -1,7 +1,7 @@
 """The ledger: all claims with their measurements and verdicts, as text, JSON and figures.
 
-A run trains claim by claim the setups that its folder does not contain yet, and reports each
-verdict as soon as it is known. Claims that need the same training share it.
+A run processes one claim after another. It trains the setups that its folder does not contain yet,
+and reports the verdict. Claims that need the same training share it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ QUICK_NOTE = (
 GENERAL_RULE = (
     "A rule has one or more parts. A part compares a number with a threshold: it is shown if the "
     "whole 95% interval over seeds lies on the stated side, refuted if it lies on the other side, "
-    "and undecided otherwise. A claim holds if all parts are shown, and is conditional on those "
-    "that are if only some are. If none is, it is undecided if a part is, and fails otherwise. "
+    "and undecided otherwise. A claim holds if all parts are shown. If only some parts are shown, "
+    "it is conditional on these. If no part is shown, it is undecided if at least one part is "
+    "undecided, and fails if all parts are refuted. "
     "Differences and ratios are paired by seed. A diverged training counts as guessing, unless "
     "the rule states otherwise."
 )
@@ -62,19 +63,19 @@ class Entry:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the trials."""
+        """Seeds of the trials."""
         return [trial.setup.seed for trial in next(iter(self.trials.values()))]
 
     @property
     def caveat(self) -> str:
-        """The note after a verdict from fewer seeds than the claim requires."""
+        """Note on a verdict from fewer seeds than the claim requires, otherwise empty."""
         seeds, required = len(self.seeds), self.claim.seeds
         note = f" (from {counted(seeds, 'seed')}; the claim requires {required})"
         return note if seeds < required else ""
 
     @property
     def result(self) -> str:
-        """The most important number, as a sentence."""
+        """Sentence with the most important number."""
         name = self.finding.result
         number = as_text(self.finding.numbers[name])
         return f"{name[0].upper()}{name[1:]}: {number}, {counted(len(self.seeds), 'seed')}."
@@ -105,7 +106,7 @@ def as_text(number: Interval) -> str:
 
 
 def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
-    """Return the claims of an article, or with these numbers, or both; all by default.
+    """Return the claims, optionally only those of an article or with these numbers.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def judge(
     """
     chosen = range(seeds or (QUICK_SEEDS if quick else claim.seeds))
     setups = {label: quickened(setup) if quick else setup for label, setup in claim.setups.items()}
-    # Labels take turns, so that a slow phase of the machine affects all that is compared.
+    # The labels alternate, so that a slow phase of the machine affects all of them.
     ordered = [setup.but(seed=seed) for seed in chosen for setup in setups.values()]
     trained = sweep(ordered, store, jobs=jobs, verbose=verbose)
     trials = {label: trained[place :: len(setups)] for place, label in enumerate(setups)}
@@ -176,13 +177,13 @@ def describe(entry: Entry) -> str:
 
 
 def verdicts(entries: Sequence[Entry]) -> str:
-    """Return the verdict on each claim, a line each, and the count of each verdict."""
+    """Return a line with the verdict on each claim, and the count of each verdict."""
     lines = [f"{e.claim.number:2}. {e.finding.verdict}{e.caveat}" for e in entries]
     return "\n".join([*lines, counts(entries)])
 
 
 def counts(entries: Sequence[Entry]) -> str:
-    """Return how many claims have each verdict, as a sentence."""
+    """Return a sentence with the number of claims for each verdict."""
     found = Counter(entry.finding.verdict.name for entry in entries)
     return f"Verdicts: {', '.join(f'{found[name]} {name}' for name in NAMES)}."
 
@@ -208,7 +209,7 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
 
 
 def as_json(entries: Sequence[Entry], made: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ledger for JSON; ``made`` has the command, whether it was quick, and versions."""
+    """Return the ledger for JSON; ``made`` contains ``command``, ``quick`` and ``versions``."""
     texts = ("number", "article", "statement", "measured", "rule")
     claims = [
         {

@@ -1,4 +1,4 @@
-"""Claims 16 to 18, on batch normalization: faster, better, easier to set up (article 003)."""
+"""Claims 16 to 18, on speed, accuracy and robustness with batch normalization (article 003)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOAL = 0.97  # test accuracy; training ends about one point above it
 
 
 def epochs_to_goal(trial: Trial) -> float:
-    """Return the epochs until the goal; for a censored training, the least possible number.
+    """Return the epochs until the goal; for a censored training, the smallest possible number.
 
     A training is censored if it does not reach the goal: it needs more epochs than it was trained.
     """
@@ -47,7 +47,7 @@ def censored(trial: Trial) -> bool:
 
 @dataclass(frozen=True)
 class Bound(Interval):
-    """A bound of a mean over seeds, some of which are censored: their value is only bounded.
+    """A bound of a mean over seeds, used if only bounds of the censored seeds are known.
 
     ``relation`` is "at least" or "at most", or empty if the mean is unknown (``value`` is NaN).
     """
@@ -60,7 +60,7 @@ class Bound(Interval):
 
 
 def bounded(interval: Interval, relation: str, count: int) -> Interval:
-    """Return the mean as a bound if seeds are censored; unknown without a relation."""
+    """Return the mean, as a bound if seeds are censored; NaN without a relation."""
     if not count:
         return interval
     value = interval.value if relation else math.nan
@@ -78,7 +78,7 @@ def curves(trials: Trials) -> dict[str, dict[float, list[float]]]:
 
 
 def uncensored(trials: Trials) -> dict[str, list[float]]:
-    """Return the epochs until the goal; NaN if censored. Labels have the number of these."""
+    """Return the epochs until the goal, NaN if censored; labels include the number of NaN."""
     epochs = {}
     for label, runs in trials.items():
         count = sum(map(censored, runs))
@@ -142,7 +142,7 @@ def speed(trials: Trials) -> Finding:
     )
 
 
-LAST = 5  # epochs, in which the accuracy hardly rises
+LAST = 5  # final epochs, in which the accuracy hardly rises
 ENDS = {"at the end": accuracy, "in the best epoch": best}
 
 
@@ -150,7 +150,7 @@ ENDS = {"at the end": accuracy, "in the best epoch": best}
     _claim,
     number=17,
     statement="With BatchNorm a higher validation accuracy is reached.",
-    measured="Test accuracy after the last epoch, and in the best epoch (chosen by the same "
+    measured="Test accuracy after the last epoch, and in the best epoch (chosen on the same "
     "rows), with BatchNorm minus without.",
     rule="Two parts: with BatchNorm the accuracy is higher at the end, and in the best epoch.",
     setups=PAIR,
@@ -210,9 +210,9 @@ def loss_gap(trial: Trial) -> float:
 
 
 def usable_rates(trials: Trials, label: str) -> tuple[float, float]:
-    """Return the highest learning rate that is shown to be usable, and that may be usable.
+    """Return the highest rate that is shown to be usable, and the highest that may be usable.
 
-    The cost of a rate is the accuracy of the best rate minus its own, paired by seed.
+    The cost of a learning rate is the accuracy of the best rate minus its accuracy, paired by seed.
     """
     found = accuracies(trials, LR, label)
     best_rate = max(range(len(RATES)), key=lambda place: mean(found[place]).value)
@@ -253,9 +253,10 @@ def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
     rule="Four parts. Learning rate: a rate is usable if its accuracy is less than "
     f"{100 * COST:g} points below that of the best rate; the highest rate shown to be usable with "
     "BatchNorm is higher than every rate that may be usable without. Initialization: in more than "
-    "half of the seeds accuracy differs less between the best and the worst scale. Regularization: "
-    "test loss exceeds training loss by less. Batch size: BatchNorm adds more or less accuracy in "
-    f"batches of {MANY} than of {FEW}, unless the difference lies within {100 * ALIKE:g} points.",
+    "half of the seeds accuracy differs less between the best and the worst scale with BatchNorm. "
+    "Regularization: test loss exceeds training loss by less with BatchNorm. Batch size: BatchNorm "
+    f"adds more or less accuracy in batches of {MANY} than of {FEW}, unless the difference lies "
+    f"within {100 * ALIKE:g} points.",
     setups=SETUPS,
     panels=[
         *(

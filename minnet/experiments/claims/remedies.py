@@ -46,7 +46,7 @@ def early_loss(trial: Trial) -> float:
 
 
 def epochs(trials: Trials, label: str) -> str:
-    """Return the number of epochs of a network in words."""
+    """Return the number of epochs of a network, such as "1 epoch"."""
     return counted(trials[label][0].setup.epochs, "epoch")
 
 
@@ -55,8 +55,9 @@ def epochs(trials: Trials, label: str) -> str:
     number=8,
     statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
     measured="Training loss of the baseline after as many epochs as the network with remedies "
-    "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own, which are "
-    "more; each minus that of the network with remedies. Test accuracies are reported.",
+    "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own epochs, "
+    "which are more; each minus the loss of the network with remedies. Test accuracies are "
+    "reported.",
     rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
     "and after all of its epochs (suboptimal).",
     setups=COMPARED,
@@ -230,12 +231,12 @@ def movement(trial: Trial) -> float:
     "reduce vanishing ones.",
     measured="Test accuracy after training of a network whose initial weights make gradients "
     "explode, with and without clipping to norm 1. For the sigmoid network with SGD, Adam and "
-    "RMSProp: how far the first layer's weights move in training over how far the last's do, "
-    "each relative to its size; accuracy is reported.",
+    "RMSProp: the movement of the first layer's weights in training over that of the last layer's, "
+    "each relative to its initial size; accuracy is reported.",
     rule="Three parts. Clipping: without it every seed diverges or stays below "
-    f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided without an "
-    "explosion. Adam and RMSProp: the first layer, relative to the last, moves more than "
-    f"{EVENED:g} times as far as with SGD, whether or not the network then learns. The "
+    f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided if the "
+    "gradients do not explode. Adam and RMSProp: the first layer, relative to the last, moves "
+    f"more than {EVENED:g} times as far as with SGD, whether or not the network then learns. The "
     "movement and the size of the weights were chosen after small trial runs.",
     setups=EXPLOSION | OPTIMIZERS,
     panels=[

@@ -75,8 +75,8 @@ def any_of(outcomes: Iterable[Outcome]) -> Outcome:
 def verdict(parts: Parts, condition: str) -> Verdict:
     """Return the verdict on a claim from the outcomes of its parts.
 
-    It holds if all parts are True. If only some are, it is conditional. If none is, it is undecided
-    where one is None or no part could be tested, and fails otherwise.
+    The claim holds if all parts are True, and is conditional if only some parts are. If no part is
+    True, it is undecided if a part is None or ``parts`` is empty, and fails otherwise.
 
     ``parts`` maps the name of a part, or of a part and a case in which it was tested, to its
     outcome. ``condition`` has ``{}`` for the parts that are True.
@@ -101,7 +101,7 @@ def verdict(parts: Parts, condition: str) -> Verdict:
 
 
 def _by_part(parts: Parts) -> str:
-    """Return the parts that are True with their cases; without cases if all are."""
+    """Return the parts that are True, with their cases unless all cases are True."""
     texts = []
     for part in dict.fromkeys(name[0] for name in parts):
         cases = {name[1]: outcome for name, outcome in parts.items() if name[0] == part}
