@@ -147,9 +147,11 @@ def as_target_rows(
             "or numpy.unique(labels, return_inverse=True)[1] for names; one-hot rows have shape "
             "(n, classes)"
         )
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{where}: expected labels in 0..{classes - 1}, got {array.max()}")
-    labels = array if _is_valid(array, INT64) else np.require(array, INT64, ["C", "A"])
+    labels = array
+    if not _is_valid(array, INT64):
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"{where}: expected labels in 0..{classes - 1}, got {array.max()}")
+        labels = np.require(array, INT64, ["C", "A"])
     row = first_invalid_label(labels, classes)
     if row >= 0:
         note = "; a single output cannot distinguish classes" if classes == 1 else ""

@@ -8,6 +8,7 @@ from minnet.layer import Layer, Param, parameter
 from minnet.validation import Array, count
 
 Init = str | initializers.Initializer
+dot = np.ndarray.dot  # np.dot without the overhead of its dispatch
 
 
 class Dense(Layer):
@@ -87,17 +88,17 @@ class Dense(Layer):
         return Param(value)
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
-        x.dot(self.weight.value, out=y)
+        dot(x, self.weight.value, out=y)
         if self.has_bias:
             add_row(y, self.bias.value)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
         weight = self.weight
-        self.x.T.dot(dy, out=weight.grad)
+        dot(self.x.T, dy, out=weight.grad)
         if self.has_bias:
             column_sum(dy, self.bias.grad)
         if len(dx):  # dx has no rows where it is not needed
-            dy.dot(weight.value.T, out=dx)
+            dot(dy, weight.value.T, out=dx)
 
     def describe(self) -> str:
         return f"Dense({self.in_features}→{self.out_features})"

@@ -59,12 +59,10 @@ class Dropout(Layer):
         self.rng.random(out=self.mask, dtype=self.dtype)
         np.greater_equal(self.mask, self.p, out=self.mask)
         self.mask /= 1.0 - self.p
-        with np.errstate(over="ignore"):  # the network reports overflow
-            np.multiply(x, self.mask, out=y)
+        np.multiply(x, self.mask, out=y)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
-        with np.errstate(over="ignore"):
-            np.multiply(dy, self.mask, out=dx)
+        np.multiply(dy, self.mask, out=dx)
 
     def describe(self) -> str:
         return f"Dropout({self.p:g})"

@@ -55,12 +55,10 @@ class Residual(Container):
             )
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
-        with np.errstate(over="ignore"):  # the network reports overflow
-            np.add(x, self.forward_layers(x, training), out=y)
+        np.add(x, self.forward_layers(x, training), out=y)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
-        with np.errstate(over="ignore"):
-            np.add(dy, self.backward_layers(dy), out=dx)
+        np.add(dy, self.backward_layers(dy), out=dx)
 
     def describe(self) -> str:
         return f"Residual({', '.join(layer.describe() for layer in self.layers)})"

@@ -129,6 +129,8 @@ class Sequential(Container):
     def grad(self, grad: Any) -> None:
         self._grad[...] = grad
 
+    # Outputs and gradients are checked for overflow, so that the error names the layer.
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Return the output of the last layer.
 
@@ -144,6 +146,7 @@ class Sequential(Container):
             self.x, self.y, self._pending = x, y, True
         return y
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
         """Fill every gradient in ``grad`` and return the dx of the first layer.
 
