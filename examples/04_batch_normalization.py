@@ -177,7 +177,8 @@ for place, panel in enumerate(panels):
     plot.learning_curves(chosen, metric="accuracy", ax=panel)
 show(figure, "accuracy")
 
-# %% [markdown] Compare the dashed lines. On the left, the training accuracy of the first epochs is
+# %% [markdown]
+# Compare the dashed lines. On the left, the training accuracy of the first epochs is
 # below the validation accuracy, as if the network were better on new rows. On the right, both
 # curves belong to the same network at the same time, and this effect disappears. The table has the
 # same values, as means over the seeds.
