@@ -321,7 +321,7 @@ class Layer(Differentiable):
         """
         if self._bound:
             raise ValueError(
-                f"{self}: a network holds this layer and builds it; create a new layer"
+                f"{self}: this layer belongs to a network, which builds it; create a new layer"
             )
         self.dtype = as_float_dtype(dtype)
         self.check_attributes()

@@ -120,8 +120,8 @@ class Params(dict[str, Param]):
             raise ValueError(f"params[{name!r}] exists already; assign params[{name!r}].value")
         if self.complete and name not in self:
             raise ValueError(
-                f"params[{name!r}]: this layer has all its parameters and would not train another "
-                "one; add parameters in __init__ of a layer that holds no layers"
+                f"params[{name!r}]: the parameters of this layer are complete, and a new one would "
+                "not be trained; add parameters in __init__ of a layer that contains no layers"
             )
         param.name = name
         super().__setitem__(name, param)

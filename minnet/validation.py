@@ -111,7 +111,7 @@ def check_finite(x: Array, where: object) -> None:
         repair = "remove such rows, or replace the values with numpy.nan_to_num"
         if np.isinf(x[row, column]):
             largest = np.finfo(x.dtype).max
-            repair = f"remove such rows, or scale the data; {x.dtype} ends at {largest:.1e}"
+            repair = f"remove such rows, or scale the data; the largest {x.dtype} is {largest:.1e}"
         raise FloatingPointError(
             f"{where}: expected finite values, got {x[row, column]} at row {row}, column {column}; "
             f"{repair}"

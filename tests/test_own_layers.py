@@ -416,7 +416,9 @@ def test_parameters_of_networks_and_residuals_are_not_replaced_or_added():
     with pytest.raises(ValueError, match=r"params\['dense1.weight'\] exists already; assign"):
         net.params["dense1.weight"] = Param(np.zeros((3, 3)))
     for container in (net, net["residual1"]):
-        with pytest.raises(ValueError, match=r"add parameters in __init__ of a layer that holds"):
+        with pytest.raises(
+            ValueError, match=r"add parameters in __init__ of a layer that contains no layers"
+        ):
             container.params["alpha"] = Param(0.0)
 
 

@@ -226,16 +226,16 @@ def findings(trials: report.Trials) -> list[str]:
         return ", ".join(f"{ratio:.3g}" for ratio in np.divide(std[one], std[other]))
 
     return [
-        f"Before training the RMS of each layer is within {np.abs(errors).max():.0%} of the "
-        "prediction.",
+        "Before training the RMS of each layer differs from the prediction by at most "
+        f"{math.ceil(100 * np.abs(errors).max())}%.",
         "Std of the last layer over std of the first, before training: "
         f"{', '.join(f'{label} {ratio:.2g}' for label, ratio in kept.items())}. The most even is "
         f"{even}.",
         "Std of Xavier over std of random normal before training, by layer: "
         f"{ratios('Xavier', 'random normal')}. LeCun over Xavier: {ratios('LeCun', 'Xavier')}.",
-        f"Weights of zero: after training the smallest share of exact zeros of a hidden layer is "
-        f"{zeros:.0%}, and the test accuracy is {accuracy}. If the input of a ReLU is 0, so is its "
-        "slope: the network is dead and not only symmetric.",
+        f"Zero weights: after training, at least {zeros:.0%} of the outputs of every hidden layer "
+        f"are exactly 0, and the test accuracy is {accuracy}. The slope of a ReLU at 0 is 0, so "
+        "all units are dead, not only equal.",
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_layer_of_a_network_cannot_be_built():
     for _, layer in net.walk():
         with pytest.raises(
             ValueError,
-            match="a network holds this layer and builds it; create a new layer",
+            match="this layer belongs to a network, which builds it; create a new layer",
         ):
             layer.build(rng=1)
     np.testing.assert_array_equal(net.theta, before)
