@@ -117,7 +117,7 @@ def gradient_table(trials: report.Trials) -> str:
     columns: dict[str, Callable[[Sequence[Trial]], str]] = {
         "RMS of dW, first layer": partial(gradient, 0),
         "last layer": partial(gradient, -1),
-        "dy over dy above": lambda runs: f"{growth(runs):.4g}",
+        "RMS(dy) over that of the next layer": lambda runs: f"{growth(runs):.4g}",
         "theory": theory,
     }
     return report.label_table(trials, columns)

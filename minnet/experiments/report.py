@@ -84,7 +84,14 @@ def outcome_table(trials: Trials) -> str:
         seconds = [second for run in ended for second in run.curves["seconds"]]
         cells.append(f"{np.median(seconds):.3g}" if seconds else "")
         rows.append(cells if ended else [cells[0], *["-"] * 5])
-    header = ["", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch"]
+    header = [
+        "",
+        "training loss",
+        "test loss",
+        "training accuracy",
+        "test accuracy",
+        "seconds per epoch",
+    ]
     return table(header, rows)
 
 

@@ -205,14 +205,17 @@ def summarize(results: Results) -> list[str]:
 
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
-    """Return a table of weight gradients by layer, and of dy over dy above before training."""
+    """Return a table by layer: gradients of the weights, and ratios of RMS(dy) before training."""
     network = stages(trials)[BEFORE][0]
     columns = {"sigmoid": [str(row["name"]) for row in network["dense"]]}
     for when, networks in stages(trials).items():
         if networks:
             layers = by_layer(networks, *WEIGHT_GRADIENT)
             columns[f"RMS of dW {when}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
-    columns["dy over dy above"] = [*(str(geometric_mean(rms)) for rms in measured(trials)), ""]
+    columns["RMS(dy) over that of the next layer"] = [
+        *(str(geometric_mean(rms)) for rms in measured(trials)),
+        "",
+    ]
     columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
     return report.table([*columns], [*zip(*columns.values(), strict=True)])
 

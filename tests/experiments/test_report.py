@@ -55,7 +55,7 @@ def test_the_outcome_is_the_mean_of_the_last_numbers_with_an_interval_for_accura
     runs = [ended(SMALL.but(seed=i), val_accuracy=a, seconds=2.0) for i, a in enumerate((0.8, 0.9))]
     text = outcome_table({"plain": runs, "one": runs[:1]})
     assert cells(text, 0) == [
-        "", "training loss", "test loss", "training accuracy", "test accuracy", "s an epoch",
+        "", "training loss", "test loss", "training accuracy", "test accuracy", "seconds per epoch",
     ]  # fmt: skip
     half = 12.706204736 * math.sqrt(0.005) / math.sqrt(2)  # Student's t, 1 degree of freedom
     assert 0.85 + half > 1
