@@ -111,7 +111,7 @@ class Params(dict[str, Param]):
                 param.name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Params, (dict(self),)
+        return Params, (dict(self),), {"complete": self.complete}
 
     def __setitem__(self, name: str, param: Param) -> None:
         if not isinstance(param, Param):

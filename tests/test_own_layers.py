@@ -381,8 +381,9 @@ def test_a_parameter_that_is_added_while_training_is_refused():
                 self.params["gain"] = Param(np.ones(3))
             super().compute(x, y, training)
 
-    with pytest.raises(ValueError, match=r"params\['gain'\]: .* add parameters in __init__"):
-        network(Late).forward(X, training=True)
+    for net in (network(Late), copy.deepcopy(network(Late))):
+        with pytest.raises(ValueError, match=r"params\['gain'\]: .* add parameters in __init__"):
+            net.forward(X, training=True)
 
 
 def test_a_parameter_of_two_layers_is_refused():

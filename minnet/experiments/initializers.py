@@ -126,8 +126,8 @@ def draw(results: Results) -> report.Figures:
             figures[f"activations_{when}_{part}"] = (
                 plot.histograms({label: captures[label] for label in some}, layers=LAYERS),
                 f"Outputs of each hidden layer on the test rows {when} training: "
-                f"{', '.join(some)}. The height of the stem at 0 is the share of exact zeros. The "
-                f"std of the last layer is {report.span(std)}.",
+                f"{', '.join(some)}. The stem at 0 shows the share of exact zeros as a fraction of "
+                f"the panel's height. The std of the last layer is {report.span(std)}.",
             )
     figures |= draw_rms(results.trials)
     if results.as_article and after:

@@ -32,9 +32,9 @@ def draw(results: Results) -> report.Figures:
     figures = {
         "histograms": (
             plot.histograms(stages, layers=LAYERS),
-            "Outputs of each hidden layer on the test rows, before and after training. The height "
-            "of the stem at 0 is the share of exact zeros. In the last hidden layer this share is "
-            f"{zeros[0]} before training and {zeros[1]} after it.",
+            "Outputs of each hidden layer on the test rows, before and after training. The stem at "
+            "0 shows the share of exact zeros as a fraction of the panel's height. In the last "
+            f"hidden layer this share is {zeros[0]} before training and {zeros[1]} after it.",
         )
     }
     if results.as_article:

@@ -60,10 +60,10 @@ def own_of_minnet(log, bins):
     rms, all_edges, all_counts = [], [], []
     for layer in range(len(log[0]["gradients"])):
         g = np.array([batch["gradients"][layer] for batch in log])
-        told = statistics.describe(g)
-        edges = np.linspace(told.minimum, told.maximum, bins + 1)
+        summary = statistics.describe(g)
+        edges = np.linspace(summary.minimum, summary.maximum, bins + 1)
         density, _ = statistics.histogram(statistics.Sample(g.ravel(), g.size), edges)
-        rms.append(math.hypot(told.mean, told.std))
+        rms.append(math.hypot(summary.mean, summary.std))
         all_edges.append(edges)
         all_counts.append((density * np.diff(edges) * g.size).round())
     return np.array(rms), np.array(all_edges), np.array(all_counts)
