@@ -510,3 +510,16 @@ def test_an_invalid_shape_is_refused():
         check_layer(ReLU(), (0, 3))
     with pytest.raises(TypeError, match="check_layer: x_shape must be a whole number"):
         check_layer(ReLU(), (2.5, 3))
+
+
+def test_a_gradient_that_accumulates_over_passes_is_an_error():
+    class Accumulating(Affine):
+        total = 0.0
+
+        def differentiate(self, dy, dx):
+            super().differentiate(dy, dx)
+            self.total = self.total + self.params["b"].grad
+            self.params["b"].grad = self.total
+
+    with pytest.raises(GradientError, match="the gradient b has relative error"):
+        check_layer(Accumulating(), (5, 3))
