@@ -2,9 +2,9 @@
 
 Like a layer, a loss defines its mathematics in two methods. ``compute(output, target)`` returns the
 mean over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that is passed to
-``net.backward``. The base class validates the arguments, allocates dx, and requires a forward pass
-before each backward pass. Losses that include softmax or sigmoid are computed from logits, without
-overflow.
+``net.backward``. The base class validates the arguments, allocates dx, weights the rows, and
+requires a forward pass before each backward pass. Losses that include softmax or sigmoid are
+computed from logits, without overflow.
 """
 
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from minnet.validation import (
     Array,
     as_array,
     as_rows,
+    as_sample_weight,
     as_target_rows,
     check_finite,
 )
@@ -34,6 +35,8 @@ class Loss(Differentiable):
         Arguments of the last forward, shape (n, features). Labels are stored as one-hot rows.
     dx : ndarray or None
         Gradient returned by the last backward, shape (n, features).
+    row_weights : ndarray or None
+        Weights of the rows in the last forward, scaled to mean 1, shape (n,).
     classifies : bool
         Whether targets are classes, so that accuracy is defined.
     takes_logits : bool
@@ -46,8 +49,12 @@ class Loss(Differentiable):
     output: Array = None  # type: ignore[assignment]
     target: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
-    buffers: ClassVar[tuple[str, ...]] = ("output", "target", "dx", "_one_hot", "_pending")
+    row_weights: Array = None  # type: ignore[assignment]
+    buffers: ClassVar[tuple[str, ...]] = (
+        "output", "target", "dx", "row_weights", "_ones", "_one_hot", "_pending",
+    )  # fmt: skip
     _one_hot: Array | None = None
+    _ones: Array = None  # type: ignore[assignment]
 
     def compute(self, output: Array, target: Array) -> float:
         """Return the loss of output (n, features) for target (n, features)."""
@@ -57,13 +64,24 @@ class Loss(Differentiable):
         """Fill dx (n, features), the gradient of the loss with respect to output."""
         raise TypeError(f"{self}: a loss must define differentiate(self, output, target, dx)")
 
-    def forward(self, output: Any, target: Any) -> float:
+    def forward(self, output: Any, target: Any, *, sample_weight: Any = None) -> float:
         """Return the loss of output (n, features) for target, averaged over the batch.
+
+        Parameters
+        ----------
+        output : array_like, shape (n, features)
+            Output of the network.
+        target : array_like
+            Labels (n,) or rows (n, features), as the loss requires.
+        sample_weight : array_like, shape (n,), optional
+            Weights w_i >= 0 of the rows. The loss is then Σ_i w_i l_i / Σ_i w_i, where l_i is the
+            loss of row i alone. If all weights are 0, the loss and its gradient are 0.
 
         Raises
         ------
         ValueError, TypeError
-            If output is not a non-empty array (n, features) of numbers, or target does not fit it.
+            If output is not a non-empty array (n, features) of numbers, target or sample_weight
+            does not fit it, or a weighted loss is not the mean of the losses of its rows.
         """
         self._pending = False
         double = getattr(output, "dtype", FLOAT32) == FLOAT64
@@ -75,16 +93,41 @@ class Loss(Differentiable):
             labels, target = target, grown(self._one_hot, output.shape, output.dtype)
             kernels.one_hot(target, labels)
             self._one_hot = target
-        value: Any
+        if self._ones is None or len(self._ones) != len(output):
+            self._ones = np.ones(len(output))
+        self.row_weights = self._ones
+        if sample_weight is not None:
+            self.row_weights = _of_mean_one(as_sample_weight(sample_weight, len(output), self))
         if self.own:
             value = self.compute(output, target)
+        elif self.row_weights is self._ones:
+            value = self._computed(output, target)
         else:
-            value = self.compute(read_only(output), read_only(target))
-            if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
-                raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
+            value = self._computed_by_row(output, target)
         self.output = output if self.own else read_only(output)
         self.target, self._pending = target, True
         return float(value)
+
+    def _computed(self, output: Array, target: Array) -> float:
+        """Return the loss by a `compute` that is not minnet's own."""
+        value: Any = self.compute(read_only(output), read_only(target))
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
+            raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
+        return float(value)
+
+    def _computed_by_row(self, output: Array, target: Array) -> float:
+        """Return the weighted loss by a `compute` that does not use the weights."""
+        weights, self.row_weights = self.row_weights, self._ones
+        rows = [self._computed(output[i : i + 1], target[i : i + 1]) for i in range(len(output))]
+        # The whole batch is last, because compute may keep results for differentiate.
+        value, mean, self.row_weights = self._computed(output, target), np.mean(rows), weights
+        if abs(value - mean) > 1e-3 * np.abs(rows).max():
+            raise ValueError(
+                f"{self}: expected compute to return the mean of the losses of the rows, "
+                f"{mean:.6g}, got {value:.6g}; without this, a loss cannot use sample_weight"
+            )
+        weighted = (w * row for w, row in zip(weights, rows, strict=True) if w)
+        return float(sum(weighted)) / len(rows)
 
     def backward(self) -> Array:
         """Return dx, the gradient of the loss with respect to output, shape (n, features).
@@ -101,6 +144,9 @@ class Loss(Differentiable):
             self.differentiate(output, target, dx)
         else:
             guarded(self.differentiate, (read_only(output), read_only(target), dx), {"dx": dx})
+        if self.row_weights is not self._ones:
+            dx[self.row_weights == 0] = 0  # also where it was not finite
+            dx *= self.row_weights[:, None]
         self._pending = False
         return dx
 
@@ -160,7 +206,10 @@ class SoftmaxCrossEntropy(Loss):
 
     def compute(self, output: Array, target: Array) -> float:
         self.probabilities = grown(self.probabilities, output.shape, output.dtype)
-        return float(kernels.softmax_cross_entropy_forward(output, target, self.probabilities))
+        value = kernels.softmax_cross_entropy_forward(
+            output, target, self.row_weights, self.probabilities
+        )
+        return float(value)
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.softmax_cross_entropy_backward(self.probabilities, target, dx)
@@ -192,7 +241,8 @@ class CrossEntropy(Loss):
                 f"{self}: expected probabilities in [0, 1], got {output[row]} at row {row}; end "
                 "the network with Softmax(), or use SoftmaxCrossEntropy on logits"
             )
-        return float(kernels.cross_entropy_forward(output, target, _smallest_normal(output)))
+        lowest = _smallest_normal(output)
+        return float(kernels.cross_entropy_forward(output, target, self.row_weights, lowest))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.cross_entropy_backward(output, target, _smallest_normal(output), dx)
@@ -224,7 +274,7 @@ class SigmoidBinaryCrossEntropy(Loss):
         return rows
 
     def compute(self, output: Array, target: Array) -> float:
-        return float(kernels.sigmoid_binary_cross_entropy_forward(output, target))
+        return float(kernels.sigmoid_binary_cross_entropy_forward(output, target, self.row_weights))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.sigmoid_binary_cross_entropy_backward(output, target, dx)
@@ -245,10 +295,19 @@ class MeanSquaredError(Loss):
     """
 
     def compute(self, output: Array, target: Array) -> float:
-        return float(kernels.mean_squared_error_forward(output, target))
+        return float(kernels.mean_squared_error_forward(output, target, self.row_weights))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.mean_squared_error_backward(output, target, dx)
+
+
+def _of_mean_one(weights: Array) -> Array:
+    """Return weights (n,) scaled to mean 1, without overflow; zeros if all are 0."""
+    highest = weights.max()
+    if highest == 0:
+        return np.zeros_like(weights)
+    scaled: Array = weights / highest
+    return scaled * (len(scaled) / float(scaled.sum()))
 
 
 def _smallest_normal(array: Array) -> float:

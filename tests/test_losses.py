@@ -312,6 +312,149 @@ def test_an_output_that_is_not_rows_of_numbers_is_refused(make, output, error, m
         make().forward(output, np.zeros((4, 3)))
 
 
+# Weights of the rows.
+
+
+class PlainSquares(Loss):
+    """MeanSquaredError in plain NumPy; compute keeps a result for differentiate."""
+
+    def compute(self, output, target):
+        self.difference = output - target
+        return np.square(self.difference).mean()
+
+    def differentiate(self, output, target, dx):
+        dx[...] = 2 * self.difference / output.size
+
+
+WEIGHTED = pytest.mark.parametrize("make", [*LOSSES, PlainSquares])
+
+
+def repeated(make, counts, dtype, labels):
+    """A loss of rows with these weights, and of the same rows repeated as often."""
+    output, target = problem(make, len(counts), labels=labels, dtype=dtype)
+    weighted, plain = make(), make()
+    values = (
+        weighted.forward(output, target, sample_weight=counts),
+        plain.forward(output.repeat(counts, axis=0), target.repeat(counts, axis=0)),
+    )
+    dx = plain.backward()
+    rows = np.split(dx, np.cumsum(counts)[:-1])
+    return values, (weighted.backward(), np.array([row.sum(axis=0) for row in rows]))
+
+
+@BOTH
+@pytest.mark.parametrize("counts", [[1, 2, 3, 0, 5], [0, 0, 4, 0, 0], [7, 7, 7, 7, 7]])
+@pytest.mark.parametrize(("make", "labels"), [*CASES, (PlainSquares, False)])
+def test_a_whole_weight_is_a_number_of_repetitions(make, labels, counts, dtype):
+    values, gradients = repeated(make, counts, dtype, labels)
+    eps = 16 * float(np.finfo(dtype).eps)
+    assert values[0] == pytest.approx(values[1], rel=eps)
+    largest = np.abs(gradients[1]).max()
+    np.testing.assert_allclose(*gradients, rtol=eps, atol=eps * largest)
+
+
+@WEIGHTED
+def test_a_weighted_backward_is_the_derivative_of_a_weighted_forward(make, slopes):
+    output, target = problem(make, 8)
+    weights, loss = np.random.default_rng(1).uniform(0, 3, 8), make()
+    loss.forward(output, target, sample_weight=weights)
+    dx = loss.backward().copy()
+    expected = slopes(lambda: loss.forward(output, target, sample_weight=weights), output, 1e-6)
+    assert np.abs(dx - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+def test_weighted_losses_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    weights = np.random.default_rng(1).uniform(0, 3, 20)
+    output, target = problem(MeanSquaredError, 20)
+    value = MeanSquaredError().forward(output, target, sample_weight=weights)
+    assert value == pytest.approx(metrics.mean_squared_error(target, output, sample_weight=weights))
+    p, labels = problem(CrossEntropy, 20, labels=True)
+    p /= p.sum(axis=1, keepdims=True)
+    value = CrossEntropy().forward(p, labels, sample_weight=weights)
+    assert value == pytest.approx(metrics.log_loss(labels, p, sample_weight=weights))
+    value = SoftmaxCrossEntropy().forward(np.log(p), labels, sample_weight=weights)
+    assert value == pytest.approx(metrics.log_loss(labels, p, sample_weight=weights))
+
+
+@WEIGHTED
+def test_equal_weights_of_any_size_change_no_bit(make):
+    output, target = problem(make)
+    plain, weighted = make(), make()
+    value = plain.forward(output, target)
+    dx = plain.backward()
+    for weight in (1, 5e-324, 0.3, 1e308):
+        weights = np.full(4, weight)
+        assert weighted.forward(output, target, sample_weight=weights) == pytest.approx(
+            value, rel=0 if make in LOSSES else 1e-15
+        )
+        np.testing.assert_array_equal(weighted.backward(), dx)
+        np.testing.assert_array_equal(weights, weight)
+        np.testing.assert_array_equal(weighted.row_weights, 1)
+
+
+@BOTH
+@WEIGHTED
+def test_weights_of_zero_give_a_loss_and_a_gradient_of_zero(make, dtype):
+    output, target = problem(make, dtype=dtype)
+    loss = make()
+    assert loss.forward(output, target, sample_weight=np.zeros(4)) == 0.0
+    np.testing.assert_array_equal(loss.backward(), np.zeros((4, 3), dtype))
+    value = loss.forward(output, target)  # the next forward has no weights
+    assert value == make().forward(output, target)
+    assert loss.backward().all()
+
+
+def test_a_row_of_weight_zero_may_have_an_infinite_loss():
+    loss, z = SoftmaxCrossEntropy(), np.array([[-np.inf, 0.0], [0.0, 0.0]])
+    assert loss.forward(z, [0, 0], sample_weight=[0, 1]) == pytest.approx(np.log(2))
+    np.testing.assert_allclose(loss.backward(), [[0, 0], [-0.5, 0.5]])
+    loss = SigmoidBinaryCrossEntropy()
+    assert loss.forward([[-np.inf], [0.0]], [[1], [1]], sample_weight=[0, 1]) == np.log(2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(3), ValueError, r"of shape \(4,\), one weight for each row, got \(3,\)$"),
+        (np.ones((4, 1)), ValueError, r"got \(4, 1\); use sample_weight\.ravel\(\)$"),
+        (2.0, ValueError, r"got \(\)$"),
+        ([1, 1, -1, 0], ValueError, r"that are not negative, got -1\.0 at row 2; a weight of 0"),
+        ([1, np.nan, 1, 0], ValueError, "expected finite weights .*, got nan at row 1"),
+        ([1, 1, 1, np.inf], ValueError, "expected finite weights .*, got inf at row 3"),
+        ("balanced", TypeError, "expected sample_weight as real numbers, got dtype <U8"),
+    ],
+)
+@WEIGHTED
+def test_invalid_weights_are_refused(make, weights, error, message):
+    loss = make()
+    with pytest.raises(error, match=rf"{make.__name__}\(\): .*{message}"):
+        loss.forward(*problem(make), sample_weight=weights)
+    with pytest.raises(RuntimeError, match="before this backward"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float16])
+def test_weights_of_any_real_dtype_are_accepted(dtype):
+    output, target = problem(MeanSquaredError)
+    value = MeanSquaredError().forward(output, target, sample_weight=np.array([1, 0, 1, 0], dtype))
+    assert value == MeanSquaredError().forward(output[::2], target[::2])
+
+
+def test_a_users_loss_that_is_not_a_mean_of_rows_cannot_have_weights():
+    class Total(PlainSquares):
+        def compute(self, output, target):
+            return super().compute(output, target) * output.size
+
+    output, target = problem(Total)
+    loss = Total()
+    assert loss.forward(output, target) > 0
+    with pytest.raises(
+        ValueError, match=r"Total\(\): expected compute to return the mean of the losses .* got"
+    ):
+        loss.forward(output, target, sample_weight=[1, 2, 3, 4])
+
+
 # Buffers.
 
 
