@@ -30,7 +30,9 @@ from minnet.layers.residual import Residual
 from minnet.layers.sequential import Sequential
 from minnet.losses import (
     CrossEntropy,
+    Huber,
     Loss,
+    MeanAbsoluteError,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,
     SoftmaxCrossEntropy,
@@ -63,10 +65,12 @@ __all__ = [
     "GroupNorm",
     "HistogramProbe",
     "History",
+    "Huber",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Loss",
+    "MeanAbsoluteError",
     "MeanSquaredError",
     "Optimizer",
     "PReLU",

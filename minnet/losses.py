@@ -23,6 +23,7 @@ from minnet.validation import (
     as_sample_weight,
     as_target_rows,
     check_finite,
+    positive,
 )
 
 
@@ -299,6 +300,66 @@ class MeanSquaredError(Loss):
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.mean_squared_error_backward(output, target, dx)
+
+
+class MeanAbsoluteError(Loss):
+    """Mean over all N entries of abs(y - t), with dy = sign(y - t) / N, and dy = 0 at y = t.
+
+    Targets have the shape of the output, (n, outputs); ``t[:, None]`` turns a vector into a column.
+
+    Examples
+    --------
+    >>> loss = MeanAbsoluteError()
+    >>> loss.forward([[1.0, -2.0]], [[0.0, 0.0]])
+    1.5
+    >>> loss.backward()
+    array([[ 0.5, -0.5]], dtype=float32)
+    """
+
+    def compute(self, output: Array, target: Array) -> float:
+        return float(kernels.mean_absolute_error_forward(output, target, self.row_weights))
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.mean_absolute_error_backward(output, target, dx)
+
+
+class Huber(Loss):
+    """Squared error of small differences d = y - t, absolute error of large ones.
+
+    loss = mean over all N entries of d² / 2 where abs(d) <= δ, and δ (abs(d) - δ / 2) elsewhere;
+    dy = d / N, with d clipped to the interval from -δ to δ. Both pieces have the same value and
+    slope at abs(d) = δ. This is PyTorch's HuberLoss. Targets have the shape of the output.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        δ > 0, the largest difference that is squared.
+
+    References
+    ----------
+    Huber, P. J. (1964). Robust estimation of a location parameter. Annals of Mathematical
+    Statistics 35, 73-101.
+
+    Examples
+    --------
+    >>> loss = Huber(delta=1.0)
+    >>> loss.forward([[0.5, 3.0]], [[0.0, 0.0]])
+    1.3125
+    >>> loss.backward()
+    array([[0.25, 0.5 ]], dtype=float32)
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = positive(delta, "Huber", "delta")
+
+    def compute(self, output: Array, target: Array) -> float:
+        return float(kernels.huber_forward(output, target, self.row_weights, self.delta))
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.huber_backward(output, target, self.delta, dx)
+
+    def __repr__(self) -> str:
+        return f"Huber(delta={self.delta:g})"
 
 
 def _of_mean_one(weights: Array) -> Array:

@@ -14,10 +14,12 @@ from minnet import (
     Dense,
     Dropout,
     GroupNorm,
+    Huber,
     Layer,
     LayerNorm,
     LeakyReLU,
     Loss,
+    MeanAbsoluteError,
     MeanSquaredError,
     Param,
     PReLU,
@@ -73,6 +75,8 @@ def test_every_layer_passes(make, n):
         (CrossEntropy(), [[0.2, 0.3, 0.5], [1, 0, 0]]),
         (SigmoidBinaryCrossEntropy(), [[0, 1, 0.5], [1, 0, 0]]),
         (MeanSquaredError(), [[0, 1, 0.5], [1, 0, 0]]),
+        (MeanAbsoluteError(), [[0, 0.6, 0.5], [0.2, 0, 0]]),  # at kinks as well
+        (Huber(0.3), [[0, 0.6, 0.5], [0.5, 0, 0]]),
     ],
 )
 def test_every_loss_passes(loss, target):
