@@ -40,11 +40,14 @@ class Loss(Differentiable):
         Weights of the rows in the last forward, scaled to mean 1, shape (n,).
     classifies : bool
         Whether targets are classes, so that accuracy is defined.
+    multilabel : bool
+        Whether each output is a yes-or-no answer of its own, rather than one of several classes.
     takes_logits : bool
         Whether softmax or sigmoid is part of the loss; the network must then not end in one.
     """
 
     classifies: bool = False
+    multilabel: bool = False
     takes_logits: bool = False
     # None before the first forward, but typed as arrays for the code that reads them.
     output: Array = None  # type: ignore[assignment]
@@ -159,7 +162,7 @@ class Loss(Differentiable):
         ValueError, TypeError
             If the target does not fit.
         """
-        if self.classifies:
+        if self.classifies and not self.multilabel:
             return as_target_rows(target, shape, dtype, self)
         rows = as_array(target, dtype, self, "target")
         if rows.shape != shape:
@@ -262,6 +265,8 @@ class SigmoidBinaryCrossEntropy(Loss):
     0.0
     """
 
+    classifies = True
+    multilabel = True
     takes_logits = True
 
     def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -22,7 +22,7 @@ LEVELS = (
     {"initializers"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
-        *("checks", "datasets", "idx", "interruptions", "serialization", "summary"),
+        *("checks", "datasets", "evaluation", "idx", "interruptions", "serialization", "summary"),
     },
     {"training"},
     {"recording"},
