@@ -29,10 +29,10 @@ from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from minnet.layers.residual import Residual
 from minnet.layers.sequential import Sequential
+from minnet.loss import Loss
 from minnet.losses import (
     CrossEntropy,
     Huber,
-    Loss,
     MeanAbsoluteError,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,

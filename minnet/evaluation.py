@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.sequential import Sequential, to_probabilities
+from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.validation import Array
 
@@ -86,7 +86,7 @@ def evaluate(
         if not loss.classifies:
             raise TypeError(f"evaluate: {loss} gives no probabilities; use metrics={{name: f}}")
         if loss.takes_logits:
-            output = to_probabilities(output, multilabel=loss.multilabel)
+            output = net.predict_proba(x, multilabel=loss.multilabel)
         if output.shape[1] == 2 and not loss.multilabel:
             output = output[:, 1:]
         results |= _scores(probability_metrics, true, output, sample_weight)
@@ -101,18 +101,14 @@ def labels_of(output: Array, loss: Loss) -> tuple[Array, Array]:
     return loss.target.argmax(axis=1, keepdims=True), output.argmax(axis=1, keepdims=True)
 
 
-def _scores(
-    metrics: Metrics, true: Array, predicted: Array, sample_weight: Any
-) -> dict[str, float]:
+def _scores(metrics: Metrics, true: Array, predicted: Array, weights: Any) -> dict[str, float]:
     """Return the value of each metric."""
     if not isinstance(metrics, Mapping | None) or not all(map(callable, (metrics or {}).values())):
         raise TypeError(f"evaluate: expected metrics as a dict of name -> function, got {metrics}")
     rows = [array[:, 0] if array.shape[1] == 1 else array for array in (true, predicted)]
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    values = {name: metric(*rows, **weights) for name, metric in (metrics or {}).items()}
+    options = {} if weights is None else {"sample_weight": weights}
+    values = {name: metric(*rows, **options) for name, metric in (metrics or {}).items()}
     for name, value in values.items():
         if np.ndim(value):
-            raise TypeError(
-                f"evaluate: expected the metric {name!r} to return a number, got {value!r}"
-            )
+            raise TypeError(f"evaluate: expected a number from the metric {name!r}, got {value!r}")
     return {name: float(value) for name, value in values.items()}

@@ -133,7 +133,7 @@ def test_a_metric_receives_vectors_for_one_output():
         ({"metrics": {"f1": "f1"}}, "expected metrics as a dict of name -> function, got {'f1'"),
         (
             {"metrics": {"f1": lambda true, predicted: np.zeros(3)}},
-            r"expected the metric 'f1' to return a number, got array\(",
+            r"expected a number from the metric 'f1', got array\(",
         ),
         (
             {"probability_metrics": {"log_loss": metrics.log_loss}},

@@ -17,7 +17,7 @@ LEVELS = (
     {"kernels"},
     {"memory", "validation"},
     {"param"},
-    {"layer"},
+    {"layer", "loss"},
     {"recommendation"},
     {"initializers"},
     {

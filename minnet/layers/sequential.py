@@ -205,7 +205,8 @@ class Sequential(Container):
         output = self.predict(x, batch_size=batch_size)
         if isinstance(self.layers[-1], Softmax | Sigmoid):
             return output
-        return to_probabilities(output, multilabel=multilabel)
+        activation = Sigmoid() if multilabel or output.shape[1] == 1 else Softmax()
+        return activation.build(dtype=self.dtype).forward(output, training=False)
 
     def check_theta(self) -> None:
         """Raise FloatingPointError, which names the parameter, if one is not finite."""
@@ -236,9 +237,3 @@ class Sequential(Container):
 
     def describe(self) -> str:
         return f"Sequential([{', '.join(layer.describe() for layer in self.layers)}])"
-
-
-def to_probabilities(logits: Array, *, multilabel: bool) -> Array:
-    """Return the probabilities of logits (n, outputs), by the sigmoid or by softmax over rows."""
-    activation = Sigmoid() if multilabel or logits.shape[1] == 1 else Softmax()
-    return activation.build(dtype=logits.dtype).forward(logits, training=False)

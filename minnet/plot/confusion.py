@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -59,8 +58,8 @@ def confusion(
         cell = 0.16 * max(digits, 4), 0.62  # inches
         style.grow(ax, height=min(cell[1] * k + 2, 16), width=min(cell[0] * k + 3.5, 20))
     edges, cells = np.arange(k + 1) - 0.5, np.ma.masked_equal(shares, 0)
-    grid: dict[str, Any] = {"edgecolor": "0.75", "linewidth": 0.8}
-    mesh = ax.pcolormesh(edges, edges, cells, cmap=parts.AMOUNTS, norm=Normalize(0, 1), **grid)
+    colors: dict[str, Any] = {"cmap": parts.AMOUNTS, "vmin": 0, "vmax": 1, "edgecolor": "0.75"}
+    mesh = ax.pcolormesh(edges, edges, cells, linewidth=0.8, **colors)
     ax.set_ylim(k - 0.5, -0.5)
     parts.color_bar(ax, mesh, "share of the true class", format=PercentFormatter(1))
     style.name_axes(ax, "predicted class", "true class", title=title)
