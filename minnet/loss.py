@@ -78,6 +78,7 @@ class Loss(Differentiable):
         sample_weight : array_like, shape (n,), optional
             Weights w_i >= 0 of the rows. The loss is then Σ_i w_i l_i / Σ_i w_i, where l_i is the
             loss of row i alone. If all weights are 0, the loss and its gradient are 0.
+            A loss that is not part of minnet is then computed for each row alone.
 
         Raises
         ------
@@ -122,11 +123,12 @@ class Loss(Differentiable):
         weights, self.row_weights = self.row_weights, self._ones
         rows = [self._computed(output[i : i + 1], target[i : i + 1]) for i in range(len(output))]
         # The whole batch is last, because compute may keep results for differentiate.
-        value, mean, self.row_weights = self._computed(output, target), np.mean(rows), weights
+        value, mean = self._computed(output, target), float(np.mean(rows))
+        self.row_weights = weights
         if abs(value - mean) > 1e-3 * np.abs(rows).max():
             raise ValueError(
                 f"{self}: expected compute to return the mean of the losses of the rows, "
-                f"{mean:.6g}, got {value:.6g}; without this, a loss cannot use sample_weight"
+                f"{mean:.6g}, got {value:.6g}; return the mean, or omit sample_weight"
             )
         weighted = (w * row for w, row in zip(weights, rows, strict=True) if w)
         return float(sum(weighted)) / len(rows)

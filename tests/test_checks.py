@@ -480,6 +480,20 @@ def test_an_error_at_the_border_of_the_domain_is_found_and_described_in_numbers(
         check_loss(Shifted(), output, target)
 
 
+def test_rounding_errors_at_the_border_of_the_domain_are_no_infinite_slope():
+    class Rounded(Loss):
+        def compute(self, output, target):
+            if output < 0:
+                raise ValueError("expected an output >= 0")
+            return np.nextafter(1e3, 2e3) if output > 0 else 1e3
+
+        def differentiate(self, output, target, dx):
+            dx[...] = 5
+
+    with pytest.raises(GradientError, match=r"at \(0, 0\) backward gives 5, finite differences"):
+        check_loss(Rounded(), [[0.0]], [[0.0]])
+
+
 # numerical_gradient.
 
 

@@ -481,6 +481,21 @@ def test_a_row_of_weight_zero_may_have_an_infinite_loss():
     assert loss.forward([[-np.inf], [0.0]], [[1], [1]], sample_weight=[0, 1]) == np.log(2)
 
 
+def test_a_row_of_weight_zero_may_have_an_infinite_gradient():
+    class Reciprocal(Loss):
+        def compute(self, output, target):
+            with np.errstate(divide="ignore"):
+                return (1 / output).mean()
+
+        def differentiate(self, output, target, dx):
+            with np.errstate(divide="ignore"):
+                dx[...] = -1 / output**2 / output.size
+
+    loss = Reciprocal()
+    assert loss.forward([[0.0], [2.0]], [[0.0], [0.0]], sample_weight=[0, 3]) == 0.5
+    assert loss.backward().tolist() == [[0.0], [-0.25]]
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [
