@@ -100,7 +100,6 @@ EXPERIMENT = Experiment(
     name="dead_units",
     summary="A ReLU network with a learning rate so large that units die, and common remedies.",
     variants=VARIANTS,
-    article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
     summarize=summarize,

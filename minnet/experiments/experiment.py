@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,15 @@ class Experiment:
         Name of the command, and a sentence on what is trained.
     variants : dict of str to Setup
         Label -> setup with seed 0: the corrected experiment and its remedies.
-    article : dict of str to Setup
-        Label -> setup with the article's settings, including its errors; empty if no article
-        has code.
     quick : dict
         Changes of every setup for a run of about a minute.
     draw : callable
         Results -> figures by name, each with its caption, besides the learning curves.
     summarize : callable
         Results -> paragraphs with numbers computed from the results, besides the outcomes.
+    article : dict of str to Setup
+        Label -> setup with the article's settings, including its errors; empty if no article
+        has code.
     omitted : collection of str
         Labels without learning curves.
     """
@@ -48,10 +48,10 @@ class Experiment:
     name: str
     summary: str
     variants: Mapping[str, Setup]
-    article: Mapping[str, Setup]
     quick: Mapping[str, Any]
     draw: Callable[[Results], report.Figures]
     summarize: Callable[[Results], list[str]]
+    article: Mapping[str, Setup] = field(default_factory=dict)
     omitted: Collection[str] = ()
 
     def setups(

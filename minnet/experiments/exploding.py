@@ -15,17 +15,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from minnet import plot
-from minnet.experiments import charts, report
+from minnet.experiments import charts, readings, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean
-from minnet.experiments.readings import (
-    BEFORE,
-    attenuation,
-    by_layer,
-    gradient_limits,
-    networks,
-    predicted_gradients,
-)
+from minnet.experiments.readings import BEFORE, by_layer, networks
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, Trials, train
 from minnet.recording import StatisticsProbe
@@ -50,7 +43,7 @@ def draw(results: Results) -> report.Figures:
     training skips some of them.
     """
     recorded = dict(first_steps(label, runs[0].setup) for label, runs in results.trials.items())
-    limits = gradient_limits(recorded.values())
+    limits = readings.gradient_limits(recorded.values())
 
     def draw_steps(title: str, ax: Axes) -> None:
         plot.gradient_flow(recorded[title], lines=True, limits=limits, ax=ax)
@@ -61,7 +54,7 @@ def draw(results: Results) -> report.Figures:
         if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
             values[label] = by_layer(runs, BEFORE, "dense", "dy_rms")
             last = geometric_mean(values[label][-1]).value
-            theory[label] = predicted_gradients(networks(runs, BEFORE)[0], SLOPE, last)
+            theory[label] = readings.predicted_gradients(networks(runs, BEFORE)[0], SLOPE, last)
     largest = {
         title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
         for title, probe in recorded.items()
@@ -112,7 +105,7 @@ def gradient_table(trials: Trials) -> str:
         return f"{geometric_mean(layers[layer]).value:.2e}"
 
     def theory(runs: Sequence[Trial]) -> str:
-        factors = attenuation(networks(runs, BEFORE)[0], SLOPE)
+        factors = readings.attenuation(networks(runs, BEFORE)[0], SLOPE)
         return f"{geometric_mean(factors[:-1]).value:.4g}"
 
     columns: report.Columns = {
@@ -140,7 +133,6 @@ EXPERIMENT = Experiment(
     summary="A deep ReLU network with initial weights that are too large: without a remedy, with "
     "clipped gradients, and with weights of the right size.",
     variants=VARIANTS,
-    article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
     summarize=summarize,

@@ -228,7 +228,7 @@ def article_errors(results: Results) -> list[str]:
         "after training, for the first seed. Without an output layer, the first ten units of the "
         "last hidden layer stand for the digits. The last column counts the digits whose unit is 0 "
         "in every row:",
-        report.table(["", *LAYERS, "digits that are always 0"], rows),
+        report.table(["", *LAYERS, "digits whose unit is always 0"], rows),
     ]
 
 

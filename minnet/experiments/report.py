@@ -173,11 +173,7 @@ def panels(
 
 
 def stage_panels(
-    trials: Trials,
-    kind: str,
-    number: Number,
-    ylabel: str,
-    theory: Mapping[str, Sequence[float]],
+    trials: Trials, kind: str, number: Number, ylabel: str, theory: Mapping[str, Sequence[float]]
 ) -> Figure:
     """Return a figure of a number by layer: a panel for each stage, theory before training.
 

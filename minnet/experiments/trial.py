@@ -193,8 +193,8 @@ def snapshot(setup: Setup, net: Sequential) -> Snapshot:
         "hidden": [
             {
                 "name": name,
-                **distribution(outputs[name]["y"]),
-                "saturated": _saturated(layer, outputs[name]["y"]),
+                **distribution(y := outputs[name]["y"]),
+                "saturated": _saturated(layer, y),
             }
             for name, layer in net.walk()
             if isinstance(layer, ACTIVATIONS[setup.activation])

@@ -15,20 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from minnet import plot
-from minnet.experiments import charts, report
+from minnet.experiments import charts, readings, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.measures import rms
-from minnet.experiments.readings import (
-    BEFORE,
-    STAGES,
-    attenuation,
-    by_layer,
-    gradient_limits,
-    gradient_ratio,
-    networks,
-    predicted_gradients,
-)  # fmt: skip
+from minnet.experiments.readings import BEFORE, STAGES, by_layer, gradient_ratio, networks
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, first_batch_gradients
 from minnet.recording import SATURATION, Capture
@@ -58,7 +49,7 @@ def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     Because dW = xᵀ dy, it depends on the size of x as well. The RMS of x is about ½ for all layers
     but the first, whose x are the pixels.
     """
-    gradients = predicted_gradients(networks(trials, BEFORE)[0], SLOPE, last)
+    gradients = readings.predicted_gradients(networks(trials, BEFORE)[0], SLOPE, last)
     gradients[0] *= rms(trials[0].setup.load().x) / MIDDLE
     return gradients
 
@@ -160,7 +151,7 @@ def draw_maps(results: Results) -> report.Figures:
         plot.gradient_flow(results.records[label].statistics, limits=limits, ax=ax)
         report.number_rows(ax)
 
-    limits = gradient_limits(record.statistics for record in results.records.values())
+    limits = readings.gradient_limits(record.statistics for record in results.records.values())
     return {
         "gradient_maps": (
             report.panels(results.records, draw_map, color_bars=True),
@@ -201,7 +192,7 @@ def attenuation_table(trials: Sequence[Trial]) -> str:
             columns[f"RMS of dW {stage}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
     ratios = [str(geometric_mean(rms)) for rms in measured(trials)]
     columns["RMS(dy) over that of the next layer"] = [*ratios, ""]
-    columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
+    columns["theory"] = [*(f"{factor:.4g}" for factor in readings.attenuation(network, SLOPE)), ""]
     return report.table([*columns], [*zip(*columns.values(), strict=True)])
 
 
@@ -214,7 +205,7 @@ def measured(trials: Sequence[Trial]) -> list[list[float]]:
 def attenuation_text(trials: Sequence[Trial]) -> str:
     """Return the factor of the gradient between hidden layers, and the share of saturated units."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
-    theory = geometric_mean(attenuation(networks(trials, BEFORE)[0], SLOPE)[:-1]).value
+    theory = geometric_mean(readings.attenuation(networks(trials, BEFORE)[0], SLOPE)[:-1]).value
     saturated, middle = (
         mean(np.ravel(by_layer(trials, BEFORE, "hidden", name)).tolist()).value
         for name in ("saturated", "mean")

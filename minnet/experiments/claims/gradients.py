@@ -34,8 +34,8 @@ def by_stage(title: str, kind: str, number: str, ylabel: str, **options: Any) ->
     _claim,
     number=5,
     statement="The gradients of a deep sigmoid network's early layers nearly vanish.",
-    measured="RMS of the gradient of each layer's weight on the first training batch, before "
-    "and after training; the last layer's over the first's.",
+    measured="RMS of the gradient of each layer's weight on the first training batch, and the last "
+    "layer's RMS over the first layer's, before and after training.",
     rule=f"Two parts: the ratio is above {VANISHED:g} before training, and after training.",
     setups={"sigmoid": BASELINE},
     panels=[by_stage("", "dense", "weight_grad_rms", "RMS of the weight gradient", log=True)],
@@ -68,10 +68,10 @@ FACTOR = "gradient of a layer over that of the next"
     _claim,
     number=6,
     statement="They vanish because the sigmoids saturate.",
-    measured="Share of outputs at which the sigmoid's slope is less than an eighth of its "
-    "maximum (outside 0.03 to 0.97), in the layer with the largest share; and the RMS of dy at "
-    "each hidden layer over that at the next, compared with its value without saturation, "
-    "1/4 √(n Var W).",
+    measured="Share of saturated outputs in the layer with the largest share. An output outside "
+    "0.03 to 0.97 is saturated: the sigmoid's slope is less than an eighth of its maximum. Factor "
+    "from layer to layer: RMS of dy at each hidden layer over that at the next, compared with the "
+    "factor without saturation, 1/4 √(n Var W).",
     rule=f"Two parts. Saturation is the main cause: more than {MAJORITY:.0%} of some layer is "
     "saturated before or after training. It is one cause among others, unless less than "
     f"{FEW:.0%} of every layer is saturated and the factor from layer to layer is within "
@@ -109,9 +109,9 @@ def saturation(trials: Trials) -> Finding:
     return Finding(
         result=f"{FACTOR}, measured",
         reason="From one hidden layer to the previous one the gradient is multiplied by "
-        f"{measured.value:.3f}; without any saturation the factor would be 1/4 √(n Var W) = "
-        f"{theory.value:.3f}. The article also names the product of many small factors, and these "
-        "are the factors.",
+        f"{measured.value:.3f}. Without saturation the factor would be 1/4 √(n Var W) = "
+        f"{theory.value:.3f}. The article also names the product of many small factors as a cause; "
+        "these are the factors.",
         numbers=named("share of saturated outputs in the layer with most", shares)
         | named(FACTOR, {"measured": measured, "theory": theory})
         | {"measured over theory": deviation},
@@ -144,12 +144,12 @@ first_gradient = of_network(BEFORE, lambda network: network["dense"][0]["weight_
     number=7,
     statement="Large initial weights make gradients too small or too large, depending on the "
     "sign of the weights.",
-    measured="RMS of the first layer's gradient before training, with all weights "
-    f"{SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's and hidden weights of both signs, all "
-    "positive, or all negative; divided by that for PyTorch's weights.",
+    measured="RMS of the first layer's gradient before training, over that for PyTorch's initial "
+    f"weights. All weights are {SCALES[0]:g} to {SCALES[-1]:g} times PyTorch's. The hidden weights "
+    "have both signs, are all positive, or are all negative.",
     rule=f"Two parts for {LARGE_TEXT}: one sign makes the gradient less than {SMALL:g} times that "
-    f"for PyTorch's weights, and another more than {1 / SMALL:g} times. The sizes and the factor "
-    "were chosen after small trial runs.",
+    f"for PyTorch's weights, and another sign makes it more than {1 / SMALL:g} times as large. The "
+    "sizes and the factor were chosen after small trial runs.",
     setups=SWEEP,
     panels=[
         lines(

@@ -137,12 +137,13 @@ GUIDELINE += [
     f"{GRID_SETUP.momentum:g}) for {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS} "
     "units. With ReLU, orthogonal weights are multiplied by √2, because He's are √2 times LeCun's; "
     f"in {DEEPEST} layers they are also reported as drawn.",
-    rule="A part for each recommendation and depth: each recommended initializer leads each "
-    f"rival by more than {100 * WORTHWHILE:g} point of accuracy. Xavier and LeCun against He "
-    "with sigmoid and with tanh, and He against both with ReLU, in "
-    f"{listed(list(map(str, DEPTHS[1:])))} layers; orthogonal against all others in {DEEPEST}. "
-    f"{DEPTHS[0]} layers are reported and do not count. A case in which no compared initializer "
-    f"is shown to be above {CHANCE:.0%} is not testable and does not count either.",
+    rule="A part for each recommendation and depth: each recommended initializer leads each rival "
+    f"by more than {100 * WORTHWHILE:g} point of accuracy. With sigmoid and with tanh Xavier and "
+    "LeCun are compared with He, with ReLU He is compared with both, in "
+    f"{listed(list(map(str, DEPTHS[1:])))} layers. Orthogonal is compared with all others in "
+    f"{DEEPEST} layers. Networks of {DEPTHS[0]} layers are reported and do not count. A case in "
+    f"which no compared initializer is shown to be above {CHANCE:.0%} is not testable and does not "
+    "count either.",
     setups=GRID,
     panels=[
         lines(

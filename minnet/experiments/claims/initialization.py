@@ -11,22 +11,12 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
-from minnet.experiments import charts
+from minnet.experiments import charts, readings
 from minnet.experiments.claims.claim import Claim, Finding, named, panel, rows
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
 from minnet.experiments.initializers import TAPERING, VARIANTS, measured_rms, predicted_rms
 from minnet.experiments.intervals import Interval, share
-from minnet.experiments.readings import (
-    AFTER,
-    BEFORE,
-    STAGES,
-    Number,
-    after,
-    by_layer,
-    evenness_of,
-    finite_mean,
-    of_network,
-)
+from minnet.experiments.readings import AFTER, BEFORE, STAGES, Number, after, by_layer, finite_mean
 from minnet.experiments.trial import Trial, Trials
 
 _claim = partial(Claim, article="002")
@@ -45,7 +35,7 @@ MAJORITY = 0.5
 # their size. Units with random weights differ by about 1.
 ROUNDING = 1e-4
 # Smallest share of zeros of a hidden layer.
-least_zeros = of_network(AFTER, lambda network: min(row["zeros"] for row in network["hidden"]))
+least_zeros = readings.of_network(AFTER, lambda net: min(row["zeros"] for row in net["hidden"]))
 
 
 def largest_spread(trial: Trial) -> float:
@@ -62,17 +52,21 @@ def largest_spread(trial: Trial) -> float:
     _claim,
     number=11,
     statement="With zero weights all activations are 0, and the units of a layer stay identical.",
-    measured=f"{after(MEASURED).capitalize()}: whether every hidden output on the test rows is "
-    "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
-    f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
-    f"zero weights and the article's ReLU and, for contrast, with sigmoid and with all weights "
-    f"equal to {CONSTANT}.",
-    rule=f"Two parts: with zero weights and ReLU each holds in more than {MAJORITY:.0%} of the "
-    "seeds. A diverged training does not count towards them.",
+    measured=f"{after(MEASURED).capitalize()}: whether every hidden output on the test rows is 0, "
+    "and whether the units of every hidden layer are identical. Units are identical if the RMS by "
+    f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. Zero "
+    "weights with the article's ReLU decide. Zero weights with sigmoid, and weights that all equal "
+    f"{CONSTANT}, are reported.",
+    rule="Two parts, with zero weights and ReLU: all outputs are 0, and the units are identical, "
+    f"in more than {MAJORITY:.0%} of the seeds. A diverged training counts as one with neither.",
     setups=SYMMETRIC,
     panels=[
-        rows("Spread of the units", largest_spread, "of the weights,\nlargest of the layers"),
-        rows("Exact zeros", least_zeros, "share of the outputs,\nleast of the layers"),
+        rows(
+            "Spread of the units",
+            largest_spread,
+            "relative spread,\nlargest of the layers",
+        ),
+        rows("Exact zeros", least_zeros, "share of the outputs,\nsmallest of the layers"),
     ],
 )
 def zero_weights(trials: Trials) -> Finding:
@@ -89,7 +83,7 @@ def zero_weights(trials: Trials) -> Finding:
         result=f"share of trainings with identical units, {ZERO}",
         reason=f"Shares of trainings with all activations 0 and with identical units "
         f"{after(trials[ZERO][0].setup)}: {by_network}. With zero weights only the order of the "
-        "rows is random. A sigmoid of 0 is 1/2, so its units may be identical but are never 0.",
+        "rows is random. The sigmoid of 0 is 1/2, so sigmoid units can be identical but are not 0.",
         numbers=named("share of trainings with all activations 0", zero)
         | named("share of trainings with identical units", identical),
         parts={
@@ -133,11 +127,11 @@ def theory(trials: Trials) -> dict[str, list[float]]:
     number=12,
     statement="With random normal weights of std 0.01 most activations are near 0.",
     measured="RMS of the activations, √(mean² + std²), of each hidden layer on the test rows, "
-    f"before training and {after(TAPERING)}, and the RMS with He's weights minus it. The figure "
+    f"before training and {after(TAPERING)}, with random normal weights and with He's. The figure "
     "compares the RMS before training with theory, E[y²] = ½ n Var(W) E[x²].",
-    rule="Two parts, before and after training: in every layer the RMS is below "
-    f"{NEAR:g}, so that more than half of the activations lie within "
-    f"{NEAR * math.sqrt(2):.2f}, and below He's. Diverged trainings are left out.",
+    rule="Two parts, before and after training: with random normal weights the RMS of every layer "
+    f"is below {NEAR:g}, so that more than half of the activations lie within "
+    f"±{NEAR * math.sqrt(2):.2f}, and it is below that with He's. Diverged trainings are left out.",
     setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
     panels=[
         panel(
@@ -193,7 +187,7 @@ TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
     "hidden layer.",
     rule="Three parts in each of these three cases: Xavier above random normal in every hidden "
     "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
-    "A diverged training counts only for the evenness, as 0.",
+    "A diverged training has evenness 0 and is otherwise left out.",
     setups={**NARROWING, **WIDE},
     panels=[
         panel(
@@ -210,7 +204,7 @@ def relative_sizes(trials: Trials) -> Finding:
     texts = []
     for case, (suffix, stage) in CASES.items():
         std = hidden(stage, "std", trials, suffix=suffix)
-        evenness = of_network(stage, evenness_of, diverged=0.0)
+        evenness = readings.of_network(stage, readings.evenness_of, diverged=0.0)
         even = {rule: [evenness(run) for run in trials[rule + suffix]] for rule in RULES}
         mean = {rule: finite_mean(even[rule]) for rule in RULES}
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])

@@ -175,7 +175,7 @@ RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 BATCHES = (32, 128, 512, 2048)
 FEW, MANY = BATCHES[0], BATCHES[-1]
-LR, WEIGHTS, BATCH, WHOLE = "lr", "initial weights, times", "batch size", "all epochs"
+LR, WEIGHTS, BATCH, WHOLE = "lr", "initial weights, factor", "batch size", "all epochs"
 SWEEPS: dict[str, tuple[str, str, tuple[float, ...]]] = {  # -> title, setting and its values
     LR: ("Learning rate", "lr", RATES),
     WEIGHTS: ("Initial weights", "weight_scale", SCALES),
@@ -228,15 +228,15 @@ def accuracies(trials: Trials, sweep: str, label: str) -> Array:
     number=18,
     statement="BatchNorm allows a higher learning rate, is less sensitive to initialization, "
     "regularizes, and depends on the batch size.",
-    measured="With and without BatchNorm: test accuracy over learning rates "
+    measured="Test accuracy with and without BatchNorm, for learning rates "
     f"{RATES[0]:g} to {RATES[-1]:g}, initial weights {SCALES[0]:g} to {SCALES[-1]:g} times as "
-    f"large, and batch sizes {FEW} to {MANY}, with equally many steps each (so large batches "
-    "use each row more often, which may contribute to the difference); test loss minus "
-    "training loss after the article's epochs.",
+    f"large, and batch sizes {FEW} to {MANY}. All batch sizes are trained for equally many steps, "
+    "so large batches use each row more often, which may contribute to the difference. Test loss "
+    "minus training loss after the article's epochs.",
     rule="Four parts. Learning rate: a rate is usable if its accuracy is less than "
     f"{100 * COST:g} points below that of the best rate; the highest rate shown to be usable with "
     "BatchNorm is higher than every rate that may be usable without. Initialization: in more than "
-    "half of the seeds accuracy differs less between the best and the worst scale with BatchNorm. "
+    "half of the seeds the range of accuracies over the scales is smaller with BatchNorm. "
     "Regularization: test loss exceeds training loss by less with BatchNorm. Batch size: BatchNorm "
     f"adds more or less accuracy in batches of {MANY} than of {FEW}, unless the difference lies "
     f"within {100 * ALIKE:g} points.",

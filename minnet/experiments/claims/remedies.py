@@ -5,26 +5,13 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from minnet.experiments import readings
 from minnet.experiments.claims.claim import Claim, Finding, named, rows
 from minnet.experiments.claims.gradients import RATIO
 from minnet.experiments.claims.verdicts import above, counted, percent, points
 from minnet.experiments.exploding import VARIANTS
 from minnet.experiments.intervals import mean
-from minnet.experiments.readings import (
-    AFTER,
-    BEFORE,
-    Quantity,
-    accuracy,
-    difference,
-    geometric_means,
-    guess,
-    last,
-    last_over_first,
-    means,
-    of_network,
-    over,
-    ratio,
-)
+from minnet.experiments.readings import AFTER, BEFORE, accuracy, difference, last, means, ratio
 from minnet.experiments.trial import EVALUATED, Trial, Trials
 from minnet.experiments.vanishing import BASELINE
 
@@ -33,11 +20,11 @@ SHORT = BASELINE.but(epochs=1)
 ALL_REMEDIES = SHORT.but(activation="relu", init="he_uniform", batchnorm=True, residual=True)
 PLAIN, REMEDIED = "baseline", "with remedies"
 COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
-GUESSED_LOSS = guess(BASELINE, "loss")
-GUESSING = {"guessing": guess(BASELINE, "accuracy")}
+GUESSED_LOSS = readings.guess(BASELINE, "loss")
+GUESSING = {"guessing": readings.guess(BASELINE, "accuracy")}
 accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, limits={"xlim": (0, 1)})
-training_loss: Quantity = partial(last, curve="train_loss")
-training_accuracy: Quantity = partial(last, curve="train_accuracy")
+training_loss: readings.Quantity = partial(last, curve="train_loss")
+training_accuracy: readings.Quantity = partial(last, curve="train_accuracy")
 
 
 def early_loss(trial: Trial) -> float:
@@ -100,9 +87,9 @@ def accuracy_gap(trial: Trial) -> float:
     _claim,
     number=9,
     statement="Vanishing gradients contribute to overfitting.",
-    measured=f"Gap in accuracy: that on the first {EVALUATED} training rows minus that on the test "
-    "rows. The gap of the baseline minus that of the network with remedies. The baseline is "
-    "trained for more epochs, which widens its gap in favour of the claim.",
+    measured="The gap in accuracy of the baseline minus that of the network with remedies. A gap "
+    f"is the accuracy on the first {EVALUATED} training rows minus that on the test rows. The "
+    "baseline is trained for more epochs, which widens its gap in favour of the claim.",
     rule="The gap of the baseline is wider.",
     setups=COMPARED,
     panels=[
@@ -116,8 +103,8 @@ def overfitting(trials: Trials) -> Finding:
     wider = difference(trials, PLAIN, REMEDIED, accuracy_gap)
     gaps, training = means(trials, accuracy_gap), means(trials, training_accuracy)
     reason = " ".join(
-        f"Accuracy ({label}) after {epochs(trials, label)} is {percent(training[label])} on "
-        f"training rows, {points(gaps[label])} above that on test rows."
+        f"The accuracy ({label}) after {epochs(trials, label)} is {percent(training[label])} on "
+        f"training rows. Minus that on test rows it is {points(gaps[label])}."
         for label in COMPARED
     )
     if above(difference(trials, REMEDIED, PLAIN, training_accuracy)):
@@ -142,12 +129,12 @@ REMEDIES = {
     "BatchNorm": SHORT.but(batchnorm=True),
     "Xavier": SHORT.but(init="glorot_uniform"),
 }
-ratio_before = of_network(BEFORE, last_over_first)
+ratio_before = readings.of_network(BEFORE, readings.last_over_first)
 
 
 def reduced_ratio(trials: Trials) -> dict[str, float]:
     """Return the ratio that a remedy must fall below, by its name in the figure."""
-    ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
+    ratio = readings.geometric_means(trials, ratio_before)[NONE].value / REDUCED
     return {f"1/{REDUCED:g} of that with no remedy": ratio} if math.isfinite(ratio) else {}
 
 
@@ -172,7 +159,7 @@ def reduced_ratio(trials: Trials) -> dict[str, float]:
 )  # fmt: skip
 def reduction(trials: Trials) -> Finding:
     """Measure how much each remedy alone reduces the ratio of the gradients."""
-    ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
+    ratios, accuracies = readings.geometric_means(trials, ratio_before), means(trials, accuracy)
     remedies = (*REMEDIES, TOGETHER)
     reductions = {label: ratio(trials, NONE, label, ratio_before) for label in remedies}
     least = min(REMEDIES, key=lambda label: reductions[label].value)
@@ -202,8 +189,8 @@ ADAPTIVE = ("Adam", "RMSProp")
 CHANCE, LEARNED = 0.2, 0.5  # twice the accuracy of guessing: nothing was learned; five times
 EVENED = 10.0  # times the movement of the first layer relative to the last; seeds differ by less
 # Movement of the first layer's weights over the last's.
-movement = of_network(
-    AFTER, lambda network: over(network["dense"][0]["moved"], network["dense"][-1]["moved"])
+movement = readings.of_network(
+    AFTER, lambda net: readings.over(net["dense"][0]["moved"], net["dense"][-1]["moved"])
 )
 
 
@@ -221,7 +208,7 @@ movement = of_network(
     f"{CHANCE:.0%} accuracy, and with it accuracy is above {LEARNED:.0%}; undecided if the "
     "gradients do not explode. Adam and RMSProp: the first layer, relative to the last, moves "
     f"more than {EVENED:g} times as far as with SGD, whether or not the network then learns. The "
-    "movement and the size of the weights were chosen after small trial runs.",
+    "measure of movement and the size of the weights were chosen after small trial runs.",
     setups=EXPLOSION | OPTIMIZERS,
     panels=[
         accuracies_of("Exploding gradients", accuracy, labels=EXPLOSION),
@@ -236,7 +223,7 @@ def optimizers(trials: Trials) -> Finding:
     """Compare accuracies with and without clipping, and movements with three optimizers."""
     accuracies = means(trials, accuracy)
     exploded = all(accuracy(trial) < CHANCE for trial in trials[EXPLODING])
-    moved = geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)
+    moved = readings.geometric_means({label: trials[label] for label in OPTIMIZERS}, movement)
     evened = {label: ratio(trials, label, "SGD", movement) for label in ADAPTIVE}
     by_optimizer = "; ".join(
         f"{label} {moved[label].value:.2g}, {percent(accuracies[label])}" for label in OPTIMIZERS
