@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -193,9 +192,9 @@ def share_legends(figure: Figure) -> Figure:
             handles: list[Any] = legend.legend_handles
             for text, handle in zip(legend.get_texts(), handles, strict=True):
                 line = isinstance(handle, Line2D)
-                color = to_hex(handle.get_color() if line else handle.get_facecolor())
+                color = handle.get_color() if line else handle.get_facecolor()
                 handle.set_label(style.legend_label(text.get_text()))
-                entries[text.get_text(), color] = handle
+                entries[text.get_text(), str(color)] = handle
             kept = [handle for entry, handle in entries.items() if entry not in drawn]
             drawn |= entries.keys()
             if not kept:

@@ -69,7 +69,7 @@ DRAW = {
         LAYERS, log=True, theory={"Xavier": [0.1] * 6, "½·√(n·Var W)": [1e-4] * 6}
     ),
     "by_setting": lambda: rates(RATES, log_y=True),
-    "by_label": lambda: rows(ROWS, log=True, reference={"healthy": 1, "theory": 1e-4}),
+    "by_label": lambda: rows(ROWS, log=True, reference={"usual": 1, "theory": 1e-4}),
     "side_by_side": beside,
 }
 EVERY = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
@@ -325,12 +325,12 @@ def test_each_row_has_a_dot_for_each_seed_and_the_mean_with_its_interval(log):
 
 
 def test_references_are_dashed_vertical_lines_with_their_text():
-    ax = rows({"a": [1.0, 2.0]}, reference={"healthy": 1.5, "theory": 3}).axes[0]
+    ax = rows({"a": [1.0, 2.0]}, reference={"usual": 1.5, "theory": 3}).axes[0]
     marks = lines(ax)[-2:]
     assert [line.get_xdata()[0] for line in marks] == [1.5, 3]
     assert {line.get_linestyle() for line in marks} == {"--"}
     assert marks[0].get_color() != marks[1].get_color()
-    assert legend(ax)[-2:] == ["healthy", "theory"]
+    assert legend(ax)[-2:] == ["usual", "theory"]
 
 
 def test_rows_report_excluded_seeds():

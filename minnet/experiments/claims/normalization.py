@@ -209,10 +209,10 @@ def usable_rates(trials: Trials, label: str) -> tuple[float, float]:
 
     The cost of a learning rate is the accuracy of the best rate minus its accuracy, paired by seed.
     """
-    found = accuracies(trials, LR, label)
-    best = int(np.argmax([mean(by_seed).value for by_seed in found]))
-    costly = [above(mean(found[best] - by_seed), COST) for by_seed in found]
-    costly[best] = False
+    by_rate = accuracies(trials, LR, label)
+    highest = int(np.argmax([mean(by_seed).value for by_seed in by_rate]))
+    costly = [above(mean(by_rate[highest] - by_seed), COST) for by_seed in by_rate]
+    costly[highest] = False
     shown = max(rate for rate, cost in zip(RATES, costly, strict=True) if cost is False)
     return shown, max(rate for rate, cost in zip(RATES, costly, strict=True) if not cost)
 
