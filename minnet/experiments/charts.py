@@ -183,7 +183,7 @@ def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure
 def share_legends(figure: Figure) -> Figure:
     """Draw each entry of the legends once, in the last column that has it; return the figure.
 
-    The figure is widened for the remaining legends.
+    The figure is enlarged for the remaining legends.
     """
     drawn: set[tuple[str, str]] = set()
     for ax in sorted(figure.axes, key=_column, reverse=True):
@@ -201,6 +201,8 @@ def share_legends(figure: Figure) -> Figure:
                 legend.remove()
             elif len(kept) < len(entries):
                 style.finish(ax, ax.get_xlabel(), ax.get_ylabel(), kept)
+            lines = sum(handle.get_label().count("\n") + 1 for handle in kept)
+            style.grow(ax, height=1.0 + 0.32 * lines)
     columns = {_column(ax) for ax in figure.axes}
     legends = {_column(ax) for ax in figure.axes if ax.get_legend() is not None}
     if len(columns) > 1:

@@ -405,6 +405,15 @@ def test_the_figure_grows_with_rows_and_columns():
     assert panels[0].bbox.height / figure.dpi * 72 / 12 >= 2 * 13
 
 
+def test_the_figure_grows_with_a_legend_that_reports_excluded_seeds():
+    figure, panels = charts.side_by_side(["a", "b"])
+    for panel in panels:
+        curves({f"label {n}": [[0.0], [1.0]] for n in range(8)}, log=True, ax=panel)
+    FigureCanvasAgg(figure).draw()  # a legend that is too tall is a warning, and so an error
+    (shown,) = (ax.get_legend() for ax in panels if ax.get_legend())
+    assert shown.get_window_extent().height < figure.bbox.height
+
+
 def test_pyplot_manages_panels_side_by_side():
     figure, _ = charts.side_by_side(["a", "b"])
     assert plt.gcf() is figure
