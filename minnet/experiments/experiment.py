@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minnet.experiments import report
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
-from minnet.experiments.trial import Record, Trial
+from minnet.experiments.trial import Record, Trials
 
 
 @dataclass(frozen=True)
 class Results:
     """Results of an experiment: for each label, all trials and the record of the first seed."""
 
-    trials: Mapping[str, Sequence[Trial]]
+    trials: Trials
     records: Mapping[str, Record]
     as_article: bool = False
 
@@ -32,15 +32,15 @@ class Experiment:
         Name of the command, and a sentence on what is trained.
     variants : dict of str to Setup
         Label -> setup with seed 0: the corrected experiment and its remedies.
-    article : dict of str to Setup
-        Label -> setup with the article's settings, including its errors; empty if no article
-        has code.
     quick : dict
         Changes of every setup for a run of about a minute.
     draw : callable
         Results -> figures by name, each with its caption, besides the learning curves.
     summarize : callable
         Results -> paragraphs with numbers computed from the results, besides the outcomes.
+    article : dict of str to Setup
+        Label -> setup with the article's settings, including its errors; empty if no article
+        has code.
     omitted : collection of str
         Labels without learning curves.
     """
@@ -48,10 +48,10 @@ class Experiment:
     name: str
     summary: str
     variants: Mapping[str, Setup]
-    article: Mapping[str, Setup]
     quick: Mapping[str, Any]
     draw: Callable[[Results], report.Figures]
     summarize: Callable[[Results], list[str]]
+    article: Mapping[str, Setup] = field(default_factory=dict)
     omitted: Collection[str] = ()
 
     def setups(
@@ -78,11 +78,11 @@ class Experiment:
         Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are passed to `sweep`.
         """
         store = Store(out / "trials")
-        first = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
+        recorded = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
         every = [setup.but(seed=seed) for seed in seeds for setup in setups.values()]
-        trials = sweep(every, store, jobs=jobs, recorded=list(first.values()), verbose=verbose)
-        by_label = {label: trials[place :: len(setups)] for place, label in enumerate(setups)}
-        records = {label: store.record(setup) for label, setup in first.items()}
+        trials = sweep(every, store, jobs=jobs, recorded=list(recorded.values()), verbose=verbose)
+        by_label = {label: trials[first :: len(setups)] for first, label in enumerate(setups)}
+        records = {label: store.record(setup) for label, setup in recorded.items()}
         results = Results(by_label, records, as_article)
         self.write(results, out)
         return results
@@ -90,15 +90,12 @@ class Experiment:
     def write(self, results: Results, out: Path) -> None:
         """Write ``report.md``, ``metrics.json``, and the figures as PNG and SVG."""
         title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
-        trials = {
-            label: [trial.as_dict() for trial in runs] for label, runs in results.trials.items()
-        }
+        trials = {label: [run.as_dict() for run in runs] for label, runs in results.trials.items()}
         metrics = {"experiment": title, "versions": report.versions(), "trials": trials}
         report.write_json(out / "metrics.json", metrics)
         settings = report.settings_table(results.trials)
-        parts = [
-            f"# {title}", self.summary, "## Results", self.text(results), settings, "## Figures",
-        ]  # fmt: skip
+        parts = [f"# {title}", self.summary, "## Results", self.text(results)]
+        parts += ["## Settings", settings, "## Figures"]
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")

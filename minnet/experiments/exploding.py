@@ -8,26 +8,19 @@ enough that a clipped gradient can reduce the initial loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from minnet import plot
-from minnet.experiments import charts, report
+from minnet.experiments import charts, readings, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean
-from minnet.experiments.readings import (
-    BEFORE,
-    attenuation,
-    by_layer,
-    gradient_limits,
-    predicted_gradients,
-    stages,
-)
+from minnet.experiments.readings import BEFORE, by_layer, networks
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial, train
+from minnet.experiments.trial import Trial, Trials, train
 from minnet.recording import StatisticsProbe
 
 BASELINE = Setup(
@@ -50,7 +43,7 @@ def draw(results: Results) -> report.Figures:
     training skips some of them.
     """
     recorded = dict(first_steps(label, runs[0].setup) for label, runs in results.trials.items())
-    limits = gradient_limits(recorded.values())
+    limits = readings.gradient_limits(recorded.values())
 
     def draw_steps(title: str, ax: Axes) -> None:
         plot.gradient_flow(recorded[title], lines=True, limits=limits, ax=ax)
@@ -59,9 +52,9 @@ def draw(results: Results) -> report.Figures:
     values, theory = {}, {}
     for label, runs in results.trials.items():
         if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
-            values[label] = by_layer(stages(runs)[BEFORE], "dense", "dy_rms")
+            values[label] = by_layer(runs, BEFORE, "dense", "dy_rms")
             last = geometric_mean(values[label][-1]).value
-            theory[label] = predicted_gradients(stages(runs)[BEFORE][0], SLOPE, last)
+            theory[label] = readings.predicted_gradients(networks(runs, BEFORE)[0], SLOPE, last)
     largest = {
         title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
         for title, probe in recorded.items()
@@ -104,19 +97,20 @@ def summarize(results: Results) -> list[str]:
     return text
 
 
-def gradient_table(trials: report.Trials) -> str:
+def gradient_table(trials: Trials) -> str:
     """Return a table of the gradients before training and the growth of dy between layers."""
 
     def gradient(layer: int, runs: Sequence[Trial]) -> str:
-        layers = by_layer(stages(runs)[BEFORE], "dense", "weight_grad_rms")
+        layers = by_layer(runs, BEFORE, "dense", "weight_grad_rms")
         return f"{geometric_mean(layers[layer]).value:.2e}"
 
     def theory(runs: Sequence[Trial]) -> str:
-        return f"{geometric_mean(attenuation(stages(runs)[BEFORE][0], SLOPE)[:-1]).value:.4g}"
+        factors = readings.attenuation(networks(runs, BEFORE)[0], SLOPE)
+        return f"{geometric_mean(factors[:-1]).value:.4g}"
 
-    columns: dict[str, Callable[[Sequence[Trial]], str]] = {
+    columns: report.Columns = {
         "RMS of dW, first layer": partial(gradient, 0),
-        "last layer": partial(gradient, -1),
+        "RMS of dW, last layer": partial(gradient, -1),
         "RMS(dy) over that of the next layer": lambda runs: f"{growth(runs):.4g}",
         "theory": theory,
     }
@@ -129,7 +123,7 @@ def growth(trials: Sequence[Trial]) -> float:
     It is the geometric mean over the layers, from the last hidden layer to the first, and over the
     seeds.
     """
-    *hidden, _ = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
+    *hidden, _ = by_layer(trials, BEFORE, "dense", "dy_rms")
     ratios = zip(hidden[0], hidden[-1], strict=True)
     return geometric_mean((first / last) ** (1 / (len(hidden) - 1)) for first, last in ratios).value
 
@@ -139,7 +133,6 @@ EXPERIMENT = Experiment(
     summary="A deep ReLU network with initial weights that are too large: without a remedy, with "
     "clipped gradients, and with weights of the right size.",
     variants=VARIANTS,
-    article={},
     quick={"rows": 6000, "epochs": 3},
     draw=draw,
     summarize=summarize,

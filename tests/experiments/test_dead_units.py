@@ -112,8 +112,8 @@ def test_a_diverged_training_has_no_dead_units_after_training(tmp_path):
     broken = dead_units.VARIANTS["ReLU"].but(
         data="digits", rows=300, epochs=2, optimizer="sgd", lr=1e12
     )
-    healthy = broken.but(optimizer="adam", lr=1e-3)
-    results = dead_units.EXPERIMENT.run({"broken": broken, "healthy": healthy}, tmp_path)
+    stable = broken.but(optimizer="adam", lr=1e-3)
+    results = dead_units.EXPERIMENT.run({"broken": broken, "stable": stable}, tmp_path)
     assert results.trials["broken"][0].stopped
     text = (tmp_path / "report.md").read_text()
     assert re.search(r"\| broken +\| \d+ → – +\| \d+ → – +\| \d+ → – +\| – +\|", text)

@@ -247,7 +247,7 @@ def test_ctrl_c_between_trainings_keeps_finished_ones(store, monkeypatch):
     assert len(list(store.folder.iterdir())) == 1
 
 
-def group_is_gone(group, patience=10.0):
+def group_has_ended(group, patience=10.0):
     """Whether no process of this group is left but those that have ended."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
@@ -287,7 +287,7 @@ def test_after_ctrl_c_the_same_command_continues(jobs, tmp_path, capsys):
     if jobs == 1:  # a process that is just starting may print a traceback
         assert "Traceback" not in reported
     assert "Warning" not in reported
-    assert group_is_gone(process.pid)
+    assert group_has_ended(process.pid)
     assert not list(trials.glob(".*"))
     assert not (tmp_path / "report.md").exists()
 

@@ -18,16 +18,15 @@ from itertools import product
 
 import numpy as np
 
-from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Panel, panel, rows
-from minnet.experiments.claims.quantities import Trials, accuracy, difference, finite_mean, named
+from minnet.experiments import charts, readings
+from minnet.experiments.claims.claim import Claim, Finding, Panel, named, panel, rows
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, listed, points
 from minnet.experiments.initializers import TAPERING
 from minnet.experiments.intervals import Interval, share
 from minnet.experiments.iris import ARTICLE, NETWORK
 from minnet.experiments.measures import BARS
-from minnet.experiments.readings import evenness
-from minnet.experiments.trial import Trial
+from minnet.experiments.readings import AFTER, accuracy, difference, evenness, finite_mean
+from minnet.experiments.trial import Snapshot, Trials
 from minnet.validation import Array
 
 SOFTMAX, SQUARED, CORRECTED = "cross-entropy on softmax", "squared error", "corrected"
@@ -43,24 +42,25 @@ EXTRACTORS = {RELUS: "right", EXTRACTOR: "article"}  # -> name in the trials' me
 MAJORITY = 0.5
 _claim = partial(Claim, article="000/004", seeds=30)  # a training on Iris takes a second
 _RISES = (
-    f"A part for each deciding network: after the ReLUs the quantity rises in more than "
-    f"{MAJORITY:.0%} of the seeds. If neither part is shown, but both are with the article's "
-    "extractor, the claim holds only if the ReLUs are left out. A diverged training counts as no "
-    "rise."
+    "A part for each deciding network: after the ReLUs the quantity is larger in layer 3 than in "
+    f"layer 1 in more than {MAJORITY:.0%} of the seeds. If neither part is shown, but both are "
+    "with the article's extractor, the claim holds only if the ReLUs are left out. In a diverged "
+    "training the quantity counts as not larger."
 )
 
 
 def by_seed_and_layer(trials: Trials, quantity: str) -> dict[str, Array]:
     """Return a quantity by network and extractor, (seeds, 3); NaN if the training diverged."""
+    diverged = dict.fromkeys(EXTRACTORS.values(), [{quantity: math.nan}] * 3)
+    measured = {
+        label: [run.measures["end"]["extractors"] if run.end else diverged for run in runs]
+        for label, runs in trials.items()
+    }
     return {
-        f"{label}, {extractor}": np.array([
-            [layer[quantity] for layer in run.measures["end"]["extractors"][name]]
-            if run.end
-            else [math.nan] * 3
-            for run in runs
-        ])
-        for (extractor, name), (label, runs) in product(EXTRACTORS.items(), trials.items())
-    }  # fmt: skip
+        f"{label}, {extractor}": np.array([[row[quantity] for row in m[name]] for m in by_seed])
+        for extractor, name in EXTRACTORS.items()
+        for label, by_seed in measured.items()
+    }
 
 
 def layer_means(trials: Trials, quantity: str) -> dict[str, Interval]:
@@ -96,42 +96,38 @@ def layers(title: str, extractor: str, quantity: str, ylabel: str, *, log: bool 
 
 def both_extractors(quantity: str, ylabel: str, *, log: bool = False) -> list[Panel]:
     """Return a panel for each extractor."""
-    return [
-        layers("After the ReLUs", RELUS, quantity, ylabel, log=log),
-        layers("The article's extractor", EXTRACTOR, quantity, ylabel, log=log),
-    ]
+    titles = {"After the ReLUs": RELUS, "The article's extractor": EXTRACTOR}
+    return [layers(title, of, quantity, ylabel, log=log) for title, of in titles.items()]
 
 
 @partial(
     _claim,
     number=1,
     statement="0 is the most frequent activation in all three hidden layers.",
-    measured=f"Whether the tallest of {BARS} bars contains 0, and the share of exact zeros, by "
-    "layer on the test rows: after the ReLUs, and with the article's extractor, which leaves "
-    "the ReLUs out. In claims 1 to 4, two networks that differ only in the loss decide; a "
+    measured=f"Whether the tallest of {BARS} bars of a layer's histogram contains 0, and the share "
+    "of exact zeros, on the test rows: after the ReLUs, and with the article's extractor, which "
+    "leaves the ReLUs out. In claims 1 to 4, two networks that differ only in the loss decide; a "
     "corrected network is reported as well.",
     rule="Two parts, one after the ReLUs and one with the article's extractor: in both deciding "
     f"networks the tallest bar of every layer contains 0 in more than {MAJORITY:.0%} of the "
-    "seeds. A diverged training does not count towards them.",
+    "seeds. A diverged training counts as one whose tallest bars do not contain 0.",
     setups=NETWORKS,
     panels=both_extractors("zeros", "share of exact zeros"),
 )
 def zero_mode(trials: Trials) -> Finding:
     """Measure how often the tallest bar of every layer contains 0."""
-    shares = {
-        key: share((bars == 1).all(axis=1))
-        for key, bars in by_seed_and_layer(trials, "tallest_bar_holds_0").items()
-    }
+    bars = by_seed_and_layer(trials, "tallest_bar_holds_0")
+    shares = {key: share((array == 1).all(axis=1)) for key, array in bars.items()}
     zeros = layer_means(trials, "zeros")
+    name = "share of trainings with 0 in the tallest bar of every layer"
     return Finding(
-        result=f"share of trainings with 0 in the tallest bar of every layer, {SQUARED}, {RELUS}",
+        result=f"{name}, {SQUARED}, {RELUS}",
         reason=f"The tallest of {BARS} bars contains 0 in all three layers in "
         f"{in_percent(shares, RELUS)} of the trainings after the ReLUs, and in "
         f"{in_percent(shares, EXTRACTOR)} with the article's extractor. After the ReLUs "
         f"{extremes(zeros, RELUS)} of a layer's values are exactly 0; with the article's extractor "
         f"{extremes(zeros, EXTRACTOR)}.",
-        numbers=named("share of trainings with 0 in the tallest bar of every layer", shares)
-        | named("share of exact zeros", zeros),
+        numbers=named(name, shares) | named("share of exact zeros", zeros),
         parts={
             extractor: all_of(above(shares[f"{of}, {extractor}"], MAJORITY) for of in DECIDING)
             for extractor in EXTRACTORS
@@ -140,12 +136,10 @@ def zero_mode(trials: Trials) -> Finding:
     )
 
 
-def judge_rise(quantity: str, trials: Trials) -> Finding:
+def judge_rise(quantity: str, name: str, trials: Trials) -> Finding:
     """Measure how often a quantity is larger in layer 3 than in layer 1 (claims 2 and 3)."""
-    shares = {
-        key: share(layers[:, -1] > layers[:, 0])
-        for key, layers in by_seed_and_layer(trials, quantity).items()
-    }
+    arrays = by_seed_and_layer(trials, quantity)
+    shares = {key: share(array[:, -1] > array[:, 0]) for key, array in arrays.items()}
     parts, without = (
         {of: above(shares[f"{of}, {extractor}"], MAJORITY) for of in DECIDING}
         for extractor in EXTRACTORS
@@ -154,13 +148,13 @@ def judge_rise(quantity: str, trials: Trials) -> Finding:
     if all(without.values()) and not any(parts.values()):
         parts[EXTRACTOR] = True
         condition = "the ReLUs are left out, as in the article's code"
-    rising = f"share of trainings with a larger {quantity} in layer 3 than in layer 1"
+    rising = f"share of trainings with a larger {name} in layer 3 than in layer 1"
     return Finding(
         result=f"{rising}, {SQUARED}, {RELUS}",
-        reason=f"After the ReLUs the {quantity} is larger in layer 3 than in layer 1 in "
+        reason=f"After the ReLUs the {name} is larger in layer 3 than in layer 1 in "
         f"{in_percent(shares, RELUS)} of the trainings; with the article's extractor in "
         f"{in_percent(shares, EXTRACTOR)}.",
-        numbers=named(rising, shares) | named(quantity, layer_means(trials, quantity)),
+        numbers=named(rising, shares) | named(name, layer_means(trials, quantity)),
         parts=parts,
         condition=condition,
     )
@@ -172,7 +166,7 @@ kurtosis = _claim(
     measured="Excess kurtosis on the test rows, after the ReLUs and with the article's extractor.",
     rule=_RISES,
     setups=NETWORKS,
-    judge=partial(judge_rise, "kurtosis"),
+    judge=partial(judge_rise, "kurtosis", "excess kurtosis"),
     panels=both_extractors("kurtosis", "excess kurtosis"),
 )
 activation_range = _claim(
@@ -182,9 +176,10 @@ activation_range = _claim(
     "article's extractor.",
     rule=_RISES,
     setups=NETWORKS,
-    judge=partial(judge_rise, "range"),
+    judge=partial(judge_rise, "range", "range"),
     panels=both_extractors("range", "maximum minus minimum", log=True),
 )
+ENTRIES, DEAD = "share of inactive entries", "share of dead units"
 
 
 @partial(
@@ -195,7 +190,7 @@ activation_range = _claim(
     "share of units that are 0 on every row.",
     rule=f"In every layer of both deciding networks more than {MAJORITY:.0%} of the units are "
     "0 on all rows. If this is refuted, but more than half of the entries are 0 in every "
-    "layer, the claim holds only if entries are counted. Diverged trainings are left out.",
+    "layer, the claim holds only if entries are counted instead. Diverged trainings are left out.",
     setups=NETWORKS,
     panels=[
         layers("Entries that are 0", RELUS, "inactive", "share of the layer"),
@@ -204,27 +199,22 @@ activation_range = _claim(
 )
 def inactive_neurons(trials: Trials) -> Finding:
     """Measure the shares of entries and of units that are 0."""
-    numbers = {
-        f"{kind}, {key}": number
-        for kind, quantity in (("share of inactive entries", "inactive"), (DEAD, "dead"))
-        for key, number in layer_means(trials, quantity).items()
-        if RELUS in key
-    }
-    entries, units = (
-        all_of(
-            above(number, MAJORITY)
-            for key, number in numbers.items()
-            if kind in key and CORRECTED not in key
-        )
-        for kind in ("inactive", "dead")
-    )
+    numbers: dict[str, Interval] = {}
+    outcomes = []
+    for name, quantity in ((ENTRIES, "inactive"), (DEAD, "dead")):
+        means = layer_means(trials, quantity)
+        shares = {key: number for key, number in means.items() if RELUS in key}
+        deciding = [number for key, number in shares.items() if CORRECTED not in key]
+        outcomes.append(all_of(above(number, MAJORITY) for number in deciding))
+        numbers |= named(name, shares)
+    entries, units = outcomes
     dead = by_seed_and_layer(trials, "dead")[f"{SQUARED}, {RELUS}"]
     sizes = np.array(trials[SQUARED][0].setup.hidden)
     result = f"{DEAD}, {SQUARED}, all layers"
     return Finding(
         result=result,
-        reason=f"{extremes(numbers, 'inactive')} of a layer's entries are 0, and "
-        f"{extremes(numbers, 'dead')} of its units are 0 on every test row. An entry is one "
+        reason=f"{extremes(numbers, ENTRIES)} of a layer's entries are 0, and "
+        f"{extremes(numbers, DEAD)} of its units are 0 on every test row. An entry is one "
         "neuron on one row; the neuron may be active on another row.",
         numbers=numbers | {result: finite_mean((dead @ sizes / sizes.sum()).tolist())},
         # Entries decide only if the units are shown not to be inactive.
@@ -245,23 +235,22 @@ REGULARIZED = {
     for data, strengths in STRENGTHS.items()
     for name, strength in strengths.items()
 }
-
-
-def dead_share(trial: Trial) -> float:
-    """Return the share of dead units after the first hidden layer; 1 if the training diverged."""
-    if trial.end is None:
-        return 1.0
-    later = trial.end["hidden"][1:]
-    return float(sum(row["dead"] for row in later) / sum(row["units"] for row in later))
-
-
-DEAD = "share of dead units"
 # 2% of the units is one of the 48 units of the Iris network after layer 1. Histograms whose widths
 # differ by less than a tenth look the same.
 FEWER, MORE = -0.02, 0.1
 EFFECTS = {"L1": (DEAD, FEWER), "L2": (DEAD, FEWER), "dropout": ("evenness", MORE)}
 COMPARISONS = len(EFFECTS) * len(STRENGTHS)
 BY_CHANCE = 0.025 * COMPARISONS  # a 95% interval lies above the true value in 1 of 40 cases
+
+
+def _dead_share(network: Snapshot) -> float:
+    """Return the share of dead units after the first hidden layer."""
+    later = network["hidden"][1:]
+    return float(sum(row["dead"] for row in later) / sum(row["units"] for row in later))
+
+
+dead_share = readings.of_network(AFTER, _dead_share, diverged=1.0)
+QUANTITIES = {DEAD: dead_share, "evenness": evenness, "test accuracy": accuracy}
 
 
 @partial(
@@ -288,13 +277,11 @@ def regularizers(trials: Trials) -> Finding:
     parts: dict[tuple[str, str], Outcome] = {}
     changes = []
     for (name, (affected, least)), data in product(EFFECTS.items(), STRENGTHS):
-        pair = (trials, f"{data}, {name}", f"{data}, none")
         change = {
-            DEAD: difference(*pair, dead_share),
-            "evenness": difference(*pair, evenness),
-            "test accuracy": difference(*pair, accuracy),
+            label: difference(trials, f"{data}, {name}", f"{data}, none", quantity)
+            for label, quantity in QUANTITIES.items()
         }
-        numbers |= {f"{quantity}, {data}, {name} minus none": n for quantity, n in change.items()}
+        numbers |= {f"{label}, {data}, {name} minus none": n for label, n in change.items()}
         beyond = above if least > 0 else below
         parts[name, f"on {data}"] = beyond(change[affected], least)
         changes.append(f"{name} on {data}, {points(change[DEAD])} and {change['evenness']}")

@@ -10,7 +10,7 @@ import math
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,11 @@ from minnet.experiments.claims import (
     remedies,
 )
 from minnet.experiments.claims.claim import Claim, Finding
-from minnet.experiments.claims.quantities import Trials
 from minnet.experiments.claims.verdicts import counted
-from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
-from minnet.experiments.setup import Setup
+from minnet.experiments.setup import IMAGES, Setup
 from minnet.experiments.sweep import Store, sweep
+from minnet.experiments.trial import Trials
 
 _MODULES = (activations, gradients, remedies, initialization, guideline, normalization)
 CLAIMS: tuple[Claim, ...] = tuple(
@@ -105,7 +104,7 @@ def as_text(number: Interval) -> str:
     return "not measured" if math.isnan(number.value) else str(number)
 
 
-def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Claim, ...]:
+def choose(article: str | None = None, numbers: Collection[int] = ()) -> tuple[Claim, ...]:
     """Return the claims, optionally only those of an article or with these numbers.
 
     Raises
@@ -118,15 +117,13 @@ def choose(article: str | None = None, numbers: Iterable[int] = ()) -> tuple[Cla
     >>> [claim.number for claim in choose("003")]
     [16, 17, 18]
     """
-    wanted = set(numbers)
-    unknown = wanted - {claim.number for claim in CLAIMS}
-    if unknown:
+    if unknown := set(numbers) - {claim.number for claim in CLAIMS}:
         raise ValueError(f"no claim has the number {min(unknown)}; there are 1 to {len(CLAIMS)}")
     articles = sorted({name for claim in CLAIMS for name in claim.article.split("/")})
     if article is not None and article not in articles:
         raise ValueError(f"no claims of an article {article!r}; there are {', '.join(articles)}")
     of_article = [c for c in CLAIMS if article is None or article in c.article.split("/")]
-    chosen = tuple(claim for claim in of_article if not wanted or claim.number in wanted)
+    chosen = tuple(claim for claim in of_article if not numbers or claim.number in numbers)
     if not chosen:
         known = ", ".join(str(claim.number) for claim in of_article)
         raise ValueError(f"none of these claims is of article {article}; its claims are {known}")
@@ -153,7 +150,7 @@ def judge(
     # The labels alternate, so that a slow phase of the machine affects all of them.
     ordered = [setup.but(seed=seed) for seed in chosen for setup in setups.values()]
     trained = sweep(ordered, store, jobs=jobs, verbose=verbose)
-    trials = {label: trained[place :: len(setups)] for place, label in enumerate(setups)}
+    trials = {label: trained[first :: len(setups)] for first, label in enumerate(setups)}
     return Entry(claim, trials, claim.judge(trials))
 
 
@@ -210,20 +207,20 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
 
 def as_json(entries: Sequence[Entry], made: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ledger for JSON; ``made`` contains ``command``, ``quick`` and ``versions``."""
-    texts = ("number", "article", "statement", "measured", "rule")
-    claims = [
-        {
-            **{name: getattr(entry.claim, name) for name in texts},
-            "verdict": entry.finding.verdict.name,
-            "condition": entry.finding.verdict.condition,
-            "result": entry.finding.result,
+    claims = []
+    for entry in entries:
+        claim, finding = entry.claim, entry.finding
+        texts = ("number", "article", "statement", "measured", "rule")
+        claims.append({
+            **{name: getattr(claim, name) for name in texts},
+            "verdict": finding.verdict.name,
+            "condition": finding.verdict.condition,
+            "result": finding.result,
             "reason": entry.reason,
-            "numbers": {name: asdict(number) for name, number in entry.finding.numbers.items()},
+            "numbers": {name: asdict(number) for name, number in finding.numbers.items()},
             "seeds": entry.seeds,
             "setups": {label: runs[0].setup.as_dict() for label, runs in entry.trials.items()},
-        }
-        for entry in entries
-    ]
+        })  # fmt: skip
     return {**made, "rule": GENERAL_RULE, "claims": claims}
 
 
@@ -256,6 +253,6 @@ def _section(entry: Entry) -> str:
         f"Measured: {claim.measured}",
         f"Rule: {claim.rule}",
         report.table(["", "over seeds (95% interval)"], rows),
-        f"Settings: {report.settings_table(entry.trials).removeprefix('## Settings').lstrip()}",
+        report.settings_table(entry.trials),
         f"![claim {claim.number}](claim{claim.number:02}.png)",
     ])  # fmt: skip

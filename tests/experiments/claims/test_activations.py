@@ -156,7 +156,7 @@ def test_a_diverged_training_counts_against_a_rise():
     assert finding.verdict == FAILS
     assert result(finding).value == pytest.approx(0.3)
     assert (
-        finding.numbers[f"kurtosis, {SQUARED}, {RELUS}, layer 3"].value == 1.0
+        finding.numbers[f"excess kurtosis, {SQUARED}, {RELUS}, layer 3"].value == 1.0
     )  # without diverged
     assert CLAIM[2].draw(trials).axes[0].lines[0].get_ydata().tolist() == [0, 0, 1]
 
@@ -208,8 +208,8 @@ def test_the_interval_of_a_share_ends_at_0_and_1_and_that_of_another_number_does
         assert (near_1.high, near_0.low) == (1, 0)
         assert near_1.low < 1 - 0.1 / SEEDS
     kurtosis = CLAIM[2].judge(trials).numbers
-    assert kurtosis[f"kurtosis, {SQUARED}, {RELUS}, layer 1"].high > 1
-    assert kurtosis[f"kurtosis, {SQUARED}, {RELUS}, layer 2"].low < 0
+    assert kurtosis[f"excess kurtosis, {SQUARED}, {RELUS}, layer 1"].high > 1
+    assert kurtosis[f"excess kurtosis, {SQUARED}, {RELUS}, layer 2"].low < 0
 
 
 @pytest.mark.parametrize("varying", ["inactive", "dead"])

@@ -11,16 +11,15 @@ from minnet.__main__ import main
 from minnet.experiments.claims import ledger
 from minnet.experiments.claims.claim import Claim, Finding, rows
 from minnet.experiments.claims.normalization import Bound
-from minnet.experiments.claims.quantities import accuracy
-from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
-from minnet.experiments.setup import Setup
+from minnet.experiments.readings import accuracy
+from minnet.experiments.setup import IMAGES, Setup
 from minnet.experiments.sweep import Store
 
 TINY = Setup(data="digits", hidden=(8,), epochs=1)
 
 
-def found(trials):
+def judged(trials):
     numbers = {label: mean(t.last("val_accuracy") for t in runs) for label, runs in trials.items()}
     parts = {"accuracy": True}
     return Finding("narrow", f"It is {numbers['narrow'].value:.3f}.", numbers, parts)
@@ -28,7 +27,7 @@ def found(trials):
 
 CLAIM = Claim(
     number=21, article="005", statement="Small networks learn.", measured="accuracy", rule="always",
-    setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=found,
+    setups={"narrow": TINY, "wide": TINY.but(hidden=(16,))}, judge=judged,
     panels=[rows("After training", accuracy, "accuracy")], seeds=2,
 )  # fmt: skip
 
@@ -82,7 +81,7 @@ def test_an_entry_has_the_trials_of_its_seeds_and_the_finding(tmp_path):
     for label, runs in entry.trials.items():
         expected = [CLAIM.setups[label].but(seed=seed) for seed in (0, 1)]
         assert [trial.setup for trial in runs] == expected
-    assert entry.finding == found(entry.trials)
+    assert entry.finding == judged(entry.trials)
 
 
 def test_the_number_of_seeds_can_be_given_and_is_three_in_a_quick_run(tmp_path):
@@ -122,8 +121,7 @@ def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
 
     text = (tmp_path / "claims.md").read_text()
     assert f"| narrow | {number} |" in text
-    assert text.count("\nSettings: Seeds 0 to 1; ") == 1
-    assert "## Settings" not in text
+    assert text.count("\nSeeds 0 to 1. Shared settings: ") == 1
     assert "![claim 21](claim21.png)" in text
     assert {tmp_path / "claim21.png", tmp_path / "claim21.svg"} <= set(written)
 
@@ -214,7 +212,7 @@ def test_claims_that_were_judged_are_written_when_the_next_one_fails(tmp_path, c
     assert (tmp_path / "claims-1.md").is_file()
 
 
-def test_an_unknown_article_is_refused_before_anything_is_made(tmp_path, capsys):
+def test_an_unknown_article_is_an_error_before_anything_is_made(tmp_path, capsys):
     assert main(["claims", "--article", "9", "--out", str(tmp_path / "new")]) == 1
     assert "no claims of an article '9'" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

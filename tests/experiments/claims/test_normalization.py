@@ -62,7 +62,7 @@ def test_16_times_an_epoch_by_the_least_median_of_all_trainings():
     trials[BARE][0].curves["seconds"][0] = 1000.0
     finding = CLAIMS[16].judge(trials)
     assert (
-        "takes 1 s without and 1 s with BatchNorm, the least median of all trainings"
+        "takes 1 s without and 1 s with BatchNorm. This is the smallest of the trainings' medians"
         in finding.reason
     )
 
@@ -149,7 +149,7 @@ def settings(changes=(), gaps=(0.05, 0.1)):
 
 
 HIGHER = {f"lr 0.1, {BARE}": 0.1}
-STEADIER = {f"initial weights, times 10, {BARE}": 0.9}
+STEADIER = {f"initial weights, factor 10, {BARE}": 0.9}
 MATTERS = {f"batch size 2048, {BARE}": 0.9}
 
 
@@ -168,7 +168,7 @@ MATTERS = {f"batch size 2048, {BARE}": 0.9}
         (MATTERS, (0.05, 0.1), only_if("the statement is restricted to batch size")),
         ({}, (0.1, 0.1), UNDECIDED),
         (
-            {f"batch size 32, {BARE}": 0.9, f"initial weights, times 0.1, {NORMED}": 0.9},
+            {f"batch size 32, {BARE}": 0.9, f"initial weights, factor 0.1, {NORMED}": 0.9},
             (0.1, 0.05),
             only_if("the statement is restricted to regularization and batch size"),
         ),
@@ -199,7 +199,7 @@ def test_18_is_undecided_on_a_rate_that_only_some_seeds_allow():
 
 def test_18_counts_seeds_so_that_one_collapsed_training_does_not_decide():
     trials = settings(STEADIER)
-    trials[f"initial weights, times 10, {BARE}"][0].curves["val_accuracy"] = [0.1]
+    trials[f"initial weights, factor 10, {BARE}"][0].curves["val_accuracy"] = [0.1]
     finding = CLAIMS[18].judge(trials)
     assert finding.verdict == only_if(
         "the statement is restricted to sensitivity to the initial weights"
@@ -210,8 +210,8 @@ def test_18_counts_seeds_so_that_one_collapsed_training_does_not_decide():
 
 def test_18_is_undecided_on_sensitivity_if_half_of_the_seeds_show_it():
     trials = settings(STEADIER)
-    steady = trials[f"initial weights, times 1, {BARE}"]
-    trials[f"initial weights, times 10, {BARE}"][2:] = steady[2:]
+    steady = trials[f"initial weights, factor 1, {BARE}"]
+    trials[f"initial weights, factor 10, {BARE}"][2:] = steady[2:]
     finding = CLAIMS[18].judge(trials)
     assert finding.verdict == UNDECIDED
     assert undecided(finding) == ["sensitivity to the initial weights"]
