@@ -22,7 +22,7 @@ LEVELS = (
     {"initializers"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
-        *("checks", "datasets", "idx", "interruptions", "serialization", "summary"),
+        *("checks", "datasets", "idx", "interruptions", "safetensors", "serialization", "summary"),
     },
     {"training"},
     {"recording"},
