@@ -19,7 +19,7 @@ LEVELS = (
     {"param"},
     {"layer"},
     {"recommendation"},
-    {"initializers"},
+    {"initializers", "tables"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
         *("checks", "datasets", "idx", "interruptions", "safetensors", "serialization", "summary"),
