@@ -1,10 +1,9 @@
-"""Save and load networks as safetensors files, under the names of PyTorch's state dict.
+"""Networks in safetensors files, under the names of PyTorch's state dict.
 
-Such a file contains arrays and no code. ``safetensors.torch.load_file`` and other programs read it,
-and `load_safetensors` reads files from PyTorch. This module needs the package ``safetensors``.
+Such a file holds arrays and no code. PyTorch reads and writes it by ``safetensors.torch``. The
+functions need the package ``safetensors``; without it they raise an ImportError.
 """
 
-import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -16,30 +15,14 @@ from minnet.serialization import replacing
 
 
 def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write the parameters and the state of net to a safetensors file, completely or not at all.
-
-    The names and layouts are those of `Sequential.to_torch_state_dict`.
-
-    Parameters
-    ----------
-    net : Sequential
-        The network, which is not changed.
-    path : str or path
-        Used as given: no suffix is added, but ``.safetensors`` is usual.
+    """Write the arrays of `Sequential.to_torch_state_dict` to a file, completely or not at all.
 
     Raises
     ------
-    FloatingPointError
-        If a value is NaN or infinity; nothing is written.
-    OSError
-        If the file cannot be written; FileNotFoundError if the folder does not exist.
-    ImportError
-        If the package ``safetensors`` is not installed.
-    TypeError
-        If net is not a `Sequential`.
+    FloatingPointError, OSError
+        As in `minnet.save`.
     """
-    library = _library()
-    arrays = _checked(net, "save_safetensors").to_torch_state_dict()
+    arrays, library = net.to_torch_state_dict(), _library()
     bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise FloatingPointError(
@@ -51,33 +34,18 @@ def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:
 
 
 def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
-    """Fill net with the arrays of a safetensors file, and return net.
-
-    Parameters
-    ----------
-    net : Sequential
-        The network, which changes only if the whole file is valid.
-    path : str or path
-        File with the names and layouts of `Sequential.load_torch_state_dict`.
+    """Fill net from a file, as `Sequential.load_torch_state_dict` does, and return net.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file is damaged, or its arrays do not fit, as in `Sequential.load_torch_state_dict`.
-    ImportError
-        If the package ``safetensors`` is not installed.
-    TypeError
-        If net is not a `Sequential`.
+        If the file is damaged, or its arrays do not fit. The network is then unchanged.
     """
-    library, path = _library(), Path(path)
-    _checked(net, "load_safetensors")
-    if not path.is_file():
-        text = "load_safetensors: no such file (the path is used as given, no suffix is added)"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute()))
+    library, data = _library(), Path(path).read_bytes()
     try:
-        arrays = library.load(path.read_bytes())
+        arrays = library.load(data)
     except Exception as error:
         raise ValueError(
             f"load_safetensors: expected a safetensors file of real numbers, got {path}: {error}; "
@@ -86,19 +54,12 @@ def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequentia
     return net.load_torch_state_dict(arrays)
 
 
-def _checked(net: Sequential, where: str) -> Sequential:
-    if not isinstance(net, Sequential):
-        raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
-    return net
-
-
 def _library() -> Any:
-    """Return ``safetensors.numpy``, or raise ImportError with the command that installs it."""
     try:
         from safetensors import numpy as library
     except ImportError as error:
         raise ImportError(
-            "safetensors files need the package safetensors; install it with "
-            "`pip install safetensors`, or use minnet.save and minnet.load"
+            "safetensors files need the package safetensors; install it with `pip install "
+            "safetensors`, or use minnet.save and minnet.load"
         ) from error
     return library

@@ -16,17 +16,12 @@ Labels: TypeAlias = NDArray[np.int64]
 
 
 class Table(NamedTuple):
-    """Arrays of a table; ``(x_train, y_train), (x_test, y_test), transformer, classes = table``.
+    """Result of `from_csv`: (x, y) of the training and of the test rows, transformer, classes.
 
-    Attributes
-    ----------
-    train, test : (x, y)
-        Rows (n, features), with labels (n,) of a classification or targets (n, 1) of a regression.
-    transformer : sklearn.compose.ColumnTransformer
-        ``transformer.transform(frame)`` gives the rows of new data, a DataFrame with the columns of
-        the file; ``transformer.get_feature_names_out()`` names the features.
-    classes : ndarray or None
-        Values of the target in the order of the labels; None in a regression.
+    x has shape (n, features). y holds labels (n,) of a classification, whose ``classes`` are the
+    values of the target by label, or targets (n, 1) of a regression, whose ``classes`` are None.
+    ``transformer.transform(frame)`` returns x of new rows, a DataFrame with the columns of the file
+    in any order. ``transformer.get_feature_names_out()`` names the features.
     """
 
     train: tuple[Rows, Any]
@@ -52,7 +47,7 @@ def from_csv(
     Columns of numbers are standardized to mean 0 and standard deviation 1; a missing number is
     replaced by the mean. Columns of text have one feature for each category, which is 1 in the rows
     of that category and 0 elsewhere; a missing text is a category. Means, standard deviations and
-    categories are those of the training rows. A category that is only in the test rows has only 0.
+    categories are those of the training rows. In a row with another category, all are 0.
 
     Parameters
     ----------
@@ -64,12 +59,8 @@ def from_csv(
         By default "classification" for a target of text, and "regression" for one of numbers.
     drop, categorical : collection of column names
         Columns to leave out, such as identifiers, and columns of numbers to treat as text.
-    test_size : float
-        Share of the rows in the test set, the same for each class.
-    rng : int, numpy.random.Generator or None
-        Determines the split.
-    dtype : float32 or float64
-        Dtype of the rows, and of the targets of a regression.
+    test_size, rng, dtype
+        As in `minnet.datasets.iris`; each class has the same share of test rows.
     **options
         Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
 
@@ -77,24 +68,20 @@ def from_csv(
     ------
     ImportError
         If pandas is not installed.
-    FileNotFoundError
-        If the file does not exist.
-    ValueError
-        If the file cannot be read, a column is unknown, a target is missing, a column mixes numbers
-        and text, or a column of text has too many categories.
+    OSError, ValueError
+        If the file cannot be read, a column is unknown, mixes numbers and text or has too many
+        categories, or a row has no target.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> lines = ["size,colour,kind", "1,red,a", "3,blue,b", "2,red,a", "4,blue,b"]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "table.csv")
-    ...     _ = path.write_text("\n".join(lines))
+    ...     _ = path.write_text("size,colour,kind\n1,red,a\n3,blue,b\n2,red,a\n4,blue,b\n")
     ...     table = from_csv(path, "kind", test_size=0.5)
-    >>> table.classes, table.transformer.get_feature_names_out()
-    (array(['a', 'b'], dtype=object),
-     array(['size', 'colour_blue', 'colour_red'], dtype=object))
+    >>> table.transformer.get_feature_names_out()
+    array(['size', 'colour_blue', 'colour_red'], dtype=object)
     """
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
@@ -102,35 +89,28 @@ def from_csv(
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     dtype, frame = as_float_dtype(dtype), _read(path, options)
-    unknown = [name for name in (target, *drop, *categorical) if name not in frame.columns]
-    if unknown:
+    columns, unused = [*frame.columns], [target, *drop]
+    unknown = [name for name in (*unused, *categorical) if name not in columns]
+    if unknown or len(frame) < 2 or len(columns) == len(unused):
         raise ValueError(
-            f"from_csv: expected names of {[*frame.columns]}, got {unknown}; with header=None, for "
-            "a file without header, the names are 0, 1, 2, ..."
-        )
-    if len(frame) < 2 or len(frame.columns) < 2 + len(drop):
-        raise ValueError(
-            "from_csv: expected at least 2 rows and a column besides the target, got "
-            f"{len(frame)} rows and the columns {[*frame.columns]}; check sep and drop"
+            "from_csv: expected at least 2 rows, known names and a column besides the target, got "
+            f"{len(frame)} rows, columns {columns} and unknown names {unknown}; check sep, and for "
+            "a file without header use header=None and the names 0, 1, 2, ..."
         )
     y, classes = _targets(frame[target], task, dtype)
-    frame = frame.drop(columns=[target, *drop])
-    text = [name for name in frame if name in categorical or frame[name].dtype.kind not in "iuf"]
+    frame = frame.drop(columns=unused)
+    text = [name for name in frame if name in categorical or not _is_number(frame[name])]
     for name in set(text) - set(categorical):
         _check_text(frame[name], limit=max(20, len(frame) // 10))
+    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     transformer = make_column_transformer(
-        (
-            make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()),
-            [name for name in frame if name not in text],
-        ),
+        (numbers, [name for name in frame if name not in text]),
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), text),
         verbose_feature_names_out=False,
     )
     train, test, y_train, y_test = split(frame, y, test_size, rng, stratify=classes is not None)
-    x_train, x_test = (
-        np.ascontiguousarray(x, dtype)
-        for x in (transformer.fit_transform(train), transformer.transform(test))
-    )
+    x_train = np.ascontiguousarray(transformer.fit_transform(train), dtype)
+    x_test = np.ascontiguousarray(transformer.transform(test), dtype)
     return Table((x_train, y_train), (x_test, y_test), transformer, classes)
 
 
@@ -174,6 +154,10 @@ def _read(path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
         ) from error
 
 
+def _is_number(column: Any) -> bool:
+    return str(column.dtype.kind) in "iuf"
+
+
 def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:
     """Return labels and classes of a classification, or targets and None of a regression."""
     missing = np.flatnonzero(column.isna())
@@ -182,24 +166,22 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
             f"from_csv: expected a target in each row, got none in {len(missing)} rows, first in "
             f"row {missing[0]} of the data; remove these rows"
         )
-    is_number = column.dtype.kind in "iuf"
-    if task is None and not is_number:
-        _check_text(column, limit=len(column))
-    task = task or ("regression" if is_number else "classification")
-    if task == "classification":
-        classes, labels = np.unique(column.to_numpy(), return_inverse=True)
-        if len(rare := classes[np.bincount(labels) < 2]):
-            raise ValueError(
-                f"from_csv: expected at least 2 rows of each class, got one of {rare.tolist()}; "
-                "remove these rows, or use task='regression' if the target is a number"
-            )
-        return labels.astype(np.int64), classes
-    if task != "regression" or not is_number:
+    if _is_number(column) and task in (None, "regression"):
+        return column.to_numpy(dtype)[:, None], None
+    if task not in (None, "classification"):
         raise ValueError(
             "from_csv: expected task as 'classification', or 'regression' with a target of "
             f"numbers, got {task!r} with {column.dtype}; choose the other one"
         )
-    return column.to_numpy(dtype)[:, None], None
+    if task is None:
+        _check_text(column, limit=len(column))
+    classes, labels = np.unique(column.to_numpy(), return_inverse=True)
+    if len(rare := classes[np.bincount(labels) < 2]):
+        raise ValueError(
+            f"from_csv: expected at least 2 rows of each class, got one of {rare.tolist()}; remove "
+            "these rows, or use task='regression' if the target is a number"
+        )
+    return labels.astype(np.int64), classes
 
 
 def _check_text(column: Any, limit: int) -> None:
@@ -207,16 +189,14 @@ def _check_text(column: Any, limit: int) -> None:
     values = column.dropna().astype(str).str.strip()
     numbers = values.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", case=False)
     if numbers.mean() >= 0.9:
-        odd = values[~numbers] if not numbers.all() else values[values.str.contains(",")]
+        odd = values[~numbers if not numbers.all() else values.str.contains(",")].iloc[0]
         raise ValueError(
-            f"from_csv: column {column.name!r}: expected only numbers or only text, got "
-            f"{odd.iloc[0]!r} among numbers; correct it, or use na_values=[{odd.iloc[0]!r}] for a "
-            "missing value, decimal=',' for 2,5, thousands=',' for 1,000, or header=None for a "
-            "file without header"
+            f"from_csv: column {column.name!r}: expected only numbers or only text, got {odd!r} "
+            f"among numbers; correct it, or use na_values=[{odd!r}] for a missing value, "
+            "decimal=',' for 2,5, thousands=',' for 1,000, header=None for a file without header"
         )
     if (count := values.nunique()) > limit:
         raise ValueError(
             f"from_csv: column {column.name!r}: expected at most {limit} categories, got {count}; "
-            f"leave it out, drop=[{column.name!r}], or keep it with "
-            f"categorical=[{column.name!r}]"
+            f"leave it out with drop=[{column.name!r}], or keep it with categorical"
         )

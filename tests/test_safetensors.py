@@ -72,7 +72,7 @@ def test_a_damaged_or_wrong_file_changes_nothing(library, tmp_path):
 
 
 def test_files_and_folders_that_do_not_exist_are_errors(library, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such file"):
+    with pytest.raises(FileNotFoundError, match=r"net\.safetensors"):
         load_safetensors(network(), tmp_path / "net.safetensors")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         save_safetensors(network(), tmp_path / "none" / "net.safetensors")
@@ -84,12 +84,6 @@ def test_a_network_with_nan_is_not_saved(library, tmp_path):
     with pytest.raises(FloatingPointError, match=r"NaN or infinity in 3.bias"):
         save_safetensors(net, tmp_path / "net.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_only_a_network_is_accepted(library, tmp_path):
-    for function in (save_safetensors, load_safetensors):
-        with pytest.raises(TypeError, match=rf"expected {function.__name__}\(net, path\)"):
-            function("net.safetensors", tmp_path / "net.safetensors")
 
 
 def test_without_the_package_the_error_names_the_command(tmp_path, monkeypatch):

@@ -167,9 +167,9 @@ def numbers(column):
 
 
 FAULTS = {
-    "unknown target": (table(), "z", {}, r"names of \['size', .*\], got \['z'\]; .*header=None"),
-    "unknown drop": (table(), "kind", {"drop": ["id"]}, r"got \['id'\]"),
-    "no header": (table(header=False), "kind", {}, r"got \['kind'\].*header=None"),
+    "unknown target": (table(), "z", {}, r"\['size', .*unknown names \['z'\]; .*header=None"),
+    "unknown drop": (table(), "kind", {"drop": ["id"]}, r"unknown names \['id'\]"),
+    "no header": (table(header=False), "kind", {}, r"unknown names \['kind'\]; .*header=None"),
     "missing target": (table(), "gaps", {}, "got none in 8 rows, first in row 0 of the data"),
     "decimal comma": (
         table(separator=";", number=lambda v: str(v).replace(".", ",")), "kind", {},
@@ -199,7 +199,7 @@ FAULTS = {
     "long first row": ("x,y\n1,a,b\n1,a,b\n", "y", {}, "cannot read .*[Ll]ength of header"),
     "open quote": ('x,y\n1,"a\n1,b\n', "y", {}, "cannot read .*EOF inside string"),
     "empty": ("", "y", {}, "cannot read .*No columns"),
-    "only a header": ("x,y\n", "y", {}, "at least 2 rows .*got 0 rows"),
+    "only a header": ("x,y\n", "y", {}, "at least 2 rows.*got 0 rows"),
     "only a target": ("y\na\nb\n", "y", {}, "a column besides the target"),
 }  # fmt: skip
 

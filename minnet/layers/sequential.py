@@ -189,70 +189,42 @@ class Sequential(Container):
         """Return a table of the layers, displayed as text or as HTML in a notebook."""
         return summarize(self)
 
-    # Exchange with PyTorch and Keras, whose names and layouts `minnet.layers.exchange` describes.
+    # Exchange with PyTorch and Keras. `minnet.layers.exchange` lists names, order and layouts.
 
     def to_torch_state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and state under the names of PyTorch's state dict.
 
-        ``{name: torch.from_numpy(array) for name, array in ...}`` is accepted by
-        ``load_state_dict`` of the ``torch.nn.Sequential`` with the same layers.
-
         Examples
         --------
-        >>> from minnet import BatchNorm, Dense
-        >>> net = Sequential([Dense(4, 3), BatchNorm(3)])
-        >>> list(net.to_torch_state_dict())
-        ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var']
-        >>> net.to_torch_state_dict()["0.weight"].shape
-        (3, 4)
+        >>> from minnet import Dense, ReLU
+        >>> arrays = Sequential([Dense(4, 3), ReLU(), Dense(3, 2)]).to_torch_state_dict()
+        >>> {name: array.shape for name, array in arrays.items()}
+        {'0.weight': (3, 4), '0.bias': (3,), '2.weight': (2, 3), '2.bias': (2,)}
         """
         return {name: array.copy() for name, _, array in exchange.torch_entries(self)}
 
     def load_torch_state_dict(self, state_dict: Mapping[str, Any]) -> Self:
-        """Fill all parameters and state from PyTorch's state dict, and return the network.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to array_like
-            NumPy arrays or CPU tensors, such as ``module.state_dict()``.
+        """Fill all parameters and state from arrays or CPU tensors by name; return the network.
 
         Raises
         ------
         TypeError
-            If state_dict is not a mapping from names to arrays of real numbers.
+            If state_dict is not a mapping to arrays of real numbers, such as module.state_dict().
         ValueError
             If an array is missing, unknown, of another shape, or not finite. The message lists all
             such arrays, and the network is unchanged.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                "load_torch_state_dict: expected a mapping from names to arrays, got "
-                f"{type(state_dict).__name__}; use module.state_dict()"
-            )
         exchange.fill(self, exchange.torch_entries(self), state_dict, "load_torch_state_dict")
         return self
 
     def to_keras_weights(self) -> list[Array]:
-        """Return copies of all parameters and state in the order of Keras's ``get_weights``."""
+        """Return copies of all parameters and state, in the order of Keras's ``get_weights``."""
         return [array.copy() for _, _, array in exchange.keras_entries(self)]
 
     def load_keras_weights(self, weights: Sequence[Any]) -> Self:
-        """Fill all parameters and state from Keras's ``get_weights()``, and return the network.
-
-        Raises
-        ------
-        TypeError
-            If weights is not a list or tuple of arrays of real numbers.
-        ValueError
-            As in `load_torch_state_dict`.
-        """
-        if not isinstance(weights, list | tuple):
-            raise TypeError(
-                f"load_keras_weights: expected a list of arrays, got {type(weights).__name__}; use "
-                "model.get_weights()"
-            )
-        values = {f"weights[{position}]": array for position, array in enumerate(weights)}
-        exchange.fill(self, exchange.keras_entries(self), values, "load_keras_weights")
+        """Fill all parameters and state from Keras's list; raise as `load_torch_state_dict`."""
+        named = {f"weights[{position}]": array for position, array in enumerate(weights)}
+        exchange.fill(self, exchange.keras_entries(self), named, "load_keras_weights")
         return self
 
     def _explain_gradient(self) -> str:

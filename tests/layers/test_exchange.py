@@ -244,9 +244,12 @@ def test_only_a_mapping_is_accepted_as_a_state_dict(value):
         network().load_torch_state_dict(value)
 
 
-@pytest.mark.parametrize("value", [{"weight": 1}, np.ones(3), "weights.h5"])
-def test_only_a_list_is_accepted_as_keras_weights(value):
-    with pytest.raises(TypeError, match=r"list of arrays, got .*get_weights\(\)"):
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [({"weight": 1}, TypeError), (np.ones(3), ValueError), ("weights.h5", TypeError)],
+)
+def test_only_a_list_of_arrays_is_accepted_as_keras_weights(value, error):
+    with pytest.raises(error, match=r"^load_keras_weights: expected .*weights\[0\]|the arrays of"):
         network().load_keras_weights(value)
 
 
