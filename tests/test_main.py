@@ -219,10 +219,16 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_training(vanishing, tmp
 
 def test_each_combination_of_options_has_a_separate_folder(vanishing, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for options in ([], ["--quick"], ["--as-article", "--quick", "--data", "digits"]):
-        assert main(["run", "vanishing", *options]) == 0
-    found = {path.name for path in (tmp_path / "runs").iterdir()}
-    assert found == {"vanishing", "vanishing-quick", "vanishing-as-article-quick-digits"}
+    folders = {
+        "vanishing": "--seeds 1 --seed 0",
+        "vanishing-quick": "--quick",
+        "vanishing-as-article-quick-digits": "--as-article --quick --data digits",
+        "vanishing-epochs2": "--epochs 2",
+        "vanishing-seed4-seeds2": "--seeds 2 --seed 4",
+    }
+    for options in folders.values():
+        assert main(["run", "vanishing", *options.split()]) == 0
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == set(folders)
 
 
 @pytest.mark.parametrize("name", ["exploding", "dead_units"])

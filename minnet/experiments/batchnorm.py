@@ -19,7 +19,7 @@ from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
 from minnet.experiments.readings import AFTER, gradient_ratio
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import EVALUATED, Record, Trial
+from minnet.experiments.trial import EVALUATED, Record, Trial, Trials
 from minnet.validation import Array
 
 WITHOUT = Setup(hidden=(128, 64), activation="relu", optimizer="adam", batch_size=128, epochs=20)
@@ -73,8 +73,8 @@ def draw(results: Results) -> report.Figures:
     curves = {
         label: [SimpleNamespace(**trial.curves) for trial in runs if not trial.stopped]
         for label, runs in results.trials.items()
+        if not all(trial.stopped for trial in runs)
     }
-    curves = {label: runs for label, runs in curves.items() if runs}
     if results.as_article and curves:
         figure = plot.learning_curves(curves, metric="accuracy")
         figure.axes[0].set_ylabel("accuracy (training: running mean)")
@@ -115,18 +115,18 @@ def summarize(results: Results) -> list[str]:
     return parts
 
 
-def convergence_table(trials: report.Trials) -> str:
+def convergence_table(trials: Trials) -> str:
     """Return for each label the epochs to TARGET and the best test accuracy."""
 
     def epochs(runs: Sequence[Trial]) -> str:
         reached = [epochs_to_target(trial.curves["val_accuracy"]) for trial in runs]
-        found = [epoch for epoch in reached if epoch is not None]
-        never = f"; never in {len(runs) - len(found)} of {len(runs)}"
-        return f"{mean(found)}{never if len(found) < len(runs) else ''}" if found else "never"
+        counts = [epoch for epoch in reached if epoch is not None]
+        never = f"; never in {len(runs) - len(counts)} of {len(runs)}"
+        return f"{mean(counts)}{never if len(counts) < len(runs) else ''}" if counts else "never"
 
-    columns = {
+    columns: report.Columns = {
         f"epochs to {TARGET:.0%} test accuracy": epochs,
-        "best test accuracy": lambda runs: str(mean(map(best, runs))),
+        "best test accuracy": lambda runs: mean(map(best, runs)),
     }
     return report.label_table(trials, columns)
 
@@ -136,7 +136,7 @@ def best(trial: Trial) -> float:
     return max(trial.curves["val_accuracy"], default=float("nan"))
 
 
-def differences(trials: report.Trials) -> list[str]:
+def differences(trials: Trials) -> list[str]:
     """Return sentences on the differences of final and best test accuracy, paired by seed."""
     (one, without), (other, normalized) = trials.items()
     pairs = list(zip(without, normalized, strict=True))
@@ -148,19 +148,16 @@ def differences(trials: report.Trials) -> list[str]:
     return sentences
 
 
-def first_epoch_table(trials: report.Trials) -> str:
+def first_epoch_table(trials: Trials) -> str:
     """Return Keras's running accuracy of the first epoch and the accuracies at the end of it."""
 
     def accuracy(curve: str, runs: Sequence[Trial]) -> str:
         values = [trial.curves[curve][0] for trial in runs if trial.curves[curve]]
         return f"{mean(values).value:.4f}" if values else "–"
 
-    curves = {
-        "drawn by the article": "accuracy",
-        "training rows": "train_accuracy",
-        "test rows": "val_accuracy",
-    }
-    return report.label_table(trials, {name: partial(accuracy, curves[name]) for name in curves})
+    curves = {"drawn by the article": "", "training rows": "train_", "test rows": "val_"}
+    columns = {name: partial(accuracy, f"{rows}accuracy") for name, rows in curves.items()}
+    return report.label_table(trials, columns)
 
 
 EXPERIMENT = Experiment(

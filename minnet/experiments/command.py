@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def add_run(commands: Any) -> None:
     experiments = run.add_subparsers(metavar="experiment", required=True)
     for name, text in EXPERIMENTS.items():
         parser = experiments.add_parser(name, help=text)
-        folder = f"runs/{name}, with -quick etc. appended"
+        folder = f"runs/{name}, followed by other options, as in runs/{name}-quick-epochs3"
         add = _add_shared(parser, folder, "1", "fewer rows and epochs, about a minute")
         add("--seed", type=whole(0), default=0, help="first seed (default: 0)")
         add("--epochs", type=whole(1), help="epochs of every network")
@@ -75,9 +76,7 @@ def _add_shared(
 def _run(options: argparse.Namespace) -> int:
     module = import_module(f"minnet.experiments.{options.experiment}")
     experiment: Experiment = module.EXPERIMENT
-    marks = [options.as_article and "as-article", options.quick and "quick", options.data]
-    name = "-".join([options.experiment, *(mark for mark in marks if mark)])
-    out: Path = options.out or Path("runs") / name
+    out: Path = options.out or Path("runs") / _folder(options)
     setups = experiment.setups(
         as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
     )
@@ -91,28 +90,36 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _folder(options: argparse.Namespace) -> str:
+    """Return the name of the folder of a run; other options have other names."""
+    marks = [options.as_article and "as-article", options.quick and "quick", options.data]
+    for name, default in (("epochs", None), ("seed", 0), ("seeds", 1)):
+        value = getattr(options, name)
+        marks.append(f"{name}{value}" if value not in (None, default) else "")
+    return "-".join([options.experiment, *(mark for mark in marks if mark)])
+
+
 def _claims(options: argparse.Namespace) -> int:
     from minnet.experiments.claims import ledger
     from minnet.experiments.sweep import Store
 
     chosen = ledger.choose(options.article, options.only)
     out: Path = options.out or Path("runs") / ("claims-quick" if options.quick else "claims")
+    store, quick = Store(out / "trials"), options.quick
     entries: list[ledger.Entry] = []
     try:
         with _results_in(out):
             for claim in chosen:
-                entries.append(
-                    ledger.judge(
-                        claim, Store(out / "trials"), seeds=options.seeds, jobs=_jobs(options),
-                        quick=options.quick, verbose=1,
-                    )
-                )  # fmt: skip
-                print(ledger.describe(entries[-1]), end="\n\n", flush=True)
+                entry = ledger.judge(
+                    claim, store, seeds=options.seeds, jobs=_jobs(options), quick=quick, verbose=1
+                )
+                entries.append(entry)
+                print(ledger.describe(entry), end="\n\n", flush=True)
     finally:  # also if the run was stopped
         if entries:
-            written = ledger.write(entries, out, command=_command(options), quick=options.quick)
+            written = ledger.write(entries, out, command=_command(options), quick=quick)
             print(ledger.verdicts(entries))
-            if options.quick:
+            if quick:
                 print(f"\n{ledger.QUICK_NOTE}")
             print("\nwritten:", *written, sep="\n  ")
     return 0
@@ -131,12 +138,9 @@ def _jobs(options: argparse.Namespace) -> int | None:
 
 def _command(options: argparse.Namespace) -> str:
     """Return the command that gives the same ledger."""
-    words = ["minnet", "claims"]
-    words += ["--article", options.article] if options.article else []
-    words += ["--only", *map(str, options.only)] if options.only else []
-    words += ["--seeds", str(options.seeds)] if options.seeds else []
-    words += ["--quick"] if options.quick else []
-    return " ".join(words)
+    given = {"--article": [options.article], "--only": options.only, "--seeds": [options.seeds]}
+    words = [[name, *map(str, values)] for name, values in given.items() if any(values)]
+    return " ".join(["minnet", "claims", *chain(*words), *(["--quick"] if options.quick else [])])
 
 
 @contextmanager

@@ -8,16 +8,16 @@ large enough that many units die, and small enough that the network still learns
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from minnet import plot
 from minnet.experiments import charts, report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
-from minnet.experiments.readings import AFTER, by_layer, stages
+from minnet.experiments.readings import AFTER, by_layer, networks
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import TEST_ROWS, Trial
 
@@ -51,14 +51,10 @@ def draw(results: Results) -> report.Figures:
             "a row ends with the count at the end of training.",
         )
     }
-    values = {}
-    for label, runs in results.trials.items():
-        dead = by_layer(stages(runs)[AFTER], "hidden", "dead")
-        if dead:
-            units = runs[0].setup.hidden
-            values[label] = [list(np.divide(*pair)) for pair in zip(dead, units, strict=True)]
-    if values:
-        figure = charts.by_layer(values, ylabel="share of units that are dead\nafter training")
+    ended = {label: runs for label, runs in results.trials.items() if networks(runs, AFTER)}
+    if ended:
+        share = {label: by_layer(runs, AFTER, "hidden", share_of) for label, runs in ended.items()}
+        figure = charts.by_layer(share, ylabel="share of units that are dead\nafter training")
         figure.axes[0].set_ylim(-0.03, 1.03)
         every = {label: dead_share(runs) for label, runs in results.trials.items()}
         figures["dead_by_layer"] = (
@@ -70,10 +66,15 @@ def draw(results: Results) -> report.Figures:
     return figures
 
 
+def share_of(layer: Mapping[str, Any]) -> float:
+    """Return the share of dead units of a layer in a snapshot."""
+    return float(layer["dead"] / layer["units"])
+
+
 def dead_share(trials: Sequence[Trial]) -> float:
     """Return the share of all hidden units that are dead after training, as a mean over seeds."""
-    ends = [trial.end["hidden"] for trial in trials if trial.end is not None]
-    dead = mean(sum(row["dead"] for row in layers) for layers in ends)
+    ends = networks(trials, AFTER)
+    dead = mean(sum(row["dead"] for row in network["hidden"]) for network in ends)
     return dead.value / sum(trials[0].setup.hidden)
 
 
@@ -81,7 +82,7 @@ def summarize(results: Results) -> list[str]:
     """Return the number of dead units before and after training."""
 
     def every(runs: Sequence[Trial]) -> str:
-        return f"{dead_share(runs):.1%}" if stages(runs)[AFTER] else "–"
+        return f"{dead_share(runs):.1%}" if networks(runs, AFTER) else "–"
 
     columns = report.layer_columns(results.trials, "dead")
     columns = {**columns, "all hidden units, after training": every}

@@ -10,14 +10,14 @@ from typing import Any
 from minnet.experiments import report
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
-from minnet.experiments.trial import Record, Trial
+from minnet.experiments.trial import Record, Trials
 
 
 @dataclass(frozen=True)
 class Results:
     """Results of an experiment: for each label, all trials and the record of the first seed."""
 
-    trials: Mapping[str, Sequence[Trial]]
+    trials: Trials
     records: Mapping[str, Record]
     as_article: bool = False
 
@@ -78,11 +78,11 @@ class Experiment:
         Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are passed to `sweep`.
         """
         store = Store(out / "trials")
-        first = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
+        recorded = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
         every = [setup.but(seed=seed) for seed in seeds for setup in setups.values()]
-        trials = sweep(every, store, jobs=jobs, recorded=list(first.values()), verbose=verbose)
-        by_label = {label: trials[place :: len(setups)] for place, label in enumerate(setups)}
-        records = {label: store.record(setup) for label, setup in first.items()}
+        trials = sweep(every, store, jobs=jobs, recorded=list(recorded.values()), verbose=verbose)
+        by_label = {label: trials[first :: len(setups)] for first, label in enumerate(setups)}
+        records = {label: store.record(setup) for label, setup in recorded.items()}
         results = Results(by_label, records, as_article)
         self.write(results, out)
         return results
@@ -90,15 +90,12 @@ class Experiment:
     def write(self, results: Results, out: Path) -> None:
         """Write ``report.md``, ``metrics.json``, and the figures as PNG and SVG."""
         title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
-        trials = {
-            label: [trial.as_dict() for trial in runs] for label, runs in results.trials.items()
-        }
+        trials = {label: [run.as_dict() for run in runs] for label, runs in results.trials.items()}
         metrics = {"experiment": title, "versions": report.versions(), "trials": trials}
         report.write_json(out / "metrics.json", metrics)
         settings = report.settings_table(results.trials)
-        parts = [
-            f"# {title}", self.summary, "## Results", self.text(results), settings, "## Figures",
-        ]  # fmt: skip
+        parts = [f"# {title}", self.summary, "## Results", self.text(results)]
+        parts += ["## Settings", settings, "## Figures"]
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")

@@ -8,7 +8,7 @@ enough that a clipped gradient can reduce the initial loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -23,11 +23,11 @@ from minnet.experiments.readings import (
     attenuation,
     by_layer,
     gradient_limits,
+    networks,
     predicted_gradients,
-    stages,
 )
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial, train
+from minnet.experiments.trial import Trial, Trials, train
 from minnet.recording import StatisticsProbe
 
 BASELINE = Setup(
@@ -59,9 +59,9 @@ def draw(results: Results) -> report.Figures:
     values, theory = {}, {}
     for label, runs in results.trials.items():
         if runs[0].setup.clip_norm is None:  # clipping does not change the first gradients
-            values[label] = by_layer(stages(runs)[BEFORE], "dense", "dy_rms")
+            values[label] = by_layer(runs, BEFORE, "dense", "dy_rms")
             last = geometric_mean(values[label][-1]).value
-            theory[label] = predicted_gradients(stages(runs)[BEFORE][0], SLOPE, last)
+            theory[label] = predicted_gradients(networks(runs, BEFORE)[0], SLOPE, last)
     largest = {
         title: float(np.max(probe.series("dense1", "weight_grad", "rms")[1]))
         for title, probe in recorded.items()
@@ -104,19 +104,20 @@ def summarize(results: Results) -> list[str]:
     return text
 
 
-def gradient_table(trials: report.Trials) -> str:
+def gradient_table(trials: Trials) -> str:
     """Return a table of the gradients before training and the growth of dy between layers."""
 
     def gradient(layer: int, runs: Sequence[Trial]) -> str:
-        layers = by_layer(stages(runs)[BEFORE], "dense", "weight_grad_rms")
+        layers = by_layer(runs, BEFORE, "dense", "weight_grad_rms")
         return f"{geometric_mean(layers[layer]).value:.2e}"
 
     def theory(runs: Sequence[Trial]) -> str:
-        return f"{geometric_mean(attenuation(stages(runs)[BEFORE][0], SLOPE)[:-1]).value:.4g}"
+        factors = attenuation(networks(runs, BEFORE)[0], SLOPE)
+        return f"{geometric_mean(factors[:-1]).value:.4g}"
 
-    columns: dict[str, Callable[[Sequence[Trial]], str]] = {
+    columns: report.Columns = {
         "RMS of dW, first layer": partial(gradient, 0),
-        "last layer": partial(gradient, -1),
+        "RMS of dW, last layer": partial(gradient, -1),
         "RMS(dy) over that of the next layer": lambda runs: f"{growth(runs):.4g}",
         "theory": theory,
     }
@@ -129,7 +130,7 @@ def growth(trials: Sequence[Trial]) -> float:
     It is the geometric mean over the layers, from the last hidden layer to the first, and over the
     seeds.
     """
-    *hidden, _ = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
+    *hidden, _ = by_layer(trials, BEFORE, "dense", "dy_rms")
     ratios = zip(hidden[0], hidden[-1], strict=True)
     return geometric_mean((first / last) ** (1 / (len(hidden) - 1)) for first, last in ratios).value
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from minnet import plot
-from minnet.experiments import charts, report
+from minnet.experiments import report
 from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import rms
-from minnet.experiments.readings import over
+from minnet.experiments.readings import AFTER, BEFORE, Number, by_layer, over
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import TEST_ROWS
+from minnet.experiments.trial import TEST_ROWS, Trials
 from minnet.recording import Capture
 from minnet.validation import Array
 
@@ -53,7 +52,6 @@ VARIANCES: dict[str, Callable[[int, int], float]] = {
 SQUARE = (-1.0, 1.0), (0.0, 4.0)  # limits of the article's x and y axes
 ROWS_OF_PANELS = 3  # in one figure
 CLASSES = 10
-Number = Callable[[Mapping[str, Any]], float]  # of the measures of one layer
 
 
 def predicted_rms(setup: Setup) -> list[float]:
@@ -88,25 +86,12 @@ def measured_rms(row: Mapping[str, Any]) -> float:
     return math.hypot(row["mean"], row["std"])
 
 
-def by_layer(trials: report.Trials, when: str, number: Number) -> dict[str, list[list[float]]]:
-    """Return label -> layer -> seed: a number of each hidden layer at the "start" or the "end".
-
-    The end of a training that diverged is nan.
-    """
-    table = {}
-    for label, runs in trials.items():
-        networks = [getattr(trial, when) for trial in runs]
-        table[label] = [
-            [number(network["hidden"][layer]) if network else float("nan") for network in networks]
-            for layer in range(len(runs[0].setup.hidden))
-        ]
-    return table
-
-
-def means(trials: report.Trials, when: str, number: Number) -> dict[str, list[float]]:
-    """Return label -> layer: the means of `by_layer` over the seeds."""
-    table = by_layer(trials, when, number)
-    return {label: [mean(seeds).value for seeds in layers] for label, layers in table.items()}
+def means(trials: Trials, stage: str, number: Number) -> dict[str, list[float]]:
+    """Return label -> layer: the means of a number of the hidden layers over the seeds."""
+    return {
+        label: [mean(seeds).value for seeds in by_layer(runs, stage, "hidden", number)]
+        for label, runs in trials.items()
+    }
 
 
 def draw(results: Results) -> report.Figures:
@@ -117,18 +102,7 @@ def draw(results: Results) -> report.Figures:
     """
     before = {label: record.before() for label, record in results.records.items()}
     after = trained_layers(results)
-    figures: report.Figures = {}
-    for when, captures in (("before", before), ("after", after)):
-        labels = list(captures)
-        for part, first in enumerate(range(0, len(labels), ROWS_OF_PANELS), start=1):
-            some = labels[first : first + ROWS_OF_PANELS]
-            std = {label: float(captures[label][LAYERS[-1]]["y"].std()) for label in some}
-            figures[f"activations_{when}_{part}"] = (
-                plot.histograms({label: captures[label] for label in some}, layers=LAYERS),
-                f"Outputs of each hidden layer on the test rows {when} training: "
-                f"{', '.join(some)}. The stem at 0 shows the share of exact zeros as a fraction of "
-                f"the panel's height. The std of the last layer is {report.span(std)}.",
-            )
+    figures = draw_activations("before", before) | draw_activations("after", after)
     figures |= draw_rms(results.trials)
     if results.as_article and after:
 
@@ -152,28 +126,33 @@ def trained_layers(results: Results) -> dict[str, Capture]:
     return {label: record.after() for label, record in records.items() if record.net is not None}
 
 
-def draw_rms(trials: report.Trials) -> report.Figures:
+def draw_activations(when: str, captures: Mapping[str, Capture]) -> report.Figures:
+    """Return figures with histograms of the hidden layers, for a few networks each."""
+    figures, labels = {}, list(captures)
+    for part, first in enumerate(range(0, len(labels), ROWS_OF_PANELS), start=1):
+        some = {label: captures[label] for label in labels[first : first + ROWS_OF_PANELS]}
+        std = {label: float(captured[LAYERS[-1]]["y"].std()) for label, captured in some.items()}
+        figures[f"activations_{when}_{part}"] = (
+            plot.histograms(some, layers=LAYERS),
+            f"Outputs of each hidden layer on the test rows {when} training: {', '.join(some)}. "
+            "The stem at 0 shows the share of exact zeros as a fraction of the panel's height. The "
+            f"std of the last layer is {report.span(std)}.",
+        )
+    return figures
+
+
+def draw_rms(trials: Trials) -> report.Figures:
     """Return the figure of the RMS of the activations by layer, before and after training."""
-    stages = {"before training": "start", "after training": "end"}
     theory = {
         label: predicted_rms(runs[0].setup)
         for label, runs in trials.items()
         if runs[0].setup.init != "zeros"  # a logarithmic axis has no 0
     }
-
-    def draw_panel(title: str, ax: Axes) -> None:
-        charts.by_layer(
-            by_layer(trials, stages[title], measured_rms), ylabel="RMS of activations", log=True,
-            theory=theory if stages[title] == "start" else None, ax=ax,
-        )  # fmt: skip
-
-    kept = {
-        label: over(layers[-1], layers[0])
-        for label, layers in means(trials, "start", measured_rms).items()
-    }
+    rms = means(trials, BEFORE, measured_rms)
+    kept = {label: over(layers[-1], layers[0]) for label, layers in rms.items()}
     return {
         "rms": (
-            report.panels(stages, draw_panel),
+            report.stage_panels(trials, "hidden", measured_rms, "RMS of activations", theory),
             "RMS of the activations by layer. A horizontal line means that the network keeps their "
             "size. Before training the RMS of the last layer over that of the first is "
             f"{report.span(kept)}. Dashed lines are predictions.",
@@ -193,33 +172,31 @@ def summarize(results: Results) -> list[str]:
     rows = len(trials["zero"][0].setup.load().x_test[:TEST_ROWS])
     rms_rows = [
         [label, *map("{:.3g} ({:.3g})".format, layers, predicted_rms(trials[label][0].setup))]
-        for label, layers in means(trials, "start", measured_rms).items()
+        for label, layers in means(trials, BEFORE, measured_rms).items()
     ]
     parts = [
-        f"Outputs of the hidden layers on {rows} test rows. Their RMS before training, and in "
-        "parentheses the prediction from E[y²] = ½ n Var(W) E[x²]:",
+        f"The tables describe the outputs of the hidden layers on {rows} test rows. RMS before "
+        "training, and in parentheses the prediction from E[y²] = ½ n Var(W) E[x²]:",
         report.table(["", *report.layer_columns(trials, "std")], rms_rows),
     ]
     for title, name, form in (
         ("Std, before → after training:", "std", ".3g"),
         ("Share of exact zeros, before → after training:", "zeros", ".0%"),
-        ("Dead units (same output in every row), before → after:", "dead", ".3g"),
+        ("Dead units (same output in every row), before → after training:", "dead", ".3g"),
     ):
         parts += [title, report.label_table(trials, report.layer_columns(trials, name, form))]
-    parts.append("\n".join(f"- {sentence}" for sentence in findings(trials)))
+    parts.append("\n".join(f"- {sentence}" for sentence in statements(trials)))
     return parts + (article_errors(results) if results.as_article else [])
 
 
-def findings(trials: report.Trials) -> list[str]:
+def statements(trials: Trials) -> list[str]:
     """Return sentences on the article's statements with the numbers of this run."""
-    std = means(trials, "start", itemgetter("std"))
+    std, measured = means(trials, BEFORE, "std"), means(trials, BEFORE, measured_rms)
     kept = {label: layers[-1] / layers[0] for label, layers in std.items() if layers[0]}
     even = min(kept, key=lambda label: abs(math.log(kept[label])))
-    measured = means(trials, "start", measured_rms)
-    errors = [
-        np.divide(measured[label], predicted_rms(trials[label][0].setup)) - 1 for label in kept
-    ]
-    zeros = min(means(trials, "end", itemgetter("zeros"))["zero"])
+    predicted = {label: predicted_rms(trials[label][0].setup) for label in kept}
+    errors = [np.divide(measured[label], predicted[label]) - 1 for label in kept]
+    zeros = min(means(trials, AFTER, "zeros")["zero"])
     accuracy = mean(trial.last("val_accuracy") for trial in trials["zero"])
 
     def ratios(one: str, other: str) -> str:
@@ -244,13 +221,14 @@ def article_errors(results: Results) -> list[str]:
     rows = []
     for label, captured in trained_layers(results).items():
         cut = (f"{beyond(captured[name]['y']):.0%}" for name in LAYERS)
-        silent = int((captured[LAYERS[-1]]["y"][:, :CLASSES] == 0).all(axis=0).sum())
-        rows.append([label, *cut, f"{silent} of {CLASSES}"])
+        zero = int((captured[LAYERS[-1]]["y"][:, :CLASSES] == 0).all(axis=0).sum())
+        rows.append([label, *cut, f"{zero} of {CLASSES}"])
     return [
-        "The article's axis ends at 1. The table has the share of values beyond it after training, "
-        "for the first seed. Without an output layer, the first ten units of the last hidden layer "
-        "stand for the digits. The last column counts those whose output is 0 in every row:",
-        report.table(["", *LAYERS, "silent digits"], rows),
+        "The article's axis ends at 1. For each layer, the table has the share of values beyond it "
+        "after training, for the first seed. Without an output layer, the first ten units of the "
+        "last hidden layer stand for the digits. The last column counts the digits whose unit is 0 "
+        "in every row:",
+        report.table(["", *LAYERS, "digits that are always 0"], rows),
     ]
 
 

@@ -1,7 +1,7 @@
 """Measures of a network: summary statistics of its layers, and extra measures for single claims.
 
 An extra measure is a function of a network and its data that returns numbers that JSON can store. A
-`Setup` requests it by its name in ``MEASURES``.
+`Setup` requests it by its name in ``MEASURES``, which stored trials contain.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.experiments.data import Data
+from minnet.experiments.setup import Data
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
 from minnet.recording import capture
@@ -29,29 +29,26 @@ def distribution(y: Array) -> dict[str, Any]:
     of a normal distribution, zeros is the share of entries that are exactly 0, and dead is the
     number of units with the same output in every row.
     """
-    found = describe(y)
-    return {
-        "units": y.shape[1],
-        **{name: float(getattr(found, name)) for name in STATISTICS},
-        "dead": int(dead_units(y).sum()),
-    }
+    statistics = describe(y)
+    values = {name: float(getattr(statistics, name)) for name in STATISTICS}
+    return {"units": y.shape[1], **values, "dead": int(dead_units(y).sum())}
 
 
-def likeness(net: Sequential, data: Data) -> list[float]:
+def unit_spread(net: Sequential, data: Data) -> list[float]:
     """Return the relative spread of the units of each Dense layer; 0 if they are equal.
 
     The spread is the RMS of the deviations of weights and biases from their mean over the units,
     divided by the RMS of all weights and biases.
     """
     del data
-    table = []
+    spreads = []
     for layer in dense(net):
         weight = layer.weight.value
         bias = layer.bias.value if layer.bias is not None else np.zeros_like(weight[0])
         units = np.vstack([weight, bias]).astype(np.float64)
-        apart = rms(units - units.mean(axis=1, keepdims=True))
-        table.append(apart / size if (size := rms(units)) else 0.0)
-    return table
+        deviation = rms(units - units.mean(axis=1, keepdims=True))
+        spreads.append(deviation / size if (size := rms(units)) else 0.0)
+    return spreads
 
 
 def extractors(net: Sequential, data: Data) -> dict[str, list[dict[str, float]]]:
@@ -80,11 +77,11 @@ def _of_histogram(y: Array) -> dict[str, float]:
     """Return the quantities that the article reads from a histogram of y."""
     counts, edges = np.histogram(y, BARS)
     tallest = int(counts.argmax())
-    numbers = describe(y)
+    statistics = describe(y)
     return {
-        "kurtosis": numbers.kurtosis,
-        "range": numbers.maximum - numbers.minimum,
-        "zeros": numbers.zeros,
+        "kurtosis": statistics.kurtosis,
+        "range": statistics.maximum - statistics.minimum,
+        "zeros": statistics.zeros,
         "inactive": float((y <= 0).mean()),
         "tallest_bar_holds_0": float(edges[tallest] <= 0 <= edges[tallest + 1]),
         "dead": float((y <= 0).all(axis=0).mean()),
@@ -106,6 +103,5 @@ def rms(array: Array) -> float:
 
 
 MEASURES: dict[str, Callable[[Sequential, Data], Any]] = {
-    "likeness": likeness,
-    "extractors": extractors,
-}
+    "likeness": unit_spread, "extractors": extractors,
+}  # fmt: skip

@@ -22,17 +22,17 @@ from minnet import plot
 from minnet.experiments import charts
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import STATISTICS, distribution
+from minnet.experiments.readings import BEFORE, STAGES, Number, by_layer
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial, plain
+from minnet.experiments.trial import Trial, Trials, plain
 from minnet.recording import Capture
 
-Trials = Mapping[str, Sequence[Trial]]  # by label
 Columns = Mapping[str, Callable[[Sequence[Trial]], object]]  # header -> cell of a label's trials
 Figures = dict[str, tuple[Figure, str]]  # by name, each with its caption
-ALWAYS = (  # settings that are reported even if they have their default
+REPORTED = {  # settings that are reported even if they have their default
     "data", "rows", "hidden", "activation", "init", "loss", "optimizer", "lr", "batch_size",
     "epochs",
-)  # fmt: skip
+}  # fmt: skip
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -59,13 +59,14 @@ def label_table(trials: Trials, columns: Columns) -> str:
 
 def distribution_table(captured: Capture) -> str:
     """Return a table of summary statistics of the outputs, with a row for each layer."""
+    names = {name: "excess kurtosis" if name == "kurtosis" else name for name in STATISTICS}
     rows = []
-    for name, y in captured.kind("y").items():
-        found = distribution(y)
-        numbers = [f"{found[statistic]:.3f}" for statistic in STATISTICS[:-1]]
-        dead = f"{found['dead']} of {found['units']}"
-        rows.append([name, *numbers, f"{found['zeros']:.1%}", dead])
-    return table(["layer", *STATISTICS, "dead units"], rows)
+    for layer, y in captured.kind("y").items():
+        values = distribution(y)
+        numbers = [f"{values[name]:.3f}" for name in STATISTICS[:-1]]
+        dead = f"{values['dead']} of {values['units']}"
+        rows.append([layer, *numbers, f"{values['zeros']:.1%}", dead])
+    return table(["layer", *names.values(), "dead units"], rows)
 
 
 def outcome_table(trials: Trials) -> str:
@@ -74,25 +75,21 @@ def outcome_table(trials: Trials) -> str:
     Losses and accuracies are means over the trainings that did not diverge, accuracies with their
     95% interval. Seconds are the median of all epochs. A dash means that all trainings diverged.
     """
+    columns = {
+        "training loss": "train_loss", "test loss": "val_loss",
+        "training accuracy": "train_accuracy", "test accuracy": "val_accuracy",
+    }  # fmt: skip
     rows = []
     for label, runs in trials.items():
         ended = [run for run in runs if run.stopped is None]
         cells = [with_diverged(label, runs)]
-        for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy"):
-            number = mean(run.last(name) for run in ended)
-            cells.append(str(number.within(0, 1)) if "accuracy" in name else f"{number.value:.4f}")
+        for curve in columns.values():
+            last = mean(run.last(curve) for run in ended)
+            cells.append(str(last.within(0, 1)) if "accuracy" in curve else f"{last.value:.4f}")
         seconds = [second for run in ended for second in run.curves["seconds"]]
         cells.append(f"{np.median(seconds):.3g}" if seconds else "")
         rows.append(cells if ended else [cells[0], *["-"] * 5])
-    header = [
-        "",
-        "training loss",
-        "test loss",
-        "training accuracy",
-        "test accuracy",
-        "seconds per epoch",
-    ]
-    return table(header, rows)
+    return table(["", *columns, "seconds per epoch"], rows)
 
 
 def layer_columns(trials: Trials, name: str, form: str = ".3g") -> Columns:
@@ -102,8 +99,8 @@ def layer_columns(trials: Trials, name: str, form: str = ".3g") -> Columns:
     """
 
     def cell(layer: int, runs: Sequence[Trial]) -> str:
-        networks = ([getattr(run, when) for run in runs] for when in ("start", "end"))
-        numbers = (mean(n["hidden"][layer][name] for n in some if n) for some in networks)
+        stages = ([getattr(run, when) for run in runs] for when in ("start", "end"))
+        numbers = (mean(n["hidden"][layer][name] for n in stage if n) for stage in stages)
         return " → ".join(f"{number.value:{form}}" if number.n else "–" for number in numbers)
 
     hidden = next(iter(trials.values()))[0].setup.hidden
@@ -141,22 +138,21 @@ def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
     curves, figures = {}, {}
     ended = {label: [run for run in runs if run.stopped is None] for label, runs in trials.items()}
     for label, runs in trials.items():
-        missing = [float("nan")] * max(runs[0].setup.epochs, 1)
-        nothing = SimpleNamespace(loss=missing, accuracy=missing)
+        missing = [math.nan] * max(runs[0].setup.epochs, 1)
         drawn = [run.history() for run in ended[label] if label not in omitted]
+        nothing = SimpleNamespace(loss=missing, accuracy=missing)
         curves[with_diverged(label, runs)] = drawn or [nothing]
+    note = f" Without a curve: {', '.join(omitted)}." if omitted else ""
     for metric in ("accuracy", "loss"):
         last = {
             label: mean(run.last(f"val_{metric}") for run in runs).value
             for label, runs in ended.items()
         }
-        caption = (
+        figures[metric] = (
+            plot.learning_curves(curves, metric=metric),
             f"{metric.capitalize()} at the end of each epoch, on training rows (dashed) and test "
-            f"rows (solid). At the end of training the test {metric} is {span(last)}."
+            f"rows (solid). At the end of training the test {metric} is {span(last)}.{note}",
         )
-        if omitted:
-            caption += f" Without a curve: {', '.join(omitted)}."
-        figures[metric] = plot.learning_curves(curves, metric=metric), caption
     return figures
 
 
@@ -176,6 +172,26 @@ def panels(
     return figure
 
 
+def stage_panels(
+    trials: Trials,
+    kind: str,
+    number: Number,
+    ylabel: str,
+    theory: Mapping[str, Sequence[float]],
+) -> Figure:
+    """Return a figure of a number by layer: a panel for each stage, theory before training.
+
+    ``kind`` and ``number`` are those of `minnet.experiments.readings.by_layer`.
+    """
+
+    def draw(stage: str, ax: Axes) -> None:
+        values = {label: by_layer(runs, stage, kind, number) for label, runs in trials.items()}
+        shown = theory if stage == BEFORE else None
+        charts.by_layer(values, ylabel=ylabel, log=True, theory=shown, ax=ax)
+
+    return panels(STAGES, draw)
+
+
 def number_rows(ax: Axes, ylabel: str = "layer") -> None:
     """Replace the names of the layers, which differ between networks, by numbers."""
     names = [text.get_text().partition(":") for text in ax.get_yticklabels()]
@@ -191,18 +207,17 @@ def settings_table(trials: Trials) -> str:
     default = Setup(hidden=()).as_dict()
     del default["seed"]
     cells = {name: [_written(name, setup[name]) for setup in setups.values()] for name in default}
-    differ = [name for name, texts in cells.items() if len(set(texts)) > 1]
-    same = [
+    differ = {name: texts for name, texts in cells.items() if len(set(texts)) > 1}
+    shared = [
         f"{name} {texts[0]}"
         for name, texts in cells.items()
-        if name not in differ and (name in ALWAYS or texts[0] != _written(name, default[name]))
+        if name not in differ and (name in REPORTED or texts[0] != _written(name, default[name]))
     ]
     seeds = [trial.setup.seed for trial in next(iter(trials.values()))]
-    shared = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
-    shared += f"; {'all: ' if differ else ''}{', '.join(same)}."
-    rows = [list(row) for row in zip(setups, *(cells[name] for name in differ), strict=True)]
-    tables = [table(["", *differ], rows)] if differ else []
-    return "\n\n".join(["## Settings", shared, *tables])
+    seed = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+    text = f"{seed}. {'Shared settings' if differ else 'Settings'}: {', '.join(shared)}."
+    rows = [list(row) for row in zip(setups, *differ.values(), strict=True)]
+    return f"{text}\n\n{table(['', *differ], rows)}" if differ else text
 
 
 def _written(name: str, value: Any) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from minnet import initializers
-from minnet.experiments.data import DATA, SCALINGS, Data, load
+from minnet import datasets, initializers
 from minnet.layer import Layer
 from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from minnet.layers.dense import Dense
@@ -27,8 +26,11 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.regularization import L1, L2, Regularizer
-from minnet.validation import Array
+from minnet.validation import Array, count, fraction, non_negative, positive
 
+SCALINGS = {"unit": (0.0, 1.0), "centred": (0.5, 2.0), "bytes": (0.0, 255.0)}  # (x - shift) * scale
+IMAGES = ("mnist", "fashion_mnist", "digits")
+ARTICLE_SPLIT = 42
 ACTIVATIONS: dict[str, type[Layer]] = {
     "sigmoid": Sigmoid, "tanh": Tanh, "relu": ReLU, "leaky_relu": LeakyReLU, "prelu": PReLU,
     "elu": ELU, "swish": SiLU, "gelu": GELU,
@@ -40,9 +42,62 @@ LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": SoftmaxCrossEntropy, "squared_error": MeanSquaredError,
 }  # fmt: skip
 NAMES: dict[str, Collection[str]] = {
-    "data": DATA, "scaling": SCALINGS, "activation": ACTIVATIONS, "loss": LOSSES,
-    "optimizer": OPTIMIZERS, "weight_sign": ("both", "positive", "negative"),
+    "data": (*IMAGES, "iris", "iris_article"), "scaling": SCALINGS, "activation": ACTIVATIONS,
+    "loss": LOSSES, "optimizer": OPTIMIZERS, "weight_sign": ("both", "positive", "negative"),
 }  # fmt: skip
+NUMBERS: dict[str, Callable[[Any, str, str], float]] = {
+    "rows": count, "batch_size": count, "epochs": non_negative, "seed": non_negative,
+    "weight_scale": non_negative, "l1": non_negative, "l2": non_negative, "lr": non_negative,
+    "dropout": fraction, "momentum": fraction, "clip_norm": positive,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Data:
+    """Training and test rows, (n, features), with their labels, (n,)."""
+
+    x: Array
+    labels: Array
+    x_test: Array
+    labels_test: Array
+
+    @property
+    def classes(self) -> int:
+        """Number of classes in all rows, training and test."""
+        return int(max(self.labels.max(), self.labels_test.max())) + 1
+
+
+@lru_cache(maxsize=2)
+def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
+    """Return a data set with its first ``rows`` training rows; the arrays are read-only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files of MNIST are missing and cannot be downloaded.
+    """
+    load_split = _article_iris if name == "iris_article" else getattr(datasets, name)
+    (x, labels), (x_test, labels_test) = load_split()
+    if name == "iris":
+        x, x_test = datasets.standardize(x, x_test)
+    shift, scale = SCALINGS[scaling] if name in IMAGES else (0.0, 1.0)
+    x, x_test = ((part - np.float32(shift)) * np.float32(scale) for part in (x, x_test))
+    for array in (x, x_test, labels, labels_test):
+        array.flags.writeable = False
+    return Data(x[:rows], labels[:rows], x_test, labels_test)
+
+
+def _article_iris() -> datasets.Split:
+    """Return Iris as the article prepares it: standardized, then split without stratification."""
+    from sklearn.datasets import load_iris
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_iris(return_X_y=True)
+    (x,) = datasets.standardize(x)
+    x_train, x_test, y_train, y_test = train_test_split(
+        x.astype(np.float32), y, test_size=0.2, random_state=ARTICLE_SPLIT
+    )
+    return (x_train, y_train), (x_test, y_test)
 
 
 class LogOfClipped(Layer):
@@ -113,7 +168,7 @@ class Setup:
     Raises
     ------
     ValueError
-        If a name is unknown, or l1 and l2 are both positive.
+        If a name is unknown, a number is out of range, or l1 and l2 are both positive.
     """
 
     hidden: tuple[int, ...]
@@ -151,6 +206,11 @@ class Setup:
         for name, known in NAMES.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"Setup: unknown {name} {value!r}; there are {', '.join(known)}")
+        for name, check in NUMBERS.items():
+            if (number := getattr(self, name)) is not None:  # rows and clip_norm
+                check(number, "Setup", name)
+        for units in self.hidden:
+            count(units, "Setup", "hidden")
         if self.l1 and self.l2:
             raise ValueError(
                 f"Setup: l1 and l2 cannot both be positive, got {self.l1} and {self.l2}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,9 @@ class Trial:
     def last(self, curve: str) -> float:
         """Return the last value of a curve; nan if training diverged in the first epoch."""
         return self.curves[curve][-1] if self.curves[curve] else float("nan")
+
+
+Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seeds for all labels
 
 
 @dataclass(frozen=True)

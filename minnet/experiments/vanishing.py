@@ -20,15 +20,15 @@ from minnet.experiments.experiment import Experiment, Results
 from minnet.experiments.intervals import geometric_mean, mean
 from minnet.experiments.measures import rms
 from minnet.experiments.readings import (
-    AFTER,
     BEFORE,
+    STAGES,
     attenuation,
     by_layer,
     gradient_limits,
     gradient_ratio,
+    networks,
     predicted_gradients,
-    stages,
-)
+)  # fmt: skip
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, first_batch_gradients
 from minnet.recording import SATURATION, Capture
@@ -47,7 +47,7 @@ VARIANTS = {
     "LayerNorm": BASELINE.but(layernorm=True),
     "Residual": BASELINE.but(residual=True),
 }
-WEIGHT_GRADIENT = "dense", "weight_grad_rms"  # in the results of a trial
+WEIGHT_GRADIENT = "dense", "weight_grad_rms"  # in the layers of a snapshot
 SLOPE, MIDDLE = 0.25, 0.5  # slope and value of the sigmoid at 0
 BINS, RANGE = 100, (-1.0, 1.0)  # of the article's histogram
 
@@ -58,9 +58,9 @@ def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     Because dW = xᵀ dy, it depends on the size of x as well. The RMS of x is about ½ for all layers
     but the first, whose x are the pixels.
     """
-    found = predicted_gradients(stages(trials)[BEFORE][0], SLOPE, last)
-    found[0] *= rms(trials[0].setup.load().x) / MIDDLE
-    return found
+    gradients = predicted_gradients(networks(trials, BEFORE)[0], SLOPE, last)
+    gradients[0] *= rms(trials[0].setup.load().x) / MIDDLE
+    return gradients
 
 
 def pooled(captured: Capture) -> tuple[Array, float]:
@@ -110,6 +110,7 @@ def draw_baseline(results: Results) -> report.Figures:
     ratio = gradient_ratio(BEFORE, trials).value
     updates = {name: float(probe.series(name, "update", "ratio")[1][-1]) for name in layers}
     theory = dict(zip(layers, predicted(trials, float(last[0])), strict=True))
+    untrained = first_batch_gradients(record.setup, record.setup.build())
     return {
         "gradient_lines": (
             plot.gradient_flow(probe, lines=True, theory=theory),
@@ -119,44 +120,31 @@ def draw_baseline(results: Results) -> report.Figures:
         ),
         "update_ratio": (
             plot.update_ratio(probe),
-            "RMS of each update over the RMS of the weight, in the sigmoid network. The green "
-            "band marks usual ratios. Far below it, the weight hardly changes. In the "
-            f"last recorded step the ratio is {report.span(updates, '.1e')}.",
+            "RMS of each update over the RMS of the weight, in the sigmoid network. The green band "
+            "marks usual ratios. Far below it, the weight hardly changes. In the last recorded "
+            f"step the ratio is {report.span(updates, '.1e')}.",
         ),
         "gradient_densities": (
-            plot.density(
-                first_batch_gradients(record.setup, record.setup.build()),
-                kind="weight_grad", layers=layers, log=True,
-            ),
+            plot.density(untrained, kind="weight_grad", layers=layers, log=True),
             "Density of the magnitudes of each layer's weight gradients before training, in the "
-            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first, "
-            "which a histogram from -1 to 1 cannot show.",
+            f"sigmoid network. The RMS of the last layer is {ratio:,.0f} times that of the first. "
+            "A histogram from -1 to 1 cannot show this difference.",
         ),
-    }  # fmt: skip
+    }
 
 
 def draw_layers(results: Results) -> report.Figures:
     """Return the figure of all networks' gradients by layer, before and after training."""
     trials = results.trials
-    values = {
-        when: {label: by_layer(stages(trials[label])[when], *WEIGHT_GRADIENT) for label in trials}
-        for when in (BEFORE, AFTER)
-    }
-    last = geometric_mean(values[BEFORE]["sigmoid"][-1]).value
-    theory = {BEFORE: {"sigmoid": predicted(trials["sigmoid"], last)}}
-
-    def draw_panel(when: str, ax: Axes) -> None:
-        layers = {label: rms for label, rms in values[when].items() if rms}  # did not diverge
-        text = "RMS of gradient of weight"
-        charts.by_layer(layers, ylabel=text, log=True, theory=theory.get(when), ax=ax)
-
+    last = geometric_mean(by_layer(trials["sigmoid"], BEFORE, *WEIGHT_GRADIENT)[-1]).value
+    theory = {"sigmoid": predicted(trials["sigmoid"], last)}
     before, after = (
-        report.span({label: gradient_ratio(when, trials[label]).value for label in trials})
-        for when in values
+        report.span({label: gradient_ratio(stage, runs).value for label, runs in trials.items()})
+        for stage in STAGES
     )
     return {
         "by_layer": (
-            report.panels([when for when in values if any(values[when].values())], draw_panel),
+            report.stage_panels(trials, *WEIGHT_GRADIENT, "RMS of gradient of weight", theory),
             "RMS of each layer's weight gradient, for all networks. The flatter a line, the more "
             "of the gradient reaches the first layer. The ratio of the last layer to the first is "
             f"{before} before training, and {after} after it. Dashed lines are predictions. With "
@@ -186,13 +174,12 @@ def summarize(results: Results) -> list[str]:
     """Return a table of the baseline's gradients by layer, and the ratios of all networks."""
     baseline, record = results.trials["sigmoid"], results.records["sigmoid"]
     classes = record.setup.load().classes
+    ratios = {stage: partial(gradient_ratio, stage) for stage in STAGES}
     parts = [
         attenuation_table(baseline),
         attenuation_text(baseline),
         "RMS of the last layer's weight gradient over that of the first layer's:",
-        report.label_table(
-            results.trials, {when: partial(gradient_ratio, when) for when in (BEFORE, AFTER)}
-        ),
+        report.label_table(results.trials, ratios),
         f"The loss of {classes} equal probabilities is ln {classes} = {np.log(classes):.3f}.",
     ]
     if results.as_article and record.net is not None:
@@ -206,35 +193,32 @@ def summarize(results: Results) -> list[str]:
 
 def attenuation_table(trials: Sequence[Trial]) -> str:
     """Return a table by layer: gradients of the weights, and ratios of RMS(dy) before training."""
-    network = stages(trials)[BEFORE][0]
+    network = networks(trials, BEFORE)[0]
     columns = {"sigmoid": [str(row["name"]) for row in network["dense"]]}
-    for when, networks in stages(trials).items():
-        if networks:
-            layers = by_layer(networks, *WEIGHT_GRADIENT)
-            columns[f"RMS of dW {when}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
-    columns["RMS(dy) over that of the next layer"] = [
-        *(str(geometric_mean(rms)) for rms in measured(trials)),
-        "",
-    ]
+    for stage in STAGES:
+        if networks(trials, stage):
+            layers = by_layer(trials, stage, *WEIGHT_GRADIENT)
+            columns[f"RMS of dW {stage}"] = [f"{geometric_mean(rms).value:.2e}" for rms in layers]
+    ratios = [str(geometric_mean(rms)) for rms in measured(trials)]
+    columns["RMS(dy) over that of the next layer"] = [*ratios, ""]
     columns["theory"] = [*(f"{factor:.4g}" for factor in attenuation(network, SLOPE)), ""]
     return report.table([*columns], [*zip(*columns.values(), strict=True)])
 
 
 def measured(trials: Sequence[Trial]) -> list[list[float]]:
     """Return RMS(dy) of each layer over that of the layer above, before training, by seed."""
-    layers = by_layer(stages(trials)[BEFORE], "dense", "dy_rms")
-    return [
-        [below / above for below, above in zip(*pair, strict=True)] for pair in pairwise(layers)
-    ]
+    layers = pairwise(by_layer(trials, BEFORE, "dense", "dy_rms"))
+    return [[below / above for below, above in zip(*pair, strict=True)] for pair in layers]
 
 
 def attenuation_text(trials: Sequence[Trial]) -> str:
     """Return the factor of the gradient between hidden layers, and the share of saturated units."""
     between = [geometric_mean(factors).value for factors in measured(trials)[:-1]]
-    networks = stages(trials)[BEFORE]
-    theory = geometric_mean(attenuation(networks[0], SLOPE)[:-1]).value
-    hidden = [row for network in networks for row in network["hidden"]]
-    saturated, middle = (mean(row[name] for row in hidden).value for name in ("saturated", "mean"))
+    theory = geometric_mean(attenuation(networks(trials, BEFORE)[0], SLOPE)[:-1]).value
+    saturated, middle = (
+        mean(np.ravel(by_layer(trials, BEFORE, "hidden", name)).tolist()).value
+        for name in ("saturated", "mean")
+    )
     low, high = SATURATION["Sigmoid"]
     return (
         "Before training, from one hidden layer of the sigmoid network to the one below, RMS(dy) "

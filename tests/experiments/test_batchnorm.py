@@ -15,8 +15,8 @@ from minnet.experiments.batchnorm import (
     epochs_to_target,
     first_epoch_table,
 )
-from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
+from minnet.experiments.setup import load
 from minnet.experiments.trial import Trial, train
 
 TINY = {"data": "digits", "rows": 600, "epochs": 3}

@@ -7,8 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PolyCollection, QuadMesh
-from matplotlib.colors import to_rgb
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
@@ -21,7 +20,6 @@ LABELS = (
     "without BatchNorm", "with BatchNorm", "ReLU + He", "sigmoid", "Swish", "skip connections",
     "Xavier", "all of them",
 )  # fmt: skip
-INITIALIZERS = ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal")
 
 
 def spread(middle, seeds=10):
@@ -43,11 +41,6 @@ RATES = {
     for label in LABELS
 }
 RATES["Swish"][1.0] = [np.nan] * 10
-CELLS = {
-    f"activation {row}": {name: 10 ** RNG.uniform(-6, 1) for name in INITIALIZERS}
-    for row in range(12)
-}
-CELLS["activation 0"]["zeros"], CELLS["activation 1"]["zeros"] = 0.0, np.nan
 
 
 def beside():
@@ -57,20 +50,6 @@ def beside():
             {name: LAYERS[name] for name in LABELS[:3]}, ylabel="RMS", log=True, ax=panel
         )
     return figure
-
-
-def tables_beside():
-    figure, panels = charts.side_by_side(["2 layers", "20 layers"])
-    for panel in panels:
-        draw_matrix(ax=panel)
-    return figure
-
-
-def draw_matrix(values=None, **options):
-    options = {"log": True, "limits": (1e-6, 10)} | options
-    return charts.matrix(
-        values or CELLS, xlabel="initializer", ylabel="activation", label="std", **options
-    )
 
 
 def curves(values, **options):
@@ -91,9 +70,7 @@ DRAW = {
     ),
     "by_setting": lambda: rates(RATES, log_y=True),
     "by_label": lambda: rows(ROWS, log=True, reference={"healthy": 1, "theory": 1e-4}),
-    "matrix": draw_matrix,
     "side_by_side": beside,
-    "tables side_by_side": tables_beside,
 }
 EVERY = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 
@@ -162,10 +139,10 @@ def test_text_is_large_inside_the_figure_and_does_not_overlap(draw):
     for number, (text, box) in enumerate(boxes):
         assert page.contains(*box.min), text
         assert page.contains(*box.max), text
-        for other, place in boxes[number + 1 :]:
+        for other, second in boxes[number + 1 :]:
             # The boxes of slanted names overlap, their letters do not.
             if text.get_rotation() % 90 == 0 or other.get_rotation() % 90 == 0:
-                assert not box.overlaps(place), (text, other)
+                assert not box.overlaps(second), (text, other)
 
 
 @EVERY
@@ -183,7 +160,6 @@ def test_no_legend_covers_axes(draw):
         (curves, {"a": [[1.0, 2.0]]}),
         (rates, {"a": {1: [1.0]}}),
         (rows, {"a": [1.0]}),
-        (draw_matrix, {"a": {"b": 1.0}}),
     ],
 )
 def test_charts_draw_on_given_axes(draw, values):
@@ -333,14 +309,14 @@ def test_each_row_has_a_dot_for_each_seed_and_the_mean_with_its_interval(log):
     ax = rows(values, log=log).axes[0]
     average = intervals.geometric_mean if log else intervals.mean
     strokes = [c for c in ax.collections if isinstance(c, LineCollection)]
-    for place, seeds in enumerate(values.values()):
-        dots, mean = lines(ax)[2 * place : 2 * place + 2]
+    for row, seeds in enumerate(values.values()):
+        dots, mean = lines(ax)[2 * row : 2 * row + 2]
         expected = average(seeds)
         assert sorted(dots.get_xdata()) == sorted(seeds)
-        assert (np.abs(dots.get_ydata() - place) < 0.3).all()
-        assert (mean.get_xdata()[0], mean.get_ydata()[0]) == (pytest.approx(expected.value), place)
-        (ends,) = strokes[place].get_segments()
-        np.testing.assert_allclose(ends, [[expected.low, place], [expected.high, place]])
+        assert (np.abs(dots.get_ydata() - row) < 0.3).all()
+        assert (mean.get_xdata()[0], mean.get_ydata()[0]) == (pytest.approx(expected.value), row)
+        (ends,) = strokes[row].get_segments()
+        np.testing.assert_allclose(ends, [[expected.low, row], [expected.high, row]])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
     assert ax.yaxis_inverted()
     mean = "geometric mean" if log else "mean"
@@ -376,67 +352,6 @@ def test_by_label_requires_a_list_over_seeds():
         rows({"a": 1.0})
 
 
-# matrix
-
-
-def contrast(one, other):
-    rgb = np.array([to_rgb(one), to_rgb(other)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("log", [False, True])
-def test_every_number_is_in_its_cell_and_contrasts_with_the_colour(log):
-    numbers = 10.0 ** np.linspace(-3, 0, 60).reshape(6, 10)
-    values = {
-        f"row{i}": {f"column{j}": n for j, n in enumerate(row)} for i, row in enumerate(numbers)
-    }
-    ax = draw_matrix(values, log=log, text="{:.3f}").axes[0]
-    (mesh,) = (found for found in ax.collections if isinstance(found, QuadMesh))
-    np.testing.assert_array_equal(mesh.get_array(), numbers)
-    colors = mesh.to_rgba(numbers)
-    for text in ax.texts:
-        column, row = (int(place) for place in text.get_position())
-        assert text.get_text() == f"{numbers[row, column]:.3f}"
-        assert contrast(text.get_color(), colors[row, column][:3]) >= 3.9
-    assert len(ax.texts) == 60
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(values)
-    assert [label.get_text() for label in ax.get_xticklabels()] == list(values["row0"])
-    assert ax.yaxis_inverted()
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("initializer", "activation")
-    assert ax.figure.axes[1].get_ylabel() == "std"
-    darkness = 1 - colors[..., :3].mean(axis=-1).ravel()
-    assert (np.diff(darkness) >= 0).all()
-
-
-def test_cells_without_a_colour_are_white_and_have_their_number():
-    values = {"a": {1: np.nan, 2: 0.0, 0.5: 1.0}, "b": {1: np.inf, 2: 2.0}}
-    figure = draw_matrix(values, log=True)
-    figure._repr_png_()
-    ax = figure.axes[0]
-    (mesh,) = (found for found in ax.collections if isinstance(found, QuadMesh))
-    hidden = [[True, True, False], [True, False, True]]
-    assert np.ma.getmaskarray(mesh.get_array()).tolist() == hidden
-    assert [text.get_text() for text in ax.texts] == ["–", "0", "1", "inf", "2", "–"]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "0.5"]
-    assert not np.ma.getmaskarray(
-        draw_matrix(values, log=False).axes[0].collections[0].get_array()
-    )[0, 1]
-
-
-def test_limits_make_two_tables_comparable():
-    for log in (False, True):
-        mesh = draw_matrix({"a": {"b": 0.5}}, log=log, limits=(0.1, 1)).axes[0].collections[0]
-        assert mesh.get_clim() == (0.1, 1)
-
-
-@pytest.mark.parametrize("log", [False, True])
-@pytest.mark.parametrize("number", [2.0, 0.0, np.nan])
-def test_a_table_of_one_number_can_be_drawn(number, log):
-    draw_matrix({"a": {"b": number, "c": number}}, log=log)._repr_png_()
-
-
 # side_by_side
 
 
@@ -446,8 +361,7 @@ def test_panels_are_in_rows_of_at_most_three_with_their_titles(count, grid):
     _, panels = charts.side_by_side(titles)
     assert [ax.get_title() for ax in panels] == titles
     assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in panels} == {grid}
-    places = [ax.get_subplotspec().num1 for ax in panels]
-    assert places == list(range(count))
+    assert [ax.get_subplotspec().num1 for ax in panels] == list(range(count))
 
 
 def test_panels_share_their_y_axis_by_default():
@@ -469,6 +383,18 @@ def test_a_legend_that_panels_repeat_is_drawn_once():
     for name, panel in zip("xy", panels, strict=True):
         curves({name: [[1.0]]}, ax=panel)
     assert [legend(panel) for panel in panels] == [["x"], ["y"]]
+
+
+def test_an_entry_that_legends_have_in_common_is_drawn_once():
+    _, panels = charts.side_by_side(["a", "b"])
+    curves({"x": [[1.0, 2.0]], "y": [[2.0, 3.0]]}, log=True, ax=panels[0])
+    curves({"x": [[1.0, 2.0]], "y": [[2.0, 3.0]]}, ax=panels[1])
+    assert legend(panels[0]) == ["95% interval of the geometric mean, 2 runs"]
+    assert legend(panels[1]) == ["x", "y", "95% interval of the mean, 2 runs"]
+    _, panels = charts.side_by_side(["a", "b"])
+    curves({"x": [[1.0]], "y": [[2.0]]}, ax=panels[0])
+    curves({"y": [[2.0]], "x": [[1.0]]}, ax=panels[1])  # the same labels in other colours
+    assert [legend(panel) for panel in panels] == [["x", "y"], ["y", "x"]]
 
 
 def test_the_figure_grows_with_rows_and_columns():

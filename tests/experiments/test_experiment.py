@@ -103,8 +103,7 @@ def test_the_report_has_every_figure_and_the_summary(results, out):
     for label in results.trials:
         drawn = f"![curves of {label}](curves_of_{label}.png)\n\n*How {label} learned.*\n"
         assert drawn in report
-    assert "\n\n## Settings\n\n" in report
-    assert "Seeds 3 to 5;" in report
+    assert "\n\n## Settings\n\nSeeds 3 to 5. Shared settings: " in report
 
 
 def test_metrics_are_json_with_versions_and_every_trial(results, out):

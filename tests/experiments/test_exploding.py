@@ -67,7 +67,7 @@ def test_the_gradient_grows_by_the_scale_in_each_layer(ran):
 
 def test_the_table_has_the_trials_gradients_and_their_growth(ran):
     results, _ = ran
-    text = exploding.EXPERIMENT.text(results).split("RMS of dW")[1]
+    text = exploding.EXPERIMENT.text(results).split("RMS of dW, last layer")[1]
     for label, trials in results.trials.items():
         (line,) = (line for line in text.splitlines() if line.startswith(f"| {label} "))
         reported = [float(cell) for cell in line.split("|")[2:6]]

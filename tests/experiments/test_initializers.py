@@ -7,18 +7,17 @@ import pytest
 
 from minnet import initializers as rules
 from minnet.experiments import initializers as experiment
-from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
 from minnet.experiments.initializers import (
     ARTICLE,
     EXPERIMENT,
     LAYERS,
     VARIANTS,
-    by_layer,
     measured_rms,
     predicted_rms,
 )
-from minnet.experiments.setup import Setup
+from minnet.experiments.readings import AFTER, BEFORE, by_layer
+from minnet.experiments.setup import Setup, load
 from minnet.experiments.sweep import Store
 from minnet.experiments.trial import Trial, train
 
@@ -141,7 +140,9 @@ def test_quick_changes_rows_and_epochs_alone():
 
 
 def test_by_layer_gives_each_layers_number_of_each_seed(trained):
-    table = by_layer(trained.trials, "end", lambda row: row["std"])
+    table = {
+        label: by_layer(runs, AFTER, "hidden", "std") for label, runs in trained.trials.items()
+    }
     for label, trials in trained.trials.items():
         for layer in range(4):
             assert table[label][layer] == [trial.end["hidden"][layer]["std"] for trial in trials]
@@ -170,9 +171,8 @@ def test_the_tables_have_the_means_of_the_trials(trained):
 
 def test_the_report_has_the_number_of_test_rows(trained):
     rows = len(load("digits").x_test)
-    assert f"Outputs of the hidden layers on {rows} test rows." in experiment.EXPERIMENT.text(
-        trained
-    )
+    text = experiment.EXPERIMENT.text(trained)
+    assert f"outputs of the hidden layers on {rows} test rows. RMS before training" in text
 
 
 def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
@@ -188,8 +188,8 @@ def test_the_std_in_the_table_is_that_of_the_captured_arrays(trained):
 
 
 def test_the_rms_table_has_theory_in_parentheses(trained):
-    measured = by_layer(trained.trials, "start", measured_rms)["LeCun"]
-    cells = row_of(experiment.EXPERIMENT.text(trained), "Their RMS", "LeCun")
+    measured = by_layer(trained.trials["LeCun"], BEFORE, "hidden", measured_rms)
+    cells = row_of(experiment.EXPERIMENT.text(trained), "RMS before training", "LeCun")
     predicted = predicted_rms(trained.trials["LeCun"][0].setup)
     for cell, seeds, theory in zip(cells, measured, predicted, strict=True):
         assert cell == f"{sum(seeds) / 2:.3g} ({theory:.3g})"
@@ -226,7 +226,7 @@ def test_rms_before_training_is_drawn_with_the_theory_dashed_in_the_same_colour(
     assert ax.get_ylabel() == "RMS of activations"
     setup = trained.trials["He"][0].setup
     (line,) = (line for line in ax.lines if line.get_label() == "He")
-    seeds = by_layer(trained.trials, "start", measured_rms)["He"]
+    seeds = by_layer(trained.trials["He"], BEFORE, "hidden", measured_rms)
     assert line.get_ydata() == pytest.approx([math.prod(values) ** 0.5 for values in seeds])
     theory = [
         dashed
@@ -255,8 +255,8 @@ def test_the_articles_axes_are_drawn_with_the_share_outside_them(as_article):
         assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (0, 4))
         captured = as_article.records[label].after()
         cut = [f"{(captured[name]['y'] > 1).mean():.0%}" for name in LAYERS]
-        silent = (captured["relu4"]["y"][:, :10] == 0).all(axis=0).sum()
-        assert row_of(text, "The article's axis", label) == [*cut, f"{silent} of 10"]
+        zero = (captured["relu4"]["y"][:, :10] == 0).all(axis=0).sum()
+        assert row_of(text, "The article's axis", label) == [*cut, f"{zero} of 10"]
 
 
 def test_only_the_article_has_a_figure_on_its_axes(figures, trained):

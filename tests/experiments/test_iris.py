@@ -8,10 +8,10 @@ from matplotlib.patches import StepPatch
 
 from minnet import datasets
 from minnet.experiments import report
-from minnet.experiments.data import load
 from minnet.experiments.experiment import Results
 from minnet.experiments.iris import EXPERIMENT
 from minnet.experiments.measures import distribution
+from minnet.experiments.setup import load
 from minnet.experiments.trial import Record, Trial, train
 
 

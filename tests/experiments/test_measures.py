@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from minnet.experiments.data import load
 from minnet.experiments.measures import BARS, MEASURES
-from minnet.experiments.setup import Setup
+from minnet.experiments.setup import Setup, load
 from minnet.experiments.trial import train
 
 SMALL = Setup(data="digits", rows=60, hidden=(12, 8), seed=3)
@@ -36,11 +35,11 @@ def test_a_setup_requests_measures_by_name():
 
 
 @pytest.mark.parametrize("init", ["zeros", "constant"])
-def test_likeness_of_equal_units_is_0(init):
+def test_the_spread_of_equal_units_is_0(init):
     assert measured("likeness", SMALL.but(init=init)) == pytest.approx([0, 0, 0], abs=1e-12)
 
 
-def test_likeness_is_the_rms_deviation_over_the_rms_of_weights_and_biases():
+def test_the_spread_is_the_rms_deviation_over_the_rms_of_weights_and_biases():
     net, data = SMALL.but(init="constant").build(), load("digits", rows=60)
     first = net.layers[0]
     first.weight.value = np.zeros((64, 12))
@@ -50,11 +49,11 @@ def test_likeness_is_the_rms_deviation_over_the_rms_of_weights_and_biases():
     assert reported == pytest.approx([1.5 / rms_of_all, 0, 0])
 
 
-def test_randomly_drawn_units_have_a_likeness_near_1():
+def test_randomly_drawn_units_have_a_spread_near_1():
     assert all(0.9 < number < 1 for number in measured("likeness", SMALL))
 
 
-def test_likeness_does_not_depend_on_the_scale_of_the_weights():
+def test_the_spread_does_not_depend_on_the_scale_of_the_weights():
     large = SMALL.but(weight_scale=1000.0)
     assert measured("likeness", large) == pytest.approx(measured("likeness", SMALL), rel=1e-5)
 
@@ -69,11 +68,11 @@ def test_extractors_measure_the_network_and_the_articles_chain_of_dense_layers()
     right = wrong = data.x_test.astype(np.float64)
     reported = MEASURES["extractors"](net, data)
     assert [len(rows) for rows in reported.values()] == [2, 2]
-    for place, layer in enumerate(net.layers[:4:2]):
+    for number, layer in enumerate(net.layers[:4:2]):
         right = np.maximum(right @ layer.weight.value + layer.bias.value, 0)
         wrong = wrong @ layer.weight.value + layer.bias.value
         for kind, y in (("right", right), ("article", wrong)):
-            row, centred = reported[kind][place], y - y.mean()
+            row, centred = reported[kind][number], y - y.mean()
             kurtosis = (centred**4).mean() / y.var() ** 2 - 3
             assert row["kurtosis"] == pytest.approx(kurtosis, rel=1e-3, abs=1e-4)
             assert row["range"] == pytest.approx(y.max() - y.min(), rel=1e-5)

@@ -80,10 +80,12 @@ def test_settings_that_differ_are_in_a_table_and_shared_ones_in_a_line():
         "wide": [ended(SMALL.but(hidden=(16, 8), batchnorm=True, seed=seed)) for seed in (2, 3)],
     }
     text = settings_table(trials)
-    shared = text.split("\n\n")[1]
-    assert shared.startswith("Seeds 2 to 3; all: data digits, rows up to 60, activation relu, ")
+    shared = text.split("\n\n")[0]
+    assert shared.startswith(
+        "Seeds 2 to 3. Shared settings: data digits, rows up to 60, activation relu, "
+    )
     assert "optimizer adam, lr 0.001, batch_size 128, epochs 1." in shared
-    lines = text.split("\n\n")[2]
+    lines = text.split("\n\n")[1]
     assert cells(lines, 0) == ["", "hidden", "batchnorm"]
     assert cells(lines, 2) == ["plain", "8", "no"]
     assert cells(lines, 3) == ["wide", "16-8", "yes"]
@@ -92,14 +94,17 @@ def test_settings_that_differ_are_in_a_table_and_shared_ones_in_a_line():
 def test_settings_of_one_network_and_one_seed_need_no_table():
     reported = settings_table({"plain": [ended(SMALL)]})
     assert reported.startswith(
-        "## Settings\n\nSeed 0; hidden 8, data digits, rows up to 60, activation relu, "
+        "Seed 0. Settings: hidden 8, data digits, rows up to 60, activation relu, "
     )
     assert "|" not in reported
 
 
 def test_important_settings_are_reported_with_their_default():
     trials = {str(w): [ended(Setup(hidden=(w,), seed=s)) for s in (0, 1)] for w in (4, 5)}
-    assert "Seeds 0 to 1; all: data mnist, rows all, activation relu, " in settings_table(trials)
+    assert (
+        "Seeds 0 to 1. Shared settings: data mnist, rows all, activation relu, "
+        in settings_table(trials)
+    )
 
 
 # Distributions.
@@ -110,7 +115,7 @@ def test_the_distribution_table_has_the_statistics_of_each_layer():
     net["dense1"].weight.value = [[1.0, 0.0], [0.0, -1.0]]
     text = distribution_table(capture(net, [[1.0, 1.0], [3.0, 1.0]]))
     assert cells(text, 0) == [
-        "layer", "mean", "std", "kurtosis", "minimum", "maximum", "zeros", "dead units",
+        "layer", "mean", "std", "excess kurtosis", "minimum", "maximum", "zeros", "dead units",
     ]  # fmt: skip
     assert cells(text, 2)[0] == "dense1"
     y = np.array([1.0, 0, 3, 0])  # outputs of the ReLU

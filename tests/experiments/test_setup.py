@@ -61,13 +61,31 @@ def test_equal_setups_give_equal_json():
         ({"loss": "hinge"}, ["loss 'hinge'", *LOSSES]),
         ({"optimizer": "lion"}, ["optimizer 'lion'", *OPTIMIZERS]),
         ({"l1": 1e-3, "l2": 1e-3}, ["l1 and l2 cannot both be positive", "0.001 and 0.001"]),
+        *(
+            ({name: -1}, [f"{name} must be ", "got -1"])
+            for name in (
+                "rows",
+                "weight_scale",
+                "dropout",
+                "lr",
+                "momentum",
+                "l1",
+                "l2",
+                "clip_norm",
+                "batch_size",
+                "epochs",
+                "seed",
+            )
+        ),
+        ({"hidden": (8, 0)}, ["hidden must be at least 1, got 0"]),
+        ({"lr": math.nan}, ["lr must be non-negative and finite, got nan"]),
     ],
 )
 def test_invalid_values_are_errors(wrong, words):
-    with pytest.raises(ValueError, match=r"^Setup: ") as refused:
+    with pytest.raises(ValueError, match=r"^Setup: ") as error:
         Setup(**{"hidden": (8,), **wrong})
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(error.value)
 
 
 def test_but_validates_the_new_values():

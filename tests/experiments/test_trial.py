@@ -9,9 +9,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from minnet import CrossEntropy, SoftmaxCrossEntropy, capture, evaluate, fit
 from minnet.experiments import trial as module
-from minnet.experiments.data import load
 from minnet.experiments.measures import rms
-from minnet.experiments.setup import Setup
+from minnet.experiments.setup import Setup, load
 from minnet.experiments.trial import CURVES, Record, Trial, plain, train
 
 SMALL = Setup(

@@ -19,15 +19,21 @@ from itertools import product
 import numpy as np
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, Panel, panel, rows
-from minnet.experiments.claims.quantities import Trials, accuracy, difference, finite_mean, named
+from minnet.experiments.claims.claim import Claim, Finding, Panel, named, panel, rows
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below, listed, points
 from minnet.experiments.initializers import TAPERING
 from minnet.experiments.intervals import Interval, share
 from minnet.experiments.iris import ARTICLE, NETWORK
 from minnet.experiments.measures import BARS
-from minnet.experiments.readings import evenness
-from minnet.experiments.trial import Trial
+from minnet.experiments.readings import (
+    AFTER,
+    accuracy,
+    difference,
+    evenness,
+    finite_mean,
+    of_network,
+)
+from minnet.experiments.trial import Snapshot, Trials
 from minnet.validation import Array
 
 SOFTMAX, SQUARED, CORRECTED = "cross-entropy on softmax", "squared error", "corrected"
@@ -43,7 +49,7 @@ EXTRACTORS = {RELUS: "right", EXTRACTOR: "article"}  # -> name in the trials' me
 MAJORITY = 0.5
 _claim = partial(Claim, article="000/004", seeds=30)  # a training on Iris takes a second
 _RISES = (
-    f"A part for each deciding network: after the ReLUs the quantity rises in more than "
+    "A part for each deciding network: after the ReLUs the quantity rises in more than "
     f"{MAJORITY:.0%} of the seeds. If neither part is shown, but both are with the article's "
     "extractor, the claim holds only if the ReLUs are left out. A diverged training counts as no "
     "rise."
@@ -52,11 +58,13 @@ _RISES = (
 
 def by_seed_and_layer(trials: Trials, quantity: str) -> dict[str, Array]:
     """Return a quantity by network and extractor, (seeds, 3); NaN if the training diverged."""
+    missing = [{quantity: math.nan}] * 3
     return {
         f"{label}, {extractor}": np.array([
-            [layer[quantity] for layer in run.measures["end"]["extractors"][name]]
-            if run.end
-            else [math.nan] * 3
+            [
+                layer[quantity]
+                for layer in (run.measures["end"]["extractors"][name] if run.end else missing)
+            ]
             for run in runs
         ])
         for (extractor, name), (label, runs) in product(EXTRACTORS.items(), trials.items())
@@ -96,10 +104,8 @@ def layers(title: str, extractor: str, quantity: str, ylabel: str, *, log: bool 
 
 def both_extractors(quantity: str, ylabel: str, *, log: bool = False) -> list[Panel]:
     """Return a panel for each extractor."""
-    return [
-        layers("After the ReLUs", RELUS, quantity, ylabel, log=log),
-        layers("The article's extractor", EXTRACTOR, quantity, ylabel, log=log),
-    ]
+    titles = {"After the ReLUs": RELUS, "The article's extractor": EXTRACTOR}
+    return [layers(title, of, quantity, ylabel, log=log) for title, of in titles.items()]
 
 
 @partial(
@@ -235,9 +241,10 @@ def inactive_neurons(trials: Trials) -> Finding:
 
 # The penalties are about a tenth to a third of the loss of an untrained network. The network for
 # MNIST has two hundred times the weights.
+DROPOUT = {"dropout": 0.2}
 STRENGTHS = {
-    "Iris": {"none": {}, "L1": {"l1": 1e-3}, "L2": {"l2": 1e-3}, "dropout": {"dropout": 0.2}},
-    "MNIST": {"none": {}, "L1": {"l1": 1e-5}, "L2": {"l2": 1e-4}, "dropout": {"dropout": 0.2}},
+    "Iris": {"none": {}, "L1": {"l1": 1e-3}, "L2": {"l2": 1e-3}, "dropout": DROPOUT},
+    "MNIST": {"none": {}, "L1": {"l1": 1e-5}, "L2": {"l2": 1e-4}, "dropout": DROPOUT},
 }
 UNREGULARIZED = {"Iris": NETWORKS[CORRECTED], "MNIST": TAPERING.but(init="he_normal", epochs=2)}
 REGULARIZED = {
@@ -247,14 +254,13 @@ REGULARIZED = {
 }
 
 
-def dead_share(trial: Trial) -> float:
-    """Return the share of dead units after the first hidden layer; 1 if the training diverged."""
-    if trial.end is None:
-        return 1.0
-    later = trial.end["hidden"][1:]
+def dead_share_of(network: Snapshot) -> float:
+    """Return the share of dead units after the first hidden layer."""
+    later = network["hidden"][1:]
     return float(sum(row["dead"] for row in later) / sum(row["units"] for row in later))
 
 
+dead_share = of_network(AFTER, dead_share_of, diverged=1.0)
 DEAD = "share of dead units"
 # 2% of the units is one of the 48 units of the Iris network after layer 1. Histograms whose widths
 # differ by less than a tenth look the same.

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from minnet.experiments import charts
-from minnet.experiments.claims.quantities import Quantity, Trials
 from minnet.experiments.claims.verdicts import Parts, Verdict, verdict
 from minnet.experiments.intervals import Interval
+from minnet.experiments.readings import Quantity
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial
+from minnet.experiments.trial import Trial, Trials
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Panel = tuple[str, Callable[[Trials, "Axes | None"], "Figure"]]
-Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -73,22 +72,19 @@ def panel(
     chart: Callable[..., Figure],
     values: Callable[[Trials], object],
     *,
-    xlim: Limits = (None, None),
-    ylim: Limits = (None, None),
+    limits: Mapping[str, tuple[float | None, float | None]] | None = None,
     **options: Any,
 ) -> Panel:
     """Return a panel: its title, and a function that draws ``values(trials)`` with a chart.
 
     ``chart`` is one of `minnet.experiments.charts`, and ``options`` are its further arguments. An
-    option that is callable is called with the trials. A limit that is None is set by the chart.
+    option that is callable is called with the trials. ``limits`` are "xlim" and "ylim" of the axes.
     """
 
     def draw(trials: Trials, ax: Axes | None) -> Figure:
         given = {name: of(trials) if callable(of) else of for name, of in options.items()}
         figure = chart(values(trials), ax=ax, **given)
-        limits = {"xlim": xlim, "ylim": ylim}
-        given_limits = {name: pair for name, pair in limits.items() if pair != (None, None)}
-        (ax or figure.axes[0]).set(**given_limits)
+        (ax or figure.axes[0]).set(**(limits or {}))
         return figure
 
     return title, draw
@@ -105,6 +101,25 @@ def rows(
     return panel(title, charts.by_label, values, xlabel=xlabel, **options)
 
 
+def lines(
+    title: str, quantity: Quantity, labels: Mapping[str, Mapping[float, str]], **options: Any
+) -> Panel:
+    """Return a panel of a quantity against a setting: ``labels`` by line and setting."""
+
+    def values(trials: Trials) -> dict[str, dict[float, list[float]]]:
+        return {
+            line: {setting: drawn(trials[label], quantity) for setting, label in column.items()}
+            for line, column in labels.items()
+        }
+
+    return panel(title, charts.by_setting, values, **options)
+
+
 def drawn(runs: Sequence[Trial], quantity: Quantity) -> list[float]:
     """Return a quantity by seed; NaN, which charts report as excluded, if training diverged."""
     return [math.nan if run.stopped else quantity(run) for run in runs]
+
+
+def named(prefix: str, intervals: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Return the intervals by "prefix, label"."""
+    return {f"{prefix}, {label}": interval for label, interval in intervals.items()}

@@ -13,15 +13,13 @@ from functools import partial
 from itertools import product
 from typing import NamedTuple
 
-from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, panel, rows
-from minnet.experiments.claims.quantities import Trials, accuracy, difference, means, named
+from minnet.experiments.claims.claim import Claim, Finding, lines, named, rows
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, listed, percent, points
 from minnet.experiments.initializers import VARIANTS
-from minnet.experiments.intervals import Interval, mean
-from minnet.experiments.readings import after
+from minnet.experiments.intervals import Interval
+from minnet.experiments.readings import AFTER, accuracy, after, difference, means, of_network
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import Trial
+from minnet.experiments.trial import Trials
 
 _claim = partial(Claim, article="002")
 WITH, WITHOUT = OUTPUTS = "with an output layer", "without an output layer"
@@ -35,11 +33,7 @@ LAST_LAYER = {
     for nodes in NODES
 }
 VISIBLE = 0.1  # of a layer; a smaller change in zeros is hardly visible in a histogram
-
-
-def zeros(trial: Trial) -> float:
-    """Return the share of exact zeros in the last hidden layer; 1 if the training diverged."""
-    return float(trial.end["hidden"][-1]["zeros"]) if trial.end is not None else 1.0
+zeros = of_network(AFTER, lambda network: network["hidden"][-1]["zeros"], diverged=1.0)
 
 
 @partial(
@@ -51,10 +45,10 @@ def zeros(trial: Trial) -> float:
     f"({NODES[MANY]}) nodes, with an output layer and, as in the article, without.",
     rule="Two parts: with few instead of many nodes the share of zeros rises by more than "
     f"{100 * VISIBLE:g} points, with an output layer and without. A part does not count if the "
-    f"share with many nodes is above {100 * (1 - VISIBLE):g}%, where it cannot rise so much. "
+    f"share with many nodes is above {100 * (1 - VISIBLE):g}%, because it cannot rise that much. "
     "A diverged training counts as all zeros.",
     setups=LAST_LAYER,
-    panels=[rows("Exact zeros", zeros, "share of the last\nhidden layer's outputs")],
+    panels=[rows("", zeros, "share of exact zeros in the\nlast hidden layer's outputs")],
 )
 def last_layer(trials: Trials) -> Finding:
     """Compare the share of zeros by width, with and without an output layer."""
@@ -62,15 +56,15 @@ def last_layer(trials: Trials) -> Finding:
     width = {o: difference(trials, f"{FEW}, {o}", f"{MANY}, {o}", zeros) for o in OUTPUTS}
     effect = {n: difference(trials, f"{n}, {WITHOUT}", f"{n}, {WITH}", zeros) for n in NODES}
     full = [output for output in OUTPUTS if above(shares[f"{MANY}, {output}"], 1 - VISIBLE)]
-    few, many = (trials[f"{nodes}, {WITH}"][0].setup for nodes in NODES)
+    setup = trials[f"{FEW}, {WITH}"][0].setup
+    few, many = (trials[f"{nodes}, {WITH}"][0].setup.hidden[-1] for nodes in NODES)
     return Finding(
         result=f"share of zeros, few minus many nodes, {WITH if full == [WITHOUT] else WITHOUT}",
-        reason=f"With {few.hidden[-1]} instead of {many.hidden[-1]} nodes the share of zeros "
-        f"{after(few)} changes by {points(width[WITH])} with an output layer and "
-        f"{points(width[WITHOUT])} without. Without the output layer it changes by "
-        f"{points(effect[FEW])} for {few.hidden[-1]} nodes and {points(effect[MANY])} for "
-        f"{many.hidden[-1]}."
-        + "".join(f" {out.capitalize()} {many.hidden[-1]} nodes are at 0 too." for out in full),
+        reason=f"{after(setup).capitalize()}, the share of zeros with {few} nodes minus that with "
+        f"{many} nodes is {points(width[WITH])} with an output layer and {points(width[WITHOUT])} "
+        "without. The share of zeros without an output layer minus that with one is "
+        f"{points(effect[FEW])} for {few} nodes and {points(effect[MANY])} for {many} nodes."
+        + "".join(f" {text.capitalize()}, {many} nodes are at 0 too." for text in full),
         numbers=named("share of zeros", {k: share.within(0, 1) for k, share in shares.items()})
         | named("share of zeros, few minus many nodes", width)
         | named("share of zeros, without minus with an output layer", effect),
@@ -87,17 +81,20 @@ RECOMMENDED = {"sigmoid": ("Xavier", "LeCun"), "tanh": ("Xavier", "LeCun"), "ReL
 DEPTHS, UNITS = (3, 10, 30), 128
 SHALLOW, DEEPEST = f"in {DEPTHS[0]} layers", DEPTHS[-1]  # may not be sensitive to the choice
 GRID_SETUP = Setup(hidden=(), optimizer="sgd", lr=0.01, momentum=0.9, batch_size=128, epochs=1)
+BY_DEPTH: dict[tuple[str, str], dict[float, str]] = {
+    (name, rule): {depth: f"{name}, {rule}, {depth} layers" for depth in DEPTHS}
+    for name, rule in product(RECOMMENDED, RULES)
+}
 GRID = {
-    f"{name}, {rule}, {depth} layers": GRID_SETUP.but(
-        hidden=(UNITS,) * depth,
+    label: GRID_SETUP.but(
+        hidden=(UNITS,) * int(depth),
         activation=name.lower(),
-        init=init,
+        init=RULES[rule],
         # ReLU halves the second moment; He's rule compensates for it, as this factor does.
         weight_scale=math.sqrt(2) if (name, rule) == ("ReLU", "orthogonal") else 1.0,
     )
-    for name in RECOMMENDED
-    for rule, init in RULES.items()
-    for depth in DEPTHS
+    for (name, rule), labels in BY_DEPTH.items()
+    for depth, label in labels.items()
 }
 AS_DRAWN = f"ReLU, orthogonal as drawn, {DEEPEST} layers"
 GRID[AS_DRAWN] = GRID_SETUP.but(hidden=(UNITS,) * DEEPEST, activation="relu", init="orthogonal")
@@ -116,7 +113,7 @@ class Advice(NamedTuple):
 
 def _advice(part: str, case: str, name: str, depth: int, best: Sequence[str]) -> Advice:
     rivals = [rule for rule in RULES if rule not in {*best, "orthogonal"}]
-    labels = ([f"{name}, {rule}, {depth} layers" for rule in rules] for rules in (best, rivals))
+    labels = ([BY_DEPTH[name, rule][depth] for rule in rules] for rules in (best, rivals))
     return Advice(part, case, *labels)
 
 
@@ -131,26 +128,15 @@ GUIDELINE += [
 ]
 
 
-def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
-    """Return the mean test accuracy of an activation by initializer and depth."""
-    return {
-        rule: {
-            depth: mean(map(accuracy, trials[f"{name}, {rule}, {depth} layers"])).value
-            for depth in DEPTHS
-        }
-        for rule in RULES
-    }
-
-
 @partial(
     _claim,
     number=15,
     statement="Xavier or LeCun suits sigmoid and tanh, He suits ReLU, orthogonal suits deep "
     "networks; shallow ones may not be sensitive to the choice.",
     measured=f"Test accuracy {after(GRID_SETUP)} of SGD (lr {GRID_SETUP.lr:g}, momentum "
-    f"{GRID_SETUP.momentum:g}) for {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS}. "
-    "With ReLU orthogonal weights are multiplied by √2, as He's are √2 times LeCun's; in "
-    f"{DEEPEST} layers they are also reported as drawn.",
+    f"{GRID_SETUP.momentum:g}) for {listed(list(map(str, DEPTHS)))} hidden layers of {UNITS} "
+    "units. With ReLU, orthogonal weights are multiplied by √2, because He's are √2 times LeCun's; "
+    f"in {DEEPEST} layers they are also reported as drawn.",
     rule="A part for each recommendation and depth: each recommended initializer leads each "
     f"rival by more than {100 * WORTHWHILE:g} point of accuracy. Xavier and LeCun against He "
     "with sigmoid and with tanh, and He against both with ReLU, in "
@@ -159,18 +145,13 @@ def grid(name: str, trials: Trials) -> dict[str, dict[int, float]]:
     f"is shown to be above {CHANCE:.0%} is not testable and does not count either.",
     setups=GRID,
     panels=[
-        panel(
-            name,
-            charts.matrix,
-            partial(grid, name),
-            xlabel="hidden layers",
-            ylabel="",
-            label="test accuracy",
-            limits=(0.1, 1.0),
+        lines(
+            name, accuracy, {rule: BY_DEPTH[name, rule] for rule in RULES}, xlabel="hidden layers",
+            ylabel="test accuracy", limits={"ylim": (0, 1)},
         )
         for name in RECOMMENDED
     ],
-)
+)  # fmt: skip
 def guideline(trials: Trials) -> Finding:
     """Measure the lead of the recommended initializers over their rivals in accuracy."""
     accuracies = means(trials, accuracy)
@@ -182,15 +163,15 @@ def guideline(trials: Trials) -> Finding:
             difference(trials, best, rival, accuracy)
             for best, rival in product(advice.recommended, advice.rivals)
         ]
-        place = f"{advice.part} {advice.case}"
-        least[place] = min(leads, key=lambda lead: lead.low if lead.n > 1 else lead.value)
+        case = f"{advice.part} {advice.case}"
+        least[case] = min(leads, key=lambda lead: lead.low if lead.n > 1 else lead.value)
         if not any(above(accuracies[c], CHANCE) for c in advice.recommended + advice.rivals):
-            untestable.append(place)
+            untestable.append(case)
         elif advice.case != SHALLOW:
             parts[advice.part, advice.case] = all_of(above(lead, WORTHWHILE) for lead in leads)
     return Finding(
         result=f"lead over the best rival in test accuracy, He with ReLU in {DEEPEST} layers",
-        reason=f"With ReLU in {DEEPEST} layers orthogonal weights as drawn, not times √2, reach "
+        reason=f"With ReLU in {DEEPEST} layers, orthogonal weights as drawn, not times √2, reach "
         f"{percent(accuracies[AS_DRAWN])}."
         + (f" Not testable after so short a training: {listed(untestable)}." if untestable else ""),
         numbers=named("lead over the best rival in test accuracy", least)

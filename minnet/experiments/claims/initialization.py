@@ -10,33 +10,33 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import partial
-from operator import itemgetter
 
 from minnet.experiments import charts
-from minnet.experiments.claims.claim import Claim, Finding, panel, rows
-from minnet.experiments.claims.quantities import Trials, finite_mean, named
+from minnet.experiments.claims.claim import Claim, Finding, named, panel, rows
 from minnet.experiments.claims.verdicts import Outcome, above, all_of, below
-from minnet.experiments.initializers import (
-    TAPERING,
-    VARIANTS,
-    by_layer,
-    measured_rms,
-    predicted_rms,
-)
+from minnet.experiments.initializers import TAPERING, VARIANTS, measured_rms, predicted_rms
 from minnet.experiments.intervals import Interval, share
-from minnet.experiments.readings import after, evenness
-from minnet.experiments.trial import Trial
+from minnet.experiments.readings import (
+    AFTER,
+    BEFORE,
+    STAGES,
+    Number,
+    after,
+    by_layer,
+    evenness_of,
+    finite_mean,
+    of_network,
+)
+from minnet.experiments.trial import Trial, Trials
 
 _claim = partial(Claim, article="002")
 CONSTANT = 0.01
-ALIKE = TAPERING.but(epochs=1, measures=("likeness",))
+MEASURED = TAPERING.but(epochs=1, measures=("likeness",))
+WEIGHTS = {"zero": ("zeros", 1.0), f"constant {CONSTANT}": ("constant", CONSTANT)}
 SYMMETRIC = {
-    f"{weights}, {name}": ALIKE.but(init=init, weight_scale=scale, activation=activation)
-    for weights, init, scale in (
-        ("zero", "zeros", 1.0),
-        (f"constant {CONSTANT}", "constant", CONSTANT),
-    )
-    for name, activation in (("ReLU", "relu"), ("sigmoid", "sigmoid"))
+    f"{weights}, {name}": MEASURED.but(init=init, weight_scale=scale, activation=name.lower())
+    for weights, (init, scale) in WEIGHTS.items()
+    for name in ("ReLU", "sigmoid")
 }
 ZERO = "zero, ReLU"
 MAJORITY = 0.5
@@ -44,19 +44,14 @@ MAJORITY = 0.5
 # of two columns in different orders, which for hundreds of terms in float32 changes about 1e-5 of
 # their size. Units with random weights differ by about 1.
 ROUNDING = 1e-4
-
-
-def least_zeros(trial: Trial) -> float:
-    """Return the smallest share of zeros of a hidden layer; NaN if the training diverged."""
-    if trial.end is None:
-        return math.nan
-    return min(float(row["zeros"]) for row in trial.end["hidden"])
+# Smallest share of zeros of a hidden layer.
+least_zeros = of_network(AFTER, lambda network: min(row["zeros"] for row in network["hidden"]))
 
 
 def largest_spread(trial: Trial) -> float:
     """Return the largest spread of the units of a hidden layer; NaN if the training diverged.
 
-    The spread is that of `minnet.experiments.measures.likeness`.
+    The spread is that of `minnet.experiments.measures.unit_spread`.
     """
     if trial.end is None:
         return math.nan
@@ -67,7 +62,7 @@ def largest_spread(trial: Trial) -> float:
     _claim,
     number=11,
     statement="With zero weights all activations are 0, and the units of a layer stay identical.",
-    measured=f"{after(ALIKE).capitalize()}: whether every hidden output on the test rows is "
+    measured=f"{after(MEASURED).capitalize()}: whether every hidden output on the test rows is "
     "exactly 0, and whether the units of every hidden layer are identical, that is, the RMS by "
     f"which their weights and biases differ is less than {ROUNDING:g} of the RMS of all. With "
     f"zero weights and the article's ReLU and, for contrast, with sigmoid and with all weights "
@@ -82,13 +77,11 @@ def largest_spread(trial: Trial) -> float:
 )
 def zero_weights(trials: Trials) -> Finding:
     """Count the trainings with all outputs 0, and those with identical units."""
-    zero, identical = (
-        {label: share(map(decide, runs)) for label, runs in trials.items()}
-        for decide in (
-            lambda trial: least_zeros(trial) == 1,
-            lambda trial: largest_spread(trial) < ROUNDING,
-        )
-    )
+    zero = {label: share(least_zeros(run) == 1 for run in runs) for label, runs in trials.items()}
+    identical = {
+        label: share(largest_spread(run) < ROUNDING for run in runs)
+        for label, runs in trials.items()
+    }
     by_network = "; ".join(
         f"{label}, {zero[label].value:.0%} and {identical[label].value:.0%}" for label in trials
     )
@@ -109,8 +102,6 @@ def zero_weights(trials: Trials) -> Finding:
 SMALL = "random normal"
 RULES = (SMALL, "Xavier", "He", "LeCun")
 NARROWING = {rule: VARIANTS[rule] for rule in RULES}
-BEFORE, AFTER = "before training", "after training"
-STAGES = {BEFORE: "start", AFTER: "end"}
 # For values with RMS r, at most a share (r/t)² lies farther from 0 than t. So an RMS below 0.1
 # puts more than half of them within 0.1 √2. The article's axis of activations extends to 1.
 NEAR = 0.1
@@ -119,6 +110,17 @@ NEAR = 0.1
 def difference(ones: Iterable[float], others: Iterable[float]) -> Interval:
     """Return the mean difference by seed where neither training diverged."""
     return finite_mean(one - other for one, other in zip(ones, others, strict=True))
+
+
+def hidden(
+    stage: str, number: Number, trials: Trials, *, suffix: str = ""
+) -> dict[str, list[list[float]]]:
+    """Return a number by rule, hidden layer and seed; the labels are rules with this suffix."""
+    return {
+        rule: by_layer(trials[rule + suffix], stage, "hidden", number)
+        for rule in RULES
+        if rule + suffix in trials
+    }
 
 
 def theory(trials: Trials) -> dict[str, list[float]]:
@@ -139,23 +141,19 @@ def theory(trials: Trials) -> dict[str, list[float]]:
     setups={rule: NARROWING[rule] for rule in (SMALL, "He")},
     panels=[
         panel(
-            stage.capitalize(),
-            charts.by_layer,
-            partial(by_layer, when=when, number=measured_rms),
-            ylabel="RMS",
-            log=True,
-            theory=theory if stage == BEFORE else None,
+            stage.capitalize(), charts.by_layer, partial(hidden, stage, measured_rms),
+            ylabel="RMS", log=True, theory=theory if stage == BEFORE else None,
         )
-        for stage, when in STAGES.items()
+        for stage in STAGES
     ],
-)
+)  # fmt: skip
 def small_weights(trials: Trials) -> Finding:
     """Measure the RMS of activations from random normal weights, and from He's."""
     numbers: dict[str, Interval] = {}
     parts: dict[str, Outcome] = {}
     texts = []
-    for stage, when in STAGES.items():
-        rms = by_layer(trials, when, measured_rms)
+    for stage in STAGES:
+        rms = hidden(stage, measured_rms, trials)
         sizes = [finite_mean(small) for small in rms[SMALL]]
         gaps = [difference(he, small) for he, small in zip(rms["He"], rms[SMALL], strict=True)]
         parts[stage] = all_of([*(below(size, NEAR) for size in sizes), *map(above, gaps)])
@@ -166,7 +164,7 @@ def small_weights(trials: Trials) -> Finding:
             texts.append(f"{', '.join(f'{size.value:.2g}' for size in sizes)} {stage}")
     return Finding(
         result=f"RMS, {SMALL} {BEFORE}, layer {len(trials[SMALL][0].setup.hidden)}",
-        reason=f"With {SMALL} weights the RMS from the first hidden layer on is "
+        reason=f"With {SMALL} weights the RMS from the first hidden layer to the last is "
         f"{' and '.join(texts)}.",
         numbers=numbers,
         parts=parts,
@@ -176,17 +174,12 @@ def small_weights(trials: Trials) -> Finding:
 
 WIDENING = (64, 128, 256, 512)
 WIDE = {f"{rule}, widening": NARROWING[rule].but(hidden=WIDENING, epochs=0) for rule in RULES}
-PLACES = {  # -> end of the labels, and when the network is measured
-    f"in a narrowing network {BEFORE}": ("", "start"),
-    f"in a narrowing network {AFTER}": ("", "end"),
-    f"in a widening network {BEFORE}": (", widening", "start"),
+CASES = {  # -> end of the labels, and when the network is measured
+    f"in a narrowing network {BEFORE}": ("", BEFORE),
+    f"in a narrowing network {AFTER}": ("", AFTER),
+    f"in a widening network {BEFORE}": (", widening", BEFORE),
 }
 TITLES = (f"Narrowing, {BEFORE}", f"Narrowing, {AFTER}", f"Widening, {BEFORE}")
-
-
-def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]:
-    """Return the std by rule, layer and seed in one of the places."""
-    return by_layer({rule: trials[rule + suffix] for rule in RULES}, when, itemgetter("std"))
 
 
 @partial(
@@ -198,42 +191,43 @@ def stds(suffix: str, when: str, trials: Trials) -> dict[str, list[list[float]]]
     f"training and {after(TAPERING)} and in a widening one ({'-'.join(map(str, WIDENING))}) "
     "before training. Evenness is the smaller over the larger std of the first and the last "
     "hidden layer.",
-    rule="Three parts in each of the three places: Xavier above random normal in every hidden "
+    rule="Three parts in each of these three cases: Xavier above random normal in every hidden "
     "layer; He more even than each of the others; LeCun below Xavier in the last hidden layer. "
     "A diverged training counts only for the evenness, as 0.",
     setups={**NARROWING, **WIDE},
     panels=[
-        panel(title, charts.by_layer, partial(stds, *place), ylabel="std", log=True)
-        for title, place in zip(TITLES, PLACES.values(), strict=True)
+        panel(
+            title, charts.by_layer, partial(hidden, stage, "std", suffix=suffix), ylabel="std",
+            log=True,
+        )
+        for title, (suffix, stage) in zip(TITLES, CASES.values(), strict=True)
     ],
-)
+)  # fmt: skip
 def relative_sizes(trials: Trials) -> Finding:
     """Compare the std of the initializers by layer, and their evenness."""
     numbers: dict[str, Interval] = {}
     parts: dict[tuple[str, str], Outcome] = {}
-    for place, (suffix, when) in PLACES.items():
-        std = stds(suffix, when, trials)
-        even = {rule: [evenness(run, when) for run in trials[rule + suffix]] for rule in RULES}
+    texts = []
+    for case, (suffix, stage) in CASES.items():
+        std = hidden(stage, "std", trials, suffix=suffix)
+        evenness = of_network(stage, evenness_of, diverged=0.0)
+        even = {rule: [evenness(run) for run in trials[rule + suffix]] for rule in RULES}
+        mean = {rule: finite_mean(even[rule]) for rule in RULES}
         gap = difference(std["Xavier"][-1], std["LeCun"][-1])
         leads = {rule: difference(even["He"], even[rule]) for rule in RULES if rule != "He"}
-        parts[f"Xavier above {SMALL}", place] = all_of(
+        parts[f"Xavier above {SMALL}", case] = all_of(
             above(difference(*layer)) for layer in zip(std["Xavier"], std[SMALL], strict=True)
         )
-        parts["He as the most even", place] = all_of(map(above, leads.values()))
-        parts["LeCun below Xavier", place] = above(gap)
-        numbers[f"last std, Xavier minus LeCun, {place}"] = gap
-        numbers |= {f"evenness, He minus {rule}, {place}": lead for rule, lead in leads.items()}
-        for rule in RULES:
-            numbers[f"evenness, {rule}, {place}"] = finite_mean(even[rule])
-    by_place = "; ".join(
-        ", ".join(f"{numbers[f'evenness, {rule}, {place}'].value:.2g} ({rule})" for rule in RULES)
-        + f" {place}"
-        for place in PLACES
-    )
+        parts["He as the most even", case] = all_of(map(above, leads.values()))
+        parts["LeCun below Xavier", case] = above(gap)
+        numbers[f"last std, Xavier minus LeCun, {case}"] = gap
+        numbers |= {f"evenness, He minus {rule}, {case}": lead for rule, lead in leads.items()}
+        numbers |= {f"evenness, {rule}, {case}": mean[rule] for rule in RULES}
+        texts.append(", ".join(f"{mean[rule].value:.2g} ({rule})" for rule in RULES) + f" {case}")
     return Finding(
-        result=f"evenness, He, {next(iter(PLACES))}",
+        result=f"evenness, He, {next(iter(CASES))}",
         reason="Evenness, the smaller over the larger std of the first and the last hidden layer, "
-        f"is {by_place}.",
+        f"is {'; '.join(texts)}.",
         numbers=numbers,
         parts=parts,
     )

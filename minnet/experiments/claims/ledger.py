@@ -25,12 +25,11 @@ from minnet.experiments.claims import (
     remedies,
 )
 from minnet.experiments.claims.claim import Claim, Finding
-from minnet.experiments.claims.quantities import Trials
 from minnet.experiments.claims.verdicts import counted
-from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import Interval
-from minnet.experiments.setup import Setup
+from minnet.experiments.setup import IMAGES, Setup
 from minnet.experiments.sweep import Store, sweep
+from minnet.experiments.trial import Trials
 
 _MODULES = (activations, gradients, remedies, initialization, guideline, normalization)
 CLAIMS: tuple[Claim, ...] = tuple(
@@ -153,7 +152,7 @@ def judge(
     # The labels alternate, so that a slow phase of the machine affects all of them.
     ordered = [setup.but(seed=seed) for seed in chosen for setup in setups.values()]
     trained = sweep(ordered, store, jobs=jobs, verbose=verbose)
-    trials = {label: trained[place :: len(setups)] for place, label in enumerate(setups)}
+    trials = {label: trained[first :: len(setups)] for first, label in enumerate(setups)}
     return Entry(claim, trials, claim.judge(trials))
 
 
@@ -256,6 +255,6 @@ def _section(entry: Entry) -> str:
         f"Measured: {claim.measured}",
         f"Rule: {claim.rule}",
         report.table(["", "over seeds (95% interval)"], rows),
-        f"Settings: {report.settings_table(entry.trials).removeprefix('## Settings').lstrip()}",
+        report.settings_table(entry.trials),
         f"![claim {claim.number}](claim{claim.number:02}.png)",
     ])  # fmt: skip

@@ -10,29 +10,27 @@ from itertools import zip_longest
 import numpy as np
 
 from minnet.experiments import charts
-from minnet.experiments.batchnorm import WITHOUT
-from minnet.experiments.claims.claim import Claim, Finding, drawn, panel, rows
-from minnet.experiments.claims.quantities import Trials, accuracy, difference, last, means, named
+from minnet.experiments.batchnorm import TARGET, WITHOUT, epochs_to_target
+from minnet.experiments.claims.claim import Claim, Finding, lines, named, panel, rows
 from minnet.experiments.claims.verdicts import above, below, counted, outcome, points
 from minnet.experiments.intervals import Interval, mean, share
-from minnet.experiments.trial import Trial
+from minnet.experiments.readings import accuracy, difference, last, means
+from minnet.experiments.trial import Trial, Trials
 from minnet.validation import Array
 
 _claim = partial(Claim, article="003")
 BARE, NORMED = "without BatchNorm", "with BatchNorm"
 PAIR = {BARE: WITHOUT, NORMED: WITHOUT.but(batchnorm=True)}
+# The accuracies of the last epochs are about one point above TARGET.
 
-GOAL = 0.97  # test accuracy; training ends about one point above it
 
+def epochs_needed(trial: Trial) -> float:
+    """Return the epochs until TARGET; for a censored training, the smallest possible number.
 
-def epochs_to_goal(trial: Trial) -> float:
-    """Return the epochs until the goal; for a censored training, the smallest possible number.
-
-    A training is censored if it does not reach the goal: it needs more epochs than it was trained.
+    A training is censored if it does not reach TARGET: it needs more epochs than it was trained.
     """
     curve = trial.curves["val_accuracy"]
-    reached = [epoch for epoch, value in enumerate(curve, 1) if value >= GOAL]
-    return float(min(reached, default=max(len(curve), trial.setup.epochs) + 1))
+    return float(epochs_to_target(curve) or max(len(curve), trial.setup.epochs) + 1)
 
 
 def best(trial: Trial) -> float:
@@ -41,8 +39,8 @@ def best(trial: Trial) -> float:
 
 
 def censored(trial: Trial) -> bool:
-    """Return whether the training does not reach the goal."""
-    return best(trial) < GOAL
+    """Return whether the training does not reach TARGET."""
+    return best(trial) < TARGET
 
 
 @dataclass(frozen=True)
@@ -78,12 +76,12 @@ def curves(trials: Trials) -> dict[str, dict[float, list[float]]]:
 
 
 def uncensored(trials: Trials) -> dict[str, list[float]]:
-    """Return the epochs until the goal, NaN if censored; labels include the number of NaN."""
+    """Return the epochs until TARGET, NaN if censored; labels include the number of NaN."""
     epochs = {}
     for label, runs in trials.items():
         count = sum(map(censored, runs))
         note = f" ({count} of {len(runs)} need more than {runs[0].setup.epochs})" if count else ""
-        epochs[label + note] = [math.nan if censored(run) else epochs_to_goal(run) for run in runs]
+        epochs[label + note] = [math.nan if censored(run) else epochs_needed(run) for run in runs]
     return epochs
 
 
@@ -91,52 +89,44 @@ def uncensored(trials: Trials) -> dict[str, list[float]]:
     _claim,
     number=16,
     statement="With BatchNorm training converges faster.",
-    measured=f"Epochs until {GOAL:.0%} test accuracy. A training that does not reach it is "
-    "censored: it counts as one epoch more than it was trained, the least possible, and means "
-    "that include it are bounds. The seconds of an epoch are reported.",
+    measured=f"Epochs until {TARGET:.0%} test accuracy. A training that does not reach it is "
+    "censored: it counts as one epoch more than it was trained, which is the smallest possible "
+    "number. A mean that includes it is a bound. The seconds of an epoch are reported.",
     rule="With BatchNorm fewer epochs are needed. Seconds do not count.",
     setups=PAIR,
     panels=[
         panel(
-            "Test accuracy",
-            charts.by_setting,
-            curves,
-            xlabel="epoch",
-            ylabel="test accuracy",
-            log_x=False,
-            ylim=(None, 1),
+            "Test accuracy", charts.by_setting, curves, xlabel="epoch", ylabel="test accuracy",
+            log_x=False, limits={"ylim": (None, 1)},
         ),
         panel(
-            f"Epochs to {GOAL:.0%}",
-            charts.by_label,
-            uncensored,
-            xlabel="epochs of training",
-            xlim=(0, None),
+            f"Epochs to {TARGET:.0%}", charts.by_label, uncensored, xlabel="epochs of training",
+            limits={"xlim": (0, None)},
         ),
     ],
     share_y=False,
-)
+)  # fmt: skip
 def speed(trials: Trials) -> Finding:
-    """Measure the epochs until the goal."""
-    fewer = difference(trials, NORMED, BARE, epochs_to_goal)
+    """Measure the epochs until TARGET."""
+    fewer = difference(trials, NORMED, BARE, epochs_needed)
     count = {label: sum(map(censored, trials[label])) for label in PAIR}
     relation = "" if all(count.values()) else "at least" if count[NORMED] else "at most"
     epochs, seconds = {}, {}
     for label, runs in trials.items():
-        epochs[label] = bounded(mean(map(epochs_to_goal, runs)), "at least", count[label])
+        epochs[label] = bounded(mean(map(epochs_needed, runs)), "at least", count[label])
         medians = [float(np.median(run.curves["seconds"])) for run in runs if run.curves["seconds"]]
         seconds[label] = min(medians, default=math.nan)
     missed = ", ".join(f"{n} of {fewer.n} {label}" for label, n in count.items() if n)
     limit = counted(trials[BARE][0].setup.epochs, "epoch")
-    name = f"epochs to {GOAL:.0%} test accuracy"
+    name = f"epochs to {TARGET:.0%} test accuracy"
     result = f"{name}, with minus without BatchNorm"
     return Finding(
         result=result,
-        reason=f"It takes {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
+        reason=f"Training needs {epochs[BARE]} epochs without and {epochs[NORMED]} with BatchNorm."
         + (f" Censored trainings, which need more than {limit}: {missed}." if missed else "")
         + f" An epoch takes {seconds[BARE]:.3g} s without and {seconds[NORMED]:.3g} s with "
-        "BatchNorm, the least median of all trainings, since other processes slow some of them "
-        "down.",
+        "BatchNorm. This is the smallest of the trainings' medians, because other processes slow "
+        "some trainings down.",
         numbers={result: bounded(fewer, relation, sum(count.values()))} | named(name, epochs),
         parts={"the number of epochs": below(fewer)},
     )
@@ -186,19 +176,24 @@ SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 BATCHES = (32, 128, 512, 2048)
 FEW, MANY = BATCHES[0], BATCHES[-1]
 LR, WEIGHTS, BATCH, WHOLE = "lr", "initial weights, times", "batch size", "all epochs"
-SWEEPS: dict[str, tuple[str, tuple[float, ...]]] = {
-    LR: ("lr", RATES), WEIGHTS: ("weight_scale", SCALES), BATCH: ("batch_size", BATCHES),
-}  # fmt: skip
+SWEEPS: dict[str, tuple[str, str, tuple[float, ...]]] = {  # -> title, setting and its values
+    LR: ("Learning rate", "lr", RATES),
+    WEIGHTS: ("Initial weights", "weight_scale", SCALES),
+    BATCH: ("Batch size", "batch_size", BATCHES),
+}
+BY_VALUE = {
+    sweep: {label: {value: f"{sweep} {value:g}, {label}" for value in values} for label in PAIR}
+    for sweep, (_, _, values) in SWEEPS.items()
+}
 # Three epochs each. Batch sizes are trained for equally many steps, an epoch of the smallest.
 SETUPS = {
-    f"{sweep} {value:g}, {label}": setup.but(
-        epochs=int(value) // FEW if sweep == BATCH else 3, **{field: value}
+    BY_VALUE[sweep][label][value]: setup.but(
+        epochs=int(value) // FEW if sweep == BATCH else 3, **{setting: value}
     )
-    for sweep, (field, values) in SWEEPS.items()
+    for sweep, (_, setting, values) in SWEEPS.items()
     for value in values
     for label, setup in PAIR.items()
 } | {f"{WHOLE}, {label}": setup for label, setup in PAIR.items()}
-TITLES = ("Learning rate", "Initial weights", "Batch size")
 ENTIRE = f"{WHOLE}, {BARE}", f"{WHOLE}, {NORMED}"
 COST = 0.02  # of accuracy; a learning rate that costs more than this is too high
 ALIKE = 0.005  # of accuracy; the sampling error of ten thousand test rows
@@ -215,29 +210,17 @@ def usable_rates(trials: Trials, label: str) -> tuple[float, float]:
     The cost of a learning rate is the accuracy of the best rate minus its accuracy, paired by seed.
     """
     found = accuracies(trials, LR, label)
-    best_rate = max(range(len(RATES)), key=lambda place: mean(found[place]).value)
-    costly = [above(mean(found[best_rate] - by_seed), COST) for by_seed in found]
-    costly[best_rate] = False
+    best = int(np.argmax([mean(by_seed).value for by_seed in found]))
+    costly = [above(mean(found[best] - by_seed), COST) for by_seed in found]
+    costly[best] = False
     shown = max(rate for rate, cost in zip(RATES, costly, strict=True) if cost is False)
     return shown, max(rate for rate, cost in zip(RATES, costly, strict=True) if not cost)
 
 
 def accuracies(trials: Trials, sweep: str, label: str) -> Array:
     """Return the test accuracies of a sweep, (values, seeds)."""
-    values = SWEEPS[sweep][1]
-    runs = (trials[f"{sweep} {value:g}, {label}"] for value in values)
-    return np.array([list(map(accuracy, by_seed)) for by_seed in runs])
-
-
-def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
-    """Return the test accuracies of a sweep by label, value and seed."""
-    return {
-        label: {
-            value: drawn(trials[f"{sweep} {value:g}, {label}"], accuracy)
-            for value in SWEEPS[sweep][1]
-        }
-        for label in PAIR
-    }
+    labels = BY_VALUE[sweep][label].values()
+    return np.array([list(map(accuracy, trials[label])) for label in labels])
 
 
 @partial(
@@ -260,20 +243,16 @@ def by_value(sweep: str, trials: Trials) -> dict[str, dict[float, list[float]]]:
     setups=SETUPS,
     panels=[
         *(
-            panel(
-                title,
-                charts.by_setting,
-                partial(by_value, sweep),
-                xlabel=sweep,
-                ylabel="test accuracy",
-                ylim=(None, 1),
+            lines(
+                title, accuracy, BY_VALUE[sweep], xlabel=sweep, ylabel="test accuracy",
+                limits={"ylim": (None, 1)},
             )
-            for title, sweep in zip(TITLES, SWEEPS, strict=True)
+            for sweep, (title, *_) in SWEEPS.items()
         ),
         rows("After all epochs", loss_gap, "test loss minus training loss", labels=ENTIRE),
     ],
     share_y=False,
-)
+)  # fmt: skip
 def robustness(trials: Trials) -> Finding:
     """Compare learning rates, initial weights, losses and batch sizes."""
     shown, possible = zip(*(usable_rates(trials, label) for label in PAIR), strict=True)

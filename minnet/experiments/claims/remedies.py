@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from minnet.experiments.claims.claim import Claim, Finding, rows
+from minnet.experiments.claims.claim import Claim, Finding, named, rows
 from minnet.experiments.claims.gradients import RATIO
-from minnet.experiments.claims.quantities import (
+from minnet.experiments.claims.verdicts import above, counted, percent, points
+from minnet.experiments.exploding import VARIANTS
+from minnet.experiments.intervals import mean
+from minnet.experiments.readings import (
+    AFTER,
+    BEFORE,
     Quantity,
-    Trials,
     accuracy,
     difference,
     geometric_means,
     guess,
     last,
+    last_over_first,
     means,
-    named,
+    of_network,
+    over,
     ratio,
 )
-from minnet.experiments.claims.verdicts import above, counted, percent, points
-from minnet.experiments.exploding import VARIANTS
-from minnet.experiments.intervals import mean
-from minnet.experiments.readings import last_over_first, over
-from minnet.experiments.trial import EVALUATED, Trial
+from minnet.experiments.trial import EVALUATED, Trial, Trials
 from minnet.experiments.vanishing import BASELINE
 
 _claim = partial(Claim, article="001")
@@ -33,7 +35,7 @@ PLAIN, REMEDIED = "baseline", "with remedies"
 COMPARED = {PLAIN: BASELINE, REMEDIED: ALL_REMEDIES}
 GUESSED_LOSS = guess(BASELINE, "loss")
 GUESSING = {"guessing": guess(BASELINE, "accuracy")}
-accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, xlim=(0, 1))
+accuracies_of = partial(rows, xlabel="accuracy", reference=GUESSING, limits={"xlim": (0, 1)})
 training_loss: Quantity = partial(last, curve="train_loss")
 training_accuracy: Quantity = partial(last, curve="train_accuracy")
 
@@ -54,24 +56,20 @@ def epochs(trials: Trials, label: str) -> str:
     _claim,
     number=8,
     statement="With vanishing gradients training is slow and ends at a suboptimal solution.",
-    measured="Training loss of the baseline after as many epochs as the network with remedies "
-    "(ReLU, He, BatchNorm, skip connections) is trained, and after all of its own epochs, "
-    "which are more; each minus the loss of the network with remedies. Test accuracies are "
-    "reported.",
+    measured="Training loss of the baseline minus that of the network with remedies (ReLU, He, "
+    "BatchNorm, skip connections): after as many epochs as the network with remedies is trained, "
+    "and after all epochs of the baseline, which are more. Test accuracies are reported.",
     rule="Two parts: the baseline's training loss is higher after equally many epochs (slow), "
     "and after all of its epochs (suboptimal).",
     setups=COMPARED,
     panels=[
         rows(
-            "Training loss",
-            training_loss,
-            "cross-entropy",
-            reference={"guessing": GUESSED_LOSS},
-            xlim=(0, None),
+            "Training loss", training_loss, "cross-entropy",
+            reference={"guessing": GUESSED_LOSS}, limits={"xlim": (0, None)},
         ),
         accuracies_of("Test accuracy", accuracy),
     ],
-)
+)  # fmt: skip
 def slowness(trials: Trials) -> Finding:
     """Compare the baseline's training loss after few and after all epochs."""
     slow = difference(trials, PLAIN, REMEDIED, early_loss)
@@ -85,8 +83,7 @@ def slowness(trials: Trials) -> Finding:
         f"that with remedies {losses[REMEDIED]}; guessing gives ln 10 = {GUESSED_LOSS:.4f}. After "
         f"{epochs(trials, PLAIN)} the baseline's is {losses[PLAIN]}. Its test accuracy is then "
         f"{percent(accuracies[PLAIN])}, that with remedies {percent(accuracies[REMEDIED])}.",
-        numbers={f"{name}, after equally many epochs": slow}
-        | {f"{name}, after all epochs": suboptimal}
+        numbers=named(name, {"after equally many epochs": slow, "after all epochs": suboptimal})
         | {"training loss, baseline, after as many epochs as with remedies": early}
         | named("training loss", losses)
         | named("test accuracy", accuracies),
@@ -103,9 +100,9 @@ def accuracy_gap(trial: Trial) -> float:
     _claim,
     number=9,
     statement="Vanishing gradients contribute to overfitting.",
-    measured=f"Accuracy on the first {EVALUATED} training rows minus that on the test rows, "
-    "baseline minus network with remedies. The baseline is trained for more epochs, which "
-    "widens its gap in favour of the claim.",
+    measured=f"Gap in accuracy: that on the first {EVALUATED} training rows minus that on the test "
+    "rows. The gap of the baseline minus that of the network with remedies. The baseline is "
+    "trained for more epochs, which widens its gap in favour of the claim.",
     rule="The gap of the baseline is wider.",
     setups=COMPARED,
     panels=[
@@ -145,17 +142,13 @@ REMEDIES = {
     "BatchNorm": SHORT.but(batchnorm=True),
     "Xavier": SHORT.but(init="glorot_uniform"),
 }
-
-
-def ratio_before(trial: Trial) -> float:
-    """Return the last layer's gradient over the first's before training; NaN if not finite."""
-    return last_over_first(trial.start) if trial.start is not None else math.nan
+ratio_before = of_network(BEFORE, last_over_first)
 
 
 def reduced_ratio(trials: Trials) -> dict[str, float]:
     """Return the ratio that a remedy must fall below, by its name in the figure."""
     ratio = geometric_means(trials, ratio_before)[NONE].value / REDUCED
-    return {f"1/{REDUCED:g} of no remedy": ratio} if math.isfinite(ratio) else {}
+    return {f"1/{REDUCED:g} of that with no remedy": ratio} if math.isfinite(ratio) else {}
 
 
 @partial(
@@ -171,21 +164,17 @@ def reduced_ratio(trials: Trials) -> dict[str, float]:
     setups={NONE: SHORT, **REMEDIES, TOGETHER: ALL_REMEDIES},
     panels=[
         rows(
-            "Gradients before training",
-            ratio_before,
-            "last layer's / first layer's",
-            log=True,
+            "Gradients before training", ratio_before, "last layer's / first layer's", log=True,
             reference=reduced_ratio,
         ),
-        accuracies_of("After training", accuracy),
+        accuracies_of("Test accuracy after training", accuracy),
     ],
-)
+)  # fmt: skip
 def reduction(trials: Trials) -> Finding:
     """Measure how much each remedy alone reduces the ratio of the gradients."""
     ratios, accuracies = geometric_means(trials, ratio_before), means(trials, accuracy)
-    reductions = {
-        label: ratio(trials, NONE, label, ratio_before) for label in (*REMEDIES, TOGETHER)
-    }
+    remedies = (*REMEDIES, TOGETHER)
+    reductions = {label: ratio(trials, NONE, label, ratio_before) for label in remedies}
     least = min(REMEDIES, key=lambda label: reductions[label].value)
     by_remedy = "; ".join(
         f"{label} {ratios[label].value:.2g}, {percent(accuracies[label])}" for label in trials
@@ -210,17 +199,12 @@ OPTIMIZERS = {
     "RMSProp": SHORT.but(optimizer="rmsprop", lr=1e-3),
 }
 ADAPTIVE = ("Adam", "RMSProp")
-CHANCE = 0.2  # twice the accuracy of guessing: below it nothing was learned
-LEARNED = 0.5  # five times that of guessing
+CHANCE, LEARNED = 0.2, 0.5  # twice the accuracy of guessing: nothing was learned; five times
 EVENED = 10.0  # times the movement of the first layer relative to the last; seeds differ by less
-
-
-def movement(trial: Trial) -> float:
-    """Return the movement of the first layer's weights over the last's; NaN if it diverged."""
-    if trial.end is None:
-        return math.nan
-    first, *_, final = (float(row["moved"]) for row in trial.end["dense"])
-    return over(first, final)
+# Movement of the first layer's weights over the last's.
+movement = of_network(
+    AFTER, lambda network: over(network["dense"][0]["moved"], network["dense"][-1]["moved"])
+)
 
 
 @partial(
@@ -259,10 +243,10 @@ def optimizers(trials: Trials) -> Finding:
     )
     return Finding(
         result=f"test accuracy, {CLIPPED}",
-        reason=f"The test accuracy of the exploding network is {percent(accuracies[EXPLODING])} "
-        f"without and {percent(accuracies[CLIPPED])} with clipping. Movement of the first layer's "
-        "weights over that of the last layer's, and test accuracy, where gradients vanish: "
-        f"{by_optimizer}.",
+        reason="The test accuracy of the network with exploding gradients is "
+        f"{percent(accuracies[EXPLODING])} without and {percent(accuracies[CLIPPED])} with "
+        "clipping. For the sigmoid network, the movement of the first layer's weights over that of "
+        f"the last layer's, and the test accuracy: {by_optimizer}.",
         numbers=named("test accuracy", accuracies)
         | named("movement of the first layer over the last", moved)
         | named("movement over that with SGD", evened),

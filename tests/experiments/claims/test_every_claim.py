@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from minnet.experiments.claims.ledger import CLAIMS, NAMES
-from minnet.experiments.data import IMAGES
+from minnet.experiments.setup import IMAGES
 from minnet.experiments.trial import train
 
 

@@ -57,7 +57,7 @@ def test_the_effect_of_the_missing_output_layer_is_separate_from_the_width():
     for nodes in ("few nodes", "many nodes"):
         effect = finding.numbers[f"share of zeros, without minus with an output layer, {nodes}"]
         assert effect.value == pytest.approx(0.4 * 1.045)
-    assert "it changes by 41.80 points" in finding.reason
+    assert "that with one is 41.80 points" in finding.reason
 
 
 def test_the_reported_numbers_of_nodes_are_those_that_were_trained():
@@ -67,7 +67,7 @@ def test_the_reported_numbers_of_nodes_are_those_that_were_trained():
         for run in runs[:1]
     }
     finding = CLAIM[14].judge(trials)
-    assert "With 4 instead of 16 nodes" in finding.reason
+    assert "with 4 nodes minus that with 16 nodes" in finding.reason
     assert "64" not in finding.reason + finding.result
 
 
@@ -77,7 +77,7 @@ def test_a_last_layer_that_is_all_zeros_with_many_nodes_does_not_count(few_with,
     finding = CLAIM[14].judge(with_zeros(zeros))
     assert finding.verdict == verdict
     assert finding.result == "share of zeros, few minus many nodes, with an output layer"
-    assert "Without an output layer 256 nodes are at 0 too." in finding.reason
+    assert "Without an output layer, 256 nodes are at 0 too." in finding.reason
     shares = [finding.numbers[f"share of zeros, {label}"] for label in ZEROS]
     assert all(0 <= share.low <= share.high <= 1 for share in shares)
     zeros |= {FEW_WITH: 0.915, MANY_WITH: 0.91}

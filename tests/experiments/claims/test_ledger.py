@@ -11,10 +11,9 @@ from minnet.__main__ import main
 from minnet.experiments.claims import ledger
 from minnet.experiments.claims.claim import Claim, Finding, rows
 from minnet.experiments.claims.normalization import Bound
-from minnet.experiments.claims.quantities import accuracy
-from minnet.experiments.data import IMAGES
 from minnet.experiments.intervals import mean
-from minnet.experiments.setup import Setup
+from minnet.experiments.readings import accuracy
+from minnet.experiments.setup import IMAGES, Setup
 from minnet.experiments.sweep import Store
 
 TINY = Setup(data="digits", hidden=(8,), epochs=1)
@@ -122,8 +121,7 @@ def test_the_ledger_reports_the_finding(tmp_path, monkeypatch):
 
     text = (tmp_path / "claims.md").read_text()
     assert f"| narrow | {number} |" in text
-    assert text.count("\nSettings: Seeds 0 to 1; ") == 1
-    assert "## Settings" not in text
+    assert text.count("\nSeeds 0 to 1. Shared settings: ") == 1
     assert "![claim 21](claim21.png)" in text
     assert {tmp_path / "claim21.png", tmp_path / "claim21.svg"} <= set(written)
 

@@ -62,7 +62,7 @@ def test_16_times_an_epoch_by_the_least_median_of_all_trainings():
     trials[BARE][0].curves["seconds"][0] = 1000.0
     finding = CLAIMS[16].judge(trials)
     assert (
-        "takes 1 s without and 1 s with BatchNorm, the least median of all trainings"
+        "takes 1 s without and 1 s with BatchNorm. This is the smallest of the trainings' medians"
         in finding.reason
     )
 

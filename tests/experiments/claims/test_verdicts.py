@@ -5,7 +5,6 @@ import math
 import pytest
 
 from minnet.experiments.claims.claim import drawn
-from minnet.experiments.claims.quantities import accuracy, difference, last
 from minnet.experiments.claims.verdicts import (
     FAILS,
     HOLDS,
@@ -21,6 +20,7 @@ from minnet.experiments.claims.verdicts import (
     verdict,
 )
 from minnet.experiments.intervals import Interval, mean
+from minnet.experiments.readings import accuracy, difference, last
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial
 

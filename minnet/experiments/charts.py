@@ -1,29 +1,30 @@
-"""Charts of values measured over seeds, with the 95% interval of their mean.
+"""Charts of values measured over seeds, with the 95% interval of their mean, and panels.
 
 The intervals are those of `minnet.experiments.intervals`; with ``log`` the mean is geometric.
 Values that are not finite, and with ``log`` values that are exactly 0, are excluded from the mean,
-and the chart reports their number. Each function draws on the axes ``ax``, or on a new figure, and
+and the chart reports their number. Each chart draws on the axes ``ax``, or on a new figure, and
 returns the figure. Values that are not a list over seeds raise ValueError.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from minnet.experiments.charts.panels import log_axis, share_legends
 from minnet.experiments.intervals import Interval, geometric_mean, mean
 from minnet.plot import parts, style
 from minnet.plot.style import INK, wrapped
 from minnet.validation import Array
 
+_PANEL, _LEGEND = 4.4, 2.9  # inches
 # 8 colours and 7 markers: up to 56 labels have different combinations.
 _COLORS = (*style.LINE_COLORS, "#7A4A12")
 _MARKERS = "osD^vXP"
@@ -144,9 +145,9 @@ def by_label(
     ax = style.axes(ax)
     style.grow(ax, height=0.5 * len(rows) + 1.2)
     if log:
-        log_axis(ax, "x")
-    for place, (seeds, interval) in enumerate(rows):
-        _draw_row(ax, place, seeds, interval, log)
+        _log_axis(ax, "x")
+    for row, (seeds, interval) in enumerate(rows):
+        _draw_row(ax, row, seeds, interval, log)
     several = any(interval.n > 1 for _, interval in rows)
     text = ("geometric mean" if log else "mean") + (",\n95% interval" if several else "")
     handles: list[Artist] = [
@@ -159,6 +160,54 @@ def by_label(
     ax.set_ylim(len(rows) - 0.35, -0.6)
     parts.name_rows(ax, [wrapped(label) for label in values])
     return share_legends(style.finish(ax, xlabel, "", handles))
+
+
+@style.styled
+def side_by_side(titles: Sequence[str], *, share_y: bool = True) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one axes for each title, at most three in a row.
+
+    With ``share_y`` all panels have the same y axis, labelled in the first column only. Panels
+    with named rows then need the same rows.
+    """
+    columns = min(3, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = style.new_figure((_PANEL * columns, _PANEL * rows))
+    panels = figure.subplots(rows, columns, sharey=share_y, squeeze=False).ravel()
+    for ax, title in zip(panels, titles, strict=False):
+        ax.set_title(wrapped(title), pad=12)
+        ax.yaxis.label.set_visible(not share_y or ax.get_subplotspec().is_first_col())
+    for ax in panels[len(titles) :]:
+        ax.remove()
+    return figure, figure.axes
+
+
+def share_legends(figure: Figure) -> Figure:
+    """Draw each entry of the legends once, in the last column that has it; return the figure.
+
+    The figure is widened for the remaining legends.
+    """
+    drawn: set[tuple[str, str]] = set()
+    for ax in sorted(figure.axes, key=_column, reverse=True):
+        if (legend := ax.get_legend()) is not None:
+            entries: dict[tuple[str, str], Any] = {}
+            handles: list[Any] = legend.legend_handles
+            for text, handle in zip(legend.get_texts(), handles, strict=True):
+                line = isinstance(handle, Line2D)
+                color = to_hex(handle.get_color() if line else handle.get_facecolor())
+                handle.set_label(style.legend_label(text.get_text()))
+                entries[text.get_text(), color] = handle
+            kept = [handle for entry, handle in entries.items() if entry not in drawn]
+            drawn |= entries.keys()
+            if not kept:
+                legend.remove()
+            elif len(kept) < len(entries):
+                style.finish(ax, ax.get_xlabel(), ax.get_ylabel(), kept)
+    columns = {_column(ax) for ax in figure.axes}
+    legends = {_column(ax) for ax in figure.axes if ax.get_legend() is not None}
+    if len(columns) > 1:
+        needed = _PANEL * len(columns) + _LEGEND * len(legends)
+        figure.set_figwidth(max(figure.get_figwidth(), needed))
+    return figure
 
 
 def _measured(values: Any, where: str, log: bool) -> tuple[Array, Interval]:
@@ -191,7 +240,7 @@ def _draw_lines(
     }
     every = [interval for line in lines.values() for _, interval in line]
     if log:
-        log_axis(ax, "y")
+        _log_axis(ax, "y")
         drawn = {interval.value for interval in every if np.isfinite(interval.value)}
         if len(drawn) == 1:  # Matplotlib finds no limits for a single value
             ax.set_ylim(min(drawn) / 10, 10 * min(drawn))
@@ -204,11 +253,44 @@ def _draw_lines(
     return style.interval_key(INK, [interval.n for interval in every], log)
 
 
-def _draw_row(ax: Axes, place: int, seeds: Array, interval: Interval, log: bool) -> None:
+def _draw_row(ax: Axes, row: int, seeds: Array, interval: Interval, log: bool) -> None:
     """Draw one row: the seeds at slightly different heights, their mean and its interval."""
-    ax.plot(np.sort(seeds), place + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
-    ax.hlines(place, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
-    ax.plot(interval.value, place, zorder=4, **_MEAN)
+    ax.plot(np.sort(seeds), row + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
+    ax.hlines(row, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
+    ax.plot(interval.value, row, zorder=4, **_MEAN)
     text = _excluded([interval], log).replace("\n", " ")
     options = {"va": "center", "color": INK, "path_effects": style.OUTLINE}
-    style.note(ax, text, (0, place + 0.44), (4, 0), ("axes fraction", "data"), **options)
+    style.note(ax, text, (0, row + 0.44), (4, 0), ("axes fraction", "data"), **options)
+
+
+def _column(ax: Axes) -> int:
+    cell = ax.get_subplotspec()
+    return cell.colspan.start if cell is not None else 0
+
+
+class _FewTicks(LogLocator):
+    """Ticks of a logarithmic axis: powers of ten for many decades, round numbers for few."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        decades = np.log10(vmax) - np.log10(vmin)
+        if decades < 0.9:
+            ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(vmin, vmax)
+        else:
+            subs = (1,) if decades >= 2.5 else (1, 3) if decades > 1.6 else (1, 2, 5)
+            ticks = LogLocator(subs=subs, numticks=5).tick_values(vmin, vmax)
+        return [float(tick) for tick in ticks if tick > 0]
+
+
+def _log_axis(ax: Axes, name: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with few ticks such as 0.01, and 10⁻⁴ outside 0.001 to 1000."""
+    ax.set(**{f"{name}scale": "log"})
+    axis = ax.xaxis if name == "x" else ax.yaxis
+    axis.set_major_locator(_FewTicks())
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: _short(value))
+
+
+def _short(value: float) -> str:
+    if 1e-3 <= value <= 1e3 or not np.isclose(value, 10.0 ** np.round(np.log10(value))):
+        return f"{value:g}"
+    return style.power_of_ten(value)
