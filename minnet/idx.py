@@ -82,13 +82,10 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
                 f"Try again with a network or another folder (`minnet data {name} --home FOLDER`)"
             )
             failure = error
-    lacks = [f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders]
-    for home in (folder.parent for folder in folders):
-        if home.name == name and not _missing(home):
-            lacks.append(f"  {home} has them: use the folder that contains it, {home.parent}")
-    found, sources = "\n".join(lacks), "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
+    lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
+    sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
     raise FileNotFoundError(
-        f"{name}: no folder has all four files:\n{found}\n{remedy}, or put the files (plain or "
+        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
         f".gz) into one of these folders by hand; they are published at\n{sources}"
         + (f"\nThe download failed:\n{failure}" if failure else "")
     ) from failure
