@@ -101,7 +101,13 @@ def from_csv(
     frame = frame.drop(columns=unused)
     text = [name for name in frame if name in categorical or not _is_number(frame[name])]
     for name in set(text) - set(categorical):
-        _check_text(frame[name], limit=max(20, len(frame) // 10))
+        _check_text(frame[name])
+        if (count := frame[name].nunique()) > max(20, frame[name].count() / 2):
+            raise ValueError(
+                f"from_csv: column {name!r}: expected categories, got {count} different texts in "
+                f"{frame[name].count()} rows; leave it out with drop=[{name!r}], or keep it with "
+                f"categorical=[{name!r}]"
+            )
     numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     transformer = make_column_transformer(
         (numbers, [name for name in frame if name not in text]),
@@ -174,7 +180,7 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
             f"numbers, got {task!r} with {column.dtype}; choose the other one"
         )
     if task is None:
-        _check_text(column, limit=len(column))
+        _check_text(column)
     classes, labels = np.unique(column.to_numpy(), return_inverse=True)
     if len(rare := classes[np.bincount(labels) < 2]):
         raise ValueError(
@@ -184,8 +190,8 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     return labels.astype(np.int64), classes
 
 
-def _check_text(column: Any, limit: int) -> None:
-    """Raise ValueError if a column of text is mostly numbers or has too many categories."""
+def _check_text(column: Any) -> None:
+    """Raise ValueError if a column of text is mostly numbers."""
     values = column.dropna().astype(str).str.strip()
     numbers = values.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", case=False)
     if numbers.mean() >= 0.9:
@@ -194,9 +200,4 @@ def _check_text(column: Any, limit: int) -> None:
             f"from_csv: column {column.name!r}: expected only numbers or only text, got {odd!r} "
             f"among numbers; correct it, or use na_values=[{odd!r}] for a missing value, "
             "decimal=',' for 2,5, thousands=',' for 1,000, header=None for a file without header"
-        )
-    if (count := values.nunique()) > limit:
-        raise ValueError(
-            f"from_csv: column {column.name!r}: expected at most {limit} categories, got {count}; "
-            f"leave it out with drop=[{column.name!r}], or keep it with categorical"
         )

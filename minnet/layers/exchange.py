@@ -24,12 +24,11 @@ are not part of minnet keep the names and the layout of their arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from minnet.layer import Layer
 from minnet.layers.activations import PReLU
 from minnet.layers.container import Container
 from minnet.layers.dense import Dense
@@ -39,51 +38,41 @@ from minnet.validation import Array, as_array
 TORCH_NAMES = {"gamma": "weight", "beta": "bias", "slope": "weight"}
 
 
-class Entry(NamedTuple):
-    """An array by its name in the other library and in minnet, as a view in the other layout."""
+def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, Array, Array]]:
+    """Yield each array: names in PyTorch and in minnet, and views in the layouts of both.
 
-    name: str
-    path: str
-    array: Array
-
-
-def torch_entries(container: Container, prefix: str = "") -> Iterator[Entry]:
-    """Yield the entries of PyTorch's state dict in the order of the layers."""
+    Keras's list has the same order, and the layout of minnet.
+    """
     defaults = container._choose_names([""] * len(container.layers))
     for position, (layer, default) in enumerate(zip(container, defaults, strict=True)):
         # A number as a name could equal the position of another layer.
         by_hand = layer.name != default and not layer.name.isdigit()
         start = f"{prefix}{layer.name if by_hand else position}."
         if isinstance(layer, Container):
-            yield from torch_entries(layer, start)
+            yield from entries(layer, start)
             continue
         renamed = TORCH_NAMES if isinstance(layer, BatchNorm | GroupNorm | PReLU) else {}
-        for name, array in _arrays(layer).items():
-            value = array.T if isinstance(layer, Dense) and name == "weight" else array
-            yield Entry(start + renamed.get(name, name), f"{layer.path}.{name}", value)
+        arrays = {name: param.value for name, param in layer.params.items()} | layer.state
+        for name, array in arrays.items():
+            transposed = isinstance(layer, Dense) and name == "weight"
+            view = array.T if transposed else array
+            yield start + renamed.get(name, name), f"{layer.path}.{name}", view, array
 
 
-def keras_entries(net: Container) -> Iterator[Entry]:
-    """Yield the entries of Keras's weight list, named by their positions."""
-    leaves = [(path, layer) for path, layer in net.walk() if not isinstance(layer, Container)]
-    arrays = ((f"{path}.{k}", v) for path, layer in leaves for k, v in _arrays(layer).items())
-    for position, (path, array) in enumerate(arrays):
-        yield Entry(f"weights[{position}]", path, array)
+def fill(
+    net: Container, targets: Mapping[str, tuple[str, Array]], values: Mapping[str, Any], where: str
+) -> None:
+    """Copy values into the targets; raise before anything changes if one is wrong.
 
-
-def _arrays(layer: Layer) -> dict[str, Array]:
-    return {name: param.value for name, param in layer.params.items()} | layer.state
-
-
-def fill(net: Container, entries: Iterable[Entry], values: Mapping[str, Any], where: str) -> None:
-    """Copy values into the arrays of the entries; raise before anything changes if one is wrong."""
+    ``targets`` maps the name of each value to the name in minnet and the array to fill.
+    """
     if not isinstance(values, Mapping):
         raise TypeError(
             f"{where}: expected a mapping from names to arrays, got {type(values).__name__}; use "
             "module.state_dict()"
         )
     problems, arrays = [], {}
-    for name, path, array in entries:
+    for name, (path, array) in targets.items():
         label = f"{name} (here {path})"
         if name not in values:
             problems.append(f"missing: {label} of shape {array.shape}")

@@ -201,7 +201,7 @@ class Sequential(Container):
         >>> {name: array.shape for name, array in arrays.items()}
         {'0.weight': (3, 4), '0.bias': (3,), '2.weight': (2, 3), '2.bias': (2,)}
         """
-        return {name: array.copy() for name, _, array in exchange.torch_entries(self)}
+        return {name: view.copy() for name, _, view, _ in exchange.entries(self)}
 
     def load_torch_state_dict(self, state_dict: Mapping[str, Any]) -> Self:
         """Fill all parameters and state from arrays or CPU tensors by name; return the network.
@@ -214,17 +214,20 @@ class Sequential(Container):
             If an array is missing, unknown, of another shape, or not finite. The message lists all
             such arrays, and the network is unchanged.
         """
-        exchange.fill(self, exchange.torch_entries(self), state_dict, "load_torch_state_dict")
+        targets = {name: (path, view) for name, path, view, _ in exchange.entries(self)}
+        exchange.fill(self, targets, state_dict, "load_torch_state_dict")
         return self
 
     def to_keras_weights(self) -> list[Array]:
         """Return copies of all parameters and state, in the order of Keras's ``get_weights``."""
-        return [array.copy() for _, _, array in exchange.keras_entries(self)]
+        return [array.copy() for *_, array in exchange.entries(self)]
 
     def load_keras_weights(self, weights: Sequence[Any]) -> Self:
         """Fill all parameters and state from Keras's list; raise as `load_torch_state_dict`."""
-        named = {f"weights[{position}]": array for position, array in enumerate(weights)}
-        exchange.fill(self, exchange.keras_entries(self), named, "load_keras_weights")
+        numbered = enumerate(exchange.entries(self))
+        targets = {f"weights[{i}]": (path, array) for i, (_, path, _, array) in numbered}
+        values = {f"weights[{i}]": array for i, array in enumerate(weights)}
+        exchange.fill(self, targets, values, "load_keras_weights")
         return self
 
     def _explain_gradient(self) -> str:
