@@ -100,7 +100,7 @@ def from_csv(
     y, classes = _targets(frame[target], task, dtype)
     frame = frame.drop(columns=unused)
     text = [name for name in frame if name in categorical or not _is_number(frame[name])]
-    for name in set(text) - set(categorical):
+    for name in (name for name in text if name not in categorical):
         _check_text(frame[name])
         if (count := frame[name].nunique()) > max(20, frame[name].count() / 2):
             raise ValueError(
