@@ -5,7 +5,8 @@ four idx files each. They are read from the first folder that has them, or downl
 user's cache, and verified.
 
 Every loader returns ``(x_train, y_train), (x_test, y_test)``: C-contiguous rows of floats, and
-int64 labels that count from 0. Each call returns new arrays, which may be modified.
+int64 labels that count from 0. `from_csv` returns two further values, see `Table`. Each call
+returns new arrays, which may be modified.
 """
 
 from pathlib import Path
