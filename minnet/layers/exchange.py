@@ -18,8 +18,9 @@ its name. `Residual` corresponds to a module whose branch is the module itself::
         def forward(self, x):
             return x + super().forward(x)
 
-Options of layers are not exchanged: eps is 1e-5 here and in PyTorch, and 1e-3 in Keras. Layers that
-are not part of minnet keep the names and the layout of their arrays.
+Options of layers are not exchanged: eps is 1e-5 here and in PyTorch, and 1e-3 in Keras; a momentum
+of 0.9 of a BatchNorm is 0.1 in PyTorch, and 0.9 in Keras. Layers that are not part of minnet keep
+the names and the layout of their arrays.
 """
 
 from __future__ import annotations
