@@ -41,6 +41,7 @@ from minnet.losses import (
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
+from minnet.safetensors import load_safetensors, save_safetensors
 from minnet.serialization import load, save
 from minnet.training import History, fit, train_step
 from minnet.version import __version__ as __version__
@@ -100,9 +101,11 @@ __all__ = [
     "fit",
     "initializers",
     "load",
+    "load_safetensors",
     "numerical_gradient",
     "plot",
     "save",
+    "save_safetensors",
     "schedules",
     "train_step",
     "warmup",

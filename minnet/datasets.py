@@ -1,26 +1,28 @@
-"""The four data sets of the articles, as NumPy arrays.
+"""Data sets as NumPy arrays: the four of the articles, and tables in CSV files.
 
 Iris and the small digits are part of scikit-learn and need no download. MNIST and Fashion-MNIST are
 four idx files each. They are read from the first folder that has them, or downloaded once into the
 user's cache, and verified.
 
 Every loader returns ``(x_train, y_train), (x_test, y_test)``: C-contiguous rows of floats, and
-int64 labels that count from 0. Each call returns new arrays, which may be modified.
+int64 labels that count from 0. `from_csv` returns two further values, see `Table`. Each call
+returns new arrays, which may be modified.
 """
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from minnet import idx
 from minnet.idx import Home
 from minnet.layer import Rng
+from minnet.tables import Labels, Rows, split
+from minnet.tables import Table as Table
+from minnet.tables import from_csv as from_csv
 from minnet.validation import as_float_dtype
 
-Rows: TypeAlias = NDArray[np.floating[Any]]
-Labels: TypeAlias = NDArray[np.int64]
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
 
 
@@ -146,12 +148,13 @@ def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = n
 
     If `data_home` is given, the four files, packed (``.gz``) or not, are read from
     ``data_home/mnist`` only. Otherwise they are read from ``$MINNET_DATA/mnist`` or the user's
-    cache, or downloaded into that cache.
+    cache, or downloaded into that cache. Instead of the folder ``mnist`` there may be torchvision's
+    ``MNIST/raw`` or Keras's ``mnist.npz``.
 
     Parameters
     ----------
     data_home : path, optional
-        Folder that contains the folder ``mnist``.
+        Folder that contains the folder ``mnist``, or this folder itself.
     download : bool
         Whether missing files may be downloaded; ignored if `data_home` is given.
     dtype : float32 or float64
@@ -183,7 +186,7 @@ def fashion_mnist(
     """Load Fashion-MNIST: 70,000 images of ten kinds of clothes, in the format of MNIST.
 
     Shapes, scaling, arguments, errors and the search for files are those of `mnist`, in the folder
-    ``fashion_mnist``.
+    ``fashion_mnist``, torchvision's ``FashionMNIST/raw`` or Keras's ``fashion-mnist``.
 
     References
     ----------
@@ -217,16 +220,8 @@ def fetch(name: str, data_home: Home = None) -> Path:
 
 
 def _split(x: Rows, y: Labels, test_size: float, rng: Rng, dtype: DTypeLike) -> Split:
-    from sklearn.model_selection import train_test_split
-
     x, y = x.astype(as_float_dtype(dtype)), y.astype(np.int64)
-    # scikit-learn accepts no Generator, and None would use NumPy's global state.
-    seed: Any = rng
-    if not isinstance(rng, int | np.integer):
-        seed = np.random.default_rng(rng).integers(2**32)
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=test_size, stratify=y, random_state=int(seed)
-    )
+    x_train, x_test, y_train, y_test = split(x, y, test_size, rng)
     return (x_train, y_train), (x_test, y_test)
 
 

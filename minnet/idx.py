@@ -2,7 +2,7 @@
 
 A file is used only if its bytes have the checksum pinned here, so that every figure is based on the
 same bytes. The checksums are those of the unpacked bytes, because mirrors compress the same bytes
-differently.
+differently. Files from torchvision and Keras are found under their names and in their folders.
 """
 
 import gzip
@@ -10,9 +10,10 @@ import hashlib
 import math
 import os
 import tempfile
+import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,12 @@ CHECKSUMS: dict[str, tuple[str, ...]] = {
         "md5:15d484375f8d13e6eb1aabb0c3f46965",
     ),
 }
+# Subfolders of a folder of data sets, those of minnet, torchvision and Keras.
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "mnist": ("mnist", "MNIST/raw", "MNIST"),
+    "fashion_mnist": ("fashion_mnist", "FashionMNIST/raw", "fashion-mnist"),
+}
+KERAS_FILE = "mnist.npz"  # with the arrays x_train, y_train, x_test, y_test
 MIRRORS: dict[str, tuple[str, ...]] = {
     "mnist": (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -56,10 +63,15 @@ MIRRORS: dict[str, tuple[str, ...]] = {
 
 def locate(name: str, data_home: Home, *, download: bool) -> Path:
     """Return the first folder with all four files; download them if allowed and necessary."""
-    folders = [home / name for home in _homes(data_home)]
-    for folder in folders:
-        if not _missing(folder):
-            return folder
+    homes = _homes(data_home)
+    for home in homes:
+        folders = [home / folder for folder in FOLDERS[name]]
+        if home.name in FOLDERS[name] or (name == "mnist" and (home / KERAS_FILE).is_file()):
+            folders.append(home)
+        for folder in folders:
+            if not _missing(folder):
+                return folder
+    folders = [home / name for home in homes]
     remedy, failure = _remedy(name, folders[0]), None
     if download:
         try:
@@ -70,13 +82,10 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
                 f"Try again with a network or another folder (`minnet data {name} --home FOLDER`)"
             )
             failure = error
-    lacks = [f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders]
-    for home in (folder.parent for folder in folders):
-        if home.name == name and not _missing(home):
-            lacks.append(f"  {home} has them: use the folder that contains it, {home.parent}")
-    found, sources = "\n".join(lacks), "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
+    lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
+    sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
     raise FileNotFoundError(
-        f"{name}: no folder has all four files:\n{found}\n{remedy}, or put the files (plain or "
+        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
         f".gz) into one of these folders by hand; they are published at\n{sources}"
         + (f"\nThe download failed:\n{failure}" if failure else "")
     ) from failure
@@ -98,9 +107,10 @@ def _homes(data_home: Home) -> list[Path]:
 
 
 def _path(folder: Path, file: str) -> Path:
-    """Return the path of the packed file if it exists, else that of the plain file."""
-    packed = folder / f"{file}.gz"
-    return packed if packed.is_file() else folder / file
+    """Return the path of the packed or plain file, or of Keras's file if neither exists."""
+    names = [f"{name}{end}" for name in (file, file.replace("-idx", ".idx")) for end in (".gz", "")]
+    found = (folder / name for name in (*names, KERAS_FILE) if (folder / name).is_file())
+    return next(found, folder / file)
 
 
 def _missing(folder: Path) -> list[str]:
@@ -108,7 +118,8 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _remedy(name: str, folder: Path) -> str:
-    home = str(folder.parent)
+    depths = [len(Path(known).parts) for known in FOLDERS[name] if folder.match(known)]
+    home = str(folder.parents[depths[0] - 1] if depths else folder)
     call = f"minnet.datasets.fetch({name!r}, data_home={home!r})"
     return f"Run `minnet data {name} --home {home}` or {call}"
 
@@ -153,19 +164,24 @@ def read(folder: Path, name: str) -> list[NDArray[np.uint8]]:
 def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
     """Return the contents of an idx file, packed or not, if they have the pinned checksum.
 
-    The file starts with a header of four bytes, and four more for each dimension.
+    The file starts with a header of four bytes, and four more for each dimension. An array of
+    Keras's file is verified as the idx file that would hold it.
     """
     shape, checksum = SHAPES[file], dict(zip(SHAPES, CHECKSUMS[name], strict=True))[file]
     header = 4 + 4 * len(shape)
     size = header + math.prod(shape)
     try:
-        with path.open("rb") as stream:
-            packed = stream.peek(2)[:2] == b"\x1f\x8b"
-            unpacked: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=stream) if packed else stream
-            # Reading one byte more than expected detects a longer file without unpacking all of it.
-            data = unpacked.read(size + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"expected a complete gzip file, got a damaged one ({error})") from error
+        if path.name == KERAS_FILE:
+            data = _as_idx(path, file)
+        else:
+            with path.open("rb") as stream:
+                packed = stream.peek(2)[:2] == b"\x1f\x8b"
+                unpacked: Any = gzip.GzipFile(fileobj=stream) if packed else stream
+                # One byte more than expected detects a longer file without unpacking all of it.
+                data = unpacked.read(size + 1)
+    except (EOFError, KeyError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        kind = "npz" if path.name == KERAS_FILE else "gzip"
+        raise ValueError(f"expected a complete {kind} file, got a damaged one ({error})") from error
     if len(data) != size:
         got = "more" if len(data) > size else f"only {len(data)}"
         raise ValueError(f"expected {size} unpacked bytes of an idx file, got {got}")
@@ -174,3 +190,12 @@ def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
     if digest != expected:
         raise ValueError(f"expected {algorithm} {expected} of the unpacked bytes, got {digest}")
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def _as_idx(path: Path, file: str) -> bytes:
+    """Return an array of Keras's file in the format of an idx file."""
+    part = "train" if file.startswith("train") else "test"
+    with path.open("rb") as stream, np.load(stream) as arrays:
+        array: NDArray[Any] = arrays[f"{'x' if 'images' in file else 'y'}_{part}"]
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return b"\0\0\x08" + bytes([array.ndim]) + sizes + array.tobytes()

@@ -1,6 +1,7 @@
 """Local idx files: search order, reading and verification."""
 
 import functools
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -44,6 +45,84 @@ def test_no_other_folder_is_searched_if_data_home_is_given(tiny, tmp_path, downl
     assert f"{tmp_path / 'home' / 'mnist'} lacks {LABELS}\n" in message
     assert f"fetch('mnist', data_home={str(tmp_path / 'home')!r})" in message
     assert mirrors.requested == []
+
+
+def dotted(folder, packed=True):
+    """Write the files with a dot before idx, as some copies have them."""
+    for path in write(folder, packed=packed).iterdir():
+        path.rename(folder / path.name.replace("-idx", ".idx"))
+
+
+def keras_file(folder, **changed):
+    folder.mkdir(parents=True, exist_ok=True)
+    names = dict(zip(TINY, ("x_train", "y_train", "x_test", "y_test"), strict=True))
+    arrays = {names[file]: values for file, values in TINY.items()} | changed
+    np.savez_compressed(folder / "mnist.npz", **arrays)
+    return folder / "mnist.npz"
+
+
+LAYOUTS = {
+    "dotted": lambda home: dotted(home / "mnist"),
+    "dotted and plain": lambda home: dotted(home / "mnist", packed=False),
+    "torchvision": lambda home: write(home / "MNIST" / "raw", packed=False),
+    "torchvision, packed": lambda home: write(home / "MNIST" / "raw"),
+    "Keras": keras_file,
+    "Keras, in mnist": lambda home: keras_file(home / "mnist"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_mnist_is_found_under_the_names_of_other_libraries(
+    layout, tiny, tmp_path, mirrors, monkeypatch
+):
+    layout(tmp_path / "home")
+    assert_tiny(datasets.mnist(tmp_path / "home"))
+    monkeypatch.setenv("MINNET_DATA", str(tmp_path / "home"))
+    assert_tiny(datasets.mnist())
+    assert mirrors.requested == []
+
+
+@pytest.mark.parametrize("folder", ["FashionMNIST/raw", "fashion-mnist"])
+def test_fashion_mnist_is_found_under_the_names_of_other_libraries(folder, tiny, tmp_path):
+    write(tmp_path / folder)
+    assert_tiny(datasets.fashion_mnist(tmp_path))
+    with pytest.raises(FileNotFoundError, match="mnist: no folder has all four files"):
+        datasets.mnist(tmp_path)
+
+
+def test_the_folder_with_the_files_can_be_given_itself(tiny, tmp_path):
+    write(tmp_path / "mnist")
+    assert_tiny(datasets.mnist(tmp_path / "mnist"))
+    with pytest.raises(FileNotFoundError, match="fashion_mnist: no folder has all four files"):
+        datasets.fashion_mnist(tmp_path / "mnist")
+
+
+def test_an_array_of_keras_is_verified_and_the_remedy_works(tiny, tmp_path, mirrors):
+    path = keras_file(tmp_path / "home", x_test=TINY["t10k-images-idx3-ubyte"] ^ 1)
+    with pytest.raises(ValueError, match=r"expected sha256 .*, got .* Delete it") as caught:
+        datasets.mnist(tmp_path / "home")
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith(f"data_home={str(tmp_path / 'home')!r})")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match="expected a complete npz file, got a damaged one"):
+        datasets.mnist(tmp_path / "home")
+    path.unlink()
+    mirrors.serve("https://one.invalid/")
+    datasets.fetch("mnist", tmp_path / "home")
+    assert_tiny(datasets.mnist(tmp_path / "home"))
+
+
+def test_the_remedy_for_a_damaged_file_of_torchvision_works(tiny, tmp_path, mirrors):
+    path = write(tmp_path / "MNIST" / "raw") / f"{IMAGES}.gz"
+    path.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="Delete it") as caught:
+        datasets.mnist(tmp_path)
+    assert str(caught.value).endswith(f"data_home={str(tmp_path)!r})")
+    path.unlink()
+    mirrors.serve("https://one.invalid/")
+    datasets.fetch("mnist", tmp_path)
+    shutil.rmtree(tmp_path / "MNIST")
+    assert_tiny(datasets.mnist(tmp_path))
 
 
 FAULTS = {

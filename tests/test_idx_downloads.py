@@ -75,21 +75,6 @@ def test_without_network_the_error_lists_files_folders_and_sources(
     assert not (tmp_path / "env").exists()
 
 
-def test_a_folder_that_has_the_files_itself_is_an_error_that_names_its_parent(
-    tiny, downloads, mirrors, tmp_path, monkeypatch
-):
-    write(tmp_path / "home" / "mnist")
-    given = tmp_path / "home" / "mnist"
-    message = f"{given} has them: use the folder that contains it, {tmp_path / 'home'}\n"
-    monkeypatch.setenv("MINNET_DATA", str(given))
-    for data_home in (None, given):
-        with pytest.raises(FileNotFoundError) as caught:
-            datasets.mnist(data_home)
-        assert message in str(caught.value)
-    monkeypatch.setenv("MINNET_DATA", str(given.parent))
-    assert_tiny(datasets.mnist())
-
-
 def test_a_verified_file_is_kept_when_a_later_file_fails(tiny, downloads, mirrors):
     mirrors.serve("https://one.invalid/", without=[LABELS])
     with pytest.raises(FileNotFoundError, match=f"{LABELS}.gz: unreachable"):

@@ -19,10 +19,11 @@ LEVELS = (
     {"param"},
     {"layer", "loss"},
     {"recommendation"},
-    {"initializers"},
+    {"initializers", "tables"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
-        *("checks", "datasets", "evaluation", "idx", "interruptions", "serialization", "summary"),
+        *("checks", "datasets", "evaluation", "idx", "interruptions", "safetensors"),
+        *("serialization", "summary"),
     },
     {"training"},
     {"recording"},

@@ -164,6 +164,7 @@ def test_python_dash_m_is_the_same_command():
         (["run", "iris", "--jobs", "-2"], "or -1 for the number of cores, got -2"),
         (["run", "iris", "--jobs", "all"], "--jobs: invalid whole number value: 'all'"),
         (["run", "iris", "--data", "digits"], "unrecognized arguments"),
+        (["run", "iris", "--csv", "iris.csv"], "unrecognized arguments"),
         (["run", "vanishing", "--data", "cifar"], "invalid choice"),
         (["data", "cifar"], "invalid choice"),
     ],
@@ -173,6 +174,60 @@ def test_a_wrong_call_is_an_error_with_the_reason(arguments, words, capsys):
         main(arguments)
     assert left.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    """A table of two numbers, a text and a class."""
+    pytest.importorskip("pandas")
+    path = tmp_path / "table.csv"
+    lines = [f"{i},{i % 7},{'uv'[i % 2]},{'abc'[i % 3]}" for i in range(60)]
+    path.write_text("\n".join(["size,rest,side,kind", *lines]))
+    return path
+
+
+def test_an_experiment_runs_on_a_table_and_again_when_the_table_changes(
+    vanishing, csv_file, tmp_path
+):
+    options = ("--csv", str(csv_file), "--target", "kind")
+    assert run(tmp_path / "out", *options) == 0
+    assert [(setup.data, setup.table[:2]) for setup in vanishing] == [
+        ("csv", (str(csv_file), "kind"))
+    ] * 2
+    assert vanishing[0].build().theta.size == 4 * 8 + 8 + 8 * 3 + 3
+    assert run(tmp_path / "out", *options) == 0
+    assert len(vanishing) == 2
+    csv_file.write_text(csv_file.read_text().replace("59,", "60,"))
+    assert run(tmp_path / "out", *options) == 0
+    assert len(vanishing) == 4
+
+
+def test_a_run_on_a_table_has_a_folder_of_its_own(vanishing, csv_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "vanishing", "--csv", "table.csv", "--target", "kind"]) == 0
+    assert (tmp_path / "runs" / "vanishing-table-kind" / "report.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--csv", "table.csv"], "expected --csv with --target"),
+        (["--target", "kind"], "expected --csv with --target"),
+        (["--csv", "table.csv", "--target", "kind", "--data", "digits"], "neither --data nor"),
+        (["--csv", "table.csv", "--target", "kind", "--as-article"], "nor --as-article"),
+        (["--csv", "table.csv", "--target", "colour"], "unknown names ['colour']"),
+        (["--csv", "none.csv", "--target", "kind"], "none.csv"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_an_error_before_training(
+    options, words, vanishing, csv_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "out", *options) == 1
+    reported = capsys.readouterr().err
+    assert reported.startswith("minnet: ")
+    assert words in reported
+    assert vanishing == []
 
 
 @pytest.mark.usefixtures("vanishing")

@@ -41,6 +41,14 @@ def test_the_layer_of_ones_own_passes_its_check(ran):
     assert max(ran["errors"].values()) < 1e-9
 
 
+def test_the_table_trains_a_network_that_is_saved_and_loaded(ran):
+    assert ran["wine_history"].val_accuracy[-1] > 0.9
+    assert (ran["trained"].theta == ran["wine_net"].theta).all()
+    assert ran["cultivars"].tolist() == ["class_2"] * 5
+    for name in ("wine_curves.png", "wine_histograms.png"):
+        assert (ran["folder"] / name).stat().st_size > 10_000
+
+
 def test_the_picture_is_the_one_that_the_command_draws(tmp_path):
     from matplotlib.image import imread
 

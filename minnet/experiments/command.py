@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,11 @@ def add_run(commands: Any) -> None:
                 "--data", choices=("mnist", "fashion_mnist", "digits"),
                 help="data set; digits come with scikit-learn and need no download",
             )  # fmt: skip
-        parser.set_defaults(run=_run, experiment=name, data=None, as_article=False)
+            add("--csv", type=Path, metavar="FILE", help="CSV file with a header row, instead")
+            add("--target", metavar="COLUMN", help="column of the CSV file that holds the classes")
+        parser.set_defaults(
+            run=_run, experiment=name, data=None, as_article=False, csv=None, target=None
+        )
 
 
 def add_claims(commands: Any) -> None:
@@ -78,8 +83,9 @@ def _run(options: argparse.Namespace) -> int:
     experiment: Experiment = module.EXPERIMENT
     out: Path = options.out or Path("runs") / _folder(options)
     setups = experiment.setups(
-        as_article=options.as_article, quick=options.quick, data=options.data, epochs=options.epochs
-    )
+        as_article=options.as_article, quick=options.quick, epochs=options.epochs,
+        data="csv" if options.csv else options.data, table=_table(options),
+    )  # fmt: skip
     with _results_in(out):
         results = experiment.run(
             setups, out, seeds=range(options.seed, options.seed + (options.seeds or 1)),
@@ -90,9 +96,23 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _table(options: argparse.Namespace) -> tuple[str, ...] | None:
+    """Return path, target and checksum of the CSV file, so that a changed file is trained anew."""
+    if options.csv is None and options.target is None:
+        return None
+    if not (options.csv and options.target) or options.data or options.as_article:
+        raise ValueError(
+            "run: expected --csv with --target, and neither --data nor --as-article, got another "
+            "combination; the article's settings belong to its own data"
+        )
+    checksum = hashlib.sha256(options.csv.read_bytes()).hexdigest()[:16]
+    return str(options.csv.absolute()), options.target, checksum
+
+
 def _folder(options: argparse.Namespace) -> str:
     """Return the name of the folder of a run; other options have other names."""
     marks = [options.as_article and "as-article", options.quick and "quick", options.data]
+    marks += [options.csv.stem, options.target] if options.csv and options.target else []
     for name, default in (("epochs", None), ("seed", 0), ("seeds", 1)):
         value = getattr(options, name)
         marks.append(f"{name}{value}" if value not in (None, default) else "")

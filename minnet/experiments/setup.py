@@ -42,8 +42,9 @@ LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": SoftmaxCrossEntropy, "squared_error": MeanSquaredError,
 }  # fmt: skip
 NAMES: dict[str, Collection[str]] = {
-    "data": (*IMAGES, "iris", "iris_article"), "scaling": SCALINGS, "activation": ACTIVATIONS,
-    "loss": LOSSES, "optimizer": OPTIMIZERS, "weight_sign": ("both", "positive", "negative"),
+    "data": (*IMAGES, "iris", "iris_article", "csv"), "scaling": SCALINGS,
+    "activation": ACTIVATIONS, "loss": LOSSES, "optimizer": OPTIMIZERS,
+    "weight_sign": ("both", "positive", "negative"),
 }  # fmt: skip
 NUMBERS: dict[str, Callable[[Any, str, str], float]] = {
     "rows": count, "batch_size": count, "epochs": non_negative, "seed": non_negative,
@@ -68,7 +69,9 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
+def load(
+    name: str, scaling: str = "unit", rows: int | None = None, table: tuple[str, ...] = ()
+) -> Data:
     """Return a data set with its first ``rows`` training rows; the arrays are read-only.
 
     Raises
@@ -76,8 +79,12 @@ def load(name: str, scaling: str = "unit", rows: int | None = None) -> Data:
     FileNotFoundError
         If the files of MNIST are missing and cannot be downloaded.
     """
-    load_split = _article_iris if name == "iris_article" else getattr(datasets, name)
-    (x, labels), (x_test, labels_test) = load_split()
+    loaders: dict[str, Callable[[], tuple[Any, ...]]] = {
+        "iris_article": _article_iris,
+        "csv": partial(datasets.from_csv, *table[:2], task="classification"),
+    }
+    load_split = loaders.get(name) or getattr(datasets, name)
+    (x, labels), (x_test, labels_test) = load_split()[:2]
     if name == "iris":
         x, x_test = datasets.standardize(x, x_test)
     shift, scale = SCALINGS[scaling] if name in IMAGES else (0.0, 1.0)
@@ -123,7 +130,9 @@ class Setup:
     Attributes
     ----------
     data : str
-        One of IMAGES, "iris", or "iris_article" (standardized before an unstratified split).
+        One of IMAGES, "iris", "iris_article" (standardized before an unstratified split), or "csv".
+    table : tuple of str
+        Path, target and checksum of the CSV file of "csv".
     scaling : str
         Range of the pixels: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
     rows : int or None
@@ -173,6 +182,7 @@ class Setup:
 
     hidden: tuple[int, ...]
     data: str = "mnist"
+    table: tuple[str, ...] = ()
     scaling: str = "unit"
     rows: int | None = None
     activation: str = "relu"
@@ -198,7 +208,7 @@ class Setup:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "measures"):  # lists in JSON
+        for name in ("hidden", "measures", "table"):  # lists in JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for field in dataclasses.fields(self):  # equal setups give equal files
             if isinstance(field.default, float):
@@ -211,6 +221,8 @@ class Setup:
                 check(number, "Setup", name)
         for units in self.hidden:
             count(units, "Setup", "hidden")
+        if (self.data == "csv") != bool(self.table):
+            raise ValueError(f"Setup: expected a table for 'csv' only, got data {self.data!r}")
         if self.l1 and self.l2:
             raise ValueError(
                 f"Setup: l1 and l2 cannot both be positive, got {self.l1} and {self.l2}"
@@ -226,7 +238,7 @@ class Setup:
 
     def load(self) -> Data:
         """Return the data."""
-        return load(self.data, self.scaling, self.rows)
+        return load(self.data, self.scaling, self.rows, self.table)
 
     def build(self) -> Sequential:
         """Return the network with its initial weights."""

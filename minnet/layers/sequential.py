@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
+from minnet.layers import exchange
 from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.container import Container, check_params, nonfinite_kind
 from minnet.memory import empty
@@ -216,6 +217,47 @@ class Sequential(Container):
     def summary(self) -> Summary:
         """Return a table of the layers, displayed as text or as HTML in a notebook."""
         return summarize(self)
+
+    # Exchange with PyTorch and Keras. `minnet.layers.exchange` lists names, order and layouts.
+
+    def to_torch_state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and state under the names of PyTorch's state dict.
+
+        Examples
+        --------
+        >>> from minnet import Dense, ReLU
+        >>> arrays = Sequential([Dense(4, 3), ReLU(), Dense(3, 2)]).to_torch_state_dict()
+        >>> {name: array.shape for name, array in arrays.items()}
+        {'0.weight': (3, 4), '0.bias': (3,), '2.weight': (2, 3), '2.bias': (2,)}
+        """
+        return {name: view.copy() for name, _, view, _ in exchange.entries(self)}
+
+    def load_torch_state_dict(self, state_dict: Mapping[str, Any]) -> Self:
+        """Fill all parameters and state from arrays or CPU tensors by name; return the network.
+
+        Raises
+        ------
+        TypeError
+            If state_dict is not a mapping to arrays of real numbers, such as module.state_dict().
+        ValueError
+            If an array is missing, unknown, of another shape, or not finite. The message lists all
+            such arrays, and the network is unchanged.
+        """
+        targets = {name: (path, view) for name, path, view, _ in exchange.entries(self)}
+        exchange.fill(self, targets, state_dict, "load_torch_state_dict")
+        return self
+
+    def to_keras_weights(self) -> list[Array]:
+        """Return copies of all parameters and state, in the order of Keras's ``get_weights``."""
+        return [array.copy() for *_, array in exchange.entries(self)]
+
+    def load_keras_weights(self, weights: Sequence[Any]) -> Self:
+        """Fill all parameters and state from Keras's list; raise as `load_torch_state_dict`."""
+        numbered = enumerate(exchange.entries(self))
+        targets = {f"weights[{i}]": (path, array) for i, (_, path, _, array) in numbered}
+        values = {f"weights[{i}]": array for i, array in enumerate(weights)}
+        exchange.fill(self, targets, values, "load_keras_weights")
+        return self
 
     def _explain_gradient(self) -> str:
         """Return a message that names the layer in which the gradient became non-finite."""

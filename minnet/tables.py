@@ -1,0 +1,203 @@
+"""Tables in CSV files, as arrays for training."""
+
+import os
+import warnings
+from collections.abc import Collection, Hashable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from minnet.layer import Rng
+from minnet.validation import as_float_dtype
+
+Rows: TypeAlias = NDArray[np.floating[Any]]
+Labels: TypeAlias = NDArray[np.int64]
+
+
+class Table(NamedTuple):
+    """Result of `from_csv`: (x, y) of the training and of the test rows, transformer, classes.
+
+    x has shape (n, features). y holds labels (n,) of a classification, whose ``classes`` are the
+    values of the target by label, or targets (n, 1) of a regression, whose ``classes`` are None.
+    ``transformer.transform(frame)`` returns x of new rows, a DataFrame with the columns of the file
+    in any order. ``transformer.get_feature_names_out()`` names the features.
+    """
+
+    train: tuple[Rows, Any]
+    test: tuple[Rows, Any]
+    transformer: Any
+    classes: NDArray[Any] | None
+
+
+def from_csv(
+    path: str | os.PathLike[str],
+    target: Hashable,
+    *,
+    task: Literal["classification", "regression"] | None = None,
+    drop: Collection[Hashable] = (),
+    categorical: Collection[Hashable] = (),
+    test_size: float = 0.2,
+    rng: Rng = 42,
+    dtype: DTypeLike = np.float32,
+    **options: Any,
+) -> Table:
+    r"""Read a CSV file, split its rows, and convert its columns to features.
+
+    Columns of numbers are standardized to mean 0 and standard deviation 1; a missing number is
+    replaced by the mean. Columns of text have one feature for each category, which is 1 in the rows
+    of that category and 0 elsewhere; a missing text is a category. Means, standard deviations and
+    categories are those of the training rows. In a row with another category, all are 0.
+
+    Parameters
+    ----------
+    path : str or path
+        The file: UTF-8, with commas, semicolons or tabs, and a header row.
+    target : str or int
+        Column of the target; an int is its number in a file that is read with ``header=None``.
+    task : {"classification", "regression"}, optional
+        By default "classification" for a target of text, and "regression" for one of numbers.
+    drop, categorical : collection of column names
+        Columns to leave out, such as identifiers, and columns of numbers to treat as text.
+    test_size, rng, dtype
+        As in `minnet.datasets.iris`; each class has the same share of test rows.
+    **options
+        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    OSError, ValueError
+        If the file cannot be read, a column is unknown, mixes numbers and text or has too many
+        categories, or a row has no target.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "table.csv")
+    ...     _ = path.write_text("size,colour,kind\n1,red,a\n3,blue,b\n2,red,a\n4,blue,b\n")
+    ...     table = from_csv(path, "kind", test_size=0.5)
+    >>> table.transformer.get_feature_names_out()
+    array(['size', 'colour_blue', 'colour_red'], dtype=object)
+    """
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    dtype, frame = as_float_dtype(dtype), _read(path, options)
+    columns, unused = [*frame.columns], [target, *drop]
+    unknown = [name for name in (*unused, *categorical) if name not in columns]
+    if unknown or len(frame) < 2 or len(columns) == len(unused):
+        raise ValueError(
+            "from_csv: expected at least 2 rows, known names and a column besides the target, got "
+            f"{len(frame)} rows, columns {columns} and unknown names {unknown}; check sep, and for "
+            "a file without header use header=None and the names 0, 1, 2, ..."
+        )
+    y, classes = _targets(frame[target], task, dtype)
+    frame = frame.drop(columns=unused)
+    text = [name for name in frame if name in categorical or not _is_number(frame[name])]
+    for name in (name for name in text if name not in categorical):
+        _check_text(frame[name])
+        if (count := frame[name].nunique()) > max(20, frame[name].count() / 2):
+            raise ValueError(
+                f"from_csv: column {name!r}: expected categories, got {count} different texts in "
+                f"{frame[name].count()} rows; leave it out with drop=[{name!r}], or keep it with "
+                f"categorical=[{name!r}]"
+            )
+    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    transformer = make_column_transformer(
+        (numbers, [name for name in frame if name not in text]),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), text),
+        verbose_feature_names_out=False,
+    )
+    train, test, y_train, y_test = split(frame, y, test_size, rng, stratify=classes is not None)
+    x_train = np.ascontiguousarray(transformer.fit_transform(train), dtype)
+    x_test = np.ascontiguousarray(transformer.transform(test), dtype)
+    return Table((x_train, y_train), (x_test, y_test), transformer, classes)
+
+
+def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) -> list[Any]:
+    """Return x_train, x_test, y_train, y_test."""
+    from sklearn.model_selection import train_test_split
+
+    # scikit-learn accepts no Generator, and None would use NumPy's global state.
+    seed: Any = rng
+    if not isinstance(rng, int | np.integer):
+        seed = np.random.default_rng(rng).integers(2**32)
+    parts: list[Any] = train_test_split(
+        x, y, test_size=test_size, stratify=y if stratify else None, random_state=int(seed)
+    )
+    return parts
+
+
+def _read(path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
+    """Return a DataFrame; a semicolon in the first line precedes a comma, which may be decimal."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            "from_csv needs pandas; install it with `pip install pandas`, or read the file with "
+            "numpy.loadtxt and use minnet.datasets.standardize"
+        ) from error
+    with open(path, encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    defaults = {
+        "sep": next((sep for sep in "\t;" if sep in first), ","), "skipinitialspace": True,
+        "index_col": False, "na_values": ["?"], "low_memory": False,
+    }  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
+            return pandas.read_csv(path, **(defaults | options))
+    except (ValueError, pandas.errors.ParserWarning) as error:
+        raise ValueError(
+            f"from_csv: cannot read {path}: {error}; correct it, or pass the options of "
+            "pandas.read_csv that it needs, such as encoding='cp1252' or sep='|'"
+        ) from error
+
+
+def _is_number(column: Any) -> bool:
+    return str(column.dtype.kind) in "iuf"
+
+
+def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return labels and classes of a classification, or targets and None of a regression."""
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        raise ValueError(
+            f"from_csv: expected a target in each row, got none in {len(missing)} rows, first in "
+            f"row {missing[0]} of the data; remove these rows"
+        )
+    if _is_number(column) and task in (None, "regression"):
+        return column.to_numpy(dtype)[:, None], None
+    if task not in (None, "classification"):
+        raise ValueError(
+            "from_csv: expected task as 'classification', or 'regression' with a target of "
+            f"numbers, got {task!r} with {column.dtype}; choose the other one"
+        )
+    if task is None:
+        _check_text(column)
+    classes, labels = np.unique(column.to_numpy(), return_inverse=True)
+    if len(rare := classes[np.bincount(labels) < 2]):
+        raise ValueError(
+            f"from_csv: expected at least 2 rows of each class, got one of {rare.tolist()}; remove "
+            "these rows, or use task='regression' if the target is a number"
+        )
+    return labels.astype(np.int64), classes
+
+
+def _check_text(column: Any) -> None:
+    """Raise ValueError if a column of text is mostly numbers."""
+    values = column.dropna().astype(str).str.strip()
+    numbers = values.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", case=False)
+    if numbers.mean() >= 0.9:
+        odd = values[~numbers if not numbers.all() else values.str.contains(",")].iloc[0]
+        raise ValueError(
+            f"from_csv: column {column.name!r}: expected only numbers or only text, got {odd!r} "
+            f"among numbers; correct it, or use na_values=[{odd!r}] for a missing value, "
+            "decimal=',' for 2,5, thousands=',' for 1,000, header=None for a file without header"
+        )
