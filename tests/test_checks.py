@@ -494,7 +494,7 @@ def test_the_step_is_relative_for_large_numbers(size):
 
 @pytest.mark.parametrize("step", [0, -1e-5, np.nan])
 def test_a_step_out_of_range_is_refused(step):
-    with pytest.raises(ValueError, match="numerical_gradient: step must be positive"):
+    with pytest.raises(ValueError, match="numerical_gradient: expected step to be positive"):
         numerical_gradient(np.sum, [1.0], step=step)
 
 
@@ -506,9 +506,9 @@ def test_a_smaller_step_is_accurate_for_a_steeper_function():
 
 
 def test_an_invalid_shape_is_refused():
-    with pytest.raises(ValueError, match="check_layer: x_shape must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="check_layer: expected x_shape to be at least 1, got 0"):
         check_layer(ReLU(), (0, 3))
-    with pytest.raises(TypeError, match="check_layer: x_shape must be a whole number"):
+    with pytest.raises(TypeError, match="check_layer: expected x_shape to be a whole number"):
         check_layer(ReLU(), (2.5, 3))
 
 

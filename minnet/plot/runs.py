@@ -125,7 +125,7 @@ def gradient_flow(
             "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
         )
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
-        raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
+        raise ValueError(f"gradient_flow: expected limits to be low < high, got {limits!r}")
     ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {parts.name_of_kind(kind)}"

@@ -126,7 +126,7 @@ def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
         figure.grows = figsize is None
         return figure.add_subplot()
     if not isinstance(ax, Axes):
-        raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
+        raise TypeError(f"{where}: expected ax to be one Matplotlib Axes, got {type(ax).__name__}")
     if figsize is not None:
         raise ValueError(
             f"{where}: expected ax or figsize, got both; the size of a figure that exists is set "

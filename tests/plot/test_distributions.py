@@ -33,7 +33,7 @@ def test_charts_are_drawn_on_given_axes(draw):
     assert plot.learning_curves(history(2, 1), ax=left) is figure
     assert (len(left.lines), len(right.lines), len(figure.axes)) == (1, 1, 2)
     assert left.xaxis.label.get_fontsize() == 15
-    with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
+    with pytest.raises(TypeError, match="expected ax to be one Matplotlib Axes, got ndarray"):
         draw({"a": [1.0, 2.0]}, ax=np.array([left, right]))
 
 

@@ -200,7 +200,7 @@ def test_charts_are_drawn_on_given_axes():
     assert plot.dead_units(numbers, ax=panels[4]) is figure
     assert [len(ax.collections) for ax in panels] == [1, 3, 0, 0, 5]
     assert [len(ax.lines) for ax in panels] == [0, 0, 3, 3, 0]
-    with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
+    with pytest.raises(TypeError, match="expected ax to be one Matplotlib Axes, got ndarray"):
         plot.heatmap(histograms, "relu1", ax=panels)
 
 
@@ -256,8 +256,8 @@ def test_a_probe_of_another_class_raises(draw, message):
             {"theory": {"relu1": 1.0}, "lines": True},
             r"are drawn, got \['relu1'\]",
         ),
-        ({"theory": {"dense1": 0.0}, "lines": True}, "theory of 'dense1' must be positive"),
-        ({"limits": (1, 1)}, r"limits must be low < high, got \(1, 1\)"),
+        ({"theory": {"dense1": 0.0}, "lines": True}, "expected theory of 'dense1' to be positive"),
+        ({"limits": (1, 1)}, r"expected limits to be low < high, got \(1, 1\)"),
     ],
 )
 def test_invalid_options_of_gradient_flow_raise(options, message):
@@ -267,7 +267,7 @@ def test_invalid_options_of_gradient_flow_raise(options, message):
 
 @pytest.mark.parametrize("band", [(0.1, 0.01), (0.0, 0.1), (0.1, np.inf), (np.nan, 1.0)])
 def test_an_invalid_band_raises(band):
-    with pytest.raises(ValueError, match="update_ratio: band must be 0 < low < high"):
+    with pytest.raises(ValueError, match="update_ratio: expected band to be 0 < low < high"):
         plot.update_ratio(trained(StatisticsProbe(), steps=8), band=band)
 
 
