@@ -88,10 +88,10 @@ def test_buffers_are_neither_changed_nor_kept(make):
             reachable += gc.get_referents(thing)
         else:
             reachable += [*getattr(thing, "__dict__", {}).values()]
-    gone = [weakref.ref(net), weakref.ref(net.theta), weakref.ref(net["dense1"])]
+    references = [weakref.ref(net), weakref.ref(net.theta), weakref.ref(net["dense1"])]
     del net, arrays, array
     gc.collect()
-    assert [reference() for reference in gone] == [None, None, None]
+    assert [reference() for reference in references] == [None, None, None]
 
 
 @both
@@ -189,8 +189,8 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
     net = network()
     loss, optimizer = SoftmaxCrossEntropy(), SGD(net)
     for probe, message in [
-        (make(["weigth"]), "no layer has \\['weigth'\\]; expected some of y, dy, dx, weight"),
-        (make(layers=["dense7"]), "no layers \\['dense7'\\]; expected some of dense1, batchnorm1"),
+        (make(["weigth"]), r"expected kinds among y, dy, .*, got 'weigth'"),
+        (make(layers=["dense7"]), r"expected layers among dense1, .*, got 'dense7'"),
     ]:
         theta = net.theta.copy()
         with pytest.raises(ValueError, match=message):
@@ -210,9 +210,11 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
         probe.observe(4.5, net)
     assert probe.steps("dense1", "y").tolist() == [[3, 3]]
     assert probe.layers_of("update") == ()
-    with pytest.raises(KeyError, match=r"no layer 'relu9'; there are dense1"):
+    with pytest.raises(KeyError, match=r"expected a recorded layer \(dense1, .*\), got 'relu9'"):
         probe.steps("relu9", "y")
-    with pytest.raises(KeyError, match=r"no 'weight' of 'relu1', only y, dy"):
+    with pytest.raises(
+        KeyError, match=r"expected a recorded kind of 'relu1' \(y, dy\), got 'weight'"
+    ):
         probe.steps("relu1", "weight")
 
 
@@ -227,7 +229,7 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
     ],
 )  # fmt: skip
 def test_arguments_out_of_range_raise(make, arguments, error):
-    with pytest.raises(error, match=f"{make.__name__}: {next(iter(arguments))}"):
+    with pytest.raises(error, match=f"{make.__name__}: expected .*{next(iter(arguments))}"):
         make(**arguments)
 
 

@@ -190,7 +190,7 @@ def test_bars_zeros_and_values_beyond_sum_to_one():
 
 
 def test_zero_bins_raise():
-    with pytest.raises(ValueError, match="bins must be at least 1"):
+    with pytest.raises(ValueError, match="expected bins to be at least 1"):
         bin_edges(0, 1, 0)
 
 

@@ -177,17 +177,17 @@ def test_the_ratio_is_the_updates_rms_over_that_of_the_weight_before_it(dtype):
 
 def test_an_unknown_number_raises():
     probe = recorded(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
+    with pytest.raises(ValueError, match=r"series: expected one of mean, std, .*, got 'median'"):
         probe.series("only", "y", "median")
-    with pytest.raises(ValueError, match="'ratio' is a number of 'update', not of 'y'"):
+    with pytest.raises(ValueError, match="series: expected kind 'update' for 'ratio', got 'y'"):
         probe.series("only", "y", "ratio")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"points": 0}, "points must be at least 1, got 0"),
-        ({"window": 0}, "window must be at least 1"),
+        ({"points": 0}, "expected points to be at least 1, got 0"),
+        ({"window": 0}, "expected window to be at least 1"),
     ],
 )
 def test_arguments_out_of_range_raise(arguments, message):
@@ -238,7 +238,7 @@ def test_the_run_has_loss_lr_accuracy_and_gradient_norm_at_the_kept_steps(points
         assert steps.tolist() == (list(range(16)) if points > 16 else [0, 4, 8, 12])
         np.testing.assert_array_equal(values, whole.run(name)[1][steps])
         np.testing.assert_array_equal(again.run(name)[1], values)
-    with pytest.raises(ValueError, match="run: no number 'val_loss'; there are loss, lr, accuracy"):
+    with pytest.raises(ValueError, match=r"run: expected one of loss, lr, .*, got 'val_loss'"):
         probe.run("val_loss")
 
 
