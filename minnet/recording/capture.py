@@ -147,12 +147,9 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
         buffers[name] = {"y": result}
         for kind, tap in layer_taps(name, layer).items():
-            array = tap.array
-            if (
-                kind != "update"
-                and array is not None
-                and (loss is not None or kind in layer.params)
-            ):
+            array = getattr(tap.owner, tap.attribute)
+            available = array is not None and (loss is not None or kind in layer.params)
+            if available and kind != "update":
                 buffers[name][kind] = array
     return Capture(buffers, x, value)
 

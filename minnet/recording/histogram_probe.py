@@ -186,18 +186,18 @@ class HistogramProbe(Recorder):
         if not upto[-1]:
             return np.full(shares.shape, np.nan)
         rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
-        place = np.searchsorted(upto, rank, side="left")
-        within = (rank - (upto - counts)[place] - 0.5) / counts[place]
-        return _interpolated(place, within)
+        index = np.searchsorted(upto, rank, side="left")
+        within = (rank - (upto - counts)[index] - 0.5) / counts[index]
+        return _interpolated(index, within)
 
 
-def _interpolated(place: Array, within: Array) -> Array:
-    """Return the value at the fraction ``within`` of each bin; place 0 is the bin of -inf."""
-    bins = np.clip(place - 1, 0, EDGES.size - 2)
+def _interpolated(index: Array, within: Array) -> Array:
+    """Return the value at the fraction ``within`` of each bin; index 0 is the bin of -inf."""
+    bins = np.clip(index - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = low * (high / low) ** within
-    cases = [place == 0, place == EDGES.size, (low == 0) | (high == 0)]
+    cases = [index == 0, index == EDGES.size, (low == 0) | (high == 0)]
     return np.select(cases, [-np.inf, np.inf, 0.0], values)
 
 
@@ -244,14 +244,13 @@ class Counts(Series):
         self.fold()
         super()._begin_row(step)
 
-    def add_keys(self, keys: Iterable[Key]) -> list[int]:
-        """Return the indices of the keys; unknown keys are added, with counters."""
+    def add_keys(self, keys: Iterable[Key]) -> None:
+        """Add the keys that are unknown, with counters."""
         self.fold()
-        indices = super().add_keys(keys)
+        super().add_keys(keys)
         if len(self._counters) < len(self.keys):
             self._counters = np.zeros((len(self.keys), histograms.COPIES, WIDTH), np.int32)
             self._add_blocks(np.arange(len(self.keys)) * BLOCKS + TOTALS)
-        return indices
 
     def fold(self) -> None:
         """Move all counts to the current row."""
@@ -301,6 +300,6 @@ class Counts(Series):
         """Restore what `state` returned for the same keys; raise ValueError if it is invalid."""
         self._blocks = state["blocks"].copy()
         if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
-            raise ValueError("the blocks of counts are out of range")
+            raise ValueError("expected blocks of counts of the keys, got others")
         self.extend(len(self._blocks))
         super().restore(state)

@@ -55,11 +55,11 @@ class Series:
 
     # Recording.
 
-    def add_keys(self, keys: Iterable[Key]) -> list[int]:
-        """Return the indices of the keys; unknown keys are added."""
-        indices = [self.keys.setdefault(key, len(self.keys)) for key in keys]
+    def add_keys(self, keys: Iterable[Key]) -> None:
+        """Add the keys that are unknown."""
+        for key in keys:
+            self.keys.setdefault(key, len(self.keys))
         self.extend(len(self.keys))
-        return indices
 
     def extend(self, entries: int) -> None:
         """Extend each row to at least this number of entries."""

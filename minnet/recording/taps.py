@@ -24,12 +24,6 @@ class Tap(NamedTuple):
     owner: Layer | Param
     attribute: str
 
-    @property
-    def array(self) -> Array | None:
-        """The array, or None if it does not exist yet."""
-        array: Array | None = getattr(self.owner, self.attribute)
-        return array
-
 
 class View:
     """Arrays of a network, or their changes in a step, as rows (n, width) for the kernels.
@@ -80,16 +74,15 @@ class View:
 
     def update(self) -> None:
         """Compute the rows again if an array has been replaced."""
-        found: list[Array | None] = [getattr(owner, name) for owner, name in self._locations]
-        before = self._found
-        if before is not None and (
-            all(map(operator.is_, found, before)) or all(map(_alike, found, before))
-        ):
+        arrays = [getattr(owner, name) for owner, name in self._locations]
+        # A dx that is not computed is a new empty array at every step.
+        found = [array if array is not None and array.size else None for array in arrays]
+        if self._found is not None and all(map(operator.is_, found, self._found)):
             return
         pairs = [
             (tap, array, _as_rows(array, tap.layer.dtype))
             for tap, array in zip(self._all, found, strict=True)
-            if array is not None and array.size
+            if array is not None
         ]
         self.taps = [tap for tap, _, _ in pairs]
         self._current = [rows for _, _, rows in pairs]
@@ -154,13 +147,6 @@ def find_taps(
         raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {unknown[0]!r}")
     chosen = [taps for name, taps in layers.items() if names is None or name in names]
     return [taps[kind] for taps in chosen for kind in kinds if kind in taps]
-
-
-def _alike(now: Array | None, before: Array | None) -> bool:
-    """Return whether the array is the same. A dx that is not computed is a new empty array."""
-    return now is before or (
-        now is not None and before is not None and now.size == before.size == 0
-    )
 
 
 def _stride(rows: Array, max_values: int | None) -> int:

@@ -59,7 +59,7 @@ def test_constant_values_have_std_zero_and_neither_skewness_nor_kurtosis(value):
     ("array", "error", "message"),
     [
         ([], ValueError, r"at least one value, got shape \(0,\)"),
-        ([1.0, np.nan, np.inf], FloatingPointError, "2 of 3 values are NaN or infinity"),
+        ([1.0, np.nan, np.inf], FloatingPointError, "got 2 of 3 that are NaN or infinity"),
         (["a"], TypeError, "real numbers"),
         (None, TypeError, "got None"),
     ],
