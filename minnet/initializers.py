@@ -205,13 +205,13 @@ def get(init: str | Initializer) -> Initializer:
         if init in _BY_NAME:
             return _BY_NAME[init]
         near = difflib.get_close_matches(init.lower(), _BY_NAME, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown initializer {init!r}.{hint} Known: {', '.join(_BY_NAME)}.")
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"initializer: expected one of {', '.join(_BY_NAME)}, got {init!r}{hint}")
     if callable(init):
         return init
     raise TypeError(
-        f"an initializer is a name or a function f(shape, *, rng, dtype), got {init!r}; "
-        f"for a fixed value use functools.partial(constant, value=...)"
+        f"initializer: expected a name or a function f(shape, *, rng, dtype), got {init!r}; for a "
+        "fixed value use functools.partial(constant, value=...)"
     )
 
 
@@ -293,13 +293,13 @@ def _initialize_dense(
             variance = float(y.var(dtype=np.float64))
         if not math.isfinite(variance):
             raise FloatingPointError(
-                f"{layer}: lsuv got an output that is not finite; scale x down"
+                f"{layer}: lsuv: expected a finite output, got variance {variance}; scale x down"
             )
         rounding = len(weight) * float(np.finfo(y.dtype).eps * np.abs(y).max())  # of a dot product
         if variance <= rounding**2:
             raise ValueError(
-                f"{layer}: lsuv got an output without variance, {y.flat[0]:.3g} everywhere; "
-                f"give rows that differ, and look for dead units in the preceding layers"
+                f"{layer}: lsuv: expected an output that varies, got {y.flat[0]:.3g} everywhere; "
+                "give rows that differ, and look for dead units in the preceding layers"
             )
         if abs(variance - 1.0) < tolerance:
             return
@@ -309,9 +309,9 @@ def _initialize_dense(
 def _check_shape(shape: Shape) -> Shape:
     sizes = shape if isinstance(shape, tuple | list) else (None,)
     if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
-        raise TypeError(f"shape must be a tuple of ints such as (784, 100), got {shape!r}")
+        raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shape!r}")
     if not shape or min(shape) < 1:
-        raise ValueError(f"shape must have positive sizes such as (784, 100), got {shape!r}")
+        raise ValueError(f"shape: expected positive sizes such as (784, 100), got {shape!r}")
     return tuple(int(size) for size in shape)
 
 
@@ -319,8 +319,8 @@ def _fans(shape: Shape) -> tuple[int, int]:
     shape = _check_shape(shape)
     if len(shape) != 2:
         raise ValueError(
-            f"fan_in and fan_out need a weight (in_features, out_features), got shape {shape!r}; "
-            f"for a bias use zeros, constant, normal or uniform"
+            f"shape: expected (in_features, out_features), which defines fan_in and fan_out, got "
+            f"{shape!r}; for a bias use zeros, constant, normal or uniform"
         )
     return shape[0], shape[1]
 

@@ -147,14 +147,14 @@ class Layer(Differentiable):
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         """Fill the output y (n, out_features) from the input x (n, in_features)."""
-        raise TypeError(f"{self}: a layer must define compute(self, x, y, training)")
+        raise TypeError(f"{self}: expected the layer to define compute(self, x, y, training)")
 
     def differentiate(self, dy: Array, dx: Array) -> None:
         """Fill dx (n, in_features) and the gradient of every parameter from dy (n, out_features).
 
         ``self.x`` and ``self.y`` are the arrays of the forward pass.
         """
-        raise TypeError(f"{self}: a layer must define differentiate(self, dy, dx)")
+        raise TypeError(f"{self}: expected the layer to define differentiate(self, dy, dx)")
 
     # The public methods.
 
@@ -220,6 +220,8 @@ class Layer(Differentiable):
 
     def overlaps(self, array: Array, *names: str) -> bool:
         """Return whether array shares memory with one of these buffers of the layer."""
+        if array.base is None:  # buffers are views of allocated memory
+            return False
         held = (getattr(self, name) for name in names)
         return any(b is not None and np.may_share_memory(array, b) for b in held)
 

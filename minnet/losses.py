@@ -1,135 +1,17 @@
 """Losses: a number to minimize, and its gradient with respect to the output of the network.
 
-Like a layer, a loss defines its mathematics in two methods. ``compute(output, target)`` returns the
-mean over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that is passed to
-``net.backward``. The base class validates the arguments, allocates dx, and requires a forward pass
-before each backward pass. Losses that include softmax or sigmoid are computed from logits, without
-overflow.
+`minnet.loss.Loss` defines what is common to all. Losses that include softmax or sigmoid are
+computed from logits, without overflow.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from minnet.kernels import losses as kernels
-from minnet.layer import Differentiable, guarded, read_only
+from minnet.loss import Loss as Loss
 from minnet.memory import grown
-from minnet.validation import (
-    FLOAT32,
-    FLOAT64,
-    Array,
-    as_array,
-    as_rows,
-    as_target_rows,
-    check_finite,
-)
-
-
-class Loss(Differentiable):
-    """Base class of the losses; a subclass defines `compute` and `differentiate`.
-
-    Attributes
-    ----------
-    output, target : ndarray or None
-        Arguments of the last forward, shape (n, features). Labels are stored as one-hot rows.
-    dx : ndarray or None
-        Gradient returned by the last backward, shape (n, features).
-    classifies : bool
-        Whether targets are classes, so that accuracy is defined.
-    takes_logits : bool
-        Whether softmax or sigmoid is part of the loss; the network must then not end in one.
-    """
-
-    classifies: bool = False
-    takes_logits: bool = False
-    # None before the first forward, but typed as arrays for the code that reads them.
-    output: Array = None  # type: ignore[assignment]
-    target: Array = None  # type: ignore[assignment]
-    dx: Array = None  # type: ignore[assignment]
-    buffers: ClassVar[tuple[str, ...]] = ("output", "target", "dx", "_one_hot", "_pending")
-    _one_hot: Array | None = None
-
-    def compute(self, output: Array, target: Array) -> float:
-        """Return the loss of output (n, features) for target (n, features)."""
-        raise TypeError(f"{self}: a loss must define compute(self, output, target)")
-
-    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
-        """Fill dx (n, features), the gradient of the loss with respect to output."""
-        raise TypeError(f"{self}: a loss must define differentiate(self, output, target, dx)")
-
-    def forward(self, output: Any, target: Any) -> float:
-        """Return the loss of output (n, features) for target, averaged over the batch.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If output is not a non-empty array (n, features) of numbers, or target does not fit it.
-        """
-        self._pending = False
-        double = getattr(output, "dtype", FLOAT32) == FLOAT64
-        output = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
-        if output.size == 0:
-            raise ValueError(f"{self}: expected at least one row and column, got {output.shape}")
-        target = self.as_target(target, output.shape, output.dtype)
-        if target.ndim == 1:
-            labels, target = target, grown(self._one_hot, output.shape, output.dtype)
-            kernels.one_hot(target, labels)
-            self._one_hot = target
-        value: Any
-        if self.own:
-            value = self.compute(output, target)
-        else:
-            value = self.compute(read_only(output), read_only(target))
-            if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
-                raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
-        self.output = output if self.own else read_only(output)
-        self.target, self._pending = target, True
-        return float(value)
-
-    def backward(self) -> Array:
-        """Return dx, the gradient of the loss with respect to output, shape (n, features).
-
-        Raises
-        ------
-        RuntimeError
-            If no forward pass is pending.
-        """
-        self._require_pending("forward(output, target)")
-        output, target = self.output, self.target
-        dx = self.dx = grown(self.dx, output.shape, output.dtype)
-        if self.own:
-            self.differentiate(output, target, dx)
-        else:
-            guarded(self.differentiate, (read_only(output), read_only(target), dx), {"dx": dx})
-        self._pending = False
-        return dx
-
-    def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return target as int64 labels (n,), or as rows of this dtype and shape.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the target does not fit.
-        """
-        if self.classifies:
-            return as_target_rows(target, shape, dtype, self)
-        rows = as_array(target, dtype, self, "target")
-        if rows.shape != shape:
-            repair = ""
-            if rows.shape == shape[:1]:
-                repair = "; target[:, None] makes a column of it"
-                if shape[1] > 1:
-                    repair = f"; numpy.eye({shape[1]})[target] makes one-hot rows of labels"
-            raise ValueError(
-                f"{self}: expected a target of the shape of the output {shape}, got "
-                f"{rows.shape}{repair}"
-            )
-        check_finite(rows, f"{self}: target")
-        return rows
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+from minnet.validation import Array, positive
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -160,7 +42,10 @@ class SoftmaxCrossEntropy(Loss):
 
     def compute(self, output: Array, target: Array) -> float:
         self.probabilities = grown(self.probabilities, output.shape, output.dtype)
-        return float(kernels.softmax_cross_entropy_forward(output, target, self.probabilities))
+        value = kernels.softmax_cross_entropy_forward(
+            output, target, self.row_weights, self.probabilities
+        )
+        return float(value)
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.softmax_cross_entropy_backward(self.probabilities, target, dx)
@@ -192,7 +77,8 @@ class CrossEntropy(Loss):
                 f"{self}: expected probabilities in [0, 1], got {output[row]} at row {row}; end "
                 "the network with Softmax(), or use SoftmaxCrossEntropy on logits"
             )
-        return float(kernels.cross_entropy_forward(output, target, _smallest_normal(output)))
+        lowest = _smallest_normal(output)
+        return float(kernels.cross_entropy_forward(output, target, self.row_weights, lowest))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.cross_entropy_backward(output, target, _smallest_normal(output), dx)
@@ -202,7 +88,9 @@ class SigmoidBinaryCrossEntropy(Loss):
     """Binary cross-entropy of σ(z), computed from the logits z, for independent yes-or-no outputs.
 
     loss = mean over all N entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and dz = (σ(z) - t) / N.
-    Targets are numbers in [0, 1] with the shape of z, (n, outputs).
+    Targets are numbers in [0, 1] with the shape of z, (n, outputs). The accuracy in `fit` and
+    `evaluate` is the share of entries, over all rows and outputs, in which z > 0 agrees with
+    t > 1/2.
 
     Examples
     --------
@@ -211,6 +99,8 @@ class SigmoidBinaryCrossEntropy(Loss):
     0.0
     """
 
+    classifies = True
+    multilabel = True
     takes_logits = True
 
     def as_target(self, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -224,7 +114,7 @@ class SigmoidBinaryCrossEntropy(Loss):
         return rows
 
     def compute(self, output: Array, target: Array) -> float:
-        return float(kernels.sigmoid_binary_cross_entropy_forward(output, target))
+        return float(kernels.sigmoid_binary_cross_entropy_forward(output, target, self.row_weights))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.sigmoid_binary_cross_entropy_backward(output, target, dx)
@@ -245,10 +135,70 @@ class MeanSquaredError(Loss):
     """
 
     def compute(self, output: Array, target: Array) -> float:
-        return float(kernels.mean_squared_error_forward(output, target))
+        return float(kernels.mean_squared_error_forward(output, target, self.row_weights))
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         kernels.mean_squared_error_backward(output, target, dx)
+
+
+class MeanAbsoluteError(Loss):
+    """Mean over all N entries of abs(y - t), with dy = sign(y - t) / N, and dy = 0 at y = t.
+
+    Targets have the shape of the output, (n, outputs); ``t[:, None]`` turns a vector into a column.
+
+    Examples
+    --------
+    >>> loss = MeanAbsoluteError()
+    >>> loss.forward([[1.0, -2.0]], [[0.0, 0.0]])
+    1.5
+    >>> loss.backward()
+    array([[ 0.5, -0.5]], dtype=float32)
+    """
+
+    def compute(self, output: Array, target: Array) -> float:
+        return float(kernels.mean_absolute_error_forward(output, target, self.row_weights))
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.mean_absolute_error_backward(output, target, dx)
+
+
+class Huber(Loss):
+    """Squared error of small differences d = y - t, absolute error of large ones.
+
+    loss = mean over all N entries of d² / 2 where abs(d) <= δ, and δ (abs(d) - δ / 2) elsewhere;
+    dy = d / N, with d clipped to the interval from -δ to δ. Both pieces have the same value and
+    slope at abs(d) = δ. This is PyTorch's HuberLoss. Targets have the shape of the output.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        δ > 0, the largest difference that is squared.
+
+    References
+    ----------
+    Huber, P. J. (1964). Robust estimation of a location parameter. Annals of Mathematical
+    Statistics 35, 73-101.
+
+    Examples
+    --------
+    >>> loss = Huber(delta=1.0)
+    >>> loss.forward([[0.5, 3.0]], [[0.0, 0.0]])
+    1.3125
+    >>> loss.backward()
+    array([[0.25, 0.5 ]], dtype=float32)
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = positive(delta, "Huber", "delta")
+
+    def compute(self, output: Array, target: Array) -> float:
+        return float(kernels.huber_forward(output, target, self.row_weights, self.delta))
+
+    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
+        kernels.huber_backward(output, target, self.delta, dx)
+
+    def __repr__(self) -> str:
+        return f"Huber(delta={self.delta:g})"
 
 
 def _smallest_normal(array: Array) -> float:

@@ -63,7 +63,7 @@ def recommend(activation: object, depth: int | None = None) -> Recommendation:
     key = name.lower().replace("_", "").replace(" ", "")
     known = (*_HALVING, *_OTHER)
     if key not in known:
-        raise ValueError(f"unknown activation {name!r}; known: {', '.join(known)}")
+        raise ValueError(f"recommend: expected one of {', '.join(known)}, got {name!r}")
     if depth is not None and count(depth, "recommend", "depth") >= DEEP:
         reason = (
             f"across {depth} layers the product of Gaussian weights stretches some directions far "

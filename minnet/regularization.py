@@ -26,11 +26,11 @@ class Regularizer:
 
     def of(self, weight: Array) -> float:
         """Return the penalty of one weight."""
-        raise TypeError(f"{type(self).__name__} must define of(self, weight)")
+        raise TypeError(f"{type(self).__name__}: expected it to define of(self, weight)")
 
     def gradient(self, weight: Array) -> Array:
         """Return the gradient of the penalty with respect to one weight, in the weight's shape."""
-        raise TypeError(f"{type(self).__name__} must define gradient(self, weight)")
+        raise TypeError(f"{type(self).__name__}: expected it to define gradient(self, weight)")
 
     def penalty(self, net: Sequential) -> float:
         """Return the penalty of all weights of net."""

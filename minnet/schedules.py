@@ -115,8 +115,8 @@ def one_cycle(
     pct_start = in_range(pct_start, "one_cycle", "pct_start", lambda v: 0 < v < 1, "in (0, 1)")
     if pct_start * steps <= 1:
         raise ValueError(
-            f"one_cycle: steps must be more than 1/pct_start = {1 / pct_start:g}, got {steps}; "
-            f"give more steps or a larger pct_start"
+            f"one_cycle: expected more than 1 / pct_start = {1 / pct_start:g} steps, got {steps}; "
+            "give more steps or a larger pct_start"
         )
     max_lr = positive(max_lr, "one_cycle", "max_lr")
     start = max_lr / _check_divisor(div_factor, "div_factor")
@@ -142,7 +142,7 @@ def _check_divisor(value: float, name: str) -> float:
 
 def _check_step(step: int) -> int:
     if isinstance(step, bool) or not isinstance(step, int | np.integer):
-        raise TypeError(f"schedule: step must be a whole number, got {step!r}")
+        raise TypeError(f"schedule: expected step as a whole number, got {step!r}")
     if step < 0:
-        raise ValueError(f"schedule: step must be at least 0, steps count from 0, got {step}")
+        raise ValueError(f"schedule: expected step >= 0, counted from 0, got {step}")
     return int(step)

@@ -5,7 +5,6 @@ Network, optimizer and `History` are consistent after `fit`, also after an error
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minnet.evaluation import evaluate, labels_of
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
 from minnet.layer import Rng
@@ -230,7 +230,7 @@ def fit(
     try:
         with _progress_bar(steps, verbose) as bar, Interruptions() as ctrl_c:
             for epoch in range(1, epochs + 1):  # noqa: B007 - reported in the error
-                total, correct = 0.0, 0
+                total, correct = 0.0, 0.0
                 order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
                 for batch_x, batch_y in _batches(x, y, order, batch_size):
                     if schedule is not None:
@@ -261,34 +261,11 @@ def fit(
     return history
 
 
-def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
-    """Return the loss and, for losses with classes, the accuracy of the network on x and y.
-
-    The network is used in evaluation mode. Its buffers and those of the loss do not change.
-
-    Returns
-    -------
-    dict of str to float
-        ``loss``, and ``accuracy``: the share of rows in which the largest output belongs to the
-        largest target.
-
-    Examples
-    --------
-    >>> from minnet import Dense, Sequential, SoftmaxCrossEntropy
-    >>> net = Sequential([Dense(2, 2, init="zeros")])
-    >>> evaluate(net, [[1.0, 2.0], [3.0, 4.0]], [0, 1], SoftmaxCrossEntropy())["accuracy"]
-    0.5
-    """
-    loss = copy.deepcopy(loss)
-    output = net.predict(x)
-    metrics = {"loss": loss.forward(output, y)}
-    if loss.classifies:
-        metrics["accuracy"] = _count_correct(output, loss) / len(output)
-    return metrics
-
-
-def _count_correct(output: Array, loss: Loss) -> int:
-    """Return the number of rows whose largest output is at the class of the last target."""
+def _count_correct(output: Array, loss: Loss) -> float:
+    """Return the number of correct rows of the last forward, as `evaluate` counts them."""
+    if loss.multilabel:
+        true, predicted = labels_of(output, loss)
+        return float((true == predicted).sum() / true.shape[1])
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 

@@ -184,6 +184,27 @@ def _as_probabilities(
     return rows
 
 
+def as_sample_weight(weights: Any, n: int, where: object) -> Array:
+    """Return weights of rows as float64 (n,); raise unless they are finite numbers >= 0."""
+    array = _converted(weights, where, "sample_weight")
+    if array.dtype == np.uint8:
+        array = array.astype(FLOAT64)  # counts of rows, not an image: no warning
+    array = as_array(array, FLOAT64, where, "sample_weight")
+    if array.shape != (n,):
+        raise ValueError(
+            f"{where}: expected sample_weight of shape ({n},), one weight for each row, got "
+            f"{array.shape}" + ("; use sample_weight.ravel()" if array.size == n else "")
+        )
+    invalid = ~(np.isfinite(array) & (array >= 0))
+    if invalid.any():
+        row = int(invalid.argmax())
+        raise ValueError(
+            f"{where}: expected finite weights that are not negative, got {array[row]} at row "
+            f"{row}; a weight of 0 excludes a row"
+        )
+    return array
+
+
 def in_range(
     value: Any, owner: str, name: str, test: Callable[[float], bool], expected: str
 ) -> float:

@@ -163,7 +163,7 @@ def test_rules_without_fans_accept_any_shape(name, shape):
 @pytest.mark.parametrize("name", FAN_RULES)
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
 def test_fan_rules_raise_for_a_shape_that_is_not_2d(name, shape):
-    with pytest.raises(ValueError, match=r"\(in_features, out_features\), got .*for a bias"):
+    with pytest.raises(ValueError, match=r"\(in_features, out_features\), .* got .*for a bias"):
         get(name)(shape)
 
 
@@ -182,7 +182,7 @@ def test_fan_rules_raise_for_a_shape_that_is_not_2d(name, shape):
     ],
 )
 def test_a_shape_that_is_not_a_tuple_of_positive_ints_raises(name, shape, error):
-    with pytest.raises(error, match="shape must"):
+    with pytest.raises(error, match="shape: expected"):
         get(name)(shape)
 
 
@@ -240,7 +240,7 @@ def test_get_returns_a_function_unchanged():
 
 @pytest.mark.parametrize("wrong", ["glorot_unifrom", "Glorot_Uniform", "glorot-uniform"])
 def test_an_unknown_name_raises_with_the_closest_and_all_known_names(wrong):
-    with pytest.raises(ValueError, match=f"'{wrong}'. Did you mean 'glorot_uniform'") as refusal:
+    with pytest.raises(ValueError, match=f"got '{wrong}'; did you mean") as refusal:
         get(wrong)
     for name in [*NAMES, "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform"]:
         assert name in str(refusal.value)

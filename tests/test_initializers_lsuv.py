@@ -147,12 +147,12 @@ class Explosive(Layer):
         (
             Dead,
             ValueError,
-            r"'dense2' Dense\(40→5\): lsuv got an output without variance, 0 everywhere",
+            r"'dense2' Dense\(40→5\): lsuv: expected an output that varies, got 0 everywhere",
         ),
         (
             Explosive,
             FloatingPointError,
-            r"'dense2' Dense\(40→5\): lsuv got an output that is not finite",
+            r"'dense2' Dense\(40→5\): lsuv: expected a finite output, got variance",
         ),
     ],
 )
@@ -178,7 +178,7 @@ class Rounded(Dense):
 def test_rows_that_differ_only_by_rounding_have_no_variance():
     net = network(Rounded(30, 1), dtype=np.float32)
     theta = net.theta.copy()
-    with pytest.raises(ValueError, match="without variance"):
+    with pytest.raises(ValueError, match="expected an output that varies"):
         lsuv(net, np.full((999, 30), np.pi), rng=0)
     np.testing.assert_array_equal(net.theta, theta)
 

@@ -8,6 +8,8 @@ import pytest
 
 from minnet import (
     CrossEntropy,
+    Huber,
+    MeanAbsoluteError,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,
     SoftmaxCrossEntropy,
@@ -15,7 +17,14 @@ from minnet import (
 from minnet.checks import check_loss
 from minnet.losses import Loss
 
-LOSSES = [SoftmaxCrossEntropy, CrossEntropy, SigmoidBinaryCrossEntropy, MeanSquaredError]
+LOSSES = [
+    SoftmaxCrossEntropy,
+    CrossEntropy,
+    SigmoidBinaryCrossEntropy,
+    MeanSquaredError,
+    MeanAbsoluteError,
+    Huber,
+]
 ALL = pytest.mark.parametrize("make", LOSSES)
 OF_CLASSES = pytest.mark.parametrize("make", LOSSES[:2])
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -30,6 +39,11 @@ def problem(make, n=4, width=3, seed=0, labels=False, dtype=np.float64):
     return output.astype(dtype), rng.integers(0, width, n) if labels else target
 
 
+def named(make):
+    """A pattern for the beginning of the error messages of a loss."""
+    return re.escape(repr(make()))
+
+
 def twin(make, output, target):
     """The formula of each docstring, with labels as one-hot rows, in float64."""
     output = output.astype(float)
@@ -42,6 +56,11 @@ def twin(make, output, target):
         return -(target * np.log(output)).sum() / n
     if make is MeanSquaredError:
         return ((output - target) ** 2).mean()
+    distance = np.abs(output - target)
+    if make is MeanAbsoluteError:
+        return distance.mean()
+    if make is Huber:
+        return np.where(distance <= 1, distance**2 / 2, distance - 0.5).mean()
     p = 1 / (1 + np.exp(-output))
     return -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
 
@@ -241,7 +260,7 @@ def test_an_invalid_target_of_classes_is_refused(make, target, error, message):
 def test_an_error_for_a_ragged_target_names_the_loss(make):
     output, _ = problem(make)
     with pytest.raises(
-        TypeError, match=rf"{make.__name__}\(\): expected target as an array of numbers, got list"
+        TypeError, match=rf"{named(make)}: expected target as an array of numbers, got list"
     ):
         make().forward(output, [[1, 0, 0], [0, 1], [1], [0, 0, 1]])
 
@@ -252,7 +271,7 @@ def test_a_target_of_another_shape_is_refused(make, shape):
     output, _ = problem(make)
     with pytest.raises(
         ValueError,
-        match=rf"{make.__name__}\(\): expected a target of the shape of the output \(4, 3\), got "
+        match=rf"{named(make)}: expected a target of the shape of the output \(4, 3\), got "
         + re.escape(str(shape)),
     ):
         make().forward(output, np.zeros(shape))
@@ -308,8 +327,215 @@ def test_outputs_that_are_not_probabilities_are_refused_with_their_row(bad):
     ],
 )
 def test_an_output_that_is_not_rows_of_numbers_is_refused(make, output, error, message):
-    with pytest.raises(error, match=rf"{make.__name__}\(\): {message}"):
+    with pytest.raises(error, match=rf"{named(make)}: {message}"):
         make().forward(output, np.zeros((4, 3)))
+
+
+# Differences at kinks, and large ones.
+
+
+@BOTH
+def test_the_derivatives_at_kinks(dtype):
+    zero, ends = np.zeros((1, 4), dtype), np.array([[-2, -0.0, 0.0, 2]], dtype)
+    absolute, huber = MeanAbsoluteError(), Huber(delta=2)
+    assert absolute.forward(ends, zero) == 1.0
+    assert absolute.backward().tolist() == [[-0.25, 0, 0, 0.25]]
+    assert huber.forward(ends, zero) == 1.0
+    assert huber.backward().tolist() == [[-0.5, 0, 0, 0.5]]
+
+
+@pytest.mark.parametrize("delta", [0.1, 1, 3.7])
+def test_huber_is_squared_below_delta_and_linear_above(delta):
+    loss = Huber(delta)
+    for sign in (-1, 1):
+        output = np.array([[sign * delta * 0.99, sign * delta * 1.01, sign * 1e6]])
+        expected = [(0.99 * delta) ** 2 / 2, 0.51 * delta**2, delta * (1e6 - delta / 2)]
+        value = loss.forward(output, np.zeros((1, 3)))
+        assert value == pytest.approx(np.mean(expected), rel=1e-14)
+        expected = np.array([[0.99 * delta, delta, delta]]) * sign / 3
+        np.testing.assert_allclose(loss.backward(), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("make", [MeanAbsoluteError, Huber])
+def test_large_differences_do_not_overflow(make):
+    loss = make()
+    assert loss.forward(np.float32([[3e38, -3e38]]), [[-3e38, 3e38]]) == pytest.approx(6e38)
+    assert loss.backward().tolist() == [[0.5, -0.5]]
+
+
+@pytest.mark.parametrize("make", [MeanAbsoluteError, Huber])
+def test_nan_reaches_the_gradient(make):
+    loss = make()
+    loss.forward([[np.nan, 1.0]], [[0.0, 0.0]])
+    np.testing.assert_array_equal(loss.backward(), [[np.nan, 0.5]])
+
+
+@pytest.mark.parametrize("delta", [0, -1, np.inf, np.nan])
+def test_an_invalid_delta_is_refused(delta):
+    with pytest.raises(ValueError, match="Huber: expected delta to be positive and finite"):
+        Huber(delta)
+    assert repr(Huber(2)) == "Huber(delta=2)"
+
+
+# Weights of the rows.
+
+
+class PlainSquares(Loss):
+    """MeanSquaredError in plain NumPy; compute keeps a result for differentiate."""
+
+    def compute(self, output, target):
+        self.difference = output - target
+        return np.square(self.difference).mean()
+
+    def differentiate(self, output, target, dx):
+        dx[...] = 2 * self.difference / output.size
+
+
+WEIGHTED = pytest.mark.parametrize("make", [*LOSSES, PlainSquares])
+
+
+def repeated(make, counts, dtype, labels):
+    """A loss of rows with these weights, and of the same rows repeated as often."""
+    output, target = problem(make, len(counts), labels=labels, dtype=dtype)
+    weighted, plain = make(), make()
+    values = (
+        weighted.forward(output, target, sample_weight=counts),
+        plain.forward(output.repeat(counts, axis=0), target.repeat(counts, axis=0)),
+    )
+    dx = plain.backward()
+    rows = np.split(dx, np.cumsum(counts)[:-1])
+    return values, (weighted.backward(), np.array([row.sum(axis=0) for row in rows]))
+
+
+@BOTH
+@pytest.mark.parametrize("counts", [[1, 2, 3, 0, 5], [0, 0, 4, 0, 0], [7, 7, 7, 7, 7]])
+@pytest.mark.parametrize(("make", "labels"), [*CASES, (PlainSquares, False)])
+def test_a_whole_weight_is_a_number_of_repetitions(make, labels, counts, dtype):
+    values, gradients = repeated(make, counts, dtype, labels)
+    eps = 16 * float(np.finfo(dtype).eps)
+    assert values[0] == pytest.approx(values[1], rel=eps)
+    largest = np.abs(gradients[1]).max()
+    np.testing.assert_allclose(*gradients, rtol=eps, atol=eps * largest)
+
+
+@WEIGHTED
+def test_a_weighted_backward_is_the_derivative_of_a_weighted_forward(make, slopes):
+    output, target = problem(make, 8)
+    weights, loss = np.random.default_rng(1).uniform(0, 3, 8), make()
+    loss.forward(output, target, sample_weight=weights)
+    dx = loss.backward().copy()
+    expected = slopes(lambda: loss.forward(output, target, sample_weight=weights), output, 1e-6)
+    assert np.abs(dx - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+def test_weighted_losses_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    weights = np.random.default_rng(1).uniform(0, 3, 20)
+    output, target = problem(MeanSquaredError, 20)
+    value = MeanSquaredError().forward(output, target, sample_weight=weights)
+    assert value == pytest.approx(metrics.mean_squared_error(target, output, sample_weight=weights))
+    value = MeanAbsoluteError().forward(output, target, sample_weight=weights)
+    expected = metrics.mean_absolute_error(target, output, sample_weight=weights)
+    assert value == pytest.approx(expected)
+    p, labels = problem(CrossEntropy, 20, labels=True)
+    p /= p.sum(axis=1, keepdims=True)
+    value = CrossEntropy().forward(p, labels, sample_weight=weights)
+    assert value == pytest.approx(metrics.log_loss(labels, p, sample_weight=weights))
+    value = SoftmaxCrossEntropy().forward(np.log(p), labels, sample_weight=weights)
+    assert value == pytest.approx(metrics.log_loss(labels, p, sample_weight=weights))
+
+
+@WEIGHTED
+def test_equal_weights_of_any_size_change_no_bit(make):
+    output, target = problem(make)
+    plain, weighted = make(), make()
+    value = plain.forward(output, target)
+    dx = plain.backward()
+    for weight in (1, 5e-324, 0.3, 1e308):
+        weights = np.full(4, weight)
+        assert weighted.forward(output, target, sample_weight=weights) == pytest.approx(
+            value, rel=0 if make in LOSSES else 1e-15
+        )
+        np.testing.assert_array_equal(weighted.backward(), dx)
+        np.testing.assert_array_equal(weights, weight)
+        np.testing.assert_array_equal(weighted.row_weights, 1)
+
+
+@BOTH
+@WEIGHTED
+def test_weights_of_zero_give_a_loss_and_a_gradient_of_zero(make, dtype):
+    output, target = problem(make, dtype=dtype)
+    loss = make()
+    assert loss.forward(output, target, sample_weight=np.zeros(4)) == 0.0
+    np.testing.assert_array_equal(loss.backward(), np.zeros((4, 3), dtype))
+    value = loss.forward(output, target)  # the next forward has no weights
+    assert value == make().forward(output, target)
+    assert loss.backward().all()
+
+
+def test_a_row_of_weight_zero_may_have_an_infinite_loss():
+    loss, z = SoftmaxCrossEntropy(), np.array([[-np.inf, 0.0], [0.0, 0.0]])
+    assert loss.forward(z, [0, 0], sample_weight=[0, 1]) == pytest.approx(np.log(2))
+    np.testing.assert_allclose(loss.backward(), [[0, 0], [-0.5, 0.5]])
+    loss = SigmoidBinaryCrossEntropy()
+    assert loss.forward([[-np.inf], [0.0]], [[1], [1]], sample_weight=[0, 1]) == np.log(2)
+
+
+def test_a_row_of_weight_zero_may_have_an_infinite_gradient():
+    class Reciprocal(Loss):
+        def compute(self, output, target):
+            with np.errstate(divide="ignore"):
+                return (1 / output).mean()
+
+        def differentiate(self, output, target, dx):
+            with np.errstate(divide="ignore"):
+                dx[...] = -1 / output**2 / output.size
+
+    loss = Reciprocal()
+    assert loss.forward([[0.0], [2.0]], [[0.0], [0.0]], sample_weight=[0, 3]) == 0.5
+    assert loss.backward().tolist() == [[0.0], [-0.25]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(3), ValueError, r"of shape \(4,\), one weight for each row, got \(3,\)$"),
+        (np.ones((4, 1)), ValueError, r"got \(4, 1\); use sample_weight\.ravel\(\)$"),
+        (2.0, ValueError, r"got \(\)$"),
+        ([1, 1, -1, 0], ValueError, r"that are not negative, got -1\.0 at row 2; a weight of 0"),
+        ([1, np.nan, 1, 0], ValueError, "expected finite weights .*, got nan at row 1"),
+        ([1, 1, 1, np.inf], ValueError, "expected finite weights .*, got inf at row 3"),
+        ("balanced", TypeError, "expected sample_weight as real numbers, got dtype <U8"),
+    ],
+)
+@WEIGHTED
+def test_invalid_weights_are_refused(make, weights, error, message):
+    loss = make()
+    with pytest.raises(error, match=rf"{named(make)}: .*{message}"):
+        loss.forward(*problem(make), sample_weight=weights)
+    with pytest.raises(RuntimeError, match="before this backward"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float16])
+def test_weights_of_any_real_dtype_are_accepted(dtype):
+    output, target = problem(MeanSquaredError)
+    value = MeanSquaredError().forward(output, target, sample_weight=np.array([1, 0, 1, 0], dtype))
+    assert value == MeanSquaredError().forward(output[::2], target[::2])
+
+
+def test_a_users_loss_that_is_not_a_mean_of_rows_cannot_have_weights():
+    class Total(PlainSquares):
+        def compute(self, output, target):
+            return super().compute(output, target) * output.size
+
+    output, target = problem(Total)
+    loss = Total()
+    assert loss.forward(output, target) > 0
+    with pytest.raises(
+        ValueError, match=r"Total\(\): expected compute to return the mean of the losses .* got"
+    ):
+        loss.forward(output, target, sample_weight=[1, 2, 3, 4])
 
 
 # Buffers.
@@ -379,12 +605,12 @@ def test_each_backward_requires_a_forward(make):
 @ALL
 def test_after_a_refused_forward_backward_is_refused(make):
     # The refused labels may have overwritten the rows that the forward before it left.
-    output, target = problem(make, labels=make.classifies)
+    output, target = problem(make, labels=make in LOSSES[:2])
     loss = make()
     loss.forward(output, target)
     wrong = target.copy()
     wrong[3] = 7
-    if make is MeanSquaredError:
+    if not make.classifies:
         wrong = wrong[:2]
     with pytest.raises(ValueError, match=make.__name__):
         loss.forward(output, wrong)

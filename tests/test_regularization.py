@@ -91,9 +91,9 @@ def test_a_strength_out_of_range_raises(make, strength):
 
 
 def test_a_regularizer_without_formulas_raises():
-    with pytest.raises(TypeError, match=r"Regularizer must define of\(self, weight\)"):
+    with pytest.raises(TypeError, match=r"Regularizer: expected it to define of\(self, weight\)"):
         Regularizer(1).penalty(network())
-    with pytest.raises(TypeError, match=r"Regularizer must define gradient\(self, weight\)"):
+    with pytest.raises(TypeError, match=r"Regularizer: expected it to define gradient"):
         Regularizer(1).add_gradient(network())
 
 

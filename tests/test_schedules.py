@@ -167,7 +167,7 @@ def test_a_schedule_can_be_pickled(schedule):
     ("wrong", "error"), [(-1, ValueError), (1.0, TypeError), (True, TypeError)]
 )
 def test_a_step_must_be_a_non_negative_int(schedule, wrong, error):
-    with pytest.raises(error, match="schedule: step must be"):
+    with pytest.raises(error, match="schedule: expected step"):
         schedule(wrong)
 
 
@@ -213,7 +213,7 @@ def test_a_number_of_steps_must_be_a_positive_int(make, message, wrong, error):
         (lambda: one_cycle(0.1, steps=50, pct_start=1.0), r"expected pct_start to be in \(0, 1\)"),
         (lambda: one_cycle(0.1, steps=50, div_factor=0.5), r"expected div_factor to be at least 1"),
         (lambda: one_cycle(0.1, steps=50, final_div_factor=math.nan), "expected final_div_factor"),
-        (lambda: one_cycle(0.1, steps=3), r"more than 1/pct_start = 3.33333, got 3; give more"),
+        (lambda: one_cycle(0.1, steps=3), r"more than 1 / pct_start = 3.33333 steps, got 3; give"),
     ],
 )
 def test_an_option_out_of_range_raises(make, message):

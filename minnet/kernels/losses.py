@@ -1,6 +1,7 @@
 """Forward and backward passes of the loss functions, and checks of their targets.
 
-Logits, probabilities, targets and gradients are (n, classes) or (n, outputs).
+Logits, probabilities, targets and gradients are (n, classes) or (n, outputs). Weights of
+the rows are (n,), with mean 1: the loss is the mean over the rows of weight times loss.
 """
 
 import math
@@ -57,11 +58,16 @@ def first_outside_unit(rows: Array) -> int:
     return -1
 
 
-@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
-def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: Array) -> float:
-    """Fill probabilities = softmax(logits) and return mean_i Σ_j t_ij (logsumexp(z_i) - z_ij).
+@kernel(
+    "(const T[:, ::1], const T[:, ::1], const float64[::1], T[:, ::1])",
+    fastmath=("contract", "nsz"),
+)
+def softmax_cross_entropy_forward(
+    logits: Array, target: Array, weights: Array, probabilities: Array
+) -> float:
+    """Fill probabilities = softmax(logits) and return mean_i w_i Σ_j t_ij (logsumexp(z_i) - z_ij).
 
-    A target of 0 contributes 0, even if its logit is -inf.
+    A target or weight of 0 contributes 0, even if the logit is -inf.
     """
     n, classes = logits.shape
     loss = np.float64(0.0)
@@ -77,8 +83,9 @@ def softmax_cross_entropy_forward(logits: Array, target: Array, probabilities: A
         log_total = math.log(np.float64(total))
         for j in range(classes):
             probabilities[i, j] /= total
-            if target[i, j] != 0:
-                loss += target[i, j] * (log_total - (np.float64(logits[i, j]) - highest))
+            weight = weights[i] * target[i, j]
+            if weight != 0:
+                loss += weight * (log_total - (np.float64(logits[i, j]) - highest))
     return loss / n
 
 
@@ -95,16 +102,18 @@ def softmax_cross_entropy_backward(probabilities: Array, target: Array, dx: Arra
             dx[i, j] = (probabilities[i, j] * total - target[i, j]) * share
 
 
-@kernel("(const T[:, ::1], const T[:, ::1], float64)")
-def cross_entropy_forward(probabilities: Array, target: Array, lowest: float) -> float:
-    """Return -mean_i Σ_j t_ij log max(p_ij, lowest)."""
+@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1], float64)")
+def cross_entropy_forward(
+    probabilities: Array, target: Array, weights: Array, lowest: float
+) -> float:
+    """Return -mean_i w_i Σ_j t_ij log max(p_ij, lowest)."""
     n, classes = probabilities.shape
     loss = np.float64(0.0)
     for i in range(n):
         for j in range(classes):
             if target[i, j] != 0:
                 p = np.float64(probabilities[i, j])
-                loss -= np.float64(target[i, j]) * math.log(lowest if p < lowest else p)
+                loss -= weights[i] * target[i, j] * math.log(lowest if p < lowest else p)
     return loss / n
 
 
@@ -126,21 +135,21 @@ def _softplus(z: float) -> float:
     return (z if z > 0 else 0.0) + math.log1p(math.exp(-abs(z)))
 
 
-@kernel("(const T[:, ::1], const T[:, ::1])")
-def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array) -> float:
-    """Return the mean of t softplus(-z) + (1 - t) softplus(z).
+@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1])")
+def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array, weights: Array) -> float:
+    """Return the mean of w (t softplus(-z) + (1 - t) softplus(z)).
 
-    A term with weight 0 contributes 0, even if its softplus is infinite.
+    A term with factor 0 contributes 0, even if its softplus is infinite.
     """
     n, outputs = logits.shape
     loss = np.float64(0.0)
     for i in range(n):
         for j in range(outputs):
             z, t = np.float64(logits[i, j]), np.float64(target[i, j])
-            if t != 0:
-                loss += t * _softplus(-z)
-            if t != 1:
-                loss += (1.0 - t) * _softplus(z)
+            if weights[i] * t != 0:
+                loss += weights[i] * t * _softplus(-z)
+            if weights[i] * (1.0 - t) != 0:
+                loss += weights[i] * (1.0 - t) * _softplus(z)
     return loss / (n * outputs)
 
 
@@ -155,14 +164,14 @@ def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Arra
             dx[i, j] = (one / (one + exp(-logits[i, j])) - target[i, j]) * share
 
 
-@kernel("(const T[:, ::1], const T[:, ::1])")
-def mean_squared_error_forward(output: Array, target: Array) -> float:
-    """Return the mean over all entries of (output - target)²."""
+@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1])")
+def mean_squared_error_forward(output: Array, target: Array, weights: Array) -> float:
+    """Return the mean over all entries of w (output - target)²."""
     n, outputs = output.shape
     total = np.float64(0.0)
     for i in range(n):
         for j in range(outputs):
-            total += (np.float64(output[i, j]) - target[i, j]) ** 2
+            total += weights[i] * (np.float64(output[i, j]) - target[i, j]) ** 2
     return total / (n * outputs)
 
 
@@ -174,6 +183,50 @@ def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None
     for i in range(n):
         for j in range(outputs):
             dx[i, j] = (output[i, j] - target[i, j]) * share
+
+
+@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1])")
+def mean_absolute_error_forward(output: Array, target: Array, weights: Array) -> float:
+    """Return the mean over all entries of w |output - target|."""
+    n, outputs = output.shape
+    total = np.float64(0.0)
+    for i in range(n):
+        for j in range(outputs):
+            total += weights[i] * abs(np.float64(output[i, j]) - target[i, j])
+    return total / (n * outputs)
+
+
+@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])")
+def mean_absolute_error_backward(output: Array, target: Array, dx: Array) -> None:
+    """dx = sign(output - target) / number of entries, with sign(0) = 0."""
+    n, outputs = output.shape
+    share = output.dtype.type(1.0 / (n * outputs))
+    for i in range(n):
+        for j in range(outputs):
+            dx[i, j] = np.sign(output[i, j] - target[i, j]) * share
+
+
+@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1], float64)")
+def huber_forward(output: Array, target: Array, weights: Array, delta: float) -> float:
+    """Return the mean over all entries of w d² / 2, or w δ (|d| - δ / 2) where |d| > δ."""
+    n, outputs = output.shape
+    total = np.float64(0.0)
+    for i in range(n):
+        for j in range(outputs):
+            d = abs(np.float64(output[i, j]) - target[i, j])
+            total += weights[i] * (delta * (d - 0.5 * delta) if d > delta else 0.5 * d * d)
+    return total / (n * outputs)
+
+
+@kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])")
+def huber_backward(output: Array, target: Array, delta: float, dx: Array) -> None:
+    """dx = d / number of entries, with d = output - target clipped to -δ ... δ."""
+    n, outputs = output.shape
+    count = n * outputs
+    for i in range(n):
+        for j in range(outputs):
+            d = np.float64(output[i, j]) - target[i, j]
+            dx[i, j] = (math.copysign(delta, d) if abs(d) > delta else d) / count
 
 
 @kernel("(const T[:, ::1], const T[:, ::1])")

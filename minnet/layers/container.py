@@ -165,8 +165,11 @@ class Container(Layer):
                 layer.check_rows(n)
 
     def overlaps(self, array: Array, *names: str) -> bool:
-        own = super().overlaps(array, *names)
-        return own or any(layer.overlaps(array, *names) for layer in self.layers)
+        if super().overlaps(array, *names):
+            return True
+        return array.base is not None and any(
+            layer.overlaps(array, *names) for layer in self.layers
+        )
 
     # The passes.
 

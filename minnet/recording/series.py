@@ -80,7 +80,7 @@ class Series:
         last[OBSERVED] += 1
 
     @property
-    def taken(self) -> int:
+    def row_steps(self) -> int:
         """Number of observed steps of the last row."""
         return self._steps[-1][OBSERVED] if self._steps else 0
 
@@ -93,7 +93,8 @@ class Series:
     def _begin_row(self, step: int) -> None:
         if len(self._steps) == self._capacity:
             self._halve()
-        if self.taken in (0, self.span):  # otherwise the last row had no neighbour to merge with
+        # After merging, a last row without a neighbour is not complete.
+        if self.row_steps in (0, self.span):
             self._steps.append([step, step, 0])
 
     def _halve(self) -> None:

@@ -142,7 +142,7 @@ class StatisticsProbe(Recorder):
     def _write(self, indices: list[int], table: Array) -> None:
         """Write table (keys, len(NAMES)) to the current row at these indices, or merge it."""
         row = self._series.row
-        row[indices] = table if self._series.taken == 1 else _thin(row[indices], table)
+        row[indices] = table if self._series.row_steps == 1 else _thin(row[indices], table)
 
     # Reading.
 

@@ -40,7 +40,7 @@ def test_softmax_cross_entropy_matches_numpy(shape, size, dtype):
     z, target = problem(shape, dtype, size)
     kept = z.copy(), target.copy()
     p, dx = np.full_like(z, 77), np.full_like(z, 77)
-    value = kernels.softmax_cross_entropy_forward(z, target, p)
+    value = kernels.softmax_cross_entropy_forward(z, target, np.ones(len(z)), p)
     high = z.astype(float) - z.max(axis=1, keepdims=True)
     log_p = high - np.log(np.exp(high).sum(axis=1, keepdims=True))
     near(p, np.exp(log_p), dtype)
@@ -60,7 +60,7 @@ def test_cross_entropy_matches_numpy(shape, dtype):
     p = np.random.default_rng(1).dirichlet(np.ones(shape[1]), shape[0]).astype(dtype)
     p[-1, 0], lowest = 0, 1e-3
     clipped = np.maximum(p.astype(float), lowest)
-    value = kernels.cross_entropy_forward(p, target, lowest)
+    value = kernels.cross_entropy_forward(p, target, np.ones(len(p)), lowest)
     exact = target.astype(float)
     assert value == pytest.approx(-(exact * np.log(clipped)).sum() / shape[0], rel=1e-12, abs=1e-15)
     dx = np.full_like(p, 77)
@@ -74,7 +74,7 @@ def test_cross_entropy_matches_numpy(shape, dtype):
 def test_sigmoid_binary_cross_entropy_matches_numpy(shape, size, dtype):
     z, target = problem(shape, dtype, size)
     exact = z.astype(float)
-    value = kernels.sigmoid_binary_cross_entropy_forward(z, target)
+    value = kernels.sigmoid_binary_cross_entropy_forward(z, target, np.ones(len(z)))
     expected = np.logaddexp(0, exact) - exact * target
     # Where z (1 - t) cancels, the twin and the kernel lose the same few digits of z.
     assert value == pytest.approx(expected.mean(), rel=1e-12, abs=1e-15 * size)
@@ -89,7 +89,7 @@ def test_sigmoid_binary_cross_entropy_matches_numpy(shape, size, dtype):
 def test_mean_squared_error_matches_numpy(shape, size, dtype):
     output, target = problem(shape, dtype, size)
     exact = output.astype(float) - target
-    value = kernels.mean_squared_error_forward(output, target)
+    value = kernels.mean_squared_error_forward(output, target, np.ones(len(output)))
     assert value == pytest.approx((exact**2).mean(), rel=1e-12, abs=0)
     dx = np.full_like(output, 77)
     kernels.mean_squared_error_backward(output, target, dx)
@@ -101,7 +101,7 @@ def test_nan_propagates_to_the_loss_and_to_its_own_gradient_entry(dtype):
     z, target = problem((4, 5), dtype)
     z[2, 3] = np.nan
     p, dx = np.empty_like(z), np.empty_like(z)
-    assert np.isnan(kernels.softmax_cross_entropy_forward(z, target, p))
+    assert np.isnan(kernels.softmax_cross_entropy_forward(z, target, np.ones(len(z)), p))
     np.testing.assert_array_equal(np.isnan(p).any(axis=1), [False, False, True, False])
     for forward, backward in (
         (kernels.mean_squared_error_forward, kernels.mean_squared_error_backward),
@@ -110,19 +110,19 @@ def test_nan_propagates_to_the_loss_and_to_its_own_gradient_entry(dtype):
             kernels.sigmoid_binary_cross_entropy_backward,
         ),
     ):
-        assert np.isnan(forward(z, target))
+        assert np.isnan(forward(z, target, np.ones(4)))
         backward(z, target, dx)
         np.testing.assert_array_equal(np.isnan(dx), np.isnan(z))
     p[...] = 0.2
     p[1, 1] = np.nan
-    assert np.isnan(kernels.cross_entropy_forward(p, target, 1e-30))
+    assert np.isnan(kernels.cross_entropy_forward(p, target, np.ones(len(p)), 1e-30))
 
 
 @BOTH
 def test_logits_of_minus_infinity_have_zero_probability_and_gradient(dtype):
     z = np.array([[-np.inf, 1, 1], [2, -np.inf, -np.inf]], dtype)
     target, p, dx = np.eye(3, dtype=dtype)[[1, 0]], np.empty_like(z), np.empty_like(z)
-    value = kernels.softmax_cross_entropy_forward(z, target, p)
+    value = kernels.softmax_cross_entropy_forward(z, target, np.ones(len(z)), p)
     assert value == pytest.approx(np.log(2) / 2, rel=1e-7)
     assert p.tolist() == [[0, 0.5, 0.5], [1, 0, 0]]
     kernels.softmax_cross_entropy_backward(p, target, dx)
@@ -192,7 +192,7 @@ def test_any_finite_logits_have_a_finite_loss_and_a_gradient_within_one_nth(data
     labels = np.array(data.draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n)))
     target, p, dx = np.empty_like(z), np.empty_like(z), np.empty_like(z)
     kernels.one_hot(target, labels)
-    assert 0 <= kernels.softmax_cross_entropy_forward(z, target, p) < np.inf
+    assert 0 <= kernels.softmax_cross_entropy_forward(z, target, np.ones(len(z)), p) < np.inf
     kernels.softmax_cross_entropy_backward(p, target, dx)
     assert np.abs(dx).max() <= (1 + 1e-6) / n
     np.testing.assert_allclose(dx.sum(axis=1), 0, atol=1e-6)

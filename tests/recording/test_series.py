@@ -37,7 +37,7 @@ def test_no_step_is_lost_and_rows_cover_equally_many(steps, capacity):
     assert len(rows) <= capacity
     assert rows[:, 0].sum() == steps
     assert (rows[:-1, 0] == series.span).all()
-    assert series.taken == rows[-1, 0]
+    assert series.row_steps == rows[-1, 0]
     assert (ends[0, 0], ends[-1, 1]) == (0, steps - 1)
     np.testing.assert_array_equal(ends[1:, 0], ends[:-1, 1] + 1)
     np.testing.assert_array_equal(rows[:, 0], ends[:, 1] - ends[:, 0] + 1)
@@ -92,7 +92,7 @@ def test_a_file_with_steps_of_each_key_is_restored():
     steps = np.array([[[0, 3, 2], [0, 0, 1]], [[6, 6, 1], [0, 0, 0]]])
     series.restore({"steps": steps, "rows": np.full((2, 2, 2), 5.0)})
     assert series.steps().tolist() == [[0, 3], [6, 6]]
-    assert (series.span, series.taken) == (2, 1)
+    assert (series.span, series.row_steps) == (2, 1)
 
 
 @pytest.mark.parametrize(("steps", "rows"), [((2, 2, 2), (2, 2, 2)), ((2, 1, 3), (2, 9, 2))])
