@@ -174,17 +174,14 @@ class Recorder(ABC):
         return self._series.steps(self._key(layer, kind))
 
     def _key(self, layer: str, kind: str) -> Key:
-        recorded = self._series.recorded()
-        if (layer, kind) not in recorded:
-            kinds = [name for owner, name in recorded if owner == layer]
-            what, known, got = (
-                (f"kind of {layer!r}", kinds, kind) if kinds else ("layer", self.layers, layer)
-            )
-            raise KeyError(
-                f"{type(self).__name__}: expected a recorded {what} "
-                f"({', '.join(known) or 'there is none yet'}), got {got!r}"
-            )
-        return layer, kind
+        key = layer, kind
+        if key in self._series.keys and self._series.observed(key).any():
+            return key
+        kinds = [other for name, other in self._series.recorded() if name == layer]
+        expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
+        if kinds:
+            expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
+        raise KeyError(f"{type(self).__name__}: expected {expected}, got {got!r}")
 
     def __repr__(self) -> str:
         observed = f"{self.observed} steps of {len(self.layers)} layers"
