@@ -170,7 +170,10 @@ class Recorder(ABC):
         return tuple(name for name, other in self._series.recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
-        """Return the first and the last step of each slot with such an array, (slots, 2)."""
+        """Return the first and the last step of each slot, (slots, 2).
+
+        All layers and kinds share these steps. Slots in which this array was missing are omitted.
+        """
         return self._series.steps(self._key(layer, kind))
 
     def _key(self, layer: str, kind: str) -> Key:

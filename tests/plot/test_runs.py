@@ -20,10 +20,10 @@ def test_rows_are_log10_of_the_rms_with_the_first_layer_on_top():
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["dense1", "dense2", "dense3"]
     everything = []
-    for place, (name, (x, y, cells)) in enumerate(zip(names, rows, strict=True)):
+    for row, (name, (x, y, cells)) in enumerate(zip(names, rows, strict=True)):
         steps, rms = probe.series(name, "weight_grad", "rms")
         np.testing.assert_array_equal(x, [*steps, steps[-1] + 2])
-        assert y.mean() == pytest.approx(place)
+        assert y.mean() == pytest.approx(row)
         np.testing.assert_allclose(cells.ravel(), np.log10(rms))
         everything += np.log10(rms).tolist()
     assert ax.get_ylim() == (2.5, -0.5)

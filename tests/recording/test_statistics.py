@@ -210,8 +210,8 @@ def test_cumulative_of_many_values_keeps_exact_heights_the_ends_and_the_jump_at_
     at, share = cumulative(split_zeros(values))
     assert len(at) <= 2003
     assert (at[0], at[-1], share[-1]) == (values.min(), 1e9, 1.0)
-    place = at.tolist().index(0.0)
-    assert share[place] - share[place - 1] == pytest.approx((values == 0).mean(), abs=1e-12)
+    zero = at.tolist().index(0.0)
+    assert share[zero] - share[zero - 1] == pytest.approx((values == 0).mean(), abs=1e-12)
     for index in range(0, len(at), 97):
         assert share[index] == pytest.approx((values <= at[index]).mean(), abs=1e-12)
 
