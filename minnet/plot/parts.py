@@ -63,7 +63,8 @@ def chosen_layers(
     unknown = [name for name in names if name not in found]
     if unknown or not names:
         got = ", ".join(map(repr, unknown)) or "none"
-        raise ValueError(f"{expected} among {', '.join(found) or 'no layers'}, got {got}")
+        among = f" among {', '.join(found)}" if found else ""
+        raise ValueError(f"{expected}{among}, got {got}")
     return names
 
 

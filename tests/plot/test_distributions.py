@@ -42,7 +42,7 @@ def test_charts_are_drawn_on_given_axes(draw):
     ("data", "options", "error", "message"),
     [
         (X, {}, TypeError, "expected a Capture.* got ndarray"),
-        ({}, {}, ValueError, "expected layers among no layers, got none"),
+        ({}, {}, ValueError, "expected layers, got none"),
         ({"a": []}, {}, ValueError, "'a': expected at least one value"),
         ({"a": [np.nan, 1]}, {}, FloatingPointError, "'a': expected finite values, got 1 of 2"),
         ({"a": [1.0]}, {"layers": ["b"]}, ValueError, "expected layers among a, got 'b'"),
