@@ -149,7 +149,7 @@ def check_layer(
     rounding = EPS * float(np.abs(y * dy).sum())
     return {
         name: _compare(
-            f"{layer.describe()}: the gradient {name}",
+            f"{layer.describe()}: expected the gradient {name}",
             found[name],
             partial(value_at, name),
             points[name],
@@ -208,7 +208,7 @@ def check_loss(
         except (ValueError, FloatingPointError):  # outside the domain of the loss
             return float("nan")
 
-    owner, rounding = f"{type(loss).__name__}: the gradient dx", EPS * abs(value)
+    owner, rounding = f"{type(loss).__name__}: expected the gradient dx", EPS * abs(value)
     return {"dx": _compare(owner, found, value_at, output, rounding=rounding, tolerance=tolerance)}
 
 
@@ -240,9 +240,9 @@ def _compare(
         refined = np.abs(_slopes(f, point, index) - found[index]).min(initial=np.inf)
         if not refined <= allowed:
             raise GradientError(
-                f"{owner} has relative error {difference[index] / scale:.1e}, above "
-                f"{tolerance:.0e}; at {index} backward gives {found[index]:.6g}, finite "
-                f"differences give {expected[index]:.6g}"
+                f"{owner} with a relative error up to {tolerance:.0e}, got "
+                f"{difference[index] / scale:.1e}; at {index} backward gives {found[index]:.6g}, "
+                f"finite differences give {expected[index]:.6g}"
             )
         difference[index] = refined
     return float(difference.max(initial=0.0) / scale)

@@ -137,7 +137,8 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
         if not np.isfinite(x).all():
             row, column = np.argwhere(~np.isfinite(x))[0]
             raise FloatingPointError(
-                f"{what}: {x[row, column]} at row {row}, column {column}; remove or fill it in"
+                f"{what}: expected finite values, got {x[row, column]} at row {row}, column "
+                f"{column}; remove the row or fill in a value"
             )
     scaler = StandardScaler().fit(arrays[0])
     return tuple(np.ascontiguousarray(scaler.transform(x)) for x in arrays)

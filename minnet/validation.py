@@ -210,10 +210,10 @@ def in_range(
 ) -> float:
     """Return float(value) if it passes test; raise ValueError or TypeError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise TypeError(f"{owner}: {name} must be a number, {expected}, got {value!r}")
+        raise TypeError(f"{owner}: expected {name} to be a number, {expected}, got {value!r}")
     number = float(value)
     if not (math.isfinite(number) and test(number)):
-        raise ValueError(f"{owner}: {name} must be {expected}, got {value!r}")
+        raise ValueError(f"{owner}: expected {name} to be {expected}, got {value!r}")
     return number
 
 
@@ -235,7 +235,7 @@ def fraction(value: Any, owner: str, name: str) -> float:
 def count(value: Any, owner: str, name: str) -> int:
     """Return value as an int >= 1, or raise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
+        raise TypeError(f"{owner}: expected {name} to be a whole number, got {value!r}")
     if value < 1:
-        raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
+        raise ValueError(f"{owner}: expected {name} to be at least 1, got {value}")
     return int(value)

@@ -201,19 +201,19 @@ def test_another_dtype_raises_before_anything_is_drawn(name, dtype):
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, 1e38])
 def test_a_scale_must_be_non_negative_and_fit_the_dtype(name, option, value):
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=f"{name}: {option} must be from 0 to 3e"):
+    with pytest.raises(ValueError, match=f"{name}: expected {option} to be from 0 to 3e"):
         get(name)((4, 7), rng=rng, **{option: value})
     assert rng.random() == np.random.default_rng(0).random()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e39, -1e39])
 def test_a_constant_must_be_finite_in_its_dtype(value):
-    with pytest.raises(ValueError, match="constant: value must be finite in float32"):
+    with pytest.raises(ValueError, match="constant: expected value to be finite in float32"):
         initializers.constant((3,), value=value)
 
 
 def test_an_option_that_is_not_a_number_raises_type_error():
-    with pytest.raises(TypeError, match="std must be a number"):
+    with pytest.raises(TypeError, match="expected std to be a number"):
         initializers.normal((3, 4), std="1")
 
 

@@ -372,7 +372,7 @@ def test_nan_reaches_the_gradient(make):
 
 @pytest.mark.parametrize("delta", [0, -1, np.inf, np.nan])
 def test_an_invalid_delta_is_refused(delta):
-    with pytest.raises(ValueError, match="Huber: delta must be positive and finite"):
+    with pytest.raises(ValueError, match="Huber: expected delta to be positive and finite"):
         Huber(delta)
     assert repr(Huber(2)) == "Huber(delta=2)"
 

@@ -488,7 +488,7 @@ def test_a_width_of_the_output_alone_makes_the_input_width_unknown():
 def test_a_width_that_is_not_a_positive_integer_is_refused(width, error):
     layer = Square()
     layer.in_features = width
-    with pytest.raises(error, match=r"layer 1 'square1' .*a width must be"):
+    with pytest.raises(error, match=r"layer 1 'square1' .*expected a width to be"):
         Sequential([layer])
 
 

@@ -86,7 +86,7 @@ def test_strength_zero_gives_no_penalty():
 @pytest.mark.parametrize("make", [L1, L2])
 @pytest.mark.parametrize("strength", [-0.1, np.nan, np.inf])
 def test_a_strength_out_of_range_raises(make, strength):
-    with pytest.raises(ValueError, match=f"{make.__name__}: strength must be non-negative"):
+    with pytest.raises(ValueError, match=f"{make.__name__}: expected strength to be non-negative"):
         make(strength)
 
 
@@ -154,7 +154,7 @@ def test_clip_grad_norm_raises_for_a_gradient_that_is_not_finite(bad):
 
 @pytest.mark.parametrize("limit", [0, -1, np.nan, np.inf])
 def test_a_limit_out_of_range_raises(limit):
-    with pytest.raises(ValueError, match="clip_grad_norm: max_norm must be positive"):
+    with pytest.raises(ValueError, match="clip_grad_norm: expected max_norm to be positive"):
         clip_grad_norm(network(), limit)
-    with pytest.raises(ValueError, match="clip_grad_value: limit must be positive"):
+    with pytest.raises(ValueError, match="clip_grad_value: expected limit to be positive"):
         clip_grad_value(network(), limit)

@@ -175,25 +175,25 @@ def test_a_step_must_be_a_non_negative_int(schedule, wrong, error):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (constant, "constant: lr"),
-        (lambda lr: step(lr, every=5), "step: lr"),
-        (lambda lr: cosine(lr, steps=5), "cosine: lr"),
-        (lambda lr: warmup(lr, steps=5), "warmup: schedule"),
-        (lambda lr: one_cycle(lr, steps=5), "one_cycle: max_lr"),
+        (constant, "constant: expected lr"),
+        (lambda lr: step(lr, every=5), "step: expected lr"),
+        (lambda lr: cosine(lr, steps=5), "cosine: expected lr"),
+        (lambda lr: warmup(lr, steps=5), "warmup: expected schedule"),
+        (lambda lr: one_cycle(lr, steps=5), "one_cycle: expected max_lr"),
     ],
 )
 def test_an_lr_must_be_positive_and_finite(make, lr, message):
-    with pytest.raises(ValueError, match=f"{message} must be positive and finite"):
+    with pytest.raises(ValueError, match=f"{message} to be positive and finite"):
         make(lr)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda n: step(0.1, every=n), "step: every"),
-        (lambda n: cosine(0.1, steps=n), "cosine: steps"),
-        (lambda n: warmup(0.1, steps=n), "warmup: steps"),
-        (lambda n: one_cycle(0.1, steps=n), "one_cycle: steps"),
+        (lambda n: step(0.1, every=n), "step: expected every"),
+        (lambda n: cosine(0.1, steps=n), "cosine: expected steps"),
+        (lambda n: warmup(0.1, steps=n), "warmup: expected steps"),
+        (lambda n: one_cycle(0.1, steps=n), "one_cycle: expected steps"),
     ],
 )
 @pytest.mark.parametrize(("wrong", "error"), [(0, ValueError), (-3, ValueError), (2.5, TypeError)])
@@ -205,14 +205,14 @@ def test_a_number_of_steps_must_be_a_positive_int(make, message, wrong, error):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: step(0.1, every=5, factor=0.0), r"step: factor must be in \(0, 1\]"),
-        (lambda: step(0.1, every=5, factor=1.1), r"step: factor must be in \(0, 1\]"),
-        (lambda: cosine(0.1, steps=5, final=-0.1), r"cosine: final must be from 0 to lr = 0.1"),
-        (lambda: cosine(0.1, steps=5, final=0.2), r"cosine: final must be from 0 to lr = 0.1"),
-        (lambda: one_cycle(0.1, steps=50, pct_start=0.0), r"pct_start must be in \(0, 1\)"),
-        (lambda: one_cycle(0.1, steps=50, pct_start=1.0), r"pct_start must be in \(0, 1\)"),
-        (lambda: one_cycle(0.1, steps=50, div_factor=0.5), r"div_factor must be at least 1"),
-        (lambda: one_cycle(0.1, steps=50, final_div_factor=math.nan), r"final_div_factor must be"),
+        (lambda: step(0.1, every=5, factor=0.0), r"step: expected factor to be in \(0, 1\]"),
+        (lambda: step(0.1, every=5, factor=1.1), r"step: expected factor to be in \(0, 1\]"),
+        (lambda: cosine(0.1, steps=5, final=-0.1), r"expected final to be from 0 to lr = 0.1"),
+        (lambda: cosine(0.1, steps=5, final=0.2), r"expected final to be from 0 to lr = 0.1"),
+        (lambda: one_cycle(0.1, steps=50, pct_start=0.0), r"expected pct_start to be in \(0, 1\)"),
+        (lambda: one_cycle(0.1, steps=50, pct_start=1.0), r"expected pct_start to be in \(0, 1\)"),
+        (lambda: one_cycle(0.1, steps=50, div_factor=0.5), r"expected div_factor to be at least 1"),
+        (lambda: one_cycle(0.1, steps=50, final_div_factor=math.nan), "expected final_div_factor"),
         (lambda: one_cycle(0.1, steps=3), r"more than 1 / pct_start = 3.33333 steps, got 3; give"),
     ],
 )
@@ -222,5 +222,5 @@ def test_an_option_out_of_range_raises(make, message):
 
 
 def test_a_schedule_that_is_neither_callable_nor_a_number_raises_type_error():
-    with pytest.raises(TypeError, match="warmup: schedule must be a number"):
+    with pytest.raises(TypeError, match="warmup: expected schedule to be a number"):
         warmup("cosine", steps=5)

@@ -364,18 +364,18 @@ def test_numbers_in_range_are_returned_and_others_are_refused_by_name():
     assert fraction(np.int64(0), "A", "b") == 0.0
     assert count(np.int8(3), "A", "b") == 3
     for test, value, message in (
-        (positive, 0, "A: b must be positive and finite, got 0"),
-        (positive, float("inf"), "A: b must be positive and finite, got inf"),
-        (non_negative, -1e-9, "A: b must be non-negative and finite, got -1e-09"),
-        (fraction, 1.0, "A: b must be in [0, 1), got 1.0"),
-        (count, 0, "A: b must be at least 1, got 0"),
+        (positive, 0, "A: expected b to be positive and finite, got 0"),
+        (positive, float("inf"), "A: expected b to be positive and finite, got inf"),
+        (non_negative, -1e-9, "A: expected b to be non-negative and finite, got -1e-09"),
+        (fraction, 1.0, "A: expected b to be in [0, 1), got 1.0"),
+        (count, 0, "A: expected b to be at least 1, got 0"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             test(value, "A", "b")
     for value in ("1", None, True, [1.0], 1j):
-        with pytest.raises(TypeError, match="A: b must be a number, odd, got"):
+        with pytest.raises(TypeError, match="A: expected b to be a number, odd, got"):
             in_range(value, "A", "b", bool, "odd")
-        with pytest.raises(TypeError, match="A: b must be a whole number, got"):
+        with pytest.raises(TypeError, match="A: expected b to be a whole number, got"):
             count(value, "A", "b")
 
 

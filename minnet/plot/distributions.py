@@ -25,7 +25,6 @@ def histograms(
     layers: Sequence[str] | None = None,
     bins: int = 50,
     log: bool = False,
-    theory: Mapping[str, float] | None = None,
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
@@ -46,9 +45,6 @@ def histograms(
         Number of bins over the whole axis.
     log : bool, default False
         Draw log10 of the magnitudes, for gradients that differ by powers of ten between layers.
-    theory : dict of layer name -> float, optional
-        Predicted std of layers, drawn as dashed lines at mean ± std, or with ``log`` as one line at
-        log10 of the std.
     kind, layers, title, figsize
         As described in `minnet.plot`; ``kind`` applies to a `Capture`. A figure has at most
         60 panels. If there are more layers, and ``layers`` is not given, evenly spaced layers are
@@ -68,11 +64,10 @@ def histograms(
     for label, group in arrays.items():
         if list(group) != every:
             raise ValueError(
-                f"histograms: {label!r} has layers {list(group)}, the first has {every}; "
-                "choose common ones with layers="
+                f"histograms: expected layers {every} in {label!r}, as in the first label, got "
+                f"{list(group)}; choose common ones with layers="
             )
     names = _drawn_layers(every, len(arrays), layers is not None)
-    predicted = parts.predictions(theory, every, "histograms")
     samples = {
         label: parts.samples_of({name: group[name] for name in names}, log, "histograms")
         for label, group in arrays.items()
@@ -90,11 +85,6 @@ def histograms(
             notes += _draw_bars(
                 ax, samples[label][name], edges, bars[label], ceiling=ceiling, color=color
             )
-            if name in predicted:
-                std = predicted[name]
-                for place in [np.log10(std)] if log else values.mean + np.array([-std, std]):
-                    ax.axvline(place, color=style.INK, ls="--", lw=1.8, path_effects=style.OUTLINE)
-                notes.append(f"theory: std {std:.2g}")
             _draw_header(ax, name, notes)
     xlabel = parts.quantity(next(iter(groups.values())), kind, log)
     if len(names) < len(every):
@@ -222,13 +212,13 @@ def _make_panels(
         figure.suptitle(style.fitted(title, figure.get_figwidth()))
     grid = figure.add_gridspec(rows, columns)
     panels: dict[tuple[str, str], Axes] = {}
-    for place, name in enumerate(names):
-        block, column = divmod(place, columns)
+    for index, name in enumerate(names):
+        block, column = divmod(index, columns)
         for number, label in enumerate(labels):
             first = next(iter(panels.values()), None)
             ax = figure.add_subplot(grid[block * len(labels) + number, column], sharex=first)
             panels[label, name] = ax
-            lowest = place + columns >= len(names) and number == len(labels) - 1
+            lowest = index + columns >= len(names) and number == len(labels) - 1
             style.tick_params(ax, labelbottom=lowest)
             ax.yaxis.set_major_locator(MaxNLocator(3))
             ax.yaxis.set_major_formatter("{x:g}")

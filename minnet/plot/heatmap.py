@@ -86,8 +86,8 @@ def _bins(counts: Array) -> tuple[Array, Array, float]:
     inner = float(EDGES[middle + nearest])
     low, high = min(EDGES[used[0]], 0.0), max(EDGES[used[-1] + 1], 0.0)
     wanted = (np.abs(EDGES) >= inner) & (low <= EDGES) & (high >= EDGES)
-    places = np.flatnonzero(wanted | np.isin(EDGES, [low, 0.0, high]))
-    return EDGES[places], np.add.reduceat(counts, places[:-1], axis=1) / total, inner
+    indices = np.flatnonzero(wanted | np.isin(EDGES, [low, 0.0, high]))
+    return EDGES[indices], np.add.reduceat(counts, indices[:-1], axis=1) / total, inner
 
 
 def _value_axis(ax: Axes, edges: Array, inner: float) -> Array:
@@ -129,5 +129,5 @@ def _draw_zeros(ax: Axes, steps: Array, zeros: Array) -> None:
 def _below(ax: Axes) -> Bbox:
     """Return the box of the strip. Its height and distance from the map are fixed in inches."""
     box, inch = ax.get_window_extent(), ax.figure.dpi
-    place = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
-    return place.transformed(ax.figure.transSubfigure.inverted())
+    strip = Bbox.from_bounds(box.x0, box.y0 - (_GAP + _STRIP) * inch, box.width, _STRIP * inch)
+    return strip.transformed(ax.figure.transSubfigure.inverted())

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from minnet.plot import style
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, statistics
 from minnet.recording.statistics import Sample
-from minnet.validation import Array, positive
+from minnet.validation import Array
 
 Data = Capture | Mapping[str, Any]
 Probe = HistogramProbe | StatisticsProbe
@@ -50,34 +50,22 @@ def arrays_of(data: Any, kind: str, layers: Sequence[str] | None, where: str) ->
             f"array, got {type(data).__name__}; for one array: {{'name': array}}"
         )
     found = data.kind(kind) if isinstance(data, Capture) else dict(data)
-    names = chosen_layers(found, layers, f"{where}: no layers", "to draw")
+    names = chosen_layers(found, layers, f"{where}: expected layers")
     return {name: found[name] for name in names}
 
 
 def chosen_layers(
-    found: Iterable[str], layers: Sequence[str] | None, what: str, action: str
+    found: Iterable[str], layers: Iterable[str] | None, expected: str
 ) -> tuple[str, ...]:
     """Return the requested layers, or all; raise ValueError if one of them was not found."""
     found = tuple(found)
-    wanted = found if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
-    missing = [name for name in wanted if name not in found]
-    if missing or not wanted:
-        raise ValueError(f"{what} {missing} {action}; there are {', '.join(found) or 'none'}")
-    return wanted
-
-
-def predictions(
-    theory: Mapping[str, Any] | None, layers: Sequence[str], where: str
-) -> dict[str, float]:
-    """Return the predicted std of each layer in theory, or raise if one is invalid."""
-    given = {} if theory is None else dict(theory)
-    unknown = [name for name in given if name not in layers]
-    if unknown:
-        raise ValueError(
-            f"{where}: expected a theory of layers that are drawn, got {unknown}; there are "
-            f"{', '.join(layers)}"
-        )
-    return {name: positive(std, where, f"theory of {name!r}") for name, std in given.items()}
+    names = found if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    unknown = [name for name in names if name not in found]
+    if unknown or not names:
+        got = ", ".join(map(repr, unknown)) or "none"
+        among = f" among {', '.join(found)}" if found else ""
+        raise ValueError(f"{expected}{among}, got {got}")
+    return names
 
 
 def samples_of(arrays: Mapping[str, Any], log: bool, where: str) -> dict[str, Sample]:
@@ -85,8 +73,8 @@ def samples_of(arrays: Mapping[str, Any], log: bool, where: str) -> dict[str, Sa
     for name, array in arrays.items():
         if isinstance(array, Mapping):
             raise TypeError(
-                f"{where}: {name!r} is a {type(array).__name__}, expected an array; labels such as "
-                "'before' and 'after' are for histograms only, and then every entry needs one"
+                f"{where}: expected an array for {name!r}, got a {type(array).__name__}; only "
+                "histograms takes labels such as 'before', and then for every entry"
             )
     return {
         name: statistics.split_zeros(array, log=log, where=f"{where}: the values of {name!r}")
@@ -129,12 +117,13 @@ def recorded(
         )
     found = probe.layers_of(kind)
     if not found:
-        others = [name for name in probe.kinds if probe.layers_of(name)]
+        kinds = [name for name in probe.kinds if probe.layers_of(name)]
         raise ValueError(
-            f"{where}: nothing was recorded of {kind!r}, only of {', '.join(others) or 'nothing'}; "
-            f"request it before the run, {expected.__name__}([{kind!r}])"
+            f"{where}: expected a recording of {kind!r}, got one of "
+            f"{', '.join(kinds) or 'nothing'}; request the kind before the run, "
+            f"{expected.__name__}([{kind!r}])"
         )
-    return chosen_layers(found, layers, f"{where}: no {kind!r} of layers", "was recorded")
+    return chosen_layers(found, layers, f"{where}: expected layers with {kind!r}")
 
 
 def step_edges(probe: Probe, layer: str, kind: str) -> Array:
@@ -160,8 +149,8 @@ def draw_rows(
     """
     colors = ScalarMappable(norm, AMOUNTS)
     width = min(0.8, 20 / len(rows))  # of the frames, which must not cover narrow rows
-    for place, (layer, numbers) in enumerate(rows.items()):
-        steps, heights = step_edges(probe, layer, kind), [place - 0.46, place + 0.46]
+    for row, (layer, numbers) in enumerate(rows.items()):
+        steps, heights = step_edges(probe, layer, kind), [row - 0.46, row + 0.46]
         cells = np.ma.masked_invalid(numbers)[np.newaxis]
         ax.pcolormesh(steps, heights, cells, cmap=colors.cmap, norm=norm, rasterized=True)
         frame = (steps[0], heights[0]), np.ptp(steps), np.ptp(heights)
@@ -176,8 +165,8 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     lines = max(name.count("\n") + 1 for name in names)
     style.fit_lines(ax, lines * len(names))
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / (1.3 * style.SMALL)
-    places = style.spread(range(len(names)), max(2, int(room / lines)))
-    ax.set_yticks(places, [names[place] for place in places], **style.literal(ax, style.SMALL))
+    rows = style.spread(range(len(names)), max(2, int(room / lines)))
+    ax.set_yticks(rows, [names[row] for row in rows], **style.literal(ax, style.SMALL))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
 
@@ -236,5 +225,5 @@ def mark_nonfinite(ax: Axes, steps: Array) -> None:
     first = int(steps.min())
     ax.axvline(first, color=style.INK, linestyle=":", path_effects=style.OUTLINE)
     side = "right" if first > sum(ax.get_xlim()) / 2 else "left"
-    text, place = f"NaN or ±∞ from step {first}", ("data", "axes fraction")
-    style.note(ax, text, (first, 1), (0, 6), place, ha=side)
+    text = f"NaN or ±∞ from step {first}"
+    style.note(ax, text, (first, 1), (0, 6), ("data", "axes fraction"), ha=side)

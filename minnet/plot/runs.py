@@ -14,14 +14,14 @@ from matplotlib.ticker import PercentFormatter
 from minnet.plot import parts, style
 from minnet.recording import StatisticsProbe
 from minnet.recording.statistics import half_interval
-from minnet.validation import Array
+from minnet.validation import Array, positive
 
 _DIAMOND: dict[str, Any] = {
     "marker": "D", "linestyle": "none", "markersize": 10, "markerfacecolor": "none",
     "markeredgewidth": 2, "clip_on": False,
 }  # fmt: skip
 _STROKES: dict[str, Any] = {"training": "--", "validation": "-"}
-HEALTHY = (10**-3.5, 10**-2.5)  # half a decade on either side of 1e-3
+USUAL_RATIO = (10**-3.5, 10**-2.5)  # half a decade on either side of 1e-3
 
 
 @style.styled
@@ -119,13 +119,17 @@ def gradient_flow(
         As described in `minnet.plot`.
     """
     names = parts.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
-    predicted = parts.predictions(theory, names, "gradient_flow")
+    parts.chosen_layers(names, theory or names, "gradient_flow: expected layers of theory")
+    predicted = {
+        name: positive(std, "gradient_flow", f"theory of {name!r}")
+        for name, std in (theory or {}).items()
+    }
     if predicted and not lines:
         raise ValueError(
             "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
         )
     if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
-        raise ValueError(f"gradient_flow: limits must be low < high, got {limits!r}")
+        raise ValueError(f"gradient_flow: expected limits to be low < high, got {limits!r}")
     ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {parts.name_of_kind(kind)}"
@@ -154,7 +158,6 @@ def update_ratio(
     probe: StatisticsProbe,
     *,
     layers: Sequence[str] | None = None,
-    band: tuple[float, float] = HEALTHY,
     ax: Axes | None = None,
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
@@ -170,8 +173,6 @@ def update_ratio(
     ----------
     probe : StatisticsProbe
         Recording with the kind "update".
-    band : (float, float)
-        Lower and upper end of the band.
     layers, ax, title, figsize
         As described in `minnet.plot`.
 
@@ -182,11 +183,9 @@ def update_ratio(
     band, half a decade on either side, is a choice of this function.
     """
     names = parts.recorded(probe, StatisticsProbe, "update", layers, "update_ratio")
-    low, high = band
-    if not 0 < low < high < np.inf:
-        raise ValueError(f"update_ratio: band must be 0 < low < high, got {band!r}")
+    low, high = USUAL_RATIO
     ax = style.axes(ax, figsize=figsize, where="update_ratio")
-    text = f"healthy, {low:.1g} to {high:.1g}"
+    text = f"usual ratio, {low:.1g} to {high:.1g}"
     ax.axhspan(np.log10(low), np.log10(high), color="#009E73", alpha=0.2, linewidth=0, label=text)
     series = {name: probe.series(name, "update", "ratio") for name in names}
     parts.draw_curves(ax, probe, "update", series)
@@ -247,6 +246,7 @@ def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
 
 def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
     """Return the metric in training and validation, each (runs, epochs), if it was measured."""
+    owner = repr(label) if label else "the history"
     runs = list(runs) if isinstance(runs, list | tuple) else [runs]
     found = {}
     for name, attribute in (("training", metric), ("validation", f"val_{metric}")):
@@ -254,14 +254,14 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
         lengths = [len(row) for row in rows]
         if len(set(lengths)) > 1:
             raise ValueError(
-                f"learning_curves: the runs of {label!r} hold {attribute} of {lengths} epochs; "
-                "a mean needs the same number in each run"
+                f"learning_curves: expected {attribute} of equally many epochs in each run of "
+                f"{owner}, got {lengths}; give runs of different lengths different labels"
             )
         if any(lengths):
             found[name] = np.array(rows, dtype=np.float64)
     if not found:
         raise ValueError(
-            f"learning_curves: {label or 'the history'} has neither {metric!r} nor 'val_{metric}'; "
-            "expected a History, with lists such as history.loss"
+            f"learning_curves: expected a History with {metric!r} or 'val_{metric}', got neither "
+            f"in {owner}; choose another metric"
         )
     return found

@@ -126,7 +126,7 @@ def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
         figure.grows = figsize is None
         return figure.add_subplot()
     if not isinstance(ax, Axes):
-        raise TypeError(f"{where}: ax must be one Matplotlib Axes, got {type(ax).__name__}")
+        raise TypeError(f"{where}: expected ax to be one Matplotlib Axes, got {type(ax).__name__}")
     if figsize is not None:
         raise ValueError(
             f"{where}: expected ax or figsize, got both; the size of a figure that exists is set "
@@ -138,9 +138,9 @@ def axes(ax: Axes | None, *, figsize: Size = None, where: str = "plot") -> Axes:
 
 def grow(ax: Axes, *, height: float, width: float = 0.0) -> None:
     """Enlarge a `LectureFigure` to this height and width in inches for each of its axes."""
-    figure, place = ax.figure, ax.get_subplotspec()
-    if isinstance(figure, LectureFigure) and place is not None:
-        rows, columns = place.get_gridspec().get_geometry()
+    figure, position = ax.figure, ax.get_subplotspec()
+    if isinstance(figure, LectureFigure) and position is not None:
+        rows, columns = position.get_gridspec().get_geometry()
         needed = columns * width, rows * height
         figure.set_size_inches(np.maximum(figure.get_size_inches(), needed))
 
@@ -217,8 +217,8 @@ def legend_label(text: str) -> str:
 
 def spread(items: Sequence[T], most: int) -> list[T]:
     """Return at most this many items, evenly spaced, with the first and the last."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[place] for place in places]
+    indices = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[index] for index in indices]
 
 
 def span(numbers: Sequence[int]) -> str:
@@ -269,10 +269,10 @@ def finish(
     fit_lines(ax, lines)
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / _LINE
     shown = spread(handles, max(_FEW, int(room * len(handles) / max(lines, 1))))
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    options: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
     if not isinstance(ax.figure, LectureFigure):  # the user's axes have room only inside
-        place = {"loc": "best" if len(handles) <= _FEW else "upper right", "frameon": True}
-    legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **place)
+        options = {"loc": "best" if len(handles) <= _FEW else "upper right", "frameon": True}
+    legend = ax.legend(handles=shown, facecolor="white", edgecolor="none", **options)
     for text in legend.get_texts():
         text.set_text(text.get_text().removeprefix(_HIDDEN))
     if len(shown) < len(handles):
@@ -281,11 +281,11 @@ def finish(
 
 
 def note(
-    ax: Axes, text: str, at: Any, points: Any, place: Any = "axes fraction", **options: Any
+    ax: Axes, text: str, at: Any, points: Any, coordinates: Any = "axes fraction", **options: Any
 ) -> None:
     """Write text at an offset in points from a position in the given coordinates."""
     options = {"va": "bottom", "color": ink(ax)} | options
-    ax.annotate(text, at, points, xycoords=place, textcoords="offset points", **options)
+    ax.annotate(text, at, points, xycoords=coordinates, textcoords="offset points", **options)
 
 
 def interval_key(color: Any, runs: Sequence[int], log: bool = False) -> list[Artist]:

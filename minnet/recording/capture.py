@@ -58,7 +58,7 @@ class Capture(dict[str, dict[str, Array]]):
         self.x, self.loss = _frozen(x), loss
 
     def __missing__(self, name: str) -> dict[str, Array]:
-        raise KeyError(f"no layer {name!r}; there are {', '.join(self)}")
+        raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {name!r}")
 
     def kind(self, kind: str) -> dict[str, Array]:
         """Return layer name -> array for the layers that have this kind.
@@ -70,9 +70,11 @@ class Capture(dict[str, dict[str, Array]]):
         """
         found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
         if not found:
-            there = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
-            gradients = "" if "dy" in there else "; for gradients, capture with y and loss"
-            raise ValueError(f"no layer has {kind!r}; there are {', '.join(there)}{gradients}")
+            kinds = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
+            repair = "" if "dy" in kinds else "; for gradients, use capture(net, x, y, loss)"
+            raise ValueError(
+                f"Capture: expected a kind among {', '.join(kinds)}, got {kind!r}{repair}"
+            )
         return found
 
     def statistics(self, kind: str = "y") -> dict[str, Statistics]:
@@ -127,10 +129,10 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     if not isinstance(net, Sequential):
         raise TypeError(f"capture: expected a Sequential, got {type(net).__name__}")
     if (y is None) != (loss is None):
-        given, missing = ("loss", "targets y") if y is None else ("targets y", "loss")
+        given = "only the loss" if y is None else "only y"
         raise ValueError(
-            f"capture: got {given} but no {missing}; use capture(net, x, y, loss) for gradients, "
-            "or capture(net, x) for evaluation"
+            f"capture: expected targets y and a loss together, got {given}; use "
+            "capture(net, x, y, loss) for gradients, or capture(net, x) for evaluation"
         )
     net = copy.deepcopy(net)
     x = as_rows(x, net.dtype, net.layers[0])
@@ -145,12 +147,9 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
         buffers[name] = {"y": result}
         for kind, tap in layer_taps(name, layer).items():
-            array = getattr(tap.holder, tap.attribute)
-            if (
-                kind != "update"
-                and array is not None
-                and (loss is not None or kind in layer.params)
-            ):
+            array = getattr(tap.owner, tap.attribute)
+            available = array is not None and (loss is not None or kind in layer.params)
+            if available and kind != "update":
                 buffers[name][kind] = array
     return Capture(buffers, x, value)
 

@@ -9,13 +9,13 @@ than 25% for magnitudes of at least 2^-126 = 1.2e-38.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minnet.kernels import histograms
-from minnet.kernels.histograms import BINS, BLOCK, BLOCKS, COUNTED, INFINITY, SIGN, WIDTH
+from minnet.kernels.histograms import ARRAYS, BINS, BLOCK, BLOCKS, COUNTED, INFINITY, SIGN, WIDTH
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import Key, Series
@@ -23,6 +23,7 @@ from minnet.recording.taps import View
 from minnet.validation import Array, count
 
 MOST_PENDING = 2**31 - 1  # the largest int32
+TOTALS = BLOCKS - 1  # the block after the bins
 
 # Indices of the bins in ascending order of value: three bins of NaN, -inf, 2040 bins of finite
 # numbers, +inf, three bins of NaN. The bins of negative numbers are reversed, because the index of
@@ -113,17 +114,11 @@ class HistogramProbe(Recorder):
         self._series = Counts(slots)
 
     def _record(self, net: Sequential, view: View) -> None:
-        if view.plan is None:
-            plan = self._series.plan(view.places[1:], view.rows, view.strides)
-            view.plan = plan, plan.batches(view.rows)
-        plan, batches = view.plan
-        self._series.count(plan, batches, self.observed)
+        self._series.count(view, self.observed)
 
     def _record_updates(self, weights: View) -> None:
-        if weights.plan is None:  # the copies hold only the recorded rows
-            strides = [1] * len(weights.rows)
-            weights.plan = self._series.plan(weights.places, weights.rows, strides)
-        self._series.count(weights.plan, weights.plan.batches(weights.changes()), 0)
+        weights.subtract()
+        self._series.count(weights, weights.offset)
 
     # Reading.
 
@@ -182,7 +177,7 @@ class HistogramProbe(Recorder):
         """
         shares = np.asarray(q, dtype=np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError(f"quantile: q must be in 0..1, got {q!r}")
+            raise ValueError(f"quantile: expected q to be in 0..1, got {q!r}")
         counts = self.counts(layer, kind)[:, MINUS_INFINITY : PLUS_INFINITY + 1]
         if step is not None:
             counts = counts[[self._series.find((layer, kind), step)]]
@@ -191,33 +186,30 @@ class HistogramProbe(Recorder):
         if not upto[-1]:
             return np.full(shares.shape, np.nan)
         rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
-        place = np.searchsorted(upto, rank, side="left")
-        within = (rank - (upto - counts)[place] - 0.5) / counts[place]
-        return _interpolated(place, within)
+        index = np.searchsorted(upto, rank, side="left")
+        within = (rank - (upto - counts)[index] - 0.5) / counts[index]
+        return _interpolated(index, within)
 
 
-def _interpolated(place: Array, within: Array) -> Array:
-    """Return the value at the fraction ``within`` of each bin; place 0 is the bin of -inf."""
-    bins = np.clip(place - 1, 0, EDGES.size - 2)
+def _interpolated(index: Array, within: Array) -> Array:
+    """Return the value at the fraction ``within`` of each bin; index 0 is the bin of -inf."""
+    bins = np.clip(index - 1, 0, EDGES.size - 2)
     low, high = EDGES[bins], EDGES[bins + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = low * (high / low) ** within
-    cases = [place == 0, place == EDGES.size, (low == 0) | (high == 0)]
+    cases = [index == 0, index == EDGES.size, (low == 0) | (high == 0)]
     return np.select(cases, [-np.inf, np.inf, 0.0], values)
 
 
-class Plan(NamedTuple):
-    """Arguments of the kernel calls that count the arrays of a step, 16 arrays a call."""
-
-    tables: list[Array]  # for each call (16, 3): place, stride and size of each array
-    padding: list[Array]  # empty arrays that complete the last call
-    largest: int  # size of the largest array
-
-    def batches(self, arrays: list[Array]) -> list[tuple[Array, tuple[Array, ...]]]:
-        """Return the arrays of each call: the first one, and the others."""
-        arrays = arrays + self.padding
-        starts = range(0, len(arrays), histograms.ARRAYS)
-        return [(arrays[k], tuple(arrays[k + 1 : k + histograms.ARRAYS])) for k in starts]
+def _batches(view: View) -> list[tuple[Array, tuple[Array, ...], Array]]:
+    """Return the arguments of `count_floats` for the arrays, 16 arrays a call."""
+    rest = -len(view.rows) % ARRAYS
+    arrays = view.rows + [np.empty_like(rows[:0]) for rows in view.rows[:1]] * rest
+    table = np.zeros((len(arrays), 3), np.int64)
+    sizes = [rows.size for rows in view.rows]
+    table[: len(sizes)] = np.transpose([view.indices, view.strides, sizes])
+    starts = range(0, len(arrays), ARRAYS)
+    return [(arrays[k], tuple(arrays[k + 1 : k + ARRAYS]), table[k : k + ARRAYS]) for k in starts]
 
 
 class Counts(Series):
@@ -230,45 +222,35 @@ class Counts(Series):
     """
 
     def __init__(self, capacity: int) -> None:
+        # The block of bins in each entry of the rows, as index of the key * BLOCKS + block.
+        self._blocks: Array = np.array([TOTALS])
+        self._counters: Array = np.zeros((1, histograms.COPIES, WIDTH), np.int32)
+        self._pending = 0  # an upper bound of the counts in a counter
         super().__init__(capacity, BLOCK, np.add, 0)
-        # The block of bins in each entry of the rows, as place of the key * BLOCKS + block.
-        self._blocks: Array = np.zeros(0, np.int64)
-        self._counters: Array = np.zeros((0, histograms.COPIES, WIDTH), np.int32)
-        self._pending = 0  # the largest possible count in a counter
 
     # Recording.
 
-    def plan(self, places: Array, arrays: Sequence[Array], strides: list[int]) -> Plan:
-        """Return a plan to count every stride-th row of arrays for the keys at these places."""
-        sizes = [array.size for array in arrays]
-        rest = -len(arrays) % histograms.ARRAYS
-        table = np.zeros((len(arrays) + rest, 3), np.int64)
-        table[: len(arrays)] = np.transpose([places, strides, sizes])
-        padding = [np.empty((0, 0), arrays[0].dtype)] * rest if arrays else []
-        return Plan(list(table.reshape(-1, histograms.ARRAYS, 3)), padding, max(sizes, default=0))
-
-    def count(
-        self, plan: Plan, batches: list[tuple[Array, tuple[Array, ...]]], offset: int
-    ) -> None:
-        """Count the arrays of a step, starting at row ``offset % stride`` of each."""
-        if self._pending + plan.largest > MOST_PENDING:
+    def count(self, view: View, offset: int) -> None:
+        """Count every stride-th row of the arrays, from row ``offset % stride`` of each."""
+        if self._pending + view.size > MOST_PENDING:
             self.fold()
-        self._pending += plan.largest
-        for (first, others), table in zip(batches, plan.tables, strict=True):
+        self._pending += view.size
+        if view.arguments is None:
+            view.arguments = _batches(view)
+        for first, others, table in view.arguments:
             histograms.count_floats(first, others, offset, table, self._counters)
 
-    def _begin_row(self) -> None:
+    def _begin_row(self, step: int) -> None:
         self.fold()
-        super()._begin_row()
+        super()._begin_row(step)
 
-    def add_keys(self, keys: Iterable[Key]) -> Array:
-        """Return the places of the keys, (keys,); unknown keys are added, with counters."""
+    def add_keys(self, keys: Iterable[Key]) -> None:
+        """Add the keys that are unknown, with counters."""
         self.fold()
-        places = super().add_keys(keys)
+        super().add_keys(keys)
         if len(self._counters) < len(self.keys):
             self._counters = np.zeros((len(self.keys), histograms.COPIES, WIDTH), np.int32)
-            self._add_blocks(places * BLOCKS + BLOCKS - 1)  # the totals
-        return places
+            self._add_blocks(np.arange(len(self.keys)) * BLOCKS + TOTALS)
 
     def fold(self) -> None:
         """Move all counts to the current row."""
@@ -292,14 +274,20 @@ class Counts(Series):
 
     # Reading.
 
+    def observed(self, key: Key) -> Array:
+        """Return a mask of the rows in which the key was observed, (rows,)."""
+        self.fold()
+        (totals,) = np.flatnonzero(self._blocks == self.keys[key] * BLOCKS + TOTALS)
+        return np.asarray(self.rows[:, totals].any(axis=1))
+
     def bins(self, key: Key) -> Array:
         """Return the bins and totals of a key for each row in which it was observed, (n, WIDTH)."""
-        self.fold()
+        rows = self.rows[self.observed(key)]
         owners, blocks = np.divmod(self._blocks, BLOCKS)
         own = np.flatnonzero(owners == self.keys[key])
-        rows = np.zeros((len(self.rows), BLOCKS, BLOCK), np.int64)
-        rows[:, blocks[own]] = self.rows[:, own]
-        return rows.reshape(len(rows), WIDTH)[self.observed(key) > 0]
+        bins = np.zeros((len(rows), BLOCKS, BLOCK), np.int64)
+        bins[:, blocks[own]] = rows[:, own]
+        return bins.reshape(len(rows), WIDTH)
 
     # Files.
 
@@ -312,5 +300,6 @@ class Counts(Series):
         """Restore what `state` returned for the same keys; raise ValueError if it is invalid."""
         self._blocks = state["blocks"].copy()
         if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
-            raise ValueError("the blocks of counts are out of range")
+            raise ValueError("expected blocks of counts of the keys, got others")
+        self.extend(len(self._blocks))
         super().restore(state)

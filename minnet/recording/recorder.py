@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import RUN, Key, Series
+from minnet.recording.series import LAST, OBSERVED, Key, Series
 from minnet.recording.taps import View, find_taps
 from minnet.serialization import opened_file, write_file
 from minnet.validation import Array, count, in_range
@@ -58,8 +58,7 @@ class Recorder(ABC):
         self.observed = 0
         self._only = None if layers is None else _names(layers, where, "layers")
         if budget is not None:
-            text = "a share of the time, in (0, 1)"
-            budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, text)
+            budget = in_range(budget, where, "budget", lambda v: 0 < v < 1, "in (0, 1)")
         self._budget = budget
         # The arguments of the constructor as JSON values, for the files.
         general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
@@ -114,25 +113,19 @@ class Recorder(ABC):
         awaited, due = self._awaits_update, not step % self.every and began >= self._skips_until
         if awaited:
             weights.update()
-            if weights.copies is None:
+            if not weights.kept:
                 raise ValueError(
                     f"{type(self).__name__}: expected the network of the last step, whose update "
-                    "is awaited; a probe records one network, so create another for the next one"
+                    "is awaited, got another one; create a probe for each network"
                 )
             self._awaits_update = False
-            self._series.note(self._last_step, weights.places)
             self._record_updates(weights)
         if due:
             arrays.update()
-            if arrays.places is None:
-                arrays.places = self._series.add_keys([RUN, *(tap.key for tap in arrays.taps)])
-            self._series.begin()
-            self._series.note(step, arrays.places)
+            self._series.begin(step)
             self._record(net, arrays)
             if "update" in self.kinds:
                 weights.update()
-                if weights.places is None:
-                    weights.places = self._series.add_keys(tap.key for tap in weights.taps)
                 weights.keep(self.observed)
                 self._awaits_update = bool(weights.taps)
             self._last_step = step
@@ -156,12 +149,13 @@ class Recorder(ABC):
             )
 
     def _find_views(self, net: Sequential) -> tuple[View, View]:
-        """Return views of the arrays to record, and of the weights whose updates are recorded."""
+        """Return views of the arrays to record, and of the changes of weights."""
         taps = find_taps(net, self.kinds, self._only, type(self).__name__)
         self._series.add_keys(tap.key for tap in taps)
-        arrays = [tap for tap in taps if tap.key[1] != "update"]
         weights = [tap for tap in taps if tap.key[1] == "update"]
-        self._views[net] = View(arrays, self._max_values), View(weights, self._max_values)
+        arrays = [tap for tap in taps if tap.key[1] != "update"]
+        keys, most = self._series.keys, self._max_values
+        self._views[net] = View(arrays, keys, most), View(weights, keys, most, changes=True)
         return self._views[net]
 
     # Reading.
@@ -176,20 +170,21 @@ class Recorder(ABC):
         return tuple(name for name, other in self._series.recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
-        """Return the first and the last step of each slot, (slots, 2)."""
+        """Return the first and the last step of each slot, (slots, 2).
+
+        All layers and kinds share these steps. Slots in which this array was missing are omitted.
+        """
         return self._series.steps(self._key(layer, kind))
 
     def _key(self, layer: str, kind: str) -> Key:
-        recorded = self._series.recorded()
-        if (layer, kind) not in recorded:
-            where = type(self).__name__
-            kinds = [other for name, other in recorded if name == layer]
-            if kinds:
-                raise KeyError(f"{where}: no {kind!r} of {layer!r}, only {', '.join(kinds)}")
-            raise KeyError(
-                f"{where}: no layer {layer!r}; there are {', '.join(self.layers) or 'none'}"
-            )
-        return layer, kind
+        key = layer, kind
+        if key in self._series.keys and self._series.observed(key).any():
+            return key
+        kinds = [other for name, other in self._series.recorded() if name == layer]
+        expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
+        if kinds:
+            expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
+        raise KeyError(f"{type(self).__name__}: expected {expected}, got {got!r}")
 
     def __repr__(self) -> str:
         observed = f"{self.observed} steps of {len(self.layers)} layers"
@@ -213,7 +208,7 @@ class Recorder(ABC):
         OSError
             If the file cannot be written; FileNotFoundError if the folder does not exist.
         """
-        keys = {str(place): key for key, place in self._series.keys.items()}
+        keys = {str(index): key for key, index in self._series.keys.items()}
         contents = {"settings": self._settings, "keys": keys}
         write_file(path, self._format, VERSION, contents, self._state())
 
@@ -236,16 +231,16 @@ class Recorder(ABC):
             probe = cls(**manifest["settings"])
             probe._series.add_keys((layer, kind) for layer, kind in manifest["keys"].values())
             probe._restore(state)
-            observed, steps = probe._series.observed(RUN), probe._series.steps(RUN)
-            probe.observed = int(observed.sum())
-            probe._last_step = int(steps[-1, 1]) if len(steps) else -1
+            steps = state["steps"][:, 0]
+            probe.observed = int(steps[:, OBSERVED].sum())
+            probe._last_step = int(steps[:, LAST].max(initial=-1))
         return probe
 
 
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given)
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise TypeError(f"{where}: {argument}: expected at least one name, got {given!r}")
+        raise TypeError(f"{where}: expected {argument} as at least one name, got {given!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"{where}: {argument}: expected each name once, got {given!r}")
+        raise ValueError(f"{where}: expected each name once in {argument}, got {given!r}")
     return names

@@ -64,8 +64,8 @@ def as_numbers(array: Any, where: str) -> Array:
     finite = int(np.isfinite(numbers).sum())
     if finite < numbers.size:
         raise FloatingPointError(
-            f"{where}: {numbers.size - finite} of {numbers.size} values are NaN or infinity; "
-            "keep the others with array[numpy.isfinite(array)]"
+            f"{where}: expected finite values, got {numbers.size - finite} of {numbers.size} that "
+            "are NaN or infinity; keep the others with array[numpy.isfinite(array)]"
         )
     return numbers
 
@@ -262,8 +262,8 @@ def cumulative(sample: Sample) -> tuple[Array, Array]:
     values, counts = np.unique(values, return_counts=True)
     kept = np.linspace(0, values.size - 1, min(_POINTS, values.size)).round().astype(int)
     if zeros > below:  # so that the step at 0 has its exact height
-        place = int(np.searchsorted(values, 0.0))
-        kept = np.unique([*kept, max(place - 1, 0), place])
+        index = int(np.searchsorted(values, 0.0))
+        kept = np.unique([*kept, max(index - 1, 0), index])
     return values[kept], ((below + np.cumsum(counts)) / sample.count)[kept]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import RUN, Key, Series
+from minnet.recording.series import Key, Series
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, count
@@ -23,20 +22,12 @@ NAMES = (
     "saturated", "dead", "ratio",
 )  # fmt: skip
 SUMMARY = NAMES.index("saturated")  # the names before this are those of `summarize`
-PLACE = {name: place for place, name in enumerate(NAMES)}
+RMS = NAMES.index("rms")
+INDEX = {name: index for index, name in enumerate(NAMES)}
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of `RUN`
 # Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # statistics of one kind only
-
-
-@dataclass
-class _Units:
-    """State of the units of a layer after the last observed step."""
-
-    unchanged: Array  # number of steps for which each unit has not changed, (units,)
-    last: Array  # last value of each unit, (units,)
-    observed: int = 0  # number of observed steps
 
 
 class StatisticsProbe(Recorder):
@@ -106,60 +97,58 @@ class StatisticsProbe(Recorder):
         settings = {"points": points, "window": self.window}
         super().__init__(kinds, every, layers, budget, settings)
         self._series = Series(points, len(NAMES), _thin, math.nan)
-        self._units: dict[str, _Units] = {}
+        # By layer: number of steps for which each unit has not changed, and its last value.
+        self._units: dict[str, tuple[Array, Array]] = {}
         self._norm = any(kind.endswith("_grad") for kind in self.kinds)
 
     # Recording.
 
     def _record(self, net: Sequential, view: View) -> None:
-        if view.plan is None:
-            view.plan = [rows.ravel() for rows in view.rows]
-        table = np.full((1 + len(view.rows), len(NAMES)), math.nan)
+        table = np.full((1 + len(view.taps), len(NAMES)), math.nan)
         table[0, :3] = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
         if self._norm:
             table[0, 3] = _norm(net.grad)
-        for tap, rows, values, out in zip(view.taps, view.rows, view.plan, table[1:], strict=True):
+        for k, out in enumerate(table[1:]):
+            tap, values = view.taps[k], view.values[k]
             summarize(values, out[:SUMMARY])
             if tap.key[1] == "y":
-                out[PLACE["dead"]] = self._count_dead(tap.key[0], rows)
+                out[INDEX["dead"]] = self._count_dead(tap.key[0], view.rows[k])
                 bounds = SATURATION.get(type(tap.layer).__name__)
                 if bounds is not None:
-                    out[PLACE["saturated"]] = count_outside(values, *bounds) / values.size
-        self._write(view.places, table)
+                    out[INDEX["saturated"]] = count_outside(values, *bounds) / values.size
+        self._write([0, *view.indices], table)
 
     def _record_updates(self, weights: View) -> None:
-        table = np.full((len(weights.rows), len(NAMES)), math.nan)
-        for copied, out in zip(weights.copies or (), table, strict=True):
-            out[PLACE["ratio"]] = summarize(copied.ravel(), out[:SUMMARY])[PLACE["rms"]]
-        for change, out in zip(weights.changes(), table, strict=True):
-            summarize(change.ravel(), out[:SUMMARY])
+        table = np.full((len(weights.taps), len(NAMES)), math.nan)
+        arrays = list(zip(weights.values, table[:, :SUMMARY], strict=True))
+        before = [summarize(values, out)[RMS] for values, out in arrays]
+        weights.subtract()
+        for values, out in arrays:
+            summarize(values, out)
         with np.errstate(divide="ignore", invalid="ignore"):
-            table[:, PLACE["ratio"]] = table[:, PLACE["rms"]] / table[:, PLACE["ratio"]]
-        self._write(weights.places, table)
+            table[:, INDEX["ratio"]] = table[:, RMS] / before
+        self._write(weights.indices, table)
 
     def _count_dead(self, name: str, y: Array) -> float:
         """Return the number of units that are dead after this step."""
-        units = self._units.get(name)
-        if units is None or units.last.shape != y.shape[1:]:
-            unchanged = np.zeros(y.shape[1], np.int64)
-            self._units[name] = units = _Units(unchanged, np.full_like(y[0], np.nan))
-        units.observed += 1
-        dead = follow_units(y, units.unchanged, units.last, min(self.window, units.observed))
-        if units.observed == 1 and len(y) == 1:
+        if name not in self._units or self._units[name][1].shape != y.shape[1:]:
+            self._units[name] = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
+        unchanged, last = self._units[name]
+        dead = follow_units(y, unchanged, last, min(self.window, self.observed + 1))
+        if self.observed == 0 and len(y) == 1:
             return math.nan  # one row does not show which units never change
         return float(dead)
 
-    def _write(self, places: Array, table: Array) -> None:
-        """Write table (keys, len(NAMES)) to the current row at these places, or merge it."""
-        self._series.extend(len(self._series.keys))
+    def _write(self, indices: list[int], table: Array) -> None:
+        """Write table (keys, len(NAMES)) to the current row at these indices, or merge it."""
         row = self._series.row
-        row[places] = table if self._series.taken == 1 else _thin(row[places], table)
+        row[indices] = table if self._series.row_steps == 1 else _thin(row[indices], table)
 
     # Reading.
 
     def _table(self, key: Key) -> Array:
         """Return the statistics of a key, (points, len(NAMES))."""
-        table: Array = self._series.rows[self._series.observed(key) > 0, self._series.keys[key]]
+        table: Array = self._series.rows[self._series.observed(key), self._series.keys[key]]
         return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
@@ -173,11 +162,11 @@ class StatisticsProbe(Recorder):
             If the statistic is unknown, or does not exist for this kind.
         """
         key = self._key(layer, kind)
-        if name not in PLACE:
-            raise ValueError(f"series: no number {name!r}; there are {', '.join(NAMES)}")
+        if name not in INDEX:
+            raise ValueError(f"series: expected one of {', '.join(NAMES)}, got {name!r}")
         if KIND_OF.get(name, kind) != kind:
-            raise ValueError(f"series: {name!r} is a number of {KIND_OF[name]!r}, not of {kind!r}")
-        return self.steps(layer, kind)[:, 0], self._table(key)[:, PLACE[name]]
+            raise ValueError(f"series: expected kind {KIND_OF[name]!r} for {name!r}, got {kind!r}")
+        return self.steps(layer, kind)[:, 0], self._table(key)[:, INDEX[name]]
 
     def run(self, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and a quantity of the whole run at each of them, both (points,).
@@ -195,14 +184,14 @@ class StatisticsProbe(Recorder):
             If the name is unknown.
         """
         if name not in RUN_NAMES:
-            raise ValueError(f"run: no number {name!r}; there are {', '.join(RUN_NAMES)}")
-        return self._series.steps(RUN)[:, 0], self._table(RUN)[:, RUN_NAMES.index(name)]
+            raise ValueError(f"run: expected one of {', '.join(RUN_NAMES)}, got {name!r}")
+        return self._series.steps()[:, 0], self._series.rows[:, 0, RUN_NAMES.index(name)]
 
     def dead_units(self, layer: str) -> Array:
         """Return a mask of the units that were dead at the last observed step, (units,)."""
         self._key(layer, "y")
-        units = self._units[layer]
-        return np.asarray(units.unchanged >= min(self.window, units.observed))
+        unchanged, _ = self._units[layer]
+        return np.asarray(unchanged >= min(self.window, self.observed))
 
     def to_frame(self) -> Any:
         """Return all statistics as a pandas.DataFrame, with a row for each layer, kind and step.
@@ -219,7 +208,7 @@ class StatisticsProbe(Recorder):
         except ImportError as error:
             raise ImportError(
                 "to_frame: expected pandas, which is not installed; pip install pandas, or read "
-                "single numbers with series(layer, kind, name)"
+                "one statistic with series(layer, kind, name)"
             ) from error
         rows = [
             (*key, step, *numbers)
@@ -232,18 +221,16 @@ class StatisticsProbe(Recorder):
 
     def _state(self) -> dict[str, Array]:
         state = self._series.state()
-        for name, units in self._units.items():
-            place = self._series.keys[name, "y"]
-            state |= {f"unchanged.{place}": units.unchanged, f"last.{place}": units.last}
+        for name, (unchanged, last) in self._units.items():
+            index = self._series.keys[name, "y"]
+            state |= {f"unchanged.{index}": unchanged, f"last.{index}": last}
         return state
 
     def _restore(self, state: dict[str, Array]) -> None:
         self._series.restore(state)
         for name in self.layers_of("y"):
-            key = name, "y"
-            place, observed = self._series.keys[key], self._series.observed(key).sum()
-            unchanged, last = state[f"unchanged.{place}"], state[f"last.{place}"]
-            self._units[name] = _Units(unchanged.copy(), last.copy(), int(observed))
+            index = self._series.keys[name, "y"]
+            self._units[name] = state[f"unchanged.{index}"].copy(), state[f"last.{index}"].copy()
 
 
 def _thin(kept: Array, dropped: Array) -> Array:
@@ -253,15 +240,15 @@ def _thin(kept: Array, dropped: Array) -> Array:
     """
     rows = np.where(np.isnan(kept).all(axis=-1, keepdims=True), dropped, kept)
     for name, rule in {"minimum": np.fmin, "maximum": np.fmax, "dead": np.fmax}.items():
-        place = PLACE[name]
-        rows[..., place] = rule(kept[..., place], dropped[..., place])
-    place = PLACE["nonfinite"]
-    sums = kept[..., place] + dropped[..., place]
-    rows[..., place] = np.where(np.isnan(sums), rows[..., place], sums)
+        index = INDEX[name]
+        rows[..., index] = rule(kept[..., index], dropped[..., index])
+    index = INDEX["nonfinite"]
+    sums = kept[..., index] + dropped[..., index]
+    rows[..., index] = np.where(np.isnan(sums), rows[..., index], sums)
     return rows
 
 
 def _norm(grad: Array) -> float:
     """Return the norm of an array, in float64; inf if it holds NaN or infinity."""
     out = summarize(grad, np.empty(SUMMARY)) if grad.size else np.zeros(SUMMARY)
-    return math.inf if out[PLACE["nonfinite"]] else math.sqrt(grad.size) * float(out[PLACE["rms"]])
+    return math.inf if out[INDEX["nonfinite"]] else math.sqrt(grad.size) * float(out[RMS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,97 @@ class Tap(NamedTuple):
 
     key: Key
     layer: Layer
-    holder: Layer | Param
-    attribute: str  # of the holder
+    owner: Layer | Param
+    attribute: str
+
+
+class View:
+    """Arrays of a network, or their changes in a step, as rows (n, width) for the kernels.
+
+    Arrays are usually the same from step to step, so the rows are computed again only after an
+    array has been replaced.
+
+    Parameters
+    ----------
+    taps : sequence of Tap
+        Locations of the arrays.
+    keys : dict of Key to int
+        Index of each tap's key in the series of the recorder.
+    max_values : int or None
+        Every stride-th row is recorded, so that there are at most this number of values, or one
+        row. None records all rows.
+    changes : bool, default False
+        Whether to view the changes of the arrays, as computed by `keep` and `subtract`.
+
+    Attributes
+    ----------
+    taps : list of Tap
+        The taps whose array exists and is not empty.
+    rows, values : list of ndarray
+        The arrays or changes at these taps, C-contiguous, as rows and as vectors (size,).
+    strides, indices : list of int
+        The stride of each, and the index of its key.
+    size : int
+        Number of values of all arrays.
+    kept : bool
+        Whether the arrays are those of the last `keep`.
+    arguments : object
+        Prepared arguments of a kernel. A recorder sets them; they are None after `update` has
+        computed the rows again.
+    """
+
+    def __init__(
+        self,
+        taps: Sequence[Tap],
+        keys: Mapping[Key, int],
+        max_values: int | None,
+        *,
+        changes: bool = False,
+    ) -> None:
+        self._all, self._keys, self._max_values, self._changes = taps, keys, max_values, changes
+        self._locations = [(tap.owner, tap.attribute) for tap in taps]
+        self._found: list[Array | None] | None = None  # None: compute the rows again
+
+    def update(self) -> None:
+        """Compute the rows again if an array has been replaced."""
+        arrays = [getattr(owner, name) for owner, name in self._locations]
+        # A dx that is not computed is a new empty array at every step.
+        found = [array if array is not None and array.size else None for array in arrays]
+        if self._found is not None and all(map(operator.is_, found, self._found)):
+            return
+        pairs = [
+            (tap, array, _as_rows(array, tap.layer.dtype))
+            for tap, array in zip(self._all, found, strict=True)
+            if array is not None
+        ]
+        self.taps = [tap for tap, _, _ in pairs]
+        self._current = [rows for _, _, rows in pairs]
+        self.rows = [np.empty_like(x) for x in self._current] if self._changes else self._current
+        self.values = [rows.ravel() for rows in self.rows]
+        self.strides = [_stride(rows, self._max_values) for rows in self.rows]
+        self.indices = [self._keys[tap.key] for tap in self.taps]
+        self.size = sum(rows.size for rows in self.rows)
+        self.arguments: Any = None
+        self.kept = False
+        # If the rows of an array are a copy, they must be copied again at every step.
+        shared = all(np.may_share_memory(array, rows) for _, array, rows in pairs)
+        self._found = found if shared else None
+
+    def keep(self, offset: int) -> None:
+        """Copy the recorded rows of the arrays, beginning with row ``offset % stride``."""
+        self.kept, self.offset = True, offset
+        self._pairs = [
+            (now[offset % stride :: stride], rows[offset % stride :: stride])
+            for now, rows, stride in zip(self._current, self.rows, self.strides, strict=True)
+        ]
+        for now, rows in self._pairs:
+            rows[...] = now
+
+    def subtract(self) -> None:
+        """Replace the copies by the changes of the arrays since `keep`."""
+        self.kept = False
+        for now, rows in self._pairs:
+            np.subtract(now, rows, out=rows)
 
 
 def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
@@ -30,14 +119,14 @@ def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
 
     The parameters of a container are those of the layers inside it, and are not included.
     """
-    places: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
+    locations: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
     for param_name, param in layer.params.items():
         if "." not in param_name:
-            places[param_name] = param, "value"
-            places[f"{param_name}_grad"] = param, "grad"
-    if "weight" in places:
-        places["update"] = places["weight"]
-    return {kind: Tap((name, kind), layer, *place) for kind, place in places.items()}
+            locations[param_name] = param, "value"
+            locations[f"{param_name}_grad"] = param, "grad"
+    if "weight" in locations:
+        locations["update"] = locations["weight"]
+    return {kind: Tap((name, kind), layer, *location) for kind, location in locations.items()}
 
 
 def find_taps(
@@ -50,94 +139,14 @@ def find_taps(
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
     unknown = [name for name in names or () if name not in layers]
     if unknown:
-        raise ValueError(f"{where}: no layers {unknown}; expected some of {', '.join(layers)}")
+        raise ValueError(f"{where}: expected layers among {', '.join(layers)}, got {unknown[0]!r}")
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
     # The default kinds are valid for every network, even one without weights.
     unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
     if unknown:
-        raise ValueError(f"{where}: no layer has {unknown}; expected some of {', '.join(known)}")
-    wanted = [taps for name, taps in layers.items() if names is None or name in names]
-    return [taps[kind] for taps in wanted for kind in kinds if kind in taps]
-
-
-class View:
-    """The arrays at some taps, as C-contiguous rows (n, width) for the kernels.
-
-    Arrays are usually the same from step to step, so the rows are computed again only after an
-    array has been replaced.
-
-    Attributes
-    ----------
-    taps : list of Tap
-        The taps whose array exists and is not empty.
-    rows : list of ndarray
-        The rows at these taps.
-    strides : list of int
-        For each array, every stride-th row is recorded, so that there are at most ``max_values``
-        values, or one row.
-    copies : list of ndarray or None
-        Copies of the recorded rows that `keep` made. None before that, after `changes`, and after
-        an array has been replaced.
-    places, plan : object
-        Places of the keys in the series, and prepared arguments of the kernels. The recorder sets
-        them; they are None after an array has been replaced.
-    """
-
-    places: Any
-    plan: Any
-
-    def __init__(self, taps: Sequence[Tap], max_values: int | None) -> None:
-        self._all, self._max_values = taps, max_values
-        self._places = [(tap.holder, tap.attribute) for tap in taps]
-        self._arrays: list[Array | None] | None = None  # None: compute the rows again
-
-    def update(self) -> None:
-        """Compute the rows again if an array has been replaced."""
-        now: list[Array | None] = [getattr(holder, name) for holder, name in self._places]
-        before = self._arrays
-        if before is not None and (
-            all(map(operator.is_, now, before)) or all(map(_alike, now, before))
-        ):
-            return
-        found = [
-            (tap, array, _as_rows(array, tap.layer.dtype))
-            for tap, array in zip(self._all, now, strict=True)
-            if array is not None and array.size
-        ]
-        self.taps = [tap for tap, _, _ in found]
-        self.rows = [rows for _, _, rows in found]
-        self.strides = [_stride(rows, self._max_values) for rows in self.rows]
-        self.copies: list[Array] | None = None
-        self.places = self.plan = None
-        self._memory: list[Array] | None = None
-        # If the rows of an array are a copy, they must be copied again at every step.
-        shared = all(np.may_share_memory(array, rows) for _, array, rows in found)
-        self._arrays = now if shared else None
-
-    def keep(self, offset: int) -> None:
-        """Copy the recorded rows, beginning with row ``offset % stride`` of each array."""
-        if self._memory is None:  # offset 0 has the most rows
-            pairs = zip(self.rows, self.strides, strict=True)
-            self._memory = [np.empty_like(rows[::stride]) for rows, stride in pairs]
-        self._kept = [
-            rows if stride == 1 else rows[offset % stride :: stride]
-            for rows, stride in zip(self.rows, self.strides, strict=True)
-        ]
-        self.copies = [m[: len(rows)] for m, rows in zip(self._memory, self._kept, strict=True)]
-        for copied, rows in zip(self.copies, self._kept, strict=True):
-            copied[...] = rows
-
-    def changes(self) -> list[Array]:
-        """Return the changes of the recorded rows since `keep`, in the memory of the copies."""
-        pairs, self.copies = zip(self._kept, self.copies or (), strict=True), None
-        return [np.subtract(rows, copied, out=copied) for rows, copied in pairs]
-
-
-def _alike(now: Array | None, before: Array | None) -> bool:
-    """Return whether the array is the same. A dx that is not computed is a new empty array."""
-    return now is before or (
-        now is not None and before is not None and now.size == before.size == 0
-    )
+        raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {unknown[0]!r}")
+    chosen = [taps for name, taps in layers.items() if names is None or name in names]
+    return [taps[kind] for taps in chosen for kind in kinds if kind in taps]
 
 
 def _stride(rows: Array, max_values: int | None) -> int:

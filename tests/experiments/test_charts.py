@@ -169,7 +169,7 @@ def test_charts_draw_on_given_axes(draw, values):
     assert not left.has_data()
     assert right.has_data()
     assert right.xaxis.label.get_fontsize() == 15
-    with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
+    with pytest.raises(TypeError, match="expected ax to be one Matplotlib Axes, got ndarray"):
         draw(values, ax=np.array([left, right]))
 
 

@@ -156,18 +156,18 @@ def test_swish_is_silu():
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 def test_slopes_out_of_range_are_refused(value):
-    with pytest.raises(ValueError, match="LeakyReLU: negative_slope must be non-negative"):
+    with pytest.raises(ValueError, match="LeakyReLU: expected negative_slope to be non-negative"):
         LeakyReLU(value)
-    with pytest.raises(ValueError, match="PReLU: init must be non-negative"):
+    with pytest.raises(ValueError, match="PReLU: expected init to be non-negative"):
         PReLU(value)
-    with pytest.raises(ValueError, match="ELU: alpha must be positive"):
+    with pytest.raises(ValueError, match="ELU: expected alpha to be positive"):
         ELU(value)
 
 
 def test_an_argument_that_is_not_a_number_is_refused():
-    with pytest.raises(TypeError, match="ELU: alpha must be a number, positive"):
+    with pytest.raises(TypeError, match="ELU: expected alpha to be a number, positive"):
         ELU("1")
-    with pytest.raises(ValueError, match="ELU: alpha must be positive"):
+    with pytest.raises(ValueError, match="ELU: expected alpha to be positive"):
         ELU(0)
 
 

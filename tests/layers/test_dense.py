@@ -87,15 +87,19 @@ def test_no_gradient_for_the_input_has_no_rows_and_changes_no_parameter_gradient
 
 @pytest.mark.parametrize("width", [0, -3])
 def test_a_width_below_one_is_refused(width):
-    with pytest.raises(ValueError, match=f"Dense: in_features must be at least 1, got {width}"):
+    with pytest.raises(
+        ValueError, match=f"Dense: expected in_features to be at least 1, got {width}"
+    ):
         Dense(width, 2)
-    with pytest.raises(ValueError, match=f"Dense: out_features must be at least 1, got {width}"):
+    with pytest.raises(
+        ValueError, match=f"Dense: expected out_features to be at least 1, got {width}"
+    ):
         Dense(2, width)
 
 
 @pytest.mark.parametrize("width", [2.0, "3", None, True, (3,)])
 def test_a_width_that_is_not_an_integer_is_refused(width):
-    with pytest.raises(TypeError, match="Dense: in_features must be a whole number"):
+    with pytest.raises(TypeError, match="Dense: expected in_features to be a whole number"):
         Dense(width, 2)
 
 

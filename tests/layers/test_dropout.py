@@ -100,7 +100,7 @@ def test_numpys_global_random_state_is_left_alone():
 
 @pytest.mark.parametrize("p", [-0.1, 1, 1.5, np.nan])
 def test_p_out_of_range_is_refused(p):
-    with pytest.raises(ValueError, match=r"Dropout: p must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"Dropout: expected p to be in \[0, 1\)"):
         Dropout(p)
 
 

@@ -222,22 +222,22 @@ def test_a_variance_too_large_for_the_dtype_raises_and_keeps_the_running_varianc
 @pytest.mark.parametrize("eps", [0, -1e-5, np.nan, np.inf])
 def test_eps_out_of_range_is_refused(eps):
     for make in (BatchNorm, LayerNorm):
-        with pytest.raises(ValueError, match=f"{make.__name__}: eps must be positive"):
+        with pytest.raises(ValueError, match=f"{make.__name__}: expected eps to be positive"):
             make(3, eps=eps)
-    with pytest.raises(ValueError, match="GroupNorm: eps must be positive"):
+    with pytest.raises(ValueError, match="GroupNorm: expected eps to be positive"):
         GroupNorm(1, 3, eps=eps)
 
 
 @pytest.mark.parametrize("momentum", [-0.1, 1, 1.5, np.nan])
 def test_momentum_out_of_range_is_refused(momentum):
-    with pytest.raises(ValueError, match=r"BatchNorm: momentum must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"BatchNorm: expected momentum to be in \[0, 1\)"):
         BatchNorm(3, momentum=momentum)
 
 
 def test_groups_that_do_not_divide_the_features_are_refused():
     with pytest.raises(ValueError, match="multiple of num_groups, got 5 features in 2 groups"):
         GroupNorm(2, 5)
-    with pytest.raises(ValueError, match="GroupNorm: num_groups must be at least 1"):
+    with pytest.raises(ValueError, match="GroupNorm: expected num_groups to be at least 1"):
         GroupNorm(0, 4)
 
 

@@ -93,7 +93,7 @@ def test_predicting_in_batches_is_predicting_at_once():
     for batch_size in (1, 5, 37, 1000):
         y = net.predict(x, batch_size=batch_size)
         np.testing.assert_allclose(y, expected, rtol=1e-6)
-    with pytest.raises(ValueError, match="predict: batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="predict: expected batch_size to be at least 1, got 0"):
         net.predict(x, batch_size=0)
 
 

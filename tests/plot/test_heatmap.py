@@ -128,9 +128,9 @@ def test_the_first_step_with_a_non_finite_value_is_marked(bad):
 @pytest.mark.parametrize(
     ("layer", "kind", "message"),
     [
-        ("relu9", "y", r"no 'y' of layers \['relu9'\].* there are dense1, relu1"),
-        ("relu1", "weight", r"no 'weight' of layers \['relu1'\].* there are dense1, dense2"),
-        ("relu1", "dx", r"nothing.* of 'dx', only of y, .*, HistogramProbe\(\['dx'\]\)"),
+        ("relu9", "y", r"layers with 'y' among dense1, relu1, .*, got 'relu9'"),
+        ("relu1", "weight", r"with 'weight' among dense1, dense2, .*, got 'relu1'"),
+        ("relu1", "dx", r"of 'dx', got one of y, .*, HistogramProbe\(\['dx'\]\)"),
     ],
 )
 def test_a_heatmap_of_an_unrecorded_layer_or_kind_raises(layer, kind, message):

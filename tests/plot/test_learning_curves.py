@@ -48,12 +48,12 @@ def test_a_single_epoch_has_a_marker():
 @pytest.mark.parametrize(
     ("histories", "metric", "message"),
     [
-        (history(1), "accuracy", "the history has neither 'accuracy' nor 'val_accuracy'"),
-        ({"a": history(1)}, "f1", "a has neither 'f1'"),
+        (history(1), "accuracy", "with 'accuracy' or 'val_accuracy', got neither in the history"),
+        ({"a": history(1)}, "f1", r"with 'f1' .*, got neither in 'a'"),
         ({"loss": [1.0, 2.0]}, "loss", "expected a History"),
-        ([history(1), history(1, 2)], "loss", r"hold loss of \[1, 2\] epochs"),
+        ([history(1), history(1, 2)], "loss", r"in each run of the history, got \[1, 2\]"),
         ({}, "loss", "at least one history"),
-        ([], "loss", "neither 'loss'"),
+        ([], "loss", "with 'loss' or"),
     ],
 )
 def test_a_history_without_the_metric_raises(histories, metric, message):

@@ -20,10 +20,10 @@ def test_rows_are_log10_of_the_rms_with_the_first_layer_on_top():
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["dense1", "dense2", "dense3"]
     everything = []
-    for place, (name, (x, y, cells)) in enumerate(zip(names, rows, strict=True)):
+    for row, (name, (x, y, cells)) in enumerate(zip(names, rows, strict=True)):
         steps, rms = probe.series(name, "weight_grad", "rms")
         np.testing.assert_array_equal(x, [*steps, steps[-1] + 2])
-        assert y.mean() == pytest.approx(place)
+        assert y.mean() == pytest.approx(row)
         np.testing.assert_allclose(cells.ravel(), np.log10(rms))
         everything += np.log10(rms).tolist()
     assert ax.get_ylim() == (2.5, -0.5)
@@ -131,7 +131,7 @@ def test_row_names_are_thinned_where_there_is_no_room_and_every_row_is_drawn():
     assert len(own.get_yticklabels()) == 40
 
 
-def test_update_ratio_is_log10_of_the_ratio_with_the_healthy_band():
+def test_update_ratio_is_log10_of_the_ratio_with_the_usual_band():
     probe = trained(StatisticsProbe(["update"]))
     figure = plot.update_ratio(probe, layers=["dense1", "dense3"])
     ax = figure.axes[0]
@@ -143,9 +143,7 @@ def test_update_ratio_is_log10_of_the_ratio_with_the_healthy_band():
     assert band.get_y() == pytest.approx(-3.5)
     assert band.get_y() + band.get_height() == pytest.approx(-2.5)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["healthy, 0.0003 to 0.003", "dense1", "dense3"]
-    (other,) = plot.update_ratio(probe, band=(1e-4, 1e-2)).axes[0].patches
-    assert (other.get_y(), other.get_height()) == (pytest.approx(-4), pytest.approx(2))
+    assert labels == ["usual ratio, 0.0003 to 0.003", "dense1", "dense3"]
 
 
 def test_updates_of_zero_weights_leave_a_gap():
@@ -200,7 +198,7 @@ def test_charts_are_drawn_on_given_axes():
     assert plot.dead_units(numbers, ax=panels[4]) is figure
     assert [len(ax.collections) for ax in panels] == [1, 3, 0, 0, 5]
     assert [len(ax.lines) for ax in panels] == [0, 0, 3, 3, 0]
-    with pytest.raises(TypeError, match="ax must be one Matplotlib Axes, got ndarray"):
+    with pytest.raises(TypeError, match="expected ax to be one Matplotlib Axes, got ndarray"):
         plot.heatmap(histograms, "relu1", ax=panels)
 
 
@@ -249,15 +247,15 @@ def test_a_probe_of_another_class_raises(draw, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": ["relu1"]}, r"no 'weight_grad' of layers \['relu1'\]"),
-        ({"layers": []}, r"of layers \[\] was recorded"),
-        ({"theory": {"dense1": 1.0}}, "give lines=True"),
         (
-            {"theory": {"relu1": 1.0}, "lines": True},
-            r"are drawn, got \['relu1'\]",
+            {"layers": ["relu1"]},
+            r"expected layers with 'weight_grad' among dense1, .*, got 'relu1'",
         ),
-        ({"theory": {"dense1": 0.0}, "lines": True}, "theory of 'dense1' must be positive"),
-        ({"limits": (1, 1)}, r"limits must be low < high, got \(1, 1\)"),
+        ({"layers": []}, r"among dense1, .*, got none"),
+        ({"theory": {"dense1": 1.0}}, "give lines=True"),
+        ({"theory": {"relu1": 1.0}, "lines": True}, r"theory among .*, got 'relu1'"),
+        ({"theory": {"dense1": 0.0}, "lines": True}, "expected theory of 'dense1' to be positive"),
+        ({"limits": (1, 1)}, r"expected limits to be low < high, got \(1, 1\)"),
     ],
 )
 def test_invalid_options_of_gradient_flow_raise(options, message):
@@ -265,14 +263,8 @@ def test_invalid_options_of_gradient_flow_raise(options, message):
         plot.gradient_flow(trained(StatisticsProbe(), steps=4), **options)
 
 
-@pytest.mark.parametrize("band", [(0.1, 0.01), (0.0, 0.1), (0.1, np.inf), (np.nan, 1.0)])
-def test_an_invalid_band_raises(band):
-    with pytest.raises(ValueError, match="update_ratio: band must be 0 < low < high"):
-        plot.update_ratio(trained(StatisticsProbe(), steps=8), band=band)
-
-
 def test_an_empty_recording_raises():
-    with pytest.raises(ValueError, match="nothing was recorded of 'y', only of nothing"):
+    with pytest.raises(ValueError, match="expected a recording of 'y', got one of nothing"):
         plot.dead_units(StatisticsProbe())
 
 

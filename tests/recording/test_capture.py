@@ -172,9 +172,11 @@ def test_kind_gives_the_layers_that_have_it():
 
 def test_the_error_for_an_unknown_layer_or_kind_lists_the_known_ones():
     captured = capture(make(), X)
-    with pytest.raises(KeyError, match="no layer 'relu7'; there are dense1, batchnorm1"):
+    with pytest.raises(KeyError, match=r"expected a layer among dense1, .*, got 'relu7'"):
         captured["relu7"]
-    with pytest.raises(ValueError, match=r"no layer has 'dy'; .*capture with y and loss"):
+    with pytest.raises(
+        ValueError, match=r"among y, weight, .*, got 'dy'; for gradients, use capture\(net, x, y"
+    ):
         captured.kind("dy")
 
 
@@ -196,8 +198,8 @@ def test_repr_has_layers_and_shapes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((X, LABELS), "targets y but no loss"),
-        ((X, None, SoftmaxCrossEntropy()), "loss but no targ"),
+        ((X, LABELS), "together, got only y"),
+        ((X, None, SoftmaxCrossEntropy()), "together, got only the loss"),
     ],
 )
 def test_targets_and_loss_require_each_other(arguments, message):

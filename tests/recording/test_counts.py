@@ -6,6 +6,7 @@ import pytest
 from minnet.kernels.histograms import BINS, COUNTED, PRESENT
 from minnet.recording.histogram_probe import Counts
 from minnet.recording.series import RUN
+from minnet.recording.taps import Tap, View
 
 KEYS = [("dense1", "y"), ("dense1", "dy"), ("relu1", "y")]
 
@@ -19,23 +20,31 @@ def arrays(step, rng):
     return [rng.normal(size=(4, 5)) * 10.0 ** (3 * (k - step % 13)) for k in range(3)]
 
 
-def record(counts, step, found, stride=1, keys=KEYS):
-    places = counts.add_keys([RUN, *keys])
-    counts.begin()
-    counts.note(step, places)
-    plan = counts.plan(places[1:], found, [stride] * len(found))
-    counts.count(plan, plan.batches(found), step)
+class Fake:
+    """A layer with arrays by the name of their key."""
+
+    dtype = np.dtype(np.float64)
+
+
+def record(counts, step, found, max_values=None, keys=KEYS):
+    layer = Fake()
+    vars(layer).update({"".join(key): x for key, x in zip(keys, found, strict=True)})
+    counts.add_keys([RUN, *keys])
+    view = View([Tap(key, layer, layer, "".join(key)) for key in keys], counts.keys, max_values)
+    view.update()
+    counts.begin(step)
+    counts.count(view, step)
 
 
 @pytest.mark.parametrize("capacity", [2, 5, 64])
-@pytest.mark.parametrize("stride", [1, 3])
-def test_no_count_is_lost_when_more_bins_are_needed(stride, capacity):
+@pytest.mark.parametrize(("max_values", "stride"), [(None, 1), (10, 2)])
+def test_no_count_is_lost_when_more_bins_are_needed(max_values, stride, capacity):
     counts, rng = Counts(capacity), np.random.default_rng(0)
     counts.add_keys(KEYS)
     expected = np.zeros((40, 3, BINS), np.int64)
     for step in range(40):
         found = arrays(step, rng)
-        record(counts, step, found, stride)
+        record(counts, step, found, max_values)
         expected[step] = [expected_counts(x[step % stride :: stride]) for x in found]
         if step == 17:
             assert counts.bins(KEYS[1])[:, :BINS].sum() == expected[:, 1].sum()
@@ -58,7 +67,7 @@ def test_a_key_that_is_missing_at_times_has_the_counts_of_its_own_steps():
         else:
             record(counts, step, found[:2], keys=KEYS[:2])
     rows = counts.bins(KEYS[2])
-    assert counts.steps(KEYS[2]).tolist() == [[2, 3], [7, 7]]
+    assert counts.steps(KEYS[2]).tolist() == [[0, 3], [4, 7]]
     np.testing.assert_array_equal(rows[:, :BINS], [expected[:4].sum(axis=0), expected[7]])
     assert rows[:, PRESENT].tolist() == [40, 20]
 
@@ -67,7 +76,7 @@ def test_counts_take_memory_only_for_the_bins_that_are_needed():
     counts, rng = Counts(64), np.random.default_rng(0)
     counts.add_keys(KEYS)
     for step in range(100):
-        record(counts, step, [rng.normal(size=(100, 200)).astype(np.float32) for _ in KEYS])
+        record(counts, step, [rng.normal(size=(100, 200)) for _ in KEYS])
     assert counts._memory.nbytes < 64 * 3 * BINS * 8 / 3
 
 
@@ -82,5 +91,5 @@ def test_blocks_out_of_range_are_not_restored(block):
     second.restore(state)
     np.testing.assert_array_equal(second.bins(KEYS[0]), first.bins(KEYS[0]))
     state["blocks"][0] = block
-    with pytest.raises(ValueError, match="the blocks of counts are out of range"):
+    with pytest.raises(ValueError, match="expected blocks of counts of the keys"):
         second.restore(state)

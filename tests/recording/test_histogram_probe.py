@@ -125,7 +125,7 @@ def test_counters_are_moved_before_an_int32_overflows(monkeypatch):
 
 @pytest.mark.parametrize("late", [1, 2, 3, 5])
 @pytest.mark.parametrize("slots", [2, 3, 4])
-def test_an_array_that_appears_later_has_its_own_slots(late, slots, tmp_path):
+def test_an_array_that_appears_later_has_the_slots_since_then(late, slots, tmp_path):
     net, probe = network(), HistogramProbe(["y", "dx"], layers=["only"], slots=slots)
     for step in range(12):
         set_output(net, np.ones((2, 4)))
@@ -134,8 +134,8 @@ def test_an_array_that_appears_later_has_its_own_slots(late, slots, tmp_path):
         probe.observe(step, net)
     for kind, first, values in (("y", 0, 8), ("dx", late, 12)):
         steps = probe.steps("only", kind)
-        assert (steps[0, 0], steps[-1, 1]) == (first, 11)
-        expected_sums = (steps[:, 1] - steps[:, 0] + 1) * values
+        assert steps[0, 0] <= first <= steps[0, 1]
+        expected_sums = (steps[:, 1] - np.maximum(steps[:, 0], first) + 1) * values
         np.testing.assert_array_equal(probe.counts("only", kind).sum(axis=1), expected_sums)
         assert (probe.coverage("only", kind) == 1).all()
     probe.save(tmp_path / "run.npz")
@@ -238,7 +238,7 @@ def test_quantiles_include_zeros_and_infinities_and_leave_nan_out():
     assert probe.quantile("only", "y", at, step=1).tolist() == [inf] * 3
     assert np.isnan(probe.quantile("only", "y", at, step=-1)).all()
     assert probe.quantile("only", "y", at).tolist() == [-inf, 0, inf]
-    with pytest.raises(ValueError, match=r"q must be in 0\.\.1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"expected q to be in 0\.\.1, got 1\.5"):
         probe.quantile("only", "y", 1.5)
 
 
@@ -265,7 +265,10 @@ def test_a_users_layer_in_plain_numpy_is_recorded():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"slots": 0}, "slots must be at least 1, got 0"), ({"max_values": 0}, "max_values must be")],
+    [
+        ({"slots": 0}, "expected slots to be at least 1, got 0"),
+        ({"max_values": 0}, "expected max_values to be"),
+    ],
 )
 def test_arguments_out_of_range_raise(arguments, message):
     with pytest.raises(ValueError, match=f"HistogramProbe: {message}"):

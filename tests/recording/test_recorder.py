@@ -88,10 +88,10 @@ def test_buffers_are_neither_changed_nor_kept(make):
             reachable += gc.get_referents(thing)
         else:
             reachable += [*getattr(thing, "__dict__", {}).values()]
-    gone = [weakref.ref(net), weakref.ref(net.theta), weakref.ref(net["dense1"])]
+    references = [weakref.ref(net), weakref.ref(net.theta), weakref.ref(net["dense1"])]
     del net, arrays, array
     gc.collect()
-    assert [reference() for reference in gone] == [None, None, None]
+    assert [reference() for reference in references] == [None, None, None]
 
 
 @both
@@ -189,8 +189,8 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
     net = network()
     loss, optimizer = SoftmaxCrossEntropy(), SGD(net)
     for probe, message in [
-        (make(["weigth"]), "no layer has \\['weigth'\\]; expected some of y, dy, dx, weight"),
-        (make(layers=["dense7"]), "no layers \\['dense7'\\]; expected some of dense1, batchnorm1"),
+        (make(["weigth"]), r"expected kinds among y, dy, .*, got 'weigth'"),
+        (make(layers=["dense7"]), r"expected layers among dense1, .*, got 'dense7'"),
     ]:
         theta = net.theta.copy()
         with pytest.raises(ValueError, match=message):
@@ -210,9 +210,11 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
         probe.observe(4.5, net)
     assert probe.steps("dense1", "y").tolist() == [[3, 3]]
     assert probe.layers_of("update") == ()
-    with pytest.raises(KeyError, match=r"no layer 'relu9'; there are dense1"):
+    with pytest.raises(KeyError, match=r"expected a recorded layer \(dense1, .*\), got 'relu9'"):
         probe.steps("relu9", "y")
-    with pytest.raises(KeyError, match=r"no 'weight' of 'relu1', only y, dy"):
+    with pytest.raises(
+        KeyError, match=r"expected a recorded kind of 'relu1' \(y, dy\), got 'weight'"
+    ):
         probe.steps("relu1", "weight")
 
 
@@ -227,7 +229,7 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
     ],
 )  # fmt: skip
 def test_arguments_out_of_range_raise(make, arguments, error):
-    with pytest.raises(error, match=f"{make.__name__}: {next(iter(arguments))}"):
+    with pytest.raises(error, match=f"{make.__name__}: expected .*{next(iter(arguments))}"):
         make(**arguments)
 
 
@@ -279,8 +281,7 @@ def test_arrays_of_any_shape_and_layout_are_recorded(max_values, of_rows, of_sin
 def counts_between(probe, layer, kind, edges):
     """Return the counts of all slots between edges that are among those of the bins."""
     total = probe.counts(layer, kind)[:, FINITE].sum(axis=0)
-    places = np.searchsorted(EDGES, edges)
-    return np.add.reduceat(total, places)[:-1]
+    return np.add.reduceat(total, np.searchsorted(EDGES, edges))[:-1]
 
 
 def arrays_of(probe):
@@ -329,11 +330,11 @@ def tampered(path, change):
             archive.writestr(name, data)
 
 
-def set_to(*place_and_value):
-    *place, last, value = place_and_value
+def set_to(*keys_and_value):
+    *keys, last, value = keys_and_value
 
     def change(manifest):
-        for key in place:
+        for key in keys:
             manifest = manifest[key]
         manifest[last] = value
 
@@ -342,28 +343,22 @@ def set_to(*place_and_value):
 
 @both
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        set_to("format", "minnet weights"), set_to("version", 1), set_to("version", 4),
-        set_to("settings", "every", 0), set_to("settings", "unknown", 3),
-        set_to("keys", "1", 3), set_to("keys", {}),
+        (set_to("format", "minnet weights"), "expected format 'minnet (histograms|statistics)'"),
+        (set_to("version", 1), r"expected version 3, got 1; read it with minnet \d+\.\d+\.\d+"),
+        (set_to("version", 4), "expected version 3, got 4"),
+        (set_to("settings", "every", 0), "expected every to be at least 1, got 0"),
+        (set_to("settings", "unknown", 3), "unknown"),
+        (set_to("keys", "1", 3), "unpack"), (set_to("keys", {}), ""),
     ],
 )  # fmt: skip
-def test_a_file_with_a_wrong_manifest_raises(make, change, tmp_path):
+def test_the_error_for_a_wrong_manifest_names_the_reason(make, change, message, tmp_path):
     path, probe = tmp_path / "run.npz", make(["y"])
     run(network(), probe)
     probe.save(path)
     tampered(path, change)
-    with pytest.raises(ValueError, match=f"{make.__name__}.load: cannot read .*run.npz: "):
-        make.load(path)
-
-
-@both
-def test_the_error_for_an_older_file_names_both_versions(make, tmp_path):
-    path = tmp_path / "run.npz"
-    make(["y"]).save(path)
-    tampered(path, set_to("version", 1))
-    expected = r"expected version 3, got 1; read it with minnet \d+\.\d+\.\d+"
+    expected = rf"{make.__name__}.load: cannot read .*run.npz: .*{message}"
     with pytest.raises(ValueError, match=expected):
         make.load(path)
 
@@ -381,9 +376,3 @@ def test_a_truncated_file_raises(make, tmp_path):
             make.load(path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         make.load(tmp_path / "none.npz")
-
-
-def test_the_file_of_another_probe_raises(tmp_path):
-    HistogramProbe().save(tmp_path / "run.npz")
-    with pytest.raises(ValueError, match="expected format 'minnet statistics'"):
-        StatisticsProbe.load(tmp_path / "run.npz")

@@ -59,7 +59,7 @@ def test_constant_values_have_std_zero_and_neither_skewness_nor_kurtosis(value):
     ("array", "error", "message"),
     [
         ([], ValueError, r"at least one value, got shape \(0,\)"),
-        ([1.0, np.nan, np.inf], FloatingPointError, "2 of 3 values are NaN or infinity"),
+        ([1.0, np.nan, np.inf], FloatingPointError, "got 2 of 3 that are NaN or infinity"),
         (["a"], TypeError, "real numbers"),
         (None, TypeError, "got None"),
     ],
@@ -190,7 +190,7 @@ def test_bars_zeros_and_values_beyond_sum_to_one():
 
 
 def test_zero_bins_raise():
-    with pytest.raises(ValueError, match="bins must be at least 1"):
+    with pytest.raises(ValueError, match="expected bins to be at least 1"):
         bin_edges(0, 1, 0)
 
 
@@ -210,8 +210,8 @@ def test_cumulative_of_many_values_keeps_exact_heights_the_ends_and_the_jump_at_
     at, share = cumulative(split_zeros(values))
     assert len(at) <= 2003
     assert (at[0], at[-1], share[-1]) == (values.min(), 1e9, 1.0)
-    place = at.tolist().index(0.0)
-    assert share[place] - share[place - 1] == pytest.approx((values == 0).mean(), abs=1e-12)
+    zero = at.tolist().index(0.0)
+    assert share[zero] - share[zero - 1] == pytest.approx((values == 0).mean(), abs=1e-12)
     for index in range(0, len(at), 97):
         assert share[index] == pytest.approx((values <= at[index]).mean(), abs=1e-12)
 

@@ -62,13 +62,8 @@ def test_moments_extremes_and_zeros_are_those_of_describe(offset, scale, dtype):
 
 def test_a_constant_has_no_skewness_and_no_kurtosis():
     row = last(recorded(np.full((5, 4), -3.0)))
-    assert [row[name] for name in ("mean", "std", "minimum", "maximum", "rms")] == [
-        -3,
-        0,
-        -3,
-        -3,
-        3,
-    ]
+    found = [row[name] for name in ("mean", "std", "minimum", "maximum", "rms")]
+    assert found == [-3, 0, -3, -3, 3]
     assert np.isnan([row["skewness"], row["kurtosis"]]).all()
 
 
@@ -112,11 +107,12 @@ def test_a_unit_is_dead_when_it_did_not_change_over_the_window():
     assert recorded(*batches[:3], window=3).dead_units("only").tolist() == [True] + 3 * [False]
 
 
-def test_the_window_is_restored_from_a_file(tmp_path):
-    probe = recorded(np.ones((3, 4)), window=7)
-    assert (probe.window, StatisticsProbe().window) == (7, 100)
+def test_the_window_and_the_dead_units_are_restored_from_a_file(tmp_path):
+    probe = recorded(np.ones((3, 4)), [[1, 1, 1, 0]] * 3, window=2)
     probe.save(tmp_path / "run.npz")
-    assert StatisticsProbe.load(tmp_path / "run.npz").window == 7
+    again = StatisticsProbe.load(tmp_path / "run.npz")
+    assert (again.window, StatisticsProbe().window) == (2, 100)
+    assert again.dead_units("only").tolist() == [True, True, True, False]
 
 
 def test_the_first_step_needs_two_rows_to_find_dead_units():
@@ -136,14 +132,14 @@ def test_thinning_keeps_steps_evenly_and_the_extremes_of_all(steps, points):
     assert stride & (stride - 1) == 0
     np.testing.assert_array_equal(kept, np.arange(0, steps, stride))
     assert len(kept) <= points
-    for place, step in enumerate(kept):
+    for index, step in enumerate(kept):
         covered = batches[step : step + stride]
         finite = covered[np.isfinite(covered)]
         own = batches[step][np.isfinite(batches[step])]
-        assert mean[place] == pytest.approx(own.mean(dtype=np.float64), rel=1e-6)
-        assert number(probe, "minimum")[place] == finite.min()
-        assert number(probe, "maximum")[place] == finite.max()
-        assert number(probe, "nonfinite")[place] == covered.size - finite.size
+        assert mean[index] == pytest.approx(own.mean(dtype=np.float64), rel=1e-6)
+        assert number(probe, "minimum")[index] == finite.min()
+        assert number(probe, "maximum")[index] == finite.max()
+        assert number(probe, "nonfinite")[index] == covered.size - finite.size
 
 
 def test_thinning_keeps_the_largest_count_of_dead_units():
@@ -177,17 +173,17 @@ def test_the_ratio_is_the_updates_rms_over_that_of_the_weight_before_it(dtype):
 
 def test_an_unknown_number_raises():
     probe = recorded(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="no number 'median'; there are mean, std"):
+    with pytest.raises(ValueError, match=r"series: expected one of mean, std, .*, got 'median'"):
         probe.series("only", "y", "median")
-    with pytest.raises(ValueError, match="'ratio' is a number of 'update', not of 'y'"):
+    with pytest.raises(ValueError, match="series: expected kind 'update' for 'ratio', got 'y'"):
         probe.series("only", "y", "ratio")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"points": 0}, "points must be at least 1, got 0"),
-        ({"window": 0}, "window must be at least 1"),
+        ({"points": 0}, "expected points to be at least 1, got 0"),
+        ({"window": 0}, "expected window to be at least 1"),
     ],
 )
 def test_arguments_out_of_range_raise(arguments, message):
@@ -238,7 +234,7 @@ def test_the_run_has_loss_lr_accuracy_and_gradient_norm_at_the_kept_steps(points
         assert steps.tolist() == (list(range(16)) if points > 16 else [0, 4, 8, 12])
         np.testing.assert_array_equal(values, whole.run(name)[1][steps])
         np.testing.assert_array_equal(again.run(name)[1], values)
-    with pytest.raises(ValueError, match="run: no number 'val_loss'; there are loss, lr, accuracy"):
+    with pytest.raises(ValueError, match=r"run: expected one of loss, lr, .*, got 'val_loss'"):
         probe.run("val_loss")
 
 
