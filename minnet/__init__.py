@@ -39,6 +39,7 @@ from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
 from minnet.serialization import load, save
+from minnet.stopping import EarlyStopping
 from minnet.training import History, evaluate, fit, train_step
 from minnet.version import __version__ as __version__
 
@@ -60,6 +61,7 @@ __all__ = [
     "CrossEntropy",
     "Dense",
     "Dropout",
+    "EarlyStopping",
     "GroupNorm",
     "HistogramProbe",
     "History",

@@ -1,19 +1,24 @@
 """Optimizers.
 
 ``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
-steps, as a schedule does. State arrays have the length of theta.
+steps, as a schedule does. State arrays have the length of theta. Parameters with ``trainable``
+False are left out: neither they nor their entries of the state arrays change.
 """
+
+from typing import Any
 
 import numpy as np
 
+from minnet.history import History
 from minnet.kernels import optimizers as kernels
 from minnet.layers.sequential import Sequential
 from minnet.memory import zeros_like
-from minnet.validation import fraction, in_range, non_negative
+from minnet.param import Param, parts
+from minnet.validation import Array, fraction, in_range, non_negative
 
 
 class Optimizer:
-    """Base class of the optimizers.
+    """Base class of the optimizers; a subclass defines `update`.
 
     Parameters
     ----------
@@ -21,13 +26,25 @@ class Optimizer:
         The network to train.
     lr : float
         Learning rate, not negative. The attribute ``lr`` may be set at any time.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps taken. `minnet.fit` passes it to the schedule and to the probes.
+    history : History or None
+        History of the training with this optimizer, which the next `minnet.fit` continues.
     """
+
+    weight_decay: float = 0.0
+    decay_bias: bool = True
 
     def __init__(self, net: Sequential, lr: float) -> None:
         if not isinstance(net, Sequential):
             raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
-        self.net = net
-        self.lr = lr
+        self.net, self.lr, self.steps = net, lr, 0
+        self.history: History | None = None
+        self._parts: list[tuple[slice, float]] = []
+        self._parts_key: Any = None
 
     @property
     def lr(self) -> float:
@@ -37,9 +54,42 @@ class Optimizer:
     def lr(self, lr: float) -> None:
         self._lr = non_negative(lr, type(self).__name__, "lr")
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """Numbers that the constructor received, except lr, by name of the attribute."""
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
+        return {name: v for name, v in numbers.items() if name not in ("_lr", "steps")}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """State arrays by name of the attribute; not copies."""
+        return {name: v for name, v in vars(self).items() if isinstance(v, np.ndarray)}
+
     def step(self) -> None:
         """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
-        raise TypeError(f"{type(self).__name__} must define step(self)")
+        params = self.net.params.values()
+        key = [param.trainable for param in params], self.weight_decay, self.decay_bias
+        if key != self._parts_key:
+            found = parts(params, self._decay_of)
+            self._parts = [(part, decay) for part, decay in found if decay is not None]
+            self._parts_key = key
+        for part, decay in self._parts:
+            self.update(part, decay)
+        self.steps += 1
+
+    def update(self, part: slice, decay: float) -> None:
+        """Apply the rule to this part of ``net.theta``, with this weight decay.
+
+        ``steps`` is the number of earlier steps. Without frozen parameters and decay groups there
+        is one part, all of theta.
+        """
+        raise TypeError(f"{type(self).__name__} must define update(self, part, decay)")
+
+    def _decay_of(self, param: Param) -> float | None:
+        """Return the weight decay of a parameter, None if it is frozen."""
+        if not param.trainable:
+            return None
+        return self.weight_decay if self.decay_bias or param.value.ndim == 2 else 0.0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -65,6 +115,8 @@ class SGD(Optimizer):
         Use Nesterov momentum; requires a positive momentum.
     weight_decay : float, default 0.0
         λ. The gradient of every parameter is increased by λ θ, as in PyTorch.
+    decay_bias : bool, default True
+        With False, only weights decay, the parameters with two dimensions; biases, γ and β do not.
 
     References
     ----------
@@ -79,23 +131,25 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        *,
+        decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr)
         self.momentum = fraction(momentum, "SGD", "momentum")
         self.nesterov = bool(nesterov)
         self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
+        self.decay_bias = bool(decay_bias)
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
         self.velocity = zeros_like(net.theta) if self.momentum else None
 
-    def step(self) -> None:
-        grad, theta = self.net.grad, self.net.theta
+    def update(self, part: slice, decay: float) -> None:
+        grad, theta = self.net.grad[part], self.net.theta[part]
         if self.velocity is None:
-            kernels.plain_sgd(grad, self.lr, self.weight_decay, theta)
+            kernels.plain_sgd(grad, self.lr, decay, theta)
         else:
-            kernels.sgd(
-                grad, self.lr, self.momentum, self.nesterov, self.weight_decay, self.velocity, theta
-            )
+            settings = self.lr, self.momentum, self.nesterov, decay
+            kernels.sgd(grad, *settings, self.velocity[part], theta)
 
 
 class RMSProp(Optimizer):
@@ -125,8 +179,9 @@ class RMSProp(Optimizer):
         self.eps = self.check_eps(eps)
         self.square = zeros_like(net.theta)
 
-    def step(self) -> None:
-        kernels.rmsprop(self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta)
+    def update(self, part: slice, decay: float) -> None:
+        grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        kernels.rmsprop(grad, self.lr, self.rho, self.eps, square, theta)
 
 
 class Adagrad(Optimizer):
@@ -151,8 +206,9 @@ class Adagrad(Optimizer):
         self.eps = self.check_eps(eps)
         self.square = zeros_like(net.theta)
 
-    def step(self) -> None:
-        kernels.adagrad(self.net.grad, self.lr, self.eps, self.square, self.net.theta)
+    def update(self, part: slice, decay: float) -> None:
+        grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        kernels.adagrad(grad, self.lr, self.eps, square, theta)
 
 
 class Adam(Optimizer):
@@ -175,8 +231,6 @@ class Adam(Optimizer):
     Kingma & Ba (2015), Adam: a method for stochastic optimization, ICLR.
     """
 
-    weight_decay = 0.0
-
     def __init__(
         self,
         net: Sequential,
@@ -191,18 +245,17 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
-        self.t = 0
 
-    def step(self) -> None:
-        settings = self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t + 1
-        kernels.adam(self.net.grad, *settings, self.mean, self.square, self.net.theta)
-        self.t += 1
+    def update(self, part: slice, decay: float) -> None:
+        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self.steps + 1
+        mean, square = self.mean[part], self.square[part]
+        kernels.adam(self.net.grad[part], *settings, mean, square, self.net.theta[part])
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay, applied to the parameters and not to the gradient.
 
-    Before Adam's update, θ = (1 - lr λ) θ for all parameters, as in PyTorch.
+    Before Adam's update, θ = (1 - lr λ) θ, for all parameters as in PyTorch or for weights only.
 
     Parameters
     ----------
@@ -210,6 +263,8 @@ class AdamW(Adam):
         As in `Adam`.
     weight_decay : float, default 1e-2
         λ, not negative.
+    decay_bias
+        As in `SGD`.
 
     References
     ----------
@@ -223,6 +278,9 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        *,
+        decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr, betas, eps)
         self.weight_decay = non_negative(weight_decay, "AdamW", "weight_decay")
+        self.decay_bias = bool(decay_bias)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     {"version"},
     {"kernels"},
-    {"memory", "validation"},
+    {"memory", "validation", "history"},
     {"param"},
     {"layer"},
     {"recommendation"},
@@ -24,7 +24,7 @@ LEVELS = (
         *("layers", "losses", "optimizers", "regularization", "schedules"),
         *("checks", "datasets", "idx", "interruptions", "serialization", "summary"),
     },
-    {"training"},
+    {"training", "arguments", "stopping"},
     {"recording"},
     {"doctor", "plot", "replay", "sklearn"},
     {"experiments", "exercises"},

@@ -249,6 +249,6 @@ def test_an_argument_that_is_not_a_network_raises(make):
             make(wrong)
 
 
-def test_an_optimizer_without_step_raises():
-    with pytest.raises(TypeError, match=r"Optimizer must define step\(self\)"):
+def test_an_optimizer_without_update_raises():
+    with pytest.raises(TypeError, match=r"Optimizer must define update\(self, part, decay\)"):
         Optimizer(network(), 0.1).step()

@@ -459,7 +459,7 @@ def test_ctrl_c_ends_training_after_the_current_step():
     probe = PressCtrlC(at=9)
     with pytest.raises(KeyboardInterrupt):
         run(net, x, y, optimizer=optimizer, epochs=100, probes=[probe])
-    assert net.history.steps == optimizer.t == 10
+    assert net.history.steps == optimizer.steps == 10
     assert not np.array_equal(net.theta, probe.theta)
     assert len(net.history.loss) == len(net.history.accuracy) == 2
     assert signal.getsignal(signal.SIGINT) is handler
@@ -527,7 +527,7 @@ def test_running_out_of_memory_leaves_everything_consistent(monkeypatch):
     compute = net["dense2"].compute
 
     def failing(x, y, training):
-        if training and optimizer.t == 5:
+        if training and optimizer.steps == 5:
             raise MemoryError
         compute(x, y, training)
 
@@ -535,7 +535,7 @@ def test_running_out_of_memory_leaves_everything_consistent(monkeypatch):
     with pytest.raises(MemoryError):
         run(net, x, y, optimizer=optimizer, epochs=10)
     monkeypatch.undo()
-    assert optimizer.t == net.history.steps == 5
+    assert optimizer.steps == net.history.steps == 5
     assert np.isfinite(net.theta).all()
     run(net, x, y, optimizer=optimizer, epochs=1)
 
