@@ -13,6 +13,7 @@ from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
+from minnet.stopping import EarlyStopping
 from minnet.validation import Array, as_sample_weight, count, positive
 
 
@@ -26,6 +27,7 @@ def check_settings(
     clip_norm: Any,
     schedule: Any,
     callbacks: Any,
+    validation_data: Any,
 ) -> None:
     """Raise TypeError or ValueError if a setting does not fit."""
     for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
@@ -47,6 +49,13 @@ def check_settings(
         listed = isinstance(given, list | tuple)
         if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
             raise TypeError(f"fit: expected a list of {kind_of}, got {given!r}")
+    for stopping in callbacks:
+        monitor = stopping.monitor if isinstance(stopping, EarlyStopping) else ""
+        if validation_data is None and monitor.startswith("val_"):
+            raise ValueError(
+                f"fit: expected validation_data for EarlyStopping({monitor!r}), got None; pass "
+                "validation_data=(x, y), or monitor another metric"
+            )
     if clip_norm is not None:
         positive(clip_norm, "fit", "clip_norm")
     if optimizer.net is not net:

@@ -80,8 +80,8 @@ class EarlyStopping:
         values = getattr(history, self.monitor)
         if not values or math.isnan(values[-1]):
             raise ValueError(
-                f"EarlyStopping: expected {self.monitor} of every epoch, got none; pass "
-                "validation_data to fit, or monitor a metric that the loss has"
+                f"EarlyStopping: expected {self.monitor} of every epoch, got none; monitor a loss, "
+                "or pass validation_data to every fit"
             )
         sign = -1.0 if "accuracy" in self.monitor else 1.0
         value = sign * values[-1]

@@ -216,7 +216,8 @@ def fit(
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    check_settings(net, schedule=schedule, callbacks=callbacks, **settings)
+    further = {"schedule": schedule, "callbacks": callbacks, "validation_data": validation_data}
+    check_settings(net, **settings, **further)
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)
     batches = Batches(x, y, row_weights(y, sample_weight, class_weight), batch_size, drop_last)

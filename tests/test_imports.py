@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     {"version"},
     {"kernels"},
-    {"memory", "validation", "history"},
+    {"memory", "validation", "history", "files"},
     {"param"},
     {"layer"},
     {"recommendation"},
