@@ -14,7 +14,7 @@ from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, count, positive
+from minnet.validation import Array, as_sample_weight, count, non_negative, positive
 
 
 def check_settings(
@@ -91,15 +91,31 @@ def row_weights(y: Array, sample_weight: Any, class_weight: Any) -> Array | None
     if sample_weight is not None:
         weights = as_sample_weight(sample_weight, len(y), "fit")
     if class_weight is not None:
-        from sklearn.utils.class_weight import compute_sample_weight
+        weights = (1.0 if weights is None else weights) * _class_weights(y, class_weight)
+    return weights
 
-        if y.ndim != 1:
-            raise ValueError(
-                "fit: class_weight: expected y as labels (n,), got rows of shape "
-                f"{y.shape}; use y.argmax(axis=1), or sample_weight"
-            )
-        factors = as_sample_weight(compute_sample_weight(class_weight, y), len(y), "fit")
-        weights = factors if weights is None else weights * factors
+
+def _class_weights(y: Array, class_weight: Any) -> Array:
+    """Return the weight of the class of each row, (n,)."""
+    if y.ndim != 1:
+        raise ValueError(
+            f"fit: class_weight: expected y as labels (n,), got rows of shape {y.shape}; use "
+            "y.argmax(axis=1), or sample_weight"
+        )
+    classes, places, counts = np.unique(y, return_inverse=True, return_counts=True)
+    labels = classes.tolist()
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        factors = len(y) / (len(labels) * counts)
+    elif isinstance(class_weight, dict) and class_weight.keys() <= set(labels):
+        given = [class_weight.get(label, 1.0) for label in labels]
+        factors = np.array([non_negative(factor, "fit", "class_weight") for factor in given])
+    else:
+        wrong = ValueError if isinstance(class_weight, str | dict) else TypeError
+        raise wrong(
+            f'fit: expected class_weight as "balanced" or as a dict of labels, {labels} in y, to '
+            f"weights, got {class_weight!r}"
+        )
+    weights: Array = factors[places]
     return weights
 
 
