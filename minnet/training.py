@@ -5,7 +5,6 @@ Network, optimizer and `History` are consistent after `fit`, also after an error
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from minnet.arguments import (
     check_validation,
     row_weights,
 )
+from minnet.evaluation import evaluate, labels_of
 from minnet.history import History as History
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
@@ -231,7 +231,7 @@ def fit(
     try:
         with _progress_bar(epochs * batches.number, verbose) as bar, Interruptions() as ctrl_c:
             for _ in range(epochs):
-                total, size, correct = 0.0, 0.0, 0
+                total, size, correct = 0.0, 0.0, 0.0
                 order = history.permutation(generator, len(x)) if shuffle else np.arange(len(x))
                 for batch_x, batch_y, weights in batches.shuffled(order):
                     if schedule is not None:
@@ -273,34 +273,11 @@ def _do_nothing(net: Sequential, history: History) -> None:
     """Take the place of a missing ``on_end``."""
 
 
-def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
-    """Return the loss and, for losses with classes, the accuracy of the network on x and y.
-
-    The network is used in evaluation mode. Its buffers and those of the loss do not change.
-
-    Returns
-    -------
-    dict of str to float
-        ``loss``, and ``accuracy``: the share of rows in which the largest output belongs to the
-        largest target.
-
-    Examples
-    --------
-    >>> from minnet import Dense, Sequential, SoftmaxCrossEntropy
-    >>> net = Sequential([Dense(2, 2, init="zeros")])
-    >>> evaluate(net, [[1.0, 2.0], [3.0, 4.0]], [0, 1], SoftmaxCrossEntropy())["accuracy"]
-    0.5
-    """
-    loss = copy.deepcopy(loss)
-    output = net.predict(x)
-    metrics = {"loss": loss.forward(output, y)}
-    if loss.classifies:
-        metrics["accuracy"] = _count_correct(output, loss) / len(output)
-    return metrics
-
-
-def _count_correct(output: Array, loss: Loss) -> int:
-    """Return the number of rows whose largest output is at the class of the last target."""
+def _count_correct(output: Array, loss: Loss) -> float:
+    """Return the number of correct rows of the last forward, as `evaluate` counts them."""
+    if loss.multilabel:
+        true, predicted = labels_of(output, loss)
+        return float((true == predicted).sum() / true.shape[1])
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 
