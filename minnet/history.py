@@ -33,8 +33,9 @@ class History:
         One entry for each epoch. lr is the learning rate of the last step of the epoch.
     step_loss, step_lr, step_grad_norm : array of float
         One entry for each step: loss of the batch, learning rate, and norm of the gradient before
-        clipping. The norm is measured only with ``clip_norm``, because this takes up to a tenth
-        of the time of a step. A metric is nan where it was measured in other epochs or steps only.
+        clipping. The norm is measured only with ``clip_norm``, because this can take a tenth of
+        the time of a step. A metric is nan where it was measured in other epochs or steps only,
+        and in steps that were taken without `fit`.
     steps : int
         Number of steps that the optimizer had taken after the last of these steps.
     seed, shuffling : int and dict, or None
@@ -69,11 +70,12 @@ class History:
 
     def append_step(self, metrics: Mapping[str, float], steps: int) -> None:
         """Add the metrics of one step, after which the optimizer has taken this many steps."""
-        norms, missing = self.step_grad_norm, len(self.step_loss) - len(self.step_grad_norm)
+        without = [NAN] * (steps - 1 - self.steps)  # steps that were taken without fit
+        self.step_loss.extend([*without, metrics["loss"]])
+        self.step_lr.extend([*without, metrics["lr"]])
+        norms, missing = self.step_grad_norm, len(self.step_loss) - 1 - len(self.step_grad_norm)
         if norms or "grad_norm" in metrics:
-            norms.extend([NAN] * missing + [metrics.get("grad_norm", NAN)])
-        self.step_loss.append(metrics["loss"])
-        self.step_lr.append(metrics["lr"])
+            norms.extend([*[NAN] * missing, metrics.get("grad_norm", NAN)])
         self.steps = steps
 
     def generator(self, rng: Any) -> np.random.Generator:

@@ -224,7 +224,7 @@ def fit(
     batches.check_rows(net)
     validation_data = check_validation(net, loss, validation_data)
     history = optimizer.history
-    if history is None or history.steps != optimizer.steps:
+    if history is None or history.steps > optimizer.steps:
         history = History(steps=optimizer.steps)
     generator = history.generator(rng)
     net.history = optimizer.history = history

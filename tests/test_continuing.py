@@ -191,7 +191,7 @@ def test_an_optimizer_continues_its_own_history_and_a_new_one_begins_a_new_histo
     assert (len(begun.loss), begun.steps, first.steps, second.steps) == (2, 10, 10, 5)
 
 
-def test_steps_taken_without_fit_count_and_begin_a_new_history(iris):
+def test_steps_taken_without_fit_count_and_have_no_metrics(iris):
     (x, y), _ = iris
     net = network("Dense")
     optimizer, seen = SGD(net, lr=0.01), []
@@ -201,14 +201,18 @@ def test_steps_taken_without_fit_count_and_begin_a_new_history(iris):
             seen.append(step)
 
     loss = SoftmaxCrossEntropy()
-    first = train(net, optimizer, iris, 1)
+    train_step(net, x, y, loss=loss, optimizer=optimizer)
+    history = train(net, optimizer, iris, 1)
     for _ in range(2):
         train_step(net, x, y, loss=loss, optimizer=optimizer, probes=[Steps()])
-    again = train(net, optimizer, iris, 1, "step", probes=[Steps()])
-    assert seen == list(range(5, 12))
-    assert again is not first
-    assert list(again.step_lr) == [SCHEDULES["step"](step) for step in range(7, 12)]
-    assert again.to_frame("step").index.tolist() == list(range(7, 12))
+    assert train(net, optimizer, iris, 1, "step", probes=[Steps()]) is history
+    assert seen == list(range(6, 13))
+    assert list(history.step_lr[7:]) == [SCHEDULES["step"](step) for step in range(8, 13)]
+    frame = history.to_frame("step")
+    assert frame.index.tolist() == list(range(1, 13))
+    assert frame.index[frame["loss"].isna()].tolist() == [6, 7]
+    optimizer.steps = 0  # for a new schedule
+    assert train(net, optimizer, iris, 1) is not history
 
 
 def test_an_optimizer_that_overrides_step_is_counted(iris):
