@@ -49,12 +49,14 @@ def check_settings(
         listed = isinstance(given, list | tuple)
         if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
             raise TypeError(f"fit: expected a list of {kind_of}, got {given!r}")
-    for stopping in callbacks:
-        monitor = stopping.monitor if isinstance(stopping, EarlyStopping) else ""
-        if validation_data is None and monitor.startswith("val_"):
+    for callback in callbacks:
+        monitor = callback.monitor if isinstance(callback, EarlyStopping) else "loss"
+        no_validation = monitor.startswith("val_") and validation_data is None
+        if no_validation or (monitor.endswith("accuracy") and not loss.classifies):
+            needed = "validation_data" if no_validation else "a loss with classes"
             raise ValueError(
-                f"fit: expected validation_data for EarlyStopping({monitor!r}), got None; pass "
-                "validation_data=(x, y), or monitor another metric"
+                f"fit: expected {needed} for EarlyStopping({monitor!r}), got none; pass it, or "
+                "monitor another metric"
             )
     if clip_norm is not None:
         positive(clip_norm, "fit", "clip_norm")
@@ -85,23 +87,23 @@ def check_validation(net: Sequential, loss: Loss, pair: Any) -> tuple[Array, Arr
     return check_data("validation ", net, loss, *pair)
 
 
-def row_weights(y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
+def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
     """Return the product of both weights of each row, (n,), or None without weights."""
     weights = None
     if sample_weight is not None:
         weights = as_sample_weight(sample_weight, len(y), "fit")
     if class_weight is not None:
-        weights = (1.0 if weights is None else weights) * _class_weights(y, class_weight)
+        if not loss.classifies or y.size != len(y):
+            raise ValueError(
+                "fit: class_weight: expected a label for each row, got a target of shape "
+                f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
+            )
+        weights = (1.0 if weights is None else weights) * _class_weights(y.ravel(), class_weight)
     return weights
 
 
 def _class_weights(y: Array, class_weight: Any) -> Array:
     """Return the weight of the class of each row, (n,)."""
-    if y.ndim != 1:
-        raise ValueError(
-            f"fit: class_weight: expected y as labels (n,), got rows of shape {y.shape}; use "
-            "y.argmax(axis=1), or sample_weight"
-        )
     classes, places, counts = np.unique(y, return_inverse=True, return_counts=True)
     labels = classes.tolist()
     if isinstance(class_weight, str) and class_weight == "balanced":

@@ -444,6 +444,20 @@ def test_class_weights_are_weights_of_the_rows_by_label(class_weight):
     assert not np.array_equal(nets[0].theta, nets[2].theta)
 
 
+def test_class_weights_of_a_single_yes_or_no_output_belong_to_0_and_1():
+    x, y = rows(60)
+    target = (y[:, None] == 1).astype(float)
+    nets = [Sequential([Dense(4, 1)], rng=0) for _ in range(3)]
+    options = {"loss": SigmoidBinaryCrossEntropy()}
+    run(nets[0], x, target, class_weight={0: 0.25}, **options)
+    run(nets[1], x, target, sample_weight=np.where(target[:, 0] == 0, 0.25, 1.0), **options)
+    run(nets[2], x, target, **options)
+    np.testing.assert_array_equal(nets[0].theta, nets[1].theta)
+    assert not np.array_equal(nets[0].theta, nets[2].theta)
+    with pytest.raises(ValueError, match=r"expected a label .* for MeanSquaredError\(\)"):
+        run(nets[0], x, target, loss=MeanSquaredError(), class_weight="balanced")
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -467,7 +481,7 @@ def test_class_weights_are_weights_of_the_rows_by_label(class_weight):
         (
             {"class_weight": "balanced", "y": np.eye(3)[rows()[1]]},
             ValueError,
-            r"fit: class_weight: expected y as labels \(n,\), got rows of shape \(60, 3\)",
+            r"fit: class_weight: expected a label for each row, got a target of shape \(60, 3\)",
         ),
         (
             {"drop_last": True, "batch_size": 64},
