@@ -96,15 +96,10 @@ def train(net, optimizer, data, epochs, schedule="no schedule", **options):
 
 def bits(net, optimizer):
     """Return everything that a training changes, as comparable values."""
-    arrays = {"theta": net.theta, **net.state, **optimizer.state}
-    history = {
-        name: np.array(values).tobytes() if "step_" in name else values
-        for name, values in vars(optimizer.history).items()
-    }
-    return (
-        {name: array.tobytes() for name, array in arrays.items()},
-        (history, optimizer.lr, optimizer.steps),
-    )
+    values, by_step = optimizer.history.state()
+    arrays = {"theta": net.theta, **net.state, **optimizer.state, **by_step}
+    bits = {name: array.tobytes() for name, array in arrays.items()}
+    return bits, values, optimizer.lr, optimizer.steps
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
