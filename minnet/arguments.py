@@ -14,7 +14,7 @@ from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, count, non_negative, positive
+from minnet.validation import Array, as_sample_weight, count, positive
 
 
 def check_settings(
@@ -92,33 +92,24 @@ def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> 
     weights = None
     if sample_weight is not None:
         weights = as_sample_weight(sample_weight, len(y), "fit")
-    if class_weight is not None:
-        if not loss.classifies or y.size != len(y):
-            raise ValueError(
-                "fit: class_weight: expected a label for each row, got a target of shape "
-                f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
-            )
-        weights = (1.0 if weights is None else weights) * _class_weights(y.ravel(), class_weight)
-    return weights
-
-
-def _class_weights(y: Array, class_weight: Any) -> Array:
-    """Return the weight of the class of each row, (n,)."""
-    classes, places, counts = np.unique(y, return_inverse=True, return_counts=True)
-    labels = classes.tolist()
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        factors = len(y) / (len(labels) * counts)
-    elif isinstance(class_weight, dict) and class_weight.keys() <= set(labels):
-        given = [class_weight.get(label, 1.0) for label in labels]
-        factors = np.array([non_negative(factor, "fit", "class_weight") for factor in given])
-    else:
-        wrong = ValueError if isinstance(class_weight, str | dict) else TypeError
-        raise wrong(
-            f'fit: expected class_weight as "balanced" or as a dict of labels, {labels} in y, to '
-            f"weights, got {class_weight!r}"
+    if class_weight is None:
+        return weights
+    if not loss.classifies or y.size != len(y):
+        raise ValueError(
+            "fit: class_weight: expected a label for each row, got a target of shape "
+            f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
         )
-    weights: Array = factors[places]
-    return weights
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    try:
+        factors = compute_sample_weight(class_weight, y.ravel())
+    except (ValueError, IndexError) as error:
+        raise ValueError(
+            'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
+            f"{class_weight!r}"
+        ) from error
+    factors = as_sample_weight(factors, len(y), "fit, with class_weight")
+    return factors if weights is None else weights * factors
 
 
 class Batches:

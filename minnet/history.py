@@ -60,8 +60,8 @@ class History:
     generator: np.random.Generator | None = field(default=None, compare=False)
 
     def append(self, metrics: Mapping[str, float]) -> None:
-        """Add the metrics of one epoch."""
-        epochs = max(len(getattr(self, name)) for name in EPOCH)
+        """Add the metrics of one epoch, ``loss`` among them."""
+        epochs = len(self.loss)
         for name in EPOCH:
             values = getattr(self, name)
             if name in metrics or values:
@@ -69,12 +69,14 @@ class History:
 
     def append_step(self, metrics: Mapping[str, float], steps: int) -> None:
         """Add the metrics of one step, after which the optimizer has taken this many steps."""
-        without = [NAN] * (steps - 1 - self.steps)  # steps that were taken without fit
-        self.step_loss.extend([*without, metrics["loss"]])
-        self.step_lr.extend([*without, metrics["lr"]])
-        norms, missing = self.step_grad_norm, len(self.step_loss) - 1 - len(self.step_grad_norm)
-        if norms or "grad_norm" in metrics:
-            norms.extend([*[NAN] * missing, metrics.get("grad_norm", NAN)])
+        while self.steps < steps - 1:  # steps that were taken without fit
+            self.append_step({"loss": NAN, "lr": NAN}, self.steps + 1)
+        norms, known = self.step_grad_norm, "grad_norm" in metrics
+        if known or norms:
+            missing = len(self.step_loss) - len(norms)
+            norms.extend([NAN] * missing + [metrics["grad_norm"] if known else NAN])
+        self.step_loss.append(metrics["loss"])
+        self.step_lr.append(metrics["lr"])
         self.steps = steps
 
     def generator_for(self, rng: Any) -> np.random.Generator:

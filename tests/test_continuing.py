@@ -33,7 +33,7 @@ from minnet import (
     train_step,
 )
 
-EPOCHS, BATCH = 4, 25  # 5 steps for each epoch, the last one with 20 rows
+EPOCHS, BATCH = 3, 25  # 5 steps for each epoch, the last one with 20 rows
 
 OPTIMIZERS = {
     "SGD": lambda net: SGD(net, 0.05, weight_decay=0.01),
