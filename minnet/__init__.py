@@ -43,6 +43,7 @@ from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
 from minnet.safetensors import load_safetensors, save_safetensors
 from minnet.serialization import load, save
+from minnet.stopping import EarlyStopping
 from minnet.training import History, fit, train_step
 from minnet.version import __version__ as __version__
 
@@ -64,6 +65,7 @@ __all__ = [
     "CrossEntropy",
     "Dense",
     "Dropout",
+    "EarlyStopping",
     "GroupNorm",
     "HistogramProbe",
     "History",

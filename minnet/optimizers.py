@@ -1,19 +1,22 @@
 """Optimizers.
 
 ``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
-steps, as a schedule does. State arrays have the length of theta.
+steps, as a schedule does. State arrays have the length of theta. Parameters with ``trainable``
+False are left out: neither they nor their entries of the state arrays change.
 """
 
 import numpy as np
 
+from minnet.history import History
 from minnet.kernels import optimizers as kernels
 from minnet.layers.sequential import Sequential
 from minnet.memory import zeros_like
-from minnet.validation import fraction, in_range, non_negative
+from minnet.param import Param, parts
+from minnet.validation import Array, fraction, in_range, non_negative
 
 
 class Optimizer:
-    """Base class of the optimizers.
+    """Base class of the optimizers; a subclass defines `update`.
 
     Parameters
     ----------
@@ -21,13 +24,25 @@ class Optimizer:
         The network to train.
     lr : float
         Learning rate, not negative. The attribute ``lr`` may be set at any time.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps taken, which `minnet.fit` passes to the schedule and to the probes.
+    history : History or None
+        History that the next `minnet.fit` with this optimizer continues.
     """
+
+    weight_decay: float = 0.0
+    decay_bias: bool = True
 
     def __init__(self, net: Sequential, lr: float) -> None:
         if not isinstance(net, Sequential):
             raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
-        self.net = net
-        self.lr = lr
+        self.net, self.lr, self.steps = net, lr, 0
+        self.history: History | None = None
+        self._parts: list[tuple[slice, bool | None]] = []
+        self._flags: list[bool] = []  # for which _parts holds
 
     @property
     def lr(self) -> float:
@@ -37,9 +52,39 @@ class Optimizer:
     def lr(self, lr: float) -> None:
         self._lr = non_negative(lr, type(self).__name__, "lr")
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """Settings other than lr, by name of the attribute."""
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
+        return {name: v for name, v in numbers.items() if name not in ("_lr", "steps")}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """State arrays by name of the attribute; not copies."""
+        return {name: v for name, v in vars(self).items() if isinstance(v, np.ndarray)}
+
     def step(self) -> None:
         """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
-        raise TypeError(f"{type(self).__name__} must define step(self)")
+        params = self.net.params.values()
+        flags = [param.trainable for param in params]
+        flags.append(self.decay_bias)
+        if flags != self._flags:
+            self._parts, self._flags = parts(params, self._decays), flags
+        for part, decays in self._parts:
+            if decays is not None:
+                self.update(part, self.weight_decay if decays else 0.0)
+        self.steps += 1
+
+    def update(self, part: slice, decay: float) -> None:
+        """Apply the rule to this part of theta, with this weight decay; a subclass defines it.
+
+        The part is all of theta unless parameters are frozen or left out of the weight decay.
+        """
+        raise TypeError(f"{type(self).__name__} must define update(self, part, decay)")
+
+    def _decays(self, param: Param) -> bool | None:
+        """Return whether weight decay applies to a parameter, None if it is frozen."""
+        return (self.decay_bias or param.value.ndim == 2) if param.trainable else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -65,6 +110,8 @@ class SGD(Optimizer):
         Use Nesterov momentum; requires a positive momentum.
     weight_decay : float, default 0.0
         λ. The gradient of every parameter is increased by λ θ, as in PyTorch.
+    decay_bias : bool, default True
+        With False, only weights decay, the parameters with two dimensions; biases, γ and β do not.
 
     References
     ----------
@@ -79,23 +126,25 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        *,
+        decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr)
         self.momentum = fraction(momentum, "SGD", "momentum")
         self.nesterov = bool(nesterov)
         self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
+        self.decay_bias = bool(decay_bias)
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
         self.velocity = zeros_like(net.theta) if self.momentum else None
 
-    def step(self) -> None:
-        grad, theta = self.net.grad, self.net.theta
+    def update(self, part: slice, decay: float) -> None:
+        grad, theta = self.net.grad[part], self.net.theta[part]
         if self.velocity is None:
-            kernels.plain_sgd(grad, self.lr, self.weight_decay, theta)
+            kernels.plain_sgd(grad, self.lr, decay, theta)
         else:
-            kernels.sgd(
-                grad, self.lr, self.momentum, self.nesterov, self.weight_decay, self.velocity, theta
-            )
+            settings = self.lr, self.momentum, self.nesterov, decay
+            kernels.sgd(grad, *settings, self.velocity[part], theta)
 
 
 class RMSProp(Optimizer):
@@ -125,8 +174,9 @@ class RMSProp(Optimizer):
         self.eps = self.check_eps(eps)
         self.square = zeros_like(net.theta)
 
-    def step(self) -> None:
-        kernels.rmsprop(self.net.grad, self.lr, self.rho, self.eps, self.square, self.net.theta)
+    def update(self, part: slice, decay: float) -> None:
+        grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        kernels.rmsprop(grad, self.lr, self.rho, self.eps, square, theta)
 
 
 class Adagrad(Optimizer):
@@ -151,8 +201,9 @@ class Adagrad(Optimizer):
         self.eps = self.check_eps(eps)
         self.square = zeros_like(net.theta)
 
-    def step(self) -> None:
-        kernels.adagrad(self.net.grad, self.lr, self.eps, self.square, self.net.theta)
+    def update(self, part: slice, decay: float) -> None:
+        grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        kernels.adagrad(grad, self.lr, self.eps, square, theta)
 
 
 class Adam(Optimizer):
@@ -175,8 +226,6 @@ class Adam(Optimizer):
     Kingma & Ba (2015), Adam: a method for stochastic optimization, ICLR.
     """
 
-    weight_decay = 0.0
-
     def __init__(
         self,
         net: Sequential,
@@ -191,18 +240,17 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
-        self.t = 0
 
-    def step(self) -> None:
-        settings = self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t + 1
-        kernels.adam(self.net.grad, *settings, self.mean, self.square, self.net.theta)
-        self.t += 1
+    def update(self, part: slice, decay: float) -> None:
+        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self.steps + 1
+        mean, square = self.mean[part], self.square[part]
+        kernels.adam(self.net.grad[part], *settings, mean, square, self.net.theta[part])
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay, applied to the parameters and not to the gradient.
 
-    Before Adam's update, θ = (1 - lr λ) θ for all parameters, as in PyTorch.
+    Before Adam's update, θ = (1 - lr λ) θ, for all parameters as in PyTorch or for weights only.
 
     Parameters
     ----------
@@ -210,6 +258,8 @@ class AdamW(Adam):
         As in `Adam`.
     weight_decay : float, default 1e-2
         λ, not negative.
+    decay_bias
+        As in `SGD`.
 
     References
     ----------
@@ -223,6 +273,9 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        *,
+        decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr, betas, eps)
         self.weight_decay = non_negative(weight_decay, "AdamW", "weight_decay")
+        self.decay_bias = bool(decay_bias)

@@ -1,11 +1,14 @@
 """Parameters of layers: a value, and the gradient of the loss with respect to it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minnet.validation import Array
+
+Key = TypeVar("Key")
 
 
 class Param:
@@ -23,6 +26,10 @@ class Param:
     ----------
     name : str
         Name in messages: ``weight``, or in a network ``dense1.weight``.
+    trainable : bool
+        Initially True. With False, optimizers change neither the value nor their state of it, and
+        gradient clipping ignores it. Its gradient is still computed. Running statistics are no
+        parameters and are still updated.
 
     Raises
     ------
@@ -37,10 +44,10 @@ class Param:
     (array([1., 2., 3.]), array([0., 0., 0.]))
     """
 
-    __slots__ = ("_grad", "_value", "name")
+    __slots__ = ("_grad", "_value", "name", "trainable")
 
     def __init__(self, value: Any) -> None:
-        self.name = "a parameter"
+        self.name, self.trainable = "a parameter", True
         value = self._as_numbers(value, "value")
         is_float = value.dtype in (np.float32, np.float64)
         self._value: Array = value if is_float else value.astype(np.float32)
@@ -125,6 +132,16 @@ class Params(dict[str, Param]):
             )
         param.name = name
         super().__setitem__(name, param)
+
+
+def parts(params: Iterable[Param], key: Callable[[Param], Key]) -> list[tuple[slice, Key]]:
+    """Return (slice of theta, key) for each run of neighbouring parameters with the same key."""
+    found, start = [], 0
+    for value, run in groupby(params, key):
+        stop = start + sum(param.value.size for param in run)
+        found.append((slice(start, stop), value))
+        start = stop
+    return found
 
 
 def parameter(name: str) -> Any:

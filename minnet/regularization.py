@@ -1,7 +1,8 @@
 """L1 and L2 penalties, and gradient clipping.
 
 Penalties apply to weights, the parameters with two dimensions, and not to biases, γ and β. Clipping
-applies to all of ``net.grad``, between backward and the optimizer's step.
+applies to ``net.grad``, between backward and the optimizer's step. Frozen parameters, those with
+``trainable`` False, contribute nothing to the norm, and their gradients are not changed.
 """
 
 import math
@@ -9,6 +10,7 @@ import math
 import numpy as np
 
 from minnet.layers.sequential import Sequential
+from minnet.param import parts
 from minnet.validation import Array, non_negative, positive
 
 
@@ -80,8 +82,8 @@ class L2(Regularizer):
 def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     """Scale the gradient of net so that its norm is at most max_norm; return the original norm.
 
-    The norm is over all parameters: g ← g max_norm / ‖g‖ where ‖g‖ > max_norm. The direction of the
-    gradient does not change.
+    The norm is over all trainable parameters: g ← g max_norm / ‖g‖ where ‖g‖ > max_norm. The
+    direction of the gradient does not change.
 
     Raises
     ------
@@ -101,15 +103,17 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     (5.0, array([0.6, 0.8, 0. ], dtype=float32))
     """
     positive(max_norm, "clip_grad_norm", "max_norm")
-    largest = float(np.abs(net.grad).max(initial=0.0))
+    grads = _trainable(net)
+    largest = float(np.max([np.abs(grad).max(initial=0.0) for grad in grads], initial=0.0))
     if not math.isfinite(largest):
         raise FloatingPointError("clip_grad_norm: the gradient holds NaN or infinity")
     if largest == 0:
         return 0.0
     # Dividing by the largest entry first prevents an overflow of squares in float32.
-    norm = largest * float(np.linalg.norm(net.grad / net.grad.dtype.type(largest)))
+    norm = largest * math.hypot(*(float(np.linalg.norm(g / g.dtype.type(largest))) for g in grads))
     if norm > max_norm:
-        net.grad *= max_norm / norm
+        for grad in grads:
+            np.multiply(grad, max_norm / norm, out=grad)
     return norm
 
 
@@ -126,4 +130,11 @@ def clip_grad_value(net: Sequential, limit: float) -> None:
     array([ 1. , -1. ,  0.5], dtype=float32)
     """
     positive(limit, "clip_grad_value", "limit")
-    np.clip(net.grad, -limit, limit, out=net.grad)
+    for grad in _trainable(net):
+        np.clip(grad, -limit, limit, out=grad)
+
+
+def _trainable(net: Sequential) -> list[Array]:
+    """Return the parts of ``net.grad`` that belong to trainable parameters, as views."""
+    found = parts(net.params.values(), lambda param: param.trainable)
+    return [net.grad[part] for part, trainable in found if trainable]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minnet.files import replacing
 from minnet.layers.sequential import Sequential
-from minnet.serialization import replacing
 
 
 def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:

@@ -6,25 +6,24 @@ Network, optimizer and `History` are consistent after `fit`, also after an error
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from minnet.arguments import Batches, check_data, check_settings, check_validation, row_weights
 from minnet.evaluation import evaluate, labels_of
+from minnet.history import History as History
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
 from minnet.layer import Rng
-from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
-from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer, clip_grad_norm
-from minnet.validation import Array, count, positive
+from minnet.validation import Array, count
 
 
 class Probe(Protocol):
@@ -34,42 +33,15 @@ class Probe(Protocol):
         """Read the buffers after backward and before the optimizer's step."""
 
 
-@dataclass
-class History:
-    """Metrics of `fit`, one entry for each epoch.
+class Callback(Protocol):
+    """An object that `fit` calls after every epoch, such as `minnet.EarlyStopping`.
 
-    ``loss`` and ``accuracy`` are means over the training batches; the parameters change after each
-    batch. ``val_loss`` and ``val_accuracy`` are computed at the end of the epoch. To compare
-    training and validation rows fairly, call `evaluate` on both. The losses do not include a
-    regularizer's penalty. Accuracies are empty for losses without classes.
-
-    Attributes
-    ----------
-    loss, accuracy, val_loss, val_accuracy, lr : list of float
-        One entry for each epoch. lr is the learning rate of the last step of the epoch.
-    steps : int
-        Number of optimizer steps.
+    If it has a method ``on_end(net, history)``, `fit` calls it after the last epoch, also if a
+    callback stopped training, but not after an error or Ctrl-C.
     """
 
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    steps: int = 0
-
-    def append(self, metrics: dict[str, float]) -> None:
-        """Add the metrics of one epoch."""
-        for name, value in metrics.items():
-            getattr(self, name).append(value)
-
-    def __repr__(self) -> str:
-        last = {
-            name: round(values[-1], 4)
-            for name, values in vars(self).items()
-            if isinstance(values, list) and values
-        }
-        return f"History({len(self.loss)} epochs, {self.steps} steps; last: {last})"
+    def on_epoch(self, net: Sequential, history: History) -> bool | None:
+        """Act on the epoch whose metrics are the last in history; return True to stop training."""
 
 
 def train_step(
@@ -82,7 +54,8 @@ def train_step(
     probes: Sequence[Probe] = (),
     regularizer: Regularizer | None = None,
     clip_norm: float | None = None,
-    step: int = 0,
+    sample_weight: Any = None,
+    step: int | None = None,
 ) -> float:
     """Take one training step on the batch x, y and return its loss.
 
@@ -104,8 +77,11 @@ def train_step(
         Penalty whose gradient is added to that of the loss. The returned loss does not include the
         penalty, which is ``regularizer.penalty(net)``.
     clip_norm : float, optional
-        Maximum norm of the gradient; a larger gradient is scaled down to it.
-    step : int, default 0
+        Maximum norm of the gradient; a larger gradient is scaled down to it. A limit that is never
+        reached, such as 1e9, only measures the norm. See `minnet.clip_grad_norm`.
+    sample_weight : array_like, shape (n,), optional
+        Weight of each row in the loss; see `minnet.Loss.forward`.
+    step : int, default ``optimizer.steps``
         Number of the step, passed to the probes.
 
     Returns
@@ -124,24 +100,24 @@ def train_step(
     if optimizer.net is not net:
         raise ValueError("train_step: the optimizer belongs to another network; create a new one")
     output = net.forward(x, training=True)
-    value = loss.forward(output, y)
+    value = loss.forward(output, y, sample_weight=sample_weight)
     if not math.isfinite(value):
         raise FloatingPointError(
             f"{loss}: the loss is {value} for finite outputs; check the targets"
         )
-    if probes:
-        metrics = {"loss": value, "lr": optimizer.lr}
-        if loss.classifies:
-            metrics["accuracy"] = _count_correct(output, loss) / len(output)
-        net.metrics = metrics
+    net.metrics = metrics = {"loss": value, "lr": optimizer.lr}
+    if probes and loss.classifies:
+        metrics["accuracy"] = _count_correct(output, loss) / len(output)
     net.backward(loss.backward(), input_gradient=False)
     if regularizer is not None:
         regularizer.add_gradient(net)
     if clip_norm is not None:
-        clip_grad_norm(net, clip_norm)
+        metrics["grad_norm"] = clip_grad_norm(net, clip_norm)
+    steps = optimizer.steps
     for probe in probes:
-        probe.observe(step, net)
+        probe.observe(steps if step is None else step, net)
     optimizer.step()
+    optimizer.steps = steps + 1  # also if a subclass overrides step
     return value
 
 
@@ -159,11 +135,19 @@ def fit(
     regularizer: Regularizer | None = None,
     clip_norm: float | None = None,
     schedule: Callable[[int], float] | None = None,
+    callbacks: Sequence[Callback] = (),
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
     shuffle: bool = True,
+    drop_last: bool = False,
     rng: Rng = None,
     verbose: int = 0,
 ) -> History:
     """Train net on rows x and targets y, and return the history.
+
+    Another call with the same optimizer continues the training, with its schedule, probes, history
+    and, for an equal seed, permutations: twice five epochs equal ten to the bit. `minnet.save` and
+    `minnet.load` keep a training in a file.
 
     Parameters
     ----------
@@ -179,9 +163,17 @@ def fit(
     validation_data : (x, y), optional
         Rows and targets that are evaluated after every epoch.
     schedule : callable, optional
-        Maps the step, counted from 0, to the learning rate; see `minnet.schedules`.
+        Maps the step, ``optimizer.steps``, to the learning rate; see `minnet.schedules`.
+    callbacks : sequence of Callback
+        Called after every epoch, such as `EarlyStopping`; see `minnet.training.Callback`.
+    sample_weight : array_like, shape (n,), optional
+        Weight of each row in the loss. Accuracies and validation do not use weights.
+    class_weight : dict of label to weight, or "balanced", optional
+        Weight of each row by its label, as in scikit-learn; multiplied by sample_weight.
     shuffle : bool, default True
         Whether to permute the rows in every epoch.
+    drop_last : bool, default False
+        Whether to leave out a shorter last batch.
     rng : int, numpy.random.Generator or None
         Seed or generator of the permutations.
     verbose : {0, 1}
@@ -190,15 +182,15 @@ def fit(
     Returns
     -------
     History
-        Metrics of each epoch. ``net.history`` is the same object, also if training is interrupted.
+        Metrics of each epoch and step. ``net.history`` and ``optimizer.history`` are the same
+        object, also if training is interrupted. Another call then begins a new epoch.
 
     Raises
     ------
     ValueError, TypeError
         If data, targets or settings do not fit; raised before training starts.
     FloatingPointError
-        If an output, the loss or a gradient becomes non-finite; the error names the step and the
-        layer.
+        If an output, the loss or a gradient becomes non-finite; names the step and the layer.
     KeyboardInterrupt
         On Ctrl-C, when the current step is complete.
 
@@ -216,48 +208,55 @@ def fit(
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    _check_settings(net, schedule=schedule, **settings)
-    epochs, batch_size = count(epochs, "fit", "epochs"), count(batch_size, "fit", "batch_size")
-    generator = np.random.default_rng(rng)
-    x, y = _checked_data("", net, loss, x, y)
-    _check_batches(net, len(x), batch_size)
-    if validation_data is not None:
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError("fit: expected validation_data as a pair (x, y)")
-        validation_data = _checked_data("validation ", net, loss, *validation_data)
-    history, epoch, steps = History(), 1, epochs * -(-len(x) // batch_size)
-    net.history = history
+    further = {"schedule": schedule, "callbacks": callbacks, "validation_data": validation_data}
+    check_settings(net, **settings, **further)
+    epochs = count(epochs, "fit", "epochs")
+    x, y = check_data("", net, loss, x, y)
+    row_weight = row_weights(loss, y, sample_weight, class_weight)
+    batches = Batches(x, y, row_weight, batch_size, drop_last)
+    batches.check_rows(net)
+    validation_data = check_validation(net, loss, validation_data)
+    history = optimizer.history
+    if history is None or history.steps > optimizer.steps:
+        history = History(steps=optimizer.steps)
+    generator = history.generator_for(rng)
+    net.history = optimizer.history = history
     try:
-        with _progress_bar(steps, verbose) as bar, Interruptions() as ctrl_c:
-            for epoch in range(1, epochs + 1):  # noqa: B007 - reported in the error
-                total, correct = 0.0, 0.0
+        with _progress(epochs * batches.number, verbose) as show, Interruptions() as ctrl_c:
+            for _ in range(epochs):
+                total, size, correct = 0.0, 0.0, 0.0
                 order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
-                for batch_x, batch_y in _batches(x, y, order, batch_size):
+                for batch_x, batch_y, weights in batches.shuffled(order):
                     if schedule is not None:
-                        optimizer.lr = schedule(history.steps)
+                        optimizer.lr = schedule(optimizer.steps)
                     with ctrl_c.delayed:
-                        value = train_step(net, batch_x, batch_y, step=history.steps, **settings)
-                        history.steps += 1
-                    total += value * len(batch_x)
+                        value = train_step(net, batch_x, batch_y, sample_weight=weights, **settings)
+                        history.append_step(net.metrics, optimizer.steps)
+                    share = len(batch_x) if weights is None else float(weights.sum())
+                    total, size = total + value * share, size + share
                     correct += _count_correct(net.y, loss)
-                    if bar is not None:
-                        bar.update()
+                    show()
                 net.check_theta()
-                metrics = {"loss": total / len(x), "lr": optimizer.lr}
+                metrics = {"loss": total / size if size else 0.0, "lr": optimizer.lr}
                 if loss.classifies:
-                    metrics["accuracy"] = correct / len(x)
+                    metrics["accuracy"] = correct / batches.rows
                 if validation_data is not None:
                     validation = evaluate(net, *validation_data, loss)
                     metrics |= {f"val_{name}": number for name, number in validation.items()}
                 with ctrl_c.delayed:
                     history.append(metrics)
-                if bar is not None:
-                    del metrics["lr"]
-                    bar.set_postfix({k: f"{v:.4f}" for k, v in metrics.items()}, refresh=False)
+                    stops = [callback.on_epoch(net, history) for callback in callbacks]
+                show(metrics)
+                if any(stops):
+                    break
     except FloatingPointError as error:
         raise FloatingPointError(
-            f"step {history.steps} (epoch {epoch}): {error}; net.history holds the completed epochs"
+            f"step {optimizer.steps} (epoch {len(history.loss) + 1}): {error}; net.history holds "
+            "the completed epochs"
         ) from error
+    for callback in callbacks:
+        if hasattr(callback, "on_end"):
+            callback.on_end(net, history)
     return history
 
 
@@ -269,82 +268,23 @@ def _count_correct(output: Array, loss: Loss) -> float:
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 
-def _batches(x: Array, y: Array, order: Array, batch_size: int) -> Iterator[tuple[Array, Array]]:
-    batch_x: Array | None = None
-    for start in range(0, len(x), batch_size):
-        rows = order[start : start + batch_size]
-        batch_x = grown(batch_x, (len(rows), x.shape[1]), x.dtype)
-        np.take(x, rows, axis=0, out=batch_x, mode="clip")
-        yield batch_x, y[rows]
-
-
-def _checked_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
-    """Return x as rows that fit net and y as targets that fit x; raise if they do not fit."""
-    x = net.check_input(x, f"{which}x")
-    if len(x) == 0:
-        raise ValueError(f"fit: expected at least one row, got {which}x of shape {x.shape}")
-    width = net.predict(x[:1]).shape[1]
-    return x, loss.as_target(y, (len(x), width), x.dtype)
-
-
-def _check_settings(
-    net: Any,
-    *,
-    loss: Any,
-    optimizer: Any,
-    probes: Any,
-    regularizer: Any,
-    clip_norm: Any,
-    schedule: Any,
-) -> None:
-    for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
-        if not isinstance(given, kind):
-            repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-            article = "an" if kind is Optimizer else "a"
-            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{repair}")
-    if regularizer is not None and not isinstance(regularizer, Regularizer):
-        raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
-    if schedule is not None and not callable(schedule):
-        raise TypeError(
-            f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
-            "argument of the optimizer"
-        )
-    listed = isinstance(probes, list | tuple)
-    if not listed or any(isinstance(p, type) or not hasattr(p, "observe") for p in probes):
-        raise TypeError(
-            f"fit: expected a list of probes such as [HistogramProbe()], got {probes!r}"
-        )
-    if clip_norm is not None:
-        positive(clip_norm, "fit", "clip_norm")
-    if optimizer.net is not net:
-        raise ValueError("fit: the optimizer belongs to another network; create one for this one")
-    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
-        raise ValueError(
-            f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
-            "applied twice; remove that layer"
-        )
-
-
-def _check_batches(net: Sequential, n: int, batch_size: int) -> None:
-    shortest = n % batch_size or min(batch_size, n)
-    try:
-        net.check_rows(shortest)
-    except ValueError as error:
-        raise ValueError(
-            f"fit: {n} rows in batches of {batch_size} leave a batch of {shortest}; {error}; "
-            "choose another batch_size"
-        ) from None
-
-
 @contextmanager
-def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
-    """Yield a tqdm bar, or None if ``verbose`` is 0."""
+def _progress(steps: int, verbose: int) -> Iterator[Callable[..., None]]:
+    """Yield a function that shows a step or, given metrics, an epoch in a progress bar."""
     if not verbose:
-        yield None
+        yield lambda metrics=None: None
         return
     if find_spec("ipywidgets"):  # tqdm.auto warns in a notebook without ipywidgets
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
     with tqdm(total=steps, unit="step") as bar:
-        yield bar
+
+        def show(metrics: Mapping[str, float] | None = None) -> None:
+            if metrics is None:
+                bar.update()
+            else:
+                numbers = {k: f"{v:.4f}" for k, v in metrics.items() if k != "lr"}
+                bar.set_postfix(numbers, refresh=False)
+
+        yield show

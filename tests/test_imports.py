@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     {"version"},
     {"kernels"},
-    {"memory", "validation"},
+    {"memory", "validation", "history", "files"},
     {"param"},
     {"layer", "loss"},
     {"recommendation"},
@@ -25,7 +25,7 @@ LEVELS = (
         *("checks", "datasets", "evaluation", "idx", "interruptions", "safetensors"),
         *("serialization", "summary"),
     },
-    {"training"},
+    {"training", "arguments", "stopping"},
     {"recording"},
     {"doctor", "plot", "replay", "sklearn"},
     {"experiments", "exercises"},

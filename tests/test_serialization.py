@@ -158,9 +158,26 @@ def test_a_loaded_network_equals_the_saved_one_bit_by_bit(tmp_path, dtype):
     assert bits(twin).items() <= before.items()
     assert not np.array_equal(twin["residual1.batchnorm1"].running_var, np.ones(8))
     np.testing.assert_array_equal(twin.predict(X), net.predict(X), strict=True)
-    twin["dropout1"].rng = np.random.default_rng(5)
-    net["dropout1"].rng = np.random.default_rng(5)
     assert bits(train(twin)) == bits(train(net))
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_the_generator_of_dropout_continues_whatever_its_kind(tmp_path, kind):
+    nets = [Sequential([Dropout(0.5)], rng=seed) for seed in (1, 2)]
+    for seed, net in enumerate(nets):
+        net["dropout1"].rng = np.random.Generator(getattr(np.random, kind)(seed))
+    nets[0].forward(X, training=True)
+    save(nets[0], tmp_path / "net")
+    load(nets[1], tmp_path / "net")
+    for _ in range(2):
+        np.testing.assert_array_equal(*(net.forward(X, training=True) for net in nets))
+
+
+def test_the_state_of_another_kind_of_generator_raises(tmp_path):
+    nets = [Sequential([Dense(4, 4), Dropout(0.5)], rng=seed) for seed in (1, 2)]
+    save(nets[0], tmp_path / "net")
+    nets[1]["dropout1"].rng = np.random.Generator(np.random.MT19937(0))
+    assert "MT19937" in error_of(nets[1], tmp_path / "net")
 
 
 @settings(max_examples=30, deadline=None)
@@ -209,7 +226,7 @@ def test_numpy_opens_the_file_and_the_manifest_describes_it(tmp_path):
         assert set(file.files) == {"manifest.json", *arrays}
         for name, array in arrays.items():
             np.testing.assert_array_equal(file[name], array, strict=True)
-    assert [manifest[key] for key in ("format", "version")] == ["minnet weights", 1]
+    assert [manifest[key] for key in ("format", "version")] == ["minnet weights", 2]
     assert manifest["layers"] == {
         "centre1": "Centre(4)",
         "dense1": "Dense(4→8)",
@@ -297,6 +314,10 @@ def with_a_list_of_layers(members, manifest):
     manifest["layers"] = list(manifest["layers"])
 
 
+def with_a_false_history(members, manifest):
+    manifest["history"] = {"loss": [1.0]}
+
+
 def ones(*shape):
     return np.ones(shape, np.float32)
 
@@ -347,9 +368,10 @@ def test_further_entries_of_the_manifest_are_ignored(path):
         (cut_short, "cannot reshape array of size 4"),
         (without("manifest.json"), "it has no manifest.json, so minnet did not write it"),
         (stating(format="other weights"), "expected format 'minnet weights' in manifest.json"),
-        (stating(version=2), "expected version 1, got 2; read it with minnet "),
+        (stating(version=3), "expected version 1 or 2, got 3; read it with minnet "),
         (lambda members, manifest: manifest.pop("layers"), "layers"),
         (with_a_list_of_layers, "not a mapping"),
+        (with_a_false_history, "accuracy"),
     ],
 )
 def test_the_error_for_an_invalid_file_names_the_reason(path, change, expected):

@@ -145,7 +145,6 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
     every = max(math.ceil(steps / SLOTS), 1)
     probe = StatisticsProbe(("y", "weight_grad", "update"), every, window=SLOTS // 4)
     order = np.random.default_rng([setup.seed, 1])  # independent of the initial weights
-    done = 0
     try:
         trial.start = snapshot(setup, net)
         _measure(trial, "start", net)
@@ -154,13 +153,12 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
             history = fit(
                 net, data.x, _targets(setup, data.labels), loss=setup.make_loss(),
                 optimizer=optimizer, epochs=1, batch_size=batch_size, rng=order,
-                probes=[_From(done, probe)] if record else [],
+                probes=[probe] if record else [],
                 regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
             )  # fmt: skip
-            done += history.steps
-            values = {"seconds": time.perf_counter() - started, "loss": history.loss[0]}
+            values = {"seconds": time.perf_counter() - started, "loss": history.loss[-1]}
             if history.accuracy:
-                values["accuracy"] = history.accuracy[0]
+                values["accuracy"] = history.accuracy[-1]
             for name, value in (values | _evaluate(setup, net)).items():
                 trial.curves[name].append(value)
         trial.end = snapshot(setup, net)
@@ -218,16 +216,6 @@ def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
     """Return the outputs and gradients of all layers on the first training batch."""
     data, batch = setup.load(), slice(setup.batch_size)
     return capture(net, data.x[batch], _targets(setup, data.labels[batch]), setup.make_loss())
-
-
-class _From:
-    """A probe that adds the number of earlier steps to each step."""
-
-    def __init__(self, first: int, probe: StatisticsProbe) -> None:
-        self.first, self.probe = first, probe
-
-    def observe(self, step: int, net: Sequential) -> None:
-        self.probe.observe(self.first + step, net)
 
 
 def _targets(setup: Setup, labels: Array) -> Array:

@@ -44,8 +44,8 @@ class Sequential(Container):
     history : minnet.training.History or None
         History of the last `minnet.fit`.
     metrics : dict of str to float
-        ``loss``, ``lr`` and, for losses with classes, ``accuracy`` of the current training step.
-        `minnet.train_step` sets it for probes before it calls them.
+        ``loss`` and ``lr`` of the current training step, with ``clip_norm`` also ``grad_norm`` and,
+        if there are probes and the loss has classes, ``accuracy``. `minnet.train_step` sets it.
 
     Raises
     ------

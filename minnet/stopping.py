@@ -1,0 +1,103 @@
+"""Stop a training when a metric no longer improves, and keep the best weights."""
+
+from __future__ import annotations
+
+import math
+
+from minnet.history import History
+from minnet.layers.sequential import Sequential
+from minnet.validation import Array, count, non_negative
+
+MONITORED = ("val_loss", "val_accuracy", "loss", "accuracy")
+
+
+class EarlyStopping:
+    """Stop when a metric has not improved for some epochs, and restore the best weights.
+
+    The count goes on over several calls of `minnet.fit` that continue one training, and starts
+    again with another training. Pass a new object to start it again in the same training.
+
+    Parameters
+    ----------
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}
+        Metric of `minnet.History`. A loss improves downwards, an accuracy upwards.
+    patience : int, default 5
+        Number of epochs without improvement after which training stops.
+    min_delta : float, default 0.0
+        An improvement is a change by more than this since the last improvement.
+    restore_best : bool, default True
+        Whether the network has the best weights at the end of `fit`: the parameters, and the state
+        of the layers such as BatchNorm's running statistics, of the epoch with the best value. The
+        optimizer's state remains that of the last step. After an error or Ctrl-C, call `restore`.
+
+    Attributes
+    ----------
+    best, best_epoch : float and int
+        Best value, and its epoch, counted from 1 in the history; nan and 0 at first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting is out of range. `fit` raises ValueError if it will not measure the metric.
+
+    Examples
+    --------
+    >>> from minnet import SGD, Dense, MeanSquaredError, Sequential, fit
+    >>> net, stopping = Sequential([Dense(1, 1)], rng=0), EarlyStopping("loss", patience=2)
+    >>> history = fit(net, [[1.0]], [[2.0]], loss=MeanSquaredError(), optimizer=SGD(net, lr=0.25),
+    ...               epochs=100, batch_size=1, callbacks=[stopping])
+    >>> len(history.loss), stopping.best_epoch, round(stopping.best, 6)
+    (4, 2, 0.0)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        if monitor not in MONITORED:
+            raise ValueError(
+                f"EarlyStopping: expected monitor as one of {', '.join(MONITORED)}, got {monitor!r}"
+            )
+        self.monitor, self.restore_best = monitor, bool(restore_best)
+        self.patience = count(patience, "EarlyStopping", "patience")
+        self.min_delta = non_negative(min_delta, "EarlyStopping", "min_delta")
+        self._begin(None)
+
+    def _begin(self, history: History | None) -> None:
+        self._history, self._waited = history, 0
+        self.best, self.best_epoch = math.nan, 0
+        self._improved = math.inf  # negative for accuracies, so that lower is better
+        self._theta: Array | None = None
+        self._state: dict[str, Array] = {}
+
+    def on_epoch(self, net: Sequential, history: History) -> bool:
+        """Compare the last value of the metric; return whether to stop."""
+        if history is not self._history:
+            self._begin(history)
+        values = getattr(history, self.monitor)
+        sign = -1.0 if "accuracy" in self.monitor else 1.0
+        value = sign * values[-1]
+        if self._theta is None or value < sign * self.best:
+            self.best, self.best_epoch = values[-1], len(values)
+            self._theta = net.theta.copy()
+            self._state = {name: array.copy() for name, array in net.state.items()}
+        self._waited += 1
+        if value < self._improved - self.min_delta:
+            self._improved, self._waited = value, 0
+        return self._waited >= self.patience
+
+    def on_end(self, net: Sequential, history: History) -> None:
+        """Restore the best weights if ``restore_best``."""
+        if self.restore_best:
+            self.restore(net)
+
+    def restore(self, net: Sequential) -> None:
+        """Copy the parameters and the state of the best epoch into net."""
+        if self._theta is None:
+            raise RuntimeError("restore: expected a completed epoch, got none; call fit first")
+        net.theta = self._theta
+        for name, array in net.state.items():
+            array[...] = self._state[name]
