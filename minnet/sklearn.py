@@ -59,22 +59,22 @@ class _Sigmoid(_Objective, minnet.SigmoidBinaryCrossEntropy):
     """Binary cross-entropy, summed over the outputs."""
 
     def compute(self, output: Array, target: Array) -> float:
-        return super().compute(output, target) * len(output.T)
+        return float(super().compute(output, target) * output.shape[1])
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         super().differentiate(output, target, dx)
-        dx *= len(output.T)
+        dx *= output.shape[1]
 
 
 class _Squared(_Objective, minnet.MeanSquaredError):
     """Half the squared error, averaged over the outputs; its gradient is that of the sum."""
 
     def compute(self, output: Array, target: Array) -> float:
-        return super().compute(output, target) / 2
+        return float(super().compute(output, target) / 2)
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         super().differentiate(output, target, dx)
-        dx *= len(output.T) / 2
+        dx *= output.shape[1] / 2
 
 
 class _Penalty(Regularizer):
@@ -125,7 +125,7 @@ class _Progress:
         return [net.theta, *net.state.values()]
 
     def on_epoch(self, net: minnet.Sequential, history: minnet.History) -> bool:
-        fitted, tol = self.estimator, self.estimator.tol
+        fitted, tol = self.estimator, non_negative(self.estimator.tol, "fit", "tol")
         loss, lowest = self.penalty.end_epoch(), fitted.best_loss_
         improved, line = loss <= lowest - tol, f"Epoch {fitted.n_iter_ + 1}: loss = {loss:.8f}"
         fitted.loss_curve_.append(loss)
@@ -229,7 +229,7 @@ class _MLP(base.BaseEstimator):
         if self.early_stopping:
             rows, held_out = self._split(rows, random_state)
         if not partial or not hasattr(self, "_optimizer"):
-            self._optimizer = self._new_optimizer()
+            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy([*self.probes])
         stopped = self._run(rows, held_out, 1 if partial else self.max_iter)
         if not (partial or stopped):
             warnings.warn(
@@ -278,7 +278,6 @@ class _MLP(base.BaseEstimator):
                 for param in layer.params.values():
                     param.value = random_state.uniform(-limit, limit, param.value.shape)
         self._rng = np.random.default_rng(seed)  # continued by later calls
-        self.probes_ = copy.deepcopy(list(self.probes))
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] = []
         self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
