@@ -51,11 +51,11 @@ class _Objective(minnet.Loss):
         return super().forward(output, target, sample_weight=sample_weight)
 
 
-class _Softmax(_Objective, minnet.SoftmaxCrossEntropy):
+class SoftmaxLoss(_Objective, minnet.SoftmaxCrossEntropy):
     """Cross-entropy of three or more classes."""
 
 
-class _Sigmoid(_Objective, minnet.SigmoidBinaryCrossEntropy):
+class SigmoidLoss(_Objective, minnet.SigmoidBinaryCrossEntropy):
     """Binary cross-entropy, summed over the outputs."""
 
     def compute(self, output: Array, target: Array) -> float:
@@ -66,7 +66,7 @@ class _Sigmoid(_Objective, minnet.SigmoidBinaryCrossEntropy):
         dx *= output.shape[1]
 
 
-class _Squared(_Objective, minnet.MeanSquaredError):
+class SquaredLoss(_Objective, minnet.MeanSquaredError):
     """Half the squared error, averaged over the outputs; its gradient is that of the sum."""
 
     def compute(self, output: Array, target: Array) -> float:
@@ -493,7 +493,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         return factors if weights is None else weights * factors
 
     def _new_loss(self) -> _Objective:
-        return _Softmax() if self._binarizer.y_type_ == "multiclass" else _Sigmoid()
+        return SoftmaxLoss() if self._binarizer.y_type_ == "multiclass" else SigmoidLoss()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -529,7 +529,7 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
         return y.reshape(len(y), -1)
 
     def _new_loss(self) -> _Objective:
-        return _Squared()
+        return SquaredLoss()
 
 
 def _dense(X: Any) -> Any:
