@@ -41,6 +41,12 @@ def test_the_layer_of_ones_own_passes_its_check(ran):
     assert max(ran["errors"].values()) < 1e-9
 
 
+def test_the_saved_pipeline_predicts_the_wines(ran):
+    assert (ran["folder"] / "wine.joblib").is_file()
+    assert ran["wine"].predict(ran["table"][:2]).tolist() == ["Barolo", "Barolo"]
+    assert ran["search"].best_score_ > 0.95
+
+
 def test_the_picture_is_the_one_that_the_command_draws(tmp_path):
     from matplotlib.image import imread
 
