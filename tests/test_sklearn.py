@@ -67,7 +67,7 @@ def test_without_a_seed_two_trainings_differ():
 def test_early_stopping_restores_the_network_with_the_best_score():
     settings = {
         "early_stopping": True, "validation_fraction": 0.3, "batch_norm": True, "batch_size": 20,
-        "learning_rate_init": 0.3, "n_iter_no_change": 8, "random_state": 3,
+        "schedule": minnet.schedules.warmup(30.0, steps=300),  # the scores become worse
     }  # fmt: skip
     model = classifier(max_iter=60, **settings).fit(X, Y)
     scores = model.validation_scores_
@@ -86,6 +86,33 @@ def test_max_iter_without_convergence_is_a_warning():
         warnings.simplefilter("error")
         classifier(max_iter=2).partial_fit(X, Y, classes=[0, 1, 2])
         classifier(max_iter=50, tol=1.0, n_iter_no_change=3).fit(X, Y)
+
+
+def test_verbose_prints_a_line_for_each_epoch(capsys):
+    model = classifier(verbose=True, early_stopping=True, validation_fraction=0.3).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    loss, score = model.loss_curve_[1], model.validation_scores_[1]
+    assert lines[1] == f"Epoch 2: loss = {loss:.8f}, validation score = {score:.6f}"
+
+
+class Interrupted(minnet.StatisticsProbe):
+    """Probe that stops the training at the fourth step."""
+
+    def observe(self, step, net):
+        super().observe(step, net)
+        if step == 3:
+            raise KeyboardInterrupt
+
+
+def test_after_an_interruption_the_completed_epochs_are_kept():
+    model = classifier(probes=[Interrupted()], max_iter=10)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    expected = classifier(max_iter=3).fit(X, Y)
+    assert model.loss_curve_ == expected.loss_curve_
+    assert model.history_.loss == expected.history_.loss
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
 
 
 # Parameters of minnet
@@ -222,6 +249,7 @@ def test_outputs_have_the_form_of_the_targets():
         ({"alpha": -1.0}, ValueError, "alpha must be non-negative"),
         ({"l1": "much"}, TypeError, "l1 must be a number"),
         ({"tol": -1.0}, ValueError, "tol must be non-negative"),
+        ({"n_iter_no_change": 2.5}, TypeError, "n_iter_no_change must be a whole number"),
         ({"hidden_layer_sizes": (8, 0)}, ValueError, "at least 1, got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"max_iter": 0}, ValueError, "epochs must be at least 1"),

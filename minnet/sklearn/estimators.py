@@ -1,11 +1,4 @@
-"""Estimators for scikit-learn: `MLPClassifier` and `MLPRegressor`, trained by `minnet.fit`.
-
-Parameters that scikit-learn's MLP has as well have the same meaning: with equal ``random_state``
-both libraries start from equal weights, and with ``shuffle=False`` their losses agree up to
-rounding. The trained network is ``network_``, a `minnet.Sequential` that ends with logits.
-
-``import minnet`` does not import this module, because it imports scikit-learn.
-"""
+"""Classifier and regressor with the interface of scikit-learn, trained by `minnet.fit`."""
 
 from __future__ import annotations
 
@@ -30,128 +23,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import minnet
 from minnet.layers.dense import Init
-from minnet.regularization import Regularizer
+from minnet.sklearn.objective import (
+    EpsilonAdam,
+    Objective,
+    Penalty,
+    Progress,
+    SigmoidLoss,
+    SoftmaxLoss,
+    SquaredLoss,
+)
 from minnet.training import Probe
-from minnet.validation import Array, as_float_dtype, as_sample_weight, count, non_negative
+from minnet.validation import Array, as_float_dtype, as_sample_weight, count
 
 ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
     "identity": None, "logistic": minnet.Sigmoid, "tanh": minnet.Tanh, "relu": minnet.ReLU,
     "leaky_relu": minnet.LeakyReLU, "prelu": minnet.PReLU, "elu": minnet.ELU,
     "silu": minnet.SiLU, "gelu": minnet.GELU,
 }  # fmt: skip
-
-
-class _Objective(minnet.Loss):
-    """Base class of the losses, which scikit-learn does not average over outputs as minnet does."""
-
-    total_weight = 0.0  # of the last batch
-
-    def forward(self, output: Any, target: Any, *, sample_weight: Any = None) -> float:
-        self.total_weight = float(len(output) if sample_weight is None else sample_weight.sum())
-        return super().forward(output, target, sample_weight=sample_weight)
-
-
-class SoftmaxLoss(_Objective, minnet.SoftmaxCrossEntropy):
-    """Cross-entropy of three or more classes."""
-
-
-class SigmoidLoss(_Objective, minnet.SigmoidBinaryCrossEntropy):
-    """Binary cross-entropy, summed over the outputs."""
-
-    def compute(self, output: Array, target: Array) -> float:
-        return float(super().compute(output, target) * output.shape[1])
-
-    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
-        super().differentiate(output, target, dx)
-        dx *= output.shape[1]
-
-
-class SquaredLoss(_Objective, minnet.MeanSquaredError):
-    """Half the squared error, averaged over the outputs; its gradient is that of the sum."""
-
-    def compute(self, output: Array, target: Array) -> float:
-        return float(super().compute(output, target) / 2)
-
-    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
-        super().differentiate(output, target, dx)
-        dx *= output.shape[1] / 2
-
-
-class _Penalty(Regularizer):
-    """(α/2 Σ w² + λ Σ |w|) / n over all weights w, where n is the total weight of the batch."""
-
-    def __init__(self, alpha: float, l1: float, loss: _Objective) -> None:
-        self.alpha, self.l1 = non_negative(alpha, "fit", "alpha"), non_negative(l1, "fit", "l1")
-        self.loss, self.sum, self.rows = loss, 0.0, 0
-
-    def add_gradient(self, net: minnet.Sequential) -> None:
-        penalty, n = 0.0, self.loss.total_weight or math.inf
-        for param in (param for param in net.params.values() if param.value.ndim == 2):
-            w = param.value
-            param.grad += w * w.dtype.type(self.alpha / n)
-            penalty += self.alpha / 2 * float(np.vdot(w, w)) / n
-            if self.l1:
-                param.grad += np.sign(w) * w.dtype.type(self.l1 / n)
-                penalty += self.l1 * float(np.abs(w).sum()) / n
-        self.sum += (net.metrics["loss"] + penalty) * len(net.y)
-        self.rows += len(net.y)
-
-    def end_epoch(self) -> float:
-        """Return the mean of loss and penalty over the rows since the last call."""
-        mean, self.sum, self.rows = self.sum / self.rows, 0.0, 0
-        return mean
-
-
-class _Adam(minnet.Adam):
-    """Adam in which ε is added to √s, as in scikit-learn, and not to √ŝ = √s / √(1 - β₂ᵗ)."""
-
-    def step(self) -> None:
-        epsilon = self.eps
-        self.eps = epsilon / math.sqrt(1.0 - self.beta2 ** (self.steps + 1))
-        super().step()
-        self.eps = epsilon
-
-
-class _Progress:
-    """Callback that records each epoch in the estimator and stops without improvement."""
-
-    def __init__(self, estimator: Any, penalty: _Penalty, held_out: Sequence[Any]) -> None:
-        self.estimator, self.penalty, self.held_out = estimator, penalty, held_out
-        self.stopped = False
-        self.best = [array.copy() for array in self._arrays()]
-
-    def _arrays(self) -> list[Array]:
-        net = self.estimator.network_
-        return [net.theta, *net.state.values()]
-
-    def on_epoch(self, net: minnet.Sequential, history: minnet.History) -> bool:
-        fitted, tol = self.estimator, non_negative(self.estimator.tol, "fit", "tol")
-        loss, lowest = self.penalty.end_epoch(), fitted.best_loss_
-        improved, line = loss <= lowest - tol, f"Epoch {fitted.n_iter_ + 1}: loss = {loss:.8f}"
-        fitted.loss_curve_.append(loss)
-        fitted.best_loss_ = min(loss, lowest)
-        if self.held_out:
-            x, _, y, *weights = self.held_out
-            predicted, highest = fitted._decode(net.predict(x)), fitted.best_validation_score_
-            score = float(
-                fitted._score(y, predicted, sample_weight=weights[0] if weights else None)
-            )
-            improved, line = score >= highest + tol, f"{line}, validation score = {score:.6f}"
-            fitted.validation_scores_.append(score)
-            if score > highest:
-                fitted.best_validation_score_ = score
-                self.best = [array.copy() for array in self._arrays()]
-        if fitted.verbose:
-            print(line)
-        fitted.n_iter_ += 1
-        fitted._unimproved = 0 if improved else fitted._unimproved + 1
-        self.stopped = fitted._unimproved > fitted.n_iter_no_change
-        return self.stopped
-
-    def restore(self) -> None:
-        """Restore the network with the best validation score."""
-        for array, best in zip(self._arrays(), self.best, strict=True):
-            array[...] = best
 
 
 @dataclass(eq=False, repr=False)
@@ -270,14 +158,14 @@ class _MLP(base.BaseEstimator):
         # A copy, so that the first draws are the initial weights, as in scikit-learn.
         source = random_state if self.init else copy.deepcopy(random_state)
         seed = source.randint(np.iinfo(np.int32).max)
-        net = self.network_ = minnet.Sequential(self._layers(sizes), rng=seed, dtype=dtype)
+        self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
+        net = self.network_ = minnet.Sequential(self._layers(sizes), rng=self._rng, dtype=dtype)
         for layer in () if self.init else net:
             if isinstance(layer, minnet.Dense):
                 numerator = 2.0 if self.activation == "logistic" else 6.0
                 limit = math.sqrt(numerator / (layer.in_features + layer.out_features))
                 for param in layer.params.values():
                     param.value = random_state.uniform(-limit, limit, param.value.shape)
-        self._rng = np.random.default_rng(seed)  # continued by later calls
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] = []
         self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
@@ -300,7 +188,7 @@ class _MLP(base.BaseEstimator):
     def _new_optimizer(self) -> minnet.Optimizer:
         net, lr = self.network_, self.learning_rate_init
         if self.solver == "adam":
-            return _Adam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
+            return EpsilonAdam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum and self.momentum)
             return minnet.SGD(net, lr, self.momentum, nesterov)
@@ -309,8 +197,8 @@ class _MLP(base.BaseEstimator):
     def _run(self, rows: list[Any], held_out: list[Any], epochs: int) -> bool:
         """Train on the rows; return whether training stopped before the last epoch."""
         (x, targets, _, *weights), loss = rows, self._new_loss()
-        penalty = _Penalty(self.alpha, self.l1, loss)
-        progress = _Progress(self, penalty, held_out)
+        penalty = Penalty(self.alpha, self.l1, loss)
+        progress = Progress(self, penalty, held_out)
         size = 200 if self.batch_size == "auto" else count(self.batch_size, "fit", "batch_size")
         size = min(size, len(x))
         self.n_iter_ = 0
@@ -492,7 +380,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         factors: Array = compute_sample_weight(self.class_weight, y)
         return factors if weights is None else weights * factors
 
-    def _new_loss(self) -> _Objective:
+    def _new_loss(self) -> Objective:
         return SoftmaxLoss() if self._binarizer.y_type_ == "multiclass" else SigmoidLoss()
 
     def __sklearn_tags__(self) -> Any:
@@ -528,7 +416,7 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
     def _targets(self, y: Array, new: bool, partial: bool) -> Array:
         return y.reshape(len(y), -1)
 
-    def _new_loss(self) -> _Objective:
+    def _new_loss(self) -> Objective:
         return SquaredLoss()
 
 
