@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minnet import checks, datasets, initializers, schedules
 from minnet.checks import check_layer, check_loss, numerical_gradient
+from minnet.evaluation import evaluate
 from minnet.kernels import warmup
 from minnet.layer import Layer, Param
 from minnet.layers.activations import (
@@ -28,9 +29,11 @@ from minnet.layers.dropout import Dropout
 from minnet.layers.normalization import BatchNorm, GroupNorm, LayerNorm
 from minnet.layers.residual import Residual
 from minnet.layers.sequential import Sequential
+from minnet.loss import Loss
 from minnet.losses import (
     CrossEntropy,
-    Loss,
+    Huber,
+    MeanAbsoluteError,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,
     SoftmaxCrossEntropy,
@@ -40,7 +43,7 @@ from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
 from minnet.serialization import load, save
 from minnet.stopping import EarlyStopping
-from minnet.training import History, evaluate, fit, train_step
+from minnet.training import History, fit, train_step
 from minnet.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -65,10 +68,12 @@ __all__ = [
     "GroupNorm",
     "HistogramProbe",
     "History",
+    "Huber",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Loss",
+    "MeanAbsoluteError",
     "MeanSquaredError",
     "Optimizer",
     "PReLU",

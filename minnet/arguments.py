@@ -13,7 +13,8 @@ from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
-from minnet.validation import Array, as_sample_weight, count, positive
+from minnet.stopping import EarlyStopping
+from minnet.validation import Array, as_sample_weight, count, non_negative, positive
 
 
 def check_settings(
@@ -26,6 +27,7 @@ def check_settings(
     clip_norm: Any,
     schedule: Any,
     callbacks: Any,
+    validation_data: Any,
 ) -> None:
     """Raise TypeError or ValueError if a setting does not fit."""
     for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
@@ -47,6 +49,15 @@ def check_settings(
         listed = isinstance(given, list | tuple)
         if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
             raise TypeError(f"fit: expected a list of {kind_of}, got {given!r}")
+    for callback in callbacks:
+        monitor = callback.monitor if isinstance(callback, EarlyStopping) else "loss"
+        no_validation = monitor.startswith("val_") and validation_data is None
+        if no_validation or (monitor.endswith("accuracy") and not loss.classifies):
+            needed = "validation_data" if no_validation else "a loss with classes"
+            raise ValueError(
+                f"fit: expected {needed} for EarlyStopping({monitor!r}), got none; pass it, or "
+                "monitor another metric"
+            )
     if clip_norm is not None:
         positive(clip_norm, "fit", "clip_norm")
     if optimizer.net is not net:
@@ -76,21 +87,37 @@ def check_validation(net: Sequential, loss: Loss, pair: Any) -> tuple[Array, Arr
     return check_data("validation ", net, loss, *pair)
 
 
-def row_weights(y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
+def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
     """Return the product of both weights of each row, (n,), or None without weights."""
     weights = None
     if sample_weight is not None:
         weights = as_sample_weight(sample_weight, len(y), "fit")
     if class_weight is not None:
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        if y.ndim != 1:
+        if not loss.classifies or y.size != len(y):
             raise ValueError(
-                "fit: class_weight: expected y as labels (n,), got rows of shape "
-                f"{y.shape}; use y.argmax(axis=1), or sample_weight"
+                "fit: class_weight: expected a label for each row, got a target of shape "
+                f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
             )
-        factors = as_sample_weight(compute_sample_weight(class_weight, y), len(y), "fit")
-        weights = factors if weights is None else weights * factors
+        weights = (1.0 if weights is None else weights) * _class_weights(y.ravel(), class_weight)
+    return weights
+
+
+def _class_weights(y: Array, class_weight: Any) -> Array:
+    """Return the weight of the class of each row, (n,)."""
+    classes, places, counts = np.unique(y, return_inverse=True, return_counts=True)
+    labels = classes.tolist()
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        factors = len(y) / (len(labels) * counts)
+    elif isinstance(class_weight, dict) and class_weight.keys() <= set(labels):
+        given = [class_weight.get(label, 1.0) for label in labels]
+        factors = np.array([non_negative(factor, "fit", "class_weight") for factor in given])
+    else:
+        wrong = ValueError if isinstance(class_weight, str | dict) else TypeError
+        raise wrong(
+            f'fit: expected class_weight as "balanced" or as a dict of labels, {labels} in y, to '
+            f"weights, got {class_weight!r}"
+        )
+    weights: Array = factors[places]
     return weights
 
 

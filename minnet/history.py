@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,11 +30,12 @@ class History:
     Attributes
     ----------
     loss, accuracy, val_loss, val_accuracy, lr : list of float
-        One entry for each epoch, nan where only other epochs have the metric. lr is the learning
-        rate of the last step of the epoch.
+        One entry for each epoch. lr is the learning rate of the last step of the epoch.
     step_loss, step_lr, step_grad_norm : array of float
         One entry for each step: loss of the batch, learning rate, and norm of the gradient before
-        clipping, which is measured only with ``clip_norm`` and is nan otherwise.
+        clipping. The norm is measured only with ``clip_norm``, because this can take a tenth of
+        the time of a step. A metric is nan where it was measured in other epochs or steps only,
+        and in steps that were taken without `fit`.
     steps : int
         Number of steps that the optimizer had taken after the last of these steps.
     seed, shuffling : int and dict, or None
@@ -69,8 +70,12 @@ class History:
 
     def append_step(self, metrics: Mapping[str, float], steps: int) -> None:
         """Add the metrics of one step, after which the optimizer has taken this many steps."""
-        for name in STEP:
-            getattr(self, f"step_{name}").append(metrics.get(name, NAN))
+        without = [NAN] * (steps - 1 - self.steps)  # steps that were taken without fit
+        self.step_loss.extend([*without, metrics["loss"]])
+        self.step_lr.extend([*without, metrics["lr"]])
+        norms, missing = self.step_grad_norm, len(self.step_loss) - 1 - len(self.step_grad_norm)
+        if norms or "grad_norm" in metrics:
+            norms.extend([*[NAN] * missing, metrics.get("grad_norm", NAN)])
         self.steps = steps
 
     def generator(self, rng: Any) -> np.random.Generator:
@@ -89,6 +94,19 @@ class History:
         if self.shuffling is not None:
             self.shuffling = {**generator.bit_generator.state}
         return order
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the contents of a file: values for JSON, and arrays by step."""
+        names = [f"step_{name}" for name in STEP]
+        arrays = {f"history/{name}": np.array(getattr(self, name)) for name in names}
+        return {name: v for name, v in vars(self).items() if name not in names}, arrays
+
+    @classmethod
+    def from_state(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Return the history from what `state` returned."""
+        epochs = {name: list(map(float, values[name])) for name in EPOCH}
+        steps = {f"step_{name}": array("d", arrays[f"history/step_{name}"]) for name in STEP}
+        return cls(**{**values, **epochs, **steps})
 
     def to_frame(self, by: str = "epoch") -> Any:
         """Return a pandas.DataFrame with a row for each epoch or, with by="step", for each step.

@@ -5,8 +5,6 @@ steps, as a schedule does. State arrays have the length of theta. Parameters wit
 False are left out: neither they nor their entries of the state arrays change.
 """
 
-from typing import Any
-
 import numpy as np
 
 from minnet.history import History
@@ -30,9 +28,9 @@ class Optimizer:
     Attributes
     ----------
     steps : int
-        Number of steps taken. `minnet.fit` passes it to the schedule and to the probes.
+        Number of steps taken, which `minnet.fit` passes to the schedule and to the probes.
     history : History or None
-        History of the training with this optimizer, which the next `minnet.fit` continues.
+        History that the next `minnet.fit` with this optimizer continues.
     """
 
     weight_decay: float = 0.0
@@ -43,8 +41,8 @@ class Optimizer:
             raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
         self.net, self.lr, self.steps = net, lr, 0
         self.history: History | None = None
-        self._parts: list[tuple[slice, float]] = []
-        self._parts_key: Any = None
+        self._parts: list[tuple[slice, bool | None]] = []
+        self._flags: list[bool] = []  # for which _parts holds
 
     @property
     def lr(self) -> float:
@@ -56,7 +54,7 @@ class Optimizer:
 
     @property
     def settings(self) -> dict[str, float]:
-        """Numbers that the constructor received, except lr, by name of the attribute."""
+        """Settings other than lr, by name of the attribute."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
         return {name: v for name, v in numbers.items() if name not in ("_lr", "steps")}
 
@@ -68,28 +66,25 @@ class Optimizer:
     def step(self) -> None:
         """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
         params = self.net.params.values()
-        key = [param.trainable for param in params], self.weight_decay, self.decay_bias
-        if key != self._parts_key:
-            found = parts(params, self._decay_of)
-            self._parts = [(part, decay) for part, decay in found if decay is not None]
-            self._parts_key = key
-        for part, decay in self._parts:
-            self.update(part, decay)
+        flags = [param.trainable for param in params]
+        flags.append(self.decay_bias)
+        if flags != self._flags:
+            self._parts, self._flags = parts(params, self._decays), flags
+        for part, decays in self._parts:
+            if decays is not None:
+                self.update(part, self.weight_decay if decays else 0.0)
         self.steps += 1
 
     def update(self, part: slice, decay: float) -> None:
-        """Apply the rule to this part of ``net.theta``, with this weight decay.
+        """Apply the rule to this part of theta, with this weight decay; a subclass defines it.
 
-        ``steps`` is the number of earlier steps. Without frozen parameters and decay groups there
-        is one part, all of theta.
+        The part is all of theta unless parameters are frozen or left out of the weight decay.
         """
         raise TypeError(f"{type(self).__name__} must define update(self, part, decay)")
 
-    def _decay_of(self, param: Param) -> float | None:
-        """Return the weight decay of a parameter, None if it is frozen."""
-        if not param.trainable:
-            return None
-        return self.weight_decay if self.decay_bias or param.value.ndim == 2 else 0.0
+    def _decays(self, param: Param) -> bool | None:
+        """Return whether weight decay applies to a parameter, None if it is frozen."""
+        return (self.decay_bias or param.value.ndim == 2) if param.trainable else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"

@@ -28,7 +28,8 @@ class Param:
         Name in messages: ``weight``, or in a network ``dense1.weight``.
     trainable : bool
         Initially True. With False, optimizers change neither the value nor their state of it, and
-        gradient clipping ignores it. Its gradient is computed all the same.
+        gradient clipping ignores it. Its gradient is still computed. Running statistics are no
+        parameters and are still updated.
 
     Raises
     ------

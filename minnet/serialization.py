@@ -1,42 +1,36 @@
-"""Save and load the parameters and the state of a network.
+"""Save and load a network, and with it the state of its training.
 
-The files are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` next to the
-arrays. They contain no pickle, because loading a pickle can execute code. They are not compressed,
-so that reading takes no more memory than the size of the file. A new file replaces an old one
-in one step, after it has been written completely. Recordings are saved in the same way.
+`minnet.files` writes and reads the files.
 """
 
-import errno
-import glob
-import io
-import json
+import copy
 import os
-import secrets
-import time
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from minnet.files import opened_file, write_file
+from minnet.history import History
 from minnet.layers.sequential import Sequential
-from minnet.validation import Array
-from minnet.version import __version__
+from minnet.optimizers import Optimizer
+from minnet.validation import Array, non_negative
 
-FORMAT, VERSION = "minnet weights", 1
-MANIFEST = "manifest.json"
-HOUR = 3600  # seconds
-
-# Networks.
+FORMAT, VERSION = "minnet weights", 2  # version 1 has no generators, optimizer and history
 
 
-def save(net: Sequential, path: str | os.PathLike[str]) -> None:
+def save(
+    net: Sequential,
+    path: str | os.PathLike[str],
+    *,
+    optimizer: Optimizer | None = None,
+    history: History | None = None,
+) -> None:
     """Write the parameters and the state of net to a file, completely or not at all.
 
-    Layers, gradients, the optimizer's state and the generators of dropout are not saved, because
-    `load` fills an existing network. Saving the same network again produces the same bytes.
+    The state includes the generators of dropout. With an optimizer the file also holds what a
+    later `fit` needs to continue the training. Layers and gradients are not saved, because `load`
+    fills an existing network. Saving the same network again produces the same bytes.
 
     After a failure, ``path`` holds either the complete old file or the complete new file. An error
     leaves no other file. If the process is killed while it writes, a hidden file
@@ -49,6 +43,10 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
         The network, which is not changed.
     path : str or path
         Used as given: no suffix is added, but ``.npz`` is usual.
+    optimizer : Optimizer, optional
+        Optimizer of net; its settings, lr, number of steps and state arrays are saved.
+    history : History, default ``optimizer.history``
+        History of the training.
 
     Raises
     ------
@@ -57,7 +55,8 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written; FileNotFoundError if the folder does not exist.
     TypeError, ValueError
-        If net is not a `Sequential`, or a layer's state is not as `Layer.state` requires.
+        If net is not a `Sequential`, the optimizer belongs to another network, history is not a
+        `History`, or a layer's state is not as `Layer.state` requires.
 
     Examples
     --------
@@ -70,17 +69,29 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     >>> bool((twin.theta == net.theta).all())
     True
     """
-    arrays = _arrays(net, "save")
+    arrays, generators = _arrays(net, "save", optimizer), _generators(net)
+    contents: dict[str, Any] = {"layers": _layers(net)}
+    contents["generators"] = {name: g.bit_generator.state for name, g in generators.items()}
+    if optimizer is not None:
+        settings, history = _settings(optimizer), history or optimizer.history
+        contents["optimizer"] = {"settings": settings, "lr": optimizer.lr, "steps": optimizer.steps}
+    if not isinstance(history, History | None):
+        raise TypeError(f"save: expected history as a History, got {history!r}; use net.history")
     bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise FloatingPointError(
             f"save: expected finite values, got NaN or infinity in {', '.join(bad)}; nothing was "
             "written. Go back to the last checkpoint and lower the learning rate"
         )
-    write_file(path, FORMAT, VERSION, {"layers": _layers(net)}, arrays)
+    if history is not None:
+        contents["history"], by_step = history.state()
+        arrays |= by_step
+    write_file(path, FORMAT, VERSION, contents, arrays)
 
 
-def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
+def load(
+    net: Sequential, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None
+) -> Sequential:
     """Fill net with the parameters and the state from a file written by `save`, and return net.
 
     Build net like the saved network: with the same dtype, and with layers of the same names and
@@ -91,9 +102,14 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
     Parameters
     ----------
     net : Sequential
-        The network, which changes only if the whole file is valid.
+        The network, which changes only if the whole file is valid. ``net.history`` becomes the
+        history in the file, if there is one.
     path : str or path
         Used as given: no suffix is added.
+    optimizer : Optimizer, optional
+        Optimizer of net, created as for the saved training. It receives the state, number of steps
+        and lr in the file, so that `fit` continues that training. Whether parameters are trainable
+        is not saved.
 
     Raises
     ------
@@ -101,12 +117,16 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
         If the file does not exist.
     ValueError
         If the file is damaged, was not written by `save`, has another format version, belongs to a
-        different network, or holds NaN or infinity. The message lists every difference from net.
+        different network or optimizer, or holds NaN or infinity. The message lists every
+        difference.
     TypeError
-        If net is not a `Sequential`.
+        If net is not a `Sequential`, or optimizer is not an `Optimizer`.
     """
-    arrays = _arrays(net, "load")
-    with opened_file(path, "load", FORMAT, VERSION) as (manifest, values):
+    arrays, generators = _arrays(net, "load", optimizer), _generators(net)
+    unused = "history/" if optimizer is not None else ("history/", "optimizer/")
+    with opened_file(path, "load", FORMAT, 1, VERSION) as (manifest, found):
+        history = manifest.get("history") and History.from_state(manifest["history"], found)
+        values = {name: value for name, value in found.items() if not name.startswith(unused)}
         problems = _differences("layer", manifest["layers"], _layers(net))
         problems += _differences("array", _labels(values), _labels(arrays))
         problems += [
@@ -114,19 +134,34 @@ def load(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
             for name, value in values.items()
             if value.dtype.kind == "f" and not np.isfinite(value).all()
         ]
+        saved = manifest.get("optimizer", {"settings": {}, "lr": 0.0, "steps": 0})
+        lr, steps = non_negative(saved["lr"], "load", "lr"), int(saved["steps"])
+        if optimizer is not None:
+            problems += _differences(
+                "setting", saved["settings"], _settings(optimizer), "optimizer"
+            )
+        states = manifest.get("generators", {})
+        for name in states.keys() & generators.keys():
+            copy.deepcopy(generators[name]).bit_generator.state = states[name]  # may raise
     if problems:
         raise ValueError(
             f"load: {path} does not match the network, which is unchanged:\n  "
             + "\n  ".join(problems)
             + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
+            + ("; create the optimizer with the same settings" if optimizer is not None else "")
         )
     for name, array in arrays.items():
         array[...] = values[name]
+    for name in states.keys() & generators.keys():
+        generators[name].bit_generator.state = states[name]
+    net.history = history or net.history
+    if optimizer is not None:
+        optimizer.lr, optimizer.steps, optimizer.history = lr, steps, history
     net.forget_buffers()
     return net
 
 
-def _arrays(net: Sequential, where: str) -> dict[str, Array]:
+def _arrays(net: Sequential, where: str, optimizer: Optimizer | None) -> dict[str, Array]:
     """Return all parameters and state arrays by name, without copying."""
     if not isinstance(net, Sequential):
         raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
@@ -144,7 +179,28 @@ def _arrays(net: Sequential, where: str) -> dict[str, Array]:
                 f"{where}: expected state {name} as the writeable array that the layer uses, not "
                 "a copy, with a name that no parameter has"
             )
-    return params | state
+    if optimizer is None:
+        return params | state
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{where}: expected an Optimizer of the network, got {optimizer!r}")
+    if optimizer.net is not net:
+        raise ValueError(f"{where}: the optimizer belongs to another network; create one for net")
+    # Names in a network contain a dot and differ from these.
+    return params | state | {f"optimizer/{name}": a for name, a in optimizer.state.items()}
+
+
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    return {"class": type(optimizer).__name__, **optimizer.settings}
+
+
+def _generators(net: Sequential) -> dict[str, np.random.Generator]:
+    """Return the generators of all layers, such as those of dropout, by name of the attribute."""
+    return {
+        f"{path}.{name}": value
+        for path, layer in net.walk()
+        for name, value in vars(layer).items()
+        if isinstance(value, np.random.Generator)
+    }
 
 
 def _layers(net: Sequential) -> dict[str, str]:
@@ -159,112 +215,15 @@ def _labels(arrays: Mapping[str, Array]) -> dict[str, str]:
     return {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}
 
 
-def _differences(kind: str, file: dict[str, str], net: dict[str, str]) -> list[str]:
-    """Return a message for each difference between the file and the network."""
+def _differences(
+    kind: str, file: dict[str, Any], net: dict[str, Any], owner: str = "network"
+) -> list[str]:
+    """Return a message for each difference between the file and the network or optimizer."""
     problems = []
     for name in {**net, **file}:
         found, expected = file.get(name, "none"), net.get(name, "none")
         if found != expected:
-            problems.append(f"{kind} {name!r}: the file has {found}, the network {expected}")
+            problems.append(f"{kind} {name!r}: the file has {found}, the {owner} {expected}")
     if file.keys() == net.keys() and list(file) != list(net):
         problems.append(f"order of {kind}s: the file has {list(file)}, the network {list(net)}")
     return problems
-
-
-# Files.
-
-
-def write_file(
-    path: str | os.PathLike[str],
-    file_format: str,
-    version: int,
-    contents: Mapping[str, Any],
-    arrays: Mapping[str, Array],
-) -> None:
-    """Write arrays, and contents as JSON, to a file; failures are handled as in `save`."""
-    header = {"format": file_format, "version": version, "minnet": __version__}
-    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-        with archive.open(MANIFEST, "w") as member:
-            member.write(json.dumps({**header, **contents}, indent=1, ensure_ascii=False).encode())
-
-
-@contextmanager
-def opened_file(
-    path: str | os.PathLike[str], where: str, file_format: str, version: int
-) -> Iterator[tuple[dict[str, Any], dict[str, Array]]]:
-    """Read the manifest and the read-only arrays of a file that `write_file` wrote.
-
-    An error in the file, or raised while its content is processed, becomes a ValueError.
-    """
-    path = Path(path)
-    if not path.exists():
-        text = f"{where}: no such file (the path is used as given, no suffix is added)"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute()))
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _read_members(archive, size)
-        if MANIFEST not in members:
-            raise ValueError(f"it has no {MANIFEST}, so minnet did not write it")
-        manifest = json.loads(members.pop(MANIFEST))
-        if not isinstance(manifest, dict) or manifest.get("format") != file_format:
-            raise ValueError(f"expected format {file_format!r} in {MANIFEST}")
-        if manifest.get("version") != version:
-            raise ValueError(
-                f"expected version {version}, got {manifest.get('version')!r}; read it with "
-                f"minnet {manifest.get('minnet')}, which wrote it"
-            )
-        yield manifest, {name.removesuffix(".npy"): _as_array(members[name]) for name in members}
-    except Exception as error:
-        raise ValueError(
-            f"{where}: cannot read {path}: {error or 'it ends too early'}; use another copy, or "
-            "create the file again"
-        ) from error
-
-
-def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
-    """Return the members of a file of this size in bytes, and verify the checksum of each."""
-    infos = archive.infolist()
-    if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-        raise ValueError("expected a file that is not compressed")
-    declared = sum(info.file_size for info in infos)
-    if declared > size:
-        raise ValueError(f"expected at most {size:,} bytes, the file's size, got {declared:,}")
-    return {info.filename: archive.read(info) for info in infos}
-
-
-def _as_array(data: bytes) -> Array:
-    """Return the array of a ``.npy`` file as a view; a wrong header cannot allocate memory."""
-    stream = io.BytesIO(data)
-    np.lib.format.read_magic(stream)
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    values = np.frombuffer(data, dtype, offset=stream.tell())
-    return values.reshape(shape, order="F" if fortran_order else "C")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that replaces path at the end, unless an error is raised."""
-    path = Path(os.path.realpath(path))  # a symbolic link is kept
-    if not path.parent.is_dir():
-        text = "save: no such folder; create it first, for instance with Path.mkdir"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
-    if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
-        raise OSError(errno.EINVAL, "save: exists and is no file; choose another name", str(path))
-    prefix = f".{path.name}.minnet-"
-    for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > HOUR:  # no process is writing it
-                leftover.unlink()
-    temporary = path.with_name(prefix + secrets.token_hex(4))
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

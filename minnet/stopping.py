@@ -38,7 +38,7 @@ class EarlyStopping:
     Raises
     ------
     ValueError, TypeError
-        If a setting is out of range. `fit` raises ValueError if the metric is not measured.
+        If a setting is out of range. `fit` raises ValueError if it will not measure the metric.
 
     Examples
     --------
@@ -78,11 +78,6 @@ class EarlyStopping:
         if history is not self._history:
             self._begin(history)
         values = getattr(history, self.monitor)
-        if not values or math.isnan(values[-1]):
-            raise ValueError(
-                f"EarlyStopping: expected {self.monitor} of every epoch, got none; pass "
-                "validation_data to fit, or monitor a metric that the loss has"
-            )
         sign = -1.0 if "accuracy" in self.monitor else 1.0
         value = sign * values[-1]
         if self._theta is None or value < sign * self.best:

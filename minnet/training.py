@@ -5,7 +5,6 @@ Network, optimizer and `History` are consistent after `fit`, also after an error
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +13,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from minnet.arguments import (
-    Batches,
-    check_data,
-    check_settings,
-    check_validation,
-    row_weights,
-)
+from minnet.arguments import Batches, check_data, check_settings, check_validation, row_weights
+from minnet.evaluation import evaluate, labels_of
 from minnet.history import History as History
 from minnet.interruptions import Interruptions
 from minnet.kernels.losses import count_correct
@@ -171,8 +165,7 @@ def fit(
     schedule : callable, optional
         Maps the step, ``optimizer.steps``, to the learning rate; see `minnet.schedules`.
     callbacks : sequence of Callback
-        Objects whose ``on_epoch(net, history)`` is called after every epoch, such as
-        `EarlyStopping`. Training stops when one returns True.
+        Called after every epoch, such as `EarlyStopping`; see `minnet.training.Callback`.
     sample_weight : array_like, shape (n,), optional
         Weight of each row in the loss. Accuracies and validation do not use weights.
     class_weight : dict of label to weight, or "balanced", optional
@@ -197,8 +190,7 @@ def fit(
     ValueError, TypeError
         If data, targets or settings do not fit; raised before training starts.
     FloatingPointError
-        If an output, the loss or a gradient becomes non-finite; the error names the step and the
-        layer.
+        If an output, the loss or a gradient becomes non-finite; names the step and the layer.
     KeyboardInterrupt
         On Ctrl-C, when the current step is complete.
 
@@ -216,21 +208,23 @@ def fit(
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    check_settings(net, schedule=schedule, callbacks=callbacks, **settings)
+    further = {"schedule": schedule, "callbacks": callbacks, "validation_data": validation_data}
+    check_settings(net, **settings, **further)
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)
-    batches = Batches(x, y, row_weights(y, sample_weight, class_weight), batch_size, drop_last)
+    row_weight = row_weights(loss, y, sample_weight, class_weight)
+    batches = Batches(x, y, row_weight, batch_size, drop_last)
     batches.check_rows(net)
     validation_data = check_validation(net, loss, validation_data)
     history = optimizer.history
-    if history is None or history.steps != optimizer.steps:
+    if history is None or history.steps > optimizer.steps:
         history = History(steps=optimizer.steps)
     generator = history.generator(rng)
     net.history = optimizer.history = history
     try:
-        with _progress_bar(epochs * batches.number, verbose) as bar, Interruptions() as ctrl_c:
+        with _progress(epochs * batches.number, verbose) as show, Interruptions() as ctrl_c:
             for _ in range(epochs):
-                total, size, correct = 0.0, 0.0, 0
+                total, size, correct = 0.0, 0.0, 0.0
                 order = history.permutation(generator, len(x)) if shuffle else np.arange(len(x))
                 for batch_x, batch_y, weights in batches.shuffled(order):
                     if schedule is not None:
@@ -241,8 +235,7 @@ def fit(
                     share = len(batch_x) if weights is None else float(weights.sum())
                     total, size = total + value * share, size + share
                     correct += _count_correct(net.y, loss)
-                    if bar is not None:
-                        bar.update()
+                    show()
                 net.check_theta()
                 metrics = {"loss": total / size if size else 0.0, "lr": optimizer.lr}
                 if loss.classifies:
@@ -253,9 +246,7 @@ def fit(
                 with ctrl_c.delayed:
                     history.append(metrics)
                     stops = [callback.on_epoch(net, history) for callback in callbacks]
-                if bar is not None:
-                    del metrics["lr"]
-                    bar.set_postfix({k: f"{v:.4f}" for k, v in metrics.items()}, refresh=False)
+                show(metrics)
                 if any(stops):
                     break
     except FloatingPointError as error:
@@ -264,54 +255,36 @@ def fit(
             "the completed epochs"
         ) from error
     for callback in callbacks:
-        getattr(callback, "on_end", _do_nothing)(net, history)
+        if hasattr(callback, "on_end"):
+            callback.on_end(net, history)
     return history
 
 
-def _do_nothing(net: Sequential, history: History) -> None:
-    """Take the place of a missing ``on_end``."""
-
-
-def evaluate(net: Sequential, x: Any, y: Any, loss: Loss) -> dict[str, float]:
-    """Return the loss and, for losses with classes, the accuracy of the network on x and y.
-
-    The network is used in evaluation mode. Its buffers and those of the loss do not change.
-
-    Returns
-    -------
-    dict of str to float
-        ``loss``, and ``accuracy``: the share of rows in which the largest output belongs to the
-        largest target.
-
-    Examples
-    --------
-    >>> from minnet import Dense, Sequential, SoftmaxCrossEntropy
-    >>> net = Sequential([Dense(2, 2, init="zeros")])
-    >>> evaluate(net, [[1.0, 2.0], [3.0, 4.0]], [0, 1], SoftmaxCrossEntropy())["accuracy"]
-    0.5
-    """
-    loss = copy.deepcopy(loss)
-    output = net.predict(x)
-    metrics = {"loss": loss.forward(output, y)}
-    if loss.classifies:
-        metrics["accuracy"] = _count_correct(output, loss) / len(output)
-    return metrics
-
-
-def _count_correct(output: Array, loss: Loss) -> int:
-    """Return the number of rows whose largest output is at the class of the last target."""
+def _count_correct(output: Array, loss: Loss) -> float:
+    """Return the number of correct rows of the last forward, as `evaluate` counts them."""
+    if loss.multilabel:
+        true, predicted = labels_of(output, loss)
+        return float((true == predicted).sum() / true.shape[1])
     return int(count_correct(output, loss.target)) if loss.classifies else 0
 
 
 @contextmanager
-def _progress_bar(steps: int, verbose: int) -> Iterator[Any]:
-    """Yield a tqdm bar, or None if ``verbose`` is 0."""
+def _progress(steps: int, verbose: int) -> Iterator[Callable[..., None]]:
+    """Yield a function that shows a step or, given metrics, an epoch in a progress bar."""
     if not verbose:
-        yield None
+        yield lambda metrics=None: None
         return
     if find_spec("ipywidgets"):  # tqdm.auto warns in a notebook without ipywidgets
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
     with tqdm(total=steps, unit="step") as bar:
-        yield bar
+
+        def show(metrics: Mapping[str, float] | None = None) -> None:
+            if metrics is None:
+                bar.update()
+            else:
+                numbers = {k: f"{v:.4f}" for k, v in metrics.items() if k != "lr"}
+                bar.set_postfix(numbers, refresh=False)
+
+        yield show

@@ -14,10 +14,12 @@ from minnet import (
     Dense,
     Dropout,
     GroupNorm,
+    Huber,
     Layer,
     LayerNorm,
     LeakyReLU,
     Loss,
+    MeanAbsoluteError,
     MeanSquaredError,
     Param,
     PReLU,
@@ -73,6 +75,8 @@ def test_every_layer_passes(make, n):
         (CrossEntropy(), [[0.2, 0.3, 0.5], [1, 0, 0]]),
         (SigmoidBinaryCrossEntropy(), [[0, 1, 0.5], [1, 0, 0]]),
         (MeanSquaredError(), [[0, 1, 0.5], [1, 0, 0]]),
+        (MeanAbsoluteError(), [[0, 0.6, 0.5], [0.2, 0, 0]]),  # at kinks as well
+        (Huber(0.3), [[0, 0.6, 0.5], [0.5, 0, 0]]),
     ],
 )
 def test_every_loss_passes(loss, target):
@@ -450,6 +454,44 @@ def test_an_error_of_half_a_percent_is_found_at_small_probabilities(p):
     for factor in (0.995, 1.005, 2.0):
         with pytest.raises(GradientError, match="PlainCrossEntropy: the gradient dx has relative"):
             check_loss(PlainCrossEntropy(factor), output, [0])
+
+
+@pytest.mark.parametrize("make", [CrossEntropy, lambda: PlainCrossEntropy(1.0)])
+def test_a_probability_of_zero_for_the_label_is_skipped(make):
+    assert check_loss(make(), [[0.0, 1.0]], [0])["dx"] == 0
+    assert check_loss(make(), [[0.0, 1.0], [0.4, 0.6]], [0, 1])["dx"] <= 1e-6
+    with pytest.raises(GradientError, match=r"error 9\.\de-03, .* at \(1, 1\) backward gives -"):
+        check_loss(PlainCrossEntropy(1.01), [[0.0, 1.0], [0.4, 0.6]], [0, 1])
+
+
+def test_an_error_at_the_border_of_the_domain_is_found_and_described_in_numbers():
+    output, target = [[0.0, 1.0]], [1]
+    assert check_loss(CrossEntropy(), output, target)["dx"] <= 1e-6
+
+    class Shifted(CrossEntropy):
+        def differentiate(self, output, target, dx):
+            super().differentiate(output, target, dx)
+            dx[0, 0] += 0.5
+
+    message = (
+        r"error 5\.0e-01, above 1e-06; at \(0, 0\) backward gives 0\.5, .* differences give 0$"
+    )
+    with pytest.raises(GradientError, match=message):
+        check_loss(Shifted(), output, target)
+
+
+def test_rounding_errors_at_the_border_of_the_domain_are_no_infinite_slope():
+    class Rounded(Loss):
+        def compute(self, output, target):
+            if output < 0:
+                raise ValueError("expected an output >= 0")
+            return np.nextafter(1e3, 2e3) if output > 0 else 1e3
+
+        def differentiate(self, output, target, dx):
+            dx[...] = 5
+
+    with pytest.raises(GradientError, match=r"at \(0, 0\) backward gives 5, finite differences"):
+        check_loss(Rounded(), [[0.0]], [[0.0]])
 
 
 # numerical_gradient.

@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     {"version"},
     {"kernels"},
-    {"memory", "validation", "history"},
+    {"memory", "validation", "history", "files"},
     {"param"},
-    {"layer"},
+    {"layer", "loss"},
     {"recommendation"},
     {"initializers"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
-        *("checks", "datasets", "idx", "interruptions", "serialization", "summary"),
+        *("checks", "datasets", "evaluation", "idx", "interruptions", "serialization", "summary"),
     },
     {"training", "arguments", "stopping"},
     {"recording"},

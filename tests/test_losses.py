@@ -8,6 +8,8 @@ import pytest
 
 from minnet import (
     CrossEntropy,
+    Huber,
+    MeanAbsoluteError,
     MeanSquaredError,
     SigmoidBinaryCrossEntropy,
     SoftmaxCrossEntropy,
@@ -15,7 +17,14 @@ from minnet import (
 from minnet.checks import check_loss
 from minnet.losses import Loss
 
-LOSSES = [SoftmaxCrossEntropy, CrossEntropy, SigmoidBinaryCrossEntropy, MeanSquaredError]
+LOSSES = [
+    SoftmaxCrossEntropy,
+    CrossEntropy,
+    SigmoidBinaryCrossEntropy,
+    MeanSquaredError,
+    MeanAbsoluteError,
+    Huber,
+]
 ALL = pytest.mark.parametrize("make", LOSSES)
 OF_CLASSES = pytest.mark.parametrize("make", LOSSES[:2])
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -30,6 +39,11 @@ def problem(make, n=4, width=3, seed=0, labels=False, dtype=np.float64):
     return output.astype(dtype), rng.integers(0, width, n) if labels else target
 
 
+def named(make):
+    """A pattern for the beginning of the error messages of a loss."""
+    return re.escape(repr(make()))
+
+
 def twin(make, output, target):
     """The formula of each docstring, with labels as one-hot rows, in float64."""
     output = output.astype(float)
@@ -42,6 +56,11 @@ def twin(make, output, target):
         return -(target * np.log(output)).sum() / n
     if make is MeanSquaredError:
         return ((output - target) ** 2).mean()
+    distance = np.abs(output - target)
+    if make is MeanAbsoluteError:
+        return distance.mean()
+    if make is Huber:
+        return np.where(distance <= 1, distance**2 / 2, distance - 0.5).mean()
     p = 1 / (1 + np.exp(-output))
     return -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
 
@@ -241,7 +260,7 @@ def test_an_invalid_target_of_classes_is_refused(make, target, error, message):
 def test_an_error_for_a_ragged_target_names_the_loss(make):
     output, _ = problem(make)
     with pytest.raises(
-        TypeError, match=rf"{make.__name__}\(\): expected target as an array of numbers, got list"
+        TypeError, match=rf"{named(make)}: expected target as an array of numbers, got list"
     ):
         make().forward(output, [[1, 0, 0], [0, 1], [1], [0, 0, 1]])
 
@@ -252,7 +271,7 @@ def test_a_target_of_another_shape_is_refused(make, shape):
     output, _ = problem(make)
     with pytest.raises(
         ValueError,
-        match=rf"{make.__name__}\(\): expected a target of the shape of the output \(4, 3\), got "
+        match=rf"{named(make)}: expected a target of the shape of the output \(4, 3\), got "
         + re.escape(str(shape)),
     ):
         make().forward(output, np.zeros(shape))
@@ -308,8 +327,54 @@ def test_outputs_that_are_not_probabilities_are_refused_with_their_row(bad):
     ],
 )
 def test_an_output_that_is_not_rows_of_numbers_is_refused(make, output, error, message):
-    with pytest.raises(error, match=rf"{make.__name__}\(\): {message}"):
+    with pytest.raises(error, match=rf"{named(make)}: {message}"):
         make().forward(output, np.zeros((4, 3)))
+
+
+# Differences at kinks, and large ones.
+
+
+@BOTH
+def test_the_derivatives_at_kinks(dtype):
+    zero, ends = np.zeros((1, 4), dtype), np.array([[-2, -0.0, 0.0, 2]], dtype)
+    absolute, huber = MeanAbsoluteError(), Huber(delta=2)
+    assert absolute.forward(ends, zero) == 1.0
+    assert absolute.backward().tolist() == [[-0.25, 0, 0, 0.25]]
+    assert huber.forward(ends, zero) == 1.0
+    assert huber.backward().tolist() == [[-0.5, 0, 0, 0.5]]
+
+
+@pytest.mark.parametrize("delta", [0.1, 1, 3.7])
+def test_huber_is_squared_below_delta_and_linear_above(delta):
+    loss = Huber(delta)
+    for sign in (-1, 1):
+        output = np.array([[sign * delta * 0.99, sign * delta * 1.01, sign * 1e6]])
+        expected = [(0.99 * delta) ** 2 / 2, 0.51 * delta**2, delta * (1e6 - delta / 2)]
+        value = loss.forward(output, np.zeros((1, 3)))
+        assert value == pytest.approx(np.mean(expected), rel=1e-14)
+        expected = np.array([[0.99 * delta, delta, delta]]) * sign / 3
+        np.testing.assert_allclose(loss.backward(), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("make", [MeanAbsoluteError, Huber])
+def test_large_differences_do_not_overflow(make):
+    loss = make()
+    assert loss.forward(np.float32([[3e38, -3e38]]), [[-3e38, 3e38]]) == pytest.approx(6e38)
+    assert loss.backward().tolist() == [[0.5, -0.5]]
+
+
+@pytest.mark.parametrize("make", [MeanAbsoluteError, Huber])
+def test_nan_reaches_the_gradient(make):
+    loss = make()
+    loss.forward([[np.nan, 1.0]], [[0.0, 0.0]])
+    np.testing.assert_array_equal(loss.backward(), [[np.nan, 0.5]])
+
+
+@pytest.mark.parametrize("delta", [0, -1, np.inf, np.nan])
+def test_an_invalid_delta_is_refused(delta):
+    with pytest.raises(ValueError, match="Huber: delta must be positive and finite"):
+        Huber(delta)
+    assert repr(Huber(2)) == "Huber(delta=2)"
 
 
 # Weights of the rows.
@@ -369,6 +434,9 @@ def test_weighted_losses_are_those_of_scikit_learn():
     output, target = problem(MeanSquaredError, 20)
     value = MeanSquaredError().forward(output, target, sample_weight=weights)
     assert value == pytest.approx(metrics.mean_squared_error(target, output, sample_weight=weights))
+    value = MeanAbsoluteError().forward(output, target, sample_weight=weights)
+    expected = metrics.mean_absolute_error(target, output, sample_weight=weights)
+    assert value == pytest.approx(expected)
     p, labels = problem(CrossEntropy, 20, labels=True)
     p /= p.sum(axis=1, keepdims=True)
     value = CrossEntropy().forward(p, labels, sample_weight=weights)
@@ -413,6 +481,21 @@ def test_a_row_of_weight_zero_may_have_an_infinite_loss():
     assert loss.forward([[-np.inf], [0.0]], [[1], [1]], sample_weight=[0, 1]) == np.log(2)
 
 
+def test_a_row_of_weight_zero_may_have_an_infinite_gradient():
+    class Reciprocal(Loss):
+        def compute(self, output, target):
+            with np.errstate(divide="ignore"):
+                return (1 / output).mean()
+
+        def differentiate(self, output, target, dx):
+            with np.errstate(divide="ignore"):
+                dx[...] = -1 / output**2 / output.size
+
+    loss = Reciprocal()
+    assert loss.forward([[0.0], [2.0]], [[0.0], [0.0]], sample_weight=[0, 3]) == 0.5
+    assert loss.backward().tolist() == [[0.0], [-0.25]]
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "message"),
     [
@@ -428,7 +511,7 @@ def test_a_row_of_weight_zero_may_have_an_infinite_loss():
 @WEIGHTED
 def test_invalid_weights_are_refused(make, weights, error, message):
     loss = make()
-    with pytest.raises(error, match=rf"{make.__name__}\(\): .*{message}"):
+    with pytest.raises(error, match=rf"{named(make)}: .*{message}"):
         loss.forward(*problem(make), sample_weight=weights)
     with pytest.raises(RuntimeError, match="before this backward"):
         loss.backward()
@@ -522,12 +605,12 @@ def test_each_backward_requires_a_forward(make):
 @ALL
 def test_after_a_refused_forward_backward_is_refused(make):
     # The refused labels may have overwritten the rows that the forward before it left.
-    output, target = problem(make, labels=make.classifies)
+    output, target = problem(make, labels=make in LOSSES[:2])
     loss = make()
     loss.forward(output, target)
     wrong = target.copy()
     wrong[3] = 7
-    if make is MeanSquaredError:
+    if not make.classifies:
         wrong = wrong[:2]
     with pytest.raises(ValueError, match=make.__name__):
         loss.forward(output, wrong)

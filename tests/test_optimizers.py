@@ -6,7 +6,22 @@ import pickle
 import numpy as np
 import pytest
 
-from minnet import SGD, Adagrad, Adam, AdamW, Dense, RMSProp, Sequential
+from minnet import (
+    L2,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    BatchNorm,
+    Dense,
+    PReLU,
+    ReLU,
+    RMSProp,
+    Sequential,
+    SoftmaxCrossEntropy,
+    datasets,
+    fit,
+)
 from minnet.optimizers import Optimizer
 
 OPTIMIZERS = {
@@ -14,6 +29,7 @@ OPTIMIZERS = {
     "momentum": lambda net: SGD(net, lr=0.02, momentum=0.9),
     "nesterov": lambda net: SGD(net, lr=0.02, momentum=0.9, nesterov=True),
     "decay": lambda net: SGD(net, lr=0.02, weight_decay=0.1),
+    "weights decay": lambda net: SGD(net, 0.02, 0.9, weight_decay=0.1, decay_bias=False),
     "RMSProp": RMSProp,
     "Adagrad": Adagrad,
     "Adam": Adam,
@@ -187,6 +203,104 @@ def test_weight_decay_applies_to_biases_as_in_pytorch():
     np.testing.assert_allclose(net["dense1"].bias.value, 0.95, rtol=1e-15)
     AdamW(net, lr=0.1, weight_decay=0.5).step()
     np.testing.assert_allclose(net["dense1"].bias.value, 0.95**2, rtol=1e-15)
+
+
+@pytest.mark.parametrize("make", [SGD, AdamW])
+def test_with_decay_bias_false_only_the_parameters_with_two_dimensions_decay(make):
+    def stepped(**options):
+        net = Sequential([Dense(3, 4), BatchNorm(4), PReLU(), Dense(4, 2)], rng=0, dtype=float)
+        net.theta = np.random.default_rng(1).normal(size=net.theta.size)
+        optimizer = make(net, lr=0.1, **options)
+        for step in range(5):
+            net.grad = np.sin(np.arange(net.grad.size) + step)
+            optimizer.step()
+        return {name: param.value for name, param in net.params.items()}
+
+    everything = stepped(weight_decay=0.3)
+    weights = stepped(weight_decay=0.3, decay_bias=False)
+    nothing = stepped(weight_decay=0.0)
+    for name, value in weights.items():
+        same, other = (everything, nothing) if value.ndim == 2 else (nothing, everything)
+        np.testing.assert_allclose(value, same[name], rtol=1e-13)
+        assert np.abs(value - other[name]).max() > 1e-3
+
+
+# Frozen parameters.
+
+
+@ALL
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_frozen_parameter_and_its_state_keep_every_bit_and_the_others_take_the_same_steps(
+    make, dtype
+):
+    def stepped(*frozen):
+        net = network(dtype)
+        optimizer = make(net)
+        for step in range(9):
+            for name, param in net.params.items():
+                param.trainable = name not in frozen or not 3 <= step < 6
+            before = net.theta.copy(), {k: v.copy() for k, v in optimizer.state.items()}
+            net.grad = np.sin(np.arange(net.grad.size) + step)
+            optimizer.step()
+            if step in (3, 5):
+                unchanged = [net.theta == before[0]]
+                unchanged += [array == before[1][name] for name, array in optimizer.state.items()]
+                start = 0
+                for name, param in net.params.items():
+                    part = slice(start, start := start + param.value.size)
+                    for same in unchanged:
+                        assert same[part].all() if name in frozen else not same[part].all()
+        return net
+
+    free = stepped()
+    tolerance = 20 * np.finfo(dtype).eps
+    for frozen in (["dense1.weight"], ["dense1.bias", "dense2.weight"], list(free.params)):
+        net = stepped(*frozen)
+        for name, param in net.params.items():
+            if name not in frozen:
+                np.testing.assert_allclose(
+                    param.value, free.params[name].value, rtol=tolerance, atol=tolerance
+                )
+
+
+@ALL
+def test_a_frozen_parameter_keeps_every_bit_in_a_training(make):
+    (x, y), _ = datasets.iris()
+    layers = [Dense(4, 8), BatchNorm(8), ReLU(), Dense(8, 3)]
+    net = Sequential(layers, rng=0)
+    optimizer = make(net)
+    options = {"loss": SoftmaxCrossEntropy(), "optimizer": optimizer, "batch_size": 30, "rng": 0}
+    fit(net, x, y, epochs=1, **options)
+    for layer in ("dense1", "batchnorm1"):
+        for param in net[layer].params.values():
+            param.trainable = False
+    before = {name: param.value.copy() for name, param in net.params.items()}
+    fit(net, x, y, epochs=2, regularizer=L2(0.1), clip_norm=0.5, **options)
+    for name, param in net.params.items():
+        assert np.array_equal(param.value, before[name]) == (not name.startswith("dense2"))
+
+
+def test_whether_a_parameter_is_trainable_is_copied_with_the_network():
+    net = network()
+    net["dense1"].weight.trainable = False
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert [param.trainable for param in twin.params.values()] == [False, True, True, True]
+
+
+def test_an_optimizer_of_ones_own_defines_update():
+    class Sign(Optimizer):
+        def update(self, part, decay):
+            self.net.theta[part] -= self.lr * np.sign(self.net.grad[part])
+
+    net = network()
+    net["dense1"].bias.trainable = False
+    before, optimizer = net.theta.copy(), Sign(net, 0.5)
+    net.grad = 2.0
+    optimizer.step()
+    moved = np.ones(net.theta.size)
+    moved[12:16] = 0  # the bias of dense1
+    np.testing.assert_allclose(before - net.theta, 0.5 * moved, rtol=1e-12)
+    assert optimizer.steps == 1
 
 
 def test_every_optimizer_minimizes_a_quadratic():

@@ -164,6 +164,8 @@ LOSSES = {
         nn.functional.binary_cross_entropy_with_logits,
     ),
     "MeanSquaredError": (minnet.MeanSquaredError, nn.functional.mse_loss),
+    "MeanAbsoluteError": (minnet.MeanAbsoluteError, nn.functional.l1_loss),
+    "Huber": (lambda: minnet.Huber(0.7), lambda y, t: nn.functional.huber_loss(y, t, delta=0.7)),
 }
 
 
@@ -188,6 +190,20 @@ def test_a_loss_gives_pytorchs_value_and_gradient(name, targets, dtype):
     assert loss.forward(output, target) == pytest.approx(
         expected.item(), rel=TOLERANCE[dtype], abs=0
     )
+    agree(loss.backward(), leaf.grad, TOLERANCE[dtype])
+
+
+@BOTH
+def test_weights_by_class_give_pytorchs_weighted_cross_entropy(dtype):
+    rng = np.random.default_rng(3)
+    output, labels = rng.normal(0.0, 3.0, (32, 5)).astype(dtype), rng.integers(0, 5, 32)
+    weights, loss = rng.uniform(0.1, 4.0, 5).astype(dtype), minnet.SoftmaxCrossEntropy()
+    leaf = torch.from_numpy(output).requires_grad_()
+    peer = nn.functional.cross_entropy
+    expected = peer(leaf, torch.from_numpy(labels), weight=torch.from_numpy(weights))
+    expected.backward()
+    value = loss.forward(output, labels, sample_weight=weights[labels])
+    assert value == pytest.approx(expected.item(), rel=TOLERANCE[dtype], abs=0)
     agree(loss.backward(), leaf.grad, TOLERANCE[dtype])
 
 

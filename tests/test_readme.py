@@ -30,6 +30,19 @@ def test_the_lecture_learns_the_digits_and_draws(ran):
     assert (ran["folder"] / "digits.png").stat().st_size > 10_000
 
 
+def test_the_training_stops_continues_from_its_file_and_freezes(ran):
+    net, twin, history = ran["net"], ran["twin"], ran["history"]
+    stopped = ran["stopping"].best_epoch + 5
+    assert 20 < stopped < 120
+    assert len(twin.history.loss) == stopped + 4
+    assert twin.history.loss[:stopped] == history.loss[:stopped]
+    assert twin.history.val_accuracy[-1] > 0.9
+    np.testing.assert_array_equal(
+        [p.trainable for p in twin.params.values()], [False] * 2 + [True] * 4
+    )
+    assert all(p.trainable for p in net.params.values())
+
+
 def test_the_buffers_are_what_the_readme_says(ran):
     net = ran["net"]
     assert net["relu1"].dy is net["dense2"].dx

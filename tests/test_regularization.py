@@ -158,3 +158,30 @@ def test_a_limit_out_of_range_raises(limit):
         clip_grad_norm(network(), limit)
     with pytest.raises(ValueError, match="clip_grad_value: limit must be positive"):
         clip_grad_value(network(), limit)
+
+
+def test_clipping_leaves_frozen_parameters_out():
+    net = network()
+    frozen = [net["dense1"].bias, net["prelu1"].slope]
+    for param in frozen:
+        param.trainable = False
+    net.grad = np.linspace(-3, 3, net.grad.size)
+    kept = [param.grad.copy() for param in frozen]
+    rest = [p.grad.copy() for p in net.params.values() if p.trainable]
+    expected = np.sqrt(sum((grad**2).sum() for grad in rest))
+    assert clip_grad_norm(net, 1.0) == pytest.approx(expected, rel=1e-14)
+    for param, before in zip(frozen, kept, strict=True):
+        np.testing.assert_array_equal(param.grad, before)
+    trainable = [p.grad for p in net.params.values() if p.trainable]
+    assert sum((grad**2).sum() for grad in trainable) == pytest.approx(1.0, rel=1e-14)
+    frozen[0].grad = np.nan
+    clip_grad_norm(net, 0.5)
+    clip_grad_value(net, 1e-3)
+    np.testing.assert_array_equal(frozen[1].grad, kept[1])
+    assert max(np.abs(grad).max() for grad in trainable) == 1e-3
+    trainable[-1][...] = np.nan
+    with pytest.raises(FloatingPointError, match="NaN or infinity"):
+        clip_grad_norm(net, 0.5)
+    for param in net.params.values():
+        param.trainable = False
+    assert clip_grad_norm(net, 0.5) == 0.0

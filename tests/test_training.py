@@ -379,6 +379,145 @@ def test_training_on_read_only_rows_does_not_copy_them(kind, tmp_path):
     np.testing.assert_array_equal(x[:10], before)
 
 
+# Weights of the rows, and the last batch.
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_integer_weights_equal_repeated_rows(full):
+    """With batches of all rows, because the others would differ."""
+    x, y = rows(30)
+    counts = np.arange(30) % 3
+    weighted, repeated = network(dtype=np.float64), network(dtype=np.float64)
+    options = {"batch_size": 1000, "shuffle": False, "epochs": 5}
+    if full:
+        history = run(weighted, x, y, sample_weight=counts, **options)
+    else:
+        train = {"loss": SoftmaxCrossEntropy(), "optimizer": Adam(weighted, lr=0.01)}
+        values = [train_step(weighted, x, y, sample_weight=counts, **train) for _ in range(5)]
+    expected = run(repeated, np.repeat(x, counts, axis=0), np.repeat(y, counts), **options)
+    np.testing.assert_allclose(weighted.theta, repeated.theta, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(history.loss if full else values, expected.loss, rtol=1e-10)
+
+
+def test_the_weighted_loss_of_an_epoch_is_the_mean_over_its_rows_and_weights_follow_their_rows():
+    x, y = rows(50)
+    weights = np.random.default_rng(0).random(50)
+    weights[:20] = 0
+    loss, net = SoftmaxCrossEntropy(), network()
+    options = {"optimizer": SGD(net, lr=0.0), "epochs": 1, "validation_data": (x, y)}
+    history = run(net, x, y, sample_weight=weights, **options)
+    assert history.loss[0] == pytest.approx(
+        loss.forward(net.predict(x), y, sample_weight=weights), rel=1e-6
+    )
+    assert history.val_loss[0] == loss.forward(net.predict(x), y)
+    assert history.accuracy == history.val_accuracy
+
+
+def test_a_batch_whose_weights_are_all_0_and_weights_that_are_all_0_give_no_nan():
+    x, y = rows(40)
+    weights = np.r_[np.zeros(20), np.ones(20)]
+    net = network()
+    history = run(net, x, y, sample_weight=weights, batch_size=20, shuffle=False, epochs=1)
+    assert history.step_loss[0] == 0
+    assert history.loss[0] == history.step_loss[1] > 0
+    theta = net.theta.copy()
+    history = run(net, x, y, sample_weight=0 * weights, optimizer=SGD(net, lr=1.0))
+    assert history.loss == [0.0] * 3
+    np.testing.assert_array_equal(net.theta, theta)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 2.0, 2: 0.5}, "balanced"])
+def test_class_weights_are_weights_of_the_rows_by_label(class_weight):
+    x, y = rows(60)
+    y[:30] = 1
+    factors = np.array([2.0, 1.0, 0.5])
+    if class_weight == "balanced":
+        factors = 60 / (3 * np.bincount(y))
+    given = np.random.default_rng(0).random(60)
+    nets = [network() for _ in range(3)]
+    run(nets[0], x, y, class_weight=class_weight)
+    run(nets[1], x, y, sample_weight=factors[y])
+    np.testing.assert_array_equal(nets[0].theta, nets[1].theta)
+    run(nets[2], x, y, class_weight=class_weight, sample_weight=given)
+    run(twin := network(), x, y, sample_weight=given * factors[y])
+    np.testing.assert_allclose(nets[2].theta, twin.theta, rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(nets[0].theta, nets[2].theta)
+
+
+def test_class_weights_of_a_single_yes_or_no_output_belong_to_0_and_1():
+    x, y = rows(60)
+    target = (y[:, None] == 1).astype(float)
+    nets = [Sequential([Dense(4, 1)], rng=0) for _ in range(3)]
+    options = {"loss": SigmoidBinaryCrossEntropy()}
+    run(nets[0], x, target, class_weight={0: 0.25}, **options)
+    run(nets[1], x, target, sample_weight=np.where(target[:, 0] == 0, 0.25, 1.0), **options)
+    run(nets[2], x, target, **options)
+    np.testing.assert_array_equal(nets[0].theta, nets[1].theta)
+    assert not np.array_equal(nets[0].theta, nets[2].theta)
+    with pytest.raises(ValueError, match=r"expected a label .* for MeanSquaredError\(\)"):
+        run(nets[0], x, target, loss=MeanSquaredError(), class_weight="balanced")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"sample_weight": np.ones(59)}, ValueError, r"sample_weight of shape \(60,\).*\(59,\)"),
+        (
+            {"sample_weight": np.full(60, -1.0)},
+            ValueError,
+            "fit: .*not negative, got -1.0 at row 0",
+        ),
+        ({"sample_weight": np.full(60, np.nan)}, ValueError, "fit: expected finite weights"),
+        ({"sample_weight": ["a"] * 60}, TypeError, "fit: expected sample_weight as real numbers"),
+        ({"class_weight": {0: -1.0}}, ValueError, "fit: class_weight must be non-negative"),
+        (
+            {"class_weight": {7: 1.0}},
+            ValueError,
+            r"a dict of labels, \[0, 1, 2\] in y, to weights, got \{7: 1",
+        ),
+        ({"class_weight": {0: "a"}}, TypeError, "fit: class_weight must be a number"),
+        ({"class_weight": "even"}, ValueError, 'expected class_weight as "balanced" .*got .even'),
+        ({"class_weight": [1.0, 2.0]}, TypeError, 'expected class_weight as "balanced" or .*dict'),
+        (
+            {"class_weight": "balanced", "y": np.eye(3)[rows()[1]]},
+            ValueError,
+            r"fit: class_weight: expected a label for each row, got a target of shape \(60, 3\)",
+        ),
+        (
+            {"drop_last": True, "batch_size": 64},
+            ValueError,
+            "expected at least batch_size = 64 rows with drop_last=True, got 60; choose a smaller",
+        ),
+    ],
+)
+def test_weights_and_batches_that_do_not_fit_raise_before_training(change, error, words):
+    x, y = rows()
+    net = network()
+    theta = net.theta.copy()
+    with pytest.raises(error, match=words):
+        run(net, **({"x": x, "y": y} | change))
+    np.testing.assert_array_equal(net.theta, theta)
+    assert net.history is None
+
+
+def test_drop_last_leaves_out_a_shorter_last_batch():
+    x, y = rows(50)
+    recorder, net = Recorder(), network()
+    history = run(
+        net, x, y, epochs=2, drop_last=True, probes=[recorder], optimizer=SGD(net, lr=0.0)
+    )
+    assert [len(batch) for batch in recorder.inputs] == [16] * 6
+    assert history.steps == 6
+    used = recorder.inputs[:3]
+    order = np.random.default_rng(0).permutation(50)[:48]
+    np.testing.assert_array_equal(np.concatenate(used), x[order])
+    measured = evaluate(net, x[order], y[order], SoftmaxCrossEntropy())
+    assert history.loss[0] == pytest.approx(measured["loss"], rel=1e-6)
+    assert history.accuracy[0] == measured["accuracy"]
+    whole = run(network(), x[:48], y[:48], drop_last=True, rng=1)
+    assert whole.loss == run(network(), x[:48], y[:48], rng=1).loss
+
+
 def test_an_optimizer_of_another_network_is_refused():
     with pytest.raises(ValueError, match="another network"):
         run(network(), *rows(), optimizer=Adam(network()))
@@ -389,6 +528,7 @@ def test_a_last_batch_too_short_for_batch_statistics_is_refused_at_once():
     with pytest.raises(ValueError, match=r"leave a batch of 1.*'batchnorm1'.*another batch_size"):
         run(net, *rows(33), batch_size=16)
     run(net, *rows(34), batch_size=16)
+    run(net, *rows(33), batch_size=16, drop_last=True)
 
 
 def test_a_loss_that_stops_being_finite_names_step_and_layer_and_keeps_the_history():

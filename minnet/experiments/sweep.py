@@ -23,7 +23,7 @@ from typing import Any
 import minnet
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, plain, train
-from minnet.serialization import replacing
+from minnet.files import replacing
 
 
 class Store:

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param, Rng
+from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.container import Container, check_params, nonfinite_kind
 from minnet.memory import empty
 from minnet.summary import Summary, summarize
@@ -42,8 +43,8 @@ class Sequential(Container):
     history : minnet.training.History or None
         History of the last `minnet.fit`.
     metrics : dict of str to float
-        ``loss``, ``lr`` and, for losses with classes, ``accuracy`` of the current training step.
-        `minnet.train_step` sets it for probes before it calls them.
+        ``loss`` and ``lr`` of the current training step, with ``clip_norm`` also ``grad_norm`` and,
+        if there are probes and the loss has classes, ``accuracy``. `minnet.train_step` sets it.
 
     Raises
     ------
@@ -178,6 +179,34 @@ class Sequential(Container):
             for start in range(0, max(len(x), 1), batch_size)
         ]
         return np.concatenate(batches) if len(batches) > 1 else batches[0]
+
+    def predict_proba(self, x: Any, *, multilabel: bool = False, batch_size: int = 1024) -> Array:
+        """Return the probabilities of the classes (n, out_features), for a classifier.
+
+        The output of a network that ends in `Softmax` or `Sigmoid` is returned as it is. Otherwise
+        the output is taken as logits, because the network does not know its loss: a single output
+        becomes the probability of yes, by the sigmoid, and several become those of classes, by
+        softmax over each row.
+
+        Parameters
+        ----------
+        x, batch_size
+            As in `predict`.
+        multilabel : bool, default False
+            Whether several outputs are independent answers, as with `SigmoidBinaryCrossEntropy`;
+            the sigmoid is then applied to each.
+
+        Examples
+        --------
+        >>> from minnet import Dense
+        >>> Sequential([Dense(3, 4, init="zeros")]).predict_proba([[1.0, 2.0, 3.0]])
+        array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
+        """
+        output = self.predict(x, batch_size=batch_size)
+        if isinstance(self.layers[-1], Softmax | Sigmoid):
+            return output
+        activation = Sigmoid() if multilabel or output.shape[1] == 1 else Softmax()
+        return activation.build(dtype=self.dtype).forward(output, training=False)
 
     def check_theta(self) -> None:
         """Raise FloatingPointError, which names the parameter, if one is not finite."""

@@ -17,10 +17,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from minnet.files import opened_file, write_file
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import RUN, Key, Series
 from minnet.recording.taps import View, find_taps
-from minnet.serialization import opened_file, write_file
 from minnet.validation import Array, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")

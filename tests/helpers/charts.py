@@ -172,6 +172,7 @@ DRAW = {
     "density_log": lambda **o: plot.density(ODD, log=True, **o),
     "cdf": lambda **o: plot.cdf(ODD, **o),
     "cdf_log": lambda **o: plot.cdf(ODD, log=True, **o),
+    "confusion": lambda **o: plot.confusion(LABELS, np.roll(LABELS, 5) % (1 + LABELS), **o),
     "heatmap": lambda **o: plot.heatmap(recording(HistogramProbe), "relu1", kind="dy", **o),
     "gradient_flow": lambda **o: plot.gradient_flow(recording(StatisticsProbe), kind="dy", **o),
     "gradient_flow_lines": lambda **o: plot.gradient_flow(
