@@ -64,6 +64,15 @@ def test_without_a_seed_two_trainings_differ():
         assert not np.array_equal(one.network_.theta, other.network_.theta)
 
 
+def test_the_seed_determines_the_shuffling():
+    settings = {"init": "zeros", "hidden_layer_sizes": (), "batch_size": 10, "max_iter": 1}
+    thetas = [
+        classifier(random_state=seed, **settings).fit(X, Y).network_.theta for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(thetas[0], thetas[1])
+    assert not np.array_equal(thetas[0], thetas[2])
+
+
 def test_early_stopping_restores_the_network_with_the_best_score():
     settings = {
         "early_stopping": True, "validation_fraction": 0.3, "batch_norm": True, "batch_size": 20,

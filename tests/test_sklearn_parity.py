@@ -39,6 +39,9 @@ SETTINGS = {
     "logistic": {"activation": "logistic", "alpha": 1.0, "hidden_layer_sizes": 30},
     "tanh": {"activation": "tanh", "batch_size": 64, "tol": 0.01, "n_iter_no_change": 3},
     "linear": {"hidden_layer_sizes": (), "learning_rate_init": 0.01},
+    "plateau": {  # equal scores are an improvement by tol=0
+        "early_stopping": True, "tol": 0.0, "n_iter_no_change": 1, "hidden_layer_sizes": 20,
+    },
     "early stopping": {
         "activation": "identity", "early_stopping": True, "validation_fraction": 0.2,
         "n_iter_no_change": 2, "tol": 0.01,

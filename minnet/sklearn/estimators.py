@@ -273,7 +273,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         Settings of "adam". ε is added to the root of s, before the correction of its bias.
     batch_norm, dropout : bool and float, default False and 0
         Whether to put a `minnet.BatchNorm` before each activation, and probability of a
-        `minnet.Dropout` after it. With batch_norm, a last batch of one row is left out.
+        `minnet.Dropout` after it. Batch statistics do not use sample weights. With batch_norm, a
+        last batch of one row is left out.
     init : str, callable or None
         Initializer of the weights, see `minnet.initializers`; biases are then 0. None draws weights
         and biases as scikit-learn does.
@@ -294,7 +295,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
     loss_curve_, best_loss_ : list of float, float
         Loss and penalty of each epoch, and the lowest.
     validation_scores_, best_validation_score_ : list of float, float
-        Accuracy (R² of a regressor) on the validation rows, with early_stopping.
+        Accuracy (R² of a regressor) on the validation rows after each epoch, with early_stopping.
+        Rows have the weights that they would have in training.
     n_iter_ : int
         Number of epochs of the last call.
     classes_, n_features_in_, feature_names_in_ : ndarray, int, ndarray
