@@ -25,9 +25,12 @@ def classifier(**settings):
 
 
 def test_importing_minnet_does_not_import_scikit_learn():
-    code = "import sys, minnet; print('sklearn' in sys.modules, 'minnet.sklearn' in sys.modules)"
+    code = (
+        "import sys, minnet; print('sklearn' in sys.modules, 'minnet.sklearn' in sys.modules); "
+        "print(minnet.sklearn.MLPClassifier.__name__, 'sklearn' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
+    assert done.stdout.split() == ["False", "False", "MLPClassifier", "True"]
 
 
 # Continuing
