@@ -238,8 +238,8 @@ class _MLP(base.BaseEstimator):
 class MLPClassifier(base.ClassifierMixin, _MLP):
     """Multi-layer perceptron for classification, with the interface of scikit-learn's.
 
-    It minimizes the cross-entropy: of softmax for three or more classes, otherwise of a sigmoid for
-    two classes or for each label of 0/1 rows (n, labels).
+    It minimizes the cross-entropy of softmax for three or more classes, and the binary
+    cross-entropy of a sigmoid for two classes or for each label of 0/1 rows (n, labels).
 
     Parameters
     ----------
@@ -252,19 +252,22 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         Optimizer; there is no "lbfgs".
     alpha, l1 : float, default 1e-4 and 0
         Strengths α and λ of the penalty (α/2 Σ w² + λ Σ |w|) / n, added to the loss of each batch.
-        w are all weights, without biases, and n is the number of rows, or the sum of their weights.
+        The sums are over all weights and no biases. n is the number of rows of the batch, or the
+        sum of their sample weights.
     batch_size : int or "auto", default "auto"
         Rows for each step, at most the number of all rows; "auto" means 200.
     learning_rate_init : float, default 1e-3
         Learning rate, constant unless there is a ``schedule``.
     max_iter, tol, n_iter_no_change : int, float, int, default 200, 1e-4 and 10
-        Maximum number of epochs. Training stops before if in more than n_iter_no_change epochs in a
-        row the loss, or with early_stopping the validation score, did not improve by tol.
+        Maximum number of epochs. Training stops earlier if the loss, or with early_stopping the
+        validation score, has not improved by tol in more than n_iter_no_change successive epochs.
     early_stopping, validation_fraction : bool and float, default False and 0.1
-        Whether to hold out this share of the rows, and to keep the network with the best score.
-    shuffle, verbose, warm_start : bool, default True, False and False
-        Whether to permute the rows in every epoch, to print a line for each, and to begin `fit`
-        with the network of the previous one and a new optimizer.
+        Whether to hold out this share of the rows for validation, and to restore the network with
+        the best score at the end.
+    shuffle, verbose : bool, default True and False
+        Whether to permute the rows in every epoch, and to print a line for every epoch.
+    warm_start : bool, default False
+        Whether `fit` continues with the network of the previous call, and with a new optimizer.
     random_state : int, RandomState or None
         Source of all random numbers. None is NumPy's global state, as elsewhere in scikit-learn.
     momentum, nesterovs_momentum : float and bool, default 0.9 and True

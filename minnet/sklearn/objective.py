@@ -1,8 +1,9 @@
-"""What scikit-learn's MLP minimizes, and when it stops, in terms of minnet.
+"""The objective of scikit-learn's MLP, its variant of Adam, and its rule of stopping.
 
-The losses sum over the outputs where those of minnet average. Penalties are divided by the number
-of rows of the batch. Adam's ε is not corrected for the bias of s. Training stops by the loss with
-penalties, or by a score on validation rows.
+This file contains everything in which a training of scikit-learn's MLP differs from `minnet.fit`
+with minnet's own losses and optimizers: losses are summed over the outputs and not averaged,
+penalties are divided by the number of rows of the batch, and training stops by the loss with
+penalties or by a score on validation rows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from minnet.validation import Array, count, non_negative
 
 
 class Objective(minnet.Loss):
-    """Base class of the losses, which scikit-learn does not average over outputs as minnet does."""
+    """Base class of the losses; it keeps the total weight of the batch for `Penalty`."""
 
     total_weight = 0.0  # of the last batch
 
@@ -44,7 +45,7 @@ class SigmoidLoss(Objective, minnet.SigmoidBinaryCrossEntropy):
 
 
 class SquaredLoss(Objective, minnet.MeanSquaredError):
-    """Half the squared error, averaged over the outputs; its gradient is that of the sum."""
+    """Half the squared error: the mean over the outputs, with the gradient of the sum over them."""
 
     def compute(self, output: Array, target: Array) -> float:
         return float(super().compute(output, target) / 2)
@@ -55,7 +56,10 @@ class SquaredLoss(Objective, minnet.MeanSquaredError):
 
 
 class Penalty(Regularizer):
-    """(α/2 Σ w² + λ Σ |w|) / n over all weights w, where n is the total weight of the batch."""
+    """Penalty (α/2 Σ w² + λ Σ |w|) / n over all weights w; n is the total weight of the batch.
+
+    It also accumulates loss and penalty, because `minnet.History` holds the loss alone.
+    """
 
     def __init__(self, alpha: float, l1: float, loss: Objective) -> None:
         self.alpha, self.l1 = non_negative(alpha, "fit", "alpha"), non_negative(l1, "fit", "l1")
