@@ -37,12 +37,16 @@ def write_file(
 ) -> None:
     """Write arrays, and contents as JSON, to a file; failures are handled as in `save`."""
     header = {"format": file_format, "version": version, "minnet": __version__}
+    # Some generators have arrays in their state.
+    manifest = json.dumps(
+        {**header, **contents}, indent=1, ensure_ascii=False, default=np.ndarray.tolist
+    )
     with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
         with archive.open(MANIFEST, "w") as member:
-            member.write(json.dumps({**header, **contents}, indent=1, ensure_ascii=False).encode())
+            member.write(manifest.encode())
 
 
 @contextmanager

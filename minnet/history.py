@@ -33,14 +33,13 @@ class History:
         One entry for each epoch. lr is the learning rate of the last step of the epoch.
     step_loss, step_lr, step_grad_norm : array of float
         One entry for each step: loss of the batch, learning rate, and norm of the gradient before
-        clipping. The norm is measured only with ``clip_norm``, because this can take a tenth of
-        the time of a step. A metric is nan where it was measured in other epochs or steps only,
-        and in steps that were taken without `fit`.
+        clipping. The norm is measured only with ``clip_norm``, because this can take more than a
+        tenth of the time of a step. A metric is nan where it was measured in other epochs or steps
+        only, and in steps that were taken without `fit`.
     steps : int
         Number of steps that the optimizer had taken after the last of these steps.
-    seed, shuffling : int and dict, or None
-        Seed of the permutations of the rows, and state of their generator. They are None if `fit`
-        received a generator.
+    seed, generator : int and numpy.random.Generator, or None
+        Seed and generator of the permutations of the rows; None if `fit` received a generator.
 
     Examples
     --------
@@ -58,7 +57,7 @@ class History:
     step_lr: "array[float]" = field(default_factory=_numbers)
     step_grad_norm: "array[float]" = field(default_factory=_numbers)
     seed: int | None = None
-    shuffling: dict[str, Any] | None = None
+    generator: np.random.Generator | None = field(default=None, compare=False)
 
     def append(self, metrics: Mapping[str, float]) -> None:
         """Add the metrics of one epoch."""
@@ -78,35 +77,33 @@ class History:
             norms.extend([*[NAN] * missing, metrics.get("grad_norm", NAN)])
         self.steps = steps
 
-    def generator(self, rng: Any) -> np.random.Generator:
-        """Return the generator of permutations for ``rng``; the previous seed continues them."""
-        generator = np.random.default_rng(rng)
-        seeded = rng is None or isinstance(rng, int | np.integer)
-        if seeded and self.shuffling is not None and rng == self.seed:
-            generator.bit_generator.state = self.shuffling
-        self.seed = None if rng is None or not seeded else int(rng)
-        self.shuffling = {**generator.bit_generator.state} if seeded else None
-        return generator
-
-    def permutation(self, generator: np.random.Generator, rows: int) -> Array:
-        """Return the next permutation of the rows, and store the state of the generator."""
-        order = generator.permutation(rows)
-        if self.shuffling is not None:
-            self.shuffling = {**generator.bit_generator.state}
-        return order
+    def generator_for(self, rng: Any) -> np.random.Generator:
+        """Return the generator of permutations for ``rng``; for an equal seed, the previous one."""
+        if not isinstance(rng, int | np.integer | None):
+            self.seed = self.generator = None
+            return np.random.default_rng(rng)
+        if self.generator is None or rng != self.seed:
+            generator = np.random.default_rng(rng)
+            self.seed, self.generator = None if rng is None else int(rng), generator
+        return self.generator
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the contents of a file: values for JSON, and arrays by step."""
         names = [f"step_{name}" for name in STEP]
-        arrays = {f"history/{name}": np.array(getattr(self, name)) for name in names}
-        return {name: v for name, v in vars(self).items() if name not in names}, arrays
+        values = {name: value for name, value in vars(self).items() if name not in names}
+        values["generator"] = self.generator and self.generator.bit_generator.state
+        return values, {f"history/{name}": np.array(getattr(self, name)) for name in names}
 
     @classmethod
     def from_state(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Return the history from what `state` returned."""
         epochs = {name: list(map(float, values[name])) for name in EPOCH}
         steps = {f"step_{name}": array("d", arrays[f"history/step_{name}"]) for name in STEP}
-        return cls(**{**values, **epochs, **steps})
+        history = cls(**{**values, "generator": None, **epochs, **steps})
+        if values["generator"]:
+            history.generator = np.random.default_rng()
+            history.generator.bit_generator.state = values["generator"]
+        return history
 
     def to_frame(self, by: str = "epoch") -> Any:
         """Return a pandas.DataFrame with a row for each epoch or, with by="step", for each step.

@@ -88,7 +88,9 @@ class SigmoidBinaryCrossEntropy(Loss):
     """Binary cross-entropy of σ(z), computed from the logits z, for independent yes-or-no outputs.
 
     loss = mean over all N entries of -t log σ(z) - (1 - t) log(1 - σ(z)), and dz = (σ(z) - t) / N.
-    Targets are numbers in [0, 1] with the shape of z, (n, outputs).
+    Targets are numbers in [0, 1] with the shape of z, (n, outputs). The accuracy in `fit` and
+    `evaluate` is the share of entries, over all rows and outputs, in which z > 0 agrees with
+    t > 1/2.
 
     Examples
     --------

@@ -219,13 +219,13 @@ def fit(
     history = optimizer.history
     if history is None or history.steps > optimizer.steps:
         history = History(steps=optimizer.steps)
-    generator = history.generator(rng)
+    generator = history.generator_for(rng)
     net.history = optimizer.history = history
     try:
         with _progress(epochs * batches.number, verbose) as show, Interruptions() as ctrl_c:
             for _ in range(epochs):
                 total, size, correct = 0.0, 0.0, 0.0
-                order = history.permutation(generator, len(x)) if shuffle else np.arange(len(x))
+                order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
                 for batch_x, batch_y, weights in batches.shuffled(order):
                     if schedule is not None:
                         optimizer.lr = schedule(optimizer.steps)

@@ -96,15 +96,10 @@ def train(net, optimizer, data, epochs, schedule="no schedule", **options):
 
 def bits(net, optimizer):
     """Return everything that a training changes, as comparable values."""
-    arrays = {"theta": net.theta, **net.state, **optimizer.state}
-    history = {
-        name: np.array(values).tobytes() if "step_" in name else values
-        for name, values in vars(optimizer.history).items()
-    }
-    return (
-        {name: array.tobytes() for name, array in arrays.items()},
-        (history, optimizer.lr, optimizer.steps),
-    )
+    values, by_step = optimizer.history.state()
+    arrays = {"theta": net.theta, **net.state, **optimizer.state, **by_step}
+    bits = {name: array.tobytes() for name, array in arrays.items()}
+    return bits, values, optimizer.lr, optimizer.steps
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -260,6 +255,17 @@ def test_load_without_an_optimizer_reads_the_network_and_the_history(iris, tmp_p
     assert load(network("Dropout"), tmp_path / "net").history == history
     save(net, tmp_path / "net")
     assert load(network("Dropout"), tmp_path / "net").history is None
+
+
+def test_missing_metrics_stay_nan_through_a_file(iris, tmp_path):
+    net = network("Dense")
+    optimizer = Adam(net)
+    train(net, optimizer, iris, 1, validation_data=None)
+    train(net, optimizer, iris, 1, clip_norm=1.0)
+    save(net, tmp_path / "net", optimizer=optimizer)
+    twin = load(network("Dense"), tmp_path / "net")
+    assert np.isnan(twin.history.val_loss).tolist() == [True, False]
+    assert np.isnan(twin.history.step_grad_norm).tolist() == [True] * 5 + [False] * 5
 
 
 def test_the_file_of_a_training_has_no_pickle_and_the_same_bytes_again(iris, tmp_path):

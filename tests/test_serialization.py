@@ -161,6 +161,25 @@ def test_a_loaded_network_equals_the_saved_one_bit_by_bit(tmp_path, dtype):
     assert bits(train(twin)) == bits(train(net))
 
 
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_the_generator_of_dropout_continues_whatever_its_kind(tmp_path, kind):
+    nets = [Sequential([Dropout(0.5)], rng=seed) for seed in (1, 2)]
+    for seed, net in enumerate(nets):
+        net["dropout1"].rng = np.random.Generator(getattr(np.random, kind)(seed))
+    nets[0].forward(X, training=True)
+    save(nets[0], tmp_path / "net")
+    load(nets[1], tmp_path / "net")
+    for _ in range(2):
+        np.testing.assert_array_equal(*(net.forward(X, training=True) for net in nets))
+
+
+def test_the_state_of_another_kind_of_generator_raises(tmp_path):
+    net = Sequential([Dropout(0.5)])
+    save(net, tmp_path / "net")
+    net["dropout1"].rng = np.random.Generator(np.random.MT19937(0))
+    assert "MT19937" in error_of(net, tmp_path / "net")
+
+
 @settings(max_examples=30, deadline=None)
 @given(widths=st.lists(st.integers(1, 9), min_size=2, max_size=5), seed=st.integers(0, 2**32))
 def test_networks_of_any_shape_are_restored(widths, seed):
@@ -321,6 +340,10 @@ def with_a_list_of_layers(members, manifest):
     manifest["layers"] = list(manifest["layers"])
 
 
+def with_a_false_history(members, manifest):
+    manifest["history"] = {"loss": [1.0]}
+
+
 def with_an_absolute_path(members, manifest):
     put(members, "/tmp/outside", np.ones(5, np.float32))
 
@@ -381,6 +404,7 @@ def test_further_entries_of_the_manifest_are_ignored(path):
         (from_the_future, "expected version 1 or 2, got 3; read it with minnet "),
         (without_layers, "layers"),
         (with_a_list_of_layers, "not a mapping"),
+        (with_a_false_history, "accuracy"),
     ],
 )
 def test_the_error_for_an_invalid_file_names_the_reason(path, change, expected):
