@@ -14,6 +14,7 @@ from benchmarks import (
     alignment,
     batchnorm,
     comparison,
+    estimators,
     recording,
     scaling,
     startup,
@@ -31,9 +32,10 @@ SUBJECTS: dict[str, Any] = {
     "startup": startup,
     "scaling": scaling,
     "alignment": alignment,
+    "sklearn": estimators,
 }
-LIBRARIES = ("minnet", "floor", "torch", "jax", "keras")
-PLAN, QUICK = Plan(), Plan(rounds=2, warm=0.0, seconds=0.02, least=2, quick=True)
+LIBRARIES = ("minnet", "floor", "torch", "jax", "keras", "sklearn")
+PLAN, QUICK = Plan(), Plan(rounds=2, warm=0.0, seconds=0.02, least=2, quick=True, seeds=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +77,7 @@ def _measure(name: str, plan: Plan, options: argparse.Namespace) -> Report:
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = QUICK if options.quick else PLAN
-    chosen = {"rounds": options.rounds, "seconds": options.seconds}
+    chosen = {"rounds": options.rounds, "seconds": options.seconds, "seeds": options.seeds}
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(base, only=frozenset(options.only), **given)
 
@@ -92,6 +94,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, help=f"turns of each candidate ({PLAN.rounds})")
     parser.add_argument("--seconds", type=float, help=f"length of a turn ({PLAN.seconds})")
+    parser.add_argument("--seeds", type=int, help=f"trainings of each estimator ({PLAN.seeds})")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -113,6 +116,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"expected subjects of {', '.join(SUBJECTS)}, got {', '.join(unknown)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds: expected at least 1, got {options.rounds}")
+    if options.seeds is not None and options.seeds < 2:
+        parser.error(f"--seeds: expected at least 2, got {options.seeds}")
     if options.seconds is not None and not 0 <= options.seconds < float("inf"):
         parser.error(f"--seconds: expected a number of at least 0, got {options.seconds}")
     return options

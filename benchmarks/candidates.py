@@ -58,6 +58,8 @@ class Plan:
         Libraries to measure; all if empty.
     quick : bool
         Measure small sizes, to test that everything runs.
+    seeds : int
+        Number of seeds over which scores are compared.
     """
 
     rounds: int = 7
@@ -66,6 +68,7 @@ class Plan:
     least: int = 5
     only: frozenset[str] = frozenset()
     quick: bool = False
+    seeds: int = 10
 
     def chosen(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates of the selected libraries."""

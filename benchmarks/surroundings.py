@@ -13,7 +13,18 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-PACKAGES = ("minnet", "numpy", "numba", "torch", "jax", "jaxlib", "keras", "scipy", "matplotlib")
+PACKAGES = (
+    "minnet",
+    "numpy",
+    "numba",
+    "scikit-learn",
+    "torch",
+    "jax",
+    "jaxlib",
+    "keras",
+    "scipy",
+    "matplotlib",
+)
 VARIABLES = ("OMP_", "MKL_", "OPENBLAS_", "NUMBA_", "MINNET_", "XLA_", "JAX_", "KERAS_", "TORCH")
 
 

@@ -115,8 +115,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Two modules are imported at first use: plot loads matplotlib, and exercises is for homework.
-    if name in ("exercises", "plot"):
+    # Imported at first use: plot loads matplotlib, sklearn loads scikit-learn, and exercises is for
+    # homework.
+    if name in ("exercises", "plot", "sklearn"):
         from importlib import import_module
 
         return import_module(f"minnet.{name}")

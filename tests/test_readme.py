@@ -62,6 +62,12 @@ def test_the_table_trains_a_network_that_is_saved_and_loaded(ran):
         assert (ran["folder"] / name).stat().st_size > 10_000
 
 
+def test_the_saved_pipeline_predicts_the_wines(ran):
+    assert (ran["folder"] / "pipeline.joblib").is_file()
+    assert ran["pipeline"].predict(ran["table"][:2]).tolist() == ["Barolo", "Barolo"]
+    assert ran["search"].best_score_ > 0.95
+
+
 def test_the_picture_is_the_one_that_the_command_draws(tmp_path):
     from matplotlib.image import imread
 

@@ -1,0 +1,429 @@
+"""Classifier and regressor with the interface of scikit-learn, trained by `minnet.fit`."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse, special
+from sklearn import base, metrics
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import minnet
+from minnet.layers.dense import Init
+from minnet.sklearn.objective import (
+    EpsilonAdam,
+    Objective,
+    Penalty,
+    Progress,
+    SigmoidLoss,
+    SoftmaxLoss,
+    SquaredLoss,
+)
+from minnet.training import Probe
+from minnet.validation import Array, as_float_dtype, as_sample_weight, count
+
+ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
+    "identity": None, "logistic": minnet.Sigmoid, "tanh": minnet.Tanh, "relu": minnet.ReLU,
+    "leaky_relu": minnet.LeakyReLU, "prelu": minnet.PReLU, "elu": minnet.ELU,
+    "silu": minnet.SiLU, "gelu": minnet.GELU,
+}  # fmt: skip
+
+
+@dataclass(eq=False, repr=False)
+class _MLP(base.BaseEstimator):
+    """Parameters and training of both estimators; see `MLPClassifier`."""
+
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: str = "adam"
+    alpha: float = 1e-4
+    batch_size: int | str = "auto"
+    learning_rate_init: float = 1e-3
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: int | np.random.RandomState | None = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
+    batch_norm: bool = False
+    dropout: float = 0.0
+    init: Init | None = None
+    l1: float = 0.0
+    clip_norm: float | None = None
+    schedule: Callable[[int], float] | None = None
+    probes: Sequence[Probe] = ()
+    dtype: str | None = None
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a new network, or the present one with ``warm_start``, for at most max_iter epochs.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Training rows. A sparse matrix is converted to a dense array.
+        y : array_like, shape (n,) or (n, outputs)
+            Targets.
+        sample_weight : array_like, shape (n,), optional
+            Weights w_i >= 0 of the rows. The loss of a batch is Σ w_i l_i / Σ w_i.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data or parameters do not fit.
+        FloatingPointError
+            If an output, the loss or a gradient becomes non-finite.
+        """
+        return self._train(X, y, sample_weight, partial=False)
+
+    def _train(self, X: Any, y: Any, sample_weight: Any, *, partial: bool) -> Self:
+        if partial and self.early_stopping:
+            raise ValueError("partial_fit: expected early_stopping=False, got True; use fit")
+        new = not hasattr(self, "network_") or not (partial or self.warm_start)
+        dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
+            y_numeric=base.is_regressor(self), reset=new,
+        )  # fmt: skip
+        X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        targets, weights = self._targets(y, new, partial), self._weights(y, sample_weight)
+        held_out: list[Any] = []
+        rows = [X, targets, y, *([] if weights is None else [weights])]
+        hidden, random_state = self.hidden_layer_sizes, check_random_state(self.random_state)
+        sizes = [X.shape[1], *(hidden if np.iterable(hidden) else [hidden]), targets.shape[1]]
+        if new:
+            self._start(sizes, X.dtype, random_state)
+        if self.early_stopping:
+            rows, held_out = self._split(rows, random_state)
+        if not partial or not hasattr(self, "_optimizer"):
+            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy([*self.probes])
+        stopped = self._run(rows, held_out, 1 if partial else self.max_iter)
+        if not (partial or stopped):
+            warnings.warn(
+                f"fit: no convergence in max_iter={self.max_iter} epochs; increase max_iter or "
+                "learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
+        """Return the weights of the rows, or None if they are equal."""
+        if sample_weight is None:
+            return None
+        weights = as_sample_weight(sample_weight, y.shape[0], "fit")
+        if not weights.any():
+            raise ValueError(
+                "fit: expected a positive sample_weight, got zero for every row; omit sample_weight"
+            )
+        return weights
+
+    def _split(self, rows: list[Any], random_state: Any) -> tuple[list[Any], list[Any]]:
+        """Return training rows and validation rows."""
+        binary = base.is_classifier(self) and rows[1].shape[1] == 1
+        parts = train_test_split(
+            *rows, test_size=self.validation_fraction, random_state=random_state,
+            stratify=rows[1] if binary else None,
+        )  # fmt: skip
+        if len(parts[1]) < 2:
+            raise ValueError(
+                f"fit: expected at least 2 validation rows, got {len(parts[1])}; increase "
+                "validation_fraction"
+            )
+        return parts[::2], parts[1::2]
+
+    def _start(self, sizes: Sequence[int], dtype: Any, random_state: Any) -> None:
+        """Create the network and empty the records of earlier trainings."""
+        # A copy, so that the first draws are the initial weights, as in scikit-learn.
+        source = random_state if self.init else copy.deepcopy(random_state)
+        seed = source.randint(np.iinfo(np.int32).max)
+        self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
+        net = self.network_ = minnet.Sequential(self._layers(sizes), rng=self._rng, dtype=dtype)
+        for layer in () if self.init else net:
+            if isinstance(layer, minnet.Dense):
+                numerator = 2.0 if self.activation == "logistic" else 6.0
+                limit = math.sqrt(numerator / (layer.in_features + layer.out_features))
+                for param in layer.params.values():
+                    param.value = random_state.uniform(-limit, limit, param.value.shape)
+        self.loss_curve_: list[float] = []
+        self.validation_scores_: list[float] = []
+        self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
+
+    def _layers(self, sizes: Sequence[int]) -> list[minnet.Layer]:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"fit: expected activation as one of {', '.join(ACTIVATIONS)}, got "
+                f"{self.activation!r}; for other layers use minnet.fit"
+            )
+        activation, layers = ACTIVATIONS[self.activation], list[minnet.Layer]()
+        init = self.init or "glorot_uniform"
+        for fan_in, fan_out in pairwise(sizes[:-1]):
+            layers.append(minnet.Dense(fan_in, fan_out, bias=not self.batch_norm, init=init))
+            layers += [minnet.BatchNorm(fan_out)] if self.batch_norm else []
+            layers += [activation()] if activation else []
+            layers += [minnet.Dropout(self.dropout)] if self.dropout else []
+        return [*layers, minnet.Dense(sizes[-2], sizes[-1], init=init)]
+
+    def _new_optimizer(self) -> minnet.Optimizer:
+        net, lr = self.network_, self.learning_rate_init
+        if self.solver == "adam":
+            return EpsilonAdam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
+        if self.solver == "sgd":
+            nesterov = bool(self.nesterovs_momentum and self.momentum)
+            return minnet.SGD(net, lr, self.momentum, nesterov)
+        raise ValueError(f"fit: expected solver 'adam' or 'sgd', got {self.solver!r}; use 'adam'")
+
+    def _run(self, rows: list[Any], held_out: list[Any], epochs: int) -> bool:
+        """Train on the rows; return whether training stopped before the last epoch."""
+        (x, targets, _, *weights), loss = rows, self._new_loss()
+        penalty = Penalty(self.alpha, self.l1, loss)
+        progress = Progress(self, penalty, held_out)
+        size = 200 if self.batch_size == "auto" else count(self.batch_size, "fit", "batch_size")
+        size = min(size, len(x))
+        self.n_iter_ = 0
+        try:
+            minnet.fit(
+                self.network_, x, targets, loss=loss, optimizer=self._optimizer, epochs=epochs,
+                batch_size=size, drop_last=self.batch_norm and len(x) % size == 1,
+                sample_weight=weights[0] if weights else None, regularizer=penalty,
+                clip_norm=self.clip_norm, schedule=self.schedule, shuffle=self.shuffle,
+                probes=self.probes_, callbacks=[progress], rng=self._rng,
+            )  # fmt: skip
+        finally:
+            self.history_ = self.network_.history
+            if held_out:
+                progress.restore()
+        return progress.stopped
+
+    def _output(self, X: Any) -> Array:
+        """Return the output of the network, (n, outputs)."""
+        check_is_fitted(self, "network_")
+        dtype = self.network_.dtype
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+        output: Array = self.network_.predict(_dense(X))
+        return output
+
+    def predict(self, X: Any) -> Any:
+        """Return the prediction for each row, in the form of the y passed to fit."""
+        return self._decode(self._output(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@dataclass(eq=False, repr=False)
+class MLPClassifier(base.ClassifierMixin, _MLP):
+    """Multi-layer perceptron for classification, with the interface of scikit-learn's.
+
+    It minimizes the cross-entropy of softmax for three or more classes, and the binary
+    cross-entropy of a sigmoid for two classes or for each label of 0/1 rows (n, labels).
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default (100,)
+        Number of units of each hidden layer; ``()`` for none.
+    activation : str, default "relu"
+        "identity", "logistic", "tanh", "relu", or one that only minnet has: "leaky_relu", "prelu",
+        "elu", "silu", "gelu".
+    solver : {"adam", "sgd"}, default "adam"
+        Optimizer; there is no "lbfgs".
+    alpha, l1 : float, default 1e-4 and 0
+        Strengths α and λ of the penalty (α/2 Σ w² + λ Σ |w|) / n, added to the loss of each batch.
+        The sums are over all weights and no biases. n is the number of rows of the batch, or the
+        sum of their sample weights.
+    batch_size : int or "auto", default "auto"
+        Rows for each step, at most the number of all rows; "auto" means 200.
+    learning_rate_init : float, default 1e-3
+        Learning rate, constant unless there is a ``schedule``.
+    max_iter, tol, n_iter_no_change : int, float, int, default 200, 1e-4 and 10
+        Maximum number of epochs. Training stops earlier if the loss, or with early_stopping the
+        validation score, has not improved by tol in more than n_iter_no_change successive epochs.
+    early_stopping, validation_fraction : bool and float, default False and 0.1
+        Whether to hold out this share of the rows for validation, and to restore the network with
+        the best score at the end.
+    shuffle, verbose : bool, default True and False
+        Whether to permute the rows in every epoch, and to print a line for every epoch.
+    warm_start : bool, default False
+        Whether `fit` continues with the network of the previous call, and with a new optimizer.
+    random_state : int, RandomState or None
+        Source of all random numbers. None is NumPy's global state, as elsewhere in scikit-learn.
+    momentum, nesterovs_momentum : float and bool, default 0.9 and True
+        Settings of "sgd".
+    beta_1, beta_2, epsilon : float, default 0.9, 0.999 and 1e-8
+        Settings of "adam". ε is added to the root of s, before the correction of its bias.
+    batch_norm, dropout : bool and float, default False and 0
+        Whether to put a `minnet.BatchNorm` before each activation, and probability of a
+        `minnet.Dropout` after it. Batch statistics do not use sample weights. With batch_norm, a
+        last batch of one row is left out.
+    init : str, callable or None
+        Initializer of the weights, see `minnet.initializers`; biases are then 0. None draws weights
+        and biases as scikit-learn does.
+    clip_norm, schedule
+        As in `minnet.fit`.
+    probes : sequence of Probe, default ()
+        Probes; copies of them, in ``probes_``, record the training.
+    dtype : {"float32", "float64", None}
+        Type of the network; None means that of X, or float64 if X does not hold floats. float32 is
+        faster.
+    class_weight : dict, "balanced" or None
+        Weights of the classes, see `sklearn.utils.class_weight.compute_sample_weight`.
+
+    Attributes
+    ----------
+    network_, history_, probes_ : Sequential, History, list of Probe
+        The network, and what `minnet.fit` recorded; losses in history_ are without penalties.
+    loss_curve_, best_loss_ : list of float, float
+        Loss and penalty of each epoch, and the lowest.
+    validation_scores_, best_validation_score_ : list of float, float
+        Accuracy (R² of a regressor) on the validation rows after each epoch, with early_stopping.
+        Rows have the weights that they would have in training.
+    n_iter_ : int
+        Number of epochs of the last call.
+    classes_, n_features_in_, feature_names_in_ : ndarray, int, ndarray
+        Classes in the order of `predict_proba`; number and names of the columns of X.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), MLPClassifier(32, max_iter=500, random_state=0))
+    >>> model.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.95
+    True
+    """
+
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | str | None = None
+    _score = staticmethod(metrics.accuracy_score)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Continue the training for one epoch on these rows; see `fit`.
+
+        The first call requires ``classes``, the classes of all calls.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"partial_fit: expected class_weight as a dict, got {self.class_weight!r}; use "
+                "sklearn.utils.class_weight.compute_class_weight on all rows"
+            )
+        if not hasattr(self, "network_"):
+            if classes is None:
+                raise ValueError(
+                    "partial_fit: expected classes in the first call, got None; use "
+                    "classes=numpy.unique(labels)"
+                )
+            self._set_classes(y if type_of_target(y).startswith("multilabel") else classes)
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"partial_fit: expected the classes of the first call, {self.classes_}, got "
+                f"{classes}; omit classes"
+            )
+        return self._train(X, y, sample_weight, partial=True)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class (n, classes), or of each label (n, labels)."""
+        return self._for_classes(self._output(X), special.softmax, special.expit)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of `predict_proba`, finite also where a probability rounds to 0."""
+        return self._for_classes(self._output(X), special.log_softmax, special.log_expit)
+
+    def _for_classes(self, logits: Array, softmax: Any, sigmoid: Any) -> Any:
+        kind = self._binarizer.y_type_
+        if kind == "multiclass":
+            return softmax(logits, axis=1)
+        return sigmoid(np.hstack([-logits, logits]) if kind == "binary" else logits)
+
+    def _decode(self, logits: Array) -> Any:
+        return self._binarizer.inverse_transform(logits, threshold=0.0)
+
+    def _set_classes(self, y: Any) -> None:
+        self._binarizer = LabelBinarizer().fit(y)
+        self.classes_ = self._binarizer.classes_
+
+    def _targets(self, y: Array, new: bool, partial: bool) -> Any:
+        """Return 0/1 targets (n, outputs), with a single output for two classes."""
+        check_classification_targets(y)
+        if new and not partial:
+            self._set_classes(y)
+        given, known = set(unique_labels(y)), set(self.classes_)
+        if not given <= known or (given < known and not partial):
+            raise ValueError(
+                f"fit: expected the classes of the first call, {self.classes_}, got "
+                f"{unique_labels(y)}; create a new estimator"
+            )
+        return self._binarizer.transform(y)
+
+    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
+        weights = super()._weights(y, sample_weight)
+        if self.class_weight is None:
+            return weights
+        factors: Array = compute_sample_weight(self.class_weight, y)
+        return factors if weights is None else weights * factors
+
+    def _new_loss(self) -> Objective:
+        return SoftmaxLoss() if self._binarizer.y_type_ == "multiclass" else SigmoidLoss()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
+    """Multi-layer perceptron for regression, with the interface of scikit-learn's.
+
+    It minimizes half the squared error. The default parameters suit targets near variance 1; see
+    `sklearn.compose.TransformedTargetRegressor`. Parameters and attributes are those of
+    `MLPClassifier`, except class_weight and classes_.
+
+    Examples
+    --------
+    >>> x = np.linspace(-3, 3, 200)
+    >>> model = MLPRegressor(32, learning_rate_init=0.02, max_iter=500, random_state=0)
+    >>> model.fit(x[:, None], np.sin(x)).score(x[:, None], np.sin(x)) > 0.99
+    True
+    """
+
+    _score = staticmethod(metrics.r2_score)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Continue the training for one epoch on these rows; see `fit`."""
+        return self._train(X, y, sample_weight, partial=True)
+
+    def _decode(self, output: Array) -> Array:
+        return output.ravel() if output.shape[1] == 1 else output
+
+    def _targets(self, y: Array, new: bool, partial: bool) -> Array:
+        return y.reshape(len(y), -1)
+
+    def _new_loss(self) -> Objective:
+        return SquaredLoss()
+
+
+def _dense(X: Any) -> Any:
+    return X.toarray() if sparse.issparse(X) else X
