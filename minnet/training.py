@@ -103,7 +103,8 @@ def train_step(
     value = loss.forward(output, y, sample_weight=sample_weight)
     if not math.isfinite(value):
         raise FloatingPointError(
-            f"{loss}: the loss is {value} for finite outputs; check the targets"
+            f"{loss}: expected a finite loss, got {value} for finite outputs; lower the learning "
+            "rate, or scale the targets"
         )
     net.metrics = metrics = {"loss": value, "lr": optimizer.lr}
     if probes and loss.classifies:

@@ -558,7 +558,7 @@ def test_a_loss_of_nan_for_finite_outputs_raises_and_changes_no_parameter():
     theta = net.theta.copy()
     with pytest.raises(
         FloatingPointError,
-        match=r"Broken\(\): the loss is nan for finite outputs; check the targets",
+        match=r"Broken\(\): expected a finite loss, got nan for finite outputs; lower",
     ):
         train_step(net, x, y, loss=Broken(), optimizer=SGD(net, lr=0.1))
     np.testing.assert_array_equal(net.theta, theta)
