@@ -4,7 +4,7 @@ import shlex
 import sys
 import textwrap
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,7 +29,6 @@ def add_parser(parser: ArgumentParser) -> None:
     answers.add_argument(
         "--dir", type=Path, default=Path(), help="folder of your answers (default: this one)"
     )
-
     timed = ArgumentParser(add_help=False)
     timed.add_argument(
         "--timeout", type=float, default=TIMEOUT, metavar="SECONDS",
@@ -45,12 +44,7 @@ def add_parser(parser: ArgumentParser) -> None:
     init.add_argument("folder", type=Path, metavar="DIR")
     add("list", _list, "list the exercises and your progress", answers, timed)
     run = add("run", _run, "check all answers, or one", answers, timed)
-    run.add_argument(
-        "number",
-        metavar="N",
-        nargs="?",
-        help="number, name or file, such as 1, dense, e01_dense.py",
-    )
+    run.add_argument("number", metavar="N", nargs="?", help="number, name or file of the answer")
     add("watch", _watch, "check an answer whenever its file is saved", answers, timed)
     hint = add("hint", _hint, "print a hint, first for the mistake of your last check", answers)
     hint.add_argument("number", metavar="N")
@@ -67,10 +61,7 @@ def _add_grade(grade: ArgumentParser) -> None:
     grade.add_argument(
         "folders", type=Path, nargs="+", metavar="DIR", help="a submission, or a folder of them"
     )
-    grade.add_argument(
-        "--isolated", action="store_true",
-        help="run each answer in a process of its own (always; kept for existing scripts)",
-    )  # fmt: skip
+    grade.add_argument("--isolated", action="store_true", help=SUPPRESS)  # now always so
     grade.add_argument("--only", nargs="+", metavar="N", help="only these exercises")
     grade.add_argument("--seed", type=int, help="seed of the inputs (default: random)")
     grade.add_argument(
@@ -106,16 +97,13 @@ def _list(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
-    if options.number is None:
-        chosen, home = folder.exercises_in(options.dir), options.dir
-    else:
-        exercise, home = _located(options.number, options.dir)
-        chosen = [exercise]
     with Worker(options.timeout) as worker:
-        number_right = sum(_print_result(worker, exercise, home) for exercise in chosen)
-    if options.number is None:
-        print(f"{number_right} of {len(chosen)} right")
-    return int(number_right < len(chosen))
+        if options.number is not None:
+            return int(not _print_result(worker, *_located(options.number, options.dir)))
+        present = folder.exercises_in(options.dir)
+        number = sum(_print_result(worker, exercise, options.dir) for exercise in present)
+    print(f"{number} of {len(present)} right")
+    return int(number < len(present))
 
 
 def _located(text: str, home: Path) -> tuple[Exercise, Path]:

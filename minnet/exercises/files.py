@@ -42,7 +42,7 @@ def answer_path(exercise: Exercise, folder: Path) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a file as a whole, or leave the existing one unchanged."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # an answer can raise "\\udc80"
 
 
 def read_source(path: Path) -> bytes:

@@ -5,7 +5,6 @@ import shlex
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from minnet.exercises import files
 from minnet.exercises.catalog import catalog
@@ -14,6 +13,7 @@ from minnet.exercises.exercise import Exercise
 from minnet.exercises.files import answer_path
 
 MISTAKES = ".minnet-exercises.json"
+_KEPT = ("mistake", "message", "hint")
 
 _CONFTEST = '''"""Makes pytest print one line per exercise."""
 
@@ -96,33 +96,32 @@ def exercises_in(folder: Path) -> list[Exercise]:
 
 
 def remember(folder: Path, exercise: Exercise, wrong: WrongAnswer | None) -> None:
-    """Keep the last mistake in an exercise, for `last_mistake`; None removes it.
+    """Keep the last mistake in an exercise if it has a hint of its own; otherwise remove it.
 
-    Only a mistake with a hint of its own is kept. A folder that cannot be written to is no error.
+    A folder that cannot be written to is no error.
     """
     mistakes = _mistakes(folder)
     before = mistakes.pop(str(exercise), None)
-    known = exercise.mistake(wrong.mistake) if wrong is not None else None
-    hint = getattr(wrong, "hint", None) or (known.hint if known is not None else None)
-    if wrong is not None and hint is not None:
-        mistakes[str(exercise)] = {"mistake": wrong.mistake, "message": str(wrong), "hint": hint}
+    if wrong is not None:
+        known = exercise.mistake(wrong.mistake)
+        hint = getattr(wrong, "hint", None) or (known.hint if known is not None else None)
+        if hint is not None:
+            values = (str(wrong.mistake), str(wrong), hint)
+            mistakes[str(exercise)] = dict(zip(_KEPT, values, strict=True))
     if mistakes.get(str(exercise)) != before:
         with suppress(OSError):
             files.write_text(folder / MISTAKES, json.dumps(mistakes, indent=2) + "\n")
 
 
 def last_mistake(folder: Path, exercise: Exercise) -> dict[str, str] | None:
-    """Return message and hint of the last check of an exercise, if it found a known mistake."""
-    mistake = _mistakes(folder).get(str(exercise))
-    if isinstance(mistake, dict) and {"message", "hint"} <= mistake.keys():
-        return mistake
-    return None
+    """Return the mistake, its message and its hint, as strings by these names, or None."""
+    return _mistakes(folder).get(str(exercise))
 
 
-def _mistakes(folder: Path) -> dict[str, Any]:
+def _mistakes(folder: Path) -> dict[str, dict[str, str]]:
     """Return the kept mistakes by exercise; empty if the file is missing or damaged."""
     try:
-        mistakes = json.loads(files.read_source(folder / MISTAKES))
-    except (OSError, ValueError):
+        entries = json.loads(files.read_source(folder / MISTAKES)).items()
+        return {name: {key: entry[key] for key in _KEPT} for name, entry in entries}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return {}
-    return mistakes if isinstance(mistakes, dict) else {}

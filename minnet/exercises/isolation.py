@@ -84,13 +84,18 @@ class Worker:
         wrong, printed, remaining = None, "", self.timeout
         for seed, train in stages:
             started = time.monotonic()
-            observation, text = self._observe(exercise, path, seed, train, remaining)
+            reply, text = self._observe(exercise, path, seed, train, remaining)
             remaining -= time.monotonic() - started
             printed = printed or text
             try:
+                observation = (
+                    Observation(fault=reply) if isinstance(reply, Fault) else unpack(reply)
+                )
+                if train and observation.fault is None and observation.logits is None:
+                    raise ValueError("the output of the network is missing")
                 with _DIAGNOSIS:
                     wrong = diagnose(exercise, exercise.case(seed), observation)
-            except Exception as error:  # the answer may have written arbitrary results itself
+            except Exception as error:  # the answer may have written arbitrary bytes itself
                 message = f"{exercise}: its results cannot be compared: {error}."
                 wrong = WrongAnswer(message, "results")
             if wrong is not None:
@@ -99,50 +104,34 @@ class Worker:
 
     def _observe(
         self, exercise: Exercise, path: Path, seed: int | list[int], train: bool, seconds: float
-    ) -> tuple[Observation, str]:
+    ) -> tuple[bytes | Fault, str]:
+        """Return the worker's reply, or a fault if there is none, and the output of the answer."""
         if not os.path.exists(path):
-            return Observation(fault=Fault("missing", f"there is no {path.name}.")), ""
-        if self._process is None:
-            self._start()
-        reply = self._request(
-            [exercise.name, str(path.resolve()), seed, train, self.graded], seconds
-        )
-        text = self._output.read(PRINTED).decode("utf-8", errors="replace")
-        self._output.seek(0, io.SEEK_END)
-        if isinstance(reply, Fault):
-            self._stop()
-            return Observation(fault=reply), text
+            return Fault("missing", f"there is no {path.name}."), ""
+        process = self._process or self._start()
+        assert process.stdin is not None
+        reply: bytes | Fault | None = None
+        request = [exercise.name, str(path.resolve()), seed, train, self.graded]
         try:
-            observation = unpack(reply)
-            if train and observation.fault is None and observation.logits is None:
-                raise ValueError("the network's output is missing")
-        except ValueError as error:
-            observation = Observation(fault=Fault("results", f"{error}."))
-        return observation, text
-
-    def _request(self, request: list[Any], seconds: float) -> bytes | Fault:
-        """Return the worker's reply, or a fault if there is none."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        reply = None
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
             reply = self._replies.get(timeout=max(seconds, 0.0))
         except queue.Empty:
-            return Fault("timeout", f"no end after {self.timeout:g} seconds.")
+            reply = Fault("timeout", f"no end after {self.timeout:g} seconds.")
         except OSError:  # the process has ended
             pass
-        if reply is not None:
-            return reply
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        code = self._process.poll()
-        end = "closed the files of" if code is None else "ended"
-        reason = "" if code is None else f" with exit code {code}"
-        return Fault("exit", f"it {end} the Python process{reason}.")
+        printed = self._output.read(PRINTED).decode("utf-8", errors="replace")
+        self._output.seek(0, io.SEEK_END)
+        if reply is None:
+            with suppress(subprocess.TimeoutExpired):  # it has closed its files only
+                process.wait(1.0)
+            reason = "" if process.returncode is None else f" with exit code {process.returncode}"
+            reply = Fault("exit", f"it ended the Python process{reason}.")
+        if isinstance(reply, Fault):
+            self._stop()
+        return reply, printed
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[bytes]:
         self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         output = Path(self._scratch.name, "output")
         package = str(Path(minnet.__file__).resolve().parents[1])
@@ -160,6 +149,7 @@ class Worker:
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         arguments = (self._process.stdout, self._replies)
         threading.Thread(target=_receive, args=arguments, daemon=True).start()
+        return self._process
 
     def _stop(self) -> None:
         """Kill the process and, where the system supports it, its child processes."""
@@ -203,23 +193,12 @@ def pack(observation: Observation) -> bytes:
 
 
 def unpack(data: bytes) -> Observation:
-    """Return the observation of `pack`, or of other bytes that an answer wrote in its place.
-
-    Raises
-    ------
-    ValueError
-        If the bytes are not an npz file with arrays.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > LARGEST:
-                raise ValueError("the results are too large")
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = dict(file)
-    except (
-        zipfile.BadZipFile, OSError, EOFError, MemoryError, TypeError, KeyError, ValueError,
-    ) as error:  # fmt: skip
-        raise ValueError(f"the results cannot be read: {error}") from error
+    """Return the observation of `pack`; other bytes raise an exception."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > LARGEST:
+            raise ValueError("they are too large")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = dict(file)
     fault = arrays.get("fault")
     return Observation(
         results=_with_prefix(arrays, "result "),

@@ -153,11 +153,10 @@ def test_run_prints_each_result_and_the_number_right(folder, capsys):
     ],
 )
 def test_run_accepts_a_number_a_name_or_a_file(here, argument, folder, capsys, monkeypatch):
-    solve(folder, "dense")
     monkeypatch.chdir(folder.parent / here)
     capsys.readouterr()
-    assert run("run", argument.format(absolute=folder / "e01_dense.py")) == 0
-    assert capsys.readouterr().out == "e01 dense: right, and a network trains with it\n"
+    assert run("run", argument.format(absolute=folder / "e01_dense.py")) == 1
+    assert capsys.readouterr().out == f"e01 dense: not implemented yet. {HINT} 1\n"
 
 
 @pytest.mark.parametrize("arguments", [("run",), ("run", "e01_dense.py"), ("watch",), ("reset", 1)])

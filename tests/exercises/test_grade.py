@@ -67,7 +67,7 @@ SUBMISSIONS = {
     ),
     "patches_numpy": (
         "import numpy\nnumpy.allclose = lambda *a, **k: True\n"
-        "numpy.savez = lambda file, **k: None\n" + WRONG, "results", "cannot be read",
+        "numpy.savez = lambda file, **k: None\n" + WRONG, "results", "cannot be compared",
     ),
     "wraps_minnet": (
         "import minnet.exercises\nloss = minnet.SoftmaxCrossEntropy()\n"
@@ -85,6 +85,14 @@ SUBMISSIONS = {
         "error", "it stops with E.",
     ),
     "long_error": (inside("raise ValueError('x' * 10 ** 8)"), "error", "ValueError in line 5"),
+    "surrogate": (inside(r"raise ValueError('\udc80')"), "error", "ValueError in line 5"),
+    "recursion": (inside("softmax_cross_entropy(logits, labels)"), "error", "RecursionError"),
+    "crashes": (inside("import ctypes; ctypes.string_at(0)"), "exit", "with exit code -11"),
+    "threads": (
+        "import threading, time\n"
+        + inside("while True: threading.Thread(target=time.sleep, args=(99,)).start()"),
+        "error", "can't start new thread",
+    ),
     "error_in_library": (
         "import random\n" + inside("random.choice([])"), "error", "in line 6, `random.choice([])`",
     ),
@@ -113,11 +121,11 @@ SUBMISSIONS = {
     "closes_descriptors": ("import os\nos.closerange(0, 99)\n" + STUDENT, "exit", "Python process"),
     "forges": (FORGED.format("np.savez(file, logits=np.ones(3))"), "no_result", "no loss"),
     "forges_pickle": (
-        FORGED.format("np.savez(file, loss=np.array([{}], object))"), "results", "cannot be read",
+        FORGED.format("np.savez(file, loss=np.array([{}], object))"), "results", "be compared",
     ),
-    "forges_noise": (FORGED.format("file.write(b'noise')"), "results", "cannot be read"),
+    "forges_noise": (FORGED.format("file.write(b'noise')"), "results", "be compared"),
     "forges_text": (
-        FORGED.format("np.savez(file, **{'result loss': np.array('a')})"), "results", "compared",
+        FORGED.format("np.savez(file, **{'result loss': np.array('a')})"), "results", "be compared",
     ),
 }  # fmt: skip
 ENDLESS = {
