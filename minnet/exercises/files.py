@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minnet.exercises.exercise import Exercise
+from minnet.exercises.observation import is_own
 from minnet.serialization import replacing
 
 LARGEST_SOURCE = 1_000_000  # bytes; the parser needs about 500 times as many
@@ -107,7 +108,8 @@ def imports_from(folder: Path, name: str) -> Iterator[None]:
         sys.path[:] = path_before
         for module in sys.modules.keys() - modules_before:
             file = getattr(sys.modules[module], "__file__", None)
-            if file is not None and Path(file).is_relative_to(folder):
+            # A virtual environment may be in the folder; its packages stay.
+            if file is not None and is_own(file) and Path(file).is_relative_to(folder):
                 del sys.modules[module]
 
 

@@ -117,7 +117,8 @@ class Worker:
             process.stdin.flush()
             reply = self._replies.get(timeout=max(seconds, 0.0))
         except queue.Empty:
-            reply = Fault("timeout", f"no end after {self.timeout:g} seconds.")
+            text = f"it did not end within {self.timeout:g} seconds; look for an endless loop."
+            reply = Fault("timeout", text)
         except OSError:  # the process has ended
             pass
         printed = self._output.read(PRINTED).decode("utf-8", errors="replace")

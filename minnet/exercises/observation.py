@@ -125,7 +125,7 @@ def _numpy_warning(caught: list[warnings.WarningMessage], name: str) -> Fault | 
         # Some BLAS libraries raise floating-point flags in products that are correct.
         if not issubclass(warning.category, RuntimeWarning) or text.endswith(("matmul", "dot")):
             continue
-        where = f"in line {warning.lineno}" if _is_own(warning.filename) else f"for {name}"
+        where = f"in line {warning.lineno}" if is_own(warning.filename) else f"for {name}"
         for kind in _WARNINGS:
             if kind in text:
                 return Fault(kind.replace(" ", "_"), f"NumPy warns of '{text}' {where}.")
@@ -199,11 +199,11 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__} in line {error.lineno}: {error.msg}"
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    own = next((frame for frame in frames if _is_own(frame.filename)), None)
+    own = next((frame for frame in frames if is_own(frame.filename)), None)
     line = f" in line {own.lineno}, `{own.line}`" if own is not None and own.line else ""
     return f"{type(error).__name__}{line}: {error}".rstrip(" .:")
 
 
-def _is_own(filename: str) -> bool:
+def is_own(filename: str) -> bool:
     """Return whether a file is the student's, and not that of a library."""
     return not filename.startswith((*_LIBRARIES, "<__array_function__", "<frozen "))

@@ -22,7 +22,7 @@ from minnet.exercises import files
 from minnet.exercises.catalog import find
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.isolation import LARGEST, pack
-from minnet.exercises.observation import Fault, Observation, describe_error, observe
+from minnet.exercises.observation import Fault, Observation, describe_error, is_own, observe
 from minnet.exercises.output import FoldedOutput
 
 MEMORY = 4 << 30  # bytes of address space
@@ -109,7 +109,7 @@ def _refuse(folders: set[str], event: str, arguments: tuple[Any, ...]) -> None:
         refused = event.startswith(_PROCESSES + _FILES)
     if refused:
         names = (frame.f_code.co_filename for frame, _ in traceback.walk_stack(None))
-        if any(name.startswith(tuple(folders)) for name in names):
+        if any(is_own(name) and name.startswith(tuple(folders)) for name in names):
             what = "start or end processes" if event.startswith(_PROCESSES) else "change files"
             raise PermissionError(f"an answer must not {what} ({event})")
 

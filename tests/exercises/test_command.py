@@ -175,7 +175,7 @@ def test_in_the_parent_folder_the_advice_is_to_change_the_folder(
     ("source", "message"),
     [
         ("import os; os._exit(0)", "it ended the Python process with exit code 0"),
-        ("while True: pass", "no end after 0.5 seconds"),
+        ("while True: pass", "it did not end within 0.5 seconds; look for an endless loop"),
     ],
 )
 def test_run_reports_an_answer_that_does_not_return(source, message, folder, capsys):
