@@ -237,8 +237,11 @@ def test_hint_prints_the_hint_for_the_mistake_of_the_last_check(checked_by, fold
     assert output.startswith(f"{kept['message']}\n\n{kept['hint']}\n")
     assert "mean" in kept["message"]
     assert kept["mistake"]
-    solve(folder, "dense")
-    assert run("run", 1, "--dir", folder) == 0
+    if checked_by == "run":
+        solve(folder, "dense")
+        assert run("run", 1, "--dir", folder) == 0
+    else:
+        assert run("reset", 1, "--dir", folder) == 0
     capsys.readouterr()
     assert run("hint", 1, "--dir", folder) == 0
     assert capsys.readouterr().out.startswith(files.hints(find(1))[0])

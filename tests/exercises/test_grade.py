@@ -133,6 +133,7 @@ SUBMISSIONS = {
 ENDLESS = {
     "endless": (inside("while True: pass"), "timeout", "not end within 2 seconds"),
     "endless_import": ("while True: print('x')\n", "timeout", "not end within 2 seconds"),
+    "slow": ("import time\ntime.sleep(1.2)\n" + STUDENT, "timeout", "not end within 2 seconds"),
     "opens_a_pipe": (
         "open(__file__.replace('opens_a_pipe', 'pipe'))\n", "timeout", "not end within 2 seconds",
     ),
