@@ -1,7 +1,8 @@
 """Exercises whose checks name the mistake in a wrong answer.
 
 Each exercise requests one function or class. `check` runs an answer on newly drawn inputs. It
-returns None if the answer is right, and raises a `WrongAnswer` that describes the mistake if not.
+prints one line if the answer is right; otherwise it raises a `WrongAnswer` that describes the
+mistake.
 
 How a mistake is recognized:
 
@@ -17,12 +18,15 @@ import numpy as np
 from minnet.exercises.catalog import catalog, find
 from minnet.exercises.diagnosis import WrongAnswer, diagnose_answer
 from minnet.exercises.exercise import Exercise
+from minnet.exercises.output import folded_output
 
 __all__ = ["WrongAnswer", "catalog", "check", "find"]
 
 
 def check(exercise: int | str | Exercise, answer: Any, *, seed: int | None = None) -> None:
-    """Check an answer to an exercise; return None if it is right.
+    """Check an answer to an exercise, and print a line if it is right.
+
+    Of what the answer prints, only the first lines are shown.
 
     Parameters
     ----------
@@ -53,7 +57,14 @@ def check(exercise: int | str | Exercise, answer: Any, *, seed: int | None = Non
         raise TypeError(f"{exercise}: expected the {exercise.answer} of the stub, got {answer!r}")
     random = int(np.random.default_rng().integers(1, 2**32))
     seeds = [0, random] if seed is None else [seed]
-    for each in seeds:
-        wrong = diagnose_answer(exercise, answer, each, train=each == seeds[-1])
-        if wrong is not None:
-            raise wrong
+    with folded_output():
+        for each in seeds:
+            wrong = diagnose_answer(exercise, answer, each, train=each == seeds[-1])
+            if wrong is not None:
+                raise wrong
+    print(right(exercise))
+
+
+def right(exercise: Exercise) -> str:
+    """Return the line that reports a right answer."""
+    return f"{exercise}: right" + (", and a network trains with it" if exercise.train else "")

@@ -1,15 +1,21 @@
 """The command ``minnet exercises``, for students, lecturers and authors of exercises."""
 
+import shlex
 import sys
+import textwrap
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from minnet.exercises import devcheck, files, folder, grading
+import numpy as np
+
+from minnet.exercises import devcheck, files, folder, grading, right
 from minnet.exercises.catalog import catalog, find
+from minnet.exercises.diagnosis import WrongAnswer
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.files import answer_path
+from minnet.exercises.isolation import TIMEOUT, Worker
 
 POLL_SECONDS = 0.3
 
@@ -23,6 +29,11 @@ def add_parser(parser: ArgumentParser) -> None:
     answers.add_argument(
         "--dir", type=Path, default=Path(), help="folder of your answers (default: this one)"
     )
+    timed = ArgumentParser(add_help=False)
+    timed.add_argument(
+        "--timeout", type=float, default=TIMEOUT, metavar="SECONDS",
+        help="seconds for reading and running one answer (default: %(default)g)",
+    )  # fmt: skip
 
     def add(name: str, run: Run, text: str, *parents: ArgumentParser) -> ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, parents=parents)
@@ -31,11 +42,11 @@ def add_parser(parser: ArgumentParser) -> None:
 
     init = add("init", _init, "write the exercises and their tests into a folder")
     init.add_argument("folder", type=Path, metavar="DIR")
-    add("list", _list, "list the exercises and your progress", answers)
-    run = add("run", _run, "check all answers, or one", answers)
-    run.add_argument("number", metavar="N", nargs="?")
-    add("watch", _watch, "check an answer whenever its file is saved", answers)
-    hint = add("hint", _hint, "print a hint, for your own mistake if it is a known one", answers)
+    add("list", _list, "list the exercises and your progress", answers, timed)
+    run = add("run", _run, "check all answers, or one", answers, timed)
+    run.add_argument("number", metavar="N", nargs="?", help="number, name or file of the answer")
+    add("watch", _watch, "check an answer whenever its file is saved", answers, timed)
+    hint = add("hint", _hint, "print a hint, first for the mistake of your last check", answers)
     hint.add_argument("number", metavar="N")
     hint.add_argument("level", type=int, choices=(1, 2, 3), nargs="?")
     reset = add("reset", _reset, "restore the stub of an exercise; your file is renamed", answers)
@@ -43,23 +54,20 @@ def add_parser(parser: ArgumentParser) -> None:
     dev = add("dev-check", _dev_check, "for authors: check that exercises are complete")
     dev.add_argument("number", metavar="N", nargs="?", help="only this exercise")
     dev.add_argument("--solutions", type=Path, help="folder of right and wrong answers to test")
-    _add_grade(add("grade", _grade, "for lecturers: grade folders of answers"))
+    _add_grade(add("grade", _grade, "for lecturers: grade folders of answers", timed))
 
 
 def _add_grade(grade: ArgumentParser) -> None:
     grade.add_argument(
         "folders", type=Path, nargs="+", metavar="DIR", help="a submission, or a folder of them"
     )
-    grade.add_argument(
-        "--isolated", action="store_true", default=True,
-        help="run each answer in a separate process (default)",
-    )  # fmt: skip
-    grade.add_argument(
-        "--here", dest="isolated", action="store_false", help="run all answers in this process"
-    )
+    grade.add_argument("--isolated", action="store_true", help=SUPPRESS)  # now always so
     grade.add_argument("--only", nargs="+", metavar="N", help="only these exercises")
     grade.add_argument("--seed", type=int, help="seed of the inputs (default: random)")
-    grade.add_argument("--timeout", type=float, default=20, help="seconds per check (default: 20)")
+    grade.add_argument(
+        "--jobs", type=int, default=1, metavar="N",
+        help="number of answers to grade at a time; -1: one for each core (default: 1)",
+    )  # fmt: skip
     grade.add_argument("--out", type=Path, default=Path("grades"), help="folder for the results")
 
 
@@ -74,64 +82,89 @@ def _init(options: Namespace) -> int:
 
 def _list(options: Namespace) -> int:
     states = []
-    for exercise in catalog():
-        state = "-"
-        if answer_path(exercise, options.dir).exists():
-            wrong = folder.check_file(exercise, options.dir)
-            state = "right" if wrong is None else "wrong"
-            if wrong is not None and wrong.mistake == "not_implemented":
-                state = "to do"
-        states.append(state)
-        print(f"{exercise.number:3}  {state:5}  {exercise.minutes:3} min  {exercise.title}")
+    with Worker(options.timeout) as worker:
+        for exercise in catalog():
+            state = "-"
+            if answer_path(exercise, options.dir).exists():
+                wrong, _ = _check(worker, exercise, options.dir)
+                state = "right" if wrong is None else "wrong"
+                if wrong is not None and wrong.mistake == "not_implemented":
+                    state = "to do"
+            states.append(state)
+            print(f"{exercise.number:3}  {state:5}  {exercise.minutes:3} min  {exercise.title}")
     print(f"{states.count('right')} of {len(states)} right")
     return 0
 
 
 def _run(options: Namespace) -> int:
-    present = folder.exercises_in(options.dir)
-    chosen = present if options.number is None else [find(options.number)]
-    right = sum(_print_result(exercise, options.dir) for exercise in chosen)
-    if options.number is None:
-        print(f"{right} of {len(chosen)} right")
-    return int(right < len(chosen))
+    with Worker(options.timeout) as worker:
+        if options.number is not None:
+            return int(not _print_result(worker, *_located(options.number, options.dir)))
+        present = folder.exercises_in(options.dir)
+        number = sum(_print_result(worker, exercise, options.dir) for exercise in present)
+    print(f"{number} of {len(present)} right")
+    return int(number < len(present))
 
 
-def _print_result(exercise: Exercise, home: Path) -> bool:
-    """Print one line about the answer in the folder; return whether it is right."""
-    wrong = folder.check_file(exercise, home)
-    trained = ", and a network trains with it" if exercise.train is not None else ""
-    print(f"{exercise}: right{trained}" if wrong is None else wrong, flush=True)
+def _located(text: str, home: Path) -> tuple[Exercise, Path]:
+    """Return the exercise with a number, name or file, and the folder of its answer."""
+    path = Path(text)
+    if path.suffix != ".py":
+        return find(text), home
+    return find(path.stem), home / path.parent
+
+
+def _check(worker: Worker, exercise: Exercise, home: Path) -> tuple[WrongAnswer | None, str]:
+    """Check the answer in the folder with seed 0 and a random seed; keep its mistake."""
+    if not answer_path(exercise, home).exists():
+        folder.exercises_in(home)  # raises the advice if this is not the folder
+        where = "" if home == Path() else f" --dir {shlex.quote(str(home))}"
+        command = f"`minnet exercises reset {exercise.number}{where}` writes it"
+        text = f"{exercise}: there is no {answer_path(exercise, home)}; {command}"
+        return WrongAnswer(text, "missing"), ""
+    random = int(np.random.default_rng().integers(1, 2**32))
+    wrong, printed = worker.check(exercise, answer_path(exercise, home), [0, random])
+    folder.remember(home, exercise, wrong)
+    return wrong, printed
+
+
+def _print_result(worker: Worker, exercise: Exercise, home: Path) -> bool:
+    """Print a line about the answer, and what it printed; return whether it is right."""
+    wrong, printed = _check(worker, exercise, home)
+    print(right(exercise) if wrong is None else wrong)
+    if printed:
+        print(textwrap.indent(printed.rstrip("\n"), "    | "))
+    sys.stdout.flush()
     return wrong is None
 
 
 def _watch(options: Namespace) -> int:
     present = folder.exercises_in(options.dir)
     saved: dict[str, float] = {}
-    right: dict[str, bool] = {}
-    while True:
-        for exercise in present:
-            path = answer_path(exercise, options.dir)
-            modified = path.stat().st_mtime if path.exists() else 0.0
-            if saved.get(exercise.name) != modified:
-                saved[exercise.name] = modified
-                right[exercise.name] = _print_result(exercise, options.dir)
-                if len(saved) == len(present):
-                    print(f"{sum(right.values())} of {len(present)} right", flush=True)
-        if all(right.values()):
-            return 0
-        time.sleep(POLL_SECONDS)
+    is_right: dict[str, bool] = {}
+    with Worker(options.timeout) as worker:
+        while True:
+            for exercise in present:
+                path = answer_path(exercise, options.dir)
+                modified = path.stat().st_mtime if path.exists() else 0.0
+                if saved.get(exercise.name) != modified:
+                    saved[exercise.name] = modified
+                    is_right[exercise.name] = _print_result(worker, exercise, options.dir)
+                    if len(saved) == len(present):
+                        print(f"{sum(is_right.values())} of {len(present)} right", flush=True)
+            if all(is_right.values()):
+                return 0
+            time.sleep(POLL_SECONDS)
 
 
 def _hint(options: Namespace) -> int:
-    exercise, level = find(options.number), options.level
-    if level is None and answer_path(exercise, options.dir).exists():
-        wrong = folder.check_file(exercise, options.dir)
-        mistake = exercise.mistake(wrong.mistake) if wrong is not None else None
-        if mistake is not None:
-            print(f"{wrong}\n\n{mistake.hint}")
-            print(f"\nMore about the exercise: minnet exercises hint {exercise.number} 1")
-            return 0
-    level = level or 1
+    exercise, home = _located(options.number, options.dir)
+    mistake = folder.last_mistake(home, exercise) if options.level is None else None
+    if mistake is not None:
+        print(f"{mistake['message']}\n\n{mistake['hint']}")
+        print(f"\nMore about the exercise: minnet exercises hint {exercise.number} 1")
+        return 0
+    level = options.level or 1
     print(files.hints(exercise)[level - 1])
     if level < 3:
         print(f"\nMore: minnet exercises hint {exercise.number} {level + 1}")
@@ -139,10 +172,10 @@ def _hint(options: Namespace) -> int:
 
 
 def _reset(options: Namespace) -> int:
-    exercise = find(options.number)
-    backup = folder.reset(exercise, options.dir)
-    kept = f"; what you wrote is kept in {backup}" if backup else ""
-    print(f"{exercise}: {answer_path(exercise, options.dir)} is the stub again{kept}")
+    exercise, home = _located(options.number, options.dir)
+    backup = folder.reset(exercise, home)
+    kept = f"; your file is kept as {backup}" if backup else ""
+    print(f"{exercise}: {answer_path(exercise, home)} is the stub again{kept}")
     return 0
 
 
@@ -150,9 +183,9 @@ def _grade(options: Namespace) -> int:
     grades = grading.grade(
         grading.submissions(options.folders),
         _chosen(options.only),
-        isolated=options.isolated,
         seed=options.seed,
         timeout=options.timeout,
+        jobs=options.jobs,
     )
     print(grading.table(grades))
     print("written:", *grading.write(grades, options.out), sep="\n  ")

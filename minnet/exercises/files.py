@@ -1,6 +1,9 @@
 """Files of the exercises: stubs and hints in the package, answers in a student's folder."""
 
+import ast
+import os
 import re
+import stat
 import sys
 import types
 from collections.abc import Iterator
@@ -10,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from minnet.exercises.exercise import Exercise
+from minnet.exercises.observation import is_own
+from minnet.serialization import replacing
+
+LARGEST_SOURCE = 1_000_000  # bytes; the parser needs about 500 times as many
+BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
 
 
 def stub(exercise: Exercise) -> str:
@@ -32,26 +40,66 @@ def answer_path(exercise: Exercise, folder: Path) -> Path:
     return folder / f"{exercise.file}.py"
 
 
-def load_answer(exercise: Exercise, path: Path) -> Any:
-    """Execute a student's file and return the function or class that the exercise requests.
+def write_text(path: Path, text: str) -> None:
+    """Write a file as a whole, or leave the existing one unchanged."""
+    with replacing(path) as file:
+        file.write(text.encode(errors="backslashreplace"))  # an answer can raise "\\udc80"
 
-    The file and the files that it imports from its folder are compiled again in each call, so that
-    their latest versions are used.
+
+def read_source(path: Path) -> bytes:
+    """Return the content of a source file; a pipe or a device is not read.
 
     Raises
     ------
-    AttributeError
-        If the file does not define the answer.
-    Exception
-        Any exception that the file raises.
+    OSError
+        If the path is not a regular file, or if the file is too large for a source.
     """
-    with _imports_from(path.resolve().parent, path.stem):
-        return answer_in(exercise, path.read_text(encoding="utf-8-sig"), str(path))
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path.name}: expected a regular file; replace it by your source")
+        source = file.read(LARGEST_SOURCE + 1)
+    if len(source) > LARGEST_SOURCE:
+        raise OSError(f"{path.name}: expected at most {LARGEST_SOURCE:,} bytes; shorten the file")
+    return source
+
+
+def banned_imports(source: bytes, folder: Path, checked: frozenset[str] = frozenset()) -> list[str]:
+    """Return the banned packages that a source, or a file of the folder that it imports, imports.
+
+    An answer may import ``check`` from ``minnet.exercises``. The text "minnet" alone counts as an
+    import, since it can be looked up in ``sys.modules``. A package can still be hidden: this is a
+    deterrent. The result is empty if the source cannot be parsed; executing it raises the error.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            only_check = [alias.name for alias in node.names] == ["check"]
+            if not (node.module == "minnet.exercises" and only_check):
+                names.add(node.module)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= {node.value} & BANNED
+    packages = {name.split(".")[0] for name in names}
+    banned = packages & BANNED
+    for name in packages - banned - checked:
+        if (folder / f"{name}.py").is_file():
+            helper = read_source(folder / f"{name}.py")
+            banned |= {*banned_imports(helper, folder, checked | packages)}
+    return sorted(banned)
 
 
 @contextmanager
-def _imports_from(folder: Path, name: str) -> Iterator[None]:
-    """Allow imports from a folder, and unload these modules afterwards, except that of `name`."""
+def imports_from(folder: Path, name: str) -> Iterator[None]:
+    """Allow imports from a folder, and unload these modules afterwards, except that of `name`.
+
+    The files that an answer imports are therefore read again with the next answer.
+    """
     path_before, modules_before = sys.path[:], {*sys.modules, name}
     sys.path.append(str(folder))
     try:
@@ -60,11 +108,12 @@ def _imports_from(folder: Path, name: str) -> Iterator[None]:
         sys.path[:] = path_before
         for module in sys.modules.keys() - modules_before:
             file = getattr(sys.modules[module], "__file__", None)
-            if file is not None and Path(file).is_relative_to(folder):
+            # A virtual environment may be in the folder; its packages stay.
+            if file is not None and is_own(file) and Path(file).is_relative_to(folder):
                 del sys.modules[module]
 
 
-def answer_in(exercise: Exercise, source: str, filename: str) -> Any:
+def answer_in(exercise: Exercise, source: str | bytes, filename: str) -> Any:
     """Return the answer that the source code of a file defines."""
     module = execute(exercise.file, source, filename)
     if not hasattr(module, exercise.answer):
@@ -72,7 +121,7 @@ def answer_in(exercise: Exercise, source: str, filename: str) -> Any:
     return getattr(module, exercise.answer)
 
 
-def execute(name: str, source: str, filename: str) -> types.ModuleType:
+def execute(name: str, source: str | bytes, filename: str) -> types.ModuleType:
     """Execute the source code of a file as a new module."""
     module = types.ModuleType(name)
     module.__file__ = filename

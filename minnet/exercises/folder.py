@@ -1,14 +1,19 @@
-"""A student's folder: create it, restore a stub, check an answer in it."""
+"""A student's folder: create it, restore a stub, find answers, keep the last mistakes."""
 
+import json
+import shlex
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from minnet.exercises import check, files
+from minnet.exercises import files
 from minnet.exercises.catalog import catalog
 from minnet.exercises.diagnosis import WrongAnswer
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.files import answer_path
-from minnet.exercises.observation import describe_error
+
+MISTAKES = ".minnet-exercises.json"
+_KEPT = ("mistake", "message", "hint")
 
 _CONFTEST = '''"""Makes pytest print one line per exercise."""
 
@@ -21,7 +26,7 @@ from minnet.exercises.reporting import (
 __all__ = ["pytest_report_teststatus", "pytest_runtest_makereport", "pytest_terminal_summary"]
 '''
 _PYTEST_INI = """[pytest]
-addopts = -q --tb=no -rN -p no:cacheprovider
+addopts = -q --tb=no -rN -p no:cacheprovider -p no:hypothesispytest
 console_output_style = classic
 """
 _TEST = """from minnet.exercises import check
@@ -51,23 +56,24 @@ def init(folder: Path) -> tuple[list[Path], list[Path]]:
     kept: list[Path] = []
     for name, text in texts.items():
         path = folder / name
-        try:
-            with path.open("x", encoding="utf-8") as new:
-                new.write(text)
-            written.append(path)
-        except FileExistsError:
+        if path.exists():
             kept.append(path)
+        else:
+            files.write_text(path, text)
+            written.append(path)
     return written, kept
 
 
 def reset(exercise: Exercise, folder: Path) -> Path | None:
     """Restore the stub of an exercise; return the backup of the existing file, if there was one."""
+    exercises_in(folder)
     path = answer_path(exercise, folder)
     backup = None
     if path.exists():
         names = (path.with_name(f"{path.name}.bak{number}") for number in count(1))
         backup = path.rename(next(name for name in names if not name.exists()))
-    path.write_text(files.stub(exercise), encoding="utf-8")
+    files.write_text(path, files.stub(exercise))
+    remember(folder, exercise, None)
     return backup
 
 
@@ -77,31 +83,45 @@ def exercises_in(folder: Path) -> list[Exercise]:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is none; the message names the command that leads to the exercises.
     """
     found = [exercise for exercise in catalog() if answer_path(exercise, folder).exists()]
     if not found:
-        raise FileNotFoundError(
-            f"no exercises in {folder.resolve()}; `minnet exercises init {folder}` writes them"
-        )
+        inner = sorted({path.parent for path in folder.glob("*/e[0-9][0-9]_*.py")})
+        advice = f"`minnet exercises init {shlex.quote(str(folder))}` writes them"
+        if inner:
+            advice = f"go to their folder first: `cd {shlex.quote(str(inner[0]))}`"
+        raise FileNotFoundError(f"no exercises in {folder.resolve()}; {advice}")
     return found
 
 
-def check_file(exercise: Exercise, folder: Path) -> WrongAnswer | None:
-    """Check the answer in the folder; return the diagnosis, or None if it is right."""
-    path = answer_path(exercise, folder)
-    if not path.exists():
-        command = f"`minnet exercises reset {exercise.number}` makes one"
-        return WrongAnswer(f"{exercise}: there is no {path}; {command}", "import")
+def remember(folder: Path, exercise: Exercise, wrong: WrongAnswer | None) -> None:
+    """Keep the last mistake in an exercise if it has a hint of its own; otherwise remove it.
+
+    A folder that cannot be written to is no error.
+    """
+    mistakes = _mistakes(folder)
+    before = mistakes.pop(str(exercise), None)
+    if wrong is not None:
+        known = exercise.mistake(wrong.mistake)
+        hint = getattr(wrong, "hint", None) or (known.hint if known is not None else None)
+        if hint is not None:
+            values = (str(wrong.mistake), str(wrong), hint)
+            mistakes[str(exercise)] = dict(zip(_KEPT, values, strict=True))
+    if mistakes.get(str(exercise)) != before:
+        with suppress(OSError):
+            files.write_text(folder / MISTAKES, json.dumps(mistakes, indent=2) + "\n")
+
+
+def last_mistake(folder: Path, exercise: Exercise) -> dict[str, str] | None:
+    """Return the mistake, its message and its hint, as strings by these names, or None."""
+    return _mistakes(folder).get(str(exercise))
+
+
+def _mistakes(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the kept mistakes by exercise; empty if the file is missing or damaged."""
     try:
-        answer = files.load_answer(exercise, path)
-    except (Exception, SystemExit) as error:
-        return WrongAnswer(f"{exercise}: {describe_error(error)}", "import")
-    if not callable(answer):
-        message = f"{exercise}: {exercise.answer} is no function or class, but {answer!r}."
-        return WrongAnswer(message, "import")
-    try:
-        check(exercise, answer)
-    except WrongAnswer as wrong:
-        return wrong
-    return None
+        entries = json.loads(files.read_source(folder / MISTAKES)).items()
+        return {name: {key: entry[key] for key in _KEPT} for name, entry in entries}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return {}

@@ -1,28 +1,26 @@
 """Grading of folders of answers, with one row for each answer.
 
-In isolation (see `minnet.exercises.isolation`), an answer affects neither other answers nor the
-grader, even if it crashes. The check of imports is a deterrent and not a security measure: an
-import can be hidden.
+Each answer runs in a separate process (see `minnet.exercises.isolation`), so that it affects
+neither other answers nor the grader, even if it crashes.
 """
 
-import ast
 import csv
+import io
 import json
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import minnet
-from minnet.exercises.diagnosis import WrongAnswer, diagnose_in_stages
-from minnet.exercises.exercise import Exercise
-from minnet.exercises.files import answer_path
-from minnet.exercises.isolation import observe_isolated
-from minnet.exercises.observation import Fault, Observation, observe_file
+import joblib
 
-BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
-ALLOWED = "minnet.exercises"  # an answer may call `check`
+import minnet
+from minnet.exercises.exercise import Exercise
+from minnet.exercises.files import answer_path, write_text
+from minnet.exercises.isolation import TIMEOUT, Worker
+from minnet.validation import count, positive
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,9 @@ def grade(
     submitted: dict[str, Path],
     exercises: Sequence[Exercise],
     *,
-    isolated: bool = True,
     seed: int | None = None,
-    timeout: float = 20.0,
+    timeout: float = TIMEOUT,
+    jobs: int = 1,
 ) -> Grades:
     """Grade every exercise of every submission.
 
@@ -104,43 +102,35 @@ def grade(
         Folders by name.
     exercises : sequence of Exercise
         The exercises to grade.
-    isolated : bool, default True
-        Whether each answer runs in a separate process.
     seed : int, optional
         Seed of the inputs, the same for all submissions; random by default.
-    timeout : float, default 20
-        Seconds for one answer, if isolated.
+    timeout : float, default 30
+        Seconds for reading, parsing and running one answer.
+    jobs : int, default 1
+        Number of answers that are graded at a time; -1 is one for each core.
+
+    Raises
+    ------
+    ValueError
+        If the timeout is not positive and finite, or if there cannot be that many jobs.
     """
     seed = secrets.randbelow(2**32) if seed is None else seed
-    rows = [
-        _row(name, exercise, answer_path(exercise, folder), seed, timeout if isolated else None)
-        for name, folder in submitted.items()
-        for exercise in exercises
-    ]
-    return Grades(seed, rows)
+    timeout = positive(timeout, "grade", "timeout")
+    jobs = joblib.cpu_count() if jobs == -1 else count(jobs, "grade", "jobs")
+
+    def row(answer: tuple[str, Exercise]) -> Row:
+        name, exercise = answer
+        return _row(name, exercise, answer_path(exercise, submitted[name]), seed, timeout)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        answers = [(name, exercise) for name in submitted for exercise in exercises]
+        return Grades(seed, list(pool.map(row, answers)))
 
 
-def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float | None) -> Row:
+def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float) -> Row:
     started = time.perf_counter()
-    case_seed = [seed, exercise.number]
-    case = exercise.case(case_seed)
-    printed: list[str] = []
-
-    def observe(train: bool) -> Observation:
-        fault = _refusal(path)
-        if fault is not None:
-            return Observation(fault=fault)
-        if timeout is None:
-            return observe_file(exercise, path, case, train)
-        observation, text = observe_isolated(exercise, path, case_seed, train, timeout)
-        printed.append(text)
-        return observation
-
-    try:
-        wrong = diagnose_in_stages(exercise, case, observe)
-    except Exception as error:  # an answer may have written arbitrary results itself
-        message = f"{exercise}: its results cannot be compared: {error}"
-        wrong = WrongAnswer(message, "results")
+    with Worker(timeout, graded=True) as worker:
+        wrong, printed = worker.check(exercise, path, [[seed, exercise.number]])
     return Row(
         submission=name,
         exercise=str(exercise),
@@ -149,32 +139,9 @@ def _row(name: str, exercise: Exercise, path: Path, seed: int, timeout: float | 
         passed=wrong is None,
         mistake=None if wrong is None else wrong.mistake,
         message=f"{exercise}: right" if wrong is None else str(wrong),
-        printed=printed[0] if printed else "",
+        printed=printed,
         seconds=round(time.perf_counter() - started, 2),
     )
-
-
-def _refusal(path: Path) -> Fault | None:
-    """Return the reason why an answer is not run, or None."""
-    if not path.exists():
-        return Fault("missing", f"there is no {path.name}.")
-    banned = banned_imports(path)
-    return Fault("banned", f"it imports {', '.join(banned)}.") if banned else None
-
-
-def banned_imports(path: Path) -> list[str]:
-    """Return the banned packages that a file imports; empty if it cannot be parsed."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return []  # the import of the file will report the error
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return sorted({name.split(".")[0] for name in names - {ALLOWED}} & BANNED)
 
 
 def table(grades: Grades) -> str:
@@ -196,10 +163,11 @@ def write(grades: Grades, out: Path) -> list[Path]:
     rows = [asdict(row) for row in grades.rows]
     paths = [out / "grades.json", out / "grades.csv"]
     _dump(paths[0], {"seed": grades.seed, "minnet": minnet.__version__, "rows": rows})
-    with paths[1].open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    table_text = io.StringIO(newline="")
+    writer = csv.DictWriter(table_text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(paths[1], table_text.getvalue())
     names = list(dict.fromkeys(row.submission for row in grades.rows))
     for name in names:
         folder = out if len(names) == 1 else out / name
@@ -230,4 +198,4 @@ def gradescope(rows: Sequence[Row], seed: int) -> dict[str, object]:
 
 
 def _dump(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2) + "\n")

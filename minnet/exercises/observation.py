@@ -6,6 +6,7 @@ requires the recorded results. An answer can therefore run in a separate process
 """
 
 import copy
+import os
 import traceback
 import warnings
 from collections.abc import Callable
@@ -17,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from minnet.checks import numerical_gradient
-from minnet.exercises import files
 from minnet.exercises.exercise import Case, Exercise, ResultError, Results
 from minnet.validation import Array
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-_NUMPY = str(Path(np.__file__).resolve().parent)
+_MINNET, _PACKAGES = (Path(file).resolve().parents[1] for file in (__file__, np.__file__))
+_STANDARD = Path(traceback.__file__).resolve().parent
+_LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (_MINNET, _PACKAGES, _STANDARD))
 _WARNINGS = ("overflow", "divide by zero", "invalid value")
 
 
@@ -54,15 +55,6 @@ class Observation:
     fault: Fault | None = None
     derivatives: Callable[[], Results] = dict
     logits: Array | None = None
-
-
-def observe_file(exercise: Exercise, path: Path, case: Case, train: bool) -> Observation:
-    """Import the answer from a file and observe it."""
-    try:
-        answer = files.load_answer(exercise, path)
-    except (Exception, SystemExit) as error:
-        return Observation(fault=Fault("import", f"{describe_error(error)}."))
-    return observe(exercise, answer, case, train)
 
 
 def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observation:
@@ -133,7 +125,7 @@ def _numpy_warning(caught: list[warnings.WarningMessage], name: str) -> Fault | 
         # Some BLAS libraries raise floating-point flags in products that are correct.
         if not issubclass(warning.category, RuntimeWarning) or text.endswith(("matmul", "dot")):
             continue
-        where = f"in line {warning.lineno}" if _is_own(warning.filename) else f"for {name}"
+        where = f"in line {warning.lineno}" if is_own(warning.filename) else f"for {name}"
         for kind in _WARNINGS:
             if kind in text:
                 return Fault(kind.replace(" ", "_"), f"NumPy warns of '{text}' {where}.")
@@ -207,11 +199,11 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__} in line {error.lineno}: {error.msg}"
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    own = next((frame for frame in frames if _is_own(frame.filename)), None)
+    own = next((frame for frame in frames if is_own(frame.filename)), None)
     line = f" in line {own.lineno}, `{own.line}`" if own is not None and own.line else ""
     return f"{type(error).__name__}{line}: {error}".rstrip(" .:")
 
 
-def _is_own(filename: str) -> bool:
-    """Return whether a file is the student's, and not minnet's or NumPy's."""
-    return not filename.startswith((_PACKAGE, _NUMPY, "<__array_function__"))
+def is_own(filename: str) -> bool:
+    """Return whether a file is the student's, and not that of a library."""
+    return not filename.startswith((*_LIBRARIES, "<__array_function__", "<frozen "))

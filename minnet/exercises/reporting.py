@@ -11,6 +11,7 @@ import pytest
 
 from minnet.exercises.catalog import find, names
 from minnet.exercises.diagnosis import WrongAnswer
+from minnet.exercises.folder import remember
 from minnet.exercises.observation import describe_error
 
 
@@ -21,12 +22,13 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]
     name = item.name.removeprefix("test_")
     if call.when == "call" and name in names():
         exercise = find(name)
+        error = call.excinfo.value if call.excinfo is not None else None
+        wrong = error if isinstance(error, WrongAnswer) else None
         report.exercise = f"{exercise}: right"
-        if call.excinfo is not None:
-            error = call.excinfo.value
-            wrong = isinstance(error, WrongAnswer)
-            report.exercise = str(error) if wrong else f"{exercise}: {describe_error(error)}"
+        if error is not None:
+            report.exercise = str(wrong or f"{exercise}: {describe_error(error)}")
             report.longrepr = report.exercise
+        remember(item.path.parent, exercise, wrong)
     return report
 
 

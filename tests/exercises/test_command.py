@@ -1,10 +1,12 @@
 """The command ``minnet exercises``: init, run, watch, hint, reset, and tests in the folder."""
 
+import errno
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,16 @@ def test_init_writes_a_stub_and_a_test_for_each_exercise(tmp_path, capsys):
     assert "Answers use NumPy and Python alone" in output
 
 
+def test_init_leaves_no_empty_files_on_a_full_disk(tmp_path, monkeypatch, capsys):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert run("init", tmp_path / "work") == 1
+    assert "No space left" in capsys.readouterr().err
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_init_keeps_existing_files(folder, capsys):
     solve(folder, "dense", "my work")
     (folder / "e03_softmax_cross_entropy.py").unlink()
@@ -65,12 +77,12 @@ def test_init_keeps_existing_files(folder, capsys):
     assert "1 files written, " in capsys.readouterr().out
 
 
-def test_pytest_prints_one_line_per_exercise_within_5_seconds(folder):
+def test_pytest_prints_one_line_per_exercise_in_a_short_time(folder):
     solve(folder, "activations", "def activation(kind, x, dy, slope):\n    return x @ dy, dy\n")
     solve(folder, "initializers", "def initialize(rule, shape rng):\n    pass\n")
-    started = time.perf_counter()
+    before = os.times()
     lines = pytest_in(folder)
-    seconds = time.perf_counter() - started
+    seconds = os.times().children_user - before.children_user
     assert lines[0] == f"e01 dense: not implemented yet. {HINT} 1"
     assert lines[1].startswith(
         "e02 activations: it stops with ValueError in line 2, `return x @ dy, dy`: matmul"
@@ -78,7 +90,7 @@ def test_pytest_prints_one_line_per_exercise_within_5_seconds(folder):
     assert lines[3] == "e04 initializers: SyntaxError in line 1: invalid syntax"
     assert f"0 of {len(catalog())} right" in lines
     assert len([line for line in lines if line]) == len(catalog()) + 2
-    assert seconds < 5
+    assert seconds < 2.5  # about 0.5; the time of the processor, which other programs leave alone
 
 
 def test_pytest_passes_a_right_answer(folder):
@@ -125,8 +137,77 @@ def test_run_prints_each_result_and_the_number_right(folder, capsys):
     assert lines[0] == "e01 dense: right, and a network trains with it"
     assert lines[1] == f"e02 activations: not implemented yet. {HINT} 2"
     assert lines[-1] == f"1 of {len(catalog())} right"
-    assert run("run", "dense", "--dir", folder) == 0
-    assert run("run", 2, "--dir", folder) == 1
+
+
+@pytest.mark.parametrize(
+    ("here", "argument"),
+    [
+        ("work", "1"),
+        ("work", "dense"),
+        ("work", "e01"),
+        ("work", "e01_dense"),
+        ("work", "e01_dense.py"),
+        ("work", "./e01_dense.py"),
+        (".", "work/e01_dense.py"),
+        (".", "{absolute}"),
+    ],
+)
+def test_run_accepts_a_number_a_name_or_a_file(here, argument, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder.parent / here)
+    capsys.readouterr()
+    assert run("run", argument.format(absolute=folder / "e01_dense.py")) == 1
+    assert capsys.readouterr().out == f"e01 dense: not implemented yet. {HINT} 1\n"
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("run", "e01_dense.py"), ("watch",), ("reset", 1)])
+def test_in_the_parent_folder_the_advice_is_to_change_the_folder(
+    arguments, folder, capsys, monkeypatch
+):
+    monkeypatch.chdir(folder.parent)
+    before = sorted(folder.parent.iterdir())
+    assert run(*arguments) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("; go to their folder first: `cd work`\n")
+    assert sorted(folder.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import os; os._exit(0)", "it ended the Python process with exit code 0"),
+        ("while True: pass", "it did not end within 0.5 seconds; look for an endless loop"),
+    ],
+)
+def test_run_reports_an_answer_that_does_not_return(source, message, folder, capsys):
+    solve(folder, "dense", source)
+    capsys.readouterr()
+    seconds = 0.5 if "while" in source else 60
+    assert run("run", 1, "--dir", folder, "--timeout", seconds) == 1
+    assert capsys.readouterr().out == f"e01 dense: {message}. {HINT} 1\n"
+
+
+@pytest.mark.parametrize("command", ["run", "watch", "list"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_timeout_must_be_positive_and_finite(command, seconds, folder, capsys):
+    assert run(command, "--dir", folder, f"--timeout={seconds}") == 1
+    assert "timeout must be positive and finite, got" in capsys.readouterr().err
+
+
+def test_an_answer_that_ends_the_process_does_not_affect_the_next(folder, capsys):
+    solve(folder, "dense", "import os; os._exit(0)")
+    solve(folder, "activations")
+    capsys.readouterr()
+    assert run("run", "--dir", folder) == 1
+    assert "e02 activations: right" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_output_of_an_answer_is_folded(folder, capsys):
+    solve(folder, "dense", "for i in range(129): print('line', i)\nclass Dense: pass\n")
+    capsys.readouterr()
+    assert run("run", 1, "--dir", folder) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("e01 dense: it stops with TypeError")
+    assert lines[1:] == [*(f"    | line {i}" for i in range(8)), "    | ... 121 more lines"]
 
 
 def test_list_shows_title_minutes_and_state(folder, capsys):
@@ -141,14 +222,37 @@ def test_list_shows_title_minutes_and_state(folder, capsys):
     assert lines[-1] == f"1 of {len(catalog())} right"
 
 
-def test_hint_prints_the_hint_for_a_known_mistake(folder, capsys):
+@pytest.mark.parametrize("checked_by", ["run", "pytest"])
+def test_hint_prints_the_hint_for_the_mistake_of_the_last_check(checked_by, folder, capsys):
     right = (SOLUTIONS / "e01_dense.py").read_text()
     solve(folder, "dense", right.replace("dy.sum(axis=0)", "dy.mean(axis=0)", 1))
+    if checked_by == "run":
+        assert run("run", 1, "--dir", folder) == 1
+    else:
+        pytest_in(folder, "test_e01_dense.py")
     capsys.readouterr()
     assert run("hint", 1, "--dir", folder) == 0
+    kept = json.loads((folder / ".minnet-exercises.json").read_text())["e01 dense"]
     output = capsys.readouterr().out
-    assert find(1).mistake("dbias_averaged").hint in output
-    assert "dbias is the mean over the rows" in output
+    assert output.startswith(f"{kept['message']}\n\n{kept['hint']}\n")
+    assert "mean" in kept["message"]
+    assert kept["mistake"]
+    if checked_by == "run":
+        solve(folder, "dense")
+        assert run("run", 1, "--dir", folder) == 0
+    else:
+        assert run("reset", 1, "--dir", folder) == 0
+    capsys.readouterr()
+    assert run("hint", 1, "--dir", folder) == 0
+    assert capsys.readouterr().out.startswith(files.hints(find(1))[0])
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"e03 softmax_cross_entropy": 3}', "\0"])
+def test_a_damaged_file_of_mistakes_is_ignored(content, folder, capsys):
+    (folder / ".minnet-exercises.json").write_text(content)
+    capsys.readouterr()
+    assert run("hint", 3, "--dir", folder) == 0
+    assert capsys.readouterr().out.startswith(files.hints(find(3))[0])
 
 
 def test_hint_has_three_levels_and_prints_the_first_for_a_stub(folder, capsys):
@@ -174,7 +278,7 @@ def test_a_missing_answer_is_reported_with_the_command_that_creates_it(folder, c
     assert run("run", 1, "--dir", folder) == 1
     output = capsys.readouterr().out
     assert "there is no" in output
-    assert "e01_dense.py; `minnet exercises reset 1` makes one" in output
+    assert f"e01_dense.py; `minnet exercises reset 1 --dir {folder}` writes it" in output
 
 
 def test_watch_checks_saved_files_until_all_are_right(folder, capsys, monkeypatch):
@@ -206,7 +310,7 @@ def test_watch_checks_saved_files_until_all_are_right(folder, capsys, monkeypatc
 @pytest.mark.parametrize("arguments", [("run",), ("watch",)])
 def test_a_folder_without_exercises_is_reported(arguments, tmp_path, capsys):
     assert run(*arguments, "--dir", tmp_path) == 1
-    assert "`minnet exercises init" in capsys.readouterr().err
+    assert f"; `minnet exercises init {tmp_path}` writes them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [("run", "99"), ("hint", "x"), ("reset", "0")])

@@ -1,6 +1,7 @@
 """Diagnosis of answers: known mistakes, faults, constant factors, shapes, the worst entry."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -382,6 +383,24 @@ def test_a_notebook_shows_only_the_message():
     assert WrongAnswer("e01 dense: no.", "x")._render_traceback_() == ["e01 dense: no."]
 
 
+def test_check_prints_one_line_for_a_right_answer_and_folds_its_output(capsys):
+    path = Path(__file__).parent / "solutions" / "e14_clipping.py"
+    clip = files.answer_in(find(14), path.read_bytes(), str(path))
+
+    def talkative(*arguments):
+        print("called")
+        return clip(*arguments)
+
+    check(14, clip)
+    assert capsys.readouterr().out == "e14 clipping: right, and a network trains with it\n"
+    check(14, talkative)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:8] == ["called"] * 8
+    assert lines[8].startswith("... ")
+    assert lines[8].endswith(" more lines")
+    assert lines[-1] == "e14 clipping: right, and a network trains with it"
+
+
 def test_relative_error_is_relative_to_the_largest_magnitude_but_at_least_1e_6():
     assert relative_error(np.array([0.0, 1.0]), np.array([0.0, 2.0])) == 0.5
     assert relative_error(np.array([1e-3]), np.array([2e-3])) == 0.5
@@ -393,4 +412,5 @@ def test_relative_error_is_relative_to_the_largest_magnitude_but_at_least_1e_6()
 def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
     path = tmp_path / "e14_clipping.py"
     path.write_text("def clipping(grads, max_norm):\n    return 7\n", encoding="utf-8-sig")
-    assert files.load_answer(find(14), path)([], 1.0) == 7
+    answer = files.answer_in(find(14), files.read_source(path), str(path))
+    assert answer([], 1.0) == 7
