@@ -14,7 +14,7 @@ from typing import Any
 
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.observation import is_own
-from minnet.serialization import replacing
+from minnet.files import replacing
 
 LARGEST_SOURCE = 1_000_000  # bytes; the parser needs about 500 times as many
 BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
