@@ -60,11 +60,13 @@ class Loss(Differentiable):
 
     def compute(self, output: Array, target: Array) -> float:
         """Return the loss of output (n, features) for target (n, features)."""
-        raise TypeError(f"{self}: a loss must define compute(self, output, target)")
+        raise TypeError(f"{self}: expected the loss to define compute(self, output, target)")
 
     def differentiate(self, output: Array, target: Array, dx: Array) -> None:
         """Fill dx (n, features), the gradient of the loss with respect to output."""
-        raise TypeError(f"{self}: a loss must define differentiate(self, output, target, dx)")
+        raise TypeError(
+            f"{self}: expected the loss to define differentiate(self, output, target, dx)"
+        )
 
     def forward(self, output: Any, target: Any, *, sample_weight: Any = None) -> float:
         """Return the loss of output (n, features) for target, averaged over the batch.

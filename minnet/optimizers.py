@@ -80,7 +80,7 @@ class Optimizer:
 
         The part is all of theta unless parameters are frozen or left out of the weight decay.
         """
-        raise TypeError(f"{type(self).__name__} must define update(self, part, decay)")
+        raise TypeError(f"{self}: expected it to define update(self, part, decay)")
 
     def _decays(self, param: Param) -> bool | None:
         """Return whether weight decay applies to a parameter, None if it is frozen."""
@@ -135,7 +135,7 @@ class SGD(Optimizer):
         self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
         self.decay_bias = bool(decay_bias)
         if self.nesterov and self.momentum == 0:
-            raise ValueError("SGD: nesterov=True needs a momentum above 0, such as 0.9")
+            raise ValueError("SGD: expected a momentum above 0 for nesterov=True, got 0; use 0.9")
         self.velocity = zeros_like(net.theta) if self.momentum else None
 
     def update(self, part: slice, decay: float) -> None:
@@ -236,7 +236,7 @@ class Adam(Optimizer):
         super().__init__(net, lr)
         kind = type(self).__name__
         if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"{kind}: betas must be a pair such as (0.9, 0.999), got {betas!r}")
+            raise TypeError(f"{kind}: expected betas as a pair such as (0.9, 0.999), got {betas!r}")
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)

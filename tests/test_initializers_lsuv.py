@@ -235,6 +235,6 @@ def test_lsuv_refuses_an_invalid_batch_and_leaves_the_net_alone(x, error, messag
 def test_an_option_out_of_range_raises_and_leaves_the_network_unchanged(options, error):
     net = network(Dense(30, 40))
     theta = net.theta.copy()
-    with pytest.raises(error, match=f"lsuv: {next(iter(options))}"):
+    with pytest.raises(error, match=f"lsuv: expected {next(iter(options))}"):
         lsuv(net, rows(), **options)
     np.testing.assert_array_equal(net.theta, theta)

@@ -67,5 +67,5 @@ def test_an_unknown_activation_raises_with_the_known_ones():
 
 @pytest.mark.parametrize(("depth", "error"), [(0, ValueError), (2.5, TypeError)])
 def test_an_invalid_depth_raises(depth, error):
-    with pytest.raises(error, match="recommend: depth"):
+    with pytest.raises(error, match="recommend: expected depth"):
         recommend("relu", depth=depth)

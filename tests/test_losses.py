@@ -635,7 +635,7 @@ def test_a_copy_is_independent(make):
 
 
 def test_a_loss_without_its_methods_raises():
-    with pytest.raises(TypeError, match=r"Loss\(\): a loss must define compute\(self, output"):
+    with pytest.raises(TypeError, match=r"Loss\(\): expected the loss to define compute"):
         Loss().forward([[1.0]], [[1.0]])
 
     class ComputesOnly(Loss):
@@ -644,7 +644,7 @@ def test_a_loss_without_its_methods_raises():
 
     loss = ComputesOnly()
     loss.forward([[1.0]], [[1.0]])
-    message = r"ComputesOnly\(\): a loss must define differentiate\(self, output, target, dx\)"
+    message = r"ComputesOnly\(\): expected the loss to define differentiate"
     with pytest.raises(TypeError, match=message):
         loss.backward()
 

@@ -156,10 +156,10 @@ def test_python_dash_m_is_the_same_command():
         (["run", "iris", "--epochs", "0"], "at least 1"),
         (["run", "iris", "--epochs", "many"], "invalid whole number"),
         (["run", "iris", "--seed", "-1"], "at least 0"),
-        (["run", "iris", "--seeds", "0"], "--seeds: must be at least 1, got 0"),
+        (["run", "iris", "--seeds", "0"], "--seeds: expected at least 1, got 0"),
         (
             ["run", "iris", "--jobs", "0"],
-            "--jobs: must be at least 1, or -1 for the number of cores",
+            "--jobs: expected at least 1, or -1 for the number of cores",
         ),
         (["run", "iris", "--jobs", "-2"], "or -1 for the number of cores, got -2"),
         (["run", "iris", "--jobs", "all"], "--jobs: invalid whole number value: 'all'"),

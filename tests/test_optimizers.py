@@ -352,7 +352,7 @@ def test_setting_an_invalid_learning_rate_raises_and_keeps_the_old_one(make):
 
 
 def test_nesterov_without_momentum_raises():
-    with pytest.raises(ValueError, match="nesterov=True needs a momentum above 0"):
+    with pytest.raises(ValueError, match="expected a momentum above 0 for nesterov=True"):
         SGD(network(), nesterov=True)
 
 
@@ -364,5 +364,7 @@ def test_an_argument_that_is_not_a_network_raises(make):
 
 
 def test_an_optimizer_without_update_raises():
-    with pytest.raises(TypeError, match=r"Optimizer must define update\(self, part, decay\)"):
+    with pytest.raises(
+        TypeError, match=r"Optimizer.*: expected it to define update\(self, part, decay\)"
+    ):
         Optimizer(network(), 0.1).step()

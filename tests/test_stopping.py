@@ -142,9 +142,9 @@ def test_the_count_goes_on_in_a_continued_training_and_begins_again_in_another()
     ("settings", "error", "words"),
     [
         ({"monitor": "f1"}, ValueError, "expected monitor as one of val_loss, .*, got 'f1'"),
-        ({"patience": 0}, ValueError, "EarlyStopping: patience must be at least 1"),
-        ({"patience": 1.5}, TypeError, "EarlyStopping: patience must be a whole number"),
-        ({"min_delta": -1}, ValueError, "EarlyStopping: min_delta must be non-negative"),
+        ({"patience": 0}, ValueError, "EarlyStopping: expected patience to be at least 1"),
+        ({"patience": 1.5}, TypeError, "EarlyStopping: expected patience to be a whole number"),
+        ({"min_delta": -1}, ValueError, "EarlyStopping: expected min_delta to be non-negative"),
     ],
 )
 def test_a_setting_out_of_range_raises(settings, error, words):

@@ -191,7 +191,7 @@ def whole(least: int, *, or_all_cores: bool = False) -> Callable[[str], int]:
         number = int(text)
         if number < least and not (or_all_cores and number == -1):
             cores = ", or -1 for the number of cores" if or_all_cores else ""
-            raise argparse.ArgumentTypeError(f"must be at least {least}{cores}, got {number}")
+            raise argparse.ArgumentTypeError(f"expected at least {least}{cores}, got {number}")
         return number
 
     parse.__name__ = "whole number"

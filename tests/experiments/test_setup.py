@@ -62,7 +62,7 @@ def test_equal_setups_give_equal_json():
         ({"optimizer": "lion"}, ["optimizer 'lion'", *OPTIMIZERS]),
         ({"l1": 1e-3, "l2": 1e-3}, ["l1 and l2 cannot both be positive", "0.001 and 0.001"]),
         *(
-            ({name: -1}, [f"{name} must be ", "got -1"])
+            ({name: -1}, [f"expected {name} to be ", "got -1"])
             for name in (
                 "rows",
                 "weight_scale",
@@ -77,8 +77,8 @@ def test_equal_setups_give_equal_json():
                 "seed",
             )
         ),
-        ({"hidden": (8, 0)}, ["hidden must be at least 1, got 0"]),
-        ({"lr": math.nan}, ["lr must be non-negative and finite, got nan"]),
+        ({"hidden": (8, 0)}, ["expected hidden to be at least 1, got 0"]),
+        ({"lr": math.nan}, ["expected lr to be non-negative and finite, got nan"]),
     ],
 )
 def test_invalid_values_are_errors(wrong, words):
