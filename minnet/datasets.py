@@ -5,8 +5,8 @@ four idx files each. They are read from the first folder that has them, or downl
 user's cache, and verified.
 
 Every loader returns ``(x_train, y_train), (x_test, y_test)``: C-contiguous rows of floats, and
-int64 labels that count from 0. `from_csv` returns two further values, see `Table`. Each call
-returns new arrays, which may be modified.
+int64 labels that count from 0. `from_csv` returns two further values, see `Table`; `read_csv` reads
+new rows for its transformer. Each call returns new arrays, which may be modified.
 """
 
 from pathlib import Path
@@ -21,6 +21,7 @@ from minnet.layer import Rng
 from minnet.tables import Labels, Rows, split
 from minnet.tables import Table as Table
 from minnet.tables import from_csv as from_csv
+from minnet.tables import read_csv as read_csv
 from minnet.validation import as_float_dtype
 
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
