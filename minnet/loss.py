@@ -80,7 +80,7 @@ class Loss(Differentiable):
         sample_weight : array_like, shape (n,), optional
             Weights w_i >= 0 of the rows. The loss is then Σ_i w_i l_i / Σ_i w_i, where l_i is the
             loss of row i alone. If all weights are 0, the loss and its gradient are 0.
-            A loss that is not part of minnet is then computed for each row alone.
+            With sample_weight, a custom loss is computed row by row.
 
         Raises
         ------
@@ -169,9 +169,11 @@ class Loss(Differentiable):
         rows = as_array(target, dtype, self, "target")
         if rows.shape != shape:
             repair = ""
-            if rows.shape == shape[:1]:
+            if rows.shape == shape[:1] and shape[1] == 1:
                 repair = "; target[:, None] makes a column of it"
-                if shape[1] > 1:
+            elif rows.shape == shape[:1]:
+                repair = f"; use a network with 1 output, not {shape[1]}, and target[:, None]"
+                if np.asarray(target).dtype.kind in "iu":
                     repair = f"; numpy.eye({shape[1]})[target] makes one-hot rows of labels"
             raise ValueError(
                 f"{self}: expected a target of the shape of the output {shape}, got "
