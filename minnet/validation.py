@@ -70,9 +70,10 @@ def _converted(x: Any, where: object, name: str) -> Array:
     try:
         return np.asarray(x)
     except Exception as error:
+        repair = f"; use {name}.detach().cpu().float()" if hasattr(x, "detach") else ""
         raise TypeError(
             f"{where}: expected {name} as an array of numbers, got {type(x).__name__} "
-            f"that NumPy cannot convert ({error})"
+            f"that NumPy cannot convert ({error}){repair}"
         ) from error
 
 

@@ -11,8 +11,9 @@ PReLU                 weight                     alpha, of a PReLU with shared_a
 ====================  =========================  ======================================
 
 PyTorch's names begin with the position of the layer in its container, counted from 0, as in
-``torch.nn.Sequential``; layers without parameters count too. A layer that was named by hand keeps
-its name. `Residual` corresponds to a module whose branch is the module itself::
+``torch.nn.Sequential``; layers without parameters count too. A layer that was named by hand, as in
+``Sequential([("fc1", Dense(4, 3))])``, keeps its name. `Residual` corresponds to a module whose
+branch is the module itself::
 
     class Residual(torch.nn.Sequential):
         def forward(self, x):
@@ -25,7 +26,7 @@ the names and the layout of their arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,34 +61,58 @@ def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, 
             yield start + renamed.get(name, name), f"{layer.path}.{name}", view, array
 
 
-def fill(
+def load_torch(net: Container, state_dict: Mapping[str, Any], where: str) -> None:
+    """Copy the arrays of a state dict into net; raise as `Sequential.load_torch_state_dict`."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(
+            f"{where}: expected a mapping from names to arrays, got {type(state_dict).__name__}; "
+            "use module.state_dict()"
+        )
+    targets = {name: (path, view) for name, path, view, _ in entries(net)}
+    _fill(net, targets, state_dict, where)
+
+
+def load_keras(net: Container, weights: Sequence[Any], where: str) -> None:
+    """Copy the arrays of a list into net; raise as `Sequential.load_keras_weights`."""
+    if not isinstance(weights, list | tuple):
+        raise TypeError(
+            f"{where}: expected a list of arrays, got {type(weights).__name__}; use "
+            "model.get_weights()"
+        )
+    numbered = enumerate(entries(net))
+    targets = {f"weights[{i}]": (path, array) for i, (_, path, _, array) in numbered}
+    _fill(net, targets, {f"weights[{i}]": array for i, array in enumerate(weights)}, where)
+
+
+def _fill(
     net: Container, targets: Mapping[str, tuple[str, Array]], values: Mapping[str, Any], where: str
 ) -> None:
     """Copy values into the targets; raise before anything changes if one is wrong.
 
     ``targets`` maps the name of each value to the name in minnet and the array to fill.
     """
-    if not isinstance(values, Mapping):
-        raise TypeError(
-            f"{where}: expected a mapping from names to arrays, got {type(values).__name__}; use "
-            "module.state_dict()"
-        )
     problems, arrays = [], {}
     for name, (path, array) in targets.items():
         label = f"{name} (here {path})"
         if name not in values:
             problems.append(f"missing: {label} of shape {array.shape}")
             continue
-        value = as_array(values[name], array.dtype, where, name)
+        try:
+            value = as_array(values[name], array.dtype, label, "value")
+        except TypeError as error:
+            problems.append(str(error))
+            continue
         arrays[name] = array, value
         if value.shape != array.shape:
             note = ", which is the transpose" if value.shape == array.shape[::-1] else ""
             problems.append(f"{label}: expected shape {array.shape}, got {value.shape}{note}")
         elif not np.isfinite(value).all():
-            problems.append(f"{label}: expected finite values, got NaN or infinity")
+            problems.append(
+                f"{label}: expected finite {value.dtype}, got NaN, infinity or larger numbers"
+            )
     # PyTorch counts the batches of a BatchNorm, but uses the number only without a momentum.
-    counts = {name.replace("running_mean", "num_batches_tracked") for name in arrays}
-    problems += [f"unknown: {name}" for name in values if name not in arrays.keys() | counts]
+    known = targets.keys() | {n.replace("running_mean", "num_batches_tracked") for n in targets}
+    problems += [f"unknown: {name}" for name in values if name not in known]
     if problems:
         raise ValueError(
             f"{where}: expected the arrays of this network, which is unchanged, got other ones; "
