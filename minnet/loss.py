@@ -22,6 +22,7 @@ from minnet.validation import (
     as_sample_weight,
     as_target_rows,
     check_finite,
+    is_number,
 )
 
 
@@ -116,7 +117,7 @@ class Loss(Differentiable):
     def _computed(self, output: Array, target: Array) -> float:
         """Return the loss by a `compute` that is not minnet's own."""
         value: Any = self.compute(read_only(output), read_only(target))
-        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
+        if not is_number(value):
             raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
         return float(value)
 

@@ -202,6 +202,19 @@ def as_sample_weight(weights: Any, n: int, where: object) -> Array:
     return array
 
 
+def check_instance(given: Any, kind: type, where: str) -> None:
+    """Raise TypeError unless given is an instance of kind."""
+    if not isinstance(given, kind):
+        repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{where}: expected {article} {kind.__name__}, got {given!r}{repair}")
+
+
+def is_number(value: Any) -> bool:
+    """Return whether value is one real number, rather than an array, a text or None."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
+
+
 def in_range(
     value: Any, owner: str, name: str, test: Callable[[float], bool], expected: str
 ) -> float:
