@@ -12,7 +12,6 @@ from minnet.losses import Loss
 from minnet.validation import Array, check_instance, is_number
 
 Metrics = Mapping[str, Callable[..., Any]] | None
-OWN = ("loss", "accuracy")  # in each result
 
 
 def evaluate(
@@ -77,12 +76,7 @@ def evaluate(
     (0.5, 0.0)
     """
     check_loss(net, loss, "evaluate")
-    names = [name for given in (metrics, probability_metrics) for name in _checked(given)]
-    if repeated := {name for name in names if names.count(name) > 1 or name in OWN}:
-        raise ValueError(
-            f"evaluate: expected other names of metrics than {OWN}, each once, got "
-            f"{names}; rename {repeated}"
-        )
+    _check_metrics(metrics, probability_metrics)
     if probability_metrics and not loss.classifies:
         raise TypeError(f"evaluate: {loss} gives no probabilities; use metrics={{name: f}}")
     loss = copy.deepcopy(loss)
@@ -114,22 +108,26 @@ def check_loss(net: Any, loss: Any, where: str) -> None:
 
 
 def labels_of(output: Array, loss: Loss) -> tuple[Array, Array]:
-    """Return true and predicted labels, (n, 1), or of a multilabel loss the answers (n, outputs).
-
-    An answer is 0 or 1.
-    """
+    """Return true and predicted labels (n, 1), or 0/1 answers (n, outputs) of a multilabel loss."""
     if loss.multilabel:
         threshold = 0.0 if loss.takes_logits else 0.5
         return (loss.target > 0.5).astype(int), (output > threshold).astype(int)
     return loss.target.argmax(axis=1, keepdims=True), output.argmax(axis=1, keepdims=True)
 
 
-def _checked(metrics: Metrics) -> Mapping[str, Callable[..., Any]]:
-    """Return the functions by name; raise TypeError unless they are a dict of functions."""
-    metrics = {} if metrics is None else metrics
-    if not isinstance(metrics, Mapping) or not all(map(callable, metrics.values())):
-        raise TypeError(f"evaluate: expected metrics as a dict of name -> function, got {metrics}")
-    return metrics
+def _check_metrics(*given: Metrics) -> None:
+    """Raise TypeError or ValueError unless each is a dict of functions, with names of its own."""
+    names = ["loss", "accuracy"]
+    for metrics in given:
+        if not isinstance(metrics, Mapping | None) or not all(
+            map(callable, (metrics or {}).values())
+        ):
+            raise TypeError(
+                f"evaluate: expected metrics as a dict of name -> function, got {metrics}"
+            )
+        names += metrics or {}
+    if len(set(names)) < len(names):
+        raise ValueError(f"evaluate: expected different names of metrics, got {names}; rename some")
 
 
 def _scores(metrics: Metrics, true: Array, predicted: Array, weights: Any) -> dict[str, float]:

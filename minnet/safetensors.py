@@ -47,7 +47,7 @@ def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequentia
             f"{type(error).__name__}: {error}; use another copy, or save float32 instead of "
             "bfloat16, as with module.float() in PyTorch"
         ) from error
-    exchange.load_torch(net, arrays, "load_safetensors")
+    exchange.fill(net, arrays, "load_safetensors")
     return net
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype
+from minnet.validation import Array, as_float_dtype
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -219,17 +219,14 @@ def _check_numbers(column: Any) -> None:
         )
 
 
-def _as_text(frame: Any) -> Any:
-    """Return texts, with 1.0 as "1" and missing ones as NaN, as pandas may read either dtype."""
-    columns = {name: frame[name].astype(object) for name in frame}
-    texts = {
-        name: [
-            str(int(v) if isinstance(v, float) and v.is_integer() else v) if there else np.nan
-            for v, there in zip(column, column.notna(), strict=True)
-        ]
-        for name, column in columns.items()
-    }
-    return type(frame)(texts, index=frame.index, dtype=object)
+def _as_text(frame: Any) -> Array:
+    """Return texts as str and missing ones as NaN; pandas may have read numbers, also 1 as 1.0."""
+    texts = np.frompyfunc(_text, 1, 1)(frame.to_numpy(object))
+    return np.where(frame.isna(), np.nan, texts)
+
+
+def _text(value: Any) -> str:
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -164,7 +164,7 @@ def test_a_metric_that_returns_no_number_is_refused(value):
     ],
 )
 def test_a_metric_cannot_replace_another_result(options):
-    with pytest.raises(ValueError, match=r"evaluate: expected other names of metrics than"):
+    with pytest.raises(ValueError, match=r"evaluate: expected different names of metrics"):
         evaluate(network(3), X, np.zeros(N, int), SoftmaxCrossEntropy(), **options)
 
 

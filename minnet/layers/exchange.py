@@ -26,7 +26,7 @@ the names and the layout of their arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,36 +61,17 @@ def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, 
             yield start + renamed.get(name, name), f"{layer.path}.{name}", view, array
 
 
-def load_torch(net: Container, state_dict: Mapping[str, Any], where: str) -> None:
-    """Copy the arrays of a state dict into net; raise as `Sequential.load_torch_state_dict`."""
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(
-            f"{where}: expected a mapping from names to arrays, got {type(state_dict).__name__}; "
-            "use module.state_dict()"
-        )
-    targets = {name: (path, view) for name, path, view, _ in entries(net)}
-    _fill(net, targets, state_dict, where)
-
-
-def load_keras(net: Container, weights: Sequence[Any], where: str) -> None:
-    """Copy the arrays of a list into net; raise as `Sequential.load_keras_weights`."""
-    if not isinstance(weights, list | tuple):
-        raise TypeError(
-            f"{where}: expected a list of arrays, got {type(weights).__name__}; use "
-            "model.get_weights()"
-        )
-    numbered = enumerate(entries(net))
-    targets = {f"weights[{i}]": (path, array) for i, (_, path, _, array) in numbered}
-    _fill(net, targets, {f"weights[{i}]": array for i, array in enumerate(weights)}, where)
-
-
-def _fill(
-    net: Container, targets: Mapping[str, tuple[str, Array]], values: Mapping[str, Any], where: str
-) -> None:
-    """Copy values into the targets; raise before anything changes if one is wrong.
-
-    ``targets`` maps the name of each value to the name in minnet and the array to fill.
-    """
+def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> None:
+    """Copy a state dict, or Keras's list, into net; raise before net changes if a value is wrong."""
+    source = "model.get_weights()" if keras else "module.state_dict()"
+    if not isinstance(values, list | tuple if keras else Mapping):
+        raise TypeError(f"{where}: expected the arrays of {source}, got {type(values).__name__}")
+    if keras:
+        values = {f"weights[{i}]": array for i, array in enumerate(values)}
+    targets = {
+        f"weights[{i}]" if keras else name: (path, array if keras else view)
+        for i, (name, path, view, array) in enumerate(entries(net))
+    }
     problems, arrays = [], {}
     for name, (path, array) in targets.items():
         label = f"{name} (here {path})"

@@ -244,7 +244,7 @@ class Sequential(Container):
             If an array is missing, unknown, of another shape, not finite or not of real numbers.
             The message lists all such arrays, and the network is unchanged.
         """
-        exchange.load_torch(self, state_dict, "load_torch_state_dict")
+        exchange.fill(self, state_dict, "load_torch_state_dict")
         return self
 
     def to_keras_weights(self) -> list[Array]:
@@ -253,7 +253,7 @@ class Sequential(Container):
 
     def load_keras_weights(self, weights: Sequence[Any]) -> Self:
         """Fill all parameters and state from Keras's list; raise as `load_torch_state_dict`."""
-        exchange.load_keras(self, weights, "load_keras_weights")
+        exchange.fill(self, weights, "load_keras_weights", keras=True)
         return self
 
     def _explain_gradient(self) -> str:

@@ -235,13 +235,13 @@ def test_a_weight_list_that_does_not_fit_changes_nothing():
 
 @pytest.mark.parametrize("value", [[("0.weight", 1)], "net.pt", network()])
 def test_only_a_mapping_is_accepted_as_a_state_dict(value):
-    with pytest.raises(TypeError, match=r"mapping from names to arrays, got .*state_dict\(\)"):
+    with pytest.raises(TypeError, match=r"expected the arrays of module.state_dict\(\), got"):
         network().load_torch_state_dict(value)
 
 
 @pytest.mark.parametrize("value", [{"weight": 1}, np.ones(3), "weights.h5", None])
 def test_only_a_list_of_arrays_is_accepted_as_keras_weights(value):
-    with pytest.raises(TypeError, match=r"^load_keras_weights: expected a list .*get_weights"):
+    with pytest.raises(TypeError, match=r"^load_keras_weights: .* model.get_weights\(\), got"):
         network().load_keras_weights(value)
 
 
