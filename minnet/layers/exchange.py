@@ -62,7 +62,7 @@ def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, 
 
 
 def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> None:
-    """Copy a state dict, or Keras's list, into net; raise before net changes if a value is wrong."""
+    """Copy a state dict, or Keras's list, into net; raise before net changes if one is wrong."""
     source = "model.get_weights()" if keras else "module.state_dict()"
     if not isinstance(values, list | tuple if keras else Mapping):
         raise TypeError(f"{where}: expected the arrays of {source}, got {type(values).__name__}")
