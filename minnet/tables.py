@@ -220,13 +220,21 @@ def _check_numbers(column: Any) -> None:
 
 
 def _as_text(frame: Any) -> Array:
-    """Return texts as str and missing ones as NaN; pandas may have read numbers, also 1 as 1.0."""
+    """Return texts as str and missing ones as NaN."""
     texts = np.frompyfunc(_text, 1, 1)(frame.to_numpy(object))
     return np.where(frame.isna(), np.nan, texts)
 
 
 def _text(value: Any) -> str:
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    """Return a text; "007", "7.0" and "true" become "7" and "True".
+
+    If all texts of new rows are of this kind, pandas reads numbers or booleans.
+    """
+    text = str(value)
+    if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
+        whole, _, rest = text.partition(".")
+        return re.sub(r"^\+?(-?)0*(?=\d)", r"\1", whole) + f".{rest}".rstrip("0").rstrip(".")
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -141,6 +141,12 @@ def test_texts_of_new_rows_are_found_whatever_dtype_they_are_read_as(write, rows
     assert x[:, 1:].tolist() == [[name == f"g_{text}" for name in names[1:]] for text in expected]
 
 
+@pytest.mark.parametrize("text", ["007", "7.0", "-7.50", "true", "FALSE", "10", "0"])
+def test_a_text_is_found_if_pandas_reads_it_as_a_number_or_boolean(write, text):
+    table = from_csv(write("g,y\n" + f"{text},c\nother,d\n" * 5), "y")
+    assert table.transformer.transform(read_csv(write(f"g\n{text}\n"))).tolist() == [[1, 0]]
+
+
 def test_missing_texts_of_any_kind_are_the_same_category(write):
     table = from_csv(write("g,y\n" + "a,c\n,d\n" * 5), "y")
     frame = pandas.DataFrame({"g": ["a", None, np.nan, pandas.NA]}, dtype=object)
