@@ -173,7 +173,7 @@ def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
             frame = pandas.read_csv(path, **settings)
-    except (ValueError, pandas.errors.ParserWarning) as error:
+    except (ValueError, TypeError, pandas.errors.ParserWarning) as error:
         raise ValueError(
             f"read_csv: cannot read {path}: {error}; correct it, or pass the options of "
             "pandas.read_csv that it needs, such as encoding='cp1252' or sep='|'"

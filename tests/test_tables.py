@@ -301,6 +301,7 @@ FAULTS = {
     "infinite target": ("x,y\n" + "1,2\n2,inf\n" * 4, "y", {}, "column 'y': expected finite"),
     "few rows": ("x,y\n" + "1,a\n2,b\n" * 2, "y", {}, "expected .* test_size=0.2 for 4 rows"),
     "class NA": ("x,y\n" + "1,NA\n2,b\n" * 2, "y", {}, "keep_default_na=False"),
+    "option": (table(), "kind", {"seperator": ";"}, "cannot read .*unexpected .*'seperator'"),
     "drop": (table(), "kind", {"drop": "id"}, r"unknown names \['id'\]"),
     "empty": ("", "y", {}, "cannot read .*No columns"),
     "only a header": ("x,y\n", "y", {}, "at least 2 rows.*got 0 rows"),
