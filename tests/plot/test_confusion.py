@@ -82,6 +82,13 @@ def test_a_single_class_is_drawn(label):
     assert cells(figure) == {(0, 0): "4\n100%"}
 
 
+def test_labels_of_many_classes_are_evenly_spaced():
+    ax = plot.confusion(np.arange(100), np.arange(100)).axes[0]
+    (step,) = set(np.diff(ax.get_yticks()))
+    assert 1 < step < 10
+    assert ax.get_xticks().tolist() == ax.get_yticks().tolist()
+
+
 @pytest.mark.parametrize("names", ["ab", {0: "a", 1: "b"}])
 def test_names_that_are_no_list_are_refused(names):
     with pytest.raises(TypeError, match=r"^confusion: expected names as a list, got"):
