@@ -18,6 +18,10 @@ from minnet.validation import Array, fraction, in_range, non_negative
 class Optimizer:
     """Base class of the optimizers; a subclass defines `update`.
 
+    `minnet.save` keeps ``lr``, ``steps`` and attributes that are arrays. Other attributes that are
+    numbers are settings, which have to be equal in `minnet.load`. So a number that changes in
+    training, such as a counter of a subclass, must be an array, for example of shape ().
+
     Parameters
     ----------
     net : Sequential
@@ -42,7 +46,7 @@ class Optimizer:
         self.net, self.lr, self.steps = net, lr, 0
         self.history: History | None = None
         self._parts: list[tuple[slice, bool | None]] = []
-        self._flags: list[bool] = []  # for which _parts holds
+        self._flags: list[bool] = []  # flags for which _parts was computed
 
     @property
     def lr(self) -> float:
@@ -54,7 +58,7 @@ class Optimizer:
 
     @property
     def settings(self) -> dict[str, float]:
-        """Settings other than lr, by name of the attribute."""
+        """Settings other than lr, by name of the attribute: all attributes that are numbers."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
         return {name: v for name, v in numbers.items() if name not in ("_lr", "steps")}
 

@@ -84,7 +84,7 @@ def save(
             "written. Go back to the last checkpoint and lower the learning rate"
         )
     if history is not None:
-        contents["history"], by_step = history.state()
+        contents["history"], by_step = history.to_state()
         arrays |= by_step
     write_file(path, FORMAT, VERSION, contents, arrays)
 

@@ -96,7 +96,7 @@ def train(net, optimizer, data, epochs, schedule="no schedule", **options):
 
 def bits(net, optimizer):
     """Return everything that a training changes, as comparable values."""
-    values, by_step = optimizer.history.state()
+    values, by_step = optimizer.history.to_state()
     arrays = {"theta": net.theta, **net.state, **optimizer.state, **by_step}
     bits = {name: array.tobytes() for name, array in arrays.items()}
     return bits, values, optimizer.lr, optimizer.steps
@@ -139,6 +139,20 @@ def test_a_generator_is_used_as_it_is_and_another_seed_begins_other_permutations
     assert theta(order, order) == theta(0, 0) == theta(np.int64(0), 0)
     assert theta(0, np.random.default_rng(0)) != theta(0, 0)
     assert theta(0, 1) == theta(0, np.random.default_rng(1))
+
+
+def test_an_rng_that_raises_leaves_the_permutations_of_the_training(iris):
+    thetas = []
+    for invalid in (False, True):
+        net = network("Dense")
+        optimizer = Adam(net)
+        train(net, optimizer, iris, 1, rng=5)
+        for rng in (1.5, -1) if invalid else ():
+            with pytest.raises((TypeError, ValueError)):
+                train(net, optimizer, iris, 1, rng=rng)
+        train(net, optimizer, iris, 1, rng=5)
+        thetas.append(net.theta.tobytes())
+    assert thetas[0] == thetas[1]
 
 
 def test_without_a_seed_the_permutations_continue_through_a_file(iris, tmp_path):
