@@ -126,9 +126,10 @@ def load(
     unused = "history/" if optimizer is not None else ("history/", "optimizer/")
     with opened_file(path, "load", FORMAT, 1, VERSION) as (manifest, found):
         history = manifest.get("history") and History.from_state(manifest["history"], found)
-        values = {name: value for name, value in found.items() if not name.startswith(unused)}
+        # Names in a network contain a dot and differ from these.
+        values = {k: v for k, v in found.items() if "." in k or not k.startswith(unused)}
         problems = _differences("layer", manifest["layers"], _layers(net))
-        problems += _differences("array", _labels(values), _labels(arrays))
+        problems += _differences("array", _descriptions(values), _descriptions(arrays))
         problems += [
             f"array {name!r}: holds NaN or infinity"
             for name, value in values.items()
@@ -137,18 +138,21 @@ def load(
         saved = manifest.get("optimizer", {"settings": {}, "lr": 0.0, "steps": 0})
         lr, steps = non_negative(saved["lr"], "load", "lr"), int(saved["steps"])
         if optimizer is not None:
-            problems += _differences(
-                "setting", saved["settings"], _settings(optimizer), "optimizer"
-            )
+            problems += _differences("setting", saved["settings"], _settings(optimizer))
         states = manifest.get("generators", {})
         for name in states.keys() & generators.keys():
             copy.deepcopy(generators[name]).bit_generator.state = states[name]  # may raise
+    if optimizer is not None and "optimizer" not in manifest:
+        raise ValueError(f"load: {path} was saved without an optimizer; omit optimizer=")
     if problems:
+        subject, repair = "network, which is", ""
+        if optimizer is not None:
+            subject = "network and the optimizer, which are"
+            repair = "; create the optimizer with the same settings"
         raise ValueError(
-            f"load: {path} does not match the network, which is unchanged:\n  "
-            + "\n  ".join(problems)
+            "\n  ".join([f"load: {path} does not match the {subject} unchanged:", *problems])
             + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
-            + ("; create the optimizer with the same settings" if optimizer is not None else "")
+            + repair
         )
     for name, array in arrays.items():
         array[...] = values[name]
@@ -185,7 +189,6 @@ def _arrays(net: Sequential, where: str, optimizer: Optimizer | None) -> dict[st
         raise TypeError(f"{where}: expected an Optimizer of the network, got {optimizer!r}")
     if optimizer.net is not net:
         raise ValueError(f"{where}: the optimizer belongs to another network; create one for net")
-    # Names in a network contain a dot and differ from these.
     return params | state | {f"optimizer/{name}": a for name, a in optimizer.state.items()}
 
 
@@ -211,17 +214,17 @@ def _layers(net: Sequential) -> dict[str, str]:
     }
 
 
-def _labels(arrays: Mapping[str, Array]) -> dict[str, str]:
+def _descriptions(arrays: Mapping[str, Array]) -> dict[str, str]:
     return {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}
 
 
-def _differences(
-    kind: str, file: dict[str, Any], net: dict[str, Any], owner: str = "network"
-) -> list[str]:
+def _differences(kind: str, file: dict[str, Any], net: dict[str, Any]) -> list[str]:
     """Return a message for each difference between the file and the network or optimizer."""
     problems = []
     for name in {**net, **file}:
         found, expected = file.get(name, "none"), net.get(name, "none")
+        in_network = kind != "setting" and ("." in name or not name.startswith("optimizer/"))
+        owner = "network" if in_network else "optimizer"
         if found != expected:
             problems.append(f"{kind} {name!r}: the file has {found}, the {owner} {expected}")
     if file.keys() == net.keys() and list(file) != list(net):
