@@ -18,9 +18,8 @@ from minnet.validation import Array, fraction, in_range, non_negative
 class Optimizer:
     """Base class of the optimizers; a subclass defines `update`.
 
-    `minnet.save` keeps ``lr``, ``steps`` and attributes that are arrays. Other attributes that are
-    numbers are settings, which have to be equal in `minnet.load`. So a number that changes in
-    training, such as a counter of a subclass, must be an array, for example of shape ().
+    `minnet.save` keeps lr, steps and all attributes that are arrays. Other numbers are settings,
+    which `minnet.load` compares. So a counter of a subclass must be an array, such as zeros(()).
 
     Parameters
     ----------

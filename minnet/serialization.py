@@ -32,17 +32,14 @@ def save(
     later `fit` needs to continue the training. Layers and gradients are not saved, because `load`
     fills an existing network. Saving the same network again produces the same bytes.
 
-    After a failure, ``path`` holds either the complete old file or the complete new file. An error
-    leaves no other file. If the process is killed while it writes, a hidden file
-    ``.<name>.minnet-...`` can remain. A later save to the same path removes this file once it is an
-    hour old.
+    After a failure, ``path`` holds either the complete old file or the complete new file. If the
+    process is killed while it writes, a hidden file ``.<name>.minnet-...`` can remain; a save to
+    the same path after an hour removes it.
 
     Parameters
     ----------
-    net : Sequential
-        The network, which is not changed.
-    path : str or path
-        Used as given: no suffix is added, but ``.npz`` is usual.
+    net, path : Sequential, and str or path
+        The path is used as given: no suffix is added, but ``.npz`` is usual.
     optimizer : Optimizer, optional
         Optimizer of net; its settings, lr, number of steps and state arrays are saved.
     history : History, default ``optimizer.history``
@@ -108,8 +105,8 @@ def load(
         Used as given: no suffix is added.
     optimizer : Optimizer, optional
         Optimizer of net, created as for the saved training. It receives the state, number of steps
-        and lr in the file, so that `fit` continues that training. Whether parameters are trainable
-        is not saved.
+        and lr in the file, so that `fit` continues that training. Not saved are whether parameters
+        are trainable, and the count and best weights of `EarlyStopping`.
 
     Raises
     ------

@@ -39,7 +39,7 @@ class EarlyStopping:
     """Stop when a metric has not improved for some epochs, and restore the best weights.
 
     Calls of `minnet.fit` that continue one training share the count of these epochs; a new training
-    and a new object reset it. `minnet.save` does not save the count or the best weights.
+    resets it. `minnet.save` does not save the count or the best weights.
 
     Parameters
     ----------

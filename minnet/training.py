@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -63,14 +64,10 @@ def train_step(
     ----------
     net : Sequential
         The network.
-    x : array_like, shape (n, in_features)
-        Rows of the batch.
-    y : array_like
-        Targets of the rows, in a form that the loss accepts.
-    loss : Loss
-        Loss to minimize.
-    optimizer : Optimizer
-        Optimizer of this network.
+    x, y : array_like
+        Rows of the batch (n, in_features), and their targets in a form that the loss accepts.
+    loss, optimizer : Loss and Optimizer
+        Loss to minimize, and optimizer of this network.
     probes : sequence of Probe
         Observers, called after the backward pass and before the parameters change.
     regularizer : Regularizer, optional
@@ -147,8 +144,8 @@ def fit(
     """Train net on rows x and targets y, and return the history.
 
     Another call with the same optimizer continues the training, with its schedule, probes, history
-    and, for an equal seed, permutations: twice five epochs equal ten to the bit. `minnet.save` and
-    `minnet.load` keep a training in a file.
+    and, for an equal seed, permutations: twice five epochs equal ten to the bit, also if
+    `minnet.save` and `minnet.load` keep the training in a file in between.
 
     Parameters
     ----------
@@ -268,11 +265,9 @@ def _progress(steps: int, verbose: int) -> Iterator[Callable[..., None]]:
     if not verbose:
         yield lambda metrics=None: None
         return
-    if find_spec("ipywidgets"):  # tqdm.auto warns in a notebook without ipywidgets
-        from tqdm.auto import tqdm
-    else:
-        from tqdm import tqdm
-    with tqdm(total=steps, unit="step") as bar:
+    # tqdm.auto warns in a notebook without ipywidgets.
+    module = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm")
+    with module.tqdm(total=steps, unit="step") as bar:
 
         def show(metrics: Mapping[str, float] | None = None) -> None:
             if metrics is None:

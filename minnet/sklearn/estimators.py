@@ -72,21 +72,9 @@ class _MLP(base.BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new network, or the present one with ``warm_start``, for at most max_iter epochs.
 
-        Parameters
-        ----------
-        X : array_like or sparse matrix, shape (n, features)
-            Training rows. A sparse matrix is converted to a dense array.
-        y : array_like, shape (n,) or (n, outputs)
-            Targets.
-        sample_weight : array_like, shape (n,), optional
-            Weights w_i >= 0 of the rows. The loss of a batch is Σ w_i l_i / Σ w_i.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If data or parameters do not fit.
-        FloatingPointError
-            If an output, the loss or a gradient becomes non-finite.
+        A sparse X is converted to a dense array. sample_weight holds weights w_i >= 0 of the rows
+        (n,); the loss of a batch is Σ w_i l_i / Σ w_i. Data or parameters that do not fit raise
+        ValueError or TypeError, and a training that diverges raises FloatingPointError.
         """
         return self._train(X, y, sample_weight, partial=False)
 
@@ -125,7 +113,7 @@ class _MLP(base.BaseEstimator):
         return self
 
     def _weights(self, y: Array, sample_weight: Any) -> Array | None:
-        """Return the weights of the rows, or None if they are equal."""
+        """Return the weights of the rows, or None without weights."""
         return None if sample_weight is None else as_sample_weight(sample_weight, len(y), "fit")
 
     def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
@@ -239,19 +227,12 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
 
     Parameters
     ----------
-    activation : str, default "relu"
-        As in scikit-learn, or "leaky_relu", "prelu", "elu", "silu", "gelu".
-    solver : {"adam", "sgd"}, default "adam"
-        Optimizer; there is no "lbfgs".
+    activation, solver : str, default "relu" and "adam"
+        As in scikit-learn, and also "leaky_relu", "prelu", "elu", "silu", "gelu"; not "lbfgs".
     alpha, l1 : float, default 1e-4 and 0
         Strengths α and λ of the penalty (α/2 Σ w² + λ Σ |w|) / n, added to the loss of each batch.
         The sums are over all weights and no biases. n is the number of rows of the batch, or the
         sum of their sample weights.
-    learning_rate_init : float, default 1e-3
-        Learning rate, constant unless there is a ``schedule``.
-    max_iter, tol, n_iter_no_change : int, float, int, default 200, 1e-4 and 10
-        Maximum number of epochs. Training stops earlier if the loss, or with early_stopping the
-        validation score, has not improved by tol for more than n_iter_no_change successive epochs.
     batch_norm, dropout : bool and float, default False and 0
         Whether to put a `minnet.BatchNorm` before each activation, and probability of a
         `minnet.Dropout` after it. Batch statistics do not use sample weights. With batch_norm, a
@@ -273,11 +254,9 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
     ----------
     network_, history_, probes_ : Sequential, History, sequence of Probe
         The network, and what `minnet.fit` recorded; losses in history_ are without penalties.
-    loss_curve_, best_loss_ : list of float, float
-        Loss and penalty of each epoch, and the lowest.
-    validation_scores_, best_validation_score_ : list of float, float
-        Accuracy (R² of a regressor) on the validation rows after each epoch, with early_stopping.
-        Scores use the sample and class weights of the validation rows.
+    best_loss_, validation_scores_ : float, list of float
+        Lowest loss with penalties, also with early_stopping. Scores use the sample and class
+        weights of the validation rows.
 
     Examples
     --------
@@ -373,9 +352,9 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
 class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
     """Multi-layer perceptron for regression, with the interface of scikit-learn's.
 
-    It minimizes half the squared error. The default parameters suit targets near variance 1; see
-    `sklearn.compose.TransformedTargetRegressor`. Parameters and attributes are those of
-    `MLPClassifier`, except class_weight and classes_.
+    It minimizes half the squared error, and has the parameters of `MLPClassifier` except
+    class_weight. scikit-learn's first parameter, loss, is missing, so hidden_layer_sizes is the
+    first. Targets far from variance 1 need `sklearn.compose.TransformedTargetRegressor`.
 
     Examples
     --------
