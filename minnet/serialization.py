@@ -157,7 +157,7 @@ def load(
         generators[name].bit_generator.state = states[name]
     net.history = history or net.history
     if optimizer is not None:
-        optimizer.lr, optimizer.steps, optimizer.history = lr, steps, history
+        optimizer.resume(lr, steps, history)
     net.forget_buffers()
     return net
 

@@ -88,10 +88,10 @@ class Penalty(Regularizer):
 class EpsilonAdam(minnet.Adam):
     """Adam in which ε is added to √s, as in scikit-learn, and not to √ŝ = √s / √(1 - β₂ᵗ)."""
 
-    def step(self) -> None:
+    def update(self, part: slice, decay: float) -> None:
         epsilon = self.eps
-        self.eps = epsilon / math.sqrt(1.0 - self.beta2 ** (self.steps + 1))
-        super().step()
+        self.eps = epsilon / math.sqrt(1.0 - self.beta2**self._part_steps)
+        super().update(part, decay)
         self.eps = epsilon
 
 
