@@ -28,15 +28,21 @@ def check_settings(
     schedule: Any,
     callbacks: Any,
     validation_data: Any,
+    shuffle: Any,
+    drop_last: Any,
 ) -> None:
     """Raise TypeError or ValueError if a setting does not fit."""
-    for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
+    for given, kind, expected in (
+        (net, Sequential, "a Sequential"),
+        (loss, Loss, "a Loss"),
+        (optimizer, Optimizer, "an Optimizer"),
+        (regularizer, Regularizer | None, "a Regularizer such as L2(1e-4)"),
+        (shuffle, bool, "shuffle as True or False"),
+        (drop_last, bool, "drop_last as True or False"),
+    ):
         if not isinstance(given, kind):
             repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-            article = "an" if kind is Optimizer else "a"
-            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{repair}")
-    if regularizer is not None and not isinstance(regularizer, Regularizer):
-        raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
+            raise TypeError(f"fit: expected {expected}, got {given!r}{repair}")
     if schedule is not None and not callable(schedule):
         raise TypeError(
             f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
@@ -86,15 +92,33 @@ def check_validation(net: Sequential, loss: Loss, pair: Any) -> tuple[Array, Arr
 
 def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
     """Return the product of both weights of each row, (n,), or None without weights."""
-    weights = None
+    if sample_weight is None and class_weight is None:
+        return None
+    weights = np.ones(len(y))
     if sample_weight is not None:
-        weights = _as_weights(sample_weight, len(y), "fit")
-    if class_weight is None:
-        return weights
-    if not loss.classifies or y.size != len(y):
+        weights = as_sample_weight(sample_weight, len(y), "fit")
+    if class_weight is not None:
+        factors = as_sample_weight(
+            _class_factors(loss, y, class_weight), len(y), "fit, class_weight"
+        )
+        with np.errstate(over="ignore", under="ignore"):
+            weights = weights * factors
+    if not 1e-38 <= weights.max() <= 1e38:  # the sum and its products must not overflow or vanish
+        raise ValueError(
+            "fit: expected the largest weight (sample_weight times class_weight) between 1e-38 and "
+            f"1e38, got {weights.max()}; scale the weights, or omit them"
+        )
+    return weights
+
+
+def _class_factors(loss: Loss, y: Array, class_weight: Any) -> Any:
+    """Return the weight of each row by its label."""
+    if not loss.classifies:
+        raise ValueError(f"fit: expected a loss with classes for class_weight, got {loss}; omit it")
+    if y.size != len(y):
         raise ValueError(
             "fit: class_weight: expected a label for each row, got a target of shape "
-            f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
+            f"{y.shape}; use labels in place of one-hot rows, or sample_weight"
         )
     if y.ndim > 1 and not np.isin(y, (0, 1)).all():
         raise ValueError(
@@ -104,25 +128,12 @@ def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> 
     from sklearn.utils.class_weight import compute_sample_weight
 
     try:
-        factors = compute_sample_weight(class_weight, y.ravel())
+        return compute_sample_weight(class_weight, y.ravel())
     except (ValueError, IndexError) as error:
         raise ValueError(
             'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
             f"{class_weight!r}"
         ) from error
-    factors = _as_weights(factors, len(y), "fit, with class_weight")
-    return factors if weights is None else weights * factors
-
-
-def _as_weights(weights: Any, n: int, where: str) -> Array:
-    """Return weights (n,) whose products and sums neither overflow nor vanish."""
-    array = as_sample_weight(weights, n, where)
-    if array.any() and not 1e-38 <= array.max() <= 1e38:
-        raise ValueError(
-            f"{where}: expected the largest weight between 1e-38 and 1e38, got {array.max()}; "
-            "divide all weights by it"
-        )
-    return array
 
 
 class Batches:

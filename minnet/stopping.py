@@ -39,7 +39,8 @@ class EarlyStopping:
     """Stop when a metric has not improved for some epochs, and restore the best weights.
 
     Calls of `minnet.fit` that continue one training share the count of these epochs; a new training
-    resets it. `minnet.save` does not save the count or the best weights.
+    resets it. After a stop, pass a new object, because the old one stops again after one epoch.
+    `minnet.save` does not save the count or the best weights.
 
     Parameters
     ----------

@@ -145,7 +145,8 @@ def fit(
 
     Another call with the same optimizer continues the training, with its schedule, probes, history
     and, for an equal seed, permutations: twice five epochs equal ten to the bit, also if
-    `minnet.save` and `minnet.load` keep the training in a file in between.
+    `minnet.save` and `minnet.load` keep the training in a file in between. `EarlyStopping` differs,
+    because each call ends with the best weights.
 
     Parameters
     ----------
@@ -201,8 +202,10 @@ def fit(
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    further = {"schedule": schedule, "callbacks": callbacks, "validation_data": validation_data}
-    check_settings(net, **settings, **further)
+    check_settings(
+        net, **settings, schedule=schedule, callbacks=callbacks, validation_data=validation_data,
+        shuffle=shuffle, drop_last=drop_last,
+    )  # fmt: skip
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)
     weights_of_rows = row_weights(loss, y, sample_weight, class_weight)

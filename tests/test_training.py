@@ -423,17 +423,13 @@ def test_the_weighted_loss_of_an_epoch_is_the_mean_over_its_rows_and_weights_fol
     assert history.accuracy == history.val_accuracy
 
 
-def test_a_batch_whose_weights_are_all_0_and_weights_that_are_all_0_give_no_nan():
+def test_a_batch_whose_weights_are_all_0_gives_no_nan():
     x, y = rows(40)
     weights = np.r_[np.zeros(20), np.ones(20)]
     net = network()
     history = run(net, x, y, sample_weight=weights, batch_size=20, shuffle=False, epochs=1)
     assert history.step_loss[0] == 0
     assert history.loss[0] == history.step_loss[1] > 0
-    theta = net.theta.copy()
-    history = run(net, x, y, sample_weight=0 * weights, optimizer=SGD(net, lr=1.0))
-    assert history.loss == [0.0] * 3
-    np.testing.assert_array_equal(net.theta, theta)
 
 
 @pytest.mark.parametrize("class_weight", [{0: 2.0, 2: 0.5}, "balanced"])
@@ -467,7 +463,7 @@ def test_class_weights_of_a_single_yes_or_no_output_belong_to_0_and_1():
     for soft, weight in ((0.8 * target, "balanced"), (0.1 + 0.8 * target, {0: 1.0, 1: 5.0})):
         with pytest.raises(ValueError, match="expected targets 0 or 1, got probabilities"):
             run(nets[0], x, soft, class_weight=weight, **options)
-    with pytest.raises(ValueError, match=r"expected a label .* for MeanSquaredError\(\)"):
+    with pytest.raises(ValueError, match=r"a loss with classes for class_w.*, got MeanSquared"):
         run(nets[0], x, target, loss=MeanSquaredError(), class_weight="balanced")
 
 
@@ -484,11 +480,23 @@ def test_class_weights_of_a_single_yes_or_no_output_belong_to_0_and_1():
         (
             {"sample_weight": np.full(60, 1e308)},
             ValueError,
-            r"the largest weight between 1e-38 and 1e38, got 1e\+308; divide all weights by it",
+            r"the largest weight .* between 1e-38 and 1e38, got 1e\+308; scale the weights",
         ),
-        ({"class_weight": {0: 1e-300, 1: 0, 2: 0}}, ValueError, "class_weight: .* got 1e-300"),
+        (
+            {"class_weight": {0: 1e300}, "sample_weight": np.full(60, 1e300)},
+            ValueError,
+            "1e38, got inf",
+        ),
+        ({"class_weight": {0: 1e-300, 1: 0, 2: 0}}, ValueError, "1e38, got 1e-300"),
+        (
+            {"sample_weight": np.zeros(60)},
+            ValueError,
+            r"1e38, got 0\.0; scale the .*, or omit them",
+        ),
+        ({"drop_last": "no"}, TypeError, "fit: expected drop_last as True or False, got 'no'"),
+        ({"shuffle": None}, TypeError, "fit: expected shuffle as True or False, got None"),
         ({"sample_weight": ["a"] * 60}, TypeError, "fit: expected sample_weight as real numbers"),
-        ({"class_weight": {0: -1.0}}, ValueError, "with class_weight: .*not negative, got -1"),
+        ({"class_weight": {0: -1.0}}, ValueError, "class_weight: .*not negative, got -1"),
         ({"class_weight": {7: 1.0}}, ValueError, r"a dict of labels in y to weights, got \{7: 1.0"),
         ({"class_weight": {0: "a"}}, ValueError, "expected class_weight as .* dict"),
         ({"class_weight": "even"}, ValueError, 'expected class_weight as "balanced" .*got .even'),
