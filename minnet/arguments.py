@@ -37,8 +37,8 @@ def check_settings(
         (loss, Loss, "a Loss"),
         (optimizer, Optimizer, "an Optimizer"),
         (regularizer, Regularizer | None, "a Regularizer such as L2(1e-4)"),
-        (shuffle, bool, "shuffle as True or False"),
-        (drop_last, bool, "drop_last as True or False"),
+        (shuffle, bool | np.bool_, "shuffle as True or False"),
+        (drop_last, bool | np.bool_, "drop_last as True or False"),
     ):
         if not isinstance(given, kind):
             repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""

@@ -16,31 +16,30 @@ class Snapshot:
     """Copy of the parameters and of the state of a network."""
 
     def __init__(self, net: Sequential) -> None:
-        self.arrays = {name: array.copy() for name, array in _arrays(net).items()}
+        self.arrays = [array.copy() for array in _arrays(net)]
 
     def restore(self, net: Sequential) -> None:
-        """Copy the arrays into net; raise ValueError if its arrays have other names or shapes."""
-        arrays = _arrays(net)
-        given, expected = ({k: a.shape for k, a in d.items()} for d in (arrays, self.arrays))
+        """Copy the arrays into net; raise ValueError if its arrays have other shapes."""
+        given, expected = ([a.shape for a in arrays] for arrays in (_arrays(net), self.arrays))
         if given != expected:
             raise ValueError(
-                f"restore: expected a network with arrays of shapes {expected}, got {given}; pass "
-                "the network that was trained"
+                f"restore: expected theta and state of shapes {expected}, got {given}; pass the "
+                "network that was trained"
             )
-        for name, array in arrays.items():
-            array[...] = self.arrays[name]
+        for array, kept in zip(_arrays(net), self.arrays, strict=True):
+            array[...] = kept
 
 
-def _arrays(net: Sequential) -> dict[str, Array]:
-    return {"theta": net.theta, **net.state}
+def _arrays(net: Sequential) -> list[Array]:
+    return [net.theta, *net.state.values()]
 
 
 class EarlyStopping:
     """Stop when a metric has not improved for some epochs, and restore the best weights.
 
     Calls of `minnet.fit` that continue one training share the count of these epochs; a new training
-    resets it. After a stop, pass a new object, because the old one stops again after one epoch.
-    `minnet.save` does not save the count or the best weights.
+    resets it. After a stop pass a new object, because this one stops again after the next epoch
+    without an improvement. `minnet.save` does not save the count or the best weights.
 
     Parameters
     ----------

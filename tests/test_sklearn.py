@@ -319,6 +319,27 @@ def test_sample_weights_must_fit():
         classifier(early_stopping=True).fit(X, Y, sample_weight=np.arange(150) == 0)
 
 
+def test_class_weights_of_classes_that_a_batch_lacks_are_not_used():
+    model = classifier(class_weight={2: 3.0, 0: 0.5}).partial_fit(
+        X[:100], Y[:100], classes=[0, 1, 2]
+    )
+    expected = classifier().partial_fit(
+        X[:100], Y[:100], np.where(Y[:100] == 0, 0.5, 1.0), classes=[0, 1, 2]
+    )
+    np.testing.assert_array_equal(model.network_.theta, expected.network_.theta)
+    for wrong in ({7: 1.0}, [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match=r"a dict from the classes \[0 1 2\] to weights, got"):
+            classifier(class_weight=wrong).fit(X, Y)
+
+
+def test_invalid_weights_do_not_change_the_classes_of_a_fitted_estimator():
+    model = classifier().fit(X, np.array(["a", "b", "c"])[Y])
+    predicted = model.predict(X)
+    with pytest.raises(ValueError, match="not negative"):
+        model.fit(X, np.array(["x", "y", "z"])[Y], sample_weight=np.full(150, -1.0))
+    np.testing.assert_array_equal(model.predict(X), predicted)
+
+
 def test_class_weights_for_partial_fit_are_computed_as_the_message_advises():
     with pytest.raises(ValueError, match="expected class_weight as a dict") as caught:
         classifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])

@@ -88,6 +88,8 @@ class _MLP(base.BaseEstimator):
             y_numeric=base.is_regressor(self), reset=new,
         )  # fmt: skip
         X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        if sample_weight is not None:  # before the classes change, because it may raise
+            sample_weight = as_sample_weight(sample_weight, len(y), "fit")
         rows = Rows(X, self._targets(y, new, partial), y, self._weights(y, sample_weight))
         random_state, held_out = check_random_state(self.random_state), None
         if new:
@@ -112,9 +114,9 @@ class _MLP(base.BaseEstimator):
             )
         return self
 
-    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
-        """Return the weights of the rows, or None without weights."""
-        return None if sample_weight is None else as_sample_weight(sample_weight, len(y), "fit")
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        """Return the weights of the rows, multiplied by those of their classes, or None."""
+        return weights
 
     def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
         """Return training rows and validation rows."""
@@ -186,7 +188,7 @@ class _MLP(base.BaseEstimator):
         try:
             minnet.fit(
                 self.network_, x, targets, loss=loss, optimizer=self._optimizer, epochs=epochs,
-                batch_size=size, drop_last=self.batch_norm and len(x) % size == 1,
+                batch_size=size, drop_last=bool(self.batch_norm) and len(x) % size == 1,
                 sample_weight=weights, regularizer=penalty, clip_norm=self.clip_norm,
                 schedule=self.schedule, shuffle=self.shuffle, probes=self.probes_,
                 callbacks=[stopping], rng=self._rng,
@@ -332,11 +334,21 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
             )
         return self._binarizer.transform(y)
 
-    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
-        weights = super()._weights(y, sample_weight)
-        if self.class_weight is None:
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        given = self.class_weight
+        if given is None:
             return weights
-        factors: Array = compute_sample_weight(self.class_weight, y)
+        factors: Array
+        if y.ndim > 1 or isinstance(given, str):
+            factors = compute_sample_weight(given, y)
+        elif isinstance(given, Mapping) and set(given) <= set(self.classes_):
+            # compute_sample_weight rejects classes that the rows of a partial_fit lack.
+            factors = np.array([given.get(label, 1.0) for label in y], float)
+        else:
+            raise ValueError(
+                'fit: expected class_weight as "balanced" or as a dict from the classes '
+                f"{self.classes_} to weights, got {given!r}"
+            )
         return factors if weights is None else weights * factors
 
     def _new_loss(self) -> Objective:
