@@ -75,13 +75,15 @@ class Optimizer:
         flags.append(self.decay_bias)
         if flags != self._flags:
             self._parts, self._flags = parts(params, self._group), flags
+        any_frozen = False
         for part, group in self._parts:
             if group is None:
+                any_frozen = True
                 continue
             decays, frozen = group
             self._part_steps = max(self.steps + 1 - frozen, 1)
             self.update(part, self.weight_decay if decays else 0.0)
-        if self.frozen_steps is not None and not all(flags[:-1]):
+        if any_frozen and self.frozen_steps is not None:
             self.frozen_steps += np.logical_not(flags[:-1])
         self.steps += 1
 
