@@ -14,7 +14,7 @@ from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, check_instance, count, positive
+from minnet.validation import Array, as_sample_weight, count, positive
 
 
 def check_settings(
@@ -28,12 +28,20 @@ def check_settings(
     schedule: Any,
     callbacks: Any,
     validation_data: Any,
+    shuffle: Any,
+    drop_last: Any,
 ) -> None:
     """Raise TypeError or ValueError if a setting does not fit."""
     check_loss(net, loss, "fit")
-    check_instance(optimizer, Optimizer, "fit")
-    if regularizer is not None and not isinstance(regularizer, Regularizer):
-        raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
+    for given, kind, expected in (
+        (optimizer, Optimizer, "an Optimizer"),
+        (regularizer, Regularizer | None, "a Regularizer such as L2(1e-4)"),
+        (shuffle, bool | np.bool_, "shuffle as True or False"),
+        (drop_last, bool | np.bool_, "drop_last as True or False"),
+    ):
+        if not isinstance(given, kind):
+            repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
+            raise TypeError(f"fit: expected {expected}, got {given!r}{repair}")
     if schedule is not None and not callable(schedule):
         raise TypeError(
             f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
@@ -47,27 +55,24 @@ def check_settings(
         if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
             raise TypeError(f"fit: expected a list of {kind_of}, got {given!r}")
     for callback in callbacks:
-        monitor = callback.monitor if isinstance(callback, EarlyStopping) else "loss"
-        no_validation = monitor.startswith("val_") and validation_data is None
-        if no_validation or (monitor.endswith("accuracy") and not loss.classifies):
-            needed = "validation_data" if no_validation else "a loss with classes"
-            raise ValueError(
-                f"fit: expected {needed} for EarlyStopping({monitor!r}), got none; pass it, or "
-                "monitor another metric"
-            )
+        if isinstance(callback, EarlyStopping):
+            callback.check(loss, validation_data)
     if clip_norm is not None:
         positive(clip_norm, "fit", "clip_norm")
     if optimizer.net is not net:
         raise ValueError("fit: the optimizer belongs to another network; create one for this one")
 
 
-def check_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
+def check_data(label: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
     """Return x as rows that fit net and y as targets that fit x; raise if they do not fit."""
-    x = net.check_input(x, f"{which}x")
+    x = net.check_input(x, f"{label}x")
     if len(x) == 0:
-        raise ValueError(f"fit: expected at least one row, got {which}x of shape {x.shape}")
+        raise ValueError(f"fit: expected at least one row, got {label}x of shape {x.shape}")
     width = net.predict(x[:1]).shape[1]
-    return x, loss.as_target(y, (len(x), width), x.dtype)
+    try:
+        return x, loss.as_target(y, (len(x), width), x.dtype)
+    except (ValueError, TypeError, FloatingPointError) as error:
+        raise type(error)(f"{label}y: {error}") from error
 
 
 def check_validation(net: Sequential, loss: Loss, pair: Any) -> tuple[Array, Array] | None:
@@ -81,58 +86,90 @@ def check_validation(net: Sequential, loss: Loss, pair: Any) -> tuple[Array, Arr
 
 def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
     """Return the product of both weights of each row, (n,), or None without weights."""
-    weights = None
+    if sample_weight is None and class_weight is None:
+        return None
+    weights = np.ones(len(y))
     if sample_weight is not None:
         weights = as_sample_weight(sample_weight, len(y), "fit")
-    if class_weight is None:
-        return weights
-    if not loss.classifies or y.size != len(y):
+    if class_weight is not None:
+        factors = as_sample_weight(
+            _class_factors(loss, y, class_weight), len(y), "fit, class_weight"
+        )
+        with np.errstate(over="ignore", under="ignore"):
+            weights = weights * factors
+    if not 1e-38 <= weights.max() <= 1e38:  # the sum and its products must not overflow or vanish
+        raise ValueError(
+            "fit: expected the largest weight (sample_weight times class_weight) between 1e-38 and "
+            f"1e38, got {weights.max()}; scale the weights, or omit them"
+        )
+    return weights
+
+
+def _class_factors(loss: Loss, y: Array, class_weight: Any) -> Any:
+    """Return the weight of each row by its label."""
+    if not loss.classifies:
+        raise ValueError(f"fit: expected a loss with classes for class_weight, got {loss}; omit it")
+    if y.size != len(y):
         raise ValueError(
             "fit: class_weight: expected a label for each row, got a target of shape "
-            f"{y.shape} for {loss}; use labels in place of one-hot rows, or sample_weight"
+            f"{y.shape}; use labels in place of one-hot rows, or sample_weight"
+        )
+    if y.ndim > 1 and not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            "fit: class_weight: expected targets 0 or 1, got probabilities between them; use "
+            "sample_weight"
         )
     from sklearn.utils.class_weight import compute_sample_weight
 
     try:
-        factors = compute_sample_weight(class_weight, y.ravel())
+        return compute_sample_weight(class_weight, y.ravel())
     except (ValueError, IndexError) as error:
         raise ValueError(
             'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
             f"{class_weight!r}"
         ) from error
-    factors = as_sample_weight(factors, len(y), "fit, with class_weight")
-    return factors if weights is None else weights * factors
 
 
 class Batches:
-    """Training rows in batches of ``size``; with drop_last, ``rows`` leaves out the last rows."""
+    """Mini-batches of ``size`` rows.
+
+    ``rows`` is the number of rows used in an epoch; drop_last omits an incomplete last batch.
+    """
 
     def __init__(
-        self, x: Array, y: Array, weights: Array | None, batch_size: Any, drop_last: bool
+        self,
+        net: Sequential,
+        x: Array,
+        y: Array,
+        weights: Array | None,
+        batch_size: Any,
+        *,
+        drop_last: bool,
     ) -> None:
         self.x, self.y, self.weights = x, y, weights
-        self.size, n = count(batch_size, "fit", "batch_size"), len(x)
-        rest = n % self.size
-        self.rows = n - rest if drop_last else n  # of an epoch
+        self.size, n, least = count(batch_size, "fit", "batch_size"), len(x), net.rows_to_train
+        self.rows = n - n % self.size if drop_last else n
+        self.per_epoch = -(-self.rows // self.size)
+        shortest = min(n, self.rows % self.size or self.size)
+        try:
+            net.check_rows(shortest)
+        except ValueError as error:
+            repair = "choose another batch_size, or drop_last=True"
+            if self.size < least:
+                repair = "choose a larger batch_size"
+            if n < least:
+                repair = "pass more rows"
+            raise ValueError(
+                f"fit: batch_size={self.size} for x of shape {x.shape} leaves a batch of "
+                f"{shortest}; {error}; {repair}"
+            ) from None
         if self.rows == 0:
             raise ValueError(
                 f"fit: expected at least batch_size = {self.size} rows with drop_last=True, got "
                 f"{n}; choose a smaller batch_size"
             )
-        self.number = -(-self.rows // self.size)  # of batches
 
-    def check_rows(self, net: Sequential) -> None:
-        """Raise ValueError if a batch has too few rows for net."""
-        shortest = self.rows % self.size or self.size
-        try:
-            net.check_rows(shortest)
-        except ValueError as error:
-            raise ValueError(
-                f"fit: {len(self.x)} rows in batches of {self.size} leave a batch of {shortest}; "
-                f"{error}; choose another batch_size, or drop_last=True"
-            ) from None
-
-    def shuffled(self, order: Array) -> Iterator[tuple[Array, Array, Array | None]]:
+    def in_order(self, order: Array) -> Iterator[tuple[Array, Array, Array | None]]:
         """Yield x, y and the weights of each batch, with the rows in this order."""
         batch_x: Array | None = None
         for start in range(0, self.rows, self.size):

@@ -11,7 +11,8 @@ import numpy as np
 from minnet.validation import Array
 
 NAN = float("nan")
-EPOCH, STEP = ("loss", "accuracy", "val_loss", "val_accuracy", "lr"), ("loss", "lr", "grad_norm")
+EPOCH_METRICS: tuple[str, ...] = ("loss", "accuracy", "val_loss", "val_accuracy", "lr")
+STEP_METRICS: tuple[str, ...] = ("loss", "lr", "grad_norm")
 
 
 def _numbers() -> "array[float]":
@@ -34,10 +35,10 @@ class History:
     step_loss, step_lr, step_grad_norm : array of float
         One entry for each step: loss of the batch, learning rate, and norm of the gradient before
         clipping. The norm is measured only with ``clip_norm``, because this can take more than a
-        tenth of the time of a step. A metric is nan where it was measured in other epochs or steps
-        only, and in steps that were taken without `fit`.
+        tenth of the time of a step. nan marks epochs or steps in which a metric was not measured,
+        such as steps that were taken without `fit`.
     steps : int
-        Number of steps that the optimizer had taken after the last of these steps.
+        Value of ``optimizer.steps`` after the last recorded step.
     seed, generator : int and numpy.random.Generator, or None
         Seed and generator of the permutations of the rows; None if `fit` received a generator.
 
@@ -62,7 +63,7 @@ class History:
     def append(self, metrics: Mapping[str, float]) -> None:
         """Add the metrics of one epoch, ``loss`` among them."""
         epochs = len(self.loss)
-        for name in EPOCH:
+        for name in EPOCH_METRICS:
             values = getattr(self, name)
             if name in metrics or values:
                 values += [NAN] * (epochs - len(values)) + [metrics.get(name, NAN)]
@@ -71,37 +72,38 @@ class History:
         """Add the metrics of one step, after which the optimizer has taken this many steps."""
         while self.steps < steps - 1:  # steps that were taken without fit
             self.append_step({"loss": NAN, "lr": NAN}, self.steps + 1)
-        norms, known = self.step_grad_norm, "grad_norm" in metrics
-        if known or norms:
-            missing = len(self.step_loss) - len(norms)
-            norms.extend([NAN] * missing + [metrics["grad_norm"] if known else NAN])
+        if "grad_norm" in metrics or self.step_grad_norm:
+            while len(self.step_grad_norm) < len(self.step_loss):  # steps without clip_norm
+                self.step_grad_norm.append(NAN)
+            self.step_grad_norm.append(metrics.get("grad_norm", NAN))
         self.step_loss.append(metrics["loss"])
         self.step_lr.append(metrics["lr"])
         self.steps = steps
 
     def generator_for(self, rng: Any) -> np.random.Generator:
         """Return the generator of permutations for ``rng``; for an equal seed, the previous one."""
-        if not isinstance(rng, int | np.integer | None):
-            self.seed = self.generator = None
-            return np.random.default_rng(rng)
-        if self.generator is None or rng != self.seed:
-            generator = np.random.default_rng(rng)
-            self.seed, self.generator = None if rng is None else int(rng), generator
-        return self.generator
+        is_seed = isinstance(rng, int | np.integer | None)
+        if is_seed and self.generator is not None and rng == self.seed:
+            return self.generator
+        generator = np.random.default_rng(rng)  # before a change, because it may raise
+        self.seed = int(rng) if is_seed and rng is not None else None
+        self.generator = generator if is_seed else None
+        return generator
 
-    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the contents of a file: values for JSON, and arrays by step."""
-        names = [f"step_{name}" for name in STEP]
+        names = [f"step_{name}" for name in STEP_METRICS]
         values = {name: value for name, value in vars(self).items() if name not in names}
         values["generator"] = self.generator and self.generator.bit_generator.state
         return values, {f"history/{name}": np.array(getattr(self, name)) for name in names}
 
     @classmethod
     def from_state(cls, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """Return the history from what `state` returned."""
-        epochs = {name: list(map(float, values[name])) for name in EPOCH}
-        steps = {f"step_{name}": array("d", arrays[f"history/step_{name}"]) for name in STEP}
-        history = cls(**{**values, "generator": None, **epochs, **steps})
+        """Return the history from what `to_state` returned."""
+        epochs = {name: list(map(float, values[name])) for name in EPOCH_METRICS}
+        steps = {f"step_{name}": arrays[f"history/step_{name}"] for name in STEP_METRICS}
+        by_step = {name: array("d", numbers) for name, numbers in steps.items()}
+        history = cls(**{**values, "generator": None, **epochs, **by_step})
         if values["generator"]:
             history.generator = np.random.default_rng()
             history.generator.bit_generator.state = values["generator"]
@@ -121,17 +123,18 @@ class History:
                 "to_frame: expected pandas, which is not installed; pip install pandas, or read "
                 "lists such as history.loss"
             ) from error
-        columns, end = {name: getattr(self, name) for name in EPOCH}, len(self.loss) + 1
+        names, prefix, end = EPOCH_METRICS, "", len(self.loss) + 1
         if by == "step":
-            columns, end = {name: getattr(self, f"step_{name}") for name in STEP}, self.steps
-        columns = {name: np.array(values) for name, values in columns.items() if values}
+            names, prefix, end = STEP_METRICS, "step_", self.steps
+        columns = {name: np.array(getattr(self, prefix + name)) for name in names}
+        columns = {name: values for name, values in columns.items() if len(values)}
         rows = max(map(len, columns.values()), default=0)
         return pandas.DataFrame(columns, pandas.RangeIndex(end - rows, end, name=by))
 
     def __repr__(self) -> str:
         metrics = ", ".join(
             f"{name} {values[0]:.4g} -> {values[-1]:.4g}"
-            for name in EPOCH
+            for name in EPOCH_METRICS
             if (values := getattr(self, name))
         )
         return f"History({len(self.loss)} epochs, {self.steps} steps; {metrics or 'no metrics'})"

@@ -295,6 +295,16 @@ class Layer(Differentiable):
             self._drawn = {name: param.value.copy() for name, param in self._params.items()}
         return self._params
 
+    @property
+    def trainable(self) -> bool:
+        """Whether all parameters are trainable; an assignment sets `Param.trainable` of each."""
+        return all(param.trainable for param in self.params.values())
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        for param in self.params.values():
+            param.trainable = trainable
+
     def __getstate__(self) -> dict[str, Any]:
         self.params  # noqa: B018 - draws them, so that a copy has the same parameters
         return super().__getstate__()

@@ -1,8 +1,8 @@
 """Optimizers.
 
 ``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
-steps, as a schedule does. State arrays have the length of theta. Parameters with ``trainable``
-False are left out: neither they nor their entries of the state arrays change.
+steps, as a schedule does. Parameters with ``trainable`` False are left out: neither they nor their
+entries of the state arrays of theta's length change.
 """
 
 import numpy as np
@@ -17,6 +17,9 @@ from minnet.validation import Array, fraction, in_range, non_negative
 
 class Optimizer:
     """Base class of the optimizers; a subclass defines `update`.
+
+    `minnet.save` keeps lr, steps and all attributes that are arrays. Other numbers are settings,
+    which `minnet.load` compares. So a counter of a subclass must be an array, such as zeros(()).
 
     Parameters
     ----------
@@ -35,14 +38,16 @@ class Optimizer:
 
     weight_decay: float = 0.0
     decay_bias: bool = True
+    frozen_steps: Array | None = None
 
     def __init__(self, net: Sequential, lr: float) -> None:
         if not isinstance(net, Sequential):
             raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
         self.net, self.lr, self.steps = net, lr, 0
         self.history: History | None = None
-        self._parts: list[tuple[slice, bool | None]] = []
-        self._flags: list[bool] = []  # for which _parts holds
+        self._parts: list[tuple[slice, tuple[bool, int] | None]] = []
+        self._part_steps = 1  # steps of the part that is updated, with the present one
+        self._flags: list[bool] = []  # flags for which _parts was computed
 
     @property
     def lr(self) -> float:
@@ -54,9 +59,9 @@ class Optimizer:
 
     @property
     def settings(self) -> dict[str, float]:
-        """Settings other than lr, by name of the attribute."""
+        """Settings other than lr, by name of the attribute: all attributes that are numbers."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
-        return {name: v for name, v in numbers.items() if name not in ("_lr", "steps")}
+        return {k: v for k, v in numbers.items() if not k.startswith("_") and k != "steps"}
 
     @property
     def state(self) -> dict[str, Array]:
@@ -69,11 +74,22 @@ class Optimizer:
         flags = [param.trainable for param in params]
         flags.append(self.decay_bias)
         if flags != self._flags:
-            self._parts, self._flags = parts(params, self._decays), flags
-        for part, decays in self._parts:
-            if decays is not None:
-                self.update(part, self.weight_decay if decays else 0.0)
+            self._parts, self._flags = parts(params, self._group), flags
+        any_frozen = False
+        for part, group in self._parts:
+            if group is None:
+                any_frozen = True
+                continue
+            decays, frozen = group
+            self._part_steps = max(self.steps + 1 - frozen, 1)
+            self.update(part, self.weight_decay if decays else 0.0)
+        if any_frozen and self.frozen_steps is not None:
+            self.frozen_steps += np.logical_not(flags[:-1])
         self.steps += 1
+
+    def resume(self, lr: float, steps: int, history: History | None) -> None:
+        """Continue a training after these steps, with the current state arrays."""
+        self.lr, self.steps, self.history, self._flags = lr, steps, history, []
 
     def update(self, part: slice, decay: float) -> None:
         """Apply the rule to this part of theta, with this weight decay; a subclass defines it.
@@ -82,9 +98,14 @@ class Optimizer:
         """
         raise TypeError(f"{self}: expected it to define update(self, part, decay)")
 
-    def _decays(self, param: Param) -> bool | None:
-        """Return whether weight decay applies to a parameter, None if it is frozen."""
-        return (self.decay_bias or param.value.ndim == 2) if param.trainable else None
+    def _group(self, param: Param) -> tuple[bool, int] | None:
+        """Return whether weight decay applies and the number of frozen steps; None if frozen."""
+        if not param.trainable:
+            return None
+        frozen = 0
+        if self.frozen_steps is not None:
+            frozen = int(self.frozen_steps[[*self.net.params.values()].index(param)])
+        return self.decay_bias or param.value.ndim == 2, frozen
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -210,7 +231,8 @@ class Adam(Optimizer):
     """Adaptive moments: the running mean of the gradient over its running root mean square.
 
     m = β₁ m + (1 - β₁) g and s = β₂ s + (1 - β₂) g²; then, at step t = 1, 2, ..., with
-    m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ), θ = θ - lr m̂ / (√ŝ + ε).
+    m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ), θ = θ - lr m̂ / (√ŝ + ε). Steps in which a parameter is
+    frozen do not count in its t.
 
     Parameters
     ----------
@@ -240,9 +262,10 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
         self.eps = self.check_eps(eps)
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
+        self.frozen_steps = np.zeros(len(net.params), np.int64)
 
     def update(self, part: slice, decay: float) -> None:
-        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self.steps + 1
+        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self._part_steps
         mean, square = self.mean[part], self.square[part]
         kernels.adam(self.net.grad[part], *settings, mean, square, self.net.theta[part])
 

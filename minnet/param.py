@@ -29,7 +29,8 @@ class Param:
     trainable : bool
         Initially True. With False, optimizers change neither the value nor their state of it, and
         gradient clipping ignores it. Its gradient is still computed. Running statistics are no
-        parameters and are still updated.
+        parameters and are still updated. ``layer.trainable = False`` sets it for all parameters of
+        a layer.
 
     Raises
     ------
@@ -44,7 +45,7 @@ class Param:
     (array([1., 2., 3.]), array([0., 0., 0.]))
     """
 
-    __slots__ = ("_grad", "_value", "name", "trainable")
+    __slots__ = ("_grad", "_trainable", "_value", "name")
 
     def __init__(self, value: Any) -> None:
         self.name, self.trainable = "a parameter", True
@@ -76,6 +77,17 @@ class Param:
             )
         self._fill(self._grad, grad, "grad")
 
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers change the parameter."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        if not isinstance(trainable, bool | np.bool_):
+            raise TypeError(f"{self.name}: expected trainable as True or False, got {trainable!r}")
+        self._trainable = bool(trainable)
+
     def rebind(self, value: Array, grad: Array) -> None:
         """Store value and gradient in these arrays, and copy the current numbers into them."""
         value[...], grad[...] = self._value, self._grad
@@ -100,7 +112,8 @@ class Param:
         array[...] = numbers
 
     def __repr__(self) -> str:
-        return f"Param(shape={self.value.shape}, dtype={self.value.dtype})"
+        frozen = "" if self.trainable else ", trainable=False"
+        return f"Param(shape={self.value.shape}, dtype={self.value.dtype}{frozen})"
 
 
 class Params(dict[str, Param]):

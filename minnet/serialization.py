@@ -32,17 +32,14 @@ def save(
     later `fit` needs to continue the training. Layers and gradients are not saved, because `load`
     fills an existing network. Saving the same network again produces the same bytes.
 
-    After a failure, ``path`` holds either the complete old file or the complete new file. An error
-    leaves no other file. If the process is killed while it writes, a hidden file
-    ``.<name>.minnet-...`` can remain. A later save to the same path removes this file once it is an
-    hour old.
+    After a failure, ``path`` holds either the complete old file or the complete new file. If the
+    process is killed while it writes, a hidden file ``.<name>.minnet-...`` can remain; a save to
+    the same path after an hour removes it.
 
     Parameters
     ----------
-    net : Sequential
-        The network, which is not changed.
-    path : str or path
-        Used as given: no suffix is added, but ``.npz`` is usual.
+    net, path : Sequential, and str or path
+        The path is used as given: no suffix is added, but ``.npz`` is usual.
     optimizer : Optimizer, optional
         Optimizer of net; its settings, lr, number of steps and state arrays are saved.
     history : History, default ``optimizer.history``
@@ -79,7 +76,7 @@ def save(
         raise TypeError(f"save: expected history as a History, got {history!r}; use net.history")
     require_finite(arrays, "save")
     if history is not None:
-        contents["history"], by_step = history.state()
+        contents["history"], by_step = history.to_state()
         arrays |= by_step
     write_file(path, FORMAT, VERSION, contents, arrays)
 
@@ -103,8 +100,8 @@ def load(
         Used as given: no suffix is added.
     optimizer : Optimizer, optional
         Optimizer of net, created as for the saved training. It receives the state, number of steps
-        and lr in the file, so that `fit` continues that training. Whether parameters are trainable
-        is not saved.
+        and lr in the file, so that `fit` continues that training. Not saved are whether parameters
+        are trainable, and the count and best weights of `EarlyStopping`.
 
     Raises
     ------
@@ -121,9 +118,10 @@ def load(
     unused = "history/" if optimizer is not None else ("history/", "optimizer/")
     with opened_file(path, "load", FORMAT, 1, VERSION) as (manifest, found):
         history = manifest.get("history") and History.from_state(manifest["history"], found)
-        values = {name: value for name, value in found.items() if not name.startswith(unused)}
+        # Names in a network contain a dot and differ from these.
+        values = {k: v for k, v in found.items() if "." in k or not k.startswith(unused)}
         problems = _differences("layer", manifest["layers"], _layers(net))
-        problems += _differences("array", _labels(values), _labels(arrays))
+        problems += _differences("array", _descriptions(values), _descriptions(arrays))
         problems += [
             f"array {name!r}: holds NaN or infinity"
             for name, value in values.items()
@@ -132,18 +130,21 @@ def load(
         saved = manifest.get("optimizer", {"settings": {}, "lr": 0.0, "steps": 0})
         lr, steps = non_negative(saved["lr"], "load", "lr"), int(saved["steps"])
         if optimizer is not None:
-            problems += _differences(
-                "setting", saved["settings"], _settings(optimizer), "optimizer"
-            )
+            problems += _differences("setting", saved["settings"], _settings(optimizer))
         states = manifest.get("generators", {})
         for name in states.keys() & generators.keys():
             copy.deepcopy(generators[name]).bit_generator.state = states[name]  # may raise
+    if optimizer is not None and "optimizer" not in manifest:
+        raise ValueError(f"load: {path} was saved without an optimizer; omit optimizer=")
     if problems:
+        subject, repair = "network, which is", ""
+        if optimizer is not None:
+            subject = "network and the optimizer, which are"
+            repair = "; create the optimizer with the same settings"
         raise ValueError(
-            f"load: {path} does not match the network, which is unchanged:\n  "
-            + "\n  ".join(problems)
+            "\n  ".join([f"load: {path} does not match the {subject} unchanged:", *problems])
             + "\nBuild the network as it was when it was saved: layers, names, sizes and dtype"
-            + ("; create the optimizer with the same settings" if optimizer is not None else "")
+            + repair
         )
     for name, array in arrays.items():
         array[...] = values[name]
@@ -151,7 +152,7 @@ def load(
         generators[name].bit_generator.state = states[name]
     net.history = history or net.history
     if optimizer is not None:
-        optimizer.lr, optimizer.steps, optimizer.history = lr, steps, history
+        optimizer.resume(lr, steps, history)
     net.forget_buffers()
     return net
 
@@ -180,7 +181,6 @@ def _arrays(net: Sequential, where: str, optimizer: Optimizer | None) -> dict[st
         raise TypeError(f"{where}: expected an Optimizer of the network, got {optimizer!r}")
     if optimizer.net is not net:
         raise ValueError(f"{where}: the optimizer belongs to another network; create one for net")
-    # Names in a network contain a dot and differ from these.
     return params | state | {f"optimizer/{name}": a for name, a in optimizer.state.items()}
 
 
@@ -206,17 +206,17 @@ def _layers(net: Sequential) -> dict[str, str]:
     }
 
 
-def _labels(arrays: Mapping[str, Array]) -> dict[str, str]:
+def _descriptions(arrays: Mapping[str, Array]) -> dict[str, str]:
     return {name: f"{array.dtype} {list(array.shape)}" for name, array in arrays.items()}
 
 
-def _differences(
-    kind: str, file: dict[str, Any], net: dict[str, Any], owner: str = "network"
-) -> list[str]:
+def _differences(kind: str, file: dict[str, Any], net: dict[str, Any]) -> list[str]:
     """Return a message for each difference between the file and the network or optimizer."""
     problems = []
     for name in {**net, **file}:
         found, expected = file.get(name, "none"), net.get(name, "none")
+        in_network = kind != "setting" and ("." in name or not name.startswith("optimizer/"))
+        owner = "network" if in_network else "optimizer"
         if found != expected:
             problems.append(f"{kind} {name!r}: the file has {found}, the {owner} {expected}")
     if file.keys() == net.keys() and list(file) != list(net):

@@ -6,16 +6,40 @@ import math
 
 from minnet.history import History
 from minnet.layers.sequential import Sequential
+from minnet.loss import Loss
 from minnet.validation import Array, count, non_negative
 
 MONITORED = ("val_loss", "val_accuracy", "loss", "accuracy")
 
 
+class Snapshot:
+    """Copy of the parameters and of the state of a network."""
+
+    def __init__(self, net: Sequential) -> None:
+        self.arrays = [array.copy() for array in _arrays(net)]
+
+    def restore(self, net: Sequential) -> None:
+        """Copy the arrays into net; raise ValueError if its arrays have other shapes."""
+        given, expected = ([a.shape for a in arrays] for arrays in (_arrays(net), self.arrays))
+        if given != expected:
+            raise ValueError(
+                f"restore: expected theta and state of shapes {expected}, got {given}; pass the "
+                "network that was trained"
+            )
+        for array, kept in zip(_arrays(net), self.arrays, strict=True):
+            array[...] = kept
+
+
+def _arrays(net: Sequential) -> list[Array]:
+    return [net.theta, *net.state.values()]
+
+
 class EarlyStopping:
     """Stop when a metric has not improved for some epochs, and restore the best weights.
 
-    The count goes on over several calls of `minnet.fit` that continue one training, and starts
-    again with another training. Pass a new object to start it again in the same training.
+    Calls of `minnet.fit` that continue one training share the count of these epochs; a new training
+    resets it. After a stop pass a new object, because this one stops again after the next epoch
+    without an improvement. `minnet.save` does not save the count or the best weights.
 
     Parameters
     ----------
@@ -24,7 +48,7 @@ class EarlyStopping:
     patience : int, default 5
         Number of epochs without improvement after which training stops.
     min_delta : float, default 0.0
-        An improvement is a change by more than this since the last improvement.
+        An improvement counts if it is larger than this, relative to the last counted one.
     restore_best : bool, default True
         Whether the network has the best weights at the end of `fit`: the parameters, and the state
         of the layers such as BatchNorm's running statistics, of the epoch with the best value. The
@@ -70,8 +94,17 @@ class EarlyStopping:
         self._history, self._waited = history, 0
         self.best, self.best_epoch = math.nan, 0
         self._improved = math.inf  # negative for accuracies, so that lower is better
-        self._theta: Array | None = None
-        self._state: dict[str, Array] = {}
+        self._snapshot: Snapshot | None = None
+
+    def check(self, loss: Loss, validation_data: object) -> None:
+        """Raise ValueError if a `fit` with these arguments does not measure the metric."""
+        repair = "monitor another metric"
+        if self.monitor.endswith("accuracy") and not loss.classifies:
+            raise ValueError(f"fit: expected a loss with classes for {self}, got {loss}; {repair}")
+        if self.monitor.startswith("val_") and validation_data is None:
+            raise ValueError(
+                f"fit: expected validation_data for {self}, got None; pass it, or {repair}"
+            )
 
     def on_epoch(self, net: Sequential, history: History) -> bool:
         """Compare the last value of the metric; return whether to stop."""
@@ -80,10 +113,8 @@ class EarlyStopping:
         values = getattr(history, self.monitor)
         sign = -1.0 if "accuracy" in self.monitor else 1.0
         value = sign * values[-1]
-        if self._theta is None or value < sign * self.best:
-            self.best, self.best_epoch = values[-1], len(values)
-            self._theta = net.theta.copy()
-            self._state = {name: array.copy() for name, array in net.state.items()}
+        if self._snapshot is None or value < sign * self.best:
+            self.best, self.best_epoch, self._snapshot = values[-1], len(values), Snapshot(net)
         self._waited += 1
         if value < self._improved - self.min_delta:
             self._improved, self._waited = value, 0
@@ -96,8 +127,9 @@ class EarlyStopping:
 
     def restore(self, net: Sequential) -> None:
         """Copy the parameters and the state of the best epoch into net."""
-        if self._theta is None:
+        if self._snapshot is None:
             raise RuntimeError("restore: expected a completed epoch, got none; call fit first")
-        net.theta = self._theta
-        for name, array in net.state.items():
-            array[...] = self._state[name]
+        self._snapshot.restore(net)
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.monitor!r}, patience={self.patience})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -63,14 +64,10 @@ def train_step(
     ----------
     net : Sequential
         The network.
-    x : array_like, shape (n, in_features)
-        Rows of the batch.
-    y : array_like
-        Targets of the rows, in a form that the loss accepts.
-    loss : Loss
-        Loss to minimize.
-    optimizer : Optimizer
-        Optimizer of this network.
+    x, y : array_like
+        Rows of the batch (n, in_features), and their targets in a form that the loss accepts.
+    loss, optimizer : Loss and Optimizer
+        Loss to minimize, and optimizer of this network.
     probes : sequence of Probe
         Observers, called after the backward pass and before the parameters change.
     regularizer : Regularizer, optional
@@ -147,20 +144,18 @@ def fit(
     """Train net on rows x and targets y, and return the history.
 
     Another call with the same optimizer continues the training, with its schedule, probes, history
-    and, for an equal seed, permutations: twice five epochs equal ten to the bit. `minnet.save` and
-    `minnet.load` keep a training in a file.
+    and, for an equal seed, permutations: twice five epochs equal ten to the bit, also if
+    `minnet.save` and `minnet.load` keep the training in a file in between. `EarlyStopping` differs,
+    because each call ends with the best weights.
 
     Parameters
     ----------
     net, loss, optimizer, probes, regularizer, clip_norm
         As in `train_step`.
-    x : array_like, shape (n, in_features)
-        Training rows; validated and converted once.
-    y : array_like
-        Targets, one for each row.
+    x, y : array_like
+        Rows (n, in_features) and one target for each, validated and converted once.
     epochs, batch_size : int
-        Number of passes over all rows, and rows for each step. The last batch of an epoch may be
-        shorter.
+        Number of passes over all rows, and rows for each step.
     validation_data : (x, y), optional
         Rows and targets that are evaluated after every epoch.
     schedule : callable, optional
@@ -171,10 +166,8 @@ def fit(
         Weight of each row in the loss. Accuracies and validation do not use weights.
     class_weight : dict of label to weight, or "balanced", optional
         Weight of each row by its label, as in scikit-learn; multiplied by sample_weight.
-    shuffle : bool, default True
-        Whether to permute the rows in every epoch.
-    drop_last : bool, default False
-        Whether to leave out a shorter last batch.
+    shuffle, drop_last : bool
+        Whether to permute the rows in every epoch, and to omit an incomplete last batch.
     rng : int, numpy.random.Generator or None
         Seed or generator of the permutations.
     verbose : {0, 1}
@@ -209,13 +202,14 @@ def fit(
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    further = {"schedule": schedule, "callbacks": callbacks, "validation_data": validation_data}
-    check_settings(net, **settings, **further)
+    check_settings(
+        net, **settings, schedule=schedule, callbacks=callbacks, validation_data=validation_data,
+        shuffle=shuffle, drop_last=drop_last,
+    )  # fmt: skip
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)
-    row_weight = row_weights(loss, y, sample_weight, class_weight)
-    batches = Batches(x, y, row_weight, batch_size, drop_last)
-    batches.check_rows(net)
+    weights_of_rows = row_weights(loss, y, sample_weight, class_weight)
+    batches = Batches(net, x, y, weights_of_rows, batch_size, drop_last=drop_last)
     validation_data = check_validation(net, loss, validation_data)
     history = optimizer.history
     if history is None or history.steps > optimizer.steps:
@@ -223,22 +217,23 @@ def fit(
     generator = history.generator_for(rng)
     net.history = optimizer.history = history
     try:
-        with _progress(epochs * batches.number, verbose) as show, Interruptions() as ctrl_c:
+        with _progress(epochs * batches.per_epoch, verbose) as show, Interruptions() as ctrl_c:
             for _ in range(epochs):
-                total, size, correct = 0.0, 0.0, 0.0
+                epoch, total, total_weight, correct = len(history.loss) + 1, 0.0, 0.0, 0.0
                 order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
-                for batch_x, batch_y, weights in batches.shuffled(order):
+                for batch_x, batch_y, weights in batches.in_order(order):
                     if schedule is not None:
                         optimizer.lr = schedule(optimizer.steps)
                     with ctrl_c.delayed:
                         value = train_step(net, batch_x, batch_y, sample_weight=weights, **settings)
                         history.append_step(net.metrics, optimizer.steps)
-                    share = len(batch_x) if weights is None else float(weights.sum())
-                    total, size = total + value * share, size + share
-                    correct += _count_correct(net.y, loss)
+                    weight = len(batch_x) if weights is None else float(weights.sum())
+                    total, total_weight = total + value * weight, total_weight + weight
+                    if loss.classifies:
+                        correct += _count_correct(net.y, loss)
                     show()
                 net.check_theta()
-                metrics = {"loss": total / size if size else 0.0, "lr": optimizer.lr}
+                metrics = {"loss": total / (total_weight or 1.0), "lr": optimizer.lr}
                 if loss.classifies:
                     metrics["accuracy"] = correct / batches.rows
                 if validation_data is not None:
@@ -251,10 +246,8 @@ def fit(
                 if any(stops):
                     break
     except FloatingPointError as error:
-        raise FloatingPointError(
-            f"step {optimizer.steps} (epoch {len(history.loss) + 1}): {error}; net.history holds "
-            "the completed epochs"
-        ) from error
+        text = f"step {optimizer.steps} (epoch {epoch}): {error}"
+        raise FloatingPointError(f"{text}; net.history holds the completed epochs") from error
     for callback in callbacks:
         if hasattr(callback, "on_end"):
             callback.on_end(net, history)
@@ -266,7 +259,7 @@ def _count_correct(output: Array, loss: Loss) -> float:
     if loss.multilabel:
         true, predicted = labels_of(output, loss)
         return float((true == predicted).sum() / true.shape[1])
-    return int(count_correct(output, loss.target)) if loss.classifies else 0
+    return int(count_correct(output, loss.target))
 
 
 @contextmanager
@@ -275,11 +268,9 @@ def _progress(steps: int, verbose: int) -> Iterator[Callable[..., None]]:
     if not verbose:
         yield lambda metrics=None: None
         return
-    if find_spec("ipywidgets"):  # tqdm.auto warns in a notebook without ipywidgets
-        from tqdm.auto import tqdm
-    else:
-        from tqdm import tqdm
-    with tqdm(total=steps, unit="step") as bar:
+    # tqdm.auto warns in a notebook without ipywidgets.
+    module = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm")
+    with module.tqdm(total=steps, unit="step") as bar:
 
         def show(metrics: Mapping[str, float] | None = None) -> None:
             if metrics is None:

@@ -96,7 +96,7 @@ def train(net, optimizer, data, epochs, schedule="no schedule", **options):
 
 def bits(net, optimizer):
     """Return everything that a training changes, as comparable values."""
-    values, by_step = optimizer.history.state()
+    values, by_step = optimizer.history.to_state()
     arrays = {"theta": net.theta, **net.state, **optimizer.state, **by_step}
     bits = {name: array.tobytes() for name, array in arrays.items()}
     return bits, values, optimizer.lr, optimizer.steps
@@ -139,6 +139,20 @@ def test_a_generator_is_used_as_it_is_and_another_seed_begins_other_permutations
     assert theta(order, order) == theta(0, 0) == theta(np.int64(0), 0)
     assert theta(0, np.random.default_rng(0)) != theta(0, 0)
     assert theta(0, 1) == theta(0, np.random.default_rng(1))
+
+
+def test_an_rng_that_raises_leaves_the_permutations_of_the_training(iris):
+    thetas = []
+    for invalid in (False, True):
+        net = network("Dense")
+        optimizer = Adam(net)
+        train(net, optimizer, iris, 1, rng=5)
+        for rng in (1.5, -1) if invalid else ():
+            with pytest.raises((TypeError, ValueError)):
+                train(net, optimizer, iris, 1, rng=rng)
+        train(net, optimizer, iris, 1, rng=5)
+        thetas.append(net.theta.tobytes())
+    assert thetas[0] == thetas[1]
 
 
 def test_without_a_seed_the_permutations_continue_through_a_file(iris, tmp_path):
@@ -284,6 +298,7 @@ def test_the_file_of_a_training_has_no_pickle_and_the_same_bytes_again(iris, tmp
     ("make", "words"),
     [
         (RMSProp, "setting 'class': the file has Adam, the optimizer RMSProp"),
+        (RMSProp, "array 'optimizer/mean': the file has float32 [67], the optimizer none"),
         (
             lambda net: Adam(net, betas=(0.5, 0.999)),
             "setting 'beta1': the file has 0.9, the optimizer 0.5",
@@ -302,6 +317,7 @@ def test_load_raises_for_another_optimizer_and_changes_nothing(make, words, iris
     with pytest.raises(ValueError, match="create the optimizer with the same settings") as caught:
         load(other, tmp_path / "net", optimizer=rule)
     assert words in str(caught.value)
+    assert "match the network and the optimizer, which are unchanged" in str(caught.value)
     assert bits(other, rule) == before
     assert other["dropout1"].rng.bit_generator.state == random
     assert other.history is rule.history
@@ -310,8 +326,45 @@ def test_load_raises_for_another_optimizer_and_changes_nothing(make, words, iris
 def test_load_with_an_optimizer_raises_for_a_file_without_one(tmp_path):
     net = network("Dense")
     save(net, tmp_path / "net")
-    with pytest.raises(ValueError, match="'class': the file has none, the optimizer Adam"):
+    with pytest.raises(ValueError, match=r"net was saved without an optimizer; omit optimizer=$"):
         load(net, tmp_path / "net", optimizer=Adam(net))
+
+
+def test_layers_with_the_names_of_other_contents_of_the_file_are_saved_and_loaded(iris, tmp_path):
+    def named():
+        return Sequential([("history/a", Dense(4, 8)), ("optimizer/a", Dense(8, 3))], rng=1)
+
+    net = named()
+    optimizer = Adam(net)
+    train(net, optimizer, iris, 1)
+    save(net, tmp_path / "net", optimizer=optimizer)
+    for with_optimizer in (False, True):
+        twin = named()
+        load(twin, tmp_path / "net", optimizer=Adam(twin) if with_optimizer else None)
+        assert twin.theta.tobytes() == net.theta.tobytes()
+
+
+def test_a_counter_of_a_users_optimizer_continues_if_it_is_an_array(iris, tmp_path):
+    class Decaying(SGD):
+        def __init__(self, net):
+            super().__init__(net, lr=0.1)
+            self.count = np.zeros(())
+
+        def update(self, part, decay):
+            self.count += 1
+            self.net.theta[part] -= np.float32(self.lr / self.count) * self.net.grad[part]
+
+    thetas = []
+    for calls in ([2], [1, 1]):
+        net = network("Dense")
+        for epochs in calls:
+            optimizer = Decaying(net)
+            if net.history:
+                load(net, tmp_path / "net", optimizer=optimizer)
+            train(net, optimizer, iris, epochs)
+            save(net, tmp_path / "net", optimizer=optimizer)
+        thetas.append(net.theta.tobytes())
+    assert thetas[0] == thetas[1]
 
 
 def test_the_wrong_kind_of_optimizer_or_history_raises(tmp_path):

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 
@@ -270,6 +271,13 @@ def test_outputs_have_the_form_of_the_targets():
         ({"dtype": "float16"}, ValueError, "dtype: expected float32 or float64"),
         ({"init": "he"}, ValueError, "got 'he'"),
         ({"early_stopping": True, "validation_fraction": 0.001}, ValueError, "validation rows"),
+        ({"probes": minnet.HistogramProbe()}, TypeError, r"expected a list of probes such as \["),
+        (
+            {"class_weight": dict.fromkeys(range(3), 0.0)},
+            ValueError,
+            "expected a positive sample_w",
+        ),
+        ({"batch_norm": True, "batch_size": 1}, ValueError, "got 1; choose a larger batch_size"),
     ],
 )
 def test_invalid_parameters_raise_at_fit(settings, error, message):
@@ -307,6 +315,39 @@ def test_sample_weights_must_fit():
     ):
         with pytest.raises(ValueError, match=message):
             classifier().fit(X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match="sample_weight of training and validation rows"):
+        classifier(early_stopping=True).fit(X, Y, sample_weight=np.arange(150) == 0)
+
+
+def test_class_weights_of_classes_that_a_batch_lacks_are_not_used():
+    model = classifier(class_weight={2: 3.0, 0: 0.5}).partial_fit(
+        X[:100], Y[:100], classes=[0, 1, 2]
+    )
+    expected = classifier().partial_fit(
+        X[:100], Y[:100], np.where(Y[:100] == 0, 0.5, 1.0), classes=[0, 1, 2]
+    )
+    np.testing.assert_array_equal(model.network_.theta, expected.network_.theta)
+    for wrong in ({7: 1.0}, [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match=r"a dict from the classes \[0 1 2\] to weights, got"):
+            classifier(class_weight=wrong).fit(X, Y)
+
+
+def test_invalid_weights_do_not_change_the_classes_of_a_fitted_estimator():
+    model = classifier().fit(X, np.array(["a", "b", "c"])[Y])
+    predicted = model.predict(X)
+    with pytest.raises(ValueError, match="not negative"):
+        model.fit(X, np.array(["x", "y", "z"])[Y], sample_weight=np.full(150, -1.0))
+    np.testing.assert_array_equal(model.predict(X), predicted)
+
+
+def test_class_weights_for_partial_fit_are_computed_as_the_message_advises():
+    with pytest.raises(ValueError, match="expected class_weight as a dict") as caught:
+        classifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
+    scope = {"sklearn": sklearn, "classes": np.unique(Y[:110]), "all_labels": Y[:110]}
+    advised = eval(str(caught.value).split("; use ")[1], scope)
+    model = classifier(class_weight=advised).partial_fit(X[:110], Y[:110], classes=[0, 1, 2])
+    expected = classifier(class_weight="balanced", max_iter=1).fit(X[:110], Y[:110])
+    assert model.loss_curve_ == expected.loss_curve_
 
 
 def test_a_diverging_training_raises_and_names_the_step():

@@ -13,6 +13,7 @@ from minnet import (
     Dense,
     EarlyStopping,
     History,
+    MeanSquaredError,
     ReLU,
     Sequential,
     SoftmaxCrossEntropy,
@@ -156,10 +157,31 @@ def test_a_metric_that_is_not_measured_raises_before_the_training():
     net = network()
     theta = net.theta.copy()
     with pytest.raises(
-        ValueError, match=r"fit: expected validation_data for EarlyStopping\('val_loss'\)"
+        ValueError, match=r"fit: expected validation_data for EarlyStopping\('val_loss'"
     ):
         train(net, [EarlyStopping()], validation_data=None)
     np.testing.assert_array_equal(net.theta, theta)
+
+
+def test_accuracy_of_a_loss_without_classes_raises_before_the_training():
+    net = Sequential([Dense(64, 1)], rng=0)
+    with pytest.raises(
+        ValueError,
+        match=r"fit: expected a loss with classes for EarlyStopping\('accuracy', patience=5\), got "
+        r"MeanSquaredError\(\); monitor another metric",
+    ):
+        train(net, [EarlyStopping("accuracy")], y=X[:, :1], loss=MeanSquaredError())
+
+
+def test_restore_into_a_network_of_other_shapes_raises_and_changes_nothing():
+    net, stopping = Sequential([Dense(1, 1, bias=False)], rng=0), EarlyStopping("loss")
+    fit(net, [[1.0]], [[2.0]], loss=MeanSquaredError(), optimizer=Adam(net), epochs=1,
+        batch_size=1, callbacks=[stopping])  # fmt: skip
+    for other in (network(), Sequential([Dense(1, 1, bias=False), BatchNorm(1)])):
+        theta = other.theta.copy()
+        with pytest.raises(ValueError, match=r"restore: expected .*the network that was tr"):
+            stopping.restore(other)
+        np.testing.assert_array_equal(other.theta, theta)
 
 
 def test_restore_before_the_first_epoch_raises():
@@ -206,6 +228,15 @@ def test_ctrl_c_takes_effect_after_the_callbacks_and_nothing_is_restored():
     assert_at_epoch(net, press, 3)
     assert train(net, [stopping], optimizer=optimizer, epochs=1) is net.history
     assert stopping.best_epoch == len(net.history.loss) == 4
+
+
+def test_an_overflow_in_a_callback_names_the_epoch_that_it_follows():
+    class Overflow:
+        def on_epoch(self, net, history):
+            raise FloatingPointError("overflow")
+
+    with pytest.raises(FloatingPointError, match=r"step 5 \(epoch 1\): overflow"):
+        train(network(), [Overflow()])
 
 
 def test_an_error_in_a_callback_leaves_a_training_that_can_be_continued():

@@ -23,15 +23,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import minnet
 from minnet.layers.dense import Init
-from minnet.sklearn.objective import (
-    EpsilonAdam,
-    Objective,
-    Penalty,
-    Progress,
-    SigmoidLoss,
-    SoftmaxLoss,
-    SquaredLoss,
-)
+from minnet.sklearn import objective
+from minnet.sklearn.objective import Objective, Rows
 from minnet.training import Probe
 from minnet.validation import Array, as_float_dtype, as_sample_weight, count
 
@@ -79,21 +72,9 @@ class _MLP(base.BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new network, or the present one with ``warm_start``, for at most max_iter epochs.
 
-        Parameters
-        ----------
-        X : array_like or sparse matrix, shape (n, features)
-            Training rows. A sparse matrix is converted to a dense array.
-        y : array_like, shape (n,) or (n, outputs)
-            Targets.
-        sample_weight : array_like, shape (n,), optional
-            Weights w_i >= 0 of the rows. The loss of a batch is Σ w_i l_i / Σ w_i.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If data or parameters do not fit.
-        FloatingPointError
-            If an output, the loss or a gradient becomes non-finite.
+        A sparse X is converted to a dense array. sample_weight holds weights w_i >= 0 of the rows
+        (n,); the loss of a batch is Σ w_i l_i / Σ w_i. Data or parameters that do not fit raise
+        ValueError or TypeError, and a training that diverges raises FloatingPointError.
         """
         return self._train(X, y, sample_weight, partial=False)
 
@@ -107,17 +88,22 @@ class _MLP(base.BaseEstimator):
             y_numeric=base.is_regressor(self), reset=new,
         )  # fmt: skip
         X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
-        targets, weights = self._targets(y, new, partial), self._weights(y, sample_weight)
-        held_out: list[Any] = []
-        rows = [X, targets, y, *([] if weights is None else [weights])]
-        hidden, random_state = self.hidden_layer_sizes, check_random_state(self.random_state)
-        sizes = [X.shape[1], *(hidden if np.iterable(hidden) else [hidden]), targets.shape[1]]
+        if sample_weight is not None:  # before the classes change, because it may raise
+            sample_weight = as_sample_weight(sample_weight, len(y), "fit")
+        rows = Rows(X, self._targets(y, new, partial), y, self._weights(y, sample_weight))
+        random_state, held_out = check_random_state(self.random_state), None
         if new:
-            self._start(sizes, X.dtype, random_state)
+            self._start(rows, random_state)
         if self.early_stopping:
             rows, held_out = self._split(rows, random_state)
+        for weights in (rows.weights, held_out and held_out.weights):
+            if weights is not None and not weights.any():
+                raise ValueError(
+                    "fit: expected a positive sample_weight of training and validation rows, got "
+                    "zero for every row; omit sample_weight and class_weight"
+                )
         if not partial or not hasattr(self, "_optimizer"):
-            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy([*self.probes])
+            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy(self.probes)
         stopped = self._run(rows, held_out, 1 if partial else self.max_iter)
         if not (partial or stopped):
             warnings.warn(
@@ -128,38 +114,34 @@ class _MLP(base.BaseEstimator):
             )
         return self
 
-    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
-        """Return the weights of the rows, or None if they are equal."""
-        if sample_weight is None:
-            return None
-        weights = as_sample_weight(sample_weight, y.shape[0], "fit")
-        if not weights.any():
-            raise ValueError(
-                "fit: expected a positive sample_weight, got zero for every row; omit sample_weight"
-            )
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        """Return the weights of the rows, multiplied by those of their classes, or None."""
         return weights
 
-    def _split(self, rows: list[Any], random_state: Any) -> tuple[list[Any], list[Any]]:
+    def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
         """Return training rows and validation rows."""
-        binary = base.is_classifier(self) and rows[1].shape[1] == 1
+        binary = base.is_classifier(self) and rows.targets.shape[1] == 1
         parts = train_test_split(
-            *rows, test_size=self.validation_fraction, random_state=random_state,
-            stratify=rows[1] if binary else None,
+            *(array for array in rows if array is not None), test_size=self.validation_fraction,
+            random_state=random_state, stratify=rows.targets if binary else None,
         )  # fmt: skip
         if len(parts[1]) < 2:
             raise ValueError(
                 f"fit: expected at least 2 validation rows, got {len(parts[1])}; increase "
                 "validation_fraction"
             )
-        return parts[::2], parts[1::2]
+        return Rows(*parts[::2]), Rows(*parts[1::2])
 
-    def _start(self, sizes: Sequence[int], dtype: Any, random_state: Any) -> None:
+    def _start(self, rows: Rows, random_state: Any) -> None:
         """Create the network and empty the records of earlier trainings."""
         # A copy, so that the first draws are the initial weights, as in scikit-learn.
         source = random_state if self.init else copy.deepcopy(random_state)
         seed = source.randint(np.iinfo(np.int32).max)
         self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
-        net = self.network_ = minnet.Sequential(self._layers(sizes), rng=self._rng, dtype=dtype)
+        hidden = self.hidden_layer_sizes
+        hidden = [*hidden] if np.iterable(hidden) else [hidden]
+        layers = self._layers([rows.x.shape[1], *hidden, rows.targets.shape[1]])
+        net = self.network_ = minnet.Sequential(layers, rng=self._rng, dtype=rows.x.dtype)
         for layer in () if self.init else net:
             if isinstance(layer, minnet.Dense):
                 numerator = 2.0 if self.activation == "logistic" else 6.0
@@ -188,33 +170,34 @@ class _MLP(base.BaseEstimator):
     def _new_optimizer(self) -> minnet.Optimizer:
         net, lr = self.network_, self.learning_rate_init
         if self.solver == "adam":
-            return EpsilonAdam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
+            return objective.EpsilonAdam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum and self.momentum)
             return minnet.SGD(net, lr, self.momentum, nesterov)
         raise ValueError(f"fit: expected solver 'adam' or 'sgd', got {self.solver!r}; use 'adam'")
 
-    def _run(self, rows: list[Any], held_out: list[Any], epochs: int) -> bool:
+    def _run(self, rows: Rows, held_out: Rows | None, epochs: int) -> bool:
         """Train on the rows; return whether training stopped before the last epoch."""
-        (x, targets, _, *weights), loss = rows, self._new_loss()
-        penalty = Penalty(self.alpha, self.l1, loss)
-        progress = Progress(self, penalty, held_out)
+        x, targets, _, weights = rows
+        loss = self._new_loss()
+        penalty = objective.Penalty(self.alpha, self.l1, loss)
+        stopping = objective.Stopping(self, penalty, held_out)
         size = 200 if self.batch_size == "auto" else count(self.batch_size, "fit", "batch_size")
         size = min(size, len(x))
         self.n_iter_ = 0
         try:
             minnet.fit(
                 self.network_, x, targets, loss=loss, optimizer=self._optimizer, epochs=epochs,
-                batch_size=size, drop_last=self.batch_norm and len(x) % size == 1,
-                sample_weight=weights[0] if weights else None, regularizer=penalty,
-                clip_norm=self.clip_norm, schedule=self.schedule, shuffle=self.shuffle,
-                probes=self.probes_, callbacks=[progress], rng=self._rng,
+                batch_size=size, drop_last=bool(self.batch_norm) and len(x) % size == 1,
+                sample_weight=weights, regularizer=penalty, clip_norm=self.clip_norm,
+                schedule=self.schedule, shuffle=self.shuffle, probes=self.probes_,
+                callbacks=[stopping], rng=self._rng,
             )  # fmt: skip
         finally:
             self.history_ = self.network_.history
-            if held_out:
-                progress.restore()
-        return progress.stopped
+            if held_out is not None:
+                stopping.best.restore(self.network_)
+        return stopping.stopped
 
     def _output(self, X: Any) -> Array:
         """Return the output of the network, (n, outputs)."""
@@ -241,39 +224,17 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
     It minimizes the cross-entropy of softmax for three or more classes, and the binary
     cross-entropy of a sigmoid for two classes or for each label of 0/1 rows (n, labels).
 
+    Parameters and attributes that are not listed here are documented in
+    `sklearn.neural_network.MLPClassifier`.
+
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default (100,)
-        Number of units of each hidden layer; ``()`` for none.
-    activation : str, default "relu"
-        "identity", "logistic", "tanh", "relu", or one that only minnet has: "leaky_relu", "prelu",
-        "elu", "silu", "gelu".
-    solver : {"adam", "sgd"}, default "adam"
-        Optimizer; there is no "lbfgs".
+    activation, solver : str, default "relu" and "adam"
+        As in scikit-learn, and also "leaky_relu", "prelu", "elu", "silu", "gelu"; not "lbfgs".
     alpha, l1 : float, default 1e-4 and 0
         Strengths α and λ of the penalty (α/2 Σ w² + λ Σ |w|) / n, added to the loss of each batch.
         The sums are over all weights and no biases. n is the number of rows of the batch, or the
         sum of their sample weights.
-    batch_size : int or "auto", default "auto"
-        Rows for each step, at most the number of all rows; "auto" means 200.
-    learning_rate_init : float, default 1e-3
-        Learning rate, constant unless there is a ``schedule``.
-    max_iter, tol, n_iter_no_change : int, float, int, default 200, 1e-4 and 10
-        Maximum number of epochs. Training stops earlier if the loss, or with early_stopping the
-        validation score, has not improved by tol in more than n_iter_no_change successive epochs.
-    early_stopping, validation_fraction : bool and float, default False and 0.1
-        Whether to hold out this share of the rows for validation, and to restore the network with
-        the best score at the end.
-    shuffle, verbose : bool, default True and False
-        Whether to permute the rows in every epoch, and to print a line for every epoch.
-    warm_start : bool, default False
-        Whether `fit` continues with the network of the previous call, and with a new optimizer.
-    random_state : int, RandomState or None
-        Source of all random numbers. None is NumPy's global state, as elsewhere in scikit-learn.
-    momentum, nesterovs_momentum : float and bool, default 0.9 and True
-        Settings of "sgd".
-    beta_1, beta_2, epsilon : float, default 0.9, 0.999 and 1e-8
-        Settings of "adam". ε is added to the root of s, before the correction of its bias.
     batch_norm, dropout : bool and float, default False and 0
         Whether to put a `minnet.BatchNorm` before each activation, and probability of a
         `minnet.Dropout` after it. Batch statistics do not use sample weights. With batch_norm, a
@@ -293,17 +254,11 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
 
     Attributes
     ----------
-    network_, history_, probes_ : Sequential, History, list of Probe
+    network_, history_, probes_ : Sequential, History, sequence of Probe
         The network, and what `minnet.fit` recorded; losses in history_ are without penalties.
-    loss_curve_, best_loss_ : list of float, float
-        Loss and penalty of each epoch, and the lowest.
-    validation_scores_, best_validation_score_ : list of float, float
-        Accuracy (R² of a regressor) on the validation rows after each epoch, with early_stopping.
-        Rows have the weights that they would have in training.
-    n_iter_ : int
-        Number of epochs of the last call.
-    classes_, n_features_in_, feature_names_in_ : ndarray, int, ndarray
-        Classes in the order of `predict_proba`; number and names of the columns of X.
+    best_loss_, validation_scores_ : float, list of float
+        Lowest loss with penalties, also with early_stopping. Scores use the sample and class
+        weights of the validation rows.
 
     Examples
     --------
@@ -328,7 +283,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"partial_fit: expected class_weight as a dict, got {self.class_weight!r}; use "
-                "sklearn.utils.class_weight.compute_class_weight on all rows"
+                "dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', "
+                "classes=classes, y=all_labels)))"
             )
         if not hasattr(self, "network_"):
             if classes is None:
@@ -378,15 +334,26 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
             )
         return self._binarizer.transform(y)
 
-    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
-        weights = super()._weights(y, sample_weight)
-        if self.class_weight is None:
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        given = self.class_weight
+        if given is None:
             return weights
-        factors: Array = compute_sample_weight(self.class_weight, y)
+        factors: Array
+        if y.ndim > 1 or isinstance(given, str):
+            factors = compute_sample_weight(given, y)
+        elif isinstance(given, Mapping) and set(given) <= set(self.classes_):
+            # compute_sample_weight rejects classes that the rows of a partial_fit lack.
+            factors = np.array([given.get(label, 1.0) for label in y], float)
+        else:
+            raise ValueError(
+                'fit: expected class_weight as "balanced" or as a dict from the classes '
+                f"{self.classes_} to weights, got {given!r}"
+            )
         return factors if weights is None else weights * factors
 
     def _new_loss(self) -> Objective:
-        return SoftmaxLoss() if self._binarizer.y_type_ == "multiclass" else SigmoidLoss()
+        multiclass = self._binarizer.y_type_ == "multiclass"
+        return objective.SoftmaxLoss() if multiclass else objective.SigmoidLoss()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -397,9 +364,9 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
 class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
     """Multi-layer perceptron for regression, with the interface of scikit-learn's.
 
-    It minimizes half the squared error. The default parameters suit targets near variance 1; see
-    `sklearn.compose.TransformedTargetRegressor`. Parameters and attributes are those of
-    `MLPClassifier`, except class_weight and classes_.
+    It minimizes half the squared error, and has the parameters of `MLPClassifier` except
+    class_weight. scikit-learn's first parameter, loss, is missing, so hidden_layer_sizes is the
+    first. Targets far from variance 1 need `sklearn.compose.TransformedTargetRegressor`.
 
     Examples
     --------
@@ -422,7 +389,7 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
         return y.reshape(len(y), -1)
 
     def _new_loss(self) -> Objective:
-        return SquaredLoss()
+        return objective.SquaredLoss()
 
 
 def _dense(X: Any) -> Any:

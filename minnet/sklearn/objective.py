@@ -1,21 +1,20 @@
 """The objective of scikit-learn's MLP, its variant of Adam, and its rule of stopping.
 
-This file contains everything in which a training of scikit-learn's MLP differs from `minnet.fit`
-with minnet's own losses and optimizers: losses are summed over the outputs and not averaged,
-penalties are divided by the number of rows of the batch, and training stops by the loss with
-penalties or by a score on validation rows.
+Losses are summed over the outputs and not averaged, penalties are divided by the number of rows of
+the batch, and training stops by the loss with penalties or by a score on validation rows. Initial
+weights, the validation rows, the batch size and 0/1 targets are in `minnet.sklearn.estimators`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minnet
 from minnet.regularization import Regularizer
+from minnet.stopping import Snapshot
 from minnet.validation import Array, count, non_negative
 
 
@@ -45,7 +44,10 @@ class SigmoidLoss(Objective, minnet.SigmoidBinaryCrossEntropy):
 
 
 class SquaredLoss(Objective, minnet.MeanSquaredError):
-    """Half the squared error: the mean over the outputs, with the gradient of the sum over them."""
+    """Half the squared error.
+
+    As in scikit-learn, the loss is averaged over the outputs, and its gradient is that of the sum.
+    """
 
     def compute(self, output: Array, target: Array) -> float:
         return float(super().compute(output, target) / 2)
@@ -86,23 +88,31 @@ class Penalty(Regularizer):
 class EpsilonAdam(minnet.Adam):
     """Adam in which ε is added to √s, as in scikit-learn, and not to √ŝ = √s / √(1 - β₂ᵗ)."""
 
-    def step(self) -> None:
+    def update(self, part: slice, decay: float) -> None:
         epsilon = self.eps
-        self.eps = epsilon / math.sqrt(1.0 - self.beta2 ** (self.steps + 1))
-        super().step()
+        self.eps = epsilon / math.sqrt(1.0 - self.beta2**self._part_steps)
+        super().update(part, decay)
         self.eps = epsilon
 
 
-class Progress:
+class Rows(NamedTuple):
+    """Rows of a training or a validation; ``y`` has the form of the user's targets."""
+
+    x: Array
+    targets: Array
+    y: Array
+    weights: Array | None = None
+
+
+class Stopping:
     """Callback that records each epoch in the estimator and stops without improvement."""
 
-    def __init__(self, estimator: Any, penalty: Penalty, held_out: Sequence[Any]) -> None:
+    def __init__(self, estimator: Any, penalty: Penalty, held_out: Rows | None) -> None:
         self.estimator, self.penalty, self.held_out = estimator, penalty, held_out
         self.tol, self.patience = non_negative(estimator.tol, "fit", "tol"), math.inf
         if estimator.n_iter_no_change != math.inf:
             self.patience = count(estimator.n_iter_no_change, "fit", "n_iter_no_change")
-        self.stopped = False
-        self.best = [array.copy() for array in self._arrays()]
+        self.stopped, self.best = False, Snapshot(estimator.network_)
 
     def on_epoch(self, net: minnet.Sequential, history: minnet.History) -> bool:
         fitted, loss = self.estimator, self.penalty.end_epoch()
@@ -111,30 +121,16 @@ class Progress:
         fitted.best_loss_ = min(loss, fitted.best_loss_)
         fitted.n_iter_ += 1
         line = f"Epoch {fitted.n_iter_}: loss = {loss:.8f}"
-        if self.held_out:
-            score = self._score(net)
+        if self.held_out is not None:
+            x, _, y, weights = self.held_out
+            score = float(fitted._score(y, fitted._decode(net.predict(x)), sample_weight=weights))
             improved = score >= fitted.best_validation_score_ + self.tol
             fitted.validation_scores_.append(score)
             if score > fitted.best_validation_score_:
-                fitted.best_validation_score_ = score
-                self.best = [array.copy() for array in self._arrays()]
+                fitted.best_validation_score_, self.best = score, Snapshot(net)
             line += f", validation score = {score:.6f}"
         if fitted.verbose:
             print(line)
         fitted._unimproved = 0 if improved else fitted._unimproved + 1
         self.stopped = fitted._unimproved > self.patience
         return self.stopped
-
-    def _score(self, net: minnet.Sequential) -> float:
-        x, _, y, *weights = self.held_out
-        predicted = self.estimator._decode(net.predict(x))
-        return float(self.estimator._score(y, predicted, sample_weight=next(iter(weights), None)))
-
-    def restore(self) -> None:
-        """Restore the network with the best validation score."""
-        for array, best in zip(self._arrays(), self.best, strict=True):
-            array[...] = best
-
-    def _arrays(self) -> list[Array]:
-        net = self.estimator.network_
-        return [net.theta, *net.state.values()]
