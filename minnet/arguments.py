@@ -174,6 +174,7 @@ class Batches:
         batch_x: Array | None = None
         for start in range(0, self.rows, self.size):
             rows = order[start : start + self.size]
-            batch_x = grown(batch_x, (len(rows), self.x.shape[1]), self.x.dtype)
+            if batch_x is None or len(rows) != len(batch_x):
+                batch_x = grown(batch_x, (len(rows), self.x.shape[1]), self.x.dtype)
             np.take(self.x, rows, axis=0, out=batch_x, mode="clip")
             yield batch_x, self.y[rows], None if self.weights is None else self.weights[rows]
