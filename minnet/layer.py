@@ -130,6 +130,7 @@ class Layer(Differentiable):
     dx: Array = None  # type: ignore[assignment]
     _bound: bool = False  # whether a network contains the layer
     keeps_finite: bool = False
+    finite: bool = False  # whether compute has found that y is finite
     rows_to_train: int = 1
     buffers: ClassVar[tuple[str, ...]] = ("x", "y", "dy", "dx", "_y", "_dx", "_pending")
     can_skip_dx: ClassVar[bool] = False

@@ -47,7 +47,7 @@ class Optimizer:
         self.history: History | None = None
         self._parts: list[tuple[slice, tuple[bool, int] | None]] = []
         self._part_steps = 1  # steps of the part that is updated, with the present one
-        self._flags: list[bool] = []  # flags for which _parts was computed
+        self._parts_for: tuple[int, bool] | None = None  # what _parts was computed for
 
     @property
     def lr(self) -> float:
@@ -70,11 +70,10 @@ class Optimizer:
 
     def step(self) -> None:
         """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
-        params = self.net.params.values()
-        flags = [param._trainable for param in params]  # faster than the property
-        flags.append(self.decay_bias)
-        if flags != self._flags:
-            self._parts, self._flags = parts(params, self._group), flags
+        current = Param.changes, self.decay_bias
+        if current != self._parts_for:
+            params = self.net.params.values()
+            self._parts, self._parts_for = parts(params, self._group), current
         any_frozen = False
         for part, group in self._parts:
             if group is None:
@@ -84,12 +83,12 @@ class Optimizer:
             self._part_steps = max(self.steps + 1 - frozen, 1)
             self.update(part, self.weight_decay if decays else 0.0)
         if any_frozen and self.frozen_steps is not None:
-            self.frozen_steps += np.logical_not(flags[:-1])
+            self.frozen_steps += [not param.trainable for param in self.net.params.values()]
         self.steps += 1
 
     def resume(self, lr: float, steps: int, history: History | None) -> None:
         """Continue a training after these steps, with the current state arrays."""
-        self.lr, self.steps, self.history, self._flags = lr, steps, history, []
+        self.lr, self.steps, self.history, self._parts_for = lr, steps, history, None
 
     def update(self, part: slice, decay: float) -> None:
         """Apply the rule to this part of theta, with this weight decay; a subclass defines it.

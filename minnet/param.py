@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Param:
     """
 
     __slots__ = ("_grad", "_trainable", "_value", "name")
+    changes: ClassVar[int] = 0  # number of assignments to trainable, of all parameters
 
     def __init__(self, value: Any) -> None:
         self.name, self.trainable = "a parameter", True
@@ -87,6 +88,7 @@ class Param:
         if not isinstance(trainable, bool | np.bool_):
             raise TypeError(f"{self.name}: expected trainable as True or False, got {trainable!r}")
         self._trainable = bool(trainable)
+        Param.changes += 1
 
     def rebind(self, value: Array, grad: Array) -> None:
         """Store value and gradient in these arrays, and copy the current numbers into them."""
@@ -161,8 +163,10 @@ def parameter(name: str) -> Any:
     """Return a property that reads ``params[name]`` of a layer, or None without that parameter."""
 
     def get(self: Any) -> Param | None:
-        params = self._params if self._params is not None else self.params
-        found: Param | None = params.get(name)
+        try:
+            found: Param | None = self._params[name]
+        except (TypeError, KeyError):  # not drawn yet, or without this parameter
+            found = self.params.get(name)
         return found
 
     def refuse(self: Any, value: Any) -> None:

@@ -7,12 +7,19 @@ from minnet.kernels.jit import kernel
 
 
 @kernel("(T[:, ::1], const T[::1])")
-def add_row(y: Array, b: Array) -> None:
-    """y += b: add b (features,) to each row of y (n, features)."""
+def add_row(y: Array, b: Array) -> bool:
+    """y += b: add b (features,) to each row of y (n, features). Return whether y is now finite.
+
+    v - v is 0 if v is finite, and NaN otherwise.
+    """
     n, features = y.shape
+    bad = False
     for i in range(n):
         for j in range(features):
-            y[i, j] += b[j]
+            v = y[i, j] + b[j]
+            bad |= v - v != 0
+            y[i, j] = v
+    return not bad
 
 
 @kernel("(const T[:, ::1], T[::1])")

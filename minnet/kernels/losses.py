@@ -83,9 +83,9 @@ def softmax_cross_entropy_forward(
         log_total = math.log(np.float64(total))
         for j in range(classes):
             probabilities[i, j] /= total
-            weight = weights[i] * target[i, j]
-            if weight != 0:
-                loss += weight * (log_total - (np.float64(logits[i, j]) - highest))
+            if target[i, j] != 0 and weights[i] != 0:
+                distance = log_total - (np.float64(logits[i, j]) - highest)
+                loss += weights[i] * target[i, j] * distance
     return loss / n
 
 

@@ -177,7 +177,7 @@ class Container(Layer):
         """Return the output of the last layer for the input x of the first."""
         for layer in self.layers:
             x = layer.forward_rows(x, training)
-            if not layer.keeps_finite and first_nonfinite_row(x) >= 0:
+            if not (layer.keeps_finite or layer.finite) and first_nonfinite_row(x) >= 0:
                 _raise_nonfinite(layer, x)
         return x
 

@@ -89,8 +89,7 @@ class Dense(Layer):
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         dot(x, self.weight.value, out=y)
-        if self.has_bias:
-            add_row(y, self.bias.value)
+        self.finite = self.has_bias and add_row(y, self.bias.value)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
         weight = self.weight
