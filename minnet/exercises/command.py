@@ -126,9 +126,8 @@ def _hint(options: Namespace) -> int:
     exercise, level = find(options.number), options.level
     if level is None and answer_path(exercise, options.dir).exists():
         wrong = folder.check_file(exercise, options.dir)
-        mistake = exercise.mistake(wrong.mistake) if wrong is not None else None
-        if mistake is not None:
-            print(f"{wrong}\n\n{mistake.hint}")
+        if wrong is not None and wrong.hint is not None:
+            print(f"{wrong}\n\n{wrong.hint}")
             print(f"\nMore about the exercise: minnet exercises hint {exercise.number} 1")
             return 0
     level = level or 1
@@ -166,11 +165,7 @@ def _dev_check(options: Namespace) -> int:
         for problem in problems:
             print(f"{exercise}: {problem}", file=sys.stderr)
         complete = complete and not problems
-        distance, one, other = devcheck.closest(exercise)
-        print(
-            f"{exercise}: {len(exercise.mistakes)} known mistakes; the closest two, {one} and "
-            f"{other}, are {distance:.1g} apart; {len(problems) or 'no'} problems"
-        )
+        print(f"{exercise}: {devcheck.summary(exercise)}; {len(problems) or 'no'} problems")
     return 0 if complete else 1
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.exercises.reference import Reference
 from minnet.validation import Array
 
 Results = dict[str, Any]
@@ -48,6 +49,29 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A well-known mistake in words of its own.
+
+    Attributes
+    ----------
+    id : str
+        Short name, such as ``dbias_averaged``.
+    message : str
+        Completes the sentence "e01 dense: ...".
+    hint : str
+        One more sentence: a question or a suggestion, but not the answer.
+    changes : dict of str to str
+        The changed steps, by name or meaning, and the expressions in their place; the condition of
+        a step is part of its expression: ``{"running_mean": "mu if first else running_mean"}``.
+    """
+
+    id: str
+    message: str
+    hint: str
+    changes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
@@ -66,7 +90,14 @@ class Exercise:
     specification : callable
         ``specification(case)`` returns the right results under the same names, in that order.
     mistakes : tuple of Mistake
-        The known mistakes.
+        The known mistakes, of exercises without a reference; and the words for detected faults.
+    reference : Reference, optional
+        The solution as steps. Its results are the right ones, and wrong answers are compared with
+        its mutants.
+    known : tuple of Known
+        Mistakes of the reference in words of their own.
+    clues : set of str
+        Results that need not be right, but help to recognize a mistake.
     forward : str
         Name of the result of the forward pass.
     derivatives : dict of str to str
@@ -86,8 +117,11 @@ class Exercise:
     answer: str
     inputs: Callable[[Any], Case]
     run: Callable[[Any, Case], Iterator[tuple[str, Any]]]
-    specification: Callable[[Case], Results]
-    mistakes: tuple[Mistake, ...]
+    specification: Callable[[Case], Results] | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    reference: Reference | None = None
+    known: tuple[Known, ...] = ()
+    clues: frozenset[str] = frozenset()
     forward: str = "y"
     derivatives: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,389 @@
+"""Wrong answers generated from a reference, and the search for the one that an answer agrees with.
+
+All edits of `minnet.exercises.operators` are made one at a time, then at all places where the same
+slip is possible, then in pairs. Each mutant is run as an answer is, on the inputs of the check.
+Mutants with equal results form a class, which is represented by the likeliest one.
+"""
+
+import pickle
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from minnet.exercises.exercise import Case, Exercise, Known, Results
+from minnet.exercises.operators import Edit, apply, edits
+from minnet.exercises.reference import Key, Program, Reference, Trees, Values, compiled, parse
+from minnet.validation import Array
+
+TOLERANCE = 1e-6
+EQUAL = 1e-9  # mutants closer to the right results than this are no mistakes
+MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are evaluated, and mutants that they are made of
+KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
+
+_kept: dict[tuple[str, bytes], "Mutants"] = {}
+
+
+@dataclass
+class Mutant:
+    """A generated wrong answer.
+
+    Attributes
+    ----------
+    edits : tuple of Edit
+        What is changed; empty for a known mistake.
+    words : str
+        What is wrong, for a message.
+    cost : int
+        How unlikely the mistake is.
+    known : Known or None
+        The known mistake, if it is one.
+    form, order, swapped, changed
+        How the program is built; see `minnet.exercises.reference.Program`.
+    results : dict of str to ndarray
+        The results, up to the first exception.
+    """
+
+    edits: tuple[Edit, ...]
+    words: str
+    cost: int
+    known: Known | None = None
+    form: int = 0
+    order: tuple[Key, Key] | None = None
+    swapped: tuple[str, str] | None = None
+    changed: Trees = field(default_factory=dict)
+    results: Results = field(default_factory=dict)
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Likelier mutants have smaller ranks: cost, depth of the change, number of words."""
+        return self.cost, sum(len(edit.path) for edit in self.edits), len(self.words)
+
+
+def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
+    """Return the mutants of an exercise on the inputs of a check; the last few are kept."""
+    key = exercise.file, pickle.dumps(vars(case))
+    if key not in _kept:
+        while len(_kept) >= KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = Mutants(exercise, case)
+    return _kept[key]
+
+
+def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
+    """Return the results of a program, up to the first exception."""
+    results: Results = {}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        with suppress(Exception):
+            for name, value in exercise.run(program, case):
+                results[name] = np.array(value)
+    return results
+
+
+def known_trees(reference: Reference, known: Known) -> Trees:
+    """Return the steps that a known mistake changes."""
+    return {reference.find(name): parse(text) for name, text in known.changes.items()}
+
+
+def known_program(reference: Reference, known: Known) -> Program:
+    """Return the program with a known mistake."""
+    return Program(reference, known_trees(reference, known))
+
+
+def same(found: Any, expected: Any, right: Any) -> bool:
+    """Return whether values agree to 1e-6 of the largest magnitude found or right."""
+    if found.shape != expected.shape:
+        return False
+    if not found.size:
+        return True
+    a, b, c = (np.asarray(value, dtype=np.float64) for value in (found, expected, right))
+    scale = max(np.abs(a).max(), np.abs(c).max() if c.size else 0.0, 1e-12)
+    return bool(np.abs(a - b).max() <= TOLERANCE * scale)
+
+
+class Mutants:
+    """The mutants of an exercise on the inputs of one check, generated when first needed.
+
+    Attributes
+    ----------
+    right : dict of str to ndarray
+        The right results.
+    classes : list of Mutant
+        One mutant for each different set of wrong results: known, single and consistent ones.
+    undetected : list of Mutant
+        The mutants that change a step and have the right results: either the formulas are equal,
+        or the inputs do not tell them apart.
+    """
+
+    def __init__(self, exercise: Exercise, case: Case) -> None:
+        assert exercise.reference is not None
+        self.exercise, self.case, self.reference = exercise, case, exercise.reference
+        self.right = results_of(exercise, exercise.reference.right, case)
+        self.undetected: list[Mutant] = []
+
+    def trace(self, form: int) -> dict[Key, list[Values]]:
+        """Return the values before each execution of each step of the right program."""
+        trace: dict[Key, list[Values]] = {}
+        results_of(self.exercise, Program(self.reference, {}, form, trace=trace), self.case)
+        return trace
+
+    @cached_property
+    def classes(self) -> list[Mutant]:
+        """One mutant for each different set of results: known, single and consistent ones."""
+        generated = [*self._known(), *self._orders(), *self._swaps()]
+        for form in range(self.reference.forms):
+            trees = self.reference.trees(form)
+            possible = list(self._possible(form, trees))
+            generated += [
+                self._mutant([edit], form, trees) for edit, distinct in possible if distinct
+            ]
+            generated += [
+                self._mutant(group, form, trees)
+                for group in _groups([edit for edit, _ in possible])
+            ]
+        return self._distinct(generated)
+
+    def _distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
+        classes: dict[bytes, Mutant] = {}
+        for mutant in sorted(generated, key=lambda mutant: mutant.rank):
+            program = Program(
+                self.reference,
+                mutant.changed,
+                mutant.form,
+                order=mutant.order,
+                swapped=mutant.swapped,
+            )
+            mutant.results = results_of(self.exercise, program, self.case)
+            wrong = any(
+                name not in mutant.results or not _equal(mutant.results[name], right)
+                for name, right in self.right.items()
+            )
+            if not wrong:
+                self.undetected.append(mutant)
+            elif mutant.results:
+                classes.setdefault(_digest(mutant.results.values()), mutant)
+        return list(classes.values())
+
+    def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
+        """Yield the edits that change the value of a step, and whether each value is a new one."""
+        affected = self.reference.affected(form)
+        for key, snapshots in self.trace(form).items():
+            if key not in affected:
+                continue
+            right = _values(compiled(trees[key]), snapshots)
+            if isinstance(right[0], int):  # a number of rows or columns; its uses are changed
+                continue
+            found: set[bytes] = set()
+            each = list(edits(self.reference, key, trees[key], snapshots[0]))
+            for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
+                values = _values(compiled(apply(trees[key], [edit])), snapshots)
+                if not values or (len(values) == len(right) and all(map(_equal, values, right))):
+                    continue
+                digest = _digest(values)
+                yield edit, digest not in found
+                found.add(digest)
+
+    def _mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
+        by_step: dict[Key, list[Edit]] = defaultdict(list)
+        for edit in changes:
+            by_step[edit.step].append(edit)
+        changed = {key: apply(trees[key], edits) for key, edits in by_step.items()}
+        words = " and ".join(dict.fromkeys(edit.words for edit in changes))
+        cost = max(edit.cost for edit in changes)
+        return Mutant(tuple(changes), words, cost, form=form, changed=changed)
+
+    def _known(self) -> Iterator[Mutant]:
+        for known in self.exercise.known:
+            changed = known_trees(self.reference, known)
+            yield Mutant((), known.message, 0, known, changed=changed)
+
+    def _orders(self) -> Iterator[Mutant]:
+        """Yield the mutants in which a step is executed before another that depends on it."""
+        for (moved, later), (before, earlier) in _dependent(self.reference):
+            words = f"{later.meaning} is computed before {earlier.meaning}"
+            yield Mutant((), words, 2, order=(moved, before))
+
+    def _swaps(self) -> Iterator[Mutant]:
+        """Yield the mutants that exchange two results of the same shape."""
+        public = [name for name in self.right if name in self.reference.meanings]
+        for one, other in combinations(public, 2):
+            if self.right[one].shape == self.right[other].shape:
+                words = f"{one} is what {other} should be, and the other way round"
+                yield Mutant((), words, 1, swapped=(one, other))
+
+    def explain(self, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
+        """Return the first wrong result that a mutant explains, and the mutant, or None."""
+        for name in wrong:
+            mutant = self._best(self.classes, name, found, wrong)
+            if mutant is None and name == wrong[0]:
+                mutant = self._best(self._pairs(name, found, wrong), name, found, wrong)
+            if mutant is not None:
+                return name, mutant
+        return None
+
+    def _best(
+        self, mutants: Sequence[Mutant], name: str, found: Results, wrong: Sequence[str]
+    ) -> Mutant | None:
+        best: tuple[Any, Mutant] | None = None
+        for mutant in self._agreeing(mutants, name, found[name]):
+            explained = sum(
+                each in mutant.results and same(found[each], mutant.results[each], self.right[each])
+                for each in found
+            )
+            spoiled = any(
+                each not in wrong and not _equal(mutant.results.get(each), self.right[each])
+                for each in found
+            )
+            if _far_fetched(mutant, explained, found, name, later=name != wrong[0]):
+                continue
+            rank = (spoiled, -explained, mutant.rank)
+            if best is None or rank < best[0]:
+                best = rank, mutant
+        return best[1] if best is not None else None
+
+    def _agreeing(self, mutants: Sequence[Mutant], name: str, found: Array) -> list[Mutant]:
+        """Return the mutants whose result of this name agrees with the one found."""
+        alike = [
+            mutant for mutant in mutants
+            if name in mutant.results and mutant.results[name].shape == found.shape
+            and not _equal(mutant.results[name], self.right[name])
+        ]  # fmt: skip
+        return [mutant for mutant in alike if same(found, mutant.results[name], self.right[name])]
+
+    def _pairs(self, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
+        """Return pairs of likely mutants that change this result and no right one."""
+        right = [each for each in found if each not in wrong]
+        usable = [
+            mutant for mutant in self.classes
+            if mutant.edits and mutant.cost <= 2
+            and all(_equal(mutant.results.get(each), self.right[each]) for each in right)
+            and not _equal(mutant.results.get(name), self.right[name])
+        ]  # fmt: skip
+        trees = [self.reference.trees(form) for form in range(self.reference.forms)]
+        pairs = [*_independent(usable, name, found[name], self.right[name])]
+        pairs += sorted(
+            combinations(sorted(usable, key=lambda mutant: mutant.rank)[:MOST_PAIRED], 2),
+            key=lambda pair: pair[0].cost + pair[1].cost,
+        )
+        return self._distinct(
+            self._mutant((*one.edits, *other.edits), form, trees[form])
+            for one, other in pairs[:MOST_PAIRS]
+            for form in {one.form, other.form}
+            if self._fits(one, form) and self._fits(other, form)
+        )
+
+    def _fits(self, mutant: Mutant, form: int) -> bool:
+        """Return whether the edited steps of a mutant have the same text in another form."""
+        steps = [self.reference.steps[edit.step] for edit in mutant.edits]
+        return all(step.text(form) == step.text(mutant.form) for step in steps)
+
+
+def _independent(
+    mutants: Sequence[Mutant], name: str, found: Array, right: Array
+) -> Iterator[tuple[Mutant, Mutant]]:
+    """Yield the pairs whose effects on a result add up, or multiply, to the value found.
+
+    Two mistakes in different terms give a + b = found + right, two in different factors give
+    a b = found right. Random weights make one number of each array.
+    """
+    alike = [
+        mutant for mutant in mutants
+        if mutant.results.get(name, right[:0]).shape == found.shape == right.shape
+    ]  # fmt: skip
+    if not alike or found.size < 2:
+        return
+    weights = np.random.default_rng(0).normal(size=found.size)
+    values = np.array([mutant.results[name].ravel() for mutant in alike], dtype=np.float64)
+    for transform in (np.asarray, lambda value: np.log(np.abs(value))):
+        with np.errstate(all="ignore"):
+            numbers = transform(values) @ weights
+            target = (transform(found.ravel()) + transform(right.ravel())) @ weights
+            agrees = np.abs(numbers[:, None] + numbers - target) <= TOLERANCE * max(abs(target), 1)
+        for one, other in np.argwhere(np.triu(agrees, 1))[:MOST_PAIRED]:
+            yield alike[one], alike[other]
+
+
+def _far_fetched(mutant: Mutant, explained: int, found: Results, name: str, *, later: bool) -> bool:
+    """Return whether the agreement of a mutant may be an accident.
+
+    A few whole numbers agree by accident with many mutants, and one single result of several with
+    some. A result that comes after an unexplained one must agree with a likely mutant.
+    """
+    if mutant.swapped is not None:
+        return explained < 2
+    values = np.unique(found[name].astype(np.float64))
+    few = values.size <= 3 and bool((values == np.round(values)).all())
+    if later:
+        return few or mutant.cost >= 3
+    return mutant.cost >= (2 if few else 3) and (few or 2 * explained < len(found))
+
+
+def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
+    """Yield the edits with equal words: in all steps, in each method and in each step."""
+    places: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Edit]]] = {}
+    for edit in possible:
+        for where in ((), edit.step[:1], edit.step):
+            group = places.setdefault((edit.words, where), {})
+            group.setdefault((edit.step, edit.path), []).append(edit)
+    given: set[tuple[int, ...]] = set()
+    for group in places.values():
+        for variant in (0, -1):
+            chosen = tuple(each[variant] for each in group.values())
+            ids = tuple(map(id, chosen))
+            if len(chosen) > 1 and ids not in given:
+                given.add(ids)
+                yield chosen
+
+
+def _dependent(reference: Reference) -> Iterator[tuple[Any, Any]]:
+    for (a, first), (b, second) in combinations(reference.steps.items(), 2):
+        if a[0] == b[0] and (reference.reads(a, b) or reference.reads(b, a)):
+            yield (b, second), (a, first)
+
+
+def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
+    """Return the values of an expression, up to the first exception."""
+    values: list[Any] = []
+    with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
+        warnings.simplefilter("ignore")
+        for snapshot in snapshots[:4]:
+            values.append(eval(code, snapshot))
+    return values
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Return whether two values are equal up to rounding."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    a, b = np.asarray(one), np.asarray(other)
+    if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
+        return one is other or (a.shape == b.shape and bool(np.all(a == b)))
+    if a.shape != b.shape:
+        return False
+    if not a.size:
+        return True
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    close = np.abs(a - b) <= EQUAL * max(float(np.abs(b).max()), 1e-12)
+    return bool((close | (a == b) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def _digest(values: Iterable[Any]) -> bytes:
+    """Return bytes that are equal for values that are equal up to rounding."""
+    parts: list[bytes] = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            parts.append(_digest(value))
+            continue
+        array = np.asarray(value)
+        if array.dtype.kind in "fiub":
+            with np.errstate(all="ignore"):
+                array = array.astype(np.float32) + np.float32(0)
+        parts.append(f"{array.shape}".encode() + array.tobytes())
+    return b"|".join(parts)
