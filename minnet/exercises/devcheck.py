@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from minnet.exercises import files
+from minnet.exercises.compare import TOLERANCE, relative_error
 from minnet.exercises.diagnosis import (
     WrongAnswer,
     diagnose,
@@ -22,8 +23,7 @@ from minnet.exercises.diagnosis import (
 from minnet.exercises.exercise import Case, Exercise, Results
 from minnet.exercises.mutants import Mutants, known_program, results_of
 from minnet.exercises.observation import Observation
-from minnet.exercises.reference import Program
-from minnet.exercises.relations import TOLERANCE, relative_error
+from minnet.exercises.program import Program
 
 SEEDS = range(20)
 MUTANT_SEEDS = 2  # seeds with which wrong answers are compared with mutants, which takes longest
@@ -142,7 +142,7 @@ def form_problems(exercise: Exercise) -> Iterator[str]:
         case = exercise.case(seed)
         right = right_results(exercise, case)
         for form in range(1, exercise.reference.forms):
-            found = results_of(exercise, Program(exercise.reference, {}, form), case)
+            found = results_of(exercise, Program(exercise.reference, form=form), case)
             for name, value in right.items():
                 if name not in found or relative_error(found[name], value) > TOLERANCE:
                     yield f"{name} is different in alternative form {form} with seed {seed}"

@@ -7,16 +7,18 @@ or the right derivative of a wrong forward. Otherwise it quotes the entry with t
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minnet.exercises import network, relations, words
-from minnet.exercises.exercise import Case, Exercise, Mistake, Results
+from minnet.exercises.compare import TOLERANCE, close, relative_error
+from minnet.exercises.exercise import Case, Exercise, Invariant, Mistake, Results
 from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation, observe
-from minnet.exercises.relations import TOLERANCE, close, relative_error
+from minnet.exercises.program import Program
 
 ACCURACY = 0.7
 
@@ -87,7 +89,10 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     passed = len(judged) - len(wrong)
     mistake: str | None
     hint: str | None = None
-    if wrong:
+    broken = _broken(exercise, case, found)
+    if broken is not None:
+        message, mistake, hint = broken.message, broken.id, broken.hint
+    elif wrong:
         message, mistake, hint = _explain(exercise, case, observation, right, wrong)
     elif fault is not None:  # the exercise's own message takes precedence
         own = exercise.mistake(fault.id)
@@ -104,10 +109,19 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     return WrongAnswer(message, mistake, score=passed / checks, hint=hint)
 
 
+def _broken(exercise: Exercise, case: Case, found: Results) -> Invariant | None:
+    """Return the first invariant that the results break; one that cannot be computed holds."""
+    for invariant in exercise.invariants:
+        with np.errstate(all="ignore"), suppress(KeyError, ValueError, IndexError):
+            if not invariant.holds(case, found):
+                return invariant
+    return None
+
+
 def right_results(exercise: Exercise, case: Case) -> Results:
     """Return the results of the reference or the specification as arrays."""
     if exercise.reference is not None:
-        return results_of(exercise, exercise.reference.right, case)
+        return results_of(exercise, Program(exercise.reference), case)
     assert exercise.specification is not None
     with np.errstate(all="ignore"):
         return {name: np.asarray(value) for name, value in exercise.specification(case).items()}

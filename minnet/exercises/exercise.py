@@ -72,6 +72,25 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Invariant:
+    """A property of right results that no single formula shows, such as the mean of random draws.
+
+    Attributes
+    ----------
+    id, message, hint : str
+        As for `Known`.
+    holds : callable
+        ``holds(case, results)`` returns whether the results have the property. It is called with
+        the results that there are; a missing one may raise a KeyError.
+    """
+
+    id: str
+    message: str
+    hint: str
+    holds: Callable[[Case, Results], Any]
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
@@ -96,6 +115,8 @@ class Exercise:
         its mutants.
     known : tuple of Known
         Mistakes of the reference in words of their own.
+    invariants : tuple of Invariant
+        Properties of right results, which are checked before the results are compared.
     clues : set of str
         Results that need not be right, but help to recognize a mistake.
     forward : str
@@ -121,6 +142,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...] = ()
     reference: Reference | None = None
     known: tuple[Known, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
     clues: frozenset[str] = frozenset()
     forward: str = "y"
     derivatives: Mapping[str, str] = field(default_factory=dict)

@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import Case, Exercise, Known, Results
 from minnet.exercises.operators import Edit, apply, edits
-from minnet.exercises.reference import Key, Program, Reference, Trees, Values, compiled, parse
+from minnet.exercises.program import Program, snapshot
+from minnet.exercises.reference import Key, Reference, Trees, Values, compiled, parse
 from minnet.validation import Array
 
-TOLERANCE = 1e-6
-EQUAL = 1e-9  # mutants closer to the right results than this are no mistakes
 MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are evaluated, and mutants that they are made of
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
 
-_kept: dict[tuple[str, bytes], "Mutants"] = {}
+_kept: dict[tuple[int, bytes], "Mutants"] = {}
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Mutant:
         How unlikely the mistake is.
     known : Known or None
         The known mistake, if it is one.
-    form, order, swapped, changed
+    form, order, swapped, shared, changed
         How the program is built; see `minnet.exercises.reference.Program`.
     results : dict of str to ndarray
         The results, up to the first exception.
@@ -57,6 +57,7 @@ class Mutant:
     form: int = 0
     order: tuple[Key, Key] | None = None
     swapped: tuple[str, str] | None = None
+    shared: bool = False
     changed: Trees = field(default_factory=dict)
     results: Results = field(default_factory=dict)
 
@@ -68,7 +69,7 @@ class Mutant:
 
 def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
     """Return the mutants of an exercise on the inputs of a check; the last few are kept."""
-    key = exercise.file, pickle.dumps(vars(case))
+    key = id(exercise), pickle.dumps(vars(case))
     if key not in _kept:
         while len(_kept) >= KEPT:
             del _kept[next(iter(_kept))]
@@ -83,7 +84,10 @@ def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
         warnings.simplefilter("ignore")
         with suppress(Exception):
             for name, value in exercise.run(program, case):
-                results[name] = np.array(value)
+                copied = np.array(value)
+                if copied.dtype.kind not in "fiub":
+                    break
+                results[name] = copied
     return results
 
 
@@ -95,17 +99,6 @@ def known_trees(reference: Reference, known: Known) -> Trees:
 def known_program(reference: Reference, known: Known) -> Program:
     """Return the program with a known mistake."""
     return Program(reference, known_trees(reference, known))
-
-
-def same(found: Any, expected: Any, right: Any) -> bool:
-    """Return whether values agree to 1e-6 of the largest magnitude found or right."""
-    if found.shape != expected.shape:
-        return False
-    if not found.size:
-        return True
-    a, b, c = (np.asarray(value, dtype=np.float64) for value in (found, expected, right))
-    scale = max(np.abs(a).max(), np.abs(c).max() if c.size else 0.0, 1e-12)
-    return bool(np.abs(a - b).max() <= TOLERANCE * scale)
 
 
 class Mutants:
@@ -125,13 +118,13 @@ class Mutants:
     def __init__(self, exercise: Exercise, case: Case) -> None:
         assert exercise.reference is not None
         self.exercise, self.case, self.reference = exercise, case, exercise.reference
-        self.right = results_of(exercise, exercise.reference.right, case)
+        self.right = results_of(exercise, Program(exercise.reference), case)
         self.undetected: list[Mutant] = []
 
     def trace(self, form: int) -> dict[Key, list[Values]]:
         """Return the values before each execution of each step of the right program."""
         trace: dict[Key, list[Values]] = {}
-        results_of(self.exercise, Program(self.reference, {}, form, trace=trace), self.case)
+        results_of(self.exercise, Program(self.reference, form=form, trace=trace), self.case)
         return trace
 
     @cached_property
@@ -150,6 +143,17 @@ class Mutants:
             ]
         return self._distinct(generated)
 
+    def _is_right(self, mutant: Mutant, name: str) -> bool:
+        """Return whether a result of a mutant equals the right one, as far as can be measured."""
+        found, right = mutant.results.get(name), self.right[name]
+        if name in self.exercise.tolerances:
+            return found is not None and self._same(name, found, right)
+        return equal(found, right)
+
+    def _same(self, name: str, found: Array, expected: Array) -> bool:
+        tolerance = self.exercise.tolerances.get(name, TOLERANCE)
+        return same(found, expected, self.right[name], tolerance)
+
     def _distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
         classes: dict[bytes, Mutant] = {}
         for mutant in sorted(generated, key=lambda mutant: mutant.rank):
@@ -159,16 +163,14 @@ class Mutants:
                 mutant.form,
                 order=mutant.order,
                 swapped=mutant.swapped,
+                shared=mutant.shared,
             )
             mutant.results = results_of(self.exercise, program, self.case)
-            wrong = any(
-                name not in mutant.results or not _equal(mutant.results[name], right)
-                for name, right in self.right.items()
-            )
+            wrong = any(not self._is_right(mutant, name) for name in self.right)
             if not wrong:
                 self.undetected.append(mutant)
             elif mutant.results:
-                classes.setdefault(_digest(mutant.results.values()), mutant)
+                classes.setdefault(digest(mutant.results.values()), mutant)
         return list(classes.values())
 
     def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
@@ -178,17 +180,24 @@ class Mutants:
             if key not in affected:
                 continue
             right = _values(compiled(trees[key]), snapshots)
-            if isinstance(right[0], int):  # a number of rows or columns; its uses are changed
-                continue
+            if isinstance(right[0], int) and not self.reference.reads(key, key):
+                continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
-            each = list(edits(self.reference, key, trees[key], snapshots[0]))
+            values = snapshots[-1] | self._assigned(snapshots[0])
+            each = list(edits(self.reference, key, trees[key], values))
             for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
-                values = _values(compiled(apply(trees[key], [edit])), snapshots)
-                if not values or (len(values) == len(right) and all(map(_equal, values, right))):
+                found_values = _values(compiled(apply(trees[key], [edit])), snapshots)
+                complete = len(found_values) == len(right)
+                if not found_values or (complete and all(map(equal, found_values, right))):
                     continue
-                digest = _digest(values)
-                yield edit, digest not in found
-                found.add(digest)
+                key_of_values = digest(found_values)
+                yield edit, key_of_values not in found
+                found.add(key_of_values)
+
+    def _assigned(self, values: Values) -> Values:
+        """Return the values that are arguments or results of a step that has been executed."""
+        start = self.reference.start
+        return {name: value for name, value in values.items() if value is not start.get(name)}
 
     def _mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
         by_step: dict[Key, list[Edit]] = defaultdict(list)
@@ -217,6 +226,8 @@ class Mutants:
             if self.right[one].shape == self.right[other].shape:
                 words = f"{one} is what {other} should be, and the other way round"
                 yield Mutant((), words, 1, swapped=(one, other))
+        if self.reference.stateful:
+            yield Mutant((), "two objects of the class share one state", 1, shared=True)
 
     def explain(self, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
         """Return the first wrong result that a mutant explains, and the mutant, or None."""
@@ -234,13 +245,10 @@ class Mutants:
         best: tuple[Any, Mutant] | None = None
         for mutant in self._agreeing(mutants, name, found[name]):
             explained = sum(
-                each in mutant.results and same(found[each], mutant.results[each], self.right[each])
+                each in mutant.results and self._same(each, found[each], mutant.results[each])
                 for each in found
             )
-            spoiled = any(
-                each not in wrong and not _equal(mutant.results.get(each), self.right[each])
-                for each in found
-            )
+            spoiled = any(each not in wrong and not self._is_right(mutant, each) for each in found)
             if _far_fetched(mutant, explained, found, name, later=name != wrong[0]):
                 continue
             rank = (spoiled, -explained, mutant.rank)
@@ -253,9 +261,9 @@ class Mutants:
         alike = [
             mutant for mutant in mutants
             if name in mutant.results and mutant.results[name].shape == found.shape
-            and not _equal(mutant.results[name], self.right[name])
+            and not self._is_right(mutant, name)
         ]  # fmt: skip
-        return [mutant for mutant in alike if same(found, mutant.results[name], self.right[name])]
+        return [mutant for mutant in alike if self._same(name, found, mutant.results[name])]
 
     def _pairs(self, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
         """Return pairs of likely mutants that change this result and no right one."""
@@ -263,8 +271,8 @@ class Mutants:
         usable = [
             mutant for mutant in self.classes
             if mutant.edits and mutant.cost <= 2
-            and all(_equal(mutant.results.get(each), self.right[each]) for each in right)
-            and not _equal(mutant.results.get(name), self.right[name])
+            and all(self._is_right(mutant, each) for each in right)
+            and not self._is_right(mutant, name)
         ]  # fmt: skip
         trees = [self.reference.trees(form) for form in range(self.reference.forms)]
         pairs = [*_independent(usable, name, found[name], self.right[name])]
@@ -344,7 +352,12 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
 
 def _dependent(reference: Reference) -> Iterator[tuple[Any, Any]]:
     for (a, first), (b, second) in combinations(reference.steps.items(), 2):
-        if a[0] == b[0] and (reference.reads(a, b) or reference.reads(b, a)):
+        loops = reference.loops[a], reference.loops[b]
+        if (
+            a[0] == b[0]
+            and loops[0] is loops[1]
+            and (reference.reads(a, b) or reference.reads(b, a))
+        ):
             yield (b, second), (a, first)
 
 
@@ -353,37 +366,6 @@ def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for snapshot in snapshots[:4]:
-            values.append(eval(code, snapshot))
+        for each in snapshots[:4]:
+            values.append(eval(code, snapshot(each)))
     return values
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Return whether two values are equal up to rounding."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    a, b = np.asarray(one), np.asarray(other)
-    if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
-        return one is other or (a.shape == b.shape and bool(np.all(a == b)))
-    if a.shape != b.shape:
-        return False
-    if not a.size:
-        return True
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    close = np.abs(a - b) <= EQUAL * max(float(np.abs(b).max()), 1e-12)
-    return bool((close | (a == b) | (np.isnan(a) & np.isnan(b))).all())
-
-
-def _digest(values: Iterable[Any]) -> bytes:
-    """Return bytes that are equal for values that are equal up to rounding."""
-    parts: list[bytes] = []
-    for value in values:
-        if isinstance(value, list | tuple):
-            parts.append(_digest(value))
-            continue
-        array = np.asarray(value)
-        if array.dtype.kind in "fiub":
-            with np.errstate(all="ignore"):
-                array = array.astype(np.float32) + np.float32(0)
-        parts.append(f"{array.shape}".encode() + array.tobytes())
-    return b"|".join(parts)

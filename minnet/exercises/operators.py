@@ -16,6 +16,7 @@ import numpy as np
 
 from minnet.exercises import rules
 from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, Key, Reference, Values, parse
+from minnet.exercises.scope import Scope, is_number
 
 Path = tuple[tuple[str, int | None], ...]
 Rewrite = Callable[[ast.expr], ast.expr]
@@ -50,71 +51,8 @@ class Edit:
     cost: int
 
 
-class Scope:
-    """The values that a step may use, by name, and what they are in words."""
-
-    def __init__(self, reference: Reference, values: Values) -> None:
-        start = reference.start
-        self.values = {
-            name: values[name]
-            for name in reference.meanings
-            if name in values and values[name] is not start.get(name)
-        }
-        self.meanings = reference.meanings
-        self.scalars = [name for name, value in self.values.items() if is_number(value)]
-
-    def like(self, name: str) -> list[str]:
-        """Return the other names of arrays with the same shape."""
-        shape = self.values[name].shape
-        arrays = [each for each in self.values if isinstance(self.values[each], np.ndarray)]
-        return [other for other in arrays if other != name and self.values[other].shape == shape]
-
-    def describe(self, node: Any) -> str:  # noqa: PLR0911 - one line for each kind of expression
-        """Describe an expression in words without writing it out."""
-        match node:
-            case ast.Name(id=name):
-                return self.meanings.get(name) or FUNCTION_WORDS.get(name, name)
-            case ast.Constant(value=int() | float() as value):
-                return f"{value:g}"
-            case ast.Attribute(value=value, attr="T"):
-                return f"the transpose of {self.describe(value)}"
-            case ast.UnaryOp(operand=operand):
-                return self.describe(operand)
-            case ast.Call(func=ast.Name(id="where")):
-                return "the distinction of cases"
-            case ast.Call(func=ast.Name(id=name), args=[argument, *_]):
-                return f"{FUNCTION_WORDS.get(name, name)} of {self.describe(argument)}"
-            case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
-                return f"the square of {self.describe(left)}"
-            case ast.BinOp(
-                left=ast.Name() | ast.Constant() as a, op=op, right=ast.Name() | ast.Constant() as b
-            ) if type(op) in SIMPLE:
-                return f"{self.describe(a)} {SIMPLE[type(op)]} {self.describe(b)}"
-            case ast.BinOp(op=op):
-                return BRACKETS.get(type(op), "a bracket")
-            case ast.Compare(left=left):
-                return self.describe(left)
-        return "a part"
-
-
-FUNCTION_WORDS = ELEMENTWISE | REDUCTIONS
-SIMPLE: dict[type, str] = {
-    ast.Add: "plus", ast.Sub: "minus", ast.Mult: "times", ast.Div: "divided by",
-}  # fmt: skip
-BRACKETS: dict[type, str] = {
-    ast.Add: "the sum in the formula", ast.Sub: "the difference in the formula",
-    ast.Mult: "the product in the formula", ast.Div: "the quotient in the formula",
-    ast.MatMult: "the matrix product", ast.Pow: "the power",
-}  # fmt: skip
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a single number, and not a truth value."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def edits(reference: Reference, key: Key, tree: ast.expr, values: Values) -> Iterator[Edit]:
-    """Yield the edits of a step, given the values before it is first executed."""
+    """Yield the edits of a step, given the values before one of its executions."""
     scope = Scope(reference, values)
     step, path = reference.steps[key], Path()
     if step.when is not None and isinstance(tree, ast.IfExp):
@@ -192,6 +130,11 @@ def _of_node(
             yield from _of_constant(float(value), exponent)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             yield from _of_constant(-float(value), exponent)
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str() as entry)):
+            for other in scope.values.get(name, {}):
+                if other != entry:
+                    words = f"{other} is used where {entry} belongs"
+                    yield _to(f"{name}['{other}']"), words, 1
         case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=ast.Name(id=name)):
             yield _to(name), f"{scope.meanings.get(name)} and its complement to 1 are exchanged", 1
 
@@ -309,7 +252,7 @@ def _of_step(key: Key, body: ast.expr, scope: Scope, reference: Reference) -> It
             yield _to(f"A + {other}"), f"{words} is added to it", 3
             yield _to(f"A - {other}"), f"{words} is subtracted from it", 3
     used = sorted({node.id for node in ast.walk(body) if isinstance(node, ast.Name)})
-    for one, another in combinations([each for each in used if each in scope.values], 2):
+    for one, another in _pairs_of(used, scope):
         words = f"{scope.meanings[one]} and {scope.meanings[another]} are exchanged"
         yield partial(_exchange, one, another), words, 2
     for other_key, step in reference.steps.items():
@@ -323,6 +266,16 @@ def _of_step(key: Key, body: ast.expr, scope: Scope, reference: Reference) -> It
         for other, value in scope.values.items():
             if isinstance(value, np.ndarray):
                 yield _to(f"{other} if first else A"), f"it begins with {scope.meanings[other]}", 2
+
+
+def _pairs_of(used: Sequence[str], scope: Scope) -> Iterator[tuple[str, str]]:
+    """Yield two names that a step uses, or two numbers of which it uses one, in order."""
+    names = [name for name in scope.values if name in used]
+    numbers = [name for name in scope.scalars if not isinstance(scope.values[name], int)]
+    for one, another in combinations(scope.values, 2):
+        of_numbers = one in numbers and another in numbers and (one in used or another in used)
+        if of_numbers or (one in names and another in names):
+            yield one, another
 
 
 def _exchange(one: str, another: str, tree: ast.expr) -> ast.expr:

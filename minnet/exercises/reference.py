@@ -2,22 +2,17 @@
 
 A `Step` is one line of mathematics, such as ``mean(x, axis=0)``, with a name and a meaning in
 words. A `Method` is an ordered list of steps with a signature. A `Reference` holds the methods of
-a function or class. `minnet.exercises.operators` changes the syntax trees of the steps; `Program`
-compiles the trees and is used as an answer is.
+a function or class. `minnet.exercises.operators` changes the syntax trees of the steps, and
+`minnet.exercises.program` compiles them.
 
-Names of NumPy functions stand without a prefix. The arguments and all results of steps stay
-available to later calls of the same object: they are the state. Before its first value the result
-of a step is 0. ``first`` is True in the first call of a method.
 """
 
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from types import CodeType
 from typing import Any
-
-import numpy as np
 
 Key = tuple[str, int]  # name of a method, and position of a step in it
 Trees = dict[Key, ast.expr]
@@ -33,14 +28,6 @@ REDUCTIONS = {
     "max": "the maximum", "min": "the minimum", "argmax": "argmax", "any": "any", "all": "all",
     "median": "the median", "cumsum": "the running sum", "count_nonzero": "the count",
 }  # fmt: skip
-OTHERS = (
-    "maximum minimum where arange array asarray zeros zeros_like ones ones_like eye diff sort "
-    "searchsorted histogram concatenate stack ravel isfinite outer einsum clip"
-)
-BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
-FUNCTIONS: Values = {
-    name: getattr(np, name) for name in (*ELEMENTWISE, *REDUCTIONS, *OTHERS.split())
-} | {"pi": np.pi, "__builtins__": BUILTINS}
 
 
 @dataclass(frozen=True)
@@ -78,6 +65,19 @@ class Step:
         return parse(self.text(form))
 
 
+class Loop:
+    """Steps that are executed for each item of a list.
+
+    >>> loop = Loop("weight, bias", "zip(weights, biases)", Step("h", "h", "h @ weight + bias"))
+    >>> loop.names, loop.over
+    (['weight', 'bias'], 'zip(weights, biases)')
+    """
+
+    def __init__(self, names: str, over: str, *steps: Step) -> None:
+        self.names = [name.strip() for name in names.split(",")]
+        self.over, self.steps = over, steps
+
+
 def parse(text: str) -> ast.expr:
     """Return the syntax tree of an expression."""
     return ast.parse(text.strip(), mode="eval").body
@@ -91,13 +91,18 @@ class Method:
     ('double', ['x'], ['y'])
     """
 
-    def __init__(self, signature: str, returns: str = "", *steps: Step) -> None:
+    def __init__(self, signature: str, returns: str = "", *parts: Step | Loop) -> None:
         call = parse(signature)
         assert isinstance(call, ast.Call)
         self.name = ast.unparse(call.func)
         self.arguments = [ast.unparse(argument) for argument in call.args]
         self.returns = [name.strip() for name in returns.split(",") if name.strip()]
-        self.steps = steps
+        self.steps: list[Step] = []
+        self.loops: list[Loop | None] = []  # the loop of each step
+        for part in parts:
+            steps = part.steps if isinstance(part, Loop) else (part,)
+            self.steps += steps
+            self.loops += [part if isinstance(part, Loop) else None] * len(steps)
 
 
 class Reference:
@@ -126,9 +131,16 @@ class Reference:
             for method in methods
             for index, step in enumerate(method.steps)
         }
+        self.loops: dict[Key, Loop | None] = {
+            (method.name, index): loop
+            for method in methods
+            for index, loop in enumerate(method.loops)
+        }
         names = [step.name for step in self.steps.values()]
+        variables = [name for loop in self.loops.values() if loop for name in loop.names]
+        arguments = [name for method in methods for name in method.arguments]
         self.meanings = {
-            **{name: name for method in methods for name in method.arguments},
+            **{name: name for name in (*arguments, *variables)},
             **{
                 step.name: step.meaning if names.count(step.name) == 1 else step.name
                 for step in self.steps.values()
@@ -137,28 +149,19 @@ class Reference:
         }
         start = {step.name: 0.0 for step in self.steps.values()}
         self.functions = dict(functions or {})
-        self.start: Values = FUNCTIONS | self.functions | start
+        self.start: Values = self.functions | start
         self.stateful = len(methods) > 1
         self.forms = 1 + max((len(step.also) for step in self.steps.values()), default=0)
-
-    @cached_property
-    def right(self) -> "Program":
-        """The reference itself."""
-        return Program(self, {})
 
     def trees(self, form: int = 0) -> Trees:
         """Return the syntax trees of all steps in a form."""
         return {key: step.tree(form) for key, step in self.steps.items()}
 
-    def codes(self, form: int) -> dict[Key, CodeType]:
-        """Return the compiled steps in a form; each form is compiled once."""
-        if form not in self._codes:
-            self._codes[form] = {key: compiled(tree) for key, tree in self.trees(form).items()}
-        return self._codes[form]
-
     @cached_property
-    def _codes(self) -> dict[int, dict[Key, CodeType]]:
-        return {}
+    def codes(self) -> list[dict[Key, CodeType]]:
+        """The compiled steps of each form."""
+        trees = (self.trees(form) for form in range(self.forms))
+        return [{key: compiled(tree) for key, tree in each.items()} for each in trees]
 
     def reads(self, key: Key, other: Key) -> bool:
         """Return whether a step uses the result of another one in any of its forms."""
@@ -194,90 +197,3 @@ def _names(tree: ast.expr) -> set[str]:
 def compiled(tree: ast.expr) -> CodeType:
     """Compile an expression."""
     return compile(ast.fix_missing_locations(ast.Expression(tree)), "<reference>", "eval")
-
-
-class Program:
-    """A reference in which some steps are replaced; it is used as an answer is.
-
-    Parameters
-    ----------
-    reference : Reference
-        The right steps.
-    changed : dict
-        Syntax trees by key, in place of the reference's own.
-    form : int, default 0
-        Which of the alternative forms is used.
-    order : tuple of Key, optional
-        (moved, before): the first step is executed before the second.
-    swapped : tuple of str, optional
-        Two results that are exchanged.
-    trace : dict, optional
-        Receives, for each step, the values by name before each execution of it.
-    """
-
-    def __init__(
-        self,
-        reference: Reference,
-        changed: Trees,
-        form: int = 0,
-        *,
-        order: tuple[Key, Key] | None = None,
-        swapped: tuple[str, str] | None = None,
-        trace: dict[Key, list[Values]] | None = None,
-    ) -> None:
-        self.reference, self.trace = reference, trace
-        self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
-        codes = reference.codes(form) | {key: compiled(tree) for key, tree in changed.items()}
-        self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
-            name: [] for name in reference.methods
-        }
-        for key in _ordered(list(reference.steps), order):
-            self.steps[key[0]].append((key, reference.steps[key].name, codes[key]))
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function returns, or a new object of the class."""
-        model = Model(self)
-        first = next(iter(self.reference.methods.values()))
-        result = model.call(first, *args, **kwargs)
-        return result if first.returns else model
-
-
-def _ordered(keys: list[Key], order: tuple[Key, Key] | None) -> list[Key]:
-    if order is not None:
-        moved, before = order
-        keys.remove(moved)
-        keys.insert(keys.index(before), moved)
-    return keys
-
-
-class Model:
-    """An object of the class that a program defines, with its state."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._values: Values = dict(program.reference.start)
-        self._called: set[str] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name in self._program.reference.methods:
-            return partial(self.call, self._program.reference.methods[name])
-        if name not in self._values:
-            raise AttributeError(name)
-        return self._values[self._program.public.get(name, name)]
-
-    def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
-        """Execute the steps of a method; return one result, a tuple of several, or None."""
-        values, trace = self._values, self._program.trace
-        values.update(zip(method.arguments, args, strict=False))
-        values.update(kwargs)
-        values["first"] = method.name not in self._called
-        self._called.add(method.name)
-        for key, name, code in self._program.steps[method.name]:
-            if trace is not None:
-                trace.setdefault(key, []).append(dict(values))
-            values[name] = eval(code, values)
-        public = self._program.public
-        results = tuple(values[public.get(name, name)] for name in method.returns)
-        return results if len(results) != 1 else results[0]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Results
 from minnet.validation import Array
 
-TOLERANCE = 1e-6
 ROUNDED = 2e-3  # relative error of half precision, with a margin
 
 
@@ -47,29 +47,7 @@ def describe(  # noqa: PLR0911 - one return for each relation
     if error < ROUNDED and value.size > 1:
         return f"{worst}: it is right to about 3 digits; is something rounded or stored in float16?"
     where = _where(case, value, expected)
-    return f"{worst}; the other entries are right: {where}." if where else f"{worst}."
-
-
-def relative_error(found: Array, expected: Array) -> float:
-    """Return max |found - expected| divided by the largest magnitude in both, or by 1e-6 if larger.
-
-    >>> relative_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    0.5
-    """
-    if not expected.size:
-        return 0.0
-    a, b = found.astype(np.float64), expected.astype(np.float64)
-    scale = max(np.abs(a).max(), np.abs(b).max(), 1e-6)
-    with np.errstate(all="ignore"):
-        error = float(np.abs(a - b).max() / scale)
-    return error if np.isfinite(error) else float("inf")
-
-
-def close(found: Array, other: Any) -> bool:
-    """Return whether a value is an array of the same shape with equal values."""
-    other = np.asarray(other)
-    numbers = other.dtype.kind in "fiub"
-    return numbers and found.shape == other.shape and relative_error(found, other) <= TOLERANCE
+    return f"{worst}; {where}." if where else f"{worst}."
 
 
 def _wrong_form(name: str, found: Array, expected: Array) -> str | None:
@@ -162,5 +140,5 @@ def _where(case: Case, found: Array, expected: Array) -> str | None:
                 ("at most 0", value <= 0), ("at least 0", value >= 0),
             ):  # fmt: skip
                 if mask.any() and not mask.all() and (wrong == mask).all():
-                    return f"wrong are those where {name} is {text}"
+                    return f"the wrong entries are those where {name} is {text}"
     return None

@@ -37,7 +37,7 @@ def sentence(name: str, mutant: Mutant, reference: Reference) -> str:
         return mutant.known.message
     if mutant.swapped is not None:
         return f"{mutant.words}."
-    if mutant.order is not None:
+    if mutant.order is not None or mutant.shared:
         return f"{name}: {mutant.words}."
     wrong: dict[str, list[Edit]] = {}
     for edit in mutant.edits:

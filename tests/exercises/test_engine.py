@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minnet.exercises import WrongAnswer, check, files, find, network
-from minnet.exercises.diagnosis import diagnose, relative_error
+from minnet.exercises.compare import relative_error
+from minnet.exercises.diagnosis import diagnose
 from minnet.exercises.exercise import Case, Exercise, Mistake, returned
 from minnet.exercises.observation import Observation, observe
 

@@ -142,12 +142,14 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two batches in training, then new rows in evaluation."""
+    """Two batches in training, then new rows in evaluation, then a new layer."""
     batchnorm = answer(case.gamma, case.beta, case.eps, case.momentum)
     for step, x in enumerate((case.x, case.next_x, case.new_x)):
         yield Y[step], batchnorm.forward(x, training=step < 2)
         yield MEAN[step], batchnorm.running_mean
         yield VAR[step], batchnorm.running_var
+    another = answer(case.gamma, case.beta, case.eps, case.momentum)
+    yield "running_mean of a new layer", another.running_mean
 
 
 def train(answer: Any) -> Array:
