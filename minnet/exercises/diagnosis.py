@@ -16,6 +16,7 @@ import numpy as np
 from minnet.exercises import network, relations, words
 from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Mistake, Results
+from minnet.exercises.explanation import explain
 from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation, observe
 from minnet.exercises.program import Program
@@ -97,7 +98,7 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     elif fault is not None:  # the exercise's own message takes precedence
         own = exercise.mistake(fault.id)
         message, mistake = (own or fault).message, fault.id
-        hint = own.hint if own is not None else None
+        hint = own.hint if own is not None else words.FAULT_HINTS.get(fault.id)
     elif missing:
         message, mistake = f"there is no {missing[0]}.", "no_result"
     elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
@@ -152,7 +153,7 @@ def _explain(
     found = observation.results
     if exercise.reference is not None:
         differing = [name for name in found if not agrees(exercise, name, found, right)]
-        explanation = mutants_of(exercise, case).explain(found, differing)
+        explanation = explain(mutants_of(exercise, case), found, differing)
         if explanation is not None:
             name, mutant = explanation
             mistake_id = mutant.known.id if mutant.known is not None else mutant.words

@@ -8,12 +8,14 @@ alike, and no module contains an answer that could be copied.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from minnet.exercises.reference import Reference
+from minnet.exercises.reference import Known, Reference, read
 from minnet.validation import Array
 
 Results = dict[str, Any]
@@ -46,29 +48,6 @@ class Mistake:
     message: str
     hint: str
     results: Callable[[Case, Results], Results] | None = None
-
-
-@dataclass(frozen=True)
-class Known:
-    """A well-known mistake in words of its own.
-
-    Attributes
-    ----------
-    id : str
-        Short name, such as ``dbias_averaged``.
-    message : str
-        Completes the sentence "e01 dense: ...".
-    hint : str
-        One more sentence: a question or a suggestion, but not the answer.
-    changes : dict of str to str
-        The changed steps, by name or meaning, and the expressions in their place; the condition of
-        a step is part of its expression: ``{"running_mean": "mu if first else running_mean"}``.
-    """
-
-    id: str
-    message: str
-    hint: str
-    changes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -110,11 +89,11 @@ class Exercise:
         ``specification(case)`` returns the right results under the same names, in that order.
     mistakes : tuple of Mistake
         The known mistakes, of exercises without a reference; and the words for detected faults.
-    reference : Reference, optional
-        The solution as steps. Its results are the right ones, and wrong answers are compared with
-        its mutants.
-    known : tuple of Known
-        Mistakes of the reference in words of their own.
+    text : str, optional
+        The steps of the solution and known mistakes, in the format of
+        `minnet.exercises.reference.read`; by default the file
+        ``references/e09_batchnorm_backward.txt``. The results of the steps are the right ones, and
+        wrong answers are compared with their mutants.
     invariants : tuple of Invariant
         Properties of right results, which are checked before the results are compared.
     clues : set of str
@@ -140,8 +119,7 @@ class Exercise:
     run: Callable[[Any, Case], Iterator[tuple[str, Any]]]
     specification: Callable[[Case], Results] | None = None
     mistakes: tuple[Mistake, ...] = ()
-    reference: Reference | None = None
-    known: tuple[Known, ...] = ()
+    text: str | None = None
     invariants: tuple[Invariant, ...] = ()
     clues: frozenset[str] = frozenset()
     forward: str = "y"
@@ -156,6 +134,24 @@ class Exercise:
 
     def __str__(self) -> str:
         return f"e{self.number:02d} {self.name}"
+
+    @cached_property
+    def _read(self) -> tuple[Reference | None, tuple[Known, ...]]:
+        path = files("minnet.exercises").joinpath(f"references/{self.file}.txt")
+        text = self.text
+        if text is None and path.is_file():
+            text = path.read_text(encoding="utf-8")
+        return read(text) if text is not None else (None, ())
+
+    @property
+    def reference(self) -> Reference | None:
+        """The solution as steps."""
+        return self._read[0]
+
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """Mistakes in the steps with words of their own."""
+        return self._read[1]
 
     def case(self, seed: int | list[int]) -> Case:
         """Return the inputs that belong to a seed."""

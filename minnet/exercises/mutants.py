@@ -1,8 +1,8 @@
-"""Wrong answers generated from a reference, and the search for the one that an answer agrees with.
+"""Wrong answers generated from a reference.
 
-All edits of `minnet.exercises.operators` are made one at a time, then at all places where the same
-slip is possible, then in pairs. Each mutant is run as an answer is, on the inputs of the check.
-Mutants with equal results form a class, which is represented by the likeliest one.
+All edits of `minnet.exercises.operators` are made one at a time, and at all places where the same
+slip is possible. Each mutant is run as an answer is, on the inputs of the check. Mutants with equal
+results form a class, which is represented by the likeliest one.
 """
 
 import pickle
@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
-from minnet.exercises.exercise import Case, Exercise, Known, Results
+from minnet.exercises.exercise import Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits
 from minnet.exercises.program import Program, snapshot
-from minnet.exercises.reference import Key, Reference, Trees, Values, compiled, parse
+from minnet.exercises.reference import Key, Known, Reference, Trees, Values, compiled, parse
 from minnet.validation import Array
 
-MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are evaluated, and mutants that they are made of
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
 
 _kept: dict[tuple[int, bytes], "Mutants"] = {}
@@ -135,26 +134,33 @@ class Mutants:
             trees = self.reference.trees(form)
             possible = list(self._possible(form, trees))
             generated += [
-                self._mutant([edit], form, trees) for edit, distinct in possible if distinct
+                self.mutant([edit], form, trees) for edit, distinct in possible if distinct
             ]
             generated += [
-                self._mutant(group, form, trees)
-                for group in _groups([edit for edit, _ in possible])
+                self.mutant(group, form, trees) for group in _groups([edit for edit, _ in possible])
             ]
-        return self._distinct(generated)
+        classes = self.distinct(generated)
+        self.undetected = [mutant for mutant in generated if not self.is_wrong(mutant)]
+        return classes
 
-    def _is_right(self, mutant: Mutant, name: str) -> bool:
+    def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
         found, right = mutant.results.get(name), self.right[name]
         if name in self.exercise.tolerances:
-            return found is not None and self._same(name, found, right)
+            return found is not None and self.agree(name, found, right)
         return equal(found, right)
 
-    def _same(self, name: str, found: Array, expected: Array) -> bool:
+    def is_wrong(self, mutant: Mutant) -> bool:
+        """Return whether any result of a mutant differs from the right one."""
+        return any(not self.is_right(mutant, name) for name in self.right)
+
+    def agree(self, name: str, found: Array, expected: Array) -> bool:
+        """Return whether two values of a result agree within its tolerance."""
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
         return same(found, expected, self.right[name], tolerance)
 
-    def _distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
+    def distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
+        """Run mutants and return the likeliest one for each different set of wrong results."""
         classes: dict[bytes, Mutant] = {}
         for mutant in sorted(generated, key=lambda mutant: mutant.rank):
             program = Program(
@@ -166,10 +172,7 @@ class Mutants:
                 shared=mutant.shared,
             )
             mutant.results = results_of(self.exercise, program, self.case)
-            wrong = any(not self._is_right(mutant, name) for name in self.right)
-            if not wrong:
-                self.undetected.append(mutant)
-            elif mutant.results:
+            if mutant.results and self.is_wrong(mutant):
                 classes.setdefault(digest(mutant.results.values()), mutant)
         return list(classes.values())
 
@@ -199,7 +202,8 @@ class Mutants:
         start = self.reference.start
         return {name: value for name, value in values.items() if value is not start.get(name)}
 
-    def _mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
+    def mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
+        """Return the mutant with several edits."""
         by_step: dict[Key, list[Edit]] = defaultdict(list)
         for edit in changes:
             by_step[edit.step].append(edit)
@@ -228,109 +232,6 @@ class Mutants:
                 yield Mutant((), words, 1, swapped=(one, other))
         if self.reference.stateful:
             yield Mutant((), "two objects of the class share one state", 1, shared=True)
-
-    def explain(self, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
-        """Return the first wrong result that a mutant explains, and the mutant, or None."""
-        for name in wrong:
-            mutant = self._best(self.classes, name, found, wrong)
-            if mutant is None and name == wrong[0]:
-                mutant = self._best(self._pairs(name, found, wrong), name, found, wrong)
-            if mutant is not None:
-                return name, mutant
-        return None
-
-    def _best(
-        self, mutants: Sequence[Mutant], name: str, found: Results, wrong: Sequence[str]
-    ) -> Mutant | None:
-        best: tuple[Any, Mutant] | None = None
-        for mutant in self._agreeing(mutants, name, found[name]):
-            explained = sum(
-                each in mutant.results and self._same(each, found[each], mutant.results[each])
-                for each in found
-            )
-            spoiled = any(each not in wrong and not self._is_right(mutant, each) for each in found)
-            if _far_fetched(mutant, explained, found, name, later=name != wrong[0]):
-                continue
-            rank = (spoiled, -explained, mutant.rank)
-            if best is None or rank < best[0]:
-                best = rank, mutant
-        return best[1] if best is not None else None
-
-    def _agreeing(self, mutants: Sequence[Mutant], name: str, found: Array) -> list[Mutant]:
-        """Return the mutants whose result of this name agrees with the one found."""
-        alike = [
-            mutant for mutant in mutants
-            if name in mutant.results and mutant.results[name].shape == found.shape
-            and not self._is_right(mutant, name)
-        ]  # fmt: skip
-        return [mutant for mutant in alike if self._same(name, found, mutant.results[name])]
-
-    def _pairs(self, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
-        """Return pairs of likely mutants that change this result and no right one."""
-        right = [each for each in found if each not in wrong]
-        usable = [
-            mutant for mutant in self.classes
-            if mutant.edits and mutant.cost <= 2
-            and all(self._is_right(mutant, each) for each in right)
-            and not self._is_right(mutant, name)
-        ]  # fmt: skip
-        trees = [self.reference.trees(form) for form in range(self.reference.forms)]
-        pairs = [*_independent(usable, name, found[name], self.right[name])]
-        pairs += sorted(
-            combinations(sorted(usable, key=lambda mutant: mutant.rank)[:MOST_PAIRED], 2),
-            key=lambda pair: pair[0].cost + pair[1].cost,
-        )
-        return self._distinct(
-            self._mutant((*one.edits, *other.edits), form, trees[form])
-            for one, other in pairs[:MOST_PAIRS]
-            for form in {one.form, other.form}
-            if self._fits(one, form) and self._fits(other, form)
-        )
-
-    def _fits(self, mutant: Mutant, form: int) -> bool:
-        """Return whether the edited steps of a mutant have the same text in another form."""
-        steps = [self.reference.steps[edit.step] for edit in mutant.edits]
-        return all(step.text(form) == step.text(mutant.form) for step in steps)
-
-
-def _independent(
-    mutants: Sequence[Mutant], name: str, found: Array, right: Array
-) -> Iterator[tuple[Mutant, Mutant]]:
-    """Yield the pairs whose effects on a result add up, or multiply, to the value found.
-
-    Two mistakes in different terms give a + b = found + right, two in different factors give
-    a b = found right. Random weights make one number of each array.
-    """
-    alike = [
-        mutant for mutant in mutants
-        if mutant.results.get(name, right[:0]).shape == found.shape == right.shape
-    ]  # fmt: skip
-    if not alike or found.size < 2:
-        return
-    weights = np.random.default_rng(0).normal(size=found.size)
-    values = np.array([mutant.results[name].ravel() for mutant in alike], dtype=np.float64)
-    for transform in (np.asarray, lambda value: np.log(np.abs(value))):
-        with np.errstate(all="ignore"):
-            numbers = transform(values) @ weights
-            target = (transform(found.ravel()) + transform(right.ravel())) @ weights
-            agrees = np.abs(numbers[:, None] + numbers - target) <= TOLERANCE * max(abs(target), 1)
-        for one, other in np.argwhere(np.triu(agrees, 1))[:MOST_PAIRED]:
-            yield alike[one], alike[other]
-
-
-def _far_fetched(mutant: Mutant, explained: int, found: Results, name: str, *, later: bool) -> bool:
-    """Return whether the agreement of a mutant may be an accident.
-
-    A few whole numbers agree by accident with many mutants, and one single result of several with
-    some. A result that comes after an unexplained one must agree with a likely mutant.
-    """
-    if mutant.swapped is not None:
-        return explained < 2
-    values = np.unique(found[name].astype(np.float64))
-    few = values.size <= 3 and bool((values == np.round(values)).all())
-    if later:
-        return few or mutant.cost >= 3
-    return mutant.cost >= (2 if few else 3) and (few or 2 * explained < len(found))
 
 
 def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:

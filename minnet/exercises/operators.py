@@ -186,6 +186,10 @@ def _of_reduction(node: ast.Call, name: str, scope: Scope) -> Iterator[Change]:
         for keep in (kept, not kept):
             options = {"axis": other, "keepdims": "True" if keep and other else None}
             yield _with_keywords(options), words, 2 if axis is None else 1
+    for each, text in (("0", "column"), ("1", "row")):
+        if axis is None:
+            words = f"{REDUCTIONS[name]} is taken of each {text}, then averaged"
+            yield partial(_averaged, each), words, 2
     if axis is not None:
         words = "the dimension is lost" if kept else "the dimension is kept"
         yield _with_keywords({"keepdims": None if kept else "True"}), words, 3
@@ -215,6 +219,11 @@ def _with_keywords(options: dict[str, str | None]) -> Rewrite:
         return ast.Call(node.func, node.args, kept + new)
 
     return change
+
+
+def _averaged(axis: str, node: ast.expr) -> ast.expr:
+    """Return the mean of a reduction along an axis."""
+    return _to("mean(A)")(_with_keywords({"axis": axis})(node))
 
 
 def _of_constant(value: float, exponent: bool) -> Iterator[Change]:

@@ -55,13 +55,19 @@ def _drawn(method: str) -> Any:
     return lambda rng, *arguments: getattr(rng, method)(*arguments)
 
 
-BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
-FUNCTIONS: Values = {
-    name: getattr(np, name) for name in (*ELEMENTWISE, *REDUCTIONS, *OTHERS.split())
-} | {
-    "pi": np.pi, "flat": flat, "split": split, "__builtins__": BUILTINS,
+def _sigmoid(x: Array) -> Array:
+    y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
+OWN = {
+    "sigmoid": _sigmoid, "flat": flat, "split": split,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
+BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
+NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
+FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
+FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
 
 
 class Program:

@@ -14,6 +14,8 @@ from functools import cached_property
 from types import CodeType
 from typing import Any
 
+LOOP_INDENT = 4  # spaces before a loop
+
 Key = tuple[str, int]  # name of a method, and position of a step in it
 Trees = dict[Key, ast.expr]
 Values = dict[str, Any]
@@ -21,6 +23,7 @@ Values = dict[str, Any]
 ELEMENTWISE = {
     "sqrt": "the root", "exp": "the exponential", "log": "the logarithm", "tanh": "tanh",
     "abs": "the absolute value", "square": "the square", "sign": "the sign",
+    "sigmoid": "the sigmoid",
     "log2": "the logarithm of base 2", "log10": "the logarithm of base 10",
 }  # fmt: skip
 REDUCTIONS = {
@@ -28,6 +31,28 @@ REDUCTIONS = {
     "max": "the maximum", "min": "the minimum", "argmax": "argmax", "any": "any", "all": "all",
     "median": "the median", "cumsum": "the running sum", "count_nonzero": "the count",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """A well-known mistake in words of its own.
+
+    Attributes
+    ----------
+    id : str
+        Short name, such as ``dbias_averaged``.
+    message : str
+        Completes the sentence "e01 dense: ...".
+    hint : str
+        One more sentence: a question or a suggestion, but not the answer.
+    changes : dict of str to str
+        The changed steps, by meaning or name, and the expressions in their place.
+    """
+
+    id: str
+    message: str
+    hint: str
+    changes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -197,3 +222,93 @@ def _names(tree: ast.expr) -> set[str]:
 def compiled(tree: ast.expr) -> CodeType:
     """Compile an expression."""
     return compile(ast.fix_missing_locations(ast.Expression(tree)), "<reference>", "eval")
+
+
+def read(text: str) -> tuple[Reference, tuple[Known, ...]]:
+    """Return the reference and the known mistakes that a text describes.
+
+    A line that is not indented begins a method, ``name(arguments) -> results``, or a known mistake.
+    Each step is a line ``name = expression when condition # meaning``; the condition is optional.
+    A line that begins with ``|`` is another form of the step above. ``for names in list`` begins a
+    loop, whose steps are indented further. ``given name # meaning`` describes an argument. A known
+    mistake has a message, a hint, and one line for each changed step, by meaning or name.
+
+    Examples
+    --------
+    >>> reference, known = read('''
+    ... double(x) -> y
+    ...     y = 2 * x   # the output
+    ...       | x + x
+    ... mistake tripled
+    ...     y is tripled.
+    ...     How often is x added?
+    ...     y = 3 * x
+    ... ''')
+    >>> reference.steps["double", 0]
+    Step(name='y', meaning='the output', expression='2 * x', also=('x + x',), when=None)
+    >>> known[0].changes
+    {'y': '3 * x'}
+    """
+    blocks: list[list[str]] = []
+    words: dict[str, str] = {}
+    for line in filter(str.strip, text.splitlines()):
+        if line.startswith("given "):
+            name, _, meaning = line.removeprefix("given ").partition("#")
+            words[name.strip()] = meaning.strip()
+        elif line[0].isspace():
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    methods = [block for block in blocks if not block[0].startswith("mistake ")]
+    reference = Reference(*map(_method, methods), words=words)
+    mistakes = [block for block in blocks if block[0].startswith("mistake ")]
+    return reference, tuple(_known(reference, block) for block in mistakes)
+
+
+def _method(block: list[str]) -> Method:
+    signature, _, returns = block[0].partition("->")
+    parts: list[Step | Loop] = []
+    for line in _joined(block[1:]):
+        indent = len(line) - len(line.lstrip())
+        if line.strip().startswith("for "):
+            names, over = line.strip().removeprefix("for ").split(" in ", 1)
+            parts.append(Loop(names, over))
+        elif parts and isinstance(parts[-1], Loop) and indent > LOOP_INDENT:
+            last = parts[-1]
+            parts[-1] = Loop(", ".join(last.names), last.over, *last.steps, _step(line))
+        else:
+            parts.append(_step(line))
+    return Method(signature, returns, *parts)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Return the lines with the further forms of each step at its end."""
+    joined: list[str] = []
+    for line in lines:
+        if line.strip().startswith("|"):
+            joined[-1] += "\n" + line.strip().removeprefix("|")
+        else:
+            joined.append(line)
+    return joined
+
+
+def _step(line: str) -> Step:
+    name, rest = line.strip().split(" = ", 1)
+    main, _, others = rest.partition("#")
+    meaning, *also = others.split("\n")
+    expression, _, condition = main.partition(" when ")
+    forms = tuple(form.strip() for form in also)
+    return Step(name, meaning.strip(), expression.strip(), forms, condition.strip() or None)
+
+
+def _known(reference: Reference, block: list[str]) -> Known:
+    mistake, message, hint, *lines = (line.strip() for line in block)
+    changes: dict[str, str] = {}
+    for line in lines:
+        step, rest = line.split(" = ", 1)
+        expression, _, condition = rest.partition(" when ")
+        if condition:
+            name = reference.steps[reference.find(step)].name
+            expression = f"({expression}) if ({condition}) else {name}"
+        changes[step] = expression
+    return Known(mistake.removeprefix("mistake "), message, hint, changes)

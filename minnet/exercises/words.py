@@ -28,6 +28,13 @@ HINTS = (
     ("belongs", "Follow this quantity through the formula of the exercise: what stands there?"),
     ("missing", "Compare your code with the formula, part by part: which part does not occur?"),
 )  # fmt: skip
+FAULT_HINTS = {
+    "overflow": "How large can the argument be, and which form of the formula keeps it small?",
+    "divide_by_zero": "Which input makes the divisor 0, and what should the result be there?",
+    "invalid_value": "Which step has no result as a number, such as 0 / 0 or the root of -1?",
+    "input_changed": "Which of your lines write into an argument, and which make a new array?",
+    "second_run_differs": "What is kept between two runs, in a default argument or in the class?",
+}
 GENERAL = "Compute this result by hand for two rows and two columns, and compare each step."
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from minnet.exercises import WrongAnswer, catalog, check, devcheck, files, find, mutants, words
-from minnet.exercises.exercise import Case, Exercise, Invariant, Known, returned
+from minnet.exercises.exercise import Case, Exercise, Invariant, returned
 from minnet.exercises.mutants import Mutants, results_of
 from minnet.exercises.program import Program
-from minnet.exercises.reference import Loop, Method, Reference, Step, parse
+from minnet.exercises.reference import parse, read
 from minnet.exercises.rules import RULES, rewrite, rewritings
 
 SOLUTIONS = Path(__file__).parent / "solutions"
@@ -101,35 +101,32 @@ def test_every_rule_changes_an_expression_of_its_form(pattern, replacement, text
     assert set(re.findall(r"{(.)}", text)) <= set(re.findall(r"\b[A-Z]\b", pattern))
 
 
-def exercise_of(reference, run, inputs=None, **settings):
+def exercise_of(text, run, inputs=None, **settings):
     def draw(rng):
         return Case(x=rng.normal(size=(6, 5)), w=rng.normal(size=(6, 5)), p=0.3)
 
     return Exercise(
         number=7, name="small", title="Small", minutes=5, answer="small",
-        inputs=inputs or draw, run=run, reference=reference, **settings,
+        inputs=inputs or draw, run=run, text=text, **settings,
     )  # fmt: skip
 
 
-SMALL = Reference(
-    Method(
-        "small(x, w, p)",
-        "a, b",
-        Step("n", "the number of rows", "len(x)"),
-        Step("weighted", "the weighted input", "w * x"),
-        Step("a", "a", "sum(weighted, axis=0) / (1 - p)"),
-        Step("b", "b", "sum(weighted ** 2, axis=0) / n"),
-    )
-)
+SMALL = """
+small(x, w, p) -> a, b
+    n = len(x)                              # the number of rows
+    weighted = w * x                        # the weighted input
+    a = sum(weighted, axis=0) / (1 - p)     # a
+    b = sum(weighted ** 2, axis=0) / n      # b
+"""
 
 
 def run_small(answer, case):
     yield from returned(answer(case.x, case.w, case.p), "a", "b")
 
 
-def message_of(answer, **settings):
+def message_of(answer, text=SMALL, **settings):
     with pytest.raises(WrongAnswer) as wrong:
-        check(exercise_of(SMALL, run_small, **settings), answer, seed=3)
+        check(exercise_of(text, run_small, **settings), answer, seed=3)
     return str(wrong.value).removeprefix("e07 small: ").partition(" Hint: ")[0]
 
 
@@ -161,14 +158,14 @@ def test_two_changes_of_different_factors_are_found_as_a_pair():
 
 
 def test_a_known_mistake_has_its_own_words_and_hint():
-    known = Known("no_weight", "the weight is not used.", "Where?", {"weighted": "x"})
+    known = "mistake no_weight\n    the weight is not used.\n    Where?\n    weighted = x\n"
 
     def wrong(x, w, p):
         return small(x, np.ones_like(w), p)
 
-    assert message_of(wrong, known=(known,)) == "the weight is not used."
+    assert message_of(wrong, text=SMALL + known) == "the weight is not used."
     with pytest.raises(WrongAnswer) as raised:
-        check(exercise_of(SMALL, run_small, known=(known,)), wrong, seed=3)
+        check(exercise_of(SMALL + known, run_small), wrong, seed=3)
     assert (raised.value.mistake, raised.value.hint) == ("no_weight", "Where?")
 
 
@@ -207,10 +204,12 @@ def test_a_clue_need_not_be_right_but_helps_to_recognize_a_mistake():
         check(doubled, lambda x, w, p: (x.sum(0) / (1 - p), small(1e3 * x, w, p)[1]), seed=3)
 
 
-COUNTER = Reference(
-    Method("small(x)", "", Step("total", "the first total", "zeros(5)")),
-    Method("add(x)", "total", Step("total", "the total", "total + sum(x, axis=0)")),
-)
+COUNTER = """
+small(x)
+    total = zeros(5)                  # the first total
+add(x) -> total
+    total = total + sum(x, axis=0)    # the total
+"""
 
 
 def run_counter(answer, case):
@@ -243,14 +242,13 @@ def test_mistakes_in_the_state_are_described(body, message):
 
 
 def test_the_steps_of_a_loop_are_executed_for_each_item():
-    reference = Reference(
-        Method(
-            "small(x, weights)",
-            "sizes",
-            Step("h", "h", "x"),
-            Step("sizes", "sizes", "[]"),
-            Loop("w", "weights", Step("h", "h", "h @ w"), Step("sizes", "s", "[*sizes, sum(h)]")),
-        )
+    reference, _ = read(
+        "small(x, weights) -> sizes\n"
+        "    h = x                            # h\n"
+        "    sizes = []                       # sizes\n"
+        "    for w in weights\n"
+        "        h = h @ w                    # the next h\n"
+        "        sizes = [*sizes, sum(h)]     # the sizes so far\n"
     )
     x, w = np.ones((2, 2)), np.eye(2)
     trace = {}
@@ -259,17 +257,15 @@ def test_the_steps_of_a_loop_are_executed_for_each_item():
 
 
 def test_draws_of_a_mutant_begin_with_the_same_state_of_the_generator():
-    reference = Reference(
-        Method("small(x, rng)", "y", Step("y", "y", "x * normal(rng, 0, 2, 5)")),
-    )
+    text = "small(x, rng) -> y\n    y = x * normal(rng, 0, 2, 5)  # y"
 
     def run(answer, case):
         yield "y", answer(case.x, np.random.default_rng(case.seed))
 
     exercise = exercise_of(
-        reference, run, inputs=lambda rng: Case(x=rng.normal(size=5), seed=int(rng.integers(9)))
+        text, run, inputs=lambda rng: Case(x=rng.normal(size=5), seed=int(rng.integers(9)))
     )
-    case = exercise.case(0)
+    case, reference = exercise.case(0), exercise.reference
     right = results_of(exercise, Program(reference), case)["y"]
     assert np.array_equal(results_of(exercise, Program(reference, trace={}), case)["y"], right)
     with pytest.raises(WrongAnswer, match="y: x is missing as a factor"):

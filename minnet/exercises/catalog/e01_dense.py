@@ -13,61 +13,13 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Known
-from minnet.exercises.reference import Method, Reference, Step
+from minnet.exercises.exercise import Case, Exercise
 from minnet.layer import Layer, Param
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
 N, FEATURES, NARROW = 6, 5, 3
-
-REFERENCE = Reference(
-    Method("Dense(weight, bias)"),
-    Method(
-        "forward(x)",
-        "y",
-        Step("stored", "the x stored for backward", "x"),
-        Step("y", "the output", "x @ weight + bias"),
-    ),
-    Method(
-        "backward(dy)",
-        "dx",
-        Step("n", "the number of rows", "len(dy)"),
-        Step("features", "the number of features", "len(weight)"),
-        Step("dx", "the gradient of x", "dy @ weight.T"),
-        Step("dweight", "the gradient of the weight", "stored.T @ dy"),
-        Step("dbias", "the gradient of the bias", "sum(dy, axis=0)"),
-    ),
-    words={"weight": "the weight", "bias": "the bias"},
-)
-
-KNOWN = (
-    Known(
-        "dbias_over_axis_1",
-        "dbias is summed along axis 1, over the outputs of each row.",
-        "Every row of the batch uses the same bias: over what must its gradient be summed?",
-        {"dbias": "sum(dy, axis=1)"},
-    ),
-    Known(
-        "divided_by_n",
-        "dweight and dbias are both divided by the number of rows: one 1/N too many.",
-        "Where did dy come from, and what did the loss divide by?",
-        {"dweight": "stored.T @ dy / n", "dbias": "sum(dy, axis=0) / n"},
-    ),
-    Known(
-        "gradients_add_up",
-        "the gradients of the second batch contain those of the first: they add up between calls.",
-        "Should backward add to the gradients, or set them?",
-        {"dweight": "dweight + stored.T @ dy", "dbias": "dbias + sum(dy, axis=0)"},
-    ),
-    Known(
-        "first_x_kept",
-        "dweight of the second batch is computed from the x of the first.",
-        "When is x stored, and is it stored every time?",
-        {"stored": "x if first else stored"},
-    ),
-)
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -130,8 +82,6 @@ EXERCISE = Exercise(
     answer="Dense",
     inputs=inputs,
     run=run,
-    reference=REFERENCE,
-    known=KNOWN,
     derivatives={"dx": "x", "dweight": "weight", "dbias": "bias"},
     train=lambda answer: network.train([Dense(64, 16), Tanh(), Adapted(answer)]),
 )

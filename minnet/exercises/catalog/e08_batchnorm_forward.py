@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Known
-from minnet.exercises.reference import Method, Reference, Step
+from minnet.exercises.exercise import Case, Exercise
 from minnet.layers.activations import ReLU
 from minnet.layers.dense import Dense
 from minnet.layers.normalization import BatchNorm
@@ -26,105 +25,6 @@ N, NEXT_ROWS, NEW_ROWS, FEATURES = 5, 7, 4, 5
 Y = ("y", "y of the second batch", "y in evaluation")
 MEAN = ("running_mean", "running_mean after the second batch", "running_mean after evaluation")
 VAR = ("running_var", "running_var after the second batch", "running_var after evaluation")
-
-REFERENCE = Reference(
-    Method(
-        "BatchNorm(gamma, beta, eps, momentum)",
-        "",
-        Step("running_mean", "the first running_mean", "zeros_like(gamma)"),
-        Step("running_var", "the first running_var", "ones_like(gamma)"),
-    ),
-    Method(
-        "forward(x, training)",
-        "y",
-        Step("n", "the number of rows", "len(x)"),
-        Step("features", "the number of features", "len(gamma)"),
-        Step("mu", "the mean of the batch", "mean(x, axis=0)"),
-        Step(
-            "variance",
-            "the variance that normalizes the batch",
-            "var(x, axis=0)",
-            also=("mean((x - mu) ** 2, axis=0)", "mean(x ** 2, axis=0) - mu ** 2"),
-        ),
-        Step(
-            "unbiased",
-            "the variance taken into running_var",
-            "var(x, axis=0, ddof=1)",
-            also=("variance * n / (n - 1)", "sum((x - mu) ** 2, axis=0) / (n - 1)"),
-        ),
-        Step(
-            "running_mean",
-            "running_mean",
-            "momentum * running_mean + (1 - momentum) * mu",
-            also=("running_mean + (1 - momentum) * (mu - running_mean)",),
-            when="training",
-        ),
-        Step(
-            "running_var",
-            "running_var",
-            "momentum * running_var + (1 - momentum) * unbiased",
-            also=("running_var + (1 - momentum) * (unbiased - running_var)",),
-            when="training",
-        ),
-        Step("center", "the choice of the mean", "mu if training else running_mean"),
-        Step("spread", "the choice of the variance", "variance if training else running_var"),
-        Step("xhat", "x̂", "(x - center) / sqrt(spread + eps)"),
-        Step("y", "y", "gamma * xhat + beta"),
-    ),
-)
-
-KNOWN = (
-    Known(
-        "n_minus_1",
-        "y is normalized with the variance that divides by n - 1; within the batch it is n.",
-        "There are two variances in the exercise. Which of them makes x̂?",
-        {"variance": "var(x, axis=0, ddof=1)"},
-    ),
-    Known(
-        "running_in_training",
-        "y in training is normalized with the running statistics; in training each batch uses its "
-        "own.",
-        "What are the mean and the deviation of your y in training?",
-        {"center": "running_mean", "spread": "running_var"},
-    ),
-    Known(
-        "momentum_other_way_round",
-        "running_mean matches momentum the other way round: momentum is the share of the past that "
-        "is kept.",
-        "With a momentum of 1, should the running statistics ever change?",
-        {
-            "running_mean": "(1 - momentum) * running_mean + momentum * mu"
-            " if training else running_mean",
-            "running_var": "(1 - momentum) * running_var + momentum * unbiased"
-            " if training else running_var",
-        },
-    ),
-    Known(
-        "last_batch_kept",
-        "running_mean is that of the last batch alone: nothing of the past is kept.",
-        "What is left of the first batch after the second?",
-        {
-            "running_mean": "mu if training else running_mean",
-            "running_var": "unbiased if training else running_var",
-        },
-    ),
-    Known(
-        "batch_statistics_in_evaluation",
-        "y in evaluation is normalized with the statistics of the batch that came in; in "
-        "evaluation the running ones take their place.",
-        "Should the answer for one picture depend on the other pictures beside it?",
-        {"center": "mu", "spread": "variance"},
-    ),
-    Known(
-        "updated_in_evaluation",
-        "running_mean changes in evaluation: only training batches count.",
-        "Which of your lines should run only while training?",
-        {
-            "running_mean": "momentum * running_mean + (1 - momentum) * mu",
-            "running_var": "momentum * running_var + (1 - momentum) * unbiased",
-        },
-    ),
-)
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -173,7 +73,5 @@ EXERCISE = Exercise(
     answer="BatchNorm",
     inputs=inputs,
     run=run,
-    reference=REFERENCE,
-    known=KNOWN,
     train=train,
 )

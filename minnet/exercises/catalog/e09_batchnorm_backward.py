@@ -13,75 +13,13 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Known, returned
-from minnet.exercises.reference import Method, Reference, Step
+from minnet.exercises.exercise import Case, Exercise, returned
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.layers.normalization import BatchNorm
 from minnet.validation import Array
 
 N, FEATURES = 7, 5
-
-REFERENCE = Reference(
-    Method(
-        "batchnorm_backward(x, gamma, beta, eps, dy)",
-        "dx, dgamma, dbeta",
-        Step("n", "the number of rows", "len(x)"),
-        Step("features", "the number of features", "len(gamma)"),
-        Step("mu", "the mean of x", "mean(x, axis=0)"),
-        Step("centred", "x minus the mean", "x - mu"),
-        Step("variance", "the variance", "var(x, axis=0)", also=("mean(centred ** 2, axis=0)",)),
-        Step("sigma", "the root without eps", "sqrt(variance)"),
-        Step("root", "the root", "sqrt(variance + eps)"),
-        Step("xhat", "xhat", "centred / root"),
-        Step("y", "y", "gamma * xhat + beta"),
-        Step("dgamma", "the gradient of gamma", "sum(dy * xhat, axis=0)"),
-        Step("dbeta", "the gradient of beta", "sum(dy, axis=0)"),
-        Step("dxhat", "the gradient of xhat", "dy * gamma"),
-        Step("direct", "the direct path", "dxhat / root", also=("dxhat / sqrt(variance + eps)",)),
-        Step(
-            "by_mean",
-            "the path through the mean",
-            "mean(direct, axis=0)",
-            also=("sum(direct, axis=0) / n", "gamma * dbeta / (n * root)"),
-        ),
-        Step(
-            "dvariance",
-            "the gradient of the variance",
-            "sum(dxhat * centred, axis=0) * -0.5 * (variance + eps) ** -1.5",
-        ),
-        Step(
-            "by_variance",
-            "the path through the variance",
-            "xhat * mean(direct * xhat, axis=0)",
-            also=("dvariance * -2 * centred / n", "gamma * xhat * dgamma / (n * root)"),
-        ),
-        Step(
-            "dx",
-            "the gradient of x",
-            "direct - by_mean - by_variance",
-            also=(
-                "direct - by_mean - by_variance",
-                "gamma * (n * dy - dbeta - xhat * dgamma) / (n * root)",
-            ),
-        ),
-    ),
-)
-
-KNOWN = (
-    Known(
-        "both_paths_missing",
-        "dx is only dy gamma / sqrt(var + eps): mean and variance are treated as constants.",
-        "Which numbers change if a single entry of x changes?",
-        {"dx": "direct"},
-    ),
-    Known(
-        "dgamma_averaged",
-        "dgamma or dbeta is the mean over the rows, not the sum.",
-        "dy holds the 1/n of the loss already.",
-        {"dgamma": "mean(dy * xhat, axis=0)", "dbeta": "mean(dy, axis=0)"},
-    ),
-)
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -125,7 +63,5 @@ EXERCISE = Exercise(
     answer="batchnorm_backward",
     inputs=inputs,
     run=run,
-    reference=REFERENCE,
-    known=KNOWN,
     train=lambda answer: network.train([Dense(64, 16), Adapted(answer), Tanh(), Dense(16, 10)]),
 )
