@@ -117,7 +117,9 @@ class Mutants:
     def __init__(self, exercise: Exercise, case: Case) -> None:
         assert exercise.reference is not None
         self.exercise, self.case, self.reference = exercise, case, exercise.reference
-        self.right = results_of(exercise, Program(exercise.reference), case)
+        program = Program(exercise.reference)
+        self.right = results_of(exercise, program, case)
+        self.public = program.attributes.union(self.reference.returns)
         self.undetected: list[Mutant] = []
 
     def trace(self, form: int) -> dict[Key, list[Values]]:
@@ -178,7 +180,7 @@ class Mutants:
 
     def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""
-        affected = self.reference.affected(form)
+        affected = self.reference.affected(form) & self.reference.needed(form, self.public)
         for key, snapshots in self.trace(form).items():
             if key not in affected:
                 continue
@@ -225,7 +227,7 @@ class Mutants:
 
     def _swaps(self) -> Iterator[Mutant]:
         """Yield the mutants that exchange two results of the same shape."""
-        public = [name for name in self.right if name in self.reference.meanings]
+        public = [name for name in self.right if name in self.public]
         for one, other in combinations(public, 2):
             if self.right[one].shape == self.right[other].shape:
                 words = f"{one} is what {other} should be, and the other way round"

@@ -89,6 +89,11 @@ class Program:
         Whether all objects of the class have the same state.
     trace : dict, optional
         Receives, for each step, the values by name before each execution of it.
+
+    Attributes
+    ----------
+    attributes : set of str
+        The attributes of objects that have been read.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class Program:
         trace: dict[Key, list[Values]] | None = None,
     ) -> None:
         self.reference, self.trace = reference, trace
+        self.attributes: set[str] = set()
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
         self.shared: Model | None = Model(self) if shared else None
         codes = dict(reference.codes[form])
@@ -151,6 +157,7 @@ class Model:
             return partial(self.call, self._program.reference.methods[name])
         if name not in self._values:
             raise AttributeError(name)
+        self._program.attributes.add(name)
         return self._values[self._program.public.get(name, name)]
 
     def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ a function or class. `minnet.exercises.operators` changes the syntax trees of th
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
@@ -182,6 +182,11 @@ class Reference:
         """Return the syntax trees of all steps in a form."""
         return {key: step.tree(form) for key, step in self.steps.items()}
 
+    @property
+    def returns(self) -> set[str]:
+        """The names of all returned results."""
+        return {name for method in self.methods.values() for name in method.returns}
+
     @cached_property
     def codes(self) -> list[dict[Key, CodeType]]:
         """The compiled steps of each form."""
@@ -207,6 +212,16 @@ class Reference:
             found |= new
             used |= set().union(*(_names(self.steps[key].tree(form)) for key in new))
         return found
+
+    def needed(self, form: int, results: Iterable[str]) -> set[Key]:
+        """Return the steps that some of the results depend on in a form."""
+        names = {*results}
+        while True:
+            keys = {key for key, step in self.steps.items() if step.name in names}
+            used = set().union(*(_names(self.steps[key].tree(form)) for key in keys))
+            if used <= names:
+                return keys
+            names |= used
 
     def find(self, name: str) -> Key:
         """Return the key of the first step with that meaning, or else with that name."""
