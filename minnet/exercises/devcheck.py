@@ -12,18 +12,21 @@ from types import ModuleType
 from typing import Any
 
 from minnet.exercises import files
+from minnet.exercises.compare import TOLERANCE, relative_error
 from minnet.exercises.diagnosis import (
     WrongAnswer,
     diagnose,
     diagnose_answer,
     mistake_results,
-    relative_error,
     right_results,
 )
 from minnet.exercises.exercise import Case, Exercise, Results
+from minnet.exercises.mutants import Mutants, known_program, results_of
 from minnet.exercises.observation import Observation
+from minnet.exercises.program import Program
 
 SEEDS = range(20)
+MUTANT_SEEDS = 2  # seeds with which wrong answers are compared with mutants, which takes longest
 MIN_DISTANCE = 1e-3
 DETECTED_FAULTS = {
     "input_changed", "overflow", "divide_by_zero", "invalid_value", "second_run_differs",
@@ -55,8 +58,18 @@ def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None
 def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
     """Return the results of the known mistakes by id, and the right results under "right"."""
     right = right_results(exercise, case)
+    if exercise.reference is not None:
+        return {"right": right} | {
+            known.id: right | results_of(exercise, known_program(exercise.reference, known), case)
+            for known in exercise.known
+        }
     shown = [mistake for mistake in exercise.mistakes if mistake.results is not None]
     return {"right": right} | {each.id: mistake_results(each, case, right) for each in shown}
+
+
+def known_ids(exercise: Exercise) -> list[str]:
+    """Return the ids of all known mistakes."""
+    return [*(each.id for each in exercise.mistakes), *(each.id for each in exercise.known)]
 
 
 def closest(exercise: Exercise, seed: int = 0) -> tuple[float, str, str]:
@@ -73,6 +86,19 @@ def _distance(one: Results, other: Results) -> float:
         relative_error(one[name], other[name]) if one[name].shape == other[name].shape else 1.0
         for name in one
     )
+
+
+def summary(exercise: Exercise) -> str:
+    """Return how many mistakes are told apart, as text for the author of an exercise."""
+    distance, one, other = closest(exercise)
+    text = f"{len(known_ids(exercise))} known mistakes; the closest two, "
+    text += f"{one} and {other}, are {distance:.1g} apart"
+    if exercise.reference is not None:
+        mutants = Mutants(exercise, exercise.case(0))
+        text += f"; {len(mutants.classes)} different mutants"
+        likely = [mutant for mutant in mutants.undetected if mutant.cost <= 1]
+        text += f", {len(likely)} likely ones with the right results"
+    return text
 
 
 def file_problems(exercise: Exercise) -> Iterator[str]:
@@ -93,17 +119,33 @@ def file_problems(exercise: Exercise) -> Iterator[str]:
 
 def mistake_problems(exercise: Exercise) -> Iterator[str]:
     """Yield problems of the known mistakes, which must be distinguishable by their results."""
-    ids = [mistake.id for mistake in exercise.mistakes]
+    ids = known_ids(exercise)
     if len(set(ids)) < len(ids):
         yield f"ids must differ, got {ids}"
     for mistake in exercise.mistakes:
         if mistake.results is None and mistake.id not in DETECTED_FAULTS:
             yield f"{mistake.id}: without results it must be one of {sorted(DETECTED_FAULTS)}"
+    if exercise.reference is not None:
+        yield from form_problems(exercise)
     for seed in SEEDS:
-        yield from _confused_mistakes(exercise, seed)
+        if exercise.reference is None or seed < MUTANT_SEEDS:
+            yield from _confused_mistakes(exercise, seed)
         distance, one, other = closest(exercise, seed)
         if distance < MIN_DISTANCE:
             yield f"{one} and {other} are only {distance:.1g} apart with seed {seed}"
+
+
+def form_problems(exercise: Exercise) -> Iterator[str]:
+    """Yield the alternative forms of a reference that have other results than the main form."""
+    assert exercise.reference is not None
+    for seed in SEEDS:
+        case = exercise.case(seed)
+        right = right_results(exercise, case)
+        for form in range(1, exercise.reference.forms):
+            found = results_of(exercise, Program(exercise.reference, form=form), case)
+            for name, value in right.items():
+                if name not in found or relative_error(found[name], value) > TOLERANCE:
+                    yield f"{name} is different in alternative form {form} with seed {seed}"
 
 
 def _confused_mistakes(exercise: Exercise, seed: int) -> Iterator[str]:
@@ -123,7 +165,8 @@ def solution_problems(exercise: Exercise, solutions: ModuleType) -> Iterator[str
     """Yield right answers that fail, and wrong ones that pass or get another diagnosis."""
     if len(solutions.RIGHT) < 3:
         yield "there should be at least three right answers"
-    different = {mistake.id for mistake in exercise.mistakes} ^ set(solutions.WRONG)
+    known, written = set(known_ids(exercise)), set(solutions.WRONG)
+    different = known ^ written if exercise.reference is None else known - written
     if different:
         yield f"WRONG and the known mistakes must have the same ids; they differ in {different}"
     for seed in SEEDS:
@@ -131,9 +174,14 @@ def solution_problems(exercise: Exercise, solutions: ModuleType) -> Iterator[str
             wrong = find_wrong(exercise, answer, seed)
             if wrong is not None:
                 yield f"{_name(answer)} should be right, but with seed {seed}: {wrong}"
+        if exercise.reference is not None and seed >= MUTANT_SEEDS:
+            continue
         for mistake, answer in solutions.WRONG.items():
             wrong = find_wrong(exercise, answer, seed)
-            if wrong is None or wrong.mistake != mistake:
+            expected = wrong is not None and wrong.mistake is not None
+            if exercise.reference is None or mistake in known:
+                expected = wrong is not None and wrong.mistake == mistake
+            if not expected:
                 yield f"{_name(answer)} should be {mistake}, but with seed {seed}: {wrong}"
     for answer in solutions.HARD_CODED:
         if find_wrong(exercise, answer, 0) is None:

@@ -8,11 +8,14 @@ alike, and no module contains an answer that could be copied.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from minnet.exercises.reference import Known, Reference, read
 from minnet.validation import Array
 
 Results = dict[str, Any]
@@ -48,6 +51,25 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Invariant:
+    """A property of right results that no single formula shows, such as the mean of random draws.
+
+    Attributes
+    ----------
+    id, message, hint : str
+        As for `Known`.
+    holds : callable
+        ``holds(case, results)`` returns whether the results have the property. It is called with
+        the results that there are; a missing one may raise a KeyError.
+    """
+
+    id: str
+    message: str
+    hint: str
+    holds: Callable[[Case, Results], Any]
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
@@ -66,7 +88,16 @@ class Exercise:
     specification : callable
         ``specification(case)`` returns the right results under the same names, in that order.
     mistakes : tuple of Mistake
-        The known mistakes.
+        The known mistakes, of exercises without a reference; and the words for detected faults.
+    text : str, optional
+        The steps of the solution and known mistakes, in the format of
+        `minnet.exercises.reference.read`; by default the file
+        ``references/e09_batchnorm_backward.txt``. The results of the steps are the right ones, and
+        wrong answers are compared with their mutants.
+    invariants : tuple of Invariant
+        Properties of right results, which are checked before the results are compared.
+    clues : set of str
+        Results that need not be right, but help to recognize a mistake.
     forward : str
         Name of the result of the forward pass.
     derivatives : dict of str to str
@@ -86,8 +117,11 @@ class Exercise:
     answer: str
     inputs: Callable[[Any], Case]
     run: Callable[[Any, Case], Iterator[tuple[str, Any]]]
-    specification: Callable[[Case], Results]
-    mistakes: tuple[Mistake, ...]
+    specification: Callable[[Case], Results] | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    text: str | None = None
+    invariants: tuple[Invariant, ...] = ()
+    clues: frozenset[str] = frozenset()
     forward: str = "y"
     derivatives: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
@@ -100,6 +134,24 @@ class Exercise:
 
     def __str__(self) -> str:
         return f"e{self.number:02d} {self.name}"
+
+    @cached_property
+    def _read(self) -> tuple[Reference | None, tuple[Known, ...]]:
+        path = files("minnet.exercises").joinpath(f"references/{self.file}.txt")
+        text = self.text
+        if text is None and path.is_file():
+            text = path.read_text(encoding="utf-8")
+        return read(text) if text is not None else (None, ())
+
+    @property
+    def reference(self) -> Reference | None:
+        """The solution as steps."""
+        return self._read[0]
+
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """Mistakes in the steps with words of their own."""
+        return self._read[1]
 
     def case(self, seed: int | list[int]) -> Case:
         """Return the inputs that belong to a seed."""

@@ -104,7 +104,7 @@ def remember(folder: Path, exercise: Exercise, wrong: WrongAnswer | None) -> Non
     before = mistakes.pop(str(exercise), None)
     if wrong is not None:
         known = exercise.mistake(wrong.mistake)
-        hint = getattr(wrong, "hint", None) or (known.hint if known is not None else None)
+        hint = wrong.hint or (known.hint if known is not None else None)
         if hint is not None:
             values = (str(wrong.mistake), str(wrong), hint)
             mistakes[str(exercise)] = dict(zip(_KEPT, values, strict=True))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minnet.exercises import WrongAnswer, check, files, find, network
-from minnet.exercises.diagnosis import diagnose, relative_error
+from minnet.exercises.compare import relative_error
+from minnet.exercises.diagnosis import diagnose
 from minnet.exercises.exercise import Case, Exercise, Mistake, returned
 from minnet.exercises.observation import Observation, observe
 
@@ -303,6 +304,19 @@ def test_the_errstate_of_the_caller_has_no_effect(mode):
     with np.errstate(all=mode):
         assert diagnosis(overflows) == ("y overflows.", "overflow")
         assert check(exercise(train=train), underflows) is None
+
+
+def test_an_overflow_cannot_be_silenced_by_errstate():
+    def silenced(x, dy):
+        with np.errstate(all="ignore"):
+            return 2 * x + 1 / np.exp(x * 0 + 1e4), 2 * dy
+
+    def raised(x, dy):
+        with np.errstate(over="raise", divide="ignore"):
+            return 2 * x + 0 * np.exp(-(1 / np.abs(x * 0))), 2 * dy
+
+    assert diagnosis(silenced)[1] == "overflow"
+    assert check(exercise(), raised) is None
 
 
 def test_a_numpy_warning_is_reported_with_the_line():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise, Mistake, Results
+from minnet.exercises.exercise import Case, Exercise
 from minnet.layer import Layer, Param
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
@@ -54,98 +54,6 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "dweight of a narrow layer", narrow.dweight
 
 
-def specification(case: Case) -> Results:
-    """minnet's own layer, a fresh one for each batch."""
-    first = _step(case.weight, case.bias, case.x, case.dy)
-    second = _step(case.weight, case.bias, case.next_x, case.next_dy)
-    narrow = _step(case.narrow_weight, case.narrow_bias, case.x, case.narrow_dy)
-    del narrow["dbias"]
-    return (
-        first
-        | {f"{name} of the second batch": value for name, value in second.items()}
-        | {f"{name} of a narrow layer": value for name, value in narrow.items()}
-    )
-
-
-def _step(weight: Array, bias: Array, x: Array, dy: Array) -> Results:
-    dense = Dense(*weight.shape).build(dtype=np.float64)
-    dense.weight.value, dense.params["bias"].value = weight, bias
-    y, dx = dense.forward(x, training=True), dense.backward(dy)
-    return {"y": y, "dx": dx, "dweight": dense.weight.grad, "dbias": dense.params["bias"].grad}
-
-
-MISTAKES = (
-    Mistake(
-        "weight_transposed_in_forward",
-        "y matches the answer with xWᵀ in place of xW.",
-        "Which index of the weight runs over the input features?",
-        lambda case, right: {"y": case.x @ case.weight.T + case.bias},
-    ),
-    Mistake(
-        "bias_left_out",
-        "y matches the answer without the bias.",
-        "What is y where x is all zeros?",
-        lambda case, right: {"y": right["y"] - case.bias},
-    ),
-    Mistake(
-        "weight_not_transposed_in_backward",
-        "dx matches dy W: the weight is not transposed on the way back.",
-        "dy has a column for each output; which shape must the other factor have to give dx?",
-        lambda case, right: {"dx": case.dy @ case.weight},
-    ),
-    Mistake(
-        "dweight_transposed",
-        "dweight matches dyᵀx, the transpose of what it should be.",
-        "dweight[i, j] belongs to weight[i, j]: input i and output j.",
-        lambda case, right: {"dweight": right["dweight"].T},
-    ),
-    Mistake(
-        "dbias_over_axis_1",
-        "dbias is summed along axis 1, over the outputs of each row.",
-        "Every row of the batch uses the same bias: over what must its gradient be summed?",
-        lambda case, right: {"dbias": case.dy.sum(axis=1)},
-    ),
-    Mistake(
-        "dbias_averaged",
-        "dbias is the mean over the rows, not the sum.",
-        "dy holds the 1/N of the loss already.",
-        lambda case, right: {"dbias": case.dy.mean(axis=0)},
-    ),
-    Mistake(
-        "dweight_divided_by_n",
-        "dweight is divided by the number of rows: one 1/N too many.",
-        "Where did dy come from, and what did the loss divide by?",
-        lambda case, right: {"dweight": right["dweight"] / N},
-    ),
-    Mistake(
-        "divided_by_n",
-        "dweight and dbias are both divided by the number of rows: one 1/N too many.",
-        "Where did dy come from, and what did the loss divide by?",
-        lambda case, right: {"dweight": right["dweight"] / N, "dbias": right["dbias"] / N},
-    ),
-    Mistake(
-        "gradients_add_up",
-        "the gradients of the second batch contain those of the first: they add up between calls.",
-        "Should backward add to the gradients, or set them?",
-        lambda case, right: {
-            f"{name} of the second batch": right[name] + right[f"{name} of the second batch"]
-            for name in ("dweight", "dbias")
-        },
-    ),
-    Mistake(
-        "first_x_kept",
-        "dweight of the second batch is computed from the x of the first.",
-        "When is x stored, and is it stored every time?",
-        lambda case, right: {"dweight of the second batch": case.x.T @ case.next_dy},
-    ),
-    Mistake(
-        "input_changed",
-        "it writes into an array that it was given; += and out= change the caller's array.",
-        "Which of your lines write into x, dy, weight or bias?",
-    ),
-)
-
-
 class Adapted(Layer):
     """The student's layer as one of minnet's, with weights that an optimizer can move."""
 
@@ -174,8 +82,6 @@ EXERCISE = Exercise(
     answer="Dense",
     inputs=inputs,
     run=run,
-    specification=specification,
-    mistakes=MISTAKES,
     derivatives={"dx": "x", "dweight": "weight", "dbias": "bias"},
     train=lambda answer: network.train([Dense(64, 16), Tanh(), Adapted(answer)]),
 )

@@ -1,0 +1,197 @@
+"""Compiled references, which are used as answers are.
+
+Names of NumPy functions stand without a prefix. The arguments and all results of steps stay
+available to later calls of the same object: they are the state. Before its first value the result
+of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
+``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
+and ``split`` is its inverse.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from minnet.exercises.reference import (
+    ELEMENTWISE,
+    REDUCTIONS,
+    Key,
+    Method,
+    Reference,
+    Trees,
+    Values,
+    compiled,
+)
+from minnet.validation import Array
+
+OTHERS = (
+    "maximum minimum where arange array asarray zeros zeros_like ones ones_like eye diff sort "
+    "searchsorted histogram concatenate stack ravel isfinite outer einsum clip"
+)
+
+
+def flat(arrays: Sequence[Array]) -> Array:
+    """Return the entries of a list of arrays as one vector."""
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def split(vector: Array, like: Sequence[Array]) -> list[Array]:
+    """Return the vector as arrays of the shapes of other arrays.
+
+    >>> split(np.arange(3), [np.zeros((1, 2)), np.zeros(1)])
+    [array([[0, 1]]), array([2])]
+    """
+    ends = np.cumsum([array.size for array in like])[:-1]
+    return [
+        part.reshape(array.shape) for part, array in zip(np.split(vector, ends), like, strict=True)
+    ]
+
+
+def _drawn(method: str) -> Any:
+    return lambda rng, *arguments: getattr(rng, method)(*arguments)
+
+
+def _sigmoid(x: Array) -> Array:
+    y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
+OWN = {
+    "sigmoid": _sigmoid, "flat": flat, "split": split,
+    **{name: _drawn(name) for name in ("normal", "uniform", "random")},
+}  # fmt: skip
+BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
+NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
+FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
+FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
+
+
+class Program:
+    """A reference in which some steps are replaced; it is used as an answer is.
+
+    Parameters
+    ----------
+    reference : Reference
+        The right steps.
+    changed : dict
+        Syntax trees by key, in place of the reference's own.
+    form : int, default 0
+        Which of the alternative forms is used.
+    order : tuple of Key, optional
+        (moved, before): the first step is executed before the second.
+    swapped : tuple of str, optional
+        Two results that are exchanged.
+    shared : bool, default False
+        Whether all objects of the class have the same state.
+    trace : dict, optional
+        Receives, for each step, the values by name before each execution of it.
+
+    Attributes
+    ----------
+    attributes : set of str
+        The attributes of objects that have been read.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        changed: Trees | None = None,
+        form: int = 0,
+        *,
+        order: tuple[Key, Key] | None = None,
+        swapped: tuple[str, str] | None = None,
+        shared: bool = False,
+        trace: dict[Key, list[Values]] | None = None,
+    ) -> None:
+        self.reference, self.trace = reference, trace
+        self.attributes: set[str] = set()
+        self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
+        self.shared: Model | None = Model(self) if shared else None
+        codes = dict(reference.codes[form])
+        codes |= {key: compiled(tree) for key, tree in (changed or {}).items()}
+        self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
+            name: [] for name in reference.methods
+        }
+        for key in _ordered(list(reference.steps), order):
+            self.steps[key[0]].append((key, reference.steps[key].name, codes[key]))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns, or a new object of the class."""
+        first = next(iter(self.reference.methods.values()))
+        if self.shared is not None and self.shared.begun:
+            return self.shared
+        model = self.shared or Model(self)
+        result = model.call(first, *args, **kwargs)
+        return result if first.returns else model
+
+
+def _ordered(keys: list[Key], order: tuple[Key, Key] | None) -> list[Key]:
+    if order is not None:
+        moved, before = order
+        keys.remove(moved)
+        keys.insert(keys.index(before), moved)
+    return keys
+
+
+class Model:
+    """An object of the class that a program defines, with its state."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._values: Values = FUNCTIONS | program.reference.start
+        self._called: set[str] = set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the constructor or any method has been called."""
+        return bool(self._called)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._program.reference.methods:
+            return partial(self.call, self._program.reference.methods[name])
+        if name not in self._values:
+            raise AttributeError(name)
+        self._program.attributes.add(name)
+        return self._values[self._program.public.get(name, name)]
+
+    def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
+        """Execute the steps of a method; return one result, a tuple of several, or None."""
+        values = self._values
+        values.update(zip(method.arguments, args, strict=False))
+        values.update(kwargs)
+        values["first"] = method.name not in self._called
+        self._called.add(method.name)
+        loops = self._program.reference.loops
+        steps = self._program.steps[method.name]
+        for loop, group in groupby(steps, key=lambda step: loops[step[0]]):
+            body = list(group)
+            if loop is None:
+                self._execute(body)
+                continue
+            for item in eval(loop.over, values):
+                values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
+                self._execute(body)
+        public = self._program.public
+        results = tuple(values[public.get(name, name)] for name in method.returns)
+        return results if len(results) != 1 else results[0]
+
+    def _execute(self, steps: Sequence[tuple[Key, str, CodeType]]) -> None:
+        values, trace = self._values, self._program.trace
+        for key, name, code in steps:
+            if trace is not None:
+                trace.setdefault(key, []).append(snapshot(values))
+            values[name] = eval(code, values)
+
+
+def snapshot(values: Values) -> Values:
+    """Return a copy of values by name in which generators are copied, too."""
+    return {
+        name: copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
+        for name, value in values.items()
+    }

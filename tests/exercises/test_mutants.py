@@ -1,0 +1,272 @@
+"""Mutants of a reference: generated from its steps, and recognized in other implementations."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minnet.exercises import WrongAnswer, catalog, check, devcheck, files, find, mutants, words
+from minnet.exercises.exercise import Case, Exercise, Invariant, returned
+from minnet.exercises.mutants import Mutants, results_of
+from minnet.exercises.program import Program
+from minnet.exercises.reference import parse, read
+from minnet.exercises.rules import RULES, rewrite, rewritings
+
+SOLUTIONS = Path(__file__).parent / "solutions"
+WITH_REFERENCE = [exercise for exercise in catalog() if exercise.reference is not None]
+EACH = pytest.mark.parametrize("exercise", WITH_REFERENCE, ids=str)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "message"),
+    [
+        ("e01", "dy.sum(axis=0)", "dy[-1]", "dbias: only the last row is used"),
+        ("e01", "self.x.T @ dy", "self.forward(self.x).T @ dy", "the output is used where the x"),
+        ("e01", "return dy @ self.weight.T", "return dy @ self.weight.T * self.x",
+         "dx: it is multiplied by x once too often"),
+        ("e01", "return dy @ self.weight.T", "return dy @ self.weight",
+         "dx: the weight is not transposed"),
+        ("e01", "dy.sum(axis=0)", "np.full(dy.shape[1], dy.sum())", "the sum of all entries"),
+        ("e01", "dy.sum(axis=0)", "dy.sum(axis=0) + getattr(self, 'dbias', 0)",
+         "dbias of the second batch: it adds to its earlier value"),
+        ("e02", "slope * x)", "0.01 * x)", "a fixed 0.01 is used where slope belongs"),
+        ("e02", "upstream * np.where(on, 1.0, below)", "np.where(on, dy, below)",
+         "dx of leaky_relu: dy is missing as a factor"),
+        ("e02", "else x > 0", "else dy > 0", "dx of relu: dy is used where x belongs"),
+        ("e02", "1 - y**2", "1 - np.tanh(y) ** 2", "dx of tanh: tanh"),
+        ("e02", "else sigmoid(x)", "else sigmoid(-x)", "y of sigmoid: the sign is wrong"),
+        ("e08", "self.gamma * (x - mean)", "(x - mean)", "y: gamma is missing as a factor"),
+        ("e08", "/ np.sqrt(var + self.eps)", "/ np.sqrt(var + 1e-5)", "a fixed 1e-05 is used"),
+        ("e08", "(x - mean) / np.sqrt(var + self.eps) + self.beta",
+         "(x - mean) / np.sqrt(var + self.eps)", "y: beta is missing"),
+        ("e08", "m * self.running_var + (1 - m)", "(1 - m) * self.running_var + m",
+         "running_var: momentum and its complement to 1 are exchanged"),
+        ("e08", "x.var(axis=0, ddof=1)", "x.var(axis=0) * (len(x) - 1) / len(x)", "exchanged"),
+        ("e08", "x.mean(axis=0), x.var(axis=0)", "x.mean(), x.var()",
+         "all entries are taken together throughout"),
+        ("e09", "centred / root\n", "centred / root**2\n", "the root"),
+        ("e09", "collect(dy * into_gamma", "collect(dy * gamma * into_gamma",
+         "dgamma: it is multiplied by gamma once too often"),
+        ("e09", "xhat * (g * xhat).mean(axis=0)\n", "(g * xhat).mean(axis=0)\n",
+         "in the path through the variance, xhat is missing as a factor"),
+        ("e09", "g - g.mean(axis=0) - xhat", "g - g.mean() - xhat",
+         "in the path through the mean, all entries are taken together"),
+    ],
+)  # fmt: skip
+def test_a_changed_line_is_described(name, right, wrong, message):
+    exercise = find(name)
+    source = files.answer_path(exercise, SOLUTIONS).read_text(encoding="utf-8")
+    assert right in source
+    changed = source.replace(right, wrong, 1)
+    answer = files.answer_in(exercise, changed, f"{exercise.file}.py")
+    with pytest.raises(WrongAnswer, match=re.escape(message)):
+        check(exercise, answer, seed=0)
+
+
+@EACH
+def test_messages_hold_no_name_of_the_reference_that_the_stub_does_not_have(exercise):
+    reference, stub = exercise.reference, files.stub(exercise)
+    private = {step.name for step in reference.steps.values()} - set(re.findall(r"\w+", stub))
+    generated = Mutants(exercise, exercise.case(0))
+    for mutant in generated.classes:
+        for name in generated.right:
+            text = words.sentence(name, mutant, reference)
+            assert not private & set(re.findall(r"\w+_\w+", text)), text
+            assert words.hint(mutant)
+
+
+@EACH
+def test_a_right_answer_and_a_stub_generate_no_mutants(exercise, monkeypatch):
+    monkeypatch.setattr(mutants, "Mutants", lambda *_: pytest.fail("mutants were generated"))
+    check(exercise, devcheck.load_solutions(exercise, SOLUTIONS).RIGHT[0], seed=12345)
+    stub = files.answer_in(exercise, files.stub(exercise), exercise.file)
+    with pytest.raises(WrongAnswer, match="not implemented yet"):
+        check(exercise, stub, seed=12345)
+
+
+@pytest.mark.parametrize(("pattern", "replacement", "text", "cost"), RULES)
+def test_every_rule_changes_an_expression_of_its_form(pattern, replacement, text, cost):
+    letters = {"F": "sqrt", "R": "mean"}
+    example = re.sub(r"(?<!\.)\b([A-Z])\b", lambda m: letters.get(m[0], m[0].lower()), pattern)
+    example = example.replace("**k", "axis=0")
+    rewritten = {
+        ast.unparse(rewrite(index, parse(example)))
+        for index, _ in rewritings(parse(example))
+        if RULES[index] == (pattern, replacement, text, cost)
+    }
+    assert len(rewritten) == 1
+    assert rewritten != {ast.unparse(parse(example))}
+    assert set(re.findall(r"{(.)}", text)) <= set(re.findall(r"\b[A-Z]\b", pattern))
+
+
+def exercise_of(text, run, inputs=None, **settings):
+    def draw(rng):
+        return Case(x=rng.normal(size=(6, 5)), w=rng.normal(size=(6, 5)), p=0.3)
+
+    return Exercise(
+        number=7, name="small", title="Small", minutes=5, answer="small",
+        inputs=inputs or draw, run=run, text=text, **settings,
+    )  # fmt: skip
+
+
+SMALL = """
+small(x, w, p) -> a, b
+    n = len(x)                              # the number of rows
+    weighted = w * x                        # the weighted input
+    a = sum(weighted, axis=0) / (1 - p)     # a
+    b = sum(weighted ** 2, axis=0) / n      # b
+"""
+
+
+def run_small(answer, case):
+    yield from returned(answer(case.x, case.w, case.p), "a", "b")
+
+
+def message_of(answer, text=SMALL, **settings):
+    with pytest.raises(WrongAnswer) as wrong:
+        check(exercise_of(text, run_small, **settings), answer, seed=3)
+    return str(wrong.value).removeprefix("e07 small: ").partition(" Hint: ")[0]
+
+
+def small(x, w, p):
+    return (w * x).sum(0) / (1 - p), ((w * x) ** 2).mean(0)
+
+
+def test_a_single_change_is_named_with_the_step():
+    def wrong(x, w, p):
+        return x.sum(0) / (1 - p), (x**2).mean(0)
+
+    assert message_of(wrong) == "a: in the weighted input, w is missing as a factor."
+
+
+def test_the_same_change_at_all_places_is_preferred_if_it_explains_more():
+    def wrong(x, w, p):
+        return (w * x).sum() / (1 - p), ((w * x) ** 2).sum() / len(x)
+
+    assert message_of(wrong) == "a: in a and b, all entries are taken together."
+
+
+def test_two_changes_of_different_factors_are_found_as_a_pair():
+    def wrong(x, w, p):
+        return (w * x).sum(0) / (1 - p), -((w * x) ** 2).sum(0) / 5
+
+    message = message_of(lambda x, w, p: ((w**2 * x).sum(0) / p, wrong(x, w, p)[1]))
+    assert "w is a factor twice" in message
+    assert "p and its complement to 1 are exchanged" in message
+
+
+def test_a_known_mistake_has_its_own_words_and_hint():
+    known = "mistake no_weight\n    the weight is not used.\n    Where?\n    weighted = x\n"
+
+    def wrong(x, w, p):
+        return small(x, np.ones_like(w), p)
+
+    assert message_of(wrong, text=SMALL + known) == "the weight is not used."
+    with pytest.raises(WrongAnswer) as raised:
+        check(exercise_of(SMALL + known, run_small), wrong, seed=3)
+    assert (raised.value.mistake, raised.value.hint) == ("no_weight", "Where?")
+
+
+def test_exchanged_results_are_reported_only_if_both_are_exchanged():
+    swapped = "a is what b should be, and the other way round."
+    assert message_of(lambda x, w, p: small(x, w, p)[::-1]) == swapped
+    assert message_of(lambda x, w, p: (small(x, w, p)[1],) * 2) == "a is the same as b."
+
+
+def test_an_invariant_is_checked_before_the_results_are_compared():
+    def holds(case, results):
+        return results["no such result"] >= 0
+
+    positive = Invariant("b_negative", "b is negative.", "Why?", lambda c, r: (r["b"] >= 0).all())
+    unknown = Invariant("unknown", "never.", "Why?", holds)
+
+    def wrong(x, w, p):
+        return small(x, w, p)[0], -small(x, w, p)[1]
+
+    settings = {"invariants": (unknown, positive)}
+    assert message_of(wrong, **settings) == "b is negative."
+    assert message_of(wrong) == "b: it has the wrong sign."
+    assert check(exercise_of(SMALL, run_small, **settings), small, seed=3) is None
+
+
+def test_a_clue_need_not_be_right_but_helps_to_recognize_a_mistake():
+    def run(answer, case):
+        (_, a), (_, b) = returned(answer(case.x, case.w, case.p), "a", "b")
+        yield "a", a
+        yield "size of b", np.round(np.abs(b).max(), -2)
+
+    settings = {"clues": frozenset({"a"})}
+    doubled = exercise_of(SMALL, run, **settings)
+    assert check(doubled, lambda x, w, p: (w, small(x, w, p)[1]), seed=3) is None
+    with pytest.raises(WrongAnswer, match="in the weighted input, w is missing as a factor"):
+        check(doubled, lambda x, w, p: (x.sum(0) / (1 - p), small(1e3 * x, w, p)[1]), seed=3)
+
+
+COUNTER = """
+small(x)
+    total = zeros(5)                  # the first total
+add(x) -> total
+    total = total + sum(x, axis=0)    # the total
+"""
+
+
+def run_counter(answer, case):
+    counter = answer(case.x)
+    yield "total", counter.add(case.x)
+    yield "total after the second batch", counter.add(case.w[:4])
+    yield "total of another counter", answer(case.x).add(case.w)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("self.total = x.sum(0)", "total after the second batch: total is missing"),
+        ("self.total = self.total + x.sum(0) / 2", "it is half"),
+        ("self.total = getattr(self, 't', self.total) + x.sum(0); self.t = 0 * self.total",
+         "total after the second batch"),
+        ("small.shared = self.total = small.shared + x.sum(0)", "share one state"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_state_are_described(body, message):
+    source = (
+        "import numpy as np\nclass small:\n    shared = np.zeros(5)\n"
+        "    def __init__(self, x):\n        self.total = np.zeros(5)\n"
+        f"    def add(self, x):\n        {body}\n        return self.total\n"
+    )
+    exercise = exercise_of(COUNTER, run_counter)
+    answer = files.answer_in(exercise, source, "small.py")
+    with pytest.raises(WrongAnswer, match=message):
+        check(exercise, answer, seed=3)
+
+
+def test_the_steps_of_a_loop_are_executed_for_each_item():
+    reference, _ = read(
+        "small(x, weights) -> sizes\n"
+        "    h = x                            # h\n"
+        "    sizes = []                       # sizes\n"
+        "    for w in weights\n"
+        "        h = h @ w                    # the next h\n"
+        "        sizes = [*sizes, sum(h)]     # the sizes so far\n"
+    )
+    x, w = np.ones((2, 2)), np.eye(2)
+    trace = {}
+    assert Program(reference, trace=trace)(x, [w, 2 * w, 3 * w]) == [4.0, 8.0, 24.0]
+    assert [len(snapshots) for snapshots in trace.values()] == [1, 1, 3, 3]
+
+
+def test_draws_of_a_mutant_begin_with_the_same_state_of_the_generator():
+    text = "small(x, rng) -> y\n    y = x * normal(rng, 0, 2, 5)  # y"
+
+    def run(answer, case):
+        yield "y", answer(case.x, np.random.default_rng(case.seed))
+
+    exercise = exercise_of(
+        text, run, inputs=lambda rng: Case(x=rng.normal(size=5), seed=int(rng.integers(9)))
+    )
+    case, reference = exercise.case(0), exercise.reference
+    right = results_of(exercise, Program(reference), case)["y"]
+    assert np.array_equal(results_of(exercise, Program(reference, trace={}), case)["y"], right)
+    with pytest.raises(WrongAnswer, match="y: x is missing as a factor"):
+        check(exercise, lambda x, rng: rng.normal(0, 2, 5), seed=0)
