@@ -25,6 +25,7 @@ from minnet.exercises.reference import Key, Known, Reference, Trees, Values, com
 from minnet.validation import Array
 
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
+MOST_EXECUTIONS = 8  # executions of a step in which the values of edits are compared
 
 _kept: dict[tuple[int, bytes], "Mutants"] = {}
 
@@ -269,6 +270,6 @@ def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for each in snapshots[:4]:
+        for each in snapshots[:MOST_EXECUTIONS]:
             values.append(eval(code, snapshot(each)))
     return values

@@ -61,7 +61,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 OWN = {
-    "sigmoid": _sigmoid, "flat": flat, "split": split,
+    "sigmoid": _sigmoid, "flat": flat, "split": split, "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
 BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}

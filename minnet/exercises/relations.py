@@ -21,7 +21,7 @@ def describe(  # noqa: PLR0911 - one return for each relation
 ) -> str:
     """Describe how a wrong result is related to the right one, or quote the worst entry."""
     value, expected = found[name], right[name]
-    if value.ndim == 2 and close(value.T, expected):
+    if value.ndim == 2 and close(value.T, expected) and not close(value, expected):
         return f"{name} is transposed."
     wrong_form = _wrong_form(name, value, expected)
     if wrong_form is not None:

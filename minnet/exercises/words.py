@@ -19,7 +19,7 @@ HINTS = (
     ("earlier value", "Should a second call add to the first, or begin anew?"),
     ("never updated", "Which line should change this value, and does it run?"),
     ("condition", "Try both cases of the condition by hand: which lines run?"),
-    ("minus 1", "Which of the two variances in the exercise is needed here?"),
+    ("number minus 1", "Which of the two variances in the exercise is needed here?"),
     ("full number", "Which of the two variances in the exercise is needed here?"),
     ("a fixed", "Which argument should this number be?"),
     ("outside of", "Compare your brackets with those of the formula, one by one."),
@@ -63,7 +63,10 @@ def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str
         return f"{words} throughout, from {steps[0].meaning} on"
     if all(step.meaning in words for step in others):
         return words
-    return f"in {' and '.join(step.meaning for step in steps)}, {words}"
+    places = " and ".join(step.meaning for step in steps)
+    if words.startswith("it "):
+        return f"{'each of ' * (len(steps) > 1)}{places} {words.removeprefix('it ')}"
+    return f"in {places}, {words}"
 
 
 def hint(mutant: Mutant) -> str:

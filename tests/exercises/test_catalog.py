@@ -138,7 +138,7 @@ def _clipped_written(log, bins):
 @pytest.mark.parametrize(
     ("name", "answer", "message"),
     [
-        ("softmax_cross_entropy", _one_maximum, "one maximum is taken off all rows"),
+        ("softmax_cross_entropy", _one_maximum, "one maximum is subtracted from all rows"),
         ("softmax_cross_entropy", _not_finite_hidden, "common and large logits together"),
         ("softmax_cross_entropy", _limited, "loss stops growing"),
         ("variance_propagation", _weights_replaced, "weights: the list or an array in it"),
