@@ -272,9 +272,10 @@ def _of_step(key: Key, body: ast.expr, scope: Scope, reference: Reference) -> It
         yield _to(f"{name} + A"), "it adds to its earlier value, which it should replace", 1
         if name in used:
             yield _to(name), "it is never updated", 1
-        for other, value in scope.values.items():
-            if isinstance(value, np.ndarray):
-                yield _to(f"{other} if first else A"), f"it begins with {scope.meanings[other]}", 2
+            for other, value in scope.values.items():
+                if isinstance(value, np.ndarray):
+                    words = f"it begins with {scope.meanings[other]}"
+                    yield _to(f"{other} if first else A"), words, 2
 
 
 def _pairs_of(used: Sequence[str], scope: Scope) -> Iterator[tuple[str, str]]:
