@@ -63,6 +63,17 @@ EACH = pytest.mark.parametrize("exercise", WITH_REFERENCE, ids=str)
          "in the path through the variance, xhat is missing as a factor"),
         ("e09", "g - g.mean(axis=0) - xhat", "g - g.mean() - xhat",
          "in the path through the mean, all entries are taken together"),
+        ("e10", "self.gamma * self.xhat + self.beta\n", "self.gamma * (self.xhat + self.beta)\n",
+         "y: beta is multiplied too"),
+        ("e10", "x.var(axis=axis,", "x.std(axis=axis,", "the standard deviation is used where the"),
+        ("e10", "collect(dy * xhat", "collect(dy * self.root * xhat",
+         "dgamma: x minus the mean is used where xhat belongs"),
+        ("e10", "average(h, axis=axis, keepdims=True)", "average(h)",
+         "in the path through the mean, all entries are taken together"),
+        ("e10", "xhat * average(h", "average(h",
+         "in the path through the variance, xhat is missing as a factor"),
+        ("e10", '"gamma_outside_means" else dx', '"gamma_outside_means" else dx * self.gamma',
+         "dx: it is multiplied by gamma once too often"),
     ],
 )  # fmt: skip
 def test_a_changed_line_is_described(name, right, wrong, message):

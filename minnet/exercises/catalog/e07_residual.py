@@ -17,7 +17,7 @@ from minnet.exercises.exercise import Case, Exercise
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
-ROWS, FEATURES = (6, 7, 4), 5
+ROWS, FEATURES = (6, 7, 7), 5
 DWEIGHT = "dweight of the branch"
 
 
