@@ -46,7 +46,7 @@ class Mutant:
     form, order, swapped, shared, changed
         How the program is built; see `minnet.exercises.reference.Program`.
     results : dict of str to ndarray
-        The results, up to the first exception.
+        The results, up to the first exception or value that is not finite.
     """
 
     edits: tuple[Edit, ...]
@@ -77,14 +77,14 @@ def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
 
 
 def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
-    """Return the results of a program, up to the first exception."""
+    """Return the results of a program, up to the first exception or value that is not finite."""
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         with suppress(Exception):
             for name, value in exercise.run(program, case):
                 copied = np.array(value)
-                if copied.dtype.kind not in "fiub":
+                if copied.dtype.kind not in "fiub" or not np.isfinite(copied).all():
                     break
                 results[name] = copied
     return results
