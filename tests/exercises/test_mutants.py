@@ -74,6 +74,15 @@ EACH = pytest.mark.parametrize("exercise", WITH_REFERENCE, ids=str)
          "in the path through the variance, xhat is missing as a factor"),
         ("e10", '"gamma_outside_means" else dx', '"gamma_outside_means" else dx * self.gamma',
          "dx: it is multiplied by gamma once too often"),
+        ("e11", ".get(mistake, 1 - p)", ".get(mistake, p)",
+         "in the scaled mask, p and its complement to 1 are exchanged"),
+        ("e11", "else rng.random(shape) >= p", "else rng.normal(size=shape) >= p",
+         "in the mask, the random numbers are normal, not uniform"),
+        ("e11", '"scaled_in_evaluation" else x', '"scaled_in_evaluation" else x / (1 - self.p)',
+         "it is divided by the probability of keeping an entry once too often"),
+        ("e11", "else dy * self.mask", "else dy", "in dx, the scaled mask is missing as a factor"),
+        ("e11", "else dy * self.mask", "else dy * (self.mask == 0) / (1 - self.p)",
+         "in dx, the mask is the wrong way round"),
     ],
 )  # fmt: skip
 def test_a_changed_line_is_described(name, right, wrong, message):
