@@ -11,7 +11,7 @@ HINTS = (
     ("last row", "Does your loop take in every row, or does each one replace the one before?"),
     ("wrong sign", "If this quantity grows a little, should the result grow or shrink?"),
     ("a sum is used", "By what should the result change if the batch is twice as large?"),
-    ("a mean is used", "dy contains the 1/n of the loss already; is a second division needed?"),
+    ("a mean is used", "Should the result grow with the number of terms, as a sum does?"),
     ("transposed", "Write the shapes of both factors, and of what they should give."),
     ("swapped", "Write the shapes of both factors, and of what they should give."),
     ("equality", "What should happen where both sides are exactly equal?"),
@@ -63,7 +63,7 @@ def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str
         return f"{words} throughout, from {steps[0].meaning} on"
     if all(step.meaning in words for step in others):
         return words
-    return f"in {' and '.join(step.meaning for step in steps)}, {words}"
+    return f"in {' and '.join(dict.fromkeys(step.meaning for step in steps))}, {words}"
 
 
 def hint(mutant: Mutant) -> str:
