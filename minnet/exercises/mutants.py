@@ -47,7 +47,7 @@ class Mutant:
     form, order, swapped, shared, changed
         How the program is built; see `minnet.exercises.reference.Program`.
     results : dict of str to ndarray
-        The results, up to the first exception.
+        The results, up to the first exception or value that is not finite.
     """
 
     edits: tuple[Edit, ...]
@@ -78,14 +78,14 @@ def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
 
 
 def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
-    """Return the results of a program, up to the first exception."""
+    """Return the results of a program, up to the first exception or value that is not finite."""
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         with suppress(Exception):
             for name, value in exercise.run(program, case):
                 copied = np.array(value)
-                if copied.dtype.kind not in "fiub":
+                if copied.dtype.kind not in "fiub" or not np.isfinite(copied).all():
                     break
                 results[name] = copied
     return results
@@ -266,10 +266,10 @@ def _dependent(reference: Reference) -> Iterator[tuple[Any, Any]]:
 
 
 def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
-    """Return the values of an expression, up to the first exception."""
+    """Return the values in the first executions and the last one, up to an exception."""
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for each in snapshots[:MOST_EXECUTIONS]:
+        for each in [*snapshots[:MOST_EXECUTIONS], *snapshots[MOST_EXECUTIONS:][-1:]]:
             values.append(eval(code, snapshot(each)))
     return values

@@ -272,9 +272,11 @@ def _of_step(key: Key, body: ast.expr, scope: Scope, reference: Reference) -> It
         yield _to(f"{name} + A"), "it adds to its earlier value, which it should replace", 1
         if name in used:
             yield _to(name), "it is never updated", 1
-        for other, value in scope.values.items():
-            if isinstance(value, np.ndarray):
-                yield _to(f"{other} if first else A"), f"it begins with {scope.meanings[other]}", 2
+            for other in scope.like(name) if isinstance(scope.values[name], np.ndarray) else ():
+                words, start = scope.meanings[other], f"{other} if first else"
+                yield _to(f"{start} A"), f"it begins with {words}", 2
+                begun = partial(_renamed, {name: parse(f"{start} {name}")})
+                yield begun, f"before the first update it is {words}", 2
 
 
 def _pairs_of(used: Sequence[str], scope: Scope) -> Iterator[tuple[str, str]]:
@@ -289,11 +291,14 @@ def _pairs_of(used: Sequence[str], scope: Scope) -> Iterator[tuple[str, str]]:
 
 def _exchange(one: str, another: str, tree: ast.expr) -> ast.expr:
     """Return a copy of the tree in which two names are exchanged."""
-    names = {one: parse(another), another: parse(one)}
+    return _renamed({one: parse(another), another: parse(one)}, tree)
+
+
+def _renamed(names: dict[str, ast.expr], tree: ast.expr) -> ast.expr:
+    """Return a copy of the tree in which names are replaced by expressions."""
     for path, node in list(nodes(tree)):
         if isinstance(node, ast.Name) and node.id in names:
-            replacement = names[node.id]
-            tree = _replace(tree, path, partial(_replaced_by, replacement))
+            tree = _replace(tree, path, partial(_replaced_by, names[node.id]))
     return tree
 
 

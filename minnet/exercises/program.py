@@ -60,8 +60,13 @@ def _sigmoid(x: Array) -> Array:
     return y
 
 
+def _relu(x: Array) -> Array:
+    y: Array = np.maximum(x, 0)
+    return y
+
+
 OWN = {
-    "sigmoid": _sigmoid, "flat": flat, "split": split, "qr": np.linalg.qr,
+    "sigmoid": _sigmoid, "relu": _relu, "flat": flat, "split": split, "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
 BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
@@ -190,8 +195,13 @@ class Model:
 
 
 def snapshot(values: Values) -> Values:
-    """Return a copy of values by name in which generators are copied, too."""
+    """Return a copy of values by name; generators and objects with attributes are copied, too."""
     return {
-        name: copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
-        for name, value in values.items()
+        name: copy.deepcopy(value) if _has_state(value) else value for name, value in values.items()
     }
+
+
+def _has_state(value: Any) -> bool:
+    """Return whether a value is a generator, or an object with attributes, such as a layer."""
+    is_object = hasattr(value, "__dict__") and not callable(value)
+    return is_object or isinstance(value, np.random.Generator)

@@ -23,7 +23,7 @@ Values = dict[str, Any]
 ELEMENTWISE = {
     "sqrt": "the root", "exp": "the exponential", "log": "the logarithm", "tanh": "tanh",
     "abs": "the absolute value", "square": "the square", "sign": "the sign",
-    "sigmoid": "the sigmoid",
+    "sigmoid": "the sigmoid", "relu": "the ReLU",
     "log2": "the logarithm of base 2", "log10": "the logarithm of base 10",
 }  # fmt: skip
 REDUCTIONS = {

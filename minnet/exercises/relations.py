@@ -26,7 +26,7 @@ def describe(  # noqa: PLR0911 - one return for each relation
     wrong_form = _wrong_form(name, value, expected)
     if wrong_form is not None:
         return wrong_form
-    if not value.any():
+    if value.ndim and not value.any():
         return f"{name} is all zeros."
     for other, candidate in _others(case, right, found, name):
         if value.size > 1 and close(value, candidate):

@@ -10,8 +10,8 @@ HINTS = (
     ("first row", "Does your loop take in every row, or does it keep only one of them?"),
     ("last row", "Does your loop take in every row, or does each one replace the one before?"),
     ("wrong sign", "If this quantity grows a little, should the result grow or shrink?"),
-    ("sum is used", "By what should the result change if the batch is twice as large?"),
-    ("mean is used", "dy contains the 1/n of the loss already; is a second division needed?"),
+    ("a sum is used", "By what should the result change if the batch is twice as large?"),
+    ("a mean is used", "Should the result grow with the number of terms, as a sum does?"),
     ("transposed", "Write the shapes of both factors, and of what they should give."),
     ("swapped", "Write the shapes of both factors, and of what they should give."),
     ("equality", "What should happen where both sides are exactly equal?"),
@@ -63,7 +63,7 @@ def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str
         return f"{words} throughout, from {steps[0].meaning} on"
     if all(step.meaning in words for step in others):
         return words
-    places = " and ".join(step.meaning for step in steps)
+    places = " and ".join(dict.fromkeys(step.meaning for step in steps))
     if words.startswith("it "):
         return f"{'each of ' * (len(steps) > 1)}{places} {words.removeprefix('it ')}"
     return f"in {places}, {words}"
