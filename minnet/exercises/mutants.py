@@ -265,10 +265,10 @@ def _dependent(reference: Reference) -> Iterator[tuple[Any, Any]]:
 
 
 def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
-    """Return the values of an expression, up to the first exception."""
+    """Return the values of an expression in its first and last executions, up to an exception."""
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for each in snapshots[:4]:
+        for each in [*snapshots[:3], *snapshots[3:][-1:]]:
             values.append(eval(code, snapshot(each)))
     return values
