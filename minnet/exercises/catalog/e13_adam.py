@@ -34,7 +34,9 @@ def inputs(rng: np.random.Generator) -> Case:
     for i, shape in enumerate(SHAPES):
         params, grads = rng.normal(size=(2, STEPS, *shape))
         grads.flat[0] = 0.0
-        vars(case).update({f"params{i}": params, f"grads{i}": grads})
+        vars(case).update(
+            {f"params[{i}] of another adam": params, f"grads[{i}] of another adam": grads}
+        )
     return case
 
 
@@ -51,7 +53,10 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
             params = new
     optimizer = answer("adam", 0.1, 0.8, 0.95, 0.02)
     for t in range(STEPS):
-        arrays = ([vars(case)[f"{kind}{i}"][t] for i in range(3)] for kind in ("params", "grads"))
+        arrays = (
+            [vars(case)[f"{kind}[{i}] of another adam"][t] for i in range(3)]
+            for kind in ("params", "grads")
+        )
         for name, weight in zip(WEIGHTS, _new(optimizer, *arrays), strict=True):
             yield f"{name} after step {t + 1} of another adam", weight
 

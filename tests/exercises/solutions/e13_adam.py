@@ -162,10 +162,14 @@ class Wrong(Optimizer):
         if self.mistake == "shares_swapped":
             kept1, kept2, share1, share2 = share1, share2, kept1, kept2
         self.m[i] = kept1 * self.m[i] + share1 * g
-        self.s[i] = kept2 * self.s[i] + share2 * g**2
+        square = np.mean(g**2) if self.mistake == "one_number_for_s" else g**2
+        self.s[i] = kept2 * self.s[i] + share2 * square
         if self.rule == "rmsprop":
             correct = self.mistake == "rmsprop_corrected"
             return self.divide(g, self.s[i] / (1 - beta2**self.t) if correct else self.s[i])
+        if self.mistake == "eps_before_the_correction":
+            root = np.sqrt(1 - beta2**self.t)
+            return root / (1 - beta1**self.t) * self.divide(self.m[i], self.s[i])
         if self.mistake == "no_correction":
             return self.divide(self.m[i], self.s[i])
         m_hat, s_hat = self.m[i] / (1 - beta1**self.t), self.s[i] / (1 - beta2**self.t)
@@ -204,6 +208,8 @@ WRONG = {
         "t_stays_1",
         "t_counts_parameters",
         "corrected_stored",
+        "one_number_for_s",
+        "eps_before_the_correction",
         "betas_swapped",
         "divide_by_zero",
         "input_changed",
