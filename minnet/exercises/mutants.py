@@ -269,6 +269,6 @@ def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for each in [*snapshots[:3], *snapshots[3:][-1:]]:
+        for each in [*snapshots[:5], *snapshots[5:][-1:]]:
             values.append(eval(code, snapshot(each)))
     return values
