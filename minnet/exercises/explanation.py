@@ -16,6 +16,7 @@ from minnet.exercises.mutants import Mutant, Mutants
 from minnet.validation import Array
 
 MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are run, and mutants that they are made of
+FEW = 10  # entries of a result that may agree with a mutant by accident
 
 
 def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
@@ -114,13 +115,13 @@ def _independent(
 def _far_fetched(mutant: Mutant, explained: int, found: Results, name: str, *, later: bool) -> bool:
     """Return whether the agreement of a mutant may be an accident.
 
-    A few whole numbers agree by accident with many mutants, and one single result of several with
+    Few entries that are whole numbers agree by accident with many mutants, and one single result of several with
     some. A result that comes after an unexplained one must agree with a likely mutant.
     """
     if mutant.swapped is not None:
         return explained < 2
     values = np.unique(found[name].astype(np.float64))
-    few = values.size <= 3 and bool((values == np.round(values)).all())
+    few = values.size <= 3 and found[name].size <= FEW and bool((values == np.round(values)).all())
     if later:
         return few or mutant.cost >= 3
     return mutant.cost >= (2 if few else 3) and (few or 2 * explained < len(found))
