@@ -115,8 +115,8 @@ def _independent(
 def _far_fetched(mutant: Mutant, explained: int, found: Results, name: str, *, later: bool) -> bool:
     """Return whether the agreement of a mutant may be an accident.
 
-    Few entries that are whole numbers agree by accident with many mutants, and one single result of several with
-    some. A result that comes after an unexplained one must agree with a likely mutant.
+    Few entries that are whole numbers agree by accident with many mutants, and one single result of
+    several with some. A result that comes after an unexplained one must agree with a likely mutant.
     """
     if mutant.swapped is not None:
         return explained < 2
