@@ -31,8 +31,7 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
     low, high = {"relu": (0, 0), "sigmoid": (0.1, 0.4), "tanh": (-0.9, -0.4)}[kind]
 
     def alive() -> Array:
-        values = rng.uniform(-0.9 if kind == "tanh" else 0.1, 0.9, ROWS)
-        return values * (row % 2) if kind == "relu" else values
+        return rng.uniform(0.1, 0.5, ROWS) * (row % 2 if kind == "relu" else 1)
 
     for changes in (
         *(0 * row, 0 * row, 0.2 * batch),  # constant, or within each batch alone
@@ -59,7 +58,6 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
         yield tolerance * 0.7 * ((row + 1) % 3 - 1)
         yield tolerance * -0.7 * (row % 2)
         yield 0.5 * (-1.0) ** row
-        yield rng.permutation(np.repeat(rng.integers(2, 8, ROWS // 2) / 8, 2)) * (-1.0) ** row
         size = rng.integers(2, 8, ROWS // 2) / 8
         yield np.concatenate([size, -size])
         yield -rng.uniform(0.2, 0.9, ROWS)
