@@ -63,7 +63,8 @@ def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str
         return f"{words} throughout, from {steps[0].meaning} on"
     if all(step.meaning in words for step in others):
         return words
-    return f"in {' and '.join(step.meaning for step in steps)}, {words}"
+    meanings = dict.fromkeys(step.meaning for step in steps)
+    return f"in {' and '.join(meanings)}, {words}"
 
 
 def hint(mutant: Mutant) -> str:
