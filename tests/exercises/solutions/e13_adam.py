@@ -138,6 +138,8 @@ class Wrong(Optimizer):
         if self.m is None or self.mistake == "state_anew":
             self.m = [np.zeros_like(p) for p in params]
             self.s = [np.zeros_like(p) for p in params]
+        if self.mistake == "own_parameters":
+            params = self.__dict__.get("new", params)
         self.t = 1 if self.mistake == "t_stays_1" else self.t + 1
         new = []
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
@@ -147,6 +149,7 @@ class Wrong(Optimizer):
             if self.mistake == "input_changed":
                 params[i] -= step
             new.append(p + step if self.mistake == "uphill" else p - step)
+        self.new = new
         return new
 
     def move(self, i, g):
@@ -162,7 +165,11 @@ class Wrong(Optimizer):
         if self.mistake == "shares_swapped":
             kept1, kept2, share1, share2 = share1, share2, kept1, kept2
         self.m[i] = kept1 * self.m[i] + share1 * g
-        square = np.mean(g**2) if self.mistake == "one_number_for_s" else g**2
+        square = g**2
+        if self.mistake == "squares_averaged":
+            square = np.mean(square)
+        if self.mistake == "squares_added_up":
+            square = np.sum(square)
         self.s[i] = kept2 * self.s[i] + share2 * square
         if self.rule == "rmsprop":
             correct = self.mistake == "rmsprop_corrected"
@@ -208,7 +215,9 @@ WRONG = {
         "t_stays_1",
         "t_counts_parameters",
         "corrected_stored",
-        "one_number_for_s",
+        "squares_averaged",
+        "squares_added_up",
+        "own_parameters",
         "eps_before_the_correction",
         "betas_swapped",
         "divide_by_zero",
