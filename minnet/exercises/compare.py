@@ -48,8 +48,9 @@ def same(found: Array, expected: Array, right: Array, tolerance: float = TOLERAN
 
 def equal(one: Any, other: Any) -> bool:
     """Return whether two values are equal up to rounding."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
+    lists = isinstance(one, list | tuple), isinstance(other, list | tuple)
+    if any(lists):
+        return all(lists) and len(one) == len(other) and all(map(equal, one, other))
     a, b = np.asarray(one), np.asarray(other)
     if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
         return one is other or (a.shape == b.shape and bool(np.all(a == b)))

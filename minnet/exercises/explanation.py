@@ -16,13 +16,14 @@ from minnet.exercises.mutants import Mutant, Mutants
 from minnet.validation import Array
 
 MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are run, and mutants that they are made of
+FEW = 10  # entries of a result that may agree with a mutant by accident
 
 
 def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
     """Return the first wrong result that a mutant explains, and the mutant, or None."""
     for name in wrong:
         mutant = _best(mutants, mutants.classes, name, found, wrong)
-        if mutant is None and name == wrong[0]:
+        if mutant is None and name == wrong[0] and not _few_values(found[name]):
             mutant = _best(mutants, _pairs(mutants, name, found, wrong), name, found, wrong)
         if mutant is not None:
             return name, mutant
@@ -39,7 +40,7 @@ def _best(
             for each in found
         )
         spoiled = any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
-        if _far_fetched(mutant, explained, found, name, later=name != wrong[0]):
+        if _far_fetched(mutant, explained, found, name, spoiled=spoiled, later=name != wrong[0]):
             continue
         rank = (spoiled, -explained, mutant.rank)
         if best is None or rank < best[0]:
@@ -111,16 +112,26 @@ def _independent(
             yield alike[one], alike[other]
 
 
-def _far_fetched(mutant: Mutant, explained: int, found: Results, name: str, *, later: bool) -> bool:
+def _few_values(found: Array) -> bool:
+    """Return whether a result has at most three different values, all of them whole numbers."""
+    values = np.unique(found.astype(np.float64))
+    return values.size <= 3 and bool((values == np.round(values)).all())
+
+
+def _far_fetched(
+    mutant: Mutant, explained: int, found: Results, name: str, *, spoiled: bool, later: bool
+) -> bool:
     """Return whether the agreement of a mutant may be an accident.
 
-    A few whole numbers agree by accident with many mutants, and one single result of several with
-    some. A result that comes after an unexplained one must agree with a likely mutant.
+    Few entries that are whole numbers agree by accident with many mutants, and one single result of
+    several with some. Truth values must agree with a mutant that spoils no right result. A result
+    that comes after an unexplained one must have several entries and agree with a likely mutant.
     """
     if mutant.swapped is not None:
         return explained < 2
-    values = np.unique(found[name].astype(np.float64))
-    few = values.size <= 3 and bool((values == np.round(values)).all())
+    few = _few_values(found[name]) and found[name].size <= FEW
+    if _few_values(found[name]) and spoiled:
+        return True
     if later:
-        return few or mutant.cost >= 3
+        return few or found[name].size == 1 or mutant.cost >= 3
     return mutant.cost >= (2 if few else 3) and (few or 2 * explained < len(found))

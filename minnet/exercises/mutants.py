@@ -227,12 +227,11 @@ class Mutants:
             yield Mutant((), words, 2, order=(moved, before))
 
     def _swaps(self) -> Iterator[Mutant]:
-        """Yield the mutants that exchange two results of the same shape."""
+        """Yield the mutants that exchange two results."""
         public = [name for name in self.right if name in self.public]
         for one, other in combinations(public, 2):
-            if self.right[one].shape == self.right[other].shape:
-                words = f"{one} is what {other} should be, and the other way round"
-                yield Mutant((), words, 1, swapped=(one, other))
+            words = f"{one} is what {other} should be, and the other way round"
+            yield Mutant((), words, 1, swapped=(one, other))
         if self.reference.stateful:
             yield Mutant((), "two objects of the class share one state", 1, shared=True)
 

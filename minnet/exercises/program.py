@@ -4,7 +4,7 @@ Names of NumPy functions stand without a prefix. The arguments and all results o
 available to later calls of the same object: they are the state. Before its first value the result
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
-and ``split`` is its inverse.
+``split`` is its inverse, and ``spectral`` is the largest singular value of a matrix.
 """
 
 import copy
@@ -55,6 +55,11 @@ def _drawn(method: str) -> Any:
     return lambda rng, *arguments: getattr(rng, method)(*arguments)
 
 
+def _spectral(array: Array) -> float:
+    """Return the largest singular value of a matrix, or the norm of a vector."""
+    return float(np.linalg.norm(array, 2))
+
+
 def _sigmoid(x: Array) -> Array:
     y: Array = 1 / (1 + np.exp(-x))
     return y
@@ -66,7 +71,8 @@ def _relu(x: Array) -> Array:
 
 
 OWN = {
-    "sigmoid": _sigmoid, "relu": _relu, "flat": flat, "split": split, "qr": np.linalg.qr,
+    "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
+    "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
 BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}

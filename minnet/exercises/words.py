@@ -5,13 +5,13 @@ from minnet.exercises.operators import Edit
 from minnet.exercises.reference import Reference
 
 HINTS = (
-    ("axis", "Which axis counts the rows, and which the features? Which of them shares a number?"),
+    ("axis", "Which axis counts the rows, and which the columns? Along which are values combined?"),
     ("all entries", "How many numbers should there be, one for all or one for each column?"),
     ("first row", "Does your loop take in every row, or does it keep only one of them?"),
     ("last row", "Does your loop take in every row, or does each one replace the one before?"),
     ("wrong sign", "If this quantity grows a little, should the result grow or shrink?"),
-    ("a sum is used", "By what should the result change if the batch is twice as large?"),
-    ("a mean is used", "Should the result grow with the number of terms, as a sum does?"),
+    ("a sum is used", "If every value occurs twice, should the result double or stay as it is?"),
+    ("a mean is used", "If every value occurs twice, should the result double or stay as it is?"),
     ("transposed", "Write the shapes of both factors, and of what they should give."),
     ("swapped", "Write the shapes of both factors, and of what they should give."),
     ("equality", "What should happen where both sides are exactly equal?"),
@@ -21,6 +21,7 @@ HINTS = (
     ("condition", "Try both cases of the condition by hand: which lines run?"),
     ("number minus 1", "Which of the two variances in the exercise is needed here?"),
     ("full number", "Which of the two variances in the exercise is needed here?"),
+    ("minus 1", "Is this the whole number, or one less?"),
     ("a fixed", "Which argument should this number be?"),
     ("outside of", "Compare your brackets with those of the formula, one by one."),
     ("inside of", "Compare your brackets with those of the formula, one by one."),
