@@ -61,7 +61,7 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two steps, the second after a forward of another block, then a branch that works in place."""
+    """Three steps, around those of another block, then a branch that works in place."""
     branch = Branch(case.weight)
     block = answer(branch)
     yield "y", block.forward(case.x)
@@ -72,6 +72,8 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "y of another block", other.forward(case.other_x)
     yield "dx of the second batch", block.backward(case.next_dy)
     yield "dx of another block", other.backward(case.other_dy)
+    yield "y of a batch with as many rows", block.forward(case.other_x)
+    yield "dx of a batch with as many rows", block.backward(case.other_dy)
     x = case.x.copy()
     block = answer(BranchInPlace(case.weight))
     yield "y around a branch that works in place", block.forward(x)
