@@ -160,8 +160,8 @@ def _of_name(name: str, scope: Scope, reference: Reference) -> Iterator[Change]:
             yield _to("A[-1:]"), "only the last row is used", 2
             yield _to("A[:-1]"), "the last row is left out", 3
     elif isinstance(value, list | tuple):
-        yield _to("A[:1]"), "only the first array is used", 2
-        yield _to("A[-1:]"), "only the last array is used", 2
+        yield _to("A[:1]"), f"only the first entry of {words} is used", 2
+        yield _to("A[-1:]"), f"only the last entry of {words} is used", 2
     if isinstance(value, np.ndarray) or is_number(value):
         yield _to("A ** 2"), f"{words} is squared", 2
         yield _to("2 * A"), f"{words} is taken twice", 3
