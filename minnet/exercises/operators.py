@@ -160,10 +160,10 @@ def _of_name(name: str, scope: Scope, reference: Reference) -> Iterator[Change]:
             yield _to("A[-1:]"), "only the last row is used", 2
             yield _to("A[:-1]"), "the last row is left out", 3
     elif isinstance(value, list | tuple):
-        yield _to("A[:1]"), "only the first array is used", 2
-        yield _to("A[-1:]"), "only the last array is used", 2
-        yield _to("A[1:]"), "the first array is left out", 3
-        yield _to("A[:-1]"), "the last array is left out", 3
+        yield _to("A[:1]"), f"only the first entry of {words} is used", 2
+        yield _to("A[-1:]"), f"only the last entry of {words} is used", 2
+        yield _to("A[1:]"), f"the first entry of {words} is left out", 3
+        yield _to("A[:-1]"), f"the last entry of {words} is left out", 3
     if isinstance(value, np.ndarray) or is_number(value):
         yield _to("A ** 2"), f"{words} is squared", 2
         yield _to("2 * A"), f"{words} is taken twice", 3
