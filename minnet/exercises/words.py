@@ -11,7 +11,7 @@ HINTS = (
     ("last row", "Does your loop take in every row, or does each one replace the one before?"),
     ("wrong sign", "If this quantity grows a little, should the result grow or shrink?"),
     ("a sum is used", "By what should the result change if the batch is twice as large?"),
-    ("a mean is used", "Should the result grow with the number of terms, as a sum does?"),
+    ("a mean is used", "The loss contains its 1/n already; is a second division needed?"),
     ("transposed", "Write the shapes of both factors, and of what they should give."),
     ("swapped", "Write the shapes of both factors, and of what they should give."),
     ("equality", "What should happen where both sides are exactly equal?"),

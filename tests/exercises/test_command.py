@@ -148,7 +148,7 @@ def test_hint_prints_the_hint_for_a_recognized_mistake(folder, capsys):
     assert run("hint", 1, "--dir", folder) == 0
     output = capsys.readouterr().out
     assert "e01 dense: dbias: a mean is used where a sum belongs." in output
-    assert "dy contains the 1/n of the loss already" in output
+    assert "The loss contains its 1/n already" in output
 
 
 def test_hint_has_three_levels_and_prints_the_first_for_a_stub(folder, capsys):
