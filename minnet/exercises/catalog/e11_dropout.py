@@ -61,7 +61,11 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     x, dy, some = case.next_x, case.next_dy, case.next_x != 0
     for i in (1, 2):
         y = _like(x, "y", dropout.forward(x, True)).copy()
-        others[1].forward(x, True) if i == 1 else dropout.forward(x[::-1], False)
+        if i == 1:
+            others[1].forward(x, True)
+        else:
+            idle = _like(x, "y in evaluation", dropout.forward(x[::-1], False))
+            yield "kept entries of y in a later evaluation", _filled(x[::-1], idle)
         dx = _like(dy, "dx", dropout.backward(dy))
         yield UNLIKE[i], np.mean((y == 0)[some] != (dx == 0)[some])
         yield f"kept entries of dx{WHEN[i]}", _filled(dy, dx)
