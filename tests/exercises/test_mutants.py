@@ -114,7 +114,7 @@ EACH = pytest.mark.parametrize("exercise", WITH_REFERENCE, ids=str)
         ("e11", ".get(mistake, 1 - p)", ".get(mistake, p)",
          "in the scaled mask, p and its complement to 1 are exchanged"),
         ("e11", "else rng.random(shape) >= p", "else rng.normal(size=shape) >= p",
-         "in the mask, the random numbers are normal, not uniform"),
+         "in the mask, the random numbers are not uniform between 0 and 1"),
         ("e11", '"scaled_in_evaluation" else x', '"scaled_in_evaluation" else x / (1 - self.p)',
          "it is divided by the probability of keeping an entry once too often"),
         ("e11", "else dy * self.mask", "else dy", "in dx, the scaled mask is missing as a factor"),

@@ -61,7 +61,11 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     x, dy, some = case.next_x, case.next_dy, case.next_x != 0
     for i in (1, 2):
         y = _like(x, "y", dropout.forward(x, True)).copy()
-        others[1].forward(x, True) if i == 1 else dropout.forward(x[::-1], False)
+        if i == 1:
+            others[1].forward(x, True)
+        else:
+            idle = _like(x, "y in evaluation", dropout.forward(x[::-1], False))
+            yield "kept entries of y in a later evaluation", _filled(x[::-1], idle)
         dx = _like(dy, "dx", dropout.backward(dy))
         yield UNLIKE[i], np.mean((y == 0)[some] != (dx == 0)[some])
         yield f"kept entries of dx{WHEN[i]}", _filled(dy, dx)
@@ -150,6 +154,8 @@ INVARIANTS = (
     ),
 )  # fmt: skip
 
+WIDE = {SPREADS: 2.0, MEAN: 2.0}  # judged by the invariants alone
+
 EXERCISE = Exercise(
     number=11,
     name="dropout",
@@ -159,6 +165,6 @@ EXERCISE = Exercise(
     inputs=inputs,
     run=run,
     invariants=INVARIANTS,
-    tolerances=dict.fromkeys((IDLE, SHARE, MEAN, *UNLIKE), 0.12) | {ZERO: 0.3, SPREADS: 0.95},
+    tolerances=dict.fromkeys((IDLE, SHARE, *UNLIKE), 0.12) | {ZERO: 0.3} | WIDE,
     train=train,
 )
