@@ -1,7 +1,7 @@
 """Search for the mutant that explains the results of a wrong answer.
 
 The first wrong result is compared with that of all mutants, then with that of pairs of them, then
-the other wrong results are compared.
+the other wrong results are compared, of which a mutant must explain half.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +35,15 @@ def _best(
 ) -> Mutant | None:
     best: tuple[Any, Mutant] | None = None
     for mutant in _agreeing(mutants, candidates, name, found[name]):
-        explained = sum(
-            each in mutant.results and mutants.agree(each, found[each], mutant.results[each])
-            for each in found
-        )
+        alike = [
+            each for each in found
+            if each in mutant.results and mutants.agree(each, found[each], mutant.results[each])
+        ]  # fmt: skip
+        explained, later = len(alike), name != wrong[0]
+        if later and 2 * len({*alike} & {*wrong}) < len(wrong):
+            continue
         spoiled = any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
-        if _far_fetched(mutant, explained, found, name, spoiled=spoiled, later=name != wrong[0]):
+        if _far_fetched(mutant, explained, found, name, spoiled=spoiled, later=later):
             continue
         rank = (spoiled, -explained, mutant.rank)
         if best is None or rank < best[0]:

@@ -21,7 +21,7 @@ from minnet.layers.sequential import Sequential
 from minnet.optimizers import SGD
 from minnet.validation import Array
 
-SHAPES = {"dbias": (3,), "dweight": (4, 3), "dgamma": (3,)}
+SHAPES = (3,), (4, 3), (3,)
 # the approximate norm of each array, and a factor of max_norm
 GRADIENTS = {
     "": ((1.3, 3.5, 0.4), 1),
@@ -37,7 +37,7 @@ def inputs(rng: np.random.Generator) -> Case:
     """Draw gradients in random directions."""
     case = Case(max_norm=float(rng.uniform(0.66, 0.72)))
     for ending, (lengths, _) in GRADIENTS.items():
-        for i, (length, shape) in enumerate(zip(lengths, SHAPES.values(), strict=False)):
+        for i, (length, shape) in enumerate(zip(lengths, SHAPES, strict=False)):
             direction = rng.normal(size=shape)
             grad = direction * length * rng.uniform(0.97, 1.03) / np.sqrt(np.sum(direction**2))
             setattr(case, f"grads[{i}]{ending}", grad)
@@ -48,15 +48,17 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Clip each gradient."""
     for ending, (lengths, factor) in GRADIENTS.items():
         grads = [getattr(case, f"grads[{i}]{ending}") for i in range(len(lengths))]
-        values = dict(returned(answer(list(grads), factor * case.max_norm), "clipped", "norm"))
-        clipped, norm = values["clipped"], values["norm"]
-        if isinstance(norm, list | tuple) and not isinstance(clipped, list | tuple):
-            raise ResultError("clipped is what norm should be, and the other way round.")
+        values = returned(answer([*grads], factor * case.max_norm), "clipped", "norm")
+        clipped, norm = (value for _, value in values)
+        if isinstance(norm, list | tuple):
+            raise ResultError(
+                "norm should be a number, not a list; the list of arrays comes first."
+            )
         if not isinstance(clipped, list | tuple) or len(clipped) != len(grads):
             raise ResultError("clipped should be a list of arrays, one for each in grads.")
         yield f"norm{ending}", norm
-        for name, grad in zip(SHAPES, clipped, strict=False):
-            yield f"{name}{ending}", grad
+        for i, grad in enumerate(clipped):
+            yield f"clipped[{i}]{ending}", grad
 
 
 class Clipped(SGD):

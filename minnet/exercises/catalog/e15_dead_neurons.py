@@ -54,7 +54,7 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
     yield from (np.full(ROWS, tolerance * size) for size in (0.6, 1.6))
     if kind == "relu":
         yield 0.6 + 1e-7 * (row % 2)
-        yield np.full(ROWS, 0.5)
+        yield from (np.full(ROWS, value) for value in (0.25, 0.5))
     if kind == "tanh":
         yield tolerance * 0.7 * ((row + 1) % 3 - 1)
         yield tolerance * -0.7 * (row % 2)
