@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minnet.layers.activations import Sigmoid, Softmax
+from minnet.evaluation import check_loss
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, count, positive
+from minnet.validation import Array, as_sample_weight, check_instance, count, positive
 
 
 def check_settings(
@@ -30,11 +30,8 @@ def check_settings(
     validation_data: Any,
 ) -> None:
     """Raise TypeError or ValueError if a setting does not fit."""
-    for given, kind in ((net, Sequential), (loss, Loss), (optimizer, Optimizer)):
-        if not isinstance(given, kind):
-            repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-            article = "an" if kind is Optimizer else "a"
-            raise TypeError(f"fit: expected {article} {kind.__name__}, got {given!r}{repair}")
+    check_loss(net, loss, "fit")
+    check_instance(optimizer, Optimizer, "fit")
     if regularizer is not None and not isinstance(regularizer, Regularizer):
         raise TypeError(f"fit: expected a Regularizer such as L2(1e-4), got {regularizer!r}")
     if schedule is not None and not callable(schedule):
@@ -62,11 +59,6 @@ def check_settings(
         positive(clip_norm, "fit", "clip_norm")
     if optimizer.net is not net:
         raise ValueError("fit: the optimizer belongs to another network; create one for this one")
-    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
-        raise ValueError(
-            f"fit: {loss} takes logits, but the network ends in {net.layers[-1]}, which would be "
-            "applied twice; remove that layer"
-        )
 
 
 def check_data(which: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:

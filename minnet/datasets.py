@@ -5,8 +5,8 @@ four idx files each. They are read from the first folder that has them, or downl
 user's cache, and verified.
 
 Every loader returns ``(x_train, y_train), (x_test, y_test)``: C-contiguous rows of floats, and
-int64 labels that count from 0. `from_csv` returns two further values, see `Table`. Each call
-returns new arrays, which may be modified.
+int64 labels that count from 0. `from_csv` returns two further values, see `Table`; `read_csv` reads
+new rows for its transformer. Each call returns new arrays, which may be modified.
 """
 
 from pathlib import Path
@@ -21,7 +21,8 @@ from minnet.layer import Rng
 from minnet.tables import Labels, Rows, split
 from minnet.tables import Table as Table
 from minnet.tables import from_csv as from_csv
-from minnet.validation import as_float_dtype
+from minnet.tables import read_csv as read_csv
+from minnet.validation import FLOAT32, FLOAT64, as_float_dtype, as_rows, check_finite
 
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
 
@@ -98,7 +99,7 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
     Parameters
     ----------
     x_train, *others : array_like, (n, features)
-        The arrays, which are not changed. float32 stays float32, integers become float64.
+        The arrays, which are not changed. float32 stays float32, others become float64.
 
     Returns
     -------
@@ -123,23 +124,17 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
     """
     from sklearn.preprocessing import StandardScaler
 
-    arrays = [np.asarray(x) for x in (x_train, *others)]
-    for i, x in enumerate(arrays):
-        what = f"standardize: array {i}"
-        if x.dtype.kind not in "fiub":
-            raise TypeError(f"{what}: expected numbers, got dtype {x.dtype}; convert it first")
-        if x.ndim != 2 or len(x) == 0 or x.shape[1] != arrays[0].shape[-1]:
+    arrays: list[Rows] = []
+    for i, x in enumerate((x_train, *others)):
+        where, single = f"standardize: array {i}", getattr(x, "dtype", None) == np.float32
+        arrays.append(as_rows(x, FLOAT32 if single else FLOAT64, where, "values"))
+        shape, features = arrays[i].shape, arrays[0].shape[1]
+        if shape[0] == 0 or shape[1] != features:
             raise ValueError(
-                f"{what}: expected shape (n, features), n > 0 and the same features everywhere, "
-                f"got {x.shape}; the first array is {arrays[0].shape}"
+                f"{where}: expected at least one row and {features} features, as in the first "
+                f"array, got shape {shape}"
             )
-        # StandardScaler ignores NaN as missing values.
-        if not np.isfinite(x).all():
-            row, column = np.argwhere(~np.isfinite(x))[0]
-            raise FloatingPointError(
-                f"{what}: expected finite values, got {x[row, column]} at row {row}, column "
-                f"{column}; remove the row or fill in a value"
-            )
+        check_finite(arrays[i], where)  # StandardScaler ignores NaN as missing values
     scaler = StandardScaler().fit(arrays[0])
     return tuple(np.ascontiguousarray(scaler.transform(x)) for x in arrays)
 

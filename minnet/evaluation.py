@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
-from minnet.validation import Array
+from minnet.validation import Array, check_instance, is_number
 
 Metrics = Mapping[str, Callable[..., Any]] | None
 
@@ -60,9 +61,9 @@ def evaluate(
 
     Raises
     ------
-    TypeError
-        If metrics is not a dict of functions, a metric does not return a number, or the loss gives
-        no probabilities.
+    TypeError, ValueError
+        If metrics is not a dict of functions, a name is used twice, a metric does not return a
+        number, or the loss gives no probabilities or does not fit the last layer.
 
     Examples
     --------
@@ -74,6 +75,10 @@ def evaluate(
     >>> results["accuracy"], results["f1"]
     (0.5, 0.0)
     """
+    check_loss(net, loss, "evaluate")
+    _check_metrics(metrics, probability_metrics)
+    if probability_metrics and not loss.classifies:
+        raise TypeError(f"evaluate: {loss} gives no probabilities; use metrics={{name: f}}")
     loss = copy.deepcopy(loss)
     output = net.predict(x)
     results = {"loss": loss.forward(output, y, sample_weight=sample_weight)}
@@ -83,8 +88,6 @@ def evaluate(
         results["accuracy"] = float(np.mean((true == predicted) * loss.row_weights[:, None]))
     results |= _scores(metrics, true, predicted, sample_weight)
     if probability_metrics:
-        if not loss.classifies:
-            raise TypeError(f"evaluate: {loss} gives no probabilities; use metrics={{name: f}}")
         if loss.takes_logits:
             output = net.predict_proba(x, multilabel=loss.multilabel)
         if output.shape[1] == 2 and not loss.multilabel:
@@ -93,22 +96,46 @@ def evaluate(
     return results
 
 
+def check_loss(net: Any, loss: Any, where: str) -> None:
+    """Raise TypeError or ValueError unless loss fits the last layer of the network."""
+    check_instance(net, Sequential, where)
+    check_instance(loss, Loss, where)
+    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
+        raise ValueError(
+            f"{where}: {loss} takes logits, but the network ends in {net.layers[-1]}, which would "
+            "be applied twice; remove that layer"
+        )
+
+
 def labels_of(output: Array, loss: Loss) -> tuple[Array, Array]:
-    """Return true and predicted labels (n, 1), or the answers 0 and 1 (n, outputs) to yes or no."""
+    """Return true and predicted labels (n, 1), or 0/1 answers (n, outputs) of a multilabel loss."""
     if loss.multilabel:
         threshold = 0.0 if loss.takes_logits else 0.5
         return (loss.target > 0.5).astype(int), (output > threshold).astype(int)
     return loss.target.argmax(axis=1, keepdims=True), output.argmax(axis=1, keepdims=True)
 
 
+def _check_metrics(*given: Metrics) -> None:
+    """Raise TypeError or ValueError unless each is a dict of functions, with names of its own."""
+    names = ["loss", "accuracy"]
+    for metrics in given:
+        if not isinstance(metrics, Mapping | None) or not all(
+            map(callable, (metrics or {}).values())
+        ):
+            raise TypeError(
+                f"evaluate: expected metrics as a dict of name -> function, got {metrics}"
+            )
+        names += metrics or {}
+    if len(set(names)) < len(names):
+        raise ValueError(f"evaluate: expected different names of metrics, got {names}; rename some")
+
+
 def _scores(metrics: Metrics, true: Array, predicted: Array, weights: Any) -> dict[str, float]:
     """Return the value of each metric."""
-    if not isinstance(metrics, Mapping | None) or not all(map(callable, (metrics or {}).values())):
-        raise TypeError(f"evaluate: expected metrics as a dict of name -> function, got {metrics}")
     rows = [array[:, 0] if array.shape[1] == 1 else array for array in (true, predicted)]
     options = {} if weights is None else {"sample_weight": weights}
     values = {name: metric(*rows, **options) for name, metric in (metrics or {}).items()}
     for name, value in values.items():
-        if np.ndim(value):
+        if not is_number(value):
             raise TypeError(f"evaluate: expected a number from the metric {name!r}, got {value!r}")
     return {name: float(value) for name, value in values.items()}

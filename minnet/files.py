@@ -49,6 +49,16 @@ def write_file(
             member.write(manifest.encode())
 
 
+def require_finite(arrays: Mapping[str, Array], where: str) -> None:
+    """Raise FloatingPointError if an array holds NaN or infinity."""
+    bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if bad:
+        raise FloatingPointError(
+            f"{where}: expected finite values, got NaN or infinity in {', '.join(bad)}; nothing "
+            "was written. Go back to the last checkpoint and lower the learning rate"
+        )
+
+
 @contextmanager
 def opened_file(
     path: str | os.PathLike[str], where: str, file_format: str, *versions: int
@@ -105,14 +115,15 @@ def _as_array(data: bytes) -> Array:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, where: str = "save") -> Iterator[BinaryIO]:
     """Open a file that replaces path at the end, unless an error is raised."""
     path = Path(os.path.realpath(path))  # a symbolic link is kept
     if not path.parent.is_dir():
-        text = "save: no such folder; create it first, for instance with Path.mkdir"
+        text = f"{where}: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
     if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
-        raise OSError(errno.EINVAL, "save: exists and is no file; choose another name", str(path))
+        text = f"{where}: exists and is no file; choose another name"
+        raise OSError(errno.EINVAL, text, str(path))
     prefix = f".{path.name}.minnet-"
     for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
         with suppress(OSError):

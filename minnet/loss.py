@@ -22,6 +22,7 @@ from minnet.validation import (
     as_sample_weight,
     as_target_rows,
     check_finite,
+    is_number,
 )
 
 
@@ -80,7 +81,7 @@ class Loss(Differentiable):
         sample_weight : array_like, shape (n,), optional
             Weights w_i >= 0 of the rows. The loss is then Σ_i w_i l_i / Σ_i w_i, where l_i is the
             loss of row i alone. If all weights are 0, the loss and its gradient are 0.
-            A loss that is not part of minnet is then computed for each row alone.
+            With sample_weight, a custom loss is computed row by row.
 
         Raises
         ------
@@ -116,7 +117,7 @@ class Loss(Differentiable):
     def _computed(self, output: Array, target: Array) -> float:
         """Return the loss by a `compute` that is not minnet's own."""
         value: Any = self.compute(read_only(output), read_only(target))
-        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
+        if not is_number(value):
             raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
         return float(value)
 
@@ -169,9 +170,11 @@ class Loss(Differentiable):
         rows = as_array(target, dtype, self, "target")
         if rows.shape != shape:
             repair = ""
-            if rows.shape == shape[:1]:
+            if rows.shape == shape[:1] and shape[1] == 1:
                 repair = "; target[:, None] makes a column of it"
-                if shape[1] > 1:
+            elif rows.shape == shape[:1]:
+                repair = f"; use a network with 1 output, not {shape[1]}, and target[:, None]"
+                if np.asarray(target).dtype.kind in "iu":
                     repair = f"; numpy.eye({shape[1]})[target] makes one-hot rows of labels"
             raise ValueError(
                 f"{self}: expected a target of the shape of the output {shape}, got "

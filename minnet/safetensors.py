@@ -8,9 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minnet.files import replacing
+from minnet.files import replacing, require_finite
+from minnet.layers import exchange
 from minnet.layers.sequential import Sequential
 
 
@@ -19,17 +18,13 @@ def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    FloatingPointError, OSError
+    FloatingPointError, OSError, TypeError
         As in `minnet.save`.
     """
-    arrays, library = net.to_torch_state_dict(), _library()
-    bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    if bad:
-        raise FloatingPointError(
-            f"save_safetensors: expected finite values, got NaN or infinity in {', '.join(bad)}; "
-            "nothing was written. Go back to the last checkpoint and lower the learning rate"
-        )
-    with replacing(Path(path)) as file:
+    library = _library(net, "save_safetensors")
+    arrays = net.to_torch_state_dict()
+    require_finite(arrays, "save_safetensors")
+    with replacing(Path(path), "save_safetensors") as file:
         file.write(library.save(arrays, metadata={"format": "pt"}))
 
 
@@ -43,18 +38,22 @@ def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequentia
     ValueError
         If the file is damaged, or its arrays do not fit. The network is then unchanged.
     """
-    library, data = _library(), Path(path).read_bytes()
+    library, data = _library(net, "load_safetensors"), Path(path).read_bytes()
     try:
         arrays = library.load(data)
     except Exception as error:
         raise ValueError(
-            f"load_safetensors: expected a safetensors file of real numbers, got {path}: {error}; "
-            "use another copy, or save the file again, as float32"
+            f"load_safetensors: expected a safetensors file with dtypes of NumPy, got {path} with "
+            f"{type(error).__name__}: {error}; use another copy, or save float32 instead of "
+            "bfloat16, as with module.float() in PyTorch"
         ) from error
-    return net.load_torch_state_dict(arrays)
+    exchange.fill(net, arrays, "load_safetensors")
+    return net
 
 
-def _library() -> Any:
+def _library(net: Any, where: str) -> Any:
+    if not isinstance(net, Sequential):
+        raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
     try:
         from safetensors import numpy as library
     except ImportError as error:

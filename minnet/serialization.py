@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.files import opened_file, write_file
+from minnet.files import opened_file, require_finite, write_file
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.optimizers import Optimizer
@@ -77,12 +77,7 @@ def save(
         contents["optimizer"] = {"settings": settings, "lr": optimizer.lr, "steps": optimizer.steps}
     if not isinstance(history, History | None):
         raise TypeError(f"save: expected history as a History, got {history!r}; use net.history")
-    bad = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    if bad:
-        raise FloatingPointError(
-            f"save: expected finite values, got NaN or infinity in {', '.join(bad)}; nothing was "
-            "written. Go back to the last checkpoint and lower the learning rate"
-        )
+    require_finite(arrays, "save")
     if history is not None:
         contents["history"], by_step = history.state()
         arrays |= by_step

@@ -1,18 +1,23 @@
 """Tables in CSV files, as arrays for training."""
 
+import csv
 import os
+import re
 import warnings
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype
+from minnet.validation import Array, as_float_dtype
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
+Names: TypeAlias = str | int | Collection[str | int]
+LINE_OPTIONS = {"encoding", "compression", "skiprows", "comment"}  # determine the first line
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Table(NamedTuple):
@@ -20,8 +25,8 @@ class Table(NamedTuple):
 
     x has shape (n, features). y holds labels (n,) of a classification, whose ``classes`` are the
     values of the target by label, or targets (n, 1) of a regression, whose ``classes`` are None.
-    ``transformer.transform(frame)`` returns x of new rows, a DataFrame with the columns of the file
-    in any order. ``transformer.get_feature_names_out()`` names the features.
+    ``transformer.transform(read_csv(path))`` returns x of new rows, with the columns in any order.
+    ``transformer.get_feature_names_out()`` names the features.
     """
 
     train: tuple[Rows, Any]
@@ -32,11 +37,11 @@ class Table(NamedTuple):
 
 def from_csv(
     path: str | os.PathLike[str],
-    target: Hashable,
+    target: str | int,
     *,
     task: Literal["classification", "regression"] | None = None,
-    drop: Collection[Hashable] = (),
-    categorical: Collection[Hashable] = (),
+    drop: Names = (),
+    categorical: Names = (),
     test_size: float = 0.2,
     rng: Rng = 42,
     dtype: DTypeLike = np.float32,
@@ -52,17 +57,17 @@ def from_csv(
     Parameters
     ----------
     path : str or path
-        The file: UTF-8, with commas, semicolons or tabs, and a header row.
+        The file, as `read_csv` reads it.
     target : str or int
-        Column of the target; an int is its number in a file that is read with ``header=None``.
+        Column of the target; 0, 1, 2, ... in a file that is read with ``header=None``.
     task : {"classification", "regression"}, optional
         By default "classification" for a target of text, and "regression" for one of numbers.
-    drop, categorical : collection of column names
+    drop, categorical : column name, or collection of column names
         Columns to leave out, such as identifiers, and columns of numbers to treat as text.
     test_size, rng, dtype
         As in `minnet.datasets.iris`; each class has the same share of test rows.
     **options
-        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
+        Options of `read_csv`.
 
     Raises
     ------
@@ -83,15 +88,16 @@ def from_csv(
     >>> table.transformer.get_feature_names_out()
     array(['size', 'colour_blue', 'colour_red'], dtype=object)
     """
-    from sklearn.compose import make_column_transformer
+    from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-    dtype, frame = as_float_dtype(dtype), _read(path, options)
-    columns, unused = [*frame.columns], [target, *drop]
+    dtype, frame = as_float_dtype(dtype), read_csv(path, **options)
+    (target,), categorical = _names(target), _names(categorical)
+    columns, unused = [*frame.columns], [target, *_names(drop)]
     unknown = [name for name in (*unused, *categorical) if name not in columns]
-    if unknown or len(frame) < 2 or len(columns) == len(unused):
+    if unknown or len(frame) < 2 or set(columns) == set(unused):
         raise ValueError(
             "from_csv: expected at least 2 rows, known names and a column besides the target, got "
             f"{len(frame)} rows, columns {columns} and unknown names {unknown}; check sep, and for "
@@ -108,11 +114,15 @@ def from_csv(
                 f"{frame[name].count()} rows; leave it out with drop=[{name!r}], or keep it with "
                 f"categorical=[{name!r}]"
             )
-    numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
-    transformer = make_column_transformer(
-        (numbers, [name for name in frame if name not in text]),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), text),
-        verbose_feature_names_out=False,
+    numbers = [name for name in frame if name not in text]
+    for name in numbers:
+        _check_numbers(frame[name])
+    texts = FunctionTransformer(_as_text, feature_names_out="one-to-one")
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    scaled = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    transformer = ColumnTransformer(
+        [("numbers", scaled, numbers), ("texts", make_pipeline(texts, one_hot), text)],
+        verbose_feature_names_out="{feature_name}",
     )
     train, test, y_train, y_test = split(frame, y, test_size, rng, stratify=classes is not None)
     x_train = np.ascontiguousarray(transformer.fit_transform(train), dtype)
@@ -120,48 +130,111 @@ def from_csv(
     return Table((x_train, y_train), (x_test, y_test), transformer, classes)
 
 
-def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) -> list[Any]:
-    """Return x_train, x_test, y_train, y_test."""
-    from sklearn.model_selection import train_test_split
+def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
+    """Return the rows of a CSV file as a DataFrame, whose columns are named by strings.
 
-    # scikit-learn accepts no Generator, and None would use NumPy's global state.
-    seed: Any = rng
-    if not isinstance(rng, int | np.integer):
-        seed = np.random.default_rng(rng).integers(2**32)
-    parts: list[Any] = train_test_split(
-        x, y, test_size=test_size, stratify=y if stratify else None, random_state=int(seed)
-    )
-    return parts
+    The separator is a tab or semicolon if the first line has one outside of quotes, else a comma.
+    Spaces after a separator are skipped, and "?" is a missing value.
 
+    Parameters
+    ----------
+    path : str or path
+        The file: UTF-8, with a header row.
+    **options
+        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
+        With ``header=None`` the columns are named "0", "1", ...
 
-def _read(path: str | os.PathLike[str], options: dict[str, Any]) -> Any:
-    """Return a DataFrame; a semicolon in the first line precedes a comma, which may be decimal."""
+    Raises
+    ------
+    ImportError, OSError, ValueError
+        If pandas is not installed, or the file cannot be read.
+    """
     try:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "from_csv needs pandas; install it with `pip install pandas`, or read the file with "
+            "read_csv needs pandas; install it with `pip install pandas`, or read the file with "
             "numpy.loadtxt and use minnet.datasets.standardize"
         ) from error
-    with open(path, encoding="utf-8", errors="replace") as file:
-        first = file.readline()
-    defaults = {
-        "sep": next((sep for sep in "\t;" if sep in first), ","), "skipinitialspace": True,
-        "index_col": False, "na_values": ["?"], "low_memory": False,
-    }  # fmt: skip
+    settings: dict[str, Any] = {
+        "skipinitialspace": True, "index_col": False, "na_values": ["?"], "low_memory": False,
+    } | options  # fmt: skip
+    line = {name: options[name] for name in LINE_OPTIONS & options.keys()}
+    line |= {"header": None, "nrows": 1, "quoting": csv.QUOTE_NONE, "keep_default_na": False}
     try:
+        first = pandas.read_csv(path, sep="\x1f", dtype=str, **line).iat[0, 0]
+        unquoted = re.sub('"[^"]*"', "", first)
+        guess = next((sep for sep in "\t;" if sep in unquoted), ",")
+        sep = settings["sep"] = settings.pop("delimiter", None) or options.get("sep", guess)
+        if sep and len(sep) == 1 and not {"header", "names"} & options.keys():
+            header = next(csv.reader([first], delimiter=sep, skipinitialspace=True))
+            if repeated := {name for name in header if name and header.count(name) > 1}:
+                raise ValueError(f"expected different names of columns, got {repeated} repeatedly")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
-            return pandas.read_csv(path, **(defaults | options))
-    except (ValueError, pandas.errors.ParserWarning) as error:
+            frame = pandas.read_csv(path, **settings)
+    except (ValueError, TypeError, pandas.errors.ParserWarning) as error:
         raise ValueError(
-            f"from_csv: cannot read {path}: {error}; correct it, or pass the options of "
+            f"read_csv: cannot read {path}: {error}; correct it, or pass the options of "
             "pandas.read_csv that it needs, such as encoding='cp1252' or sep='|'"
         ) from error
+    return frame.set_axis([str(name) for name in frame], axis=1)
+
+
+def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) -> list[Any]:
+    """Return x_train, x_test, y_train, y_test."""
+    from sklearn.model_selection import train_test_split
+
+    try:
+        # scikit-learn accepts no Generator, and None would use NumPy's global state.
+        seed: Any = rng
+        if not (isinstance(rng, int | np.integer) and 0 <= rng < 2**32):
+            seed = np.random.default_rng(rng).integers(2**32)
+        parts: list[Any] = train_test_split(
+            x, y, test_size=test_size, stratify=y if stratify else None, random_state=int(seed)
+        )
+    except ValueError as error:
+        raise ValueError(
+            "expected a seed rng >= 0, and test_size as a share that leaves rows of each class on "
+            f"both sides, got rng={rng!r} and test_size={test_size!r} for {len(y)} rows ({error})"
+        ) from error
+    return parts
+
+
+def _names(given: Names) -> list[str]:
+    return [str(name) for name in ([given] if isinstance(given, str | int) else given)]
 
 
 def _is_number(column: Any) -> bool:
     return str(column.dtype.kind) in "iuf"
+
+
+def _check_numbers(column: Any) -> None:
+    """Raise ValueError for infinity, and for numbers whose squares overflow."""
+    wrong = column[column.abs() > LARGEST]
+    if len(wrong):
+        raise ValueError(
+            f"from_csv: column {column.name!r}: expected finite numbers up to {LARGEST:.1e}, got "
+            f"{wrong.iloc[0]}; correct it, or use na_values=['{wrong.iloc[0]}'] for a missing value"
+        )
+
+
+def _as_text(frame: Any) -> Array:
+    """Return texts as str and missing ones as NaN."""
+    texts = np.frompyfunc(_text, 1, 1)(frame.to_numpy(object))
+    return np.where(frame.isna(), np.nan, texts)
+
+
+def _text(value: Any) -> str:
+    """Return a text; "007", "7.0" and "true" become "7" and "True".
+
+    If all texts of new rows are of this kind, pandas reads numbers or booleans.
+    """
+    text = str(value)
+    if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
+        whole, _, rest = text.partition(".")
+        return re.sub(r"^\+?(-?)0*(?=\d)", r"\1", whole) + f".{rest}".rstrip("0").rstrip(".")
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:
@@ -170,9 +243,11 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     if len(missing):
         raise ValueError(
             f"from_csv: expected a target in each row, got none in {len(missing)} rows, first in "
-            f"row {missing[0]} of the data; remove these rows"
+            f"row {missing[0]} of the data; remove these rows, or use keep_default_na=False if "
+            "'NA' or 'None' is a class"
         )
     if _is_number(column) and task in (None, "regression"):
+        _check_numbers(column)
         return column.to_numpy(dtype)[:, None], None
     if task not in (None, "classification"):
         raise ValueError(
@@ -191,13 +266,15 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
 
 
 def _check_text(column: Any) -> None:
-    """Raise ValueError if a column of text is mostly numbers."""
+    """Raise ValueError if a column of text is mostly numbers, with texts or commas among them."""
     values = column.dropna().astype(str).str.strip()
-    numbers = values.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?", case=False)
-    if numbers.mean() >= 0.9:
-        odd = values[~numbers if not numbers.all() else values.str.contains(",")].iloc[0]
+    pattern = r"[-+]?([\d,]*\d\.?\d*|\.\d+|[\d.]*,\d+)(e[-+]?\d+)?"
+    numbers = values.str.fullmatch(pattern, case=False)
+    odd = values[values.str.contains(",") if numbers.all() else ~numbers]
+    if len(odd) and numbers.mean() >= 0.9:
         raise ValueError(
-            f"from_csv: column {column.name!r}: expected only numbers or only text, got {odd!r} "
-            f"among numbers; correct it, or use na_values=[{odd!r}] for a missing value, "
-            "decimal=',' for 2,5, thousands=',' for 1,000, header=None for a file without header"
+            f"from_csv: column {column.name!r}: expected only numbers or only text, got "
+            f"{odd.iloc[0]!r} among numbers; correct it, or use na_values=[{odd.iloc[0]!r}] for a "
+            "missing value, decimal=',' for 2,5, thousands=',' for 1,000, header=None for a file "
+            "without header"
         )

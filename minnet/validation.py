@@ -31,8 +31,8 @@ def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
     """Return x as an aligned C-contiguous array of dtype, without a copy if it is one.
 
-    Integers, booleans and other real floats are converted. Unsigned bytes are converted with a
-    warning, because images should be scaled to 0..1.
+    Integers, booleans and other real floats are converted, a network's input x of unsigned bytes
+    with a warning, because images should be scaled to 0..1.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
             f"{where}: expected {name} as real numbers, got dtype {array.dtype}; convert with "
             f"{name}.astype(float)"
         )
-    if array.dtype == np.uint8:
+    if array.dtype == np.uint8 and name in ("x", "validation x"):
         warnings.warn(
             f"{where}: {name} holds bytes (uint8), used as numbers from 0 to 255; training needs "
             f"values scaled to 0..1: use {name} / 255",
@@ -70,9 +70,10 @@ def _converted(x: Any, where: object, name: str) -> Array:
     try:
         return np.asarray(x)
     except Exception as error:
+        repair = f"; use {name}.detach().cpu().float()" if hasattr(x, "detach") else ""
         raise TypeError(
             f"{where}: expected {name} as an array of numbers, got {type(x).__name__} "
-            f"that NumPy cannot convert ({error})"
+            f"that NumPy cannot convert ({error}){repair}"
         ) from error
 
 
@@ -167,13 +168,12 @@ def as_target_rows(
 def _as_probabilities(
     target: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where: object
 ) -> Array:
-    if target.dtype == np.uint8:
-        target = target.astype(dtype)  # one-hot rows, not an image: no warning
     rows = as_rows(target, dtype, where, "target")
     if rows.shape != shape:
+        whole = rows.shape[1] == 1 and bool((rows == np.rint(rows)).all())
         raise ValueError(
             f"{where}: expected target rows of width {shape[1]}, one entry for each class, got "
-            f"width {rows.shape[1]}" + ("; use labels.ravel()" if rows.shape[1] == 1 else "")
+            f"width {rows.shape[1]}" + "; use target.ravel().astype(int) for labels" * whole
         )
     row = first_improper_row(rows)
     if row >= 0:
@@ -186,10 +186,7 @@ def _as_probabilities(
 
 def as_sample_weight(weights: Any, n: int, where: object) -> Array:
     """Return weights of rows as float64 (n,); raise unless they are finite numbers >= 0."""
-    array = _converted(weights, where, "sample_weight")
-    if array.dtype == np.uint8:
-        array = array.astype(FLOAT64)  # counts of rows, not an image: no warning
-    array = as_array(array, FLOAT64, where, "sample_weight")
+    array = as_array(weights, FLOAT64, where, "sample_weight")
     if array.shape != (n,):
         raise ValueError(
             f"{where}: expected sample_weight of shape ({n},), one weight for each row, got "
@@ -203,6 +200,19 @@ def as_sample_weight(weights: Any, n: int, where: object) -> Array:
             f"{row}; a weight of 0 excludes a row"
         )
     return array
+
+
+def check_instance(given: Any, kind: type, where: str) -> None:
+    """Raise TypeError unless given is an instance of kind."""
+    if not isinstance(given, kind):
+        repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{where}: expected {article} {kind.__name__}, got {given!r}{repair}")
+
+
+def is_number(value: Any) -> bool:
+    """Return whether value is one real number, rather than an array, a text or None."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
 
 
 def in_range(

@@ -146,6 +146,42 @@ def test_invalid_metrics_are_refused(options, message):
         evaluate(network(1), X, X[:, :1], MeanSquaredError(), **options)
 
 
+@pytest.mark.parametrize("value", [None, "good", np.zeros(1)])
+def test_a_metric_that_returns_no_number_is_refused(value):
+    with pytest.raises(TypeError, match="expected a number from the metric 'f'"):
+        evaluate(network(1), X, X[:, :1], MeanSquaredError(), metrics={"f": lambda *_: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"metrics": {"loss": metrics.accuracy_score}},
+        {"probability_metrics": {"accuracy": metrics.log_loss}},
+        {
+            "metrics": {"score": metrics.accuracy_score},
+            "probability_metrics": {"score": metrics.log_loss},
+        },
+    ],
+)
+def test_a_metric_cannot_replace_another_result(options):
+    with pytest.raises(ValueError, match=r"evaluate: expected different names of metrics"):
+        evaluate(network(3), X, np.zeros(N, int), SoftmaxCrossEntropy(), **options)
+
+
+@pytest.mark.parametrize(
+    ("net", "loss", "error", "message"),
+    [
+        (network(3), SoftmaxCrossEntropy, TypeError, "expected a Loss, .*SoftmaxCrossEntropy\\("),
+        ("net", SoftmaxCrossEntropy(), TypeError, "expected a Sequential, got 'net'"),
+        (network(3, Softmax()), SoftmaxCrossEntropy(), ValueError, "Softmax.* applied twice"),
+        (network(3, Sigmoid()), SigmoidBinaryCrossEntropy(), ValueError, "applied twice"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_refused(net, loss, error, message):
+    with pytest.raises(error, match=f"^evaluate: .*{message}"):
+        evaluate(net, X, np.zeros(N, int), loss)
+
+
 def test_weights_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"expected sample_weight of shape \(40,\)"):
         evaluate(network(1), X, X[:, :1], MeanSquaredError(), sample_weight=[1, 2])

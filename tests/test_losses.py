@@ -226,7 +226,7 @@ def test_labels_counted_from_1_are_refused_with_the_repair(make):
         (
             np.zeros((4, 1), int),
             ValueError,
-            r"expected target rows of width 3, .* got width 1; use labels\.ravel\(\)",
+            r"rows of width 3, .* got width 1; use target\.ravel\(\)\.astype\(int\) for labels",
         ),
         (
             np.ones((4, 3)),
@@ -289,6 +289,23 @@ def test_a_target_of_one_number_for_each_row_is_refused_with_the_repair(make, wi
     output, labels = problem(make, width=width, labels=True)
     with pytest.raises(ValueError, match=rf"of the output .*, got \(4,\); {re.escape(repair)}$"):
         make().forward(output, labels)
+
+
+@pytest.mark.parametrize("make", LOSSES[2:])
+def test_numbers_for_several_outputs_are_refused_without_advice_for_labels(make):
+    output, _ = problem(make, width=3)
+    with pytest.raises(ValueError, match=r"use a network with 1 output, .* target\[:, None\]$"):
+        make().forward(output, np.linspace(0, 1, 4))
+
+
+@pytest.mark.parametrize("make", LOSSES[2:])
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64])
+def test_targets_0_and_1_of_any_dtype_are_used_as_they_are_without_a_warning(make, dtype):
+    output, target = problem(make)
+    target = target > 0.5
+    given = target.astype(dtype)
+    assert make().forward(output, given) == make().forward(output, target.astype(output.dtype))
+    np.testing.assert_array_equal(given, target)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1])

@@ -66,7 +66,9 @@ def test_a_damaged_or_wrong_file_changes_nothing(library, tmp_path):
         with pytest.raises(ValueError, match=r"expected a safetensors file .*net.safetensors"):
             load_safetensors(net, path)
     library.save_file({"0.weight": np.ones((4, 4), np.float32)}, path)
-    with pytest.raises(ValueError, match=r"missing: 0.bias \(here dense1.bias\)"):
+    with pytest.raises(
+        ValueError, match=r"(?s)^load_safetensors: .*missing: 0.bias \(here dense1.bias\)"
+    ):
         load_safetensors(net, path)
     np.testing.assert_array_equal(net.theta, kept)
 
@@ -74,8 +76,22 @@ def test_a_damaged_or_wrong_file_changes_nothing(library, tmp_path):
 def test_files_and_folders_that_do_not_exist_are_errors(library, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"net\.safetensors"):
         load_safetensors(network(), tmp_path / "net.safetensors")
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="save_safetensors: no such folder"):
         save_safetensors(network(), tmp_path / "none" / "net.safetensors")
+
+
+@pytest.mark.parametrize("function", [save_safetensors, load_safetensors])
+def test_only_a_network_is_accepted(function, tmp_path):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}: expected .*, got Dense"):
+        function(Dense(4, 3), tmp_path / "net.safetensors")
+
+
+def test_a_file_of_bfloat16_is_refused_with_the_repair(library, tmp_path):
+    header = b'{"0.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(ValueError, match=r"BF16.*float32 instead of bfloat16"):
+        load_safetensors(network(), path)
 
 
 def test_a_network_with_nan_is_not_saved(library, tmp_path):

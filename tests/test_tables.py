@@ -1,5 +1,6 @@
 """Tables in CSV files: exact features, splits without leaks, and errors that state the repair."""
 
+import gzip
 import pickle
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from minnet import datasets
-from minnet.datasets import from_csv
+from minnet.datasets import from_csv, read_csv
 
 pandas = pytest.importorskip("pandas")
 
@@ -57,7 +58,7 @@ def test_features_are_computed_from_the_training_rows(write, dtype):
     assert transformer.get_feature_names_out().tolist() == names
     assert classes.tolist() == ["no", "yes"]
     frame = pandas.read_csv(write(table()))
-    scaler = transformer.named_transformers_["pipeline"]["standardscaler"]
+    scaler = transformer.named_transformers_["numbers"]["standardscaler"]
     positions = np.rint(4 * (x[:, 0] * scaler.scale_[0] + scaler.mean_[0])).astype(int)
     others = sorted(set(range(40)) - set(positions.tolist()))
     expected = [row_of(i, positions) for i in positions]
@@ -97,10 +98,101 @@ def test_variants_of_the_file_give_the_same_arrays(write, text, options, encodin
     assert got.classes.tolist() == ["no", "yes"]
 
 
-def test_a_file_without_header_has_numbered_columns(write):
-    expected = from_csv(write(table()), "kind")
-    got = from_csv(write(table(header=False)), 4, header=None)
-    np.testing.assert_array_equal(got.train[0], expected.train[0])
+@pytest.mark.parametrize("target", [4, 2, 0])
+def test_a_file_without_header_has_numbered_columns(write, target):
+    names = ["size", "gaps", "colour", "same", "kind"]
+    task = "regression" if target == 0 else "classification"
+    text = table().replace(",,7", ",blue,7")
+    options = {"task": task, "drop": "same"}
+    expected = from_csv(write(text), names[target], **options)
+    path = write(text.split("\n", 1)[1])
+    got = from_csv(path, target, header=None, **options | {"drop": 3})
+    for part, other in ((got.train, expected.train), (got.test, expected.test)):
+        np.testing.assert_array_equal(part[0], other[0])
+        np.testing.assert_array_equal(part[1], other[1])
+    features = [
+        name.replace(old, str(names.index(old)))
+        for name in expected.transformer.get_feature_names_out()
+        for old in names
+        if name.startswith(old)
+    ]
+    assert got.transformer.get_feature_names_out().tolist() == features
+    frame = read_csv(path, header=None)
+    x = got.transformer.transform(frame)
+    np.testing.assert_array_equal(got.transformer.transform(frame[["4", "2", "1", "0"]]), x)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("1, 2\n2,2\n", ["1", "2"]),  # a column of digits, and a space
+        ("1,2\n,2\n", ["1", "nan"]),  # read as 1.0 and NaN
+        (",2\n,2\n", ["nan", "nan"]),
+        (" E,2\n1,?\n", ["E", "1"]),
+        ("3,2\nF,2\n", [None, None]),
+    ],
+)
+def test_texts_of_new_rows_are_found_whatever_dtype_they_are_read_as(write, rows, expected):
+    table = from_csv(write("g, n, y\n" + "1, 1,c\n2, 2,d\nE, 3,c\n, ?,d\n" * 5), "y")
+    names = ["n", "g_1", "g_2", "g_E", "g_nan"]
+    assert table.transformer.get_feature_names_out().tolist() == names
+    x = table.transformer.transform(read_csv(write("g,n\n" + rows)))
+    np.testing.assert_allclose(x[:, 0], 0, atol=1e-12)  # the mean is 2
+    assert x[:, 1:].tolist() == [[name == f"g_{text}" for name in names[1:]] for text in expected]
+
+
+@pytest.mark.parametrize("text", ["007", "7.0", "-7.50", "true", "FALSE", "10", "0"])
+def test_a_text_is_found_if_pandas_reads_it_as_a_number_or_boolean(write, text):
+    table = from_csv(write("g,y\n" + f"{text},c\nother,d\n" * 5), "y")
+    assert table.transformer.transform(read_csv(write(f"g\n{text}\n"))).tolist() == [[1, 0]]
+
+
+def test_missing_texts_of_any_kind_are_the_same_category(write):
+    table = from_csv(write("g,y\n" + "a,c\n,d\n" * 5), "y")
+    frame = pandas.DataFrame({"g": ["a", None, np.nan, pandas.NA]}, dtype=object)
+    assert table.transformer.transform(frame).tolist() == [[1, 0], [0, 1], [0, 1], [0, 1]]
+
+
+def test_numbers_treated_as_categories_are_found_beside_missing_ones(write):
+    table = from_csv(write("g,y\n" + "7,c\n8,d\n" * 5), "y", categorical="g")
+    x = table.transformer.transform(read_csv(write('g\n8\n""\n7\n')))
+    assert x.tolist() == [[0, 1], [0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["01.01.2020", "02.01.2020"], ["10.0.0.1", "10.0.0.2"], ["1.0.0", "1.0.1"],
+        [str(10**25), str(10**25 + 1)],
+    ],
+)  # fmt: skip
+def test_texts_of_digits_are_texts(write, texts):
+    path = write("a,y\n" + "".join(f"{i},{texts[i % 2]}\n" for i in range(20)))
+    assert [*map(str, from_csv(path, "y").classes)] == texts
+    names = from_csv(path, "a").transformer.get_feature_names_out()
+    assert names.tolist() == [f"y_{text}" for text in texts]
+
+
+def test_the_separator_is_that_of_the_first_line_outside_of_quotes(write, tmp_path):
+    text = table().replace("size", '"size;1"')
+    expected = from_csv(write(text), "kind")
+    assert expected.transformer.get_feature_names_out()[0] == "size;1"
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(table(separator=";").encode()))
+    np.testing.assert_array_equal(from_csv(path, "kind").train[0], expected.train[0])
+    path = write(table(separator="|"))
+    np.testing.assert_array_equal(from_csv(path, "kind", delimiter="|").train[0], expected.train[0])
+
+
+def test_features_with_the_same_name_are_kept(write):
+    transformer = from_csv(write("a_b,a,y\n" + "1,b,c\n2,d,d\n" * 5), "y").transformer
+    assert transformer.get_feature_names_out().tolist() == ["a_b", "a_b", "a_d"]
+
+
+@pytest.mark.parametrize("rng", [-1, "seed"])
+def test_an_invalid_seed_is_an_error(write, rng):
+    with pytest.raises((ValueError, TypeError), match=r"rng|seed"):
+        from_csv(write(table()), "kind", rng=rng)
 
 
 def test_a_target_of_numbers_is_a_regression_and_on_request_a_classification(write):
@@ -198,6 +290,19 @@ FAULTS = {
     "long row": ("x,y\n1,a\n1,a,b\n", "y", {}, "cannot read .*Expected 2 fields in line 3, saw 3"),
     "long first row": ("x,y\n1,a,b\n1,a,b\n", "y", {}, "cannot read .*[Ll]ength of header"),
     "open quote": ('x,y\n1,"a\n1,b\n', "y", {}, "cannot read .*EOF inside string"),
+    "repeated name": (
+        "a,y,y\n1,2,c\n2,3,d\n", "y", {}, "different names of columns, got {'y'}",
+    ),
+    "infinity": (
+        numbers(lambda i: "-inf" if i == 7 else i), "y", {},
+        r"column 'b': expected finite numbers .*, got -inf; .*na_values=\['-inf'\]",
+    ),
+    "overflow": (numbers(lambda i: f"{i}e300"), "y", {}, "column 'b': expected finite numbers"),
+    "infinite target": ("x,y\n" + "1,2\n2,inf\n" * 4, "y", {}, "column 'y': expected finite"),
+    "few rows": ("x,y\n" + "1,a\n2,b\n" * 2, "y", {}, "expected .* test_size=0.2 for 4 rows"),
+    "class NA": ("x,y\n" + "1,NA\n2,b\n" * 2, "y", {}, "keep_default_na=False"),
+    "option": (table(), "kind", {"seperator": ";"}, "cannot read .*unexpected .*'seperator'"),
+    "drop": (table(), "kind", {"drop": "id"}, r"unknown names \['id'\]"),
     "empty": ("", "y", {}, "cannot read .*No columns"),
     "only a header": ("x,y\n", "y", {}, "at least 2 rows.*got 0 rows"),
     "only a target": ("y\na\nb\n", "y", {}, "a column besides the target"),
@@ -207,7 +312,7 @@ FAULTS = {
 @pytest.mark.parametrize(("text", "target", "options", "message"), FAULTS.values(), ids=FAULTS)
 def test_a_table_that_cannot_be_used_is_an_error(write, text, target, options, message):
     path = write(text, "cp1252" if "ö" in text else "utf-8")
-    with pytest.raises(ValueError, match=f"^from_csv: .*{message}"):
+    with pytest.raises(ValueError, match=f"^((from|read)_csv: .*)?{message}"):
         from_csv(path, target, **options)
 
 

@@ -11,8 +11,9 @@ PReLU                 weight                     alpha, of a PReLU with shared_a
 ====================  =========================  ======================================
 
 PyTorch's names begin with the position of the layer in its container, counted from 0, as in
-``torch.nn.Sequential``; layers without parameters count too. A layer that was named by hand keeps
-its name. `Residual` corresponds to a module whose branch is the module itself::
+``torch.nn.Sequential``; layers without parameters count too. A layer that was named by hand, as in
+``Sequential([("fc1", Dense(4, 3))])``, keeps its name. `Residual` corresponds to a module whose
+branch is the module itself::
 
     class Residual(torch.nn.Sequential):
         def forward(self, x):
@@ -60,34 +61,39 @@ def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, 
             yield start + renamed.get(name, name), f"{layer.path}.{name}", view, array
 
 
-def fill(
-    net: Container, targets: Mapping[str, tuple[str, Array]], values: Mapping[str, Any], where: str
-) -> None:
-    """Copy values into the targets; raise before anything changes if one is wrong.
-
-    ``targets`` maps the name of each value to the name in minnet and the array to fill.
-    """
-    if not isinstance(values, Mapping):
-        raise TypeError(
-            f"{where}: expected a mapping from names to arrays, got {type(values).__name__}; use "
-            "module.state_dict()"
-        )
+def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> None:
+    """Copy a state dict, or Keras's list, into net; raise before net changes if one is wrong."""
+    source = "model.get_weights()" if keras else "module.state_dict()"
+    if not isinstance(values, list | tuple if keras else Mapping):
+        raise TypeError(f"{where}: expected the arrays of {source}, got {type(values).__name__}")
+    if keras:
+        values = {f"weights[{i}]": array for i, array in enumerate(values)}
+    targets = {
+        f"weights[{i}]" if keras else name: (path, array if keras else view)
+        for i, (name, path, view, array) in enumerate(entries(net))
+    }
     problems, arrays = [], {}
     for name, (path, array) in targets.items():
         label = f"{name} (here {path})"
         if name not in values:
             problems.append(f"missing: {label} of shape {array.shape}")
             continue
-        value = as_array(values[name], array.dtype, where, name)
+        try:
+            value = as_array(values[name], array.dtype, label, "value")
+        except TypeError as error:
+            problems.append(str(error))
+            continue
         arrays[name] = array, value
         if value.shape != array.shape:
             note = ", which is the transpose" if value.shape == array.shape[::-1] else ""
             problems.append(f"{label}: expected shape {array.shape}, got {value.shape}{note}")
         elif not np.isfinite(value).all():
-            problems.append(f"{label}: expected finite values, got NaN or infinity")
+            problems.append(
+                f"{label}: expected finite {value.dtype}, got NaN, infinity or larger numbers"
+            )
     # PyTorch counts the batches of a BatchNorm, but uses the number only without a momentum.
-    counts = {name.replace("running_mean", "num_batches_tracked") for name in arrays}
-    problems += [f"unknown: {name}" for name in values if name not in arrays.keys() | counts]
+    known = targets.keys() | {n.replace("running_mean", "num_batches_tracked") for n in targets}
+    problems += [f"unknown: {name}" for name in values if name not in known]
     if problems:
         raise ValueError(
             f"{where}: expected the arrays of this network, which is unchanged, got other ones; "

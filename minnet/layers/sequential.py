@@ -184,18 +184,19 @@ class Sequential(Container):
     def predict_proba(self, x: Any, *, multilabel: bool = False, batch_size: int = 1024) -> Array:
         """Return the probabilities of the classes (n, out_features), for a classifier.
 
+        A network that was trained with `SigmoidBinaryCrossEntropy` and has several outputs needs
+        ``multilabel=True``, because a network does not know its loss.
+
         The output of a network that ends in `Softmax` or `Sigmoid` is returned as it is. Otherwise
-        the output is taken as logits, because the network does not know its loss: a single output
-        becomes the probability of yes, by the sigmoid, and several become those of classes, by
-        softmax over each row.
+        the output is taken as logits: a single output becomes the probability of yes, by the
+        sigmoid, and several become those of classes, by softmax over each row.
 
         Parameters
         ----------
         x, batch_size
             As in `predict`.
         multilabel : bool, default False
-            Whether several outputs are independent answers, as with `SigmoidBinaryCrossEntropy`;
-            the sigmoid is then applied to each.
+            Whether several outputs are independent answers; the sigmoid is applied to each.
 
         Examples
         --------
@@ -238,13 +239,12 @@ class Sequential(Container):
         Raises
         ------
         TypeError
-            If state_dict is not a mapping to arrays of real numbers, such as module.state_dict().
+            If state_dict is not a mapping such as module.state_dict().
         ValueError
-            If an array is missing, unknown, of another shape, or not finite. The message lists all
-            such arrays, and the network is unchanged.
+            If an array is missing, unknown, of another shape, not finite or not of real numbers.
+            The message lists all such arrays, and the network is unchanged.
         """
-        targets = {name: (path, view) for name, path, view, _ in exchange.entries(self)}
-        exchange.fill(self, targets, state_dict, "load_torch_state_dict")
+        exchange.fill(self, state_dict, "load_torch_state_dict")
         return self
 
     def to_keras_weights(self) -> list[Array]:
@@ -253,10 +253,7 @@ class Sequential(Container):
 
     def load_keras_weights(self, weights: Sequence[Any]) -> Self:
         """Fill all parameters and state from Keras's list; raise as `load_torch_state_dict`."""
-        numbered = enumerate(exchange.entries(self))
-        targets = {f"weights[{i}]": (path, array) for i, (_, path, _, array) in numbered}
-        values = {f"weights[{i}]": array for i, array in enumerate(weights)}
-        exchange.fill(self, targets, values, "load_keras_weights")
+        exchange.fill(self, weights, "load_keras_weights", keras=True)
         return self
 
     def _explain_gradient(self) -> str:

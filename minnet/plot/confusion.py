@@ -1,6 +1,6 @@
 """Chart of the confusion matrix of a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,18 @@ def confusion(
     true, predicted : array_like, shape (n,)
         Labels: integers or strings. ``net.predict(x).argmax(axis=1)`` returns predicted labels.
     names : sequence of str, optional
-        Names of the classes 0, 1, 2, ... All are drawn, also those without data. String labels are
-        drawn in the order of ``names``. By default the labels that occur are drawn, in order.
+        Different names of the classes 0, 1, 2, ... All are drawn, also those without data. String
+        labels are drawn in the order of ``names``. By default the labels that occur are drawn, in
+        order.
     ax, title, figsize
-        As described in `minnet.plot`.
+        As described in `minnet.plot`. A figure with ``layout="constrained"`` makes room for the
+        colour bar.
 
     Raises
     ------
-    ValueError
-        If the labels do not have the same shape (n,), or a label has no name.
+    TypeError, ValueError
+        If the labels do not have the same shape (n,), or each class does not have a name of its
+        own.
 
     Examples
     --------
@@ -71,7 +74,7 @@ def confusion(
     text = style.literal(ax, style.SMALL) | {"rotation": 90 if upright else 0}
     ax.set_xticks(places, [labels[place] for place in places], **text)
     ax.figure.figure.draw_without_rendering()  # the layout determines the size of the cells
-    _write(ax, counts, shares, _cell(ax, k))
+    _write(ax, counts, shares, digits)
     return ax.figure.figure
 
 
@@ -81,9 +84,9 @@ def _cell(ax: Axes, classes: int) -> tuple[float, float]:
     return box.width / point, box.height / point
 
 
-def _write(ax: Axes, counts: Array, shares: Array, cell: tuple[float, float]) -> None:
+def _write(ax: Axes, counts: Array, shares: Array, digits: int) -> None:
     """Write count and share into each cell, or the count alone, if there is room."""
-    digits = len(str(counts.max()))
+    cell = _cell(ax, len(counts))
     for size, lines in ((style.MEDIUM, 2), (style.SMALL, 2), (style.SMALL, 1)):
         letters = digits if lines == 1 else max(digits, len("100%"))
         if cell[0] > 0.65 * size * letters and cell[1] > 1.3 * size * lines:
@@ -102,7 +105,6 @@ def _counts(
     true: Array, predicted: Array, names: Sequence[str] | None
 ) -> tuple[Array, Sequence[Any]]:
     """Return the confusion matrix and the names of its classes."""
-    from sklearn.metrics import confusion_matrix
     from sklearn.utils.multiclass import unique_labels
 
     if true.ndim != 1 or true.shape != predicted.shape or not true.size:
@@ -112,11 +114,18 @@ def _counts(
         )
     classes = found = unique_labels(true, predicted)
     if names is not None:
+        if isinstance(names, str | Mapping):
+            raise TypeError(f"confusion: expected names as a list, got {names!r}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"confusion: expected different names, got {names}; rename some")
         classes = np.asarray(names) if found.dtype.kind in "UO" else np.arange(len(names))
         if missing := sorted(set(found.tolist()) - set(classes.tolist())):
             raise ValueError(
                 f"confusion: expected a name for each label, got none for {missing}; there are "
                 f"{len(names)} names, for {classes.tolist()}"
             )
-    counts = confusion_matrix(true, predicted, labels=classes)
+    places = {label: place for place, label in enumerate(classes.tolist())}
+    pairs = [[places[label] for label in labels.tolist()] for labels in (true, predicted)]
+    counts = np.zeros((len(places), len(places)), int)
+    np.add.at(counts, tuple(pairs), 1)
     return counts, classes.tolist() if names is None else names

@@ -165,7 +165,7 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     lines = max(name.count("\n") + 1 for name in names)
     style.fit_lines(ax, lines * len(names))
     room = ax.get_window_extent().height / ax.figure.dpi * 72 / (1.3 * style.SMALL)
-    rows = style.spread(range(len(names)), max(2, int(room / lines)))
+    rows = range(0, len(names), -(-len(names) // max(2, int(room / lines))))
     ax.set_yticks(rows, [names[row] for row in rows], **style.literal(ax, style.SMALL))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.evaluation import check_loss
 from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
@@ -134,6 +135,8 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
             f"capture: expected targets y and a loss together, got {given}; use "
             "capture(net, x, y, loss) for gradients, or capture(net, x) for evaluation"
         )
+    if loss is not None:
+        check_loss(net, loss, "capture")
     net = copy.deepcopy(net)
     x = as_rows(x, net.dtype, net.layers[0])
     if not len(x):

@@ -75,6 +75,26 @@ def test_string_labels_are_in_order_or_in_the_order_of_names():
     assert cells(figure) == {(0, 0): "2\n100%", (0, 1): "0", (1, 0): "1\n100%", (1, 1): "0"}
 
 
+@pytest.mark.parametrize("label", ["cat", 3, True])
+def test_a_single_class_is_drawn(label):
+    figure = plot.confusion([label] * 4, [label] * 4)
+    assert ticks(figure) == [[str(label)]] * 2
+    assert cells(figure) == {(0, 0): "4\n100%"}
+
+
+def test_labels_of_many_classes_are_evenly_spaced():
+    ax = plot.confusion(np.arange(100), np.arange(100)).axes[0]
+    (step,) = set(np.diff(ax.get_yticks()))
+    assert 1 < step < 10
+    assert ax.get_xticks().tolist() == ax.get_yticks().tolist()
+
+
+@pytest.mark.parametrize("names", ["ab", {0: "a", 1: "b"}])
+def test_names_that_are_no_list_are_refused(names):
+    with pytest.raises(TypeError, match=r"^confusion: expected names as a list, got"):
+        plot.confusion([0, 1], [0, 1], names=names)
+
+
 @pytest.mark.parametrize(
     ("figsize", "lines"), [((12, 9), 2), ((9, 7.5), 2), ((6, 4), 1), ((3, 2.5), 0)]
 )
@@ -107,6 +127,7 @@ def test_a_new_figure_grows_with_the_classes_and_long_names_do_not_overlap():
             [0, 3], [0, 1], {"names": ["a", "b"]},
             r"expected a name for each label, got none for \[3\]; there are 2 names, for \[0, 1\]",
         ),
+        (["a", "b"], ["a", "b"], {"names": ["a", "b", "b"]}, "expected different names, got"),
         (["a", "x"], ["a", "b"], {"names": ["a", "b"]}, r"got none for \['x'\]; .* \['a', 'b'\]"),
     ],
 )  # fmt: skip

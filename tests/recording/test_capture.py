@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+import minnet
 from minnet import (
     BatchNorm,
     Dense,
@@ -229,3 +230,16 @@ def test_a_capture_is_a_dict_that_can_be_made_by_hand():
     captured = Capture({"relu1": {"y": [[1.0, 2.0]]}}, X)
     assert (len(captured), "relu1" in captured, "relu2" in captured) == (1, True, False)
     assert captured["relu1"]["y"].tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "error", "message"),
+    [
+        ([Dense(4, 2), minnet.Softmax()], minnet.SoftmaxCrossEntropy(), ValueError, "twice"),
+        ([Dense(4, 2)], minnet.SoftmaxCrossEntropy, TypeError, "expected a Loss"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_refused(layers, loss, error, message):
+    net = minnet.Sequential(layers, rng=0)
+    with pytest.raises(error, match=f"^capture: .*{message}"):
+        minnet.capture(net, np.ones((3, 4)), [0, 1, 0], loss)
