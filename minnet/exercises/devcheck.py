@@ -21,7 +21,7 @@ from minnet.exercises.diagnosis import (
     right_results,
 )
 from minnet.exercises.exercise import Case, Exercise, Results
-from minnet.exercises.mutants import Mutants, known_program, results_of
+from minnet.exercises.mutants import Mutants, results_of
 from minnet.exercises.observation import Observation
 from minnet.exercises.program import Program
 
@@ -60,8 +60,9 @@ def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
     right = right_results(exercise, case)
     if exercise.reference is not None:
         return {"right": right} | {
-            known.id: right | results_of(exercise, known_program(exercise.reference, known), case)
-            for known in exercise.known
+            known.id: right
+            | results_of(exercise, Program(exercise.reference, dict(known.changes)), case)
+            for known in exercise.reference.known
         }
     shown = [mistake for mistake in exercise.mistakes if mistake.results is not None]
     return {"right": right} | {each.id: mistake_results(each, case, right) for each in shown}
@@ -69,7 +70,8 @@ def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
 
 def known_ids(exercise: Exercise) -> list[str]:
     """Return the ids of all known mistakes."""
-    return [*(each.id for each in exercise.mistakes), *(each.id for each in exercise.known)]
+    known = exercise.reference.known if exercise.reference is not None else []
+    return [*(each.id for each in exercise.mistakes), *(each.id for each in known)]
 
 
 def closest(exercise: Exercise, seed: int = 0) -> tuple[float, str, str]:

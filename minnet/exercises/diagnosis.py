@@ -163,7 +163,9 @@ def _explain(
         mistake = _known_mistake(exercise, case, found, right, wrong[0])
         if mistake is not None:
             return mistake.message, mistake.id, mistake.hint
-    message = relations.describe(case, right, found, wrong[0])
+    if observation.fault is not None and observation.fault.id == "second_run_differs":
+        return observation.fault.message, observation.fault.id, None
+    message = relations.describe(case, right, found, wrong)
     if wrong[0] == exercise.forward:
         slopes = observation.derivatives()
         fits = [name in found and close(found[name], value) for name, value in slopes.items()]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.exercises.reference import Known, Reference, read
+from minnet.exercises.reference import Reference, read
 from minnet.validation import Array
 
 Results = dict[str, Any]
@@ -57,7 +57,7 @@ class Invariant:
     Attributes
     ----------
     id, message, hint : str
-        As for `Known`.
+        As for `minnet.exercises.reference.Known`.
     holds : callable
         ``holds(case, results)`` returns whether the results have the property. It is called with
         the results that there are; a missing one may raise a KeyError.
@@ -136,22 +136,13 @@ class Exercise:
         return f"e{self.number:02d} {self.name}"
 
     @cached_property
-    def _read(self) -> tuple[Reference | None, tuple[Known, ...]]:
+    def reference(self) -> Reference | None:
+        """The solution as steps, with well-known mistakes; None if there is no text."""
         path = files("minnet.exercises").joinpath(f"references/{self.file}.txt")
         text = self.text
         if text is None and path.is_file():
             text = path.read_text(encoding="utf-8")
-        return read(text) if text is not None else (None, ())
-
-    @property
-    def reference(self) -> Reference | None:
-        """The solution as steps."""
-        return self._read[0]
-
-    @property
-    def known(self) -> tuple[Known, ...]:
-        """Mistakes in the steps with words of their own."""
-        return self._read[1]
+        return read(text) if text is not None else None
 
     def case(self, seed: int | list[int]) -> Case:
         """Return the inputs that belong to a seed."""

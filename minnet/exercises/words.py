@@ -42,15 +42,16 @@ def sentence(name: str, mutant: Mutant, reference: Reference) -> str:
     """Return what is wrong with a result, such as "dx: the path through the mean is missing."."""
     if mutant.known is not None:
         return mutant.known.message
-    if mutant.swapped is not None:
+    if "swapped" in mutant.options:
         return f"{mutant.words}."
-    if mutant.order is not None or mutant.shared:
+    if not mutant.edits:
         return f"{name}: {mutant.words}."
     wrong: dict[str, list[Edit]] = {}
     for edit in mutant.edits:
         wrong.setdefault(edit.words, []).append(edit)
     parts = [_part(name, words, edits, reference) for words, edits in wrong.items()]
-    return f"{name}: {'; and '.join(parts)}."
+    factor = f"; besides, it is {mutant.factor} times what that gives" if mutant.factor else ""
+    return f"{name}: {'; and '.join(parts)}{factor}."
 
 
 def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str:
