@@ -21,7 +21,7 @@ from minnet.exercises.diagnosis import (
     right_results,
 )
 from minnet.exercises.exercise import Case, Exercise, Results
-from minnet.exercises.mutants import Mutants, results_of
+from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation
 from minnet.exercises.program import Program
 
@@ -91,16 +91,31 @@ def _distance(one: Results, other: Results) -> float:
 
 
 def summary(exercise: Exercise) -> str:
-    """Return how many mistakes are told apart, as text for the author of an exercise."""
-    distance, one, other = closest(exercise)
-    text = f"{len(known_ids(exercise))} known mistakes; the closest two, "
-    text += f"{one} and {other}, are {distance:.1g} apart"
-    if exercise.reference is not None:
-        mutants = Mutants(exercise, exercise.case(0))
-        text += f"; {len(mutants.classes)} different mutants"
-        likely = [mutant for mutant in mutants.undetected if mutant.cost <= 1]
-        text += f", {len(likely)} likely ones with the right results"
-    return text
+    """Return how many wrong answers are told apart, and those that would be accepted."""
+    if exercise.reference is None:
+        distance, one, other = closest(exercise)
+        text = f"{len(known_ids(exercise))} known mistakes; the closest two, "
+        return f"{text}{one} and {other}, are {distance:.1g} apart"
+    mutants = mutants_of(exercise, exercise.case(0))
+    text = f"{len(mutants.classes)} mistakes are told apart, "
+    text += f"{len(mutants.reference.known)} of them in words of their own"
+    likely = list(accepted(exercise))
+    return f"{text}; {len(likely)} would be accepted: {'; '.join(likely)}" if likely else text
+
+
+def accepted(exercise: Exercise) -> Iterator[str]:
+    """Yield the likely mutants with the right results for which the reference states no reason.
+
+    Each is a wrong answer that would be accepted, unless its formula equals that of the reference.
+    """
+    mutants = mutants_of(exercise, exercise.case(0))
+    found: dict[str, None] = {}
+    for mutant in mutants.undetected if mutants.classes else ():
+        steps = ", ".join(mutants.reference.steps[key].meaning for key in mutant.changed)
+        text = f"{steps}: {mutant.words}" if steps else mutant.words
+        if mutant.cost <= 1 and not any(part in text for part in mutants.reference.equal):
+            found[text] = None
+    yield from found
 
 
 def file_problems(exercise: Exercise) -> Iterator[str]:
@@ -115,7 +130,7 @@ def file_problems(exercise: Exercise) -> Iterator[str]:
     if wrong is None or wrong.mistake != "not_implemented":
         yield f"the stub should be 'not implemented', but the diagnosis is {wrong or 'right'}"
     texts = files.hints(exercise)
-    if len(texts) != 3 or not all(texts):
+    if exercise.stub is None and (len(texts) != 3 or not all(texts)):
         yield f"there should be three hints, under ## 1, ## 2 and ## 3; there are {len(texts)}"
 
 
@@ -132,6 +147,8 @@ def mistake_problems(exercise: Exercise) -> Iterator[str]:
     for seed in SEEDS:
         if exercise.reference is None or seed < MUTANT_SEEDS:
             yield from _confused_mistakes(exercise, seed)
+        if len(known_ids(exercise)) == 0:
+            continue
         distance, one, other = closest(exercise, seed)
         if distance < MIN_DISTANCE:
             yield f"{one} and {other} are only {distance:.1g} apart with seed {seed}"

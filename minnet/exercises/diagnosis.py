@@ -106,7 +106,9 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
         passed, mistake = passed + 1, "network"
     else:
         return None
-    message = f"{exercise}: {message} Hint: minnet exercises hint {exercise.number}"
+    message = f"{exercise}: {message}"
+    if exercise.stub is None:
+        message += f" Hint: minnet exercises hint {exercise.number}"
     return WrongAnswer(message, mistake, score=passed / checks, hint=hint)
 
 

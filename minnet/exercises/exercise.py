@@ -77,7 +77,7 @@ class Exercise:
     ----------
     number, name, title, minutes
         Such as 9, "batchnorm_backward", "Backward through BatchNorm", and the expected duration.
-        Stub and hints are the files ``stubs/e09_batchnorm_backward.py.txt`` and
+        By default stub and hints are the files ``stubs/e09_batchnorm_backward.py.txt`` and
         ``hints/e09_batchnorm_backward.md``.
     answer : str
         Name of the function or class that the stub requests.
@@ -108,6 +108,12 @@ class Exercise:
     train : callable, optional
         ``train(answer)`` trains a network that contains the answer and returns the logits of the
         test digits; see `minnet.exercises.network`.
+    stub : str, optional
+        The text of the file to be completed, in place of the file in the package.
+    hints : tuple of str
+        Hints from general to detailed, in place of the file in the package.
+    path : str, optional
+        The file that defines an exercise which is not in the catalog.
     """
 
     number: int
@@ -126,6 +132,14 @@ class Exercise:
     derivatives: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     train: Callable[[Any], Array] | None = None
+    stub: str | None = None
+    hints: tuple[str, ...] = ()
+    path: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What `minnet.exercises.find` needs to return this exercise: its name, or its path."""
+        return self.path or self.name
 
     @property
     def file(self) -> str:

@@ -41,7 +41,7 @@ def observe_isolated(
     package = str(Path(minnet.__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         outputs = Path(scratch, "outputs.npz")
-        command = [sys.executable, "-P", "-m", MODULE, exercise.name, str(path.resolve())]
+        command = [sys.executable, "-P", "-m", MODULE, exercise.key, str(path.resolve())]
         command += [",".join(map(str, seed)), str(outputs), *(["train"] if train else [])]
         process = subprocess.Popen(
             command,

@@ -5,6 +5,7 @@ slip is possible. Each mutant is run as an answer is, on the inputs of the check
 results form a class, which is represented by the likeliest one.
 """
 
+import ast
 import pickle
 import warnings
 from collections import defaultdict
@@ -145,7 +146,7 @@ class Mutants:
             groups += _groups([edit for edit, _ in possible])
             generated += [self.mutant(group, form, trees) for group in groups]
         classes = self.distinct(generated)
-        self.undetected = [mutant for mutant in generated if not self.is_wrong(mutant)]
+        self.undetected += [mutant for mutant in generated if not self.is_wrong(mutant)]
         return classes
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
@@ -195,7 +196,12 @@ class Mutants:
             for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
                 found_values = _values(compiled(apply(trees[key], [edit])), snapshots)
                 complete = len(found_values) == len(right)
-                if not found_values or (complete and all(map(equal, found_values, right))):
+                if not found_values:
+                    continue
+                if complete and all(map(equal, found_values, right)):
+                    mutant = self.mutant([edit], form, trees)
+                    if ast.dump(mutant.changed[key]) != ast.dump(trees[key]):
+                        self.undetected.append(mutant)
                     continue
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
@@ -203,9 +209,10 @@ class Mutants:
 
     def _chosen(self, key: Key, snapshots: list[Values]) -> list[Values]:
         """Return four of the snapshots, in which the step is executed if it is one of several."""
-        name, when = self.reference.steps[key].name, self.reference.steps[key].when
-        if [step.name for step in self.reference.steps.values()].count(name) > 1 and when:
-            code = compiled(parse(when))
+        step, steps = self.reference.steps[key], self.reference.steps.items()
+        others = [each for other, each in steps if other[0] == key[0] and each.name == step.name]
+        if len(others) > 1 and step.when:
+            code = compiled(parse(step.when))
             snapshots = [each for each in snapshots if eval(code, snapshot(each))] or snapshots
         return snapshots if len(snapshots) <= 4 else snapshots[:2] + snapshots[-2:]
 

@@ -238,7 +238,8 @@ def _of_step(
     """Yield the changes of a whole step: repeated or not, scaled, replaced by another value."""
     name = reference.steps[key].name
     shape = {1: ("vector",), 2: ("rows",)}.get(np.ndim(result), ())
-    for kind in ("step", *shape, *(("state",) if reference.stateful else ())):
+    later = key[0] != next(iter(reference.methods))  # the constructor is called once
+    for kind in ("step", *shape, *(("state",) if later else ())):
         yield from _of_kind(kind, "", scope, name)
     used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
     if reference.stateful and name in used:

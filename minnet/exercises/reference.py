@@ -123,7 +123,7 @@ class Reference:
     known : list of Known
         Well-known mistakes.
     equal : dict of str to str
-        Why a mutant with the right results is correct, by part of its words.
+        Why a mutant with the right results is correct, by step and words.
     meanings : dict of str to str
         What arguments, steps and loop variables are, for messages.
     """
@@ -253,7 +253,7 @@ def read(text: str) -> Reference:
     A line that begins with ``|`` is another form of the step above. ``for names in list`` begins a
     loop, whose steps are indented further. ``given name # meaning`` describes an argument. A known
     mistake has a message, a hint, and one line for each changed step, by meaning or name.
-    ``equal part of the words # reason`` states why mutants with the right results are correct.
+    ``equal step: words # reason`` states why a mutant with the right results is correct.
 
     Examples
     --------

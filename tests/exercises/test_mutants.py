@@ -101,6 +101,26 @@ def test_messages_hold_no_name_of_the_reference_that_the_stub_does_not_have(exer
             assert words.hint(mutant)
 
 
+@pytest.mark.parametrize("name", ["e01", "e02", "e08", "e09"])
+def test_no_likely_mistake_is_accepted_unless_the_formulas_are_equal(name):
+    exercise = find(name)
+    assert list(devcheck.accepted(exercise)) == []
+    assert all(exercise.reference.equal.values())
+
+
+def test_a_mistake_that_the_inputs_do_not_reveal_is_reported_unless_a_reason_is_stated():
+    def draw(rng):
+        return Case(x=np.abs(rng.normal(size=(6, 5))), w=rng.normal(size=(6, 5)), p=0.3)
+
+    text = "small(x, w, p) -> a, b\n    a = sum(abs(x), axis=0)  # a\n    b = w  # b\n"
+    found = list(devcheck.accepted(exercise_of(text, run_small, inputs=draw)))
+    assert found == [
+        f"a: the absolute value is {how}" for how in ("taken after the sum", "missing")
+    ]
+    reason = "equal a: the absolute value is missing # x is not negative\n"
+    assert list(devcheck.accepted(exercise_of(text + reason, run_small, inputs=draw))) == found[:1]
+
+
 @EACH
 def test_a_right_answer_and_a_stub_generate_no_mutants(exercise, monkeypatch):
     monkeypatch.setattr(mutants, "Mutants", lambda *_: pytest.fail("mutants were generated"))

@@ -38,6 +38,7 @@ def inputs(rng: np.random.Generator) -> Case:
         x=rng.normal(mean, deviation, size=(N, FEATURES)),
         next_x=rng.normal(mean, deviation, size=(NEXT_ROWS, FEATURES)),
         other_gamma=rng.normal(size=FEATURES),
+        other_beta=rng.normal(size=FEATURES),
         other_x=rng.normal(mean, deviation, size=(OTHER_ROWS, FEATURES)),
         new_x=rng.normal(mean, deviation, size=(NEW_ROWS, FEATURES)),
     )
@@ -46,7 +47,7 @@ def inputs(rng: np.random.Generator) -> Case:
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Two batches in training, another layer in between, then new rows in evaluation."""
     batchnorm = answer(case.gamma, case.beta, case.eps, case.momentum)
-    another = answer(case.other_gamma, case.beta, 2 * case.eps, case.momentum / 2)
+    another = answer(case.other_gamma, case.other_beta, 2 * case.eps, case.momentum / 2)
     for step, x in enumerate((case.x, case.next_x, case.new_x)):
         yield Y[step], batchnorm.forward(x, training=step < 2)
         yield MEAN[step], batchnorm.running_mean
