@@ -4,8 +4,8 @@ An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
 - nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, a ``matrix``, a
-  ``list``, or of a ``value`` (number or array); ``mean`` or any ``reduction``; a whole ``step``,
-  one whose result has ``rows`` or is a ``vector``, and one with a ``state`` between calls;
+  ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``; ``mean`` or any
+  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, and one with a ``state`` between calls;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
@@ -21,14 +21,12 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import rules
-from minnet.exercises.reference import REDUCTIONS, Key, Reference, Values, node_like, parse
+from minnet.exercises.reference import REDUCTIONS, Key, Reference, Values, node_like
 from minnet.exercises.scope import Scope, is_number
 
 Path = tuple[tuple[str, int | None], ...]
 Rewrite = Callable[[ast.expr], ast.expr]
 Change = tuple[Rewrite, str, int]
-
-EXPONENTS = (1, 2, 3, -1, -2, 0.5, -0.5, 1.5, -1.5)
 
 
 @dataclass(frozen=True)
@@ -130,17 +128,14 @@ def _filled(template: str, bindings: rules.Bindings, node: ast.expr) -> Any:
 
 def _of_node(node: ast.expr, scope: Scope, exponent: bool) -> Iterator[Change]:
     match node:
+        case ast.Constant(value=int() | float()) | ast.UnaryOp(operand=ast.Constant()):
+            yield from _of_kind("exponent" if exponent else "constant", "", scope, "")
         case ast.Name(id=name) if name in scope.values:
             for kind in _kinds(scope.values[name]):
                 yield from _of_kind(kind, scope.meanings[name], scope, name)
         case ast.Call(func=ast.Name(id=name)) if name in REDUCTIONS:
-            yield from _of_axis(node, name)
             for kind in ("mean", "reduction") if name == "mean" else ("reduction",):
                 yield from _of_kind(kind, REDUCTIONS[name], scope, name)
-        case ast.Constant(value=int() | float() as value):
-            yield from _of_constant(float(value), exponent)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            yield from _of_constant(-float(value), exponent)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str() as entry)):
             for other in scope.values.get(name, {}):
                 if other != entry:
@@ -160,76 +155,9 @@ def _kinds(value: Any) -> Iterator[str]:
         yield "list"
 
 
-def _of_axis(node: ast.Call, name: str) -> Iterator[Change]:
-    """Yield the changes of the keywords of a reduction."""
-    keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-    axis, kept = keywords.get("axis"), "keepdims" in keywords
-    for other in ("0", "1", None):
-        if other == axis:
-            continue
-        words = f"axis {other} is used" if other else "all entries are taken together"
-        for keep in (kept, not kept):
-            options = {"axis": other, "keepdims": "True" if keep and other else None}
-            yield _with_keywords(options), words, 2 if axis is None else 1
-    if axis is None:
-        for each, text in (("0", "column"), ("1", "row")):
-            words = f"{REDUCTIONS[name]} is taken of each {text}, then averaged"
-            yield partial(_averaged, each), words, 2
-    else:
-        yield _repeated, "all entries are taken together", 1
-        words = "the dimension is lost" if kept else "the dimension is kept"
-        yield _with_keywords({"keepdims": None if kept else "True"}), words, 3
-    if name in ("var", "std"):
-        ddof = keywords.get("ddof")
-        words = f"{REDUCTIONS[name]} divides by the {'full number' if ddof else 'number minus 1'}"
-        yield _with_keywords({"ddof": None if ddof else "1"}), words, 1
-
-
 def _to(text: str) -> Rewrite:
     """Return a function that replaces a node A by a text in which A may occur."""
     return partial(_filled, text, {})
-
-
-def _with_keywords(options: dict[str, str | None]) -> Rewrite:
-    """Return a function that replaces keywords of a call; None removes one."""
-
-    def change(node: ast.expr) -> ast.expr:
-        if not isinstance(node, ast.Call):  # another edit has changed it
-            return node
-        kept = [keyword for keyword in node.keywords if keyword.arg not in options]
-        call = parse(f"f({', '.join(f'{name}={text}' for name, text in options.items() if text)})")
-        assert isinstance(call, ast.Call)
-        changed: ast.Call = node_like(
-            node, func=node.func, args=node.args, keywords=kept + call.keywords
-        )
-        return changed
-
-    return change
-
-
-def _averaged(axis: str, node: ast.expr) -> ast.expr:
-    """Return the mean of a reduction along an axis."""
-    return _to("mean(A)")(_with_keywords({"axis": axis})(node))
-
-
-def _repeated(node: ast.expr) -> Any:
-    """Return the reduction of all entries in each entry of the reduction along an axis."""
-    total = _with_keywords({"axis": None, "keepdims": None})(node)
-    return rules.fill(rules.pattern("A + 0 * B"), {"A": total, "B": node})
-
-
-def _of_constant(value: float, exponent: bool) -> Iterator[Change]:
-    numbers = {0.0, 1.0, 2.0, value + 1, value - 1, 2 * value, value / 2, -value}
-    numbers |= set(EXPONENTS) if exponent else set()
-    for number in sorted(numbers - {value}):
-        words = f"the {'exponent' if exponent else 'number'} {number:g} is wrong"
-        if not exponent and value and number == 2 * value:
-            words = "there is a factor 2 too many"
-        elif not exponent and value and number == value / 2:
-            words = "a factor 2 is missing"
-        elif number == -value:
-            words = "a number has the wrong sign"
-        yield _to(f"{number:g}"), words, 2
 
 
 def _of_step(

@@ -60,8 +60,8 @@ class Scope:
                 yield {"X": parse(one), "Y": parse(other)}
             return
         for found in names[kind]:
-            if found != name:
-                yield {"X": parse(found or "0"), "S": parse(name)}
+            if found != name or not found:
+                yield {"X": parse(found or "0"), "S": parse(name or "0")}
 
     def fill(self, words: str, bindings: Bindings, **others: str) -> str:
         """Replace the letters in braces by descriptions."""
