@@ -5,7 +5,8 @@ of formulas. The rules of ``operators.txt`` begin with the kind of a node and of
 
 - nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, a ``matrix``, a
   ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``; ``mean`` or any
-  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, and one with a ``state`` between calls;
+  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, and one with a
+  ``state`` between calls;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
