@@ -98,7 +98,7 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     elif fault is not None:  # the exercise's own message takes precedence
         own = exercise.mistake(fault.id)
         message, mistake = (own or fault).message, fault.id
-        hint = own.hint if own is not None else words.FAULT_HINTS.get(fault.id)
+        hint = own.hint if own is not None else dict(words.HINTS).get(fault.id)
     elif missing:
         message, mistake = f"there is no {missing[0]}.", "no_result"
     elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
@@ -160,7 +160,11 @@ def _explain(
             name, mutant = explanation
             mistake_id = mutant.known.id if mutant.known is not None else mutant.words
             message = words.sentence(name, mutant, exercise.reference)
-            return message, mistake_id, words.hint(mutant)
+            return (
+                message,
+                mistake_id,
+                mutant.known.hint if mutant.known is not None else words.hint(mutant.words),
+            )
     else:
         mistake = _known_mistake(exercise, case, found, right, wrong[0])
         if mistake is not None:

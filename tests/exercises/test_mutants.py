@@ -98,7 +98,7 @@ def test_messages_hold_no_name_of_the_reference_that_the_stub_does_not_have(exer
         for name in generated.right:
             text = words.sentence(name, mutant, reference)
             assert not private & set(re.findall(r"\w+_\w+", text)), text
-            assert words.hint(mutant)
+            assert words.hint(mutant.words)
 
 
 @pytest.mark.parametrize("name", ["e01", "e02", "e08", "e09"])
