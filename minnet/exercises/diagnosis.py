@@ -16,7 +16,7 @@ import numpy as np
 from minnet.exercises import network, relations, words
 from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Mistake, Results
-from minnet.exercises.explanation import explain
+from minnet.exercises.explanation import explain, explain_later
 from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation, observe
 from minnet.exercises.program import Program
@@ -152,27 +152,30 @@ def _explain(
     exercise: Exercise, case: Case, observation: Observation, right: Results, wrong: list[str]
 ) -> tuple[str, str | None, str | None]:
     """Return message, mistake id and hint for the results that are wrong, the first one first."""
-    found = observation.results
+    found, first = observation.results, wrong[0]
+    if exercise.reference is None:
+        known = _known_mistake(exercise, case, found, right, first)
+        if known is not None:
+            return known.message, known.id, known.hint
+    message = relations.wrong_dtype(first, found[first], right[first])
+    if message is not None:
+        return message, "dtype", None
     if exercise.reference is not None:
         differing = [name for name in found if not agrees(exercise, name, found, right)]
-        explanation = explain(mutants_of(exercise, case), found, differing)
-        if explanation is not None:
-            name, mutant = explanation
-            mistake_id = mutant.known.id if mutant.known is not None else mutant.words
+        mutants = mutants_of(exercise, case)
+        mutant, name = explain(mutants, found, differing), differing[0]
+        fault = observation.fault
+        if mutant is None and fault is not None and fault.id == "second_run_differs":
+            return fault.message, fault.id, dict(words.HINTS)[fault.id]
+        if mutant is None and relations.relation(case, right, found, first) is None:
+            name, mutant = explain_later(mutants, found, differing) or (first, None)
+        if mutant is not None:
             message = words.sentence(name, mutant, exercise.reference)
-            return (
-                message,
-                mistake_id,
-                mutant.known.hint if mutant.known is not None else words.hint(mutant.words),
-            )
-    else:
-        mistake = _known_mistake(exercise, case, found, right, wrong[0])
-        if mistake is not None:
-            return mistake.message, mistake.id, mistake.hint
-    if observation.fault is not None and observation.fault.id == "second_run_differs":
-        return observation.fault.message, observation.fault.id, None
+            if mutant.known is not None:
+                return message, mutant.known.id, mutant.known.hint
+            return message, mutant.words, words.hint(mutant.words)
     message = relations.describe(case, right, found, wrong)
-    if wrong[0] == exercise.forward:
+    if first == exercise.forward:
         slopes = observation.derivatives()
         fits = [name in found and close(found[name], value) for name, value in slopes.items()]
         if fits and all(fits):

@@ -20,13 +20,9 @@ from minnet.validation import Array
 MOST_LIKELY, MOST_PAIRED = 12, 70  # mutants of a step of which pairs are run
 
 
-def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
-    """Return the first wrong result that a mutant explains, and the mutant, or None.
-
-    A far-fetched mutant that explains the first wrong result is returned only if nothing else
-    explains any result.
-    """
-    first, *later = wrong
+def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> Mutant | None:
+    """Return the mutant, or the pair of mutants, that explains the first wrong result, or None."""
+    first = wrong[0]
     singles = _ranked(mutants, mutants.classes, first, found, wrong)
     likely = [
         mutant for mutant in singles if not _far_fetched(mutants, mutant, first, found, wrong)
@@ -36,14 +32,23 @@ def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> tuple[str
         pairs = mutants.distinct(_pairs(mutants, usable, first, found[first]))
         likely = _ranked(mutants, pairs, first, found, wrong)
         likely = likely or list(_scaled(mutants, usable, first, found[first]))
-    if likely:
-        return first, likely[0]
-    for name in later:
+    return likely[0] if likely else None
+
+
+def explain_later(
+    mutants: Mutants, found: Results, wrong: Sequence[str]
+) -> tuple[str, Mutant] | None:
+    """Return another wrong result that a likely mutant explains, and the mutant.
+
+    If there is none, return a far-fetched mutant that explains the first wrong result, or None.
+    """
+    first, *later = wrong
+    for name in (*later, first):
         for mutant in _ranked(mutants, mutants.classes, name, found, wrong):
-            if mutant.cost < 3 and not _accidental(found[name]) and "swapped" not in mutant.options:
+            likely = mutant.cost < 3 or name == first
+            if likely and not _accidental(found[name]) and "swapped" not in mutant.options:
                 return name, mutant
-    remaining = [mutant for mutant in singles if "swapped" not in mutant.options]
-    return (first, remaining[0]) if remaining and not _accidental(found[first]) else None
+    return None
 
 
 def _ranked(

@@ -18,24 +18,36 @@ ROUNDED = 2e-3  # relative error of half precision, with a margin
 MOST_NAMED = 3  # right results that are listed
 
 
-def describe(case: Case, right: Results, found: Results, wrong: Sequence[str]) -> str:
-    """Describe how the first wrong result is related to the right one."""
-    name = wrong[0]
+def wrong_dtype(name: str, found: Array, expected: Array) -> str | None:
+    """Describe a wrong dtype; None if there is none."""
+    if found.dtype.kind == "b" != expected.dtype.kind:
+        return f"{name} holds True and False, but should hold numbers."
+    if found.dtype != expected.dtype and expected.ndim and found.shape == expected.shape:
+        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
+    return None
+
+
+def relation(case: Case, right: Results, found: Results, name: str) -> str | None:
+    """Describe a simple relation of a whole result to the right one; None if there is none."""
     value, expected = found[name], right[name]
     if value.ndim == 2 and close(value.T, expected):
         return f"{name} is transposed."
-    wrong_form = _wrong_form(name, value, expected)
-    if wrong_form is not None:
-        return wrong_form
+    if value.shape != expected.shape:
+        return f"{name} has shape {value.shape}, but should have {expected.shape}."
     if not value.any():
         return f"{name} is all zeros."
     for other, candidate in _others(case, right, found, name):
         if value.size > 1 and close(value, candidate):
             return f"{name} is the same as {other}."
-    relation = _relation(case, value, expected)
-    if relation is not None:
-        return f"{name} is {relation}."
-    return f"{_entries(case, right, name, value)}{_right(found, wrong)}."
+    text = _relation(case, value, expected)
+    return f"{name} is {text}." if text is not None else None
+
+
+def describe(case: Case, right: Results, found: Results, wrong: Sequence[str]) -> str:
+    """Describe how the first wrong result differs from the right one, and what is right."""
+    name = wrong[0]
+    text = relation(case, right, found, name)
+    return text or f"{_entries(case, right, name, found[name])}{_right(found, wrong)}."
 
 
 def _entries(case: Case, right: Results, name: str, found: Array) -> str:
@@ -56,17 +68,6 @@ def _entries(case: Case, right: Results, name: str, found: Array) -> str:
         return text + _along_axes(found, expected)
     relation = _relation(case, found[wrong], expected[wrong])
     return f"{text}; {_where(case, wrong)}" + (f", where it is {relation}" if relation else "")
-
-
-def _wrong_form(name: str, found: Array, expected: Array) -> str | None:
-    """Describe a wrong shape or dtype; None if there is none."""
-    if found.shape != expected.shape:
-        return f"{name} has shape {found.shape}, but should have {expected.shape}."
-    if found.dtype.kind == "b" != expected.dtype.kind:
-        return f"{name} holds True and False, but should hold numbers."
-    if found.dtype != expected.dtype and expected.ndim:
-        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
-    return None
 
 
 def _others(case: Case, right: Results, found: Results, name: str) -> Iterator[tuple[str, Any]]:
