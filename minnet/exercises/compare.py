@@ -48,6 +48,8 @@ def equal(one: Any, other: Any) -> bool:
     """Return whether two values are equal up to rounding."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(equal, one, other))
+    if isinstance(one, list | tuple) or isinstance(other, list | tuple):
+        return False
     a, b = np.asarray(one), np.asarray(other)
     if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
         return one is other or (a.shape == b.shape and bool(np.all(a == b)))

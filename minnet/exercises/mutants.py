@@ -188,7 +188,7 @@ class Mutants:
                 continue
             snapshots = self._chosen(key, executions)
             right = _values(compiled(trees[key]), snapshots)
-            if isinstance(right[0], int) and not self.reference.reads(key, key):
+            if not right or (isinstance(right[0], int) and not self.reference.reads(key, key)):
                 continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
             values = snapshots[-1] | self._assigned(snapshots[0])

@@ -166,7 +166,8 @@ def _of_step(
 ) -> Iterator[Change]:
     """Yield the changes of a whole step: repeated or not, scaled, replaced by another value."""
     name = reference.steps[key].name
-    shape = {1: ("vector",), 2: ("rows",)}.get(np.ndim(result), ())
+    dimensions = result.ndim if isinstance(result, np.ndarray) else 0
+    shape = {1: ("vector",), 2: ("rows",)}.get(dimensions, ())
     later = key[0] != next(iter(reference.methods))  # the constructor is called once
     for kind in ("step", *shape, *(("state",) if later else ())):
         yield from _of_kind(kind, "", scope, name)
