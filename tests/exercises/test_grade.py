@@ -13,6 +13,7 @@ import pytest
 
 from minnet.__main__ import main
 from minnet.exercises import find, grading, isolation
+from minnet.exercises.diagnosis import right_results
 from minnet.exercises.observation import Fault, Observation
 
 SOLUTIONS = Path(__file__).parent / "solutions"
@@ -28,7 +29,7 @@ STUDENT = (
 )
 ENDLESS = ("endless", "endless_import")
 WRONG = STUDENT.replace(".mean()", ".sum()")
-RESULTS = list(find(3).specification(find(3).case(0)))
+RESULTS = list(right_results(find(3), find(3).case(0)))
 CREDIT = sum(name.startswith("dlogits") for name in RESULTS) / (len(RESULTS) + 2)
 SUBMISSIONS = {
     "right": STUDENT,
