@@ -1,11 +1,10 @@
 """Diagnosis of an answer: right, or wrong with the mistake that explains its results.
 
-The first wrong result is compared with the results of the known mistakes. If none of them fits,
-the message states a simple relation to the right result, such as a constant factor, a transpose,
-or the right derivative of a wrong forward. Otherwise it quotes the entry with the largest error.
+The first wrong result is compared with the results of the mutants of the reference. If none of them
+fits, the message states a simple relation to the right result, such as a constant factor, or the
+right derivative of a wrong forward.
 """
 
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -15,8 +14,8 @@ import numpy as np
 
 from minnet.exercises import network, relations, words
 from minnet.exercises.compare import TOLERANCE, close, relative_error
-from minnet.exercises.exercise import Case, Exercise, Invariant, Mistake, Results
-from minnet.exercises.explanation import explain
+from minnet.exercises.exercise import Case, Exercise, Invariant, Results
+from minnet.exercises.explanation import explain, explain_later
 from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation, observe
 from minnet.exercises.program import Program
@@ -75,7 +74,7 @@ def diagnose_in_stages(
 
 
 def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongAnswer | None:
-    """Compare an observation with the specification; return the diagnosis, or None if right.
+    """Compare an observation with the reference; return the diagnosis, or None if right.
 
     Each result is one check. The absence of faults and the training of a network are further
     checks.
@@ -95,10 +94,8 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
         message, mistake, hint = broken.message, broken.id, broken.hint
     elif wrong:
         message, mistake, hint = _explain(exercise, case, observation, right, wrong)
-    elif fault is not None:  # the exercise's own message takes precedence
-        own = exercise.mistake(fault.id)
-        message, mistake = (own or fault).message, fault.id
-        hint = own.hint if own is not None else words.FAULT_HINTS.get(fault.id)
+    elif fault is not None:
+        message, mistake, hint = fault.message, fault.id, dict(words.HINTS).get(fault.id)
     elif missing:
         message, mistake = f"there is no {missing[0]}.", "no_result"
     elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
@@ -106,7 +103,9 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
         passed, mistake = passed + 1, "network"
     else:
         return None
-    message = f"{exercise}: {message} Hint: minnet exercises hint {exercise.number}"
+    message = f"{exercise}: {message}"
+    if exercise.stub is None:
+        message += f" Hint: minnet exercises hint {exercise.number}"
     return WrongAnswer(message, mistake, score=passed / checks, hint=hint)
 
 
@@ -120,22 +119,8 @@ def _broken(exercise: Exercise, case: Case, found: Results) -> Invariant | None:
 
 
 def right_results(exercise: Exercise, case: Case) -> Results:
-    """Return the results of the reference or the specification as arrays."""
-    if exercise.reference is not None:
-        return results_of(exercise, Program(exercise.reference), case)
-    assert exercise.specification is not None
-    with np.errstate(all="ignore"):
-        return {name: np.asarray(value) for name, value in exercise.specification(case).items()}
-
-
-def mistake_results(mistake: Mistake, case: Case, right: Results) -> Results:
-    """Return all results of an answer with that mistake; empty if no result reveals it."""
-    if mistake.results is None:
-        return {}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        changed = mistake.results(case, right)
-    return right | {name: np.asarray(value) for name, value in changed.items()}
+    """Return the results of the reference as arrays."""
+    return results_of(exercise, Program(exercise.reference), case)
 
 
 def agrees(exercise: Exercise, name: str, found: Results, expected: Results) -> bool:
@@ -150,45 +135,27 @@ def _explain(
     exercise: Exercise, case: Case, observation: Observation, right: Results, wrong: list[str]
 ) -> tuple[str, str | None, str | None]:
     """Return message, mistake id and hint for the results that are wrong, the first one first."""
-    found = observation.results
-    if exercise.reference is not None:
-        differing = [name for name in found if not agrees(exercise, name, found, right)]
-        explanation = explain(mutants_of(exercise, case), found, differing)
-        if explanation is not None:
-            name, mutant = explanation
-            mistake_id = mutant.known.id if mutant.known is not None else mutant.words
-            message = words.sentence(name, mutant, exercise.reference)
-            return message, mistake_id, words.hint(mutant)
-    else:
-        mistake = _known_mistake(exercise, case, found, right, wrong[0])
-        if mistake is not None:
-            return mistake.message, mistake.id, mistake.hint
-    message = relations.describe(case, right, found, wrong[0])
-    if wrong[0] == exercise.forward:
+    found, first = observation.results, wrong[0]
+    message = relations.wrong_dtype(first, found[first], right[first])
+    if message is not None:
+        return message, "dtype", None
+    differing = [name for name in found if not agrees(exercise, name, found, right)]
+    mutants = mutants_of(exercise, case)
+    mutant, name = explain(mutants, found, differing), differing[0]
+    fault = observation.fault
+    if mutant is None and fault is not None and fault.id == "second_run_differs":
+        return fault.message, fault.id, dict(words.HINTS)[fault.id]
+    if mutant is None and relations.relation(case, right, found, first) is None:
+        name, mutant = explain_later(mutants, found, differing) or (first, None)
+    if mutant is not None:
+        message = words.sentence(name, mutant, exercise.reference)
+        if mutant.known is not None:
+            return message, mutant.known.id, mutant.known.hint
+        return message, mutant.words, words.hint(mutant.words)
+    message = relations.describe(case, right, found, wrong)
+    if first == exercise.forward:
         slopes = observation.derivatives()
         fits = [name in found and close(found[name], value) for name, value in slopes.items()]
         if fits and all(fits):
             message = f"the backward is the right derivative of a wrong forward: {message}"
     return message, None, None
-
-
-def _known_mistake(
-    exercise: Exercise, case: Case, found: Results, right: Results, first: str
-) -> Mistake | None:
-    """Return the known mistake that explains the first wrong result and most of the others.
-
-    A mistake that would change a right result of the answer is excluded. The result is None if no
-    mistake fits, or if several fit equally well.
-    """
-    same = partial(agrees, exercise)
-    correct = [name for name in found if same(name, found, right)]
-    candidates: list[tuple[int, Mistake]] = []
-    for mistake in exercise.mistakes:
-        expected = mistake_results(mistake, case, right)
-        if not expected or same(first, expected, right) or not same(first, found, expected):
-            continue
-        if all(same(name, expected, right) for name in correct):
-            candidates.append((sum(same(name, found, expected) for name in found), mistake))
-    most = max((explained for explained, _ in candidates), default=0)
-    best = [mistake for explained, mistake in candidates if explained == most]
-    return best[0] if len(best) == 1 else None

@@ -1,95 +1,179 @@
 """Search for the mutant that explains the results of a wrong answer.
 
 The first wrong result is compared with that of all mutants, then with that of pairs of them, then
-the other wrong results are compared, of which a mutant must explain half.
+the other wrong results are compared.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
-from typing import Any
+from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 
-from minnet.exercises.compare import TOLERANCE
+from minnet.exercises.compare import TOLERANCE, digest
 from minnet.exercises.exercise import Results
 from minnet.exercises.mutants import Mutant, Mutants
+from minnet.exercises.reference import Key
+from minnet.exercises.relations import quantity
 from minnet.validation import Array
 
-MOST_PAIRS, MOST_PAIRED = 1000, 60  # pairs that are run, and mutants that they are made of
+MOST_LIKELY, MOST_PAIRED = 12, 70  # mutants of a step of which pairs are run
 FEW = 10  # entries of a result that may agree with a mutant by accident
 
 
-def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> tuple[str, Mutant] | None:
-    """Return the first wrong result that a mutant explains, and the mutant, or None."""
-    for name in wrong:
-        mutant = _best(mutants, mutants.classes, name, found, wrong)
-        if mutant is None and name == wrong[0] and not _few_values(found[name]):
-            mutant = _best(mutants, _pairs(mutants, name, found, wrong), name, found, wrong)
-        if mutant is not None:
-            return name, mutant
+def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> Mutant | None:
+    """Return the mutant, or the pair of mutants, that explains the first wrong result, or None."""
+    first = wrong[0]
+    singles = _ranked(mutants, mutants.classes, first, found, wrong)
+    likely = [
+        mutant for mutant in singles if not _far_fetched(mutants, mutant, first, found, wrong)
+    ]
+    if not likely and not _few_values(found[first]):
+        usable = _usable(mutants, first, found, wrong)
+        pairs = mutants.distinct(_pairs(mutants, usable, first, found[first]))
+        likely = _ranked(mutants, pairs, first, found, wrong)
+        likely = likely or list(_scaled(mutants, usable, first, found[first]))
+    return likely[0] if likely else None
+
+
+def explain_later(
+    mutants: Mutants, found: Results, wrong: Sequence[str]
+) -> tuple[str, Mutant] | None:
+    """Return another wrong result that a likely mutant explains, and the mutant.
+
+    If there is none, return a far-fetched mutant that explains the first wrong result, or None.
+    """
+    first, *later = wrong
+    for name in (*later, first):
+        few = _accidental(found[name]) or (found[name].size == 1 and name != first)
+        for mutant in () if few else _ranked(mutants, mutants.classes, name, found, wrong):
+            alike = sum(_alike(mutants, mutant, each, found) for each in wrong)
+            likely = name == first or (mutant.cost < 3 and 2 * alike >= len(wrong))
+            if likely and "swapped" not in mutant.options:
+                return name, mutant
     return None
 
 
-def _best(
+def _ranked(
     mutants: Mutants, candidates: Sequence[Mutant], name: str, found: Results, wrong: Sequence[str]
-) -> Mutant | None:
-    best: tuple[Any, Mutant] | None = None
-    for mutant in _agreeing(mutants, candidates, name, found[name]):
-        alike = [
-            each for each in found
-            if each in mutant.results and mutants.agree(each, found[each], mutant.results[each])
-        ]  # fmt: skip
-        explained, later = len(alike), name != wrong[0]
-        if later and 2 * len({*alike} & {*wrong}) < len(wrong):
-            continue
-        spoiled = any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
-        if _far_fetched(mutant, explained, found, name, spoiled=spoiled, later=later):
-            continue
-        rank = (spoiled, -explained, mutant.rank)
-        if best is None or rank < best[0]:
-            best = rank, mutant
-    return best[1] if best is not None else None
-
-
-def _agreeing(
-    mutants: Mutants, candidates: Sequence[Mutant], name: str, found: Array
 ) -> list[Mutant]:
-    """Return the mutants whose result of this name agrees with the one found."""
+    """Return the mutants that agree with a wrong result, the one that explains most first.
+
+    A mutant that would change a right result comes last.
+    """
     alike = [
         mutant for mutant in candidates
-        if name in mutant.results and mutant.results[name].shape == found.shape
+        if name in mutant.results and mutant.results[name].shape == found[name].shape
         and not mutants.is_right(mutant, name)
+        and mutants.agree(name, found[name], mutant.results[name])
     ]  # fmt: skip
-    return [mutant for mutant in alike if mutants.agree(name, found, mutant.results[name])]
+    return sorted(
+        alike,
+        key=lambda mutant: (
+            _spoils(mutants, mutant, found, wrong),
+            -_explained(mutants, mutant, found),
+            mutant.rank,
+        ),
+    )
 
 
-def _pairs(mutants: Mutants, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
-    """Return pairs of likely mutants that change this result and no right one."""
-    right = [each for each in found if each not in wrong]
-    usable = [
-        mutant for mutant in mutants.classes
-        if mutant.edits and mutant.cost <= 2
-        and all(mutants.is_right(mutant, each) for each in right)
-        and not mutants.is_right(mutant, name)
-    ]  # fmt: skip
+def _spoils(mutants: Mutants, mutant: Mutant, found: Results, wrong: Sequence[str]) -> bool:
+    """Return whether a mutant would change a right result."""
+    return any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
+
+
+def _explained(mutants: Mutants, mutant: Mutant, found: Results) -> int:
+    return sum(_alike(mutants, mutant, each, found) for each in found)
+
+
+def _alike(mutants: Mutants, mutant: Mutant, name: str, found: Results) -> bool:
+    results = mutant.results
+    return name in results and mutants.agree(name, found[name], results[name])
+
+
+def _far_fetched(
+    mutants: Mutants, mutant: Mutant, name: str, found: Results, wrong: Sequence[str]
+) -> bool:
+    """Return whether the agreement of a mutant may be an accident."""
+    explained = _explained(mutants, mutant, found)
+    if "swapped" in mutant.options:
+        return explained < 2
+    if _few_values(found[name]) and _spoils(mutants, mutant, found, wrong):
+        return True
+    if _accidental(found[name]) and all(
+        _accidental(value) for each, value in found.items()
+        if each in wrong and mutants.agree(each, value, mutant.results.get(each, value + 1))
+    ):  # fmt: skip
+        return mutant.cost >= 2
+    return mutant.cost >= 3 and 2 * explained < len(found)
+
+
+def _accidental(found: Array) -> bool:
+    """Return whether a result is a few whole numbers, which agree by accident with many mutants."""
+    return found.size <= FEW and _few_values(found)
+
+
+def _few_values(found: Array) -> bool:
+    """Return whether a result has at most three different values, all of them whole numbers."""
+    values = np.unique(found.astype(np.float64))
+    return values.size <= 3 and bool((values == np.round(values)).all())
+
+
+def _usable(mutants: Mutants, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
+    """Return the mutants that change a result and no right one, one for each value of it."""
+    usable: dict[bytes, Mutant] = {}
+    for mutant in sorted(mutants.classes, key=lambda each: each.rank):
+        changed = name in mutant.results and not mutants.is_right(mutant, name)
+        if mutant.edits and changed and not _spoils(mutants, mutant, found, wrong):
+            usable.setdefault(digest([mutant.results[name]]), mutant)
+    return list(usable.values())
+
+
+def _pairs(mutants: Mutants, usable: Sequence[Mutant], name: str, found: Array) -> Iterator[Mutant]:
+    """Yield the pairs of mutants that have this wrong result."""
+    pairs = [*_independent(usable, name, found, mutants.right[name])]
+    possible = [mutant for mutant in usable if mutant.cost <= 2]
+    by_step: dict[Key, list[Mutant]] = {}
+    for mutant in possible:
+        for step in {each.edits[0].step for each in mutant.variants.values()}:
+            by_step.setdefault(step, []).append(mutant)
+    for each in by_step.values():
+        pairs += [*product(each[:MOST_LIKELY], each[:MOST_PAIRED])]
+    pairs += combinations(possible[:MOST_PAIRED], 2)
     trees = [mutants.reference.trees(form) for form in range(mutants.reference.forms)]
-    pairs = [*_independent(usable, name, found[name], mutants.right[name])]
-    pairs += sorted(
-        combinations(sorted(usable, key=lambda mutant: mutant.rank)[:MOST_PAIRED], 2),
-        key=lambda pair: pair[0].cost + pair[1].cost,
-    )
-    return mutants.distinct(
-        mutants.mutant((*one.edits, *other.edits), form, trees[form])
-        for one, other in pairs[:MOST_PAIRS]
-        for form in {one.form, other.form}
-        if _fits(mutants, one, form) and _fits(mutants, other, form)
-    )
+    given: set[tuple[int, int]] = set()
+    for one, other in pairs:
+        for form in {*one.variants, *other.variants}:
+            first, second = (_in_form(mutants, each, form) for each in (one, other))
+            if first is None or second is None or (id(first), id(second)) in given:
+                continue
+            given |= {(id(first), id(second)), (id(second), id(first))}
+            pair = mutants.mutant((*first.edits, *second.edits), form, trees[form])
+            result = mutants.run(pair, name).get(name)
+            if result is not None and mutants.agree(name, found, result):
+                yield pair
 
 
-def _fits(mutants: Mutants, mutant: Mutant, form: int) -> bool:
-    """Return whether the edited steps of a mutant have the same text in another form."""
+def _scaled(
+    mutants: Mutants, usable: Sequence[Mutant], name: str, found: Array
+) -> Iterator[Mutant]:
+    """Yield the mutants whose result, times a quantity of the exercise, is the one found."""
+    for mutant in usable:
+        value = mutant.results[name].astype(np.float64)
+        if value.shape == found.shape and value.size > 1 and np.isfinite(value).all():
+            factor = float((found * value).sum() / max(np.square(value).sum(), 1e-12))
+            text = quantity(mutants.case, factor)
+            if text is not None and mutants.agree(name, found, factor * value):
+                yield replace(mutant, factor=text)
+
+
+def _in_form(mutants: Mutants, mutant: Mutant, form: int) -> Mutant | None:
+    """Return a mutant of the same class in a form, if there is one."""
+    if form in mutant.variants:
+        return mutant.variants[form]
     steps = [mutants.reference.steps[edit.step] for edit in mutant.edits]
-    return all(step.text(form) == step.text(mutant.form) for step in steps)
+    same = all(step.text(form) == step.text(mutant.form) for step in steps)
+    return mutant if same else None
 
 
 def _independent(
@@ -100,8 +184,7 @@ def _independent(
     Two mistakes in different terms give a + b = found + right, two in different factors give
     a b = found right. Random weights make one number of each array.
     """
-    shaped = [mutant for mutant in mutants if name in mutant.results]
-    alike = [each for each in shaped if each.results[name].shape == found.shape == right.shape]
+    alike = [each for each in mutants if each.results[name].shape == found.shape == right.shape]
     if not alike or found.size < 2:
         return
     weights = np.random.default_rng(0).normal(size=found.size)
@@ -113,28 +196,3 @@ def _independent(
             agrees = np.abs(numbers[:, None] + numbers - target) <= TOLERANCE * max(abs(target), 1)
         for one, other in np.argwhere(np.triu(agrees, 1))[:MOST_PAIRED]:
             yield alike[one], alike[other]
-
-
-def _few_values(found: Array) -> bool:
-    """Return whether a result has at most three different values, all of them whole numbers."""
-    values = np.unique(found.astype(np.float64))
-    return values.size <= 3 and bool((values == np.round(values)).all())
-
-
-def _far_fetched(
-    mutant: Mutant, explained: int, found: Results, name: str, *, spoiled: bool, later: bool
-) -> bool:
-    """Return whether the agreement of a mutant may be an accident.
-
-    Few entries that are whole numbers agree by accident with many mutants, and one single result of
-    several with some. Truth values must agree with a mutant that spoils no right result. A result
-    that comes after an unexplained one must have several entries and agree with a likely mutant.
-    """
-    if mutant.swapped is not None:
-        return explained < 2
-    few = _few_values(found[name]) and found[name].size <= FEW
-    if _few_values(found[name]) and spoiled:
-        return True
-    if later:
-        return few or found[name].size == 1 or mutant.cost >= 3
-    return mutant.cost >= (2 if few else 3) and (few or 2 * explained < len(found))

@@ -5,6 +5,7 @@ slip is possible. Each mutant is run as an answer is, on the inputs of the check
 results form a class, which is represented by the likeliest one.
 """
 
+import ast
 import pickle
 import warnings
 from collections import defaultdict
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -37,34 +38,46 @@ class Mutant:
     Attributes
     ----------
     edits : tuple of Edit
-        What is changed; empty for a known mistake.
+        What is changed in steps; empty for other mistakes.
     words : str
         What is wrong, for a message.
     cost : int
         How unlikely the mistake is.
+    changed : dict
+        The changed steps.
+    form : int
+        The form of the reference that is changed.
+    options : dict
+        Further options of `minnet.exercises.program.Program`.
     known : Known or None
         The known mistake, if it is one.
-    form, order, swapped, shared, changed
-        How the program is built; see `minnet.exercises.reference.Program`.
+    factor : str
+        A factor between its result and the one found, such as "N = 6".
     results : dict of str to ndarray
         The results, up to the first exception or value that is not finite.
+    variants : dict of int to Mutant
+        The likeliest mutants with these results, by form.
     """
 
     edits: tuple[Edit, ...]
     words: str
     cost: int
-    known: Known | None = None
-    form: int = 0
-    order: tuple[Key, Key] | None = None
-    swapped: tuple[str, str] | None = None
-    shared: bool = False
     changed: Trees = field(default_factory=dict)
+    form: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    known: Known | None = None
+    factor: str = ""
     results: Results = field(default_factory=dict)
+    variants: dict[int, "Mutant"] = field(default_factory=dict)
 
     @property
     def rank(self) -> tuple[int, int, int]:
         """Likelier mutants have smaller ranks: cost, depth of the change, number of words."""
         return self.cost, sum(len(edit.path) for edit in self.edits), len(self.words)
+
+    def program(self, reference: Reference) -> Program:
+        """Return the wrong answer."""
+        return Program(reference, self.changed, self.form, **self.options)
 
 
 def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
@@ -77,8 +90,13 @@ def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
     return _kept[key]
 
 
-def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
-    """Return the results of a program, up to the first exception or value that is not finite."""
+def results_of(
+    exercise: Exercise, program: Program, case: Case, until: str | None = None
+) -> Results:
+    """Return the results of a program, up to the one with that name.
+
+    They end at an exception or a value that is not finite, as those of an answer do.
+    """
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -88,17 +106,9 @@ def results_of(exercise: Exercise, program: Program, case: Case) -> Results:
                 if copied.dtype.kind not in "fiub" or not np.isfinite(copied).all():
                     break
                 results[name] = copied
+                if name == until:
+                    break
     return results
-
-
-def known_trees(reference: Reference, known: Known) -> Trees:
-    """Return the steps that a known mistake changes."""
-    return {reference.find(name): parse(text) for name, text in known.changes.items()}
-
-
-def known_program(reference: Reference, known: Known) -> Program:
-    """Return the program with a known mistake."""
-    return Program(reference, known_trees(reference, known))
 
 
 class Mutants:
@@ -116,7 +126,6 @@ class Mutants:
     """
 
     def __init__(self, exercise: Exercise, case: Case) -> None:
-        assert exercise.reference is not None
         self.exercise, self.case, self.reference = exercise, case, exercise.reference
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
@@ -132,18 +141,15 @@ class Mutants:
     @cached_property
     def classes(self) -> list[Mutant]:
         """One mutant for each different set of results: known, single and consistent ones."""
-        generated = [*self._known(), *self._orders(), *self._swaps()]
+        generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
         for form in range(self.reference.forms):
             trees = self.reference.trees(form)
             possible = list(self._possible(form, trees))
-            generated += [
-                self.mutant([edit], form, trees) for edit, distinct in possible if distinct
-            ]
-            generated += [
-                self.mutant(group, form, trees) for group in _groups([edit for edit, _ in possible])
-            ]
+            groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
+            groups += _groups([edit for edit, _ in possible])
+            generated += [self.mutant(group, form, trees) for group in groups]
         classes = self.distinct(generated)
-        self.undetected = [mutant for mutant in generated if not self.is_wrong(mutant)]
+        self.undetected += [mutant for mutant in generated if not self.is_wrong(mutant)]
         return classes
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
@@ -162,43 +168,56 @@ class Mutants:
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
         return same(found, expected, self.right[name], tolerance)
 
+    def run(self, mutant: Mutant, until: str | None = None) -> Results:
+        """Return the results of a mutant, up to the one with that name."""
+        return results_of(self.exercise, mutant.program(self.reference), self.case, until)
+
     def distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
         """Run mutants and return the likeliest one for each different set of wrong results."""
         classes: dict[bytes, Mutant] = {}
-        for mutant in sorted(generated, key=lambda mutant: mutant.rank):
-            program = Program(
-                self.reference,
-                mutant.changed,
-                mutant.form,
-                order=mutant.order,
-                swapped=mutant.swapped,
-                shared=mutant.shared,
-            )
-            mutant.results = results_of(self.exercise, program, self.case)
+        for mutant in sorted(generated, key=lambda each: each.rank):
+            mutant.results = self.run(mutant)
             if mutant.results and self.is_wrong(mutant):
-                classes.setdefault(digest(mutant.results.values()), mutant)
+                likeliest = classes.setdefault(digest(mutant.results.values()), mutant)
+                if mutant.edits:
+                    likeliest.variants.setdefault(mutant.form, mutant)
         return list(classes.values())
 
     def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""
         affected = self.reference.affected(form) & self.reference.needed(form, self.public)
-        for key, snapshots in self.trace(form).items():
+        for key, executions in self.trace(form).items():
             if key not in affected:
                 continue
+            snapshots = self._chosen(key, executions)
             right = _values(compiled(trees[key]), snapshots)
-            if isinstance(right[0], int) and not self.reference.reads(key, key):
+            if not right or (isinstance(right[0], int) and not self.reference.reads(key, key)):
                 continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
             values = snapshots[-1] | self._assigned(snapshots[0])
-            each = list(edits(self.reference, key, trees[key], values))
+            each = list(edits(self.reference, key, trees[key], values, right[-1]))
             for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
                 found_values = _values(compiled(apply(trees[key], [edit])), snapshots)
                 complete = len(found_values) == len(right)
-                if not found_values or (complete and all(map(equal, found_values, right))):
+                if not found_values:
+                    continue
+                if complete and all(map(equal, found_values, right)):
+                    mutant = self.mutant([edit], form, trees)
+                    if ast.dump(mutant.changed[key]) != ast.dump(trees[key]):
+                        self.undetected.append(mutant)
                     continue
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
                 found.add(key_of_values)
+
+    def _chosen(self, key: Key, snapshots: list[Values]) -> list[Values]:
+        """Return the first snapshots and the last one; of several steps, where it is executed."""
+        step, steps = self.reference.steps[key], self.reference.steps.items()
+        others = [each for other, each in steps if other[0] == key[0] and each.name == step.name]
+        if len(others) > 1 and step.when:
+            code = compiled(parse(step.when))
+            snapshots = [each for each in snapshots if eval(code, snapshot(each))] or snapshots
+        return snapshots[:MOST_EXECUTIONS] + snapshots[MOST_EXECUTIONS:][-1:]
 
     def _assigned(self, values: Values) -> Values:
         """Return the values that are arguments or results of a step that has been executed."""
@@ -213,62 +232,67 @@ class Mutants:
         changed = {key: apply(trees[key], edits) for key, edits in by_step.items()}
         words = " and ".join(dict.fromkeys(edit.words for edit in changes))
         cost = max(edit.cost for edit in changes)
-        return Mutant(tuple(changes), words, cost, form=form, changed=changed)
+        return Mutant(tuple(changes), words, cost, changed, form)
 
     def _known(self) -> Iterator[Mutant]:
-        for known in self.exercise.known:
-            changed = known_trees(self.reference, known)
-            yield Mutant((), known.message, 0, known, changed=changed)
+        for known in self.reference.known:
+            yield Mutant((), known.message, 0, dict(known.changes), known=known)
 
     def _orders(self) -> Iterator[Mutant]:
         """Yield the mutants in which a step is executed before another that depends on it."""
-        for (moved, later), (before, earlier) in _dependent(self.reference):
-            words = f"{later.meaning} is computed before {earlier.meaning}"
-            yield Mutant((), words, 2, order=(moved, before))
+        for (a, one), (b, other) in combinations(self.reference.steps.items(), 2):
+            related = self.reference.reads(a, b) or self.reference.reads(b, a)
+            if a[0] == b[0] and one.loop is other.loop and related:
+                words = f"{other.meaning} is computed before {one.meaning}"
+                yield Mutant((), words, 2, options={"order": (b, a)})
 
-    def _swaps(self) -> Iterator[Mutant]:
+    def _swapped(self) -> Iterator[Mutant]:
         """Yield the mutants that exchange two results."""
         public = [name for name in self.right if name in self.public]
         for one, other in combinations(public, 2):
             words = f"{one} is what {other} should be, and the other way round"
-            yield Mutant((), words, 1, swapped=(one, other))
-        if self.reference.stateful:
-            yield Mutant((), "two objects of the class share one state", 1, shared=True)
+            yield Mutant((), words, 1, options={"swapped": (one, other)})
+
+    def _shared(self) -> Iterator[Mutant]:
+        """Yield the mutants in which values belong to the class, not to each object."""
+        if not self.reference.stateful:
+            return
+        state = self.reference.state
+        for names in (state, *((name,) for name in state)):
+            what = self.reference.meanings[names[0]] if len(names) == 1 else "state"
+            for kept in (False, True):
+                words = f"two objects of the class share one {what.removeprefix('the ')}"
+                yield Mutant((), words, 1, options={"shared": names, "kept": kept})
 
 
 def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
-    """Yield the edits with equal words: in all steps, in each method and in each step."""
-    places: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Edit]]] = {}
+    """Yield the edits with equal words: in one step, and from a step or up to a step."""
+    places: dict[str, dict[Key, dict[Any, list[Edit]]]] = {}
     for edit in possible:
-        for where in ((), edit.step[:1], edit.step):
-            group = places.setdefault((edit.words, where), {})
-            group.setdefault((edit.step, edit.path), []).append(edit)
+        if edit.words.startswith("it ") and edit.cost > 1:
+            continue  # a slip in one step
+        step = places.setdefault(edit.words, {}).setdefault(edit.step, {})
+        outer = [path for path in step if path != edit.path == (*path, *edit.path[len(path) :])]
+        if not outer:
+            step.setdefault(edit.path, []).append(edit)
     given: set[tuple[int, ...]] = set()
-    for group in places.values():
-        for variant in (0, -1):
-            chosen = tuple(each[variant] for each in group.values())
-            ids = tuple(map(id, chosen))
-            if len(chosen) > 1 and ids not in given:
+    for steps in places.values():
+        each = [list(step.values()) for step in steps.values()]
+        ranges = [each[:end] for end in range(2, len(each) + 1)]
+        ranges += [each[start:] for start in range(1, len(each))] + [[step] for step in each]
+        for chosen, variant in product(ranges, (0, -1)):
+            group = tuple(variants[variant] for step in chosen for variants in step)
+            ids = tuple(map(id, group))
+            if len(group) > 1 and ids not in given:
                 given.add(ids)
-                yield chosen
-
-
-def _dependent(reference: Reference) -> Iterator[tuple[Any, Any]]:
-    for (a, first), (b, second) in combinations(reference.steps.items(), 2):
-        loops = reference.loops[a], reference.loops[b]
-        if (
-            a[0] == b[0]
-            and loops[0] is loops[1]
-            and (reference.reads(a, b) or reference.reads(b, a))
-        ):
-            yield (b, second), (a, first)
+                yield group
 
 
 def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
-    """Return the values in the first executions and the last one, up to an exception."""
+    """Return the values of an expression, up to the first exception."""
     values: list[Any] = []
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
-        for each in [*snapshots[:MOST_EXECUTIONS], *snapshots[MOST_EXECUTIONS:][-1:]]:
+        for each in snapshots:
             values.append(eval(code, snapshot(each)))
     return values

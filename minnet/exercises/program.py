@@ -20,6 +20,7 @@ from minnet.exercises.reference import (
     ELEMENTWISE,
     REDUCTIONS,
     Key,
+    Loop,
     Method,
     Reference,
     Trees,
@@ -70,9 +71,21 @@ def _relu(x: Array) -> Array:
     return y
 
 
+def blank(array: Array, index: int, axis: int = 0) -> Array:
+    """Return a copy of an array in which a row, a column or an entry is 0.
+
+    >>> blank(np.ones((2, 2)), -1, axis=1)
+    array([[1., 0.],
+           [1., 0.]])
+    """
+    copied = np.array(array)
+    np.moveaxis(copied, axis, 0)[index] = 0
+    return copied
+
+
 OWN = {
     "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
-    "qr": np.linalg.qr,
+    "blank": blank, "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
 BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
@@ -83,6 +96,8 @@ FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
 
 class Program:
     """A reference in which some steps are replaced; it is used as an answer is.
+
+    A changed step that reads the result of a later one is executed after it.
 
     Parameters
     ----------
@@ -96,10 +111,13 @@ class Program:
         (moved, before): the first step is executed before the second.
     swapped : tuple of str, optional
         Two results that are exchanged.
-    shared : bool, default False
-        Whether all objects of the class have the same state.
+    shared : tuple of str, default ()
+        The names whose values all objects of the class share.
+    kept : bool, default False
+        Whether a new object leaves the shared values as they are.
     trace : dict, optional
-        Receives, for each step, the values by name before each execution of it.
+        Receives, for each step, the values by name before each execution of it. They include the
+        results of later steps that do not depend on it.
 
     Attributes
     ----------
@@ -115,37 +133,41 @@ class Program:
         *,
         order: tuple[Key, Key] | None = None,
         swapped: tuple[str, str] | None = None,
-        shared: bool = False,
+        shared: tuple[str, ...] = (),
+        kept: bool = False,
         trace: dict[Key, list[Values]] | None = None,
     ) -> None:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
-        self.shared: Model | None = Model(self) if shared else None
+        self.shared, self.kept = shared, kept
+        self.common: Values = {}
         codes = dict(reference.codes[form])
         codes |= {key: compiled(tree) for key, tree in (changed or {}).items()}
         self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
             name: [] for name in reference.methods
         }
-        for key in _ordered(list(reference.steps), order):
+        keys = list(reference.steps)
+        if order is not None:
+            keys.remove(order[0])
+            keys.insert(keys.index(order[1]), order[0])
+        for key in changed or {}:
+            new = set(codes[key].co_names) - reference.steps[key].names()
+            later = [
+                keys.index(reference.later[key][name]) for name in new & {*reference.later[key]}
+            ]
+            if later:
+                keys.insert(max(later) + 1, key)
+                keys.remove(key)
+        for key in keys:
             self.steps[key[0]].append((key, reference.steps[key].name, codes[key]))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or a new object of the class."""
         first = next(iter(self.reference.methods.values()))
-        if self.shared is not None and self.shared.begun:
-            return self.shared
-        model = self.shared or Model(self)
+        model = Model(self)
         result = model.call(first, *args, **kwargs)
         return result if first.returns else model
-
-
-def _ordered(keys: list[Key], order: tuple[Key, Key] | None) -> list[Key]:
-    if order is not None:
-        moved, before = order
-        keys.remove(moved)
-        keys.insert(keys.index(before), moved)
-    return keys
 
 
 class Model:
@@ -156,11 +178,6 @@ class Model:
         self._values: Values = FUNCTIONS | program.reference.start
         self._called: set[str] = set()
 
-    @property
-    def begun(self) -> bool:
-        """Whether the constructor or any method has been called."""
-        return bool(self._called)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -169,18 +186,18 @@ class Model:
         if name not in self._values:
             raise AttributeError(name)
         self._program.attributes.add(name)
-        return self._values[self._program.public.get(name, name)]
+        name = self._program.public.get(name, name)
+        return self._program.common.get(name, self._values[name])
 
     def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
         """Execute the steps of a method; return one result, a tuple of several, or None."""
-        values = self._values
+        program, values = self._program, self._values
+        values.update(program.common)
         values.update(zip(method.arguments, args, strict=False))
         values.update(kwargs)
         values["first"] = method.name not in self._called
         self._called.add(method.name)
-        loops = self._program.reference.loops
-        steps = self._program.steps[method.name]
-        for loop, group in groupby(steps, key=lambda step: loops[step[0]]):
+        for loop, group in groupby(program.steps[method.name], key=self._loop):
             body = list(group)
             if loop is None:
                 self._execute(body)
@@ -188,9 +205,17 @@ class Model:
             for item in eval(loop.over, values):
                 values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
                 self._execute(body)
-        public = self._program.public
+        if program.kept and len(self._called) == 1:
+            values.update(program.common)
+        program.common |= {name: values[name] for name in program.shared}
+        if program.trace is not None:
+            self._complete(method)
+        public = program.public
         results = tuple(values[public.get(name, name)] for name in method.returns)
         return results if len(results) != 1 else results[0]
+
+    def _loop(self, step: tuple[Key, str, CodeType]) -> Loop | None:
+        return self._program.reference.steps[step[0]].loop
 
     def _execute(self, steps: Sequence[tuple[Key, str, CodeType]]) -> None:
         values, trace = self._values, self._program.trace
@@ -198,6 +223,13 @@ class Model:
             if trace is not None:
                 trace.setdefault(key, []).append(snapshot(values))
             values[name] = eval(code, values)
+
+    def _complete(self, method: Method) -> None:
+        """Add the results of later steps to the latest values in the trace."""
+        for key, snapshots in (self._program.trace or {}).items():
+            if key[0] == method.name:
+                later = self._program.reference.later[key]
+                snapshots[-1].update({name: self._values[name] for name in later})
 
 
 def snapshot(values: Values) -> Values:

@@ -1,10 +1,11 @@
-"""Description of a wrong result by a simple relation to the right one.
+"""Description of a wrong result by simple relations to the right one.
 
-It is used if no mutant explains the result. The first relation that holds is reported, and
-otherwise the entry with the largest error.
+It is used if no mutant explains the result. The first relation of the whole result that holds is
+reported; otherwise the entry with the largest error, which entries are wrong, how they differ, and
+which other results are right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,51 +15,59 @@ from minnet.exercises.exercise import Case, Results
 from minnet.validation import Array
 
 ROUNDED = 2e-3  # relative error of half precision, with a margin
+MOST_NAMED = 3  # right results that are listed
 
 
-def describe(  # noqa: PLR0911 - one return for each relation
-    case: Case, right: Results, found: Results, name: str
-) -> str:
-    """Describe how a wrong result is related to the right one, or quote the worst entry."""
+def wrong_dtype(name: str, found: Array, expected: Array) -> str | None:
+    """Describe a wrong dtype; None if there is none."""
+    if found.dtype.kind == "b" != expected.dtype.kind:
+        return f"{name} holds True and False, but should hold numbers."
+    if found.dtype != expected.dtype and expected.ndim and found.shape == expected.shape:
+        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
+    return None
+
+
+def relation(case: Case, right: Results, found: Results, name: str) -> str | None:
+    """Describe a simple relation of a whole result to the right one; None if there is none."""
     value, expected = found[name], right[name]
     if value.ndim == 2 and close(value.T, expected) and not close(value, expected):
         return f"{name} is transposed."
-    wrong_form = _wrong_form(name, value, expected)
-    if wrong_form is not None:
-        return wrong_form
+    if value.shape != expected.shape:
+        return f"{name} has shape {value.shape}, but should have {expected.shape}."
     if value.ndim and not value.any():
         return f"{name} is all zeros."
     for other, candidate in _others(case, right, found, name):
         if value.size > 1 and close(value, candidate):
             return f"{name} is the same as {other}."
-    factor = _factor(case, value, expected)
-    if factor is not None:
-        return f"{name} is {factor} times what it should be."
-    difference = (value - expected).ravel()
-    if value.size > 1 and close(difference, np.full_like(difference, difference[0])):
-        return f"{name} is what it should be plus {difference[0]:.6g} in every entry."
-    error = relative_error(value, expected)
-    index = np.unravel_index(np.abs(value - expected).argmax(), expected.shape)
+    text = _relation(case, value, expected)
+    return f"{name} is {text}." if text is not None else None
+
+
+def describe(case: Case, right: Results, found: Results, wrong: Sequence[str]) -> str:
+    """Describe how the first wrong result differs from the right one, and what is right."""
+    name = wrong[0]
+    text = relation(case, right, found, name)
+    return text or f"{_entries(case, right, name, found[name])}{_right(found, wrong)}."
+
+
+def _entries(case: Case, right: Results, name: str, found: Array) -> str:
+    """Quote the worst entry, and describe which entries are wrong and how they differ."""
+    expected = right[name]
+    error = relative_error(found, expected)
+    index = np.unravel_index(np.abs(found - expected).argmax(), expected.shape)
     entry = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
-    worst = (
-        f"{name}{entry} is {value[index]:.6g}, but should be {expected[index]:.6g} "
-        f"(relative error {error:.1e})"
-    )
-    if error < ROUNDED and value.size > 1:
-        return f"{worst}: it is right to about 3 digits; is something rounded or stored in float16?"
-    where = _where(case, value, expected)
-    return f"{worst}; {where}." if where else f"{worst}."
-
-
-def _wrong_form(name: str, found: Array, expected: Array) -> str | None:
-    """Describe a wrong shape or dtype; None if there is none."""
-    if found.shape != expected.shape:
-        return f"{name} has shape {found.shape}, but should have {expected.shape}."
-    if found.dtype.kind == "b" != expected.dtype.kind:
-        return f"{name} holds True and False, but should hold numbers."
-    if found.dtype != expected.dtype and expected.ndim:
-        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
-    return None
+    text = f"{name}{entry} is {found[index]:.6g}, but should be {expected[index]:.6g} "
+    text += f"(relative error {error:.1e})"
+    if found.size == 1:
+        return text
+    if error < ROUNDED:
+        return f"{text}: right to about 3 digits, as if rounded or stored in float16"
+    scale = max(np.abs(expected).max(), 1e-6)
+    wrong = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
+    if wrong.all():
+        return text + _along_axes(found, expected)
+    relation = _relation(case, found[wrong], expected[wrong])
+    return f"{text}; {_where(case, wrong)}" + (f", where it is {relation}" if relation else "")
 
 
 def _others(case: Case, right: Results, found: Results, name: str) -> Iterator[tuple[str, Any]]:
@@ -73,6 +82,36 @@ def _others(case: Case, right: Results, found: Results, name: str) -> Iterator[t
         yield f"your {key}", value
 
 
+def _relation(case: Case, found: Array, expected: Array) -> str | None:
+    """Describe values that are a constant, or the right ones scaled, shifted or reordered."""
+    return next(_relations(case, found.astype(np.float64), expected.astype(np.float64)), None)
+
+
+def _relations(case: Case, found: Array, expected: Array) -> Iterator[str]:
+    factor = _factor(case, found, expected)
+    if factor is not None:
+        yield f"{factor} times what it should be"
+    if found.size < 2:
+        return
+    if close(found, np.full_like(found, found.flat[0])):
+        yield f"the number {found.flat[0]:.6g} in every entry"
+    shift = float((found - expected).flat[0])
+    if close(found - expected, np.full_like(found, shift)):
+        yield f"what it should be plus {shift:.6g} in every entry"
+    if close(np.abs(found), np.abs(expected)):
+        yield "right except for the sign of some entries"
+    if close(np.sort(found, axis=None), np.sort(expected, axis=None)):
+        yield "right except for the order of the entries"
+    if found.ndim == 1 and close(found, np.cumsum(expected)):
+        yield "the running sum of what it should be"
+    if found.ndim == 1 and close(np.cumsum(found), expected):
+        yield "the difference of neighbours of what it should be"
+    if found.size > 3 and np.ptp(expected) > 0:
+        slope, shift = np.polyfit(expected.ravel(), found.ravel(), 1)
+        if abs(slope) > TOLERANCE and close(found, slope * expected + shift):
+            yield f"{slope:.6g} times what it should be, plus {shift:.6g}"
+
+
 def _factor(case: Case, found: Array, expected: Array) -> str | None:
     """Return the constant factor between two results as text, such as "N = 6", or None.
 
@@ -81,17 +120,20 @@ def _factor(case: Case, found: Array, expected: Array) -> str | None:
     """
     if not expected.any():
         return None
-    expected = expected.astype(np.float64)
     factor = float((found * expected).sum() / np.square(expected).sum())
     if not close(found, factor * expected) or not 1e-6 < abs(factor) < 1e6:
         return None
-    text = next((text for text, size in _quantities(case) if np.isclose(factor, size)), None)
+    text = quantity(case, factor)
     return text if text is not None or expected.size == 1 else f"{factor:.6g}"
 
 
+def quantity(case: Case, factor: float) -> str | None:
+    """Return a factor as a quantity of the exercise, such as "N = 6", or None."""
+    return next((text for text, size in _quantities(case) if np.isclose(factor, size)), None)
+
+
 def _quantities(case: Case) -> Iterator[tuple[str, float]]:
-    yield "2", 2.0
-    yield "-1", -1.0
+    yield from (("2", 2.0), ("1/2", 0.5), ("-1", -1.0), ("100", 100.0), ("1/100", 0.01))
     values = vars(case)
     inputs = [values.get("x"), values.get("dy"), *values.values()]
     shapes = [value.shape for value in inputs if isinstance(value, np.ndarray) and value.ndim == 2]
@@ -106,39 +148,75 @@ def _quantities(case: Case) -> Iterator[tuple[str, float]]:
         yield f"1/√{letter}", size**-0.5
     for name, value in values.items():
         if isinstance(value, float) and value > 0:
-            for text, size in (
-                (name, value), (f"1/{name}", 1 / value), (f"√{name}", value**0.5),
-                (f"(1 - {name})", 1 - value),
-                (f"1/(1 - {name})", 1 / (1 - value) if value != 1 else 0.0),
-            ):  # fmt: skip
-                yield text, size
-    yield "100", 100.0
-    yield "1/100", 0.01
+            yield from ((name, value), (f"1/{name}", 1 / value), (f"√{name}", value**0.5))
+            yield f"(1 - {name})", 1 - value
+            if value != 1:
+                yield f"1/(1 - {name})", 1 / (1 - value)
 
 
-def _where(case: Case, found: Array, expected: Array) -> str | None:
-    """Describe which entries are wrong, if these are the ones of a row, a column or a sign."""
-    scale = max(np.abs(expected).max(), 1e-6)
-    wrong = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
-    if wrong.all() or found.size < 3:
-        return None
-    if wrong.ndim == 2:
-        rows, columns = np.flatnonzero(wrong.any(axis=1)), np.flatnonzero(wrong.any(axis=0))
-        for what, where, count in (
-            ("row", rows, wrong.shape[0]),
-            ("column", columns, wrong.shape[1]),
-        ):
-            if len(where) == 1 and count > 1:
-                return f"only {what} {where[0]} is wrong"
-            if len(where) == count - 1 and count > 2:
-                kept = (set(range(count)) - set(where.tolist())).pop()
-                return f"only {what} {kept} is right"
+def _where(case: Case, wrong: Array) -> str:
+    """Describe which entries are wrong: those with certain inputs, or rows or columns."""
     for name, value in vars(case).items():
-        if isinstance(value, np.ndarray) and value.shape == wrong.shape:
-            for text, mask in (
-                ("negative", value < 0), ("positive", value > 0), ("0", value == 0),
-                ("at most 0", value <= 0), ("at least 0", value >= 0),
-            ):  # fmt: skip
-                if mask.any() and not mask.all() and (wrong == mask).all():
-                    return f"the wrong entries are those where {name} is {text}"
+        if (
+            isinstance(value, np.ndarray)
+            and value.shape == wrong.shape
+            and value.dtype.kind in "fi"
+        ):
+            text = _condition(name.rsplit("_", 1)[-1], value, wrong)
+            if text is not None:
+                return f"the wrong entries are those where {text}"
+    names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
+    for axis, what in enumerate(names):
+        others = tuple(each for each in range(wrong.ndim) if each != axis)
+        found = np.flatnonzero(wrong.any(axis=others)).tolist()
+        count = wrong.shape[axis]
+        if len(found) == 1 < count:
+            return f"only {what} {found[0]} is wrong"
+        if len(found) == count - 1 > 1:
+            return f"only {what} {({*range(count)} - {*found}).pop()} is right"
+        if len(found) < count:
+            return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
+    return f"{wrong.mean():.0%} of the entries are wrong"
+
+
+def _condition(name: str, value: Array, wrong: Array) -> str | None:
+    """Return a condition on an input that holds for the wrong entries and no other."""
+    for text, mask in (
+        ("negative", value < 0), ("positive", value > 0), ("0", value == 0), ("not 0", value != 0),
+        ("at most 0", value <= 0), ("at least 0", value >= 0),
+    ):  # fmt: skip
+        if (wrong == mask).all():
+            return f"{name} is {text}"
+    for text, size in ((name, value), (f"|{name}|", np.abs(value))):
+        if size[wrong].min() > size[~wrong].max():
+            return f"{text} is above {size[~wrong].max():.3g}"
+        if size[wrong].max() < size[~wrong].min():
+            return f"{text} is below {size[~wrong].min():.3g}"
     return None
+
+
+def _along_axes(found: Array, expected: Array) -> str:
+    """Describe factors and differences that are constant along an axis."""
+    for axis, what in enumerate(("column", "row") if found.ndim == 2 else ()):
+        with np.errstate(all="ignore"):
+            factor = (found * expected).sum(axis, keepdims=True)
+            factor /= np.square(expected).sum(axis, keepdims=True)
+            shift = (found - expected).mean(axis, keepdims=True)
+        if close(found, factor * expected):
+            return f"; each {what} has a factor of its own, such as {factor.flat[0]:.6g}"
+        if close(found, expected + shift):
+            return f"; each {what} is shifted by a number of its own, such as {shift.flat[0]:.6g}"
+    if np.sign(found * expected).min() > 0:
+        size = np.abs(found) - np.abs(expected)
+        if (size > 0).all() or (size < 0).all():
+            return f"; all entries are too {'large' if size.flat[0] > 0 else 'small'}"
+    return ""
+
+
+def _right(found: Results, wrong: Sequence[str]) -> str:
+    """List the results that are right, those with the most similar names first."""
+    words = set(wrong[0].split())
+    names = [name for name in found if name not in wrong]
+    names.sort(key=lambda name: len(words ^ set(name.split())))
+    more = ", among others" if len(names) > MOST_NAMED else ""
+    return f". Right: {', '.join(names[:MOST_NAMED])}{more}" if names else ""

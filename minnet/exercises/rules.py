@@ -8,58 +8,68 @@ description of the expression. Two changes with the same words are the same mist
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, parse
+from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, node_like, parse
 
 Bindings = dict[str, Any]
 
 
-def _read() -> tuple[tuple[str, str, str, int], ...]:
-    """Return the rules of ``rules.txt``: pattern, replacement, words and cost."""
-    text = files("minnet.exercises").joinpath("rules.txt").read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class Rule:
+    """One line of a table."""
+
+    pattern: str
+    replacement: str
+    cost: int
+    words: str
+
+    def rewrite(self, node: ast.expr) -> Any:
+        """Return the node as rewritten, or the node if another edit has changed its form."""
+        bindings = match(pattern(self.pattern), node, {})
+        return node if bindings is None else fill(pattern(self.replacement), bindings)
+
+
+def _read(name: str) -> tuple[Rule, ...]:
+    text = files("minnet.exercises").joinpath(name).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     rules = []
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            formula, cost, words = line.split(" : ", 2)
-            pattern, replacement = formula.split(" -> ")
-            rules.append((pattern.strip(), replacement.strip(), words.strip(), int(cost)))
+    for line in lines:
+        formula, cost, words = line.split(" : ", 2)
+        before, after = formula.split(" -> ")
+        rules.append(Rule(before.strip(), after.strip(), int(cost), words.strip()))
     return tuple(rules)
 
 
-RULES = _read()
-
-
-def rewritings(node: ast.expr) -> Iterator[tuple[int, Bindings]]:
-    """Yield the position in RULES and the bindings of each rule whose pattern the node has."""
-    for index in _rules_for(type(node).__name__):
-        bindings = match(_pattern(RULES[index][0]), node, {})
-        if bindings is not None:
-            yield index, bindings
-
-
-def rewrite(index: int, node: ast.expr) -> ast.expr:
-    """Return the node as rewritten by a rule, or the node if another edit has changed its form."""
-    pattern, replacement, _, _ = RULES[index]
-    bindings = match(_pattern(pattern), node, {})
-    if bindings is None:
-        return node
-    result = fill(_pattern(replacement), bindings)
-    assert isinstance(result, ast.expr)
-    return result
-
-
 @cache
-def _pattern(text: str) -> ast.expr:
+def pattern(text: str) -> ast.expr:
+    """Return the syntax tree of a pattern."""
     return parse(text)
 
 
+RULES = _read("rules.txt")
+OPERATORS: dict[
+    str, list[tuple[Rule, str]]
+] = {}  # by kind of node, with the kind of the other value
+for _rule in _read("operators.txt"):
+    _node, _, _value = _rule.pattern.partition(" ")
+    OPERATORS.setdefault(_node, []).append((_rule, _value))
+
+
+def rewritings(node: ast.expr) -> Iterator[tuple[Rule, Bindings]]:
+    """Yield the rules of ``rules.txt`` whose pattern the node has, and the bindings."""
+    for rule in _rules_for(type(node).__name__):
+        bindings = match(pattern(rule.pattern), node, {})
+        if bindings is not None:
+            yield rule, bindings
+
+
 @cache
-def _rules_for(kind: str) -> tuple[int, ...]:
-    kinds = (type(_pattern(pattern)).__name__ for pattern, *_ in RULES)
-    return tuple(index for index, each in enumerate(kinds) if each == kind)
+def _rules_for(kind: str) -> list[Rule]:
+    return [rule for rule in RULES if type(pattern(rule.pattern)).__name__ == kind]
 
 
 def _letter(node: Any) -> str:
@@ -90,8 +100,9 @@ def match(  # noqa: PLR0911 - one return for each kind of node
         return bindings
     if isinstance(pattern, list):
         if pattern and isinstance(pattern[-1], ast.keyword) and pattern[-1].arg is None:
-            bindings["K"] = node
-            return bindings
+            first = len(pattern) - 1
+            bindings["K"] = node[first:]
+            pattern, node = pattern[:first], node[:first]
         if len(pattern) != len(node):
             return None
         pairs = zip(pattern, node, strict=True)
@@ -105,9 +116,9 @@ def fill(template: Any, bindings: Bindings) -> Any:
         return bindings[_letter(template)]
     if isinstance(template, list):
         if template and isinstance(template[-1], ast.keyword) and template[-1].arg is None:
-            return bindings["K"]
+            return [*(fill(each, bindings) for each in template[:-1]), *bindings["K"]]
         return [fill(each, bindings) for each in template]
-    if isinstance(template, ast.AST):
+    if isinstance(template, ast.expr | ast.keyword):
         fields = {name: fill(getattr(template, name), bindings) for name in template._fields}
-        return type(template)(**fields)
+        return node_like(template, **fields)
     return template

@@ -1,12 +1,16 @@
 """The values that a step may use, and what they are in words."""
 
 import ast
+from collections.abc import Iterable, Iterator
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, Reference, Values
+from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, Reference, Values, parse
+from minnet.exercises.rules import Bindings
 
+CONSTANTS = "0.0 1.0 2.0 0.5 0.9 0.99 0.999 0.1 0.01 0.001 1e-05 1e-07 1e-08".split()  # noqa: SIM905
 FUNCTION_WORDS = ELEMENTWISE | REDUCTIONS
 SIMPLE: dict[type, str] = {
     ast.Add: "plus", ast.Sub: "minus", ast.Mult: "times", ast.Div: "divided by",
@@ -23,6 +27,7 @@ class Scope:
 
     def __init__(self, reference: Reference, values: Values) -> None:
         start = reference.start
+        self.steps = {step.name for step in reference.steps.values()}
         self.values = {
             name: values[name]
             for name in reference.meanings
@@ -31,11 +36,37 @@ class Scope:
         self.meanings = reference.meanings
         self.scalars = [name for name, value in self.values.items() if is_number(value)]
 
-    def like(self, name: str) -> list[str]:
-        """Return the other names of arrays with the same shape."""
-        shape = self.values[name].shape
-        arrays = [each for each in self.values if isinstance(self.values[each], np.ndarray)]
-        return [other for other in arrays if other != name and self.values[other].shape == shape]
+        self.arrays = [name for name, value in self.values.items() if type(value) is np.ndarray]
+        texts = [form for step in reference.steps.values() for form in step.forms]
+        used = [name for name in ELEMENTWISE if any(f"{name}(" in text for text in texts)]
+        self.functions = ["abs", "sqrt", *used]
+
+    def others(self, kind: str, name: str) -> Iterator[dict[str, ast.expr]]:
+        """Yield what X, and Y, may stand for in the rules of ``operators.txt``.
+
+        A kind is ``number``, ``constant``, ``array``, ``value`` for a number or array, ``like`` for
+        an array of the same shape, ``gradient`` for that of the name, ``function``, or ``two`` for
+        two numbers. S stands for the name.
+        """
+        shape = np.shape(self.values[name]) if name in self.arrays else None
+        like = [each for each in self.arrays if self.values[each].shape == shape]
+        names: dict[str, Iterable[str]] = {
+            "": [""], "number": self.scalars, "constant": CONSTANTS, "array": self.arrays,
+            "value": [*self.scalars, *self.arrays], "like": like, "function": self.functions,
+            "gradient": [each for each in like if each == f"d{name}" and each in self.steps],
+        }  # fmt: skip
+        if kind == "two":
+            for one, other in permutations(self.scalars, 2):
+                yield {"X": parse(one), "Y": parse(other)}
+            return
+        for found in names[kind]:
+            if found != name or not found:
+                yield {"X": parse(found or "0"), "S": parse(name or "0")}
+
+    def fill(self, words: str, bindings: Bindings, **others: str) -> str:
+        """Replace the letters in braces by descriptions."""
+        described = {letter: self.describe(part) for letter, part in bindings.items()}
+        return words.format(**(described | others))
 
     def describe(self, node: Any) -> str:  # noqa: PLR0911 - one return for each kind of expression
         """Describe an expression in words without writing it out."""
@@ -65,7 +96,7 @@ class Scope:
             case ast.BinOp(op=op):
                 return BRACKETS.get(type(op), "a bracket")
             case ast.Compare(left=left):
-                return self.describe(left)
+                return f"the condition on {self.describe(left)}"
         return "a part"
 
 

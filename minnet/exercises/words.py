@@ -1,77 +1,62 @@
 """Messages and hints for mutants, made of words of the edits and meanings of the steps."""
 
+from importlib.resources import files
+
 from minnet.exercises.mutants import Mutant
 from minnet.exercises.operators import Edit
 from minnet.exercises.reference import Reference
 
-HINTS = (
-    ("axis", "Which axis counts the rows, and which the columns? Along which are values combined?"),
-    ("all entries", "How many numbers should there be, one for all or one for each column?"),
-    ("first row", "Does your loop take in every row, or does it keep only one of them?"),
-    ("last row", "Does your loop take in every row, or does each one replace the one before?"),
-    ("wrong sign", "If this quantity grows a little, should the result grow or shrink?"),
-    ("a sum is used", "If every value occurs twice, should the result double or stay as it is?"),
-    ("a mean is used", "If every value occurs twice, should the result double or stay as it is?"),
-    ("transposed", "Write the shapes of both factors, and of what they should give."),
-    ("swapped", "Write the shapes of both factors, and of what they should give."),
-    ("equality", "What should happen where both sides are exactly equal?"),
-    ("kept from the first", "When is this value stored, and is it stored every time?"),
-    ("earlier value", "Should a second call add to the first, or begin anew?"),
-    ("never updated", "Which line should change this value, and does it run?"),
-    ("condition", "Try both cases of the condition by hand: which lines run?"),
-    ("number minus 1", "Which of the two variances in the exercise is needed here?"),
-    ("full number", "Which of the two variances in the exercise is needed here?"),
-    ("minus 1", "Is this the whole number, or one less?"),
-    ("a fixed", "Which argument should this number be?"),
-    ("outside of", "Compare your brackets with those of the formula, one by one."),
-    ("inside of", "Compare your brackets with those of the formula, one by one."),
-    ("is computed before", "Follow one call by hand: is the old value used, or the new one?"),
-    ("belongs", "Follow this quantity through the formula of the exercise: what stands there?"),
-    ("missing", "Compare your code with the formula, part by part: which part does not occur?"),
-)  # fmt: skip
-FAULT_HINTS = {
-    "overflow": "How large can the argument be, and which form of the formula keeps it small?",
-    "divide_by_zero": "Which input makes the divisor 0, and what should the result be there?",
-    "invalid_value": "Which step has no result as a number, such as 0 / 0 or the root of -1?",
-    "input_changed": "Which of your lines write into an argument, and which make a new array?",
-    "second_run_differs": "What is kept between two runs, in a default argument or in the class?",
-}
-GENERAL = "Compute this result by hand for two rows and two columns, and compare each step."
+
+def _hints() -> list[tuple[str, str]]:
+    text = files("minnet.exercises").joinpath("hints.txt").read_text(encoding="utf-8")
+    lines = [line.split(" : ", 1) for line in text.splitlines() if line and line[0] != "#"]
+    return [(part.strip(), hint) for part, hint in lines]
+
+
+HINTS = _hints()
 
 
 def sentence(name: str, mutant: Mutant, reference: Reference) -> str:
     """Return what is wrong with a result, such as "dx: the path through the mean is missing."."""
     if mutant.known is not None:
         return mutant.known.message
-    if mutant.swapped is not None:
+    if "swapped" in mutant.options:
         return f"{mutant.words}."
-    if mutant.order is not None or mutant.shared:
+    if not mutant.edits:
         return f"{name}: {mutant.words}."
     wrong: dict[str, list[Edit]] = {}
     for edit in mutant.edits:
         wrong.setdefault(edit.words, []).append(edit)
-    parts = [_part(name, words, edits, reference) for words, edits in wrong.items()]
-    return f"{name}: {'; and '.join(parts)}."
+    parts: dict[str, list[str]] = {}
+    for words, edits in wrong.items():
+        parts.setdefault(_place(name, words, edits, reference), []).append(words)
+    text = "; and ".join(_joined(place, words) for place, words in parts.items())
+    factor = f"; besides, it is {mutant.factor} times what that gives" if mutant.factor else ""
+    return f"{name}: {text}{factor}."
 
 
-def _part(name: str, words: str, edits: list[Edit], reference: Reference) -> str:
+def _place(name: str, words: str, edits: list[Edit], reference: Reference) -> str:
+    """Return the steps in which a mistake is, unless the name of the result or the words do."""
     steps = list(dict.fromkeys(reference.steps[edit.step] for edit in edits))
     others = [step for step in steps if name not in (step.name, step.meaning)]
     others = [step for step in others if step.name != name.split(maxsplit=1)[0]]
-    if not others:
-        return words
-    if len(steps) > 2:
-        return f"{words} throughout, from {steps[0].meaning} on"
     if all(step.meaning in words for step in others):
-        return words
-    places = " and ".join(dict.fromkeys(step.meaning for step in steps))
-    if words.startswith("it "):
-        return f"{'each of ' * (len(steps) > 1)}{places} {words.removeprefix('it ')}"
-    return f"in {places}, {words}"
+        return ""
+    if len(steps) > 2:
+        return f"each step from {steps[0].meaning} to {steps[-1].meaning}"
+    return " and ".join(dict.fromkeys(step.meaning for step in steps))
 
 
-def hint(mutant: Mutant) -> str:
-    """Return a question or a suggestion that fits the mistake."""
-    if mutant.known is not None:
-        return mutant.known.hint
-    return next((text for part, text in HINTS if part in mutant.words), GENERAL)
+def _joined(place: str, words: list[str]) -> str:
+    """Return the place and the words: "in the mean, axis 1 is used" or "the mean is doubled"."""
+    text = "; and ".join(words)
+    if not place:
+        return text
+    if text.startswith("it "):
+        return f"{'each of ' * (' and ' in place)}{place} {text.removeprefix('it ')}"
+    return f"in {place}, {text}"
+
+
+def hint(words: str) -> str:
+    """Return a question or a suggestion that fits the words of a mistake, or the id of a fault."""
+    return next(text for part, text in HINTS if part in words)

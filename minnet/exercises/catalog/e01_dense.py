@@ -1,8 +1,9 @@
 """Exercise 1, the dense layer: y = xW + b and its three gradients.
 
 The weight is square, so that a transposed one gives wrong numbers rather than an error of shapes;
-a second, narrow layer shows the errors of shapes. Two batches have the same number of rows, so that
-what is kept from the first shows in the second.
+a second, narrow layer shows the errors of shapes. It is used in turns with the first, which shows
+what they share. Two batches have the same number of rows, so that what is kept from the first shows
+in the second.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
-N, FEATURES, NARROW = 6, 5, 3
+N, FEATURES, NARROW, NARROW_ROWS = 6, 5, 3, 4
 
 
 def inputs(rng: np.random.Generator) -> Case:
-    """Draw two batches, a square layer, and a narrow one."""
+    """Draw two batches, a square layer, and a narrow one with a batch of its own."""
     return Case(
         weight=rng.normal(size=(FEATURES, FEATURES)),
         bias=rng.normal(size=FEATURES),
@@ -33,14 +34,17 @@ def inputs(rng: np.random.Generator) -> Case:
         next_dy=rng.normal(size=(N, FEATURES)),
         narrow_weight=rng.normal(size=(FEATURES, NARROW)),
         narrow_bias=rng.normal(size=NARROW),
-        narrow_dy=rng.normal(size=(N, NARROW)),
+        narrow_x=rng.normal(size=(NARROW_ROWS, FEATURES)),
+        narrow_dy=rng.normal(size=(NARROW_ROWS, NARROW)),
     )
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two steps of the square layer, then one of the narrow one."""
+    """Two steps of the square layer; the narrow one goes forward before and backward after them."""
     dense = answer(case.weight, case.bias)
+    narrow = answer(case.narrow_weight, case.narrow_bias)
     yield "y", dense.forward(case.x)
+    yield "y of a narrow layer", narrow.forward(case.narrow_x)
     yield "dx", dense.backward(case.dy)
     yield "dweight", dense.dweight
     yield "dbias", dense.dbias
@@ -48,10 +52,9 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "dx of the second batch", dense.backward(case.next_dy)
     yield "dweight of the second batch", dense.dweight
     yield "dbias of the second batch", dense.dbias
-    narrow = answer(case.narrow_weight, case.narrow_bias)
-    yield "y of a narrow layer", narrow.forward(case.x)
     yield "dx of a narrow layer", narrow.backward(case.narrow_dy)
     yield "dweight of a narrow layer", narrow.dweight
+    yield "dbias of a narrow layer", narrow.dbias
 
 
 class Adapted(Layer):

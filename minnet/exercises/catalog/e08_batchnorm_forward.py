@@ -2,9 +2,9 @@
 
 Two batches are trained on, so that a running statistic is neither where it began nor the last
 batch; then comes an evaluation on other rows, few of them, and another look at the running
-statistics. A large eps shows where it is added, and six rows tell N from N - 1. There are as many
-rows as features, so that statistics along the wrong axis give wrong numbers and no error of shapes;
-the new rows are fewer.
+statistics. Another layer is trained in between, which shows what the two share. A large eps shows
+where it is added. There are as many rows as features at first, so that statistics along the wrong
+axis give wrong numbers and no error of shapes; later batches have more rows, or fewer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minnet.layers.dense import Dense
 from minnet.layers.normalization import BatchNorm
 from minnet.validation import Array
 
-N, NEXT_ROWS, NEW_ROWS, FEATURES = 5, 7, 4, 5
+N, NEXT_ROWS, NEW_ROWS, OTHER_ROWS, FEATURES = 5, 7, 4, 6, 5
 Y = ("y", "y of the second batch", "y in evaluation")
 MEAN = ("running_mean", "running_mean after the second batch", "running_mean after evaluation")
 VAR = ("running_var", "running_var after the second batch", "running_var after evaluation")
@@ -33,23 +33,29 @@ def inputs(rng: np.random.Generator) -> Case:
     return Case(
         gamma=rng.normal(size=FEATURES),
         beta=rng.normal(size=FEATURES),
-        eps=0.1,
+        eps=float(rng.uniform(0.05, 0.15)),
         momentum=float(rng.uniform(0.7, 0.9)),
         x=rng.normal(mean, deviation, size=(N, FEATURES)),
         next_x=rng.normal(mean, deviation, size=(NEXT_ROWS, FEATURES)),
+        other_gamma=rng.normal(size=FEATURES),
+        other_beta=rng.normal(size=FEATURES),
+        other_x=rng.normal(mean, deviation, size=(OTHER_ROWS, FEATURES)),
         new_x=rng.normal(mean, deviation, size=(NEW_ROWS, FEATURES)),
     )
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two batches in training, then new rows in evaluation, then a new layer."""
+    """Two batches in training, another layer in between, then new rows in evaluation."""
     batchnorm = answer(case.gamma, case.beta, case.eps, case.momentum)
+    another = answer(case.other_gamma, case.other_beta, 2 * case.eps, case.momentum / 2)
     for step, x in enumerate((case.x, case.next_x, case.new_x)):
         yield Y[step], batchnorm.forward(x, training=step < 2)
         yield MEAN[step], batchnorm.running_mean
         yield VAR[step], batchnorm.running_var
-    another = answer(case.gamma, case.beta, case.eps, case.momentum)
-    yield "running_mean of a new layer", another.running_mean
+        if step == 0:
+            yield "y of another layer", another.forward(case.other_x, training=True)
+    yield "running_mean of another layer", another.running_mean
+    yield "running_var of another layer", another.running_var
 
 
 def train(answer: Any) -> Array:
