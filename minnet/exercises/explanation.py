@@ -109,8 +109,11 @@ def _far_fetched(
 
 
 def _accidental(found: Array) -> bool:
-    """Return whether a result is a few whole numbers, which agree by accident with many mutants."""
-    return found.size <= FEW and _few_values(found)
+    """Return whether a result is one whole number throughout, or a few in few entries.
+
+    These agree by accident with many mutants.
+    """
+    return _few_values(found) and (found.size <= FEW or bool((found == found.flat[0]).all()))
 
 
 def _few_values(found: Array) -> bool:

@@ -190,7 +190,7 @@ def test_run_reports_an_answer_that_does_not_return(source, message, folder, cap
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
 def test_a_timeout_must_be_positive_and_finite(command, seconds, folder, capsys):
     assert run(command, "--dir", folder, f"--timeout={seconds}") == 1
-    assert "timeout must be positive and finite, got" in capsys.readouterr().err
+    assert "expected timeout to be positive and finite, got" in capsys.readouterr().err
 
 
 def test_an_answer_that_ends_the_process_does_not_affect_the_next(folder, capsys):
