@@ -20,7 +20,7 @@ import numpy as np
 
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import Case, Exercise, Results
-from minnet.exercises.operators import Edit, apply, edits
+from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import Program, snapshot
 from minnet.exercises.reference import Key, Known, Reference, Trees, Values, compiled, parse
 from minnet.validation import Array
@@ -227,10 +227,12 @@ class Mutants:
     def mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
         """Return the mutant with several edits."""
         by_step: dict[Key, list[Edit]] = defaultdict(list)
+        by_words: dict[str, list[Edit]] = defaultdict(list)
         for edit in changes:
             by_step[edit.step].append(edit)
+            by_words[edit.words].append(edit)
         changed = {key: apply(trees[key], edits) for key, edits in by_step.items()}
-        words = " and ".join(dict.fromkeys(edit.words for edit in changes))
+        words = " and ".join(dict.fromkeys(map(in_words, by_words.values())))
         cost = max(edit.cost for edit in changes)
         return Mutant(tuple(changes), words, cost, changed, form)
 

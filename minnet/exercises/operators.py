@@ -46,6 +46,8 @@ class Edit:
         What is wrong; edits with the same words are the same mistake at several places.
     cost : int
         1 for a likely slip, up to 4 for a far-fetched one.
+    alone : str
+        The words, if no edit with others is made at the same time; by default `words`.
     """
 
     step: Key
@@ -53,6 +55,7 @@ class Edit:
     rewrite: Rewrite
     words: str
     cost: int
+    alone: str = ""
 
 
 def edits(
@@ -75,6 +78,15 @@ def edits(
             yield Edit(key, path + inner, *change)
     for change in _of_step(key, body, scope, reference, result):
         yield Edit(key, path, *change)
+    for one, another, alone in _exchangeable(body, scope):
+        words = f"{scope.meanings[one]} and {scope.meanings[another]} are exchanged"
+        yield Edit(key, path, partial(_exchange, one, another), words, 2, alone)
+
+
+def in_words(changes: Sequence[Edit]) -> str:
+    """Return what is wrong with edits that have the same words."""
+    alone = {edit.alone for edit in changes}
+    return (alone.pop() if len(alone) == 1 else "") or changes[0].words
 
 
 def nodes(tree: Any, path: Path = ()) -> Iterator[tuple[Path, ast.expr]]:
@@ -166,7 +178,7 @@ def _of_step(
 ) -> Iterator[Change]:
     """Yield the changes of a whole step: repeated or not, scaled, replaced by another value."""
     name = reference.steps[key].name
-    used = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)}
+    used = _used(body)
     dimensions = result.ndim if isinstance(result, np.ndarray) else 0
     shape = {1: ("vector",), 2: ("rows",)}.get(dimensions, ())
     later = key[0] != next(iter(reference.methods))  # the constructor is called once
@@ -179,21 +191,33 @@ def _of_step(
         for bindings in scope.others("like", name):
             begun = partial(_renamed, {name: _filled("X if first else S", bindings, body)})
             yield begun, scope.fill("before the first update it is {X}", bindings), 2
-    for one, another in _exchangeable(used, scope):
-        words = f"{scope.meanings[one]} and {scope.meanings[another]} are exchanged"
-        yield partial(_exchange, one, another), words, 2
     for other, step in reference.steps.items():
         if step.name == name and other != key and other[0] == key[0]:
             yield _to(step.forms[0]), f"it is computed as {step.meaning}", 2
 
 
-def _exchangeable(used: set[str], scope: Scope) -> Iterator[tuple[str, str]]:
-    """Yield two names that a step uses, or two numbers of which it uses one, in order."""
+def _used(tree: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _exchangeable(body: ast.expr, scope: Scope) -> Iterator[tuple[str, str, str]]:
+    """Yield two names that a step uses, or two numbers of which it uses one, in order.
+
+    For the latter the words for this step alone are the third value.
+    """
+    used = _used(body)
     numbers = [name for name in scope.scalars if not isinstance(scope.values[name], int)]
     for one, another in combinations(scope.values, 2):
         of_numbers = one in numbers and another in numbers and (one in used or another in used)
-        if of_numbers or (one in used and another in used):
-            yield one, another
+        if one in used and another in used:
+            yield one, another, ""
+        elif of_numbers:
+            right, wrong = (one, another) if one in used else (another, one)
+            yield (
+                one,
+                another,
+                f"{scope.meanings[wrong]} is used where {scope.meanings[right]} belongs",
+            )
 
 
 def _exchange(one: str, another: str, tree: ast.expr) -> ast.expr:

@@ -1,9 +1,10 @@
 """Messages and hints for mutants, made of words of the edits and meanings of the steps."""
 
+import re
 from importlib.resources import files
 
 from minnet.exercises.mutants import Mutant
-from minnet.exercises.operators import Edit
+from minnet.exercises.operators import Edit, in_words
 from minnet.exercises.reference import Reference
 
 
@@ -28,7 +29,8 @@ def sentence(name: str, mutant: Mutant, reference: Reference) -> str:
     for edit in mutant.edits:
         wrong.setdefault(edit.words, []).append(edit)
     parts: dict[str, list[str]] = {}
-    for words, edits in wrong.items():
+    for edits in wrong.values():
+        words = in_words(edits)
         parts.setdefault(_place(name, words, edits, reference), []).append(words)
     text = "; and ".join(_joined(place, words) for place, words in parts.items())
     factor = f"; besides, it is {mutant.factor} times what that gives" if mutant.factor else ""
@@ -40,7 +42,7 @@ def _place(name: str, words: str, edits: list[Edit], reference: Reference) -> st
     steps = list(dict.fromkeys(reference.steps[edit.step] for edit in edits))
     others = [step for step in steps if name not in (step.name, step.meaning)]
     others = [step for step in others if step.name != name.split(maxsplit=1)[0]]
-    if all(step.meaning in words for step in others):
+    if all(re.search(rf"(?<!\w){re.escape(step.meaning)}(?!\w)", words) for step in others):
         return ""
     if len(steps) > 2:
         return f"each step from {steps[0].meaning} to {steps[-1].meaning}"
