@@ -136,15 +136,17 @@ def _explain(
 ) -> tuple[str, str | None, str | None]:
     """Return message, mistake id and hint for the results that are wrong, the first one first."""
     found, first = observation.results, wrong[0]
-    message = relations.wrong_dtype(first, found[first], right[first])
-    if message is not None:
-        return message, "dtype", None
+    dtype = relations.wrong_dtype(first, found[first], right[first])
+    if dtype is not None and relations.as_if_rounded(found[first], right[first]):
+        return dtype, "dtype", None
     differing = [name for name in found if not agrees(exercise, name, found, right)]
     mutants = mutants_of(exercise, case)
     mutant, name = explain(mutants, found, differing), differing[0]
     fault = observation.fault
     if mutant is None and fault is not None and fault.id == "second_run_differs":
         return fault.message, fault.id, dict(words.HINTS)[fault.id]
+    if mutant is None and dtype is not None:
+        return dtype, "dtype", None
     if mutant is None and relations.relation(case, right, found, first) is None:
         name, mutant = explain_later(mutants, found, differing) or (first, None)
     if mutant is not None:

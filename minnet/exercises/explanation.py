@@ -4,7 +4,7 @@ The first wrong result is compared with that of all mutants, then with that of p
 the other wrong results are compared.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, product
 
@@ -28,7 +28,7 @@ def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> Mutant | 
     likely = [
         mutant for mutant in singles if not _far_fetched(mutants, mutant, first, found, wrong)
     ]
-    if not likely and not _few_values(found[first]):
+    if not likely and not _few_values(found[first]) and first not in mutants.exercise.tolerances:
         usable = _usable(mutants, first, found, wrong)
         pairs = mutants.distinct(_pairs(mutants, usable, first, found[first]))
         likely = _ranked(mutants, pairs, first, found, wrong)
@@ -47,9 +47,10 @@ def explain_later(
     for name in (*later, first):
         few = _accidental(found[name]) or (found[name].size == 1 and name != first)
         for mutant in () if few else _ranked(mutants, mutants.classes, name, found, wrong):
-            alike = sum(_alike(mutants, mutant, each, found) for each in wrong)
+            alike = _explained(mutants, mutant, found, wrong)
             likely = name == first or (mutant.cost < 3 and 2 * alike >= len(wrong))
-            if likely and "swapped" not in mutant.options:
+            certain = alike > 1 or mutant.cost < 2 or name not in mutants.exercise.tolerances
+            if likely and certain and "swapped" not in mutant.options:
                 return name, mutant
     return None
 
@@ -82,13 +83,15 @@ def _spoils(mutants: Mutants, mutant: Mutant, found: Results, wrong: Sequence[st
     return any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
 
 
-def _explained(mutants: Mutants, mutant: Mutant, found: Results) -> int:
-    return sum(_alike(mutants, mutant, each, found) for each in found)
-
-
-def _alike(mutants: Mutants, mutant: Mutant, name: str, found: Results) -> bool:
+def _explained(
+    mutants: Mutants, mutant: Mutant, found: Results, names: Iterable[str] | None = None
+) -> int:
+    """Return how many of the results agree with those of a mutant."""
     results = mutant.results
-    return name in results and mutants.agree(name, found[name], results[name])
+    return sum(
+        each in results and mutants.agree(each, found[each], results[each])
+        for each in names or found
+    )
 
 
 def _far_fetched(
@@ -100,6 +103,8 @@ def _far_fetched(
         return explained < 2
     if _few_values(found[name]) and _spoils(mutants, mutant, found, wrong):
         return True
+    if name in mutants.exercise.tolerances and mutant.cost > 1:
+        return _explained(mutants, mutant, found, wrong) < 2  # a statistic agrees by accident
     if _accidental(found[name]) and all(
         _accidental(value) for each, value in found.items()
         if each in wrong and mutants.agree(each, value, mutant.results.get(each, value + 1))

@@ -23,8 +23,14 @@ def wrong_dtype(name: str, found: Array, expected: Array) -> str | None:
     if found.dtype.kind == "b" != expected.dtype.kind:
         return f"{name} holds True and False, but should hold numbers."
     if found.dtype != expected.dtype and expected.ndim and found.shape == expected.shape:
-        return f"{name} is {found.dtype}, but should be {expected.dtype} as the inputs are."
+        like = " as the inputs are" if expected.dtype.kind == "f" else ""
+        return f"{name} is {found.dtype}, but should be {expected.dtype}{like}."
     return None
+
+
+def as_if_rounded(found: Array, expected: Array) -> bool:
+    """Return whether a result is that of another dtype: truth values, or right but for rounding."""
+    return found.dtype.kind == "b" or relative_error(found, expected) < ROUNDED
 
 
 def relation(case: Case, right: Results, found: Results, name: str) -> str | None:
@@ -108,7 +114,8 @@ def _relations(case: Case, found: Array, expected: Array) -> Iterator[str]:
         yield "the difference of neighbours of what it should be"
     if found.size > 3 and np.ptp(expected) > 0:
         slope, shift = np.polyfit(expected.ravel(), found.ravel(), 1)
-        if abs(slope) > TOLERANCE and close(found, slope * expected + shift):
+        related = close(found, slope * expected + shift)
+        if related and abs(slope) > TOLERANCE and abs(slope - 1) >= ROUNDED:
             yield f"{slope:.6g} times what it should be, plus {shift:.6g}"
 
 
@@ -124,7 +131,9 @@ def _factor(case: Case, found: Array, expected: Array) -> str | None:
     if not close(found, factor * expected) or not 1e-6 < abs(factor) < 1e6:
         return None
     text = quantity(case, factor)
-    return text if text is not None or expected.size == 1 else f"{factor:.6g}"
+    if text is not None or expected.size == 1 or abs(factor - 1) < ROUNDED:
+        return text
+    return f"{factor:.6g}"
 
 
 def quantity(case: Case, factor: float) -> str | None:

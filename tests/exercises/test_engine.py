@@ -169,6 +169,8 @@ def test_a_right_derivative_of_a_wrong_forward_is_reported():
         (lambda x, dy: (2 * x[0], dy), "y has shape (5,), but should have (6, 5)."),
         (lambda x, dy: (2.3, dy), "y has shape (), but should have (6, 5)."),
         (lambda x, dy: ((2 * x).astype("f4"), dy), "y is float32, but should be float64"),
+        (lambda x, dy: (x.astype("f4"), 2 * dy), "y: 2 is missing as a factor."),
+        (lambda x, dy: (2.0002 * x, 2 * dy), ": right to about 3 digits, as if rounded"),
         (lambda x, dy: (x > 0, dy), "y holds True and False, but should hold numbers."),
         (
             lambda x, dy: None,

@@ -320,6 +320,41 @@ def test_two_changes_of_different_factors_are_found_as_a_pair():
     assert "p and its complement to 1 are exchanged" in message
 
 
+POWERS = """
+small(x, p, q) -> a, b
+    a = p * x       # a
+    b = q * x ** 2  # b
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x, p, q: (q * x, q * x**2), "a: q is used where p belongs."),
+        (lambda x, p, q: (q * x, p * x**2), "a: in a and b, p and q are exchanged."),
+    ],
+)
+def test_numbers_are_exchanged_only_if_both_are_used(answer, message):
+    def run(answer, case):
+        yield from returned(answer(case.x, case.p, case.q), "a", "b")
+
+    def draw(rng):
+        return Case(x=rng.normal(size=(6, 5)), p=0.3, q=1.7)
+
+    with pytest.raises(WrongAnswer, match=re.escape(message)):
+        check(exercise_of(POWERS, run, inputs=draw), answer, seed=3)
+
+
+def test_one_statistic_agrees_only_with_a_likely_mistake():
+    tolerances = {"a": 0.3}
+
+    def wrong(factor):
+        return lambda x, w, p: (factor * small(x, w, p)[0], small(x, w, p)[1])
+
+    assert "twice" in message_of(wrong(2))
+    assert "twice" not in message_of(wrong(2), tolerances=tolerances)
+
+
 def test_a_known_mistake_has_its_own_words_and_hint():
     known = "mistake no_weight\n    the weight is not used.\n    Where?\n    weighted = x\n"
 
