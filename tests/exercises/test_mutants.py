@@ -74,7 +74,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str)
         ("e06", 'batch["gradients"][layer]', 'batch["norm"] * batch["clipped"][layer]',
          "the clipped gradient times the norm is used where g belongs"),
         ("e06", "for batch in log])", "for batch in log[:1]])",
-         "rms: only the first entry of log is used"),
+         "rms: in g, only the first entry of log is used"),
         ("e07", "np.maximum(self.z, 0)", "self.z", "y: the ReLU is missing"),
         ("e07", "x + self.branch.forward", "x * self.branch.forward",
          "y: in the sum x + F(x), a product is used where a sum belongs"),
