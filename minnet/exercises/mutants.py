@@ -190,14 +190,14 @@ class Mutants:
             if key not in affected:
                 continue
             snapshots = self._chosen(key, executions)
-            right = _values(compiled(trees[key]), snapshots)
+            right = _values(trees[key], snapshots)
             if not right or (isinstance(right[0], int) and not self.reference.reads(key, key)):
                 continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
             values = snapshots[-1] | self._assigned(snapshots[0])
             each = list(edits(self.reference, key, trees[key], values, right[-1]))
             for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
-                found_values = _values(compiled(apply(trees[key], [edit])), snapshots)
+                found_values = _values(apply(trees[key], [edit]), snapshots)
                 complete = len(found_values) == len(right)
                 if not found_values:
                     continue
@@ -290,11 +290,13 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
                 yield group
 
 
-def _values(code: Any, snapshots: Sequence[Values]) -> list[Any]:
+def _values(tree: ast.expr, snapshots: Sequence[Values]) -> list[Any]:
     """Return the values of an expression, up to the first exception."""
     values: list[Any] = []
+    code = compiled(tree)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
         for each in snapshots:
-            values.append(eval(code, snapshot(each)))
+            values.append(eval(code, snapshot(each, names)))
     return values

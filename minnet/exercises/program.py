@@ -8,7 +8,7 @@ of a step is 0. ``first`` is True in the first call of a method. The functions `
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import partial
 from itertools import groupby
 from types import CodeType
@@ -232,11 +232,16 @@ class Model:
                 snapshots[-1].update({name: self._values[name] for name in later})
 
 
-def snapshot(values: Values) -> Values:
-    """Return a copy of values by name; generators and objects with attributes are copied, too."""
-    return {
-        name: copy.deepcopy(value) if _has_state(value) else value for name, value in values.items()
-    }
+def snapshot(values: Values, names: Set[str] | None = None) -> Values:
+    """Return a copy of values by name; generators and objects with attributes are copied, too.
+
+    If names are given, only objects with these names are copied.
+    """
+    copied = dict(values)
+    for name in (values.keys() if names is None else names) - FUNCTIONS.keys():
+        if name in values and _has_state(values[name]):
+            copied[name] = copy.deepcopy(values[name])
+    return copied
 
 
 def _has_state(value: Any) -> bool:
