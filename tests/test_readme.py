@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minnet.__main__ import main
+from minnet.exercises import WrongAnswer, check
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -93,3 +94,51 @@ def test_the_ledger_that_it_names_is_whole_and_counted_right():
     figures = re.findall(r"\]\((claim\d\d\.png)\)", text)
     assert len(figures) == 20
     assert all((ledger / name).is_file() for name in figures)
+
+
+def _block(*, containing):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    return next(block for block in blocks if containing in block)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("gamma * x / np.sqrt((x**2).mean(axis=0) + eps)",
+         "e17 rms_norm: y: in the mean square of each row, axis 0 is used."),
+        ("gamma * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)",
+         "e17 rms_norm: the mean of each row is subtracted, as in LayerNorm."),
+        ("gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True))",
+         "e17 rms_norm: y: in the root, eps is missing."),
+    ],
+)  # fmt: skip
+def test_the_exercise_of_ones_own_describes_a_mistake(ran, body, message):
+    scope = {"np": np}
+    exec(f"def rms_norm(x, gamma, eps): return {body}", scope)
+    with pytest.raises(WrongAnswer) as wrong:
+        check(ran["EXERCISE"], scope["rms_norm"])
+    assert str(wrong.value) == message
+    if "axis 0" in message:
+        assert message in README.read_text("utf-8")
+
+
+def test_the_exercise_of_ones_own_is_complete_and_can_be_graded(tmp_path, capsys):
+    exercise = tmp_path / "rms_norm.py"
+    exercise.write_text(_block(containing="rms_norm"), "utf-8")
+    assert main(["exercises", "dev-check", str(exercise)]) == 0
+    assert capsys.readouterr().out.endswith(" no problems\n")
+    bodies = {
+        "right": "gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps)",
+        "wrong": "gamma * x / (np.sqrt((x**2).mean(axis=1, keepdims=True)) + eps)",
+    }
+    for name, body in bodies.items():
+        answer = tmp_path / "submissions" / name / "e17_rms_norm.py"
+        answer.parent.mkdir(parents=True)
+        source = f"import numpy as np\ndef rms_norm(x, gamma, eps):\n    return {body}\n"
+        answer.write_text(source, "utf-8")
+    out = tmp_path / "grades"
+    arguments = [str(tmp_path / "submissions"), "--only", str(exercise), "--out", str(out)]
+    assert main(["exercises", "grade", *arguments]) == 0
+    grades = (out / "grades.json").read_text("utf-8")
+    assert "e17 rms_norm: right" in grades
+    assert "e17 rms_norm: y: eps is outside of the root." in grades

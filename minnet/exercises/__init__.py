@@ -6,9 +6,10 @@ mistake.
 
 How a mistake is recognized:
 
-- `catalog` holds the exercises, each with the known mistakes and the results they lead to;
+- `catalog` holds the exercises, and the folder ``references`` the solutions as labelled steps;
 - `observation` runs an answer and records its results;
-- `diagnosis` compares the results with the right ones and with those of the known mistakes.
+- `mutants` generates wrong answers from the steps and runs them, too;
+- `diagnosis` compares the results with the right ones and with those of the wrong answers.
 """
 
 from typing import Any

@@ -199,11 +199,7 @@ def _dev_check(options: Namespace) -> int:
         for problem in problems:
             print(f"{exercise}: {problem}", file=sys.stderr)
         complete = complete and not problems
-        distance, one, other = devcheck.closest(exercise)
-        print(
-            f"{exercise}: {len(exercise.mistakes)} known mistakes; the closest two, {one} and "
-            f"{other}, are {distance:.1g} apart; {len(problems) or 'no'} problems"
-        )
+        print(f"{exercise}: {devcheck.summary(exercise)}; {len(problems) or 'no'} problems")
     return 0 if complete else 1
 
 

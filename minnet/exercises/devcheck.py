@@ -1,42 +1,35 @@
 """Checks for authors of exercises, also used by minnet's own tests.
 
 The solutions are not part of the package. ``tests/exercises/solutions`` holds one module per
-exercise, with ``RIGHT`` (right answers in different styles), ``WRONG`` (an answer with each known
-mistake, as a student would write it) and ``HARD_CODED`` (answers that return the stub's example).
+exercise, with ``RIGHT`` (right answers in different styles), ``WRONG`` (wrong answers as a student
+would write them, by the id of a known mistake, or by any name), and ``HARD_CODED`` (answers that
+return the stub's example).
 """
 
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from minnet.exercises import files
-from minnet.exercises.diagnosis import (
-    WrongAnswer,
-    diagnose,
-    diagnose_answer,
-    mistake_results,
-    relative_error,
-    right_results,
-)
-from minnet.exercises.exercise import Case, Exercise, Results
+from minnet.exercises.compare import TOLERANCE, relative_error
+from minnet.exercises.diagnosis import WrongAnswer, diagnose, diagnose_answer, right_results
+from minnet.exercises.exercise import Exercise
+from minnet.exercises.mutants import mutants_of, results_of
 from minnet.exercises.observation import Observation
+from minnet.exercises.program import Program
 
 SEEDS = range(20)
-MIN_DISTANCE = 1e-3
-DETECTED_FAULTS = {
-    "input_changed", "overflow", "divide_by_zero", "invalid_value", "second_run_differs",
-}  # fmt: skip
+MUTANT_SEEDS = range(2)  # seeds with which wrong answers are compared with mutants
 
 
 def problems(exercise: Exercise, solutions: Path | None = None) -> Iterator[str]:
     """Yield a sentence for each problem of an exercise.
 
-    Without a folder of solutions only the files and the known mistakes are checked.
+    Without a folder of solutions only the files and the reference are checked.
     """
     yield from file_problems(exercise)
-    yield from mistake_problems(exercise)
+    yield from reference_problems(exercise)
     if solutions is not None:
         yield from solution_problems(exercise, load_solutions(exercise, solutions))
 
@@ -52,27 +45,28 @@ def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None
     return diagnose_answer(exercise, answer, seed, train=seed == SEEDS[0])
 
 
-def known_results(exercise: Exercise, case: Case) -> dict[str, Results]:
-    """Return the results of the known mistakes by id, and the right results under "right"."""
-    right = right_results(exercise, case)
-    shown = [mistake for mistake in exercise.mistakes if mistake.results is not None]
-    return {"right": right} | {each.id: mistake_results(each, case, right) for each in shown}
+def summary(exercise: Exercise) -> str:
+    """Return how many wrong answers are told apart, and those that would be accepted."""
+    mutants = mutants_of(exercise, exercise.case(0))
+    text = f"{len(mutants.classes)} mistakes are told apart, "
+    text += f"{len(mutants.reference.known)} of them in words of their own"
+    likely = list(accepted(exercise))
+    return f"{text}; {len(likely)} would be accepted: {'; '.join(likely)}" if likely else text
 
 
-def closest(exercise: Exercise, seed: int = 0) -> tuple[float, str, str]:
-    """Return the distance and the ids of the two known answers with the most similar results.
+def accepted(exercise: Exercise) -> Iterator[str]:
+    """Yield the likely mutants with the right results for which the reference states no reason.
 
-    The distance is the largest relative error over all results.
+    Each is a wrong answer that would be accepted, unless its formula equals that of the reference.
     """
-    known = known_results(exercise, exercise.case(seed))
-    return min((_distance(known[a], known[b]), a, b) for a, b in combinations(known, 2))
-
-
-def _distance(one: Results, other: Results) -> float:
-    return max(
-        relative_error(one[name], other[name]) if one[name].shape == other[name].shape else 1.0
-        for name in one
-    )
+    mutants = mutants_of(exercise, exercise.case(0))
+    found: dict[str, None] = {}
+    for mutant in mutants.undetected if mutants.classes else ():
+        steps = ", ".join(mutants.reference.steps[key].meaning for key in mutant.changed)
+        text = f"{steps}: {mutant.words}" if steps else mutant.words
+        if mutant.cost <= 1 and not any(part in text for part in mutants.reference.equal):
+            found[text] = None
+    yield from found
 
 
 def file_problems(exercise: Exercise) -> Iterator[str]:
@@ -87,53 +81,45 @@ def file_problems(exercise: Exercise) -> Iterator[str]:
     if wrong is None or wrong.mistake != "not_implemented":
         yield f"the stub should be 'not implemented', but the diagnosis is {wrong or 'right'}"
     texts = files.hints(exercise)
-    if len(texts) != 3 or not all(texts):
+    if exercise.stub is None and (len(texts) != 3 or not all(texts)):
         yield f"there should be three hints, under ## 1, ## 2 and ## 3; there are {len(texts)}"
 
 
-def mistake_problems(exercise: Exercise) -> Iterator[str]:
-    """Yield problems of the known mistakes, which must be distinguishable by their results."""
-    ids = [mistake.id for mistake in exercise.mistakes]
-    if len(set(ids)) < len(ids):
-        yield f"ids must differ, got {ids}"
-    for mistake in exercise.mistakes:
-        if mistake.results is None and mistake.id not in DETECTED_FAULTS:
-            yield f"{mistake.id}: without results it must be one of {sorted(DETECTED_FAULTS)}"
+def reference_problems(exercise: Exercise) -> Iterator[str]:
+    """Yield known mistakes that are not recognized, and forms with other results than the first."""
+    reference = exercise.reference
     for seed in SEEDS:
-        yield from _confused_mistakes(exercise, seed)
-        distance, one, other = closest(exercise, seed)
-        if distance < MIN_DISTANCE:
-            yield f"{one} and {other} are only {distance:.1g} apart with seed {seed}"
-
-
-def _confused_mistakes(exercise: Exercise, seed: int) -> Iterator[str]:
-    case = exercise.case(seed)
-    known = known_results(exercise, case)
-    for mistake, results in known.items():
-        unknown = set(results) - set(known["right"])
-        if unknown:
-            yield f"{mistake}: unknown results {unknown}"
-            continue
-        wrong = diagnose(exercise, case, Observation(results))
-        if mistake != ("right" if wrong is None else wrong.mistake):
-            yield f"{mistake} is not recognized with seed {seed}: {wrong}"
+        case = exercise.case(seed)
+        right = right_results(exercise, case)
+        for form in range(1, reference.forms):
+            found = results_of(exercise, Program(reference, form=form), case)
+            for name, value in right.items():
+                if name not in found or relative_error(found[name], value) > TOLERANCE:
+                    yield f"{name} is different in form {form + 1} with seed {seed}"
+        for known in reference.known if seed in MUTANT_SEEDS else ():
+            found = right | results_of(exercise, Program(reference, dict(known.changes)), case)
+            wrong = diagnose(exercise, case, Observation(found))
+            if wrong is None or wrong.mistake != known.id:
+                yield f"{known.id} is not recognized with seed {seed}: {wrong}"
 
 
 def solution_problems(exercise: Exercise, solutions: ModuleType) -> Iterator[str]:
     """Yield right answers that fail, and wrong ones that pass or get another diagnosis."""
     if len(solutions.RIGHT) < 3:
         yield "there should be at least three right answers"
-    different = {mistake.id for mistake in exercise.mistakes} ^ set(solutions.WRONG)
-    if different:
-        yield f"WRONG and the known mistakes must have the same ids; they differ in {different}"
+    known = {each.id for each in exercise.reference.known}
+    for missing in sorted(known - {*solutions.WRONG}):
+        yield f"WRONG should have an answer with the mistake {missing}"
     for seed in SEEDS:
         for answer in solutions.RIGHT:
             wrong = find_wrong(exercise, answer, seed)
             if wrong is not None:
                 yield f"{_name(answer)} should be right, but with seed {seed}: {wrong}"
+    for seed in MUTANT_SEEDS:
         for mistake, answer in solutions.WRONG.items():
             wrong = find_wrong(exercise, answer, seed)
-            if wrong is None or wrong.mistake != mistake:
+            found = wrong.mistake if wrong is not None else None
+            if found is None or (mistake in known and found != mistake):
                 yield f"{_name(answer)} should be {mistake}, but with seed {seed}: {wrong}"
     for answer in solutions.HARD_CODED:
         if find_wrong(exercise, answer, 0) is None:

@@ -1,18 +1,19 @@
-"""Definition of an exercise: inputs, use of an answer, right results and known mistakes.
+"""Definition of an exercise: inputs, use of an answer, and the solution as steps.
 
 An answer is judged by its results alone, which are named arrays. `Exercise.run` yields the results
-of an answer, `Exercise.specification` returns the right ones under the same names, and
-`Mistake.results` returns those that a known mistake changes. This works for functions and classes
-alike, and no module contains an answer that could be copied.
+of an answer, a function or class, and those of the reference and its mutants in the same way.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from minnet.exercises.reference import Reference, read
 from minnet.validation import Array
 
 Results = dict[str, Any]
@@ -23,28 +24,22 @@ class Case(SimpleNamespace):
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A known wrong answer.
+class Invariant:
+    """A property of right results that no single formula shows, such as the mean of random draws.
 
     Attributes
     ----------
-    id : str
-        Short name, such as ``db_over_axis_1``. A fault that `minnet.exercises.observation` detects
-        has a fixed id: ``input_changed``, ``overflow``, ``divide_by_zero``, ``invalid_value`` or
-        ``second_run_differs``.
-    message : str
-        Completes the sentence "e01 dense: ..." for a beginner.
-    hint : str
-        One more sentence: a question or a suggestion, but not the answer.
-    results : callable, optional
-        ``results(case, right)`` returns the results that the mistake changes. All others equal
-        ``right``, the results of the specification. None for a detected fault.
+    id, message, hint : str
+        As for `minnet.exercises.reference.Known`.
+    holds : callable
+        ``holds(case, results)`` returns whether the results have the property. It is called with
+        the results that there are; a missing one may raise a KeyError.
     """
 
     id: str
     message: str
     hint: str
-    results: Callable[[Case, Results], Results] | None = None
+    holds: Callable[[Case, Results], Any]
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Exercise:
     ----------
     number, name, title, minutes
         Such as 9, "batchnorm_backward", "Backward through BatchNorm", and the expected duration.
-        Stub and hints are the files ``stubs/e09_batchnorm_backward.py.txt`` and
+        By default stub and hints are the files ``stubs/e09_batchnorm_backward.py.txt`` and
         ``hints/e09_batchnorm_backward.md``.
     answer : str
         Name of the function or class that the stub requests.
@@ -63,10 +58,15 @@ class Exercise:
         ``inputs(rng)`` draws the `Case`, in float64.
     run : callable
         ``run(answer, case)`` uses an answer and yields (name, result), forward results first.
-    specification : callable
-        ``specification(case)`` returns the right results under the same names, in that order.
-    mistakes : tuple of Mistake
-        The known mistakes.
+    text : str, optional
+        The steps of the solution and known mistakes, in the format of
+        `minnet.exercises.reference.read`; by default the file
+        ``references/e09_batchnorm_backward.txt``. The results of the steps are the right ones, and
+        wrong answers are compared with their mutants.
+    invariants : tuple of Invariant
+        Properties of right results, which are checked before the results are compared.
+    clues : set of str
+        Results that need not be right, but help to recognize a mistake.
     forward : str
         Name of the result of the forward pass.
     derivatives : dict of str to str
@@ -77,6 +77,12 @@ class Exercise:
     train : callable, optional
         ``train(answer)`` trains a network that contains the answer and returns the logits of the
         test digits; see `minnet.exercises.network`.
+    stub : str, optional
+        The text of the file to be completed, in place of the file in the package.
+    hints : tuple of str
+        Hints from general to detailed, in place of the file in the package.
+    path : str, optional
+        The file that defines an exercise which is not in the catalog.
     """
 
     number: int
@@ -86,12 +92,21 @@ class Exercise:
     answer: str
     inputs: Callable[[Any], Case]
     run: Callable[[Any, Case], Iterator[tuple[str, Any]]]
-    specification: Callable[[Case], Results]
-    mistakes: tuple[Mistake, ...]
+    text: str | None = None
+    invariants: tuple[Invariant, ...] = ()
+    clues: frozenset[str] = frozenset()
     forward: str = "y"
     derivatives: Mapping[str, str] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     train: Callable[[Any], Array] | None = None
+    stub: str | None = None
+    hints: tuple[str, ...] = ()
+    path: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What `minnet.exercises.find` needs to return this exercise: its name, or its path."""
+        return self.path or self.name
 
     @property
     def file(self) -> str:
@@ -101,13 +116,15 @@ class Exercise:
     def __str__(self) -> str:
         return f"e{self.number:02d} {self.name}"
 
+    @cached_property
+    def reference(self) -> Reference:
+        """The solution as steps, with well-known mistakes."""
+        path = files("minnet.exercises").joinpath(f"references/{self.file}.txt")
+        return read(self.text or path.read_text(encoding="utf-8"))
+
     def case(self, seed: int | list[int]) -> Case:
         """Return the inputs that belong to a seed."""
         return self.inputs(np.random.default_rng(seed))
-
-    def mistake(self, mistake_id: str | None) -> Mistake | None:
-        """Return the known mistake with that id, or None."""
-        return next((mistake for mistake in self.mistakes if mistake.id == mistake_id), None)
 
 
 class ResultError(Exception):

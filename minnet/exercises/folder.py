@@ -102,12 +102,9 @@ def remember(folder: Path, exercise: Exercise, wrong: WrongAnswer | None) -> Non
     """
     mistakes = _mistakes(folder)
     before = mistakes.pop(str(exercise), None)
-    if wrong is not None:
-        known = exercise.mistake(wrong.mistake)
-        hint = getattr(wrong, "hint", None) or (known.hint if known is not None else None)
-        if hint is not None:
-            values = (str(wrong.mistake), str(wrong), hint)
-            mistakes[str(exercise)] = dict(zip(_KEPT, values, strict=True))
+    if wrong is not None and wrong.hint is not None:
+        values = (str(wrong.mistake), str(wrong), wrong.hint)
+        mistakes[str(exercise)] = dict(zip(_KEPT, values, strict=True))
     if mistakes.get(str(exercise)) != before:
         with suppress(OSError):
             files.write_text(folder / MISTAKES, json.dumps(mistakes, indent=2) + "\n")

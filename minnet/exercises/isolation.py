@@ -111,7 +111,7 @@ class Worker:
         process = self._process or self._start()
         assert process.stdin is not None
         reply: bytes | Fault | None = None
-        request = [exercise.name, str(path.resolve()), seed, train, self.graded]
+        request = [exercise.key, str(path.resolve()), seed, train, self.graded]
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -75,11 +76,24 @@ def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observa
     return observation
 
 
+class LoudErrstate(np.errstate):
+    """`numpy.errstate` that cannot silence an overflow, which no step of an answer may have."""
+
+    def __init__(self, **settings: Any) -> None:
+        if settings.get("over", settings.get("all")) == "ignore":
+            settings["over"] = "warn"
+        super().__init__(**settings)
+
+
 def _collect(exercise: Exercise, answer: Any, case: Case) -> tuple[Results, Fault | None]:
     """Return the results up to the first fault, and the fault."""
     given = copy.deepcopy(case)
     results: Results = {}
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"):
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(all="warn", under="ignore"),
+        mock.patch.object(np, "errstate", LoudErrstate),
+    ):
         warnings.simplefilter("always")
         try:
             for name, value in exercise.run(answer, given):
@@ -125,7 +139,8 @@ def _numpy_warning(caught: list[warnings.WarningMessage], name: str) -> Fault | 
         # Some BLAS libraries raise floating-point flags in products that are correct.
         if not issubclass(warning.category, RuntimeWarning) or text.endswith(("matmul", "dot")):
             continue
-        where = f"in line {warning.lineno}" if is_own(warning.filename) else f"for {name}"
+        line = f"in line {warning.lineno}, " if is_own(warning.filename) else ""
+        where = f"{line}for {name}"
         for kind in _WARNINGS:
             if kind in text:
                 return Fault(kind.replace(" ", "_"), f"NumPy warns of '{text}' {where}.")

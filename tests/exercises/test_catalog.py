@@ -26,8 +26,8 @@ def test_the_stub_is_not_implemented_and_there_are_three_hints(exercise):
 
 
 @EACH
-def test_the_results_of_each_known_mistake_are_diagnosed_as_it_over_20_seeds(exercise):
-    assert list(devcheck.mistake_problems(exercise)) == []
+def test_forms_are_equal_and_known_mistakes_are_recognized(exercise):
+    assert list(devcheck.reference_problems(exercise)) == []
 
 
 @EACH
@@ -42,10 +42,6 @@ def test_exercises_are_numbered_and_named_like_their_modules():
     assert [exercise.file for exercise in catalog()] == list(names())
 
 
-def test_there_are_at_least_95_known_mistakes():
-    assert sum(len(exercise.mistakes) for exercise in catalog()) >= 95
-
-
 @EACH
 def test_nothing_in_the_package_passes_as_an_answer(exercise):
     module = import_module(f"minnet.exercises.catalog.{exercise.file}")
@@ -54,7 +50,6 @@ def test_nothing_in_the_package_passes_as_an_answer(exercise):
         for value in vars(module).values()
         if callable(value) and getattr(value, "__module__", "") == module.__name__
     ]
-    own += [mistake.results for mistake in exercise.mistakes if mistake.results is not None]
     assert exercise.inputs in own
     for value in own:
         assert devcheck.find_wrong(exercise, value, 0) is not None, value
@@ -142,7 +137,7 @@ def _clipped_written(log, bins):
 @pytest.mark.parametrize(
     ("name", "answer", "message"),
     [
-        ("softmax_cross_entropy", _one_maximum, "one maximum is taken off all rows"),
+        ("softmax_cross_entropy", _one_maximum, "one maximum is subtracted from all rows"),
         ("softmax_cross_entropy", _not_finite_hidden, "common and large logits together"),
         ("softmax_cross_entropy", _limited, "loss stops growing"),
         ("variance_propagation", _weights_replaced, "weights: the list or an array in it"),

@@ -158,7 +158,7 @@ def test_submissions_with_equal_names_have_separate_results(tmp_path):
 def test_a_timeout_that_is_not_positive_and_jobs_below_1_are_rejected(option, value, one, capsys):
     assert main(["exercises", "grade", str(one), f"--{option}={value}"]) == 1
     error = capsys.readouterr().err
-    assert f"grade: {option} must be " in error
+    assert f"grade: expected {option} to be " in error
     assert "got" in error
 
 

@@ -1,8 +1,11 @@
 """The exercises, one module each, named by number and name; every module defines ``EXERCISE``."""
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
+from runpy import run_path
 
 from minnet.exercises.exercise import Exercise
 
@@ -20,13 +23,26 @@ def load(name: str) -> Exercise:
     return exercise
 
 
+@cache
+def _defined_in(path: Path) -> Exercise:
+    exercise = run_path(str(path)).get("EXERCISE")
+    if not isinstance(exercise, Exercise):
+        raise ValueError(f"{path}: expected EXERCISE, got none; define it as an Exercise")
+    return replace(exercise, path=str(path))
+
+
 def catalog() -> tuple[Exercise, ...]:
     """Return all exercises in the order of their numbers."""
     return tuple(load(name) for name in names())
 
 
 def find(exercise: int | str) -> Exercise:
-    """Return the exercise with a number or name: 9, "9", "e09" or "batchnorm_backward".
+    """Return the exercise with a number or name, or the one that a file defines as ``EXERCISE``.
+
+    Parameters
+    ----------
+    exercise : int or str
+        Such as 9, "9", "e09", "batchnorm_backward" or "my_exercise.py".
 
     Raises
     ------
@@ -43,4 +59,6 @@ def find(exercise: int | str) -> Exercise:
         label, name = file.split("_", 1)
         if requested in (file, label, name) or requested.removeprefix("e").zfill(2) == label[1:]:
             return load(file)
+    if requested.endswith(".py") and Path(str(exercise)).is_file():
+        return _defined_in(Path(str(exercise)).resolve())
     raise ValueError(f"there is no exercise {exercise!r}; there are {', '.join(names())}")

@@ -25,7 +25,10 @@ def activation(kind, x, dy, slope, mistake=None):
     if kind == "leaky_relu":
         on = x >= 0 if mistake == "leaky_slope_at_zero" else x > 0
         below = 0.0 if mistake == "leaky_slope_lost" else slope
-        return np.where(x > 0, x, slope * x), upstream * np.where(on, 1.0, below)
+        y = np.where(x > 0, x, slope * x)
+        if mistake == "maximum_with_a_steep_slope":
+            y = np.maximum(x, slope * x)
+        return y, upstream * np.where(on, 1.0, below)
     if kind == "tanh":
         y = np.tanh(x)
         slopes = {"tanh_slope_of_x": 1 - x**2, "tanh_not_squared": 1 - y}.get(mistake, 1 - y**2)
@@ -98,6 +101,7 @@ WRONG = {
         "relu_slope_at_zero",
         "leaky_slope_at_zero",
         "leaky_slope_lost",
+        "maximum_with_a_steep_slope",
         "upstream_left_out",
         "tanh_slope_of_x",
         "tanh_not_squared",

@@ -78,6 +78,13 @@ def with_mistake(logits, labels, mistake):
         dlogits = (p - one_hot) / p.size
     if mistake == "stopped_at_dp":
         dlogits = -one_hot / p / n
+    if mistake == "gradient_at_the_label_alone":
+        dlogits = np.where(one_hot == 1, p - 1, 0) / n
+    if mistake == "one_subtracted_everywhere":
+        dlogits = (p - 1) / n
+    if mistake == "yes_or_no":
+        others = np.log(np.maximum(1 - p, 1e-300))
+        loss = -np.where(one_hot == 1, log_p, others).sum(axis=1).mean()
     return loss, dlogits
 
 
@@ -98,6 +105,9 @@ WRONG = {
         "gradient_not_divided",
         "divided_by_nc",
         "loss_over_all_entries",
+        "gradient_at_the_label_alone",
+        "one_subtracted_everywhere",
+        "yes_or_no",
         "stopped_at_dp",
         "one_maximum_for_all_rows",
         "limited_logarithm",

@@ -78,6 +78,8 @@ def with_mistake(log, bins, mistake):
         g = np.concatenate([layer.ravel() for layer in layers])
         counts, edges = np.histogram(g, bins)
         return np.sqrt(np.mean(g**2)), edges, counts
+    if mistake == "averaged_first":
+        layers = [layer.mean(axis=0) for layer in layers]
     if mistake == "last_layer_first":
         layers.reverse()
     measure = {
@@ -97,6 +99,16 @@ def with_mistake(log, bins, mistake):
         pairs = [(edges, counts) for counts, edges in pairs]
     if mistake == "counts_as_shares":
         pairs = [(counts / counts.sum(), edges) for counts, edges in pairs]
+    if mistake == "edges_of_the_last_batch":
+        pairs = [
+            (counts, np.histogram(g[-1], bins)[1])
+            for g, (counts, _) in zip(layers, pairs, strict=True)
+        ]
+    if mistake == "counts_of_different_edges":
+        pairs = [
+            (sum(np.histogram(batch, bins)[0] for batch in g), edges)
+            for g, (_, edges) in zip(layers, pairs, strict=True)
+        ]
     if mistake == "input_changed":
         log.clear()
     return (
@@ -131,6 +143,9 @@ WRONG = {
         "fixed_range",
         "shared_range",
         "counts_as_shares",
+        "edges_of_the_last_batch",
+        "counts_of_different_edges",
+        "averaged_first",
         "input_changed",
     )
 }

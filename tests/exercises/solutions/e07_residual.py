@@ -164,6 +164,11 @@ class ReluSlopeAtX(Residual):
         return dz + self.branch.backward(dz)
 
 
+class ReluAfterBranch(Residual):
+    def backward(self, dy):
+        return (dy + self.branch.backward(dy)) * (self.z > 0)
+
+
 class BranchChangesX(Residual):
     def forward(self, x):
         self.z = x + self.branch.forward(x)
@@ -188,6 +193,7 @@ WRONG = {
     "shortcut_around_relu": ShortcutAroundRelu,
     "branch_gets_dy": BranchGetsDy,
     "relu_slope_at_x": ReluSlopeAtX,
+    "relu_after_branch": ReluAfterBranch,
     "branch_changes_x": BranchChangesX,
     "input_changed": InputChanged,
 }

@@ -66,17 +66,18 @@ class UpsideDownWithMask(Dropout):
 
 class Loops(Dropout):
     def forward(self, x, training):
-        self.factor = 1 / (1 - self.p)
         y = x.copy()
+        if not training:
+            return y
+        self.factor = 1 / (1 - self.p)
         self.left_out = []
-        if training:
-            for r in range(len(x)):
-                for j in range(x.shape[1]):
-                    if self.rng.random() < self.p:
-                        y[r, j] = 0
-                        self.left_out.append((r, j))
-                    else:
-                        y[r, j] *= self.factor
+        for r in range(len(x)):
+            for j in range(x.shape[1]):
+                if self.rng.random() < self.p:
+                    y[r, j] = 0
+                    self.left_out.append((r, j))
+                else:
+                    y[r, j] *= self.factor
         return y
 
     def backward(self, dy):
@@ -100,17 +101,17 @@ class Binomial(Dropout):
 
 
 class Chosen(Dropout):
-    """In float64, by choice and by where; a mask for evaluation too."""
+    """In float64, by choice and by where."""
 
     def forward(self, x, training):
         x = np.asarray(x, np.float64)
-        chances = [self.p, 1 - self.p] if training else [0, 1]
-        self.keep = self.rng.choice([False, True], size=x.shape, p=chances)
-        self.scale = 1 - self.p if training else 1
-        return np.where(self.keep, x / self.scale, 0)
+        if not training:
+            return x
+        self.keep = self.rng.choice([False, True], size=x.shape, p=[self.p, 1 - self.p])
+        return np.where(self.keep, x / (1 - self.p), 0)
 
     def backward(self, dy):
-        return np.where(self.keep, dy / self.scale, 0)
+        return np.where(self.keep, dy / (1 - self.p), 0)
 
 
 class OwnOfMinnet(Dropout):
@@ -121,6 +122,38 @@ class OwnOfMinnet(Dropout):
 
     def backward(self, dy):
         return self.mask.backward(dy)
+
+
+class MaskGuessedFromY(Dropout):
+    def forward(self, x, training):
+        y = super().forward(x, training)
+        if training:
+            self.y = y
+        return y
+
+    def backward(self, dy):
+        return np.where(self.y == 0, 0, dy / (1 - self.p))
+
+
+class MaskOfEvaluation(Dropout):
+    def forward(self, x, training):
+        if training:
+            return super().forward(x, training)
+        self.mask = np.ones_like(x)
+        return x
+
+
+class ExactCount(Dropout):
+    """Drops the same number of entries in every batch."""
+
+    def draw(self, shape):
+        keep = np.arange(np.prod(shape)) >= round(self.p * np.prod(shape))
+        return self.rng.permutation(keep).reshape(shape) / (1 - self.p)
+
+
+class WholeBatches(Dropout):
+    def draw(self, shape):
+        return np.full(shape, self.rng.random() >= self.p) / (1 - self.p)
 
 
 class Constant(Dropout):
@@ -152,4 +185,10 @@ WRONG = {
         "second_run_differs",
         "input_changed",
     )
-} | {"upside_down": UpsideDownWithMask}
+} | {
+    "upside_down": UpsideDownWithMask,
+    "mask_guessed_from_y": MaskGuessedFromY,
+    "mask_of_evaluation": MaskOfEvaluation,
+    "exact_count": ExactCount,
+    "whole_batches": WholeBatches,
+}

@@ -138,6 +138,8 @@ class Wrong(Optimizer):
         if self.m is None or self.mistake == "state_anew":
             self.m = [np.zeros_like(p) for p in params]
             self.s = [np.zeros_like(p) for p in params]
+        if self.mistake == "own_parameters":
+            params = self.__dict__.get("new", params)
         self.t = 1 if self.mistake == "t_stays_1" else self.t + 1
         new = []
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
@@ -147,6 +149,7 @@ class Wrong(Optimizer):
             if self.mistake == "input_changed":
                 params[i] -= step
             new.append(p + step if self.mistake == "uphill" else p - step)
+        self.new = new
         return new
 
     def move(self, i, g):
@@ -162,10 +165,18 @@ class Wrong(Optimizer):
         if self.mistake == "shares_swapped":
             kept1, kept2, share1, share2 = share1, share2, kept1, kept2
         self.m[i] = kept1 * self.m[i] + share1 * g
-        self.s[i] = kept2 * self.s[i] + share2 * g**2
+        square = g**2
+        if self.mistake == "squares_averaged":
+            square = np.mean(square)
+        if self.mistake == "squares_added_up":
+            square = np.sum(square)
+        self.s[i] = kept2 * self.s[i] + share2 * square
         if self.rule == "rmsprop":
             correct = self.mistake == "rmsprop_corrected"
             return self.divide(g, self.s[i] / (1 - beta2**self.t) if correct else self.s[i])
+        if self.mistake == "eps_before_the_correction":
+            root = np.sqrt(1 - beta2**self.t)
+            return root / (1 - beta1**self.t) * self.divide(self.m[i], self.s[i])
         if self.mistake == "no_correction":
             return self.divide(self.m[i], self.s[i])
         m_hat, s_hat = self.m[i] / (1 - beta1**self.t), self.s[i] / (1 - beta2**self.t)
@@ -204,6 +215,10 @@ WRONG = {
         "t_stays_1",
         "t_counts_parameters",
         "corrected_stored",
+        "squares_averaged",
+        "squares_added_up",
+        "own_parameters",
+        "eps_before_the_correction",
         "betas_swapped",
         "divide_by_zero",
         "input_changed",

@@ -88,6 +88,8 @@ def wrongly_measured(grads, max_norm, mistake):
         norm = max(np.abs(g).max() for g in grads)
     elif mistake == "largest_norm":
         norm = max(np.linalg.norm(g) for g in grads)
+    elif mistake == "spectral_norm":
+        norm = np.linalg.norm([np.linalg.norm(g, 2) for g in grads])
     elif mistake == "root_of_mean":
         norm = np.sqrt(np.mean([v**2 for g in grads for v in g.flat]))
     elif mistake == "first_array_only":
@@ -104,6 +106,8 @@ def wrongly_clipped(grads, max_norm, mistake):
     norm = np.sqrt(sum(np.sum(g**2) for g in grads))
     if mistake == "each_array_alone":
         return [clipping([g], max_norm)[0][0] for g in grads], norm
+    if mistake == "own_norm_compared":
+        return [g * max_norm / norm if np.linalg.norm(g) > max_norm else g for g in grads], norm
     if mistake == "by_value":
         return [np.clip(g, -max_norm, max_norm) for g in grads], norm
     if mistake == "scaled_up":
@@ -135,12 +139,14 @@ MEASURED = (
     "largest_entry",
     "largest_norm",
     "root_of_mean",
+    "spectral_norm",
     "first_array_only",
     "last_array_only",
 )
 CLIPPED = (
     "norm_after_clipping",
     "each_array_alone",
+    "own_norm_compared",
     "by_value",
     "max_norm_left_out",
     "upside_down",

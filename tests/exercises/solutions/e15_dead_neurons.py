@@ -82,7 +82,7 @@ def wrongly_dead(batches, tolerance, mistake):
     if mistake == "zero_for_constant":
         dead = np.all(y == 0, axis=0)
     elif mistake == "never_positive":
-        dead = np.all(y <= tolerance, axis=0)
+        dead = np.all(y <= 0, axis=0)
     elif mistake == "adds_up_to_zero":
         dead = abs(sum(y.sum(axis=0) for y in batches)) <= tolerance
     elif mistake == "any_zero":
@@ -127,6 +127,10 @@ def wrong_share(batches, tolerance, mistake):
     dead = span(y) <= tolerance
     if mistake == "share_of_zero_entries":
         return dead, np.sum(y == 0) / y.size
+    if mistake == "share_of_batches":
+        return dead, np.mean([np.mean(span(y) <= tolerance) for y in batches])
+    if mistake == "share_rounded_down":
+        return dead, sum(dead) // len(dead)
     if mistake == "share_by_rows":
         return dead, np.sum(dead) / len(y)
     return dead, np.sum(dead)
@@ -152,5 +156,11 @@ DEAD = (
 )
 WRONG = {mistake: partial(wrongly_dead, mistake=mistake) for mistake in DEAD} | {
     mistake: partial(wrong_share, mistake=mistake)
-    for mistake in ("share_of_zero_entries", "share_by_rows", "count_for_share")
+    for mistake in (
+        "share_of_zero_entries",
+        "share_of_batches",
+        "share_rounded_down",
+        "share_by_rows",
+        "count_for_share",
+    )
 }

@@ -165,20 +165,26 @@ class Wrong(Distributions):
             edges[-1] += 1e-9
         pairs = list(pairwise(edges))
         counts = np.array([np.sum((v >= a) & (v < b)) for a, b in pairs])
-        if self.mistake == "tie_in_lower_bin":
+        if self.mistake in ("tie_in_lower_bin", "first_bin_closed"):
             counts = np.array([np.sum((v > a) & (v <= b)) for a, b in pairs])
+            counts[0] += np.sum(v == edges[0]) if self.mistake == "first_bin_closed" else 0
         elif self.mistake != "last_edge_left_out":
             counts[-1] += np.sum(v == edges[-1])
+        if self.mistake == "equal_bins":
+            counts = np.histogram(v, len(edges) - 1, (edges[0], edges[-1]))[0]
         outside = v.size - counts.sum()
         if self.mistake == "outside_dropped":
             outside = 0
         if self.mistake == "only_above_counted":
             outside = np.sum(v > edges[-1])
+        self.counts = counts
         if self.mistake == "density_for_counts":
             return self.density(edges), outside
         return counts, outside
 
     def density(self, edges):
+        if self.mistake == "stale_counts":
+            return self.counts / (self.values().size * np.diff(edges))
         if self.mistake == "density_for_counts":
             v = self.values()
             return np.histogram(v, edges)[0] / v.size / np.diff(edges)
@@ -215,6 +221,7 @@ WRONG = {
         "not_copied",
         "zeros_left_out",
         "tie_in_lower_bin",
+        "first_bin_closed",
         "last_edge_left_out",
         "into_end_bins",
         "density_for_counts",
@@ -224,6 +231,8 @@ WRONG = {
         "counts_for_density",
         "shares_for_density",
         "one_width",
+        "equal_bins",
+        "stale_counts",
         "cdf_without_ties",
         "cdf_below_1",
         "share_above",
