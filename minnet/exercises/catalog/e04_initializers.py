@@ -44,6 +44,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
             yield f"largest weight of {rule}", np.max(weight)
         beyond = np.abs(weight) > 2 * np.std(weight)
         yield f"share of {rule} beyond two deviations", beyond.mean()
+        yield f"number of different weights of {rule}", np.unique(weight).size
     for rule in ("he_normal", "he_uniform"):
         weight = answer(rule, MORE_INPUTS, np.random.default_rng(case.seed))
         yield f"deviation of {rule} with more inputs than outputs", np.std(weight)
@@ -115,6 +116,12 @@ INVARIANTS = (
         lambda rule, results: not np.array_equal(*results[f"two layers of {rule}"]),
     ),
     *_each(
+        RULES, "equal_weights", "many weights of {} are equal, as after clipping or rounding.",
+        "How likely is it that two random numbers are exactly equal?",
+        lambda rule, results:
+            results[f"number of different weights of {rule}"] > 0.99 * SHAPE[0] * SHAPE[1],
+    ),
+    *_each(
         RULES, "not_centred", "the weights of {} do not have the mean 0.",
         "Should there be as many negative weights as positive ones?", _is_centred,
     ),
@@ -158,6 +165,7 @@ EXERCISE = Exercise(
     invariants=INVARIANTS,
     clues=frozenset(
         {f"{what} of {rule}" for what in ("weight", "mean", "two layers") for rule in RULES}
+        | {f"number of different weights of {rule}" for rule in RULES}
         | {f"weight of a {name} orthogonal layer" for name in ORTHOGONAL}
         | {"two layers of orthogonal"}
     ),

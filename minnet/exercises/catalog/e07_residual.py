@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise
+from minnet.exercises.exercise import Case, Exercise, Invariant
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
 ROWS, FEATURES = (6, 7, 7), 5
-DWEIGHT = "dweight of the branch"
+DWEIGHT, CALLS = "dweight of the branch", "calls of the branch"
 
 
 class Branch:
@@ -26,15 +26,18 @@ class Branch:
 
     def __init__(self, weight: Array) -> None:
         self.weight, self.dweight = weight, np.zeros_like(weight)
+        self.calls = [0, 0]  # of forward and backward
 
     def forward(self, x: Array) -> Array:
         """Return F(x)."""
+        self.calls[0] += 1
         self.x = x.copy()
         self.y = y = np.tanh(x @ self.weight)
         return np.array(y)
 
     def backward(self, dy: Array) -> Array:
         """Set dweight and return the gradient with respect to x."""
+        self.calls[1] += 1
         through_tanh = dy * (1 - self.y**2)
         self.dweight = self.x.T @ through_tanh
         dx: Array = through_tanh @ self.weight.T
@@ -74,6 +77,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "dx of another block", other.backward(case.other_dy)
     yield "y of a batch with as many rows", block.forward(case.other_x)
     yield "dx of a batch with as many rows", block.backward(case.other_dy)
+    yield CALLS, np.array(branch.calls)
     x = case.x.copy()
     block = answer(BranchInPlace(case.weight))
     yield "y around a branch that works in place", block.forward(x)
@@ -88,6 +92,13 @@ def train(answer: Any) -> Array:
     return network.train([Dense(64, 16), layer, Dense(16, 10)])
 
 
+CALLED_ONCE = Invariant(
+    "branch_called_again",
+    "the branch is called more than once in a pass, which changes a branch that has a state.",
+    "What does your forward have to store, so that backward need not compute it again?",
+    lambda case, results: bool((results[CALLS] <= len(ROWS)).all()),
+)
+
 EXERCISE = Exercise(
     number=7,
     name="residual",
@@ -96,6 +107,8 @@ EXERCISE = Exercise(
     answer="Residual",
     inputs=inputs,
     run=run,
+    invariants=(CALLED_ONCE,),
+    clues=frozenset({CALLS}),
     derivatives={"dx": "x", DWEIGHT: "weight"},
     train=train,
 )

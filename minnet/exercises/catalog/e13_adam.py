@@ -3,7 +3,8 @@
 The first gradients are positive, so that a missing square shows as a wrong number before a root of
 a negative number does. The betas are small for the same reason: β · t stays below 1 in the second
 step. Two weights of one shape show what the state of one adds to the other; those of another adam
-have different shapes. The parameters change between the steps.
+have different shapes. The parameters change between the steps. The last gradient of the last weight
+is 0, where adam still moves on.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def inputs(rng: np.random.Generator) -> Case:
             params, grads = rng.normal(size=(2, STEPS, *shape))
             grads[0] = abs(grads[0]) + 0.1
             grads[1].flat[0] = 0.0
+            grads[2] *= i < len(shapes) - 1
             setattr(case, f"params[{i}] of {optimizer}", params)
             setattr(case, f"grads[{i}] of {optimizer}", grads)
     return case

@@ -31,7 +31,9 @@ def initialize(rule, shape, rng, mistake=None):
         2 / (fan_in + fan_out) if rule.startswith("xavier") else 2 / fan_in,
     )
     if rule.endswith("normal"):
-        return rng.normal(0, variance if mistake == "variance_as_std" else variance**0.5, shape)
+        weight = rng.normal(0, variance if mistake == "variance_as_std" else variance**0.5, shape)
+        most = 2 * variance**0.5 if mistake == "equal_weights" else np.inf
+        return np.clip(weight, -most, most)
     limit = (variance if mistake == "uniform_limit_is_std" else 3 * variance) ** 0.5
     return rng.uniform(0 if mistake == "uniform_not_centred" else -limit, limit, shape)
 
@@ -84,6 +86,7 @@ WRONG = {
         "he_by_fan_out",
         "he_with_both_fans",
         "he_without_2",
+        "equal_weights",
         "uniform_limit_is_std",
         "uniform_not_centred",
         "orthogonal_wide_is_square",
