@@ -53,7 +53,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str)
          "in the deviation of xavier, the bracket below the division is missing"),
         ("e04", "else 3 * variance) ** 0.5", "else 1.5 * variance) ** 0.5",
          "in the limit of xavier and the limit of he, a factor 2 is missing"),
-        ("e04", "return rng.normal(0,", "return rng.normal(0.5,", "do not have the mean 0"),
+        ("e04", "weight = rng.normal(0,", "weight = rng.normal(0.5,", "do not have the mean 0"),
         ("e04", "rng.normal(size=shape))[0]", "rng.normal(size=shape))[1]",
          "a tall orthogonal weight does not have the shape"),
         ("e04", "-limit, limit, shape)", "-limit, limit, (fan_in, 1)) + np.zeros(shape)",
