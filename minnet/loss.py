@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minnet.differentiable import Differentiable, guarded, read_only
 from minnet.kernels.losses import one_hot
-from minnet.layer import Differentiable, guarded, read_only
 from minnet.memory import grown
 from minnet.validation import (
     FLOAT32,

@@ -16,7 +16,7 @@ LEVELS = (
     {"version"},
     {"kernels"},
     {"memory", "validation", "history", "files"},
-    {"param"},
+    {"param", "differentiable"},
     {"layer", "loss"},
     {"recommendation"},
     {"initializers", "tables"},

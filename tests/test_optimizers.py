@@ -309,6 +309,24 @@ def test_adam_does_not_count_frozen_steps_of_a_parameter(make, through_a_file, t
         np.testing.assert_allclose(net.params[name].value, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_an_adam_that_is_loaded_continues_the_frozen_steps_of_its_file(tmp_path):
+    net = network()
+    optimizer, twin = Adam(net), network()
+    for frozen in (True, False):
+        net["dense2"].trainable = not frozen
+        for _ in range(5):
+            net.grad = 1.0
+            optimizer.step()
+    loaded = Adam(twin)
+    loaded.step()  # without frozen parameters
+    save(net, tmp_path / "net", optimizer=optimizer)
+    load(twin, tmp_path / "net", optimizer=loaded)
+    for each, rule in ((net, optimizer), (twin, loaded)):
+        each.grad = 2.0
+        rule.step()
+    np.testing.assert_array_equal(twin.theta, net.theta)
+
+
 def test_trainable_is_a_bool_and_is_set_for_all_parameters_of_a_layer():
     net = network()
     assert net.trainable

@@ -46,9 +46,9 @@ def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None
 
 
 def summary(exercise: Exercise) -> str:
-    """Return how many wrong answers are told apart, and those that would be accepted."""
+    """Return the number of distinct wrong answers, and those that would be accepted."""
     mutants = mutants_of(exercise, exercise.case(0))
-    text = f"{len(mutants.classes)} mistakes are told apart, "
+    text = f"{len(mutants.classes)} distinct mistakes, "
     text += f"{len(mutants.reference.known)} of them in words of their own"
     likely = list(accepted(exercise))
     return f"{text}; {len(likely)} would be accepted: {'; '.join(likely)}" if likely else text

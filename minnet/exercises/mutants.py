@@ -122,7 +122,7 @@ class Mutants:
         One mutant for each different set of wrong results: known, single and consistent ones.
     undetected : list of Mutant
         The mutants that change a step and have the right results: either the formulas are equal,
-        or the inputs do not tell them apart.
+        or the inputs do not distinguish them.
     """
 
     def __init__(self, exercise: Exercise, case: Case) -> None:

@@ -97,7 +97,7 @@ def _write(ax: Axes, counts: Array, shares: Array, digits: int) -> None:
         share = float(shares[row, column])
         text = f"{count}\n{style.percent(share)}" if count and lines == 2 else f"{count}"
         dark: dict[str, Any] = {"color": style.INK, "path_effects": style.OUTLINE}
-        options = style.literal(ax, size) | ({"color": "white"} if share > 0.55 else dark)
+        options = style.literal(ax, size) | ({"color": "white"} if share > 0.45 else dark)
         ax.text(column, row, text, ha="center", va="center", **options)
 
 

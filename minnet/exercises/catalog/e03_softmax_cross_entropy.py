@@ -1,10 +1,10 @@
 """Exercise 3, softmax and cross-entropy together, from logits and labels.
 
-Numbers of rows and classes all differ, so that no axis and no factor is mistaken for another, and
-the last class does not occur among the first labels, which therefore do not show how many classes
-there are. Large logits come last; there a probability is exactly 0 and its logarithm is not. Beside
-them, in one batch, the common ones show whether each row has a maximum of its own; and twice as
-large they show whether the loss stops growing, wherever a limit was set.
+The numbers of rows and classes differ, so that a wrong axis or factor changes the numbers. The last
+class does not occur among the first labels, so that classes cannot be counted from the labels.
+Large logits come last. Their smallest probability is exactly 0, but its logarithm is finite. They
+share a batch with ordinary rows, which shows whether each row has a maximum of its own. They are
+then doubled, which shows whether the loss has a limit.
 """
 
 from __future__ import annotations

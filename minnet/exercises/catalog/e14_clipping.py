@@ -1,9 +1,9 @@
 """Exercise 14, clipping the gradient by its norm.
 
-The long gradient has arrays above and below max_norm; its longest array is neither the first nor
-the last. Of the short one the sum of the norms is above max_norm, but the norm and the square of
-the norm are below. Of the one just above max_norm no array is longer than max_norm. Of the one just
-below, the square of the norm is above.
+Some arrays of the long gradient are longer than max_norm and some are shorter; the longest is
+neither the first nor the last. In the short gradient, the sum of the norms of the arrays is above
+max_norm, but the norm and its square are below. The gradient just above max_norm has no array that
+is longer than max_norm. The square of the norm of the gradient just below max_norm is above it.
 """
 
 from __future__ import annotations

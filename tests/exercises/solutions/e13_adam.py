@@ -143,6 +143,9 @@ class Wrong(Optimizer):
         self.t = 1 if self.mistake == "t_stays_1" else self.t + 1
         new = []
         for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+            if self.mistake == "zero_gradient_skipped" and not g.any():
+                new.append(p.copy())
+                continue
             if self.mistake == "t_counts_parameters" and i > 0:
                 self.t += 1
             step = self.lr * self.move(0 if self.mistake == "state_shared" else i, g)
@@ -207,6 +210,7 @@ WRONG = {
         "share_left_out",
         "state_shared",
         "state_anew",
+        "zero_gradient_skipped",
         "rmsprop_by_beta1",
         "rmsprop_corrected",
         "g_for_m",
