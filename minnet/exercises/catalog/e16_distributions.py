@@ -2,8 +2,8 @@
 
 All values are multiples of a quarter, and so are most edges and points, so that there are many
 ties. Bins differ in width; the highest values lie above them, and 0 lies below the first ones. The
-batches come in the same buffers, as they do in a network. The wide bins reach density before they
-reach histogram.
+batches come in the same buffers, as they do in a network. The wide bins are passed to density
+first, and then to histogram.
 """
 
 from __future__ import annotations
