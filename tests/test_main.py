@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,6 +84,9 @@ def test_run_iris_over_seeds_prints_an_interval(tmp_path, capsys):
     assert " to " in capsys.readouterr().out.splitlines()[2]
     trials = json.loads((tmp_path / "metrics.json").read_text())["trials"]["iris"]
     assert [trial["setup"]["seed"] for trial in trials] == [0, 1]
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"Computed by `minnet run iris --quick --seeds 2` on {date.today()} with " in text
+    assert "This was a quick run (epochs 100)." in text
 
 
 def test_run_iris_as_article(tmp_path, capsys):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,8 @@ def _run(options: argparse.Namespace) -> int:
     with _results_in(out):
         results = experiment.run(
             setups, out, seeds=range(options.seed, options.seed + (options.seeds or 1)),
-            jobs=_jobs(options), as_article=options.as_article, verbose=1,
+            jobs=_jobs(options), as_article=options.as_article, quick=options.quick,
+            command=_command(options), verbose=1,
         )  # fmt: skip
     print(experiment.text(results))
     print("\nwritten:", *sorted(path for path in out.iterdir() if path.is_file()), sep="\n  ")
@@ -157,10 +158,20 @@ def _jobs(options: argparse.Namespace) -> int | None:
 
 
 def _command(options: argparse.Namespace) -> str:
-    """Return the command that gives the same ledger."""
-    given = {"--article": [options.article], "--only": options.only, "--seeds": [options.seeds]}
-    words = [[name, *map(str, values)] for name, values in given.items() if any(values)]
-    return " ".join(["minnet", "claims", *chain(*words), *(["--quick"] if options.quick else [])])
+    """Return the command that gives the same results."""
+    words = ["minnet", *(("run", options.experiment) if "experiment" in options else ("claims",))]
+    for name in ("article", "only", "csv", "target", "data", "as_article", "quick", "epochs"):
+        words += _words(name, getattr(options, name, None))
+    words += _words("seed", getattr(options, "seed", 0) or None)
+    return shlex.join([*words, *_words("seeds", options.seeds)])
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """Return the words of an option; none if it was not given."""
+    if value in (None, False, []):
+        return []
+    values = [] if value is True else value if isinstance(value, list) else [value]
+    return [f"--{name.replace('_', '-')}", *map(str, values)]
 
 
 @contextmanager

@@ -12,6 +12,11 @@ from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Record, Trials
 
+QUICK_NOTE = (
+    "Networks that learn slowly have not finished training; compare final accuracies in a run "
+    "without `--quick`."
+)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -20,6 +25,8 @@ class Results:
     trials: Trials
     records: Mapping[str, Record]
     as_article: bool = False
+    quick: bool = False
+    command: str = ""  # that computed the results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +78,15 @@ class Experiment:
         seeds: Sequence[int] = (0,),
         jobs: int | None = None,
         as_article: bool = False,
+        quick: bool = False,
+        command: str = "",
         verbose: int = 0,
     ) -> Results:
         """Train the setups that the folder out does not contain, and write and return the results.
 
-        Trainings with the first seed are recorded. ``jobs`` and ``verbose`` are passed to `sweep`.
+        Trainings with the first seed are recorded. ``command``, and ``quick`` for a run
+        with the changes of `quick`, are stated in the report. ``jobs`` and ``verbose`` are passed
+        to `sweep`.
         """
         store = Store(out / "trials")
         recorded = {label: setup.but(seed=seeds[0]) for label, setup in setups.items()}
@@ -83,7 +94,7 @@ class Experiment:
         trials = sweep(every, store, jobs=jobs, recorded=list(recorded.values()), verbose=verbose)
         by_label = {label: trials[first :: len(setups)] for first, label in enumerate(setups)}
         records = {label: store.record(setup) for label, setup in recorded.items()}
-        results = Results(by_label, records, as_article)
+        results = Results(by_label, records, as_article, quick, command)
         self.write(results, out)
         return results
 
@@ -91,10 +102,16 @@ class Experiment:
         """Write ``report.md``, ``metrics.json``, and the figures as PNG and SVG."""
         title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
         trials = {label: [run.as_dict() for run in runs] for label, runs in results.trials.items()}
-        metrics = {"experiment": title, "versions": report.versions(), "trials": trials}
+        metrics = {
+            "experiment": title, "command": results.command, "versions": report.versions(),
+            "trials": trials,
+        }  # fmt: skip
         report.write_json(out / "metrics.json", metrics)
         settings = report.settings_table(results.trials)
-        parts = [f"# {title}", self.summary, "## Results", self.text(results)]
+        parts = [f"# {title}", self.summary, report.origin(results.command)]
+        if results.quick:
+            parts.append(f"This was a quick run ({report.listed(self.quick)}). {QUICK_NOTE}")
+        parts += ["## Results", self.text(results)]
         parts += ["## Settings", settings, "## Figures"]
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)

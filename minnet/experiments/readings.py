@@ -180,4 +180,4 @@ def gradient_limits(probes: Iterable[StatisticsProbe]) -> tuple[float, float]:
         for layer in probe.layers_of("weight_grad")
     ])  # fmt: skip
     logs = np.log10(rms[(rms > 0) & np.isfinite(rms)])
-    return float(np.floor(logs.min())), float(np.ceil(logs.max()))
+    return float(np.floor(logs.min())), float(np.ceil(logs.max())) + 0.0  # not -0

@@ -7,6 +7,7 @@ import math
 import platform
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -150,8 +151,9 @@ def learning_curves(trials: Trials, omitted: Collection[str] = ()) -> Figures:
         }
         figures[metric] = (
             plot.learning_curves(curves, metric=metric),
-            f"{metric.capitalize()} at the end of each epoch, on training rows (dashed) and test "
-            f"rows (solid). At the end of training the test {metric} is {span(last)}.{note}",
+            f"{metric.capitalize()} at the end of each epoch, on training rows (dashed) and on the "
+            "test rows, which serve as validation rows (solid). At the end of training the test "
+            f"{metric} is {span(last)}.{note}",
         )
     return figures
 
@@ -224,6 +226,22 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+def listed(settings: Mapping[str, Any]) -> str:
+    """Return settings as text.
+
+    >>> listed({"rows": 6000, "epochs": 2})
+    'rows up to 6000, epochs 2'
+    """
+    return ", ".join(f"{name} {_written(name, value)}" for name, value in settings.items())
+
+
+def origin(command: str) -> str:
+    """Return a sentence with the command, the date, and the versions that gave the results."""
+    by = f"by `{command}` " if command else ""
+    numbers = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"Computed {by}on {date.today().isoformat()} with {numbers}."
 
 
 def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
