@@ -4,13 +4,12 @@
 """
 
 import copy
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from minnet.files import opened_file, require_finite, write_file
+from minnet.files import AnyPath, opened_file, require_finite, write_file
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.optimizers import Optimizer
@@ -21,7 +20,7 @@ FORMAT, VERSION = "minnet weights", 2  # version 1 has no generators, optimizer 
 
 def save(
     net: Sequential,
-    path: str | os.PathLike[str],
+    path: AnyPath,
     *,
     optimizer: Optimizer | None = None,
     history: History | None = None,
@@ -81,9 +80,7 @@ def save(
     write_file(path, FORMAT, VERSION, contents, arrays)
 
 
-def load(
-    net: Sequential, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None
-) -> Sequential:
+def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) -> Sequential:
     """Fill net with the parameters and the state from a file written by `save`, and return net.
 
     Build net like the saved network: with the same dtype, and with layers of the same names and
