@@ -37,9 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     experiments.add_claims(commands)
     data = commands.add_parser("data", help="fetch a data set and verify its files")
     data.add_argument("name", choices=("mnist", "fashion_mnist"))
-    data.add_argument(
-        "--home", type=as_path, help="folder of data sets (default: user's cache)"
-    )
+    data.add_argument("--home", type=as_path, help="folder of data sets (default: user's cache)")
     data.set_defaults(run=_fetch)
     exercises.add_parser(commands.add_parser("exercises", help="write, check and grade exercises"))
     return parser

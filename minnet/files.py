@@ -130,7 +130,7 @@ def as_path(path: AnyPath, where: str = "path") -> Path:
     return Path(os.path.expanduser(text))
 
 
-def open_file(path: AnyPath, where: str) -> BinaryIO:
+def open_file(path: AnyPath, where: str) -> io.BufferedReader:
     """Open a regular file for reading; raise OSError at once if it is missing or of another kind.
 
     FileNotFoundError and IsADirectoryError are such errors.
@@ -140,9 +140,11 @@ def open_file(path: AnyPath, where: str) -> BinaryIO:
         kind = stat.S_IFMT(path.stat().st_mode)
         if kind == stat.S_IFREG:  # O_NONBLOCK, in case a pipe has replaced the file since
             return open(path, "rb", opener=lambda name, flags: os.open(name, flags | NONBLOCK))
-    except FileNotFoundError as error:
-        text = f"{where}: no such file (the path is used as given, no suffix is added)"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute())) from error
+    except OSError as error:
+        text = f"cannot open it, {error.strerror}"
+        if error.errno == errno.ENOENT:
+            text = "no such file (the path is used as given, no suffix is added)"
+        raise OSError(error.errno, f"{where}: {text}", str(path.absolute())) from error
     code, got = errno.EINVAL, "a pipe, socket or device"
     if kind == stat.S_IFDIR:
         code, got = errno.EISDIR, "a folder"

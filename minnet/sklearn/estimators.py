@@ -26,13 +26,14 @@ from minnet.layers.dense import Init
 from minnet.sklearn import objective
 from minnet.sklearn.objective import Objective, Rows
 from minnet.training import Probe
-from minnet.validation import Array, as_float_dtype, as_sample_weight, count
+from minnet.validation import Array, as_float_dtype, as_sample_weight, count, in_range, is_number
 
 ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
     "identity": None, "logistic": minnet.Sigmoid, "tanh": minnet.Tanh, "relu": minnet.ReLU,
     "leaky_relu": minnet.LeakyReLU, "prelu": minnet.PReLU, "elu": minnet.ELU,
     "silu": minnet.SiLU, "gelu": minnet.GELU,
 }  # fmt: skip
+FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm")
 
 
 @dataclass(eq=False, repr=False)
@@ -105,6 +106,9 @@ class _MLP(base.BaseEstimator):
         self, X: Any, y: Any, weights: Any, partial: bool, classes: Any
     ) -> tuple[Rows, Rows | None]:
         """Set attributes, network and optimizer; return training rows and validation rows."""
+        for name in FLAGS:
+            if not isinstance(flag := getattr(self, name), bool | np.bool_):
+                raise TypeError(f"fit: expected {name} as True or False, got {flag!r}")
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
         X, y = validate_data(
@@ -137,6 +141,9 @@ class _MLP(base.BaseEstimator):
 
     def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
         """Return training rows and validation rows."""
+        in_range(
+            self.validation_fraction, "fit", "validation_fraction", lambda v: 0 < v < 1, "in (0, 1)"
+        )
         binary = base.is_classifier(self) and rows.targets.shape[1] == 1
         parts = train_test_split(
             *(array for array in rows if array is not None), test_size=self.validation_fraction,
@@ -170,7 +177,7 @@ class _MLP(base.BaseEstimator):
         self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
 
     def _layers(self, sizes: Sequence[int]) -> list[minnet.Layer]:
-        if self.activation not in ACTIVATIONS:
+        if self.activation not in [*ACTIVATIONS]:
             raise ValueError(
                 f"fit: expected activation as one of {', '.join(ACTIVATIONS)}, got "
                 f"{self.activation!r}; for other layers use minnet.fit"
@@ -353,7 +360,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
         if given is None:
             return weights
         if y.ndim == 1 and not isinstance(given, str):
-            if not isinstance(given, Mapping) or not set(given) <= set(self.classes_):
+            numbers = isinstance(given, Mapping) and all(map(is_number, given.values()))
+            if not numbers or not set(given) <= set(self.classes_):
                 raise ValueError(
                     'fit: expected class_weight as "balanced" or as a dict from the classes '
                     f"{self.classes_} to weights, got {given!r}"
