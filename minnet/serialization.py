@@ -126,11 +126,16 @@ def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) 
             for name, value in values.items()
             if value.dtype.kind == "f" and not np.isfinite(value).all()
         ]
+        problems += [
+            f"array {name!r}: holds a negative variance"
+            for name, value in values.items()
+            if name.endswith(".running_var") and (value < 0).any()
+        ]
         frozen = [*manifest.get("frozen", [])]  # older files have none
         unknown = (name for name in frozen if name not in net.params)
         problems += [f"frozen {name!r}: the network has no such parameter" for name in unknown]
         saved = manifest.get("optimizer", {"settings": {}, "lr": 0.0, "steps": 0})
-        lr, steps = non_negative(saved["lr"], "load", "lr"), int(saved["steps"])
+        lr, steps = (non_negative(saved[name], "load", name) for name in ("lr", "steps"))
         if optimizer is not None:
             problems += _differences("setting", saved["settings"], _settings(optimizer))
         states = manifest.get("generators", {})
@@ -156,7 +161,7 @@ def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) 
         generators[name].bit_generator.state = states[name]
     net.history = history or net.history
     if optimizer is not None:
-        optimizer.resume(lr, steps, history)
+        optimizer.resume(lr, int(steps), history)
     net.forget_buffers()
     return net
 

@@ -381,6 +381,14 @@ def test_a_file_without_flags_makes_all_parameters_trainable(path):
     assert all(param.trainable for param in load(twin, path).params.values())
 
 
+def test_a_negative_variance_or_number_of_steps_raises(path):
+    tampered(path, lambda members, _: put(members, "batchnorm1.running_var", -np.ones(5, "f4")))
+    assert "array 'batchnorm1.running_var': holds a negative variance" in error_of(small(), path)
+    save(small(), path)
+    tampered(path, stating(optimizer={"settings": {}, "lr": 0.1, "steps": -1}))
+    assert "expected steps to be non-negative" in error_of(small(), path)
+
+
 @pytest.mark.parametrize(
     ("frozen", "expected"),
     [

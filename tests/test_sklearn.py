@@ -275,7 +275,7 @@ def test_outputs_have_the_form_of_the_targets():
         (
             {"class_weight": dict.fromkeys(range(3), 0.0)},
             ValueError,
-            "expected a positive sample_w",
+            r"expected the largest weight .* got 0\.0; scale the weights, or omit them",
         ),
         ({"batch_norm": True, "batch_size": 1}, ValueError, "got 1; choose a larger batch_size"),
     ],
@@ -309,13 +309,13 @@ def test_a_warm_start_requires_the_same_classes():
 
 def test_sample_weights_must_fit():
     for weights, message in (
-        (np.zeros(150), "expected a positive sample_weight"),
+        (np.zeros(150), r"expected the largest weight .* got 0\.0; scale the weights, or omit"),
         (np.ones(149), "expected sample_weight of shape"),
         (np.full(150, -1.0), "not negative"),
     ):
         with pytest.raises(ValueError, match=message):
             classifier().fit(X, Y, sample_weight=weights)
-    with pytest.raises(ValueError, match="sample_weight of training and validation rows"):
+    with pytest.raises(ValueError, match="and a positive weight among them, got 15"):
         classifier(early_stopping=True).fit(X, Y, sample_weight=np.arange(150) == 0)
 
 

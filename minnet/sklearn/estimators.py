@@ -125,12 +125,6 @@ class _MLP(base.BaseEstimator):
             self._start(rows, random_state)
         if self.early_stopping:
             rows, held_out = self._split(rows, random_state)
-        for part in (rows, held_out):
-            if part is not None and part.weights is not None and not part.weights.any():
-                raise ValueError(
-                    "fit: expected a positive sample_weight of training and validation rows, got "
-                    "zero for every row; omit sample_weight and class_weight"
-                )
         if not partial or not hasattr(self, "_optimizer"):
             self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy(self.probes)
         return rows, held_out
@@ -149,12 +143,13 @@ class _MLP(base.BaseEstimator):
             *(array for array in rows if array is not None), test_size=self.validation_fraction,
             random_state=random_state, stratify=rows.targets if binary else None,
         )  # fmt: skip
-        if len(parts[1]) < 2:
+        held_out = Rows(*parts[1::2])
+        if len(held_out.x) < 2 or (held_out.weights is not None and not held_out.weights.any()):
             raise ValueError(
-                f"fit: expected at least 2 validation rows, got {len(parts[1])}; increase "
-                "validation_fraction"
+                "fit: expected at least 2 validation rows and a positive weight among them, got "
+                f"{len(held_out.x)} rows; increase validation_fraction"
             )
-        return Rows(*parts[::2]), Rows(*parts[1::2])
+        return Rows(*parts[::2]), held_out
 
     def _start(self, rows: Rows, random_state: Any) -> None:
         """Create the network and empty the records of earlier trainings."""

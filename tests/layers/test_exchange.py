@@ -264,6 +264,18 @@ def test_a_tensor_that_cannot_be_converted_has_a_repair():
         network(1).load_torch_state_dict(arrays)
 
 
+@pytest.mark.parametrize("keras", [False, True])
+def test_a_negative_variance_raises_and_changes_nothing(keras):
+    net = network()
+    kept = everything(net)
+    values = network(1).to_keras_weights() if keras else network(1).to_torch_state_dict()
+    values[5 if keras else "1.running_var"][0] = -0.5
+    fill = net.load_keras_weights if keras else net.load_torch_state_dict
+    with pytest.raises(ValueError, match=r"batchnorm1\.running_var\): expected variances >= 0"):
+        fill(values)
+    assert_same(everything(net), kept)
+
+
 # --- with PyTorch ---
 
 
