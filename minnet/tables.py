@@ -76,8 +76,8 @@ def from_csv(
     ------
     ImportError
         If pandas is not installed.
-    OSError, ValueError
-        If the file cannot be read, a column is unknown, mixes numbers and text or has too many
+    OSError, TypeError, ValueError
+        If the file cannot be read, an argument is of a wrong kind, a column is unknown, mixes numbers and text or has too many
         categories, or a row has no target.
 
     Examples
@@ -137,7 +137,8 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
     path : str or path
         The file: UTF-8, with a header row.
     **options
-        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
+        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...,
+        but not ``chunksize`` and ``iterator``.
         With ``header=None`` the columns are named "0", "1", ...
 
     Raises
