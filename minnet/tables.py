@@ -77,8 +77,8 @@ def from_csv(
     ImportError
         If pandas is not installed.
     OSError, TypeError, ValueError
-        If the file cannot be read, an argument is of a wrong kind, a column is unknown, mixes numbers and text or has too many
-        categories, or a row has no target.
+        If the file cannot be read, an argument is of a wrong kind, a column is unknown, mixes
+        numbers and text or has too many categories, or a row has no target.
 
     Examples
     --------
