@@ -84,9 +84,11 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
             failure = error
     lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
     sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
+    if data_home is None:
+        remedy += f", or set MINNET_DATA to the folder that contains the folder {name}"
     raise FileNotFoundError(
-        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
-        f".gz) into one of these folders by hand; they are published at\n{sources}"
+        f"{name}: no folder has all four files. {remedy}, or put the files (plain or .gz) into one "
+        f"of the folders below by hand; they are published at\n{sources}\nSearched:\n{lacks}"
         + (f"\nThe download failed:\n{failure}" if failure else "")
     ) from failure
 
