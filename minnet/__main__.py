@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import minnet
 from minnet.exercises import command as exercises
 from minnet.experiments import command as experiments
+from minnet.files import as_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     experiments.add_claims(commands)
     data = commands.add_parser("data", help="fetch a data set and verify its files")
     data.add_argument("name", choices=("mnist", "fashion_mnist"))
-    data.add_argument("--home", type=Path, help="folder of the data sets (default: user's cache)")
+    data.add_argument("--home", type=as_path, help="folder of data sets (default: user's cache)")
     data.set_defaults(run=_fetch)
     exercises.add_parser(commands.add_parser("exercises", help="write, check and grade exercises"))
     return parser

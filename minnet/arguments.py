@@ -100,7 +100,7 @@ def row_weights(loss: Loss, y: Array, sample_weight: Any, class_weight: Any) -> 
     if not 1e-38 <= weights.max() <= 1e38:  # the sum and its products must not overflow or vanish
         raise ValueError(
             "fit: expected the largest weight (sample_weight times class_weight) between 1e-38 and "
-            f"1e38, got {weights.max()}; scale the weights, or omit them"
+            f"1e38, got {weights.max()}; scale the weights, or omit them if all are zero"
         )
     return weights
 

@@ -208,7 +208,7 @@ def fetch(name: str, data_home: Home = None) -> Path:
     FileNotFoundError, ValueError
         As in `mnist`; ValueError also for an unknown `name`.
     """
-    if name not in idx.CHECKSUMS:
+    if name not in [*idx.CHECKSUMS]:
         raise ValueError(f"fetch: expected one of {', '.join(idx.CHECKSUMS)}, got {name!r}")
     folder = idx.locate(name, data_home, download=True)
     idx.read(folder, name)

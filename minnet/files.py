@@ -1,9 +1,12 @@
-"""Files of arrays: npz files with a manifest, written completely or not at all.
+"""Files: all reading and writing, and npz files of arrays with a manifest.
 
-The files are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` next to the
-arrays. They contain no pickle, because loading a pickle can execute code. They are not compressed,
-so that reading takes no more memory than the size of the file. A new file replaces an old one
-in one step, after it has been written completely.
+`replacing` writes each file completely or not at all: a new file replaces an old one in one step,
+after it has been written completely. `open_file` opens regular files only, because a pipe can block
+and a device can be endless.
+
+Files of arrays are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` next
+to the arrays. They contain no pickle, because loading a pickle can execute code. They are not
+compressed, so that reading takes no more memory than the size of the file.
 """
 
 import errno
@@ -12,12 +15,14 @@ import io
 import json
 import os
 import secrets
+import shutil
+import stat
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -26,10 +31,12 @@ from minnet.version import __version__
 
 MANIFEST = "manifest.json"
 HOUR = 3600  # seconds
+NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+AnyPath: TypeAlias = str | os.PathLike[str]
 
 
 def write_file(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     file_format: str,
     version: int,
     contents: Mapping[str, Any],
@@ -41,7 +48,7 @@ def write_file(
     manifest = json.dumps(
         {**header, **contents}, indent=1, ensure_ascii=False, default=np.ndarray.tolist
     )
-    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
@@ -61,19 +68,16 @@ def require_finite(arrays: Mapping[str, Array], where: str) -> None:
 
 @contextmanager
 def opened_file(
-    path: str | os.PathLike[str], where: str, file_format: str, *versions: int
+    path: AnyPath, where: str, file_format: str, *versions: int
 ) -> Iterator[tuple[dict[str, Any], dict[str, Array]]]:
     """Read the manifest and the read-only arrays of a file that `write_file` wrote.
 
     An error in the file, or raised while its content is processed, becomes a ValueError.
     """
-    path = Path(path)
-    if not path.exists():
-        text = f"{where}: no such file (the path is used as given, no suffix is added)"
-        raise FileNotFoundError(errno.ENOENT, text, str(path.absolute()))
-    size = path.stat().st_size
+    stream = open_file(path, where)
+    size = os.fstat(stream.fileno()).st_size
     try:
-        with zipfile.ZipFile(path) as archive:
+        with stream, zipfile.ZipFile(stream) as archive:
             members = _read_members(archive, size)
         if MANIFEST not in members:
             raise ValueError(f"it has no {MANIFEST}, so minnet did not write it")
@@ -86,11 +90,13 @@ def opened_file(
                 f"{manifest.get('version')!r}; read it with minnet {manifest.get('minnet')}, which "
                 "wrote it"
             )
-        yield manifest, {name.removesuffix(".npy"): _as_array(members[name]) for name in members}
+        yield manifest, {name.removesuffix(".npy"): as_array(members[name]) for name in members}
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(
-            f"{where}: cannot read {path}: {error or 'it ends too early'}; use another copy, or "
-            "create the file again"
+            f"{where}: cannot read {path}: {str(error) or 'it ends too early'}; use another "
+            "copy, or create the file again"
         ) from error
 
 
@@ -105,7 +111,7 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     return {info.filename: archive.read(info) for info in infos}
 
 
-def _as_array(data: bytes) -> Array:
+def as_array(data: bytes) -> Array:
     """Return the array of a ``.npy`` file as a view; a wrong header cannot allocate memory."""
     stream = io.BytesIO(data)
     np.lib.format.read_magic(stream)
@@ -114,27 +120,103 @@ def _as_array(data: bytes) -> Array:
     return values.reshape(shape, order="F" if fortran_order else "C")
 
 
+def as_path(path: AnyPath, where: str = "path") -> Path:
+    """Return path with "~" expanded; raise TypeError or ValueError if it is no path."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{where}: expected a path, got {path!r}; use a str such as 'net.npz'")
+    if "\0" in text:
+        raise ValueError(f"{where}: expected a path, got the null character in {text!r}; remove it")
+    return Path(os.path.expanduser(text))
+
+
+def open_file(path: AnyPath, where: str) -> io.BufferedReader:
+    """Open a regular file for reading; raise OSError at once if it is missing or of another kind.
+
+    FileNotFoundError and IsADirectoryError are such errors.
+    """
+    path = as_path(path, where)
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind == stat.S_IFREG:  # O_NONBLOCK, in case a pipe has replaced the file since
+            return open(path, "rb", opener=lambda name, flags: os.open(name, flags | NONBLOCK))
+    except OSError as error:
+        text = f"cannot open it, {error.strerror}"
+        if error.errno == errno.ENOENT:
+            text = "no such file (the path is used as given, no suffix is added)"
+        raise OSError(error.errno, f"{where}: {text}", str(path.absolute())) from error
+    code, got = errno.EINVAL, "a pipe, socket or device"
+    if kind == stat.S_IFDIR:
+        code, got = errno.EISDIR, "a folder"
+    raise OSError(
+        code, f"{where}: expected a regular file, got {got}; pass the path of a file", str(path)
+    )
+
+
+def read_bytes(path: AnyPath, where: str, most: int | None = None) -> bytes:
+    """Return the content of a regular file; raise OSError if it has more than ``most`` bytes."""
+    with open_file(path, where) as file:
+        most = os.fstat(file.fileno()).st_size if most is None else most
+        data = file.read(most + 1)
+    if len(data) > most:
+        text = f"{where}: expected at most {most:,} bytes, got more; shorten the file"
+        raise OSError(errno.EFBIG, text, str(path))
+    return data
+
+
+def write_text(path: AnyPath, text: str, where: str = "save") -> None:
+    """Write a text completely or not at all; what UTF-8 cannot encode becomes an escape."""
+    with replacing(path, where) as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
 @contextmanager
-def replacing(path: Path, where: str = "save") -> Iterator[BinaryIO]:
-    """Open a file that replaces path at the end, unless an error is raised."""
-    path = Path(os.path.realpath(path))  # a symbolic link is kept
+def replacing(path: AnyPath, where: str = "save") -> Iterator[BinaryIO]:
+    """Open a file that replaces path at the end, unless an error is raised.
+
+    It has the mode, group and, if possible, owner of the existing file. An OSError names path.
+    """
+    path = Path(os.path.realpath(as_path(path, where)))  # a symbolic link is kept
     if not path.parent.is_dir():
         text = f"{where}: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
-    if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
+    exists = path.exists()
+    if exists and not path.is_file():  # a folder, or a device that must not be replaced
         text = f"{where}: exists and is no file; choose another name"
         raise OSError(errno.EINVAL, text, str(path))
-    prefix = f".{path.name}.minnet-"
+    if exists and not os.access(path, os.W_OK):
+        text = f"{where}: is write-protected; make it writable, or choose another name"
+        raise PermissionError(errno.EACCES, text, str(path))
+    prefix = f".{path.name[:40]}.minnet-"  # short, because the length of names is limited
     for leftover in path.parent.glob(f"{glob.escape(prefix)}*"):
         with suppress(OSError):
             if time.time() - leftover.stat().st_mtime > HOUR:  # no process is writing it
                 leftover.unlink()
     temporary = path.with_name(prefix + secrets.token_hex(4))
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
+            if exists:
+                _copy_rights(path, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise  # not an error of this file
+        text = (
+            f"{where}: cannot write, {error.strerror}; nothing has changed. Free space, or choose "
+            "another folder"
+        )
+        raise OSError(error.errno, text, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _copy_rights(old: Path, new: Path) -> None:
+    status = old.stat()
+    for owner in (status.st_uid, -1):  # only root can give a file to another user
+        with suppress(OSError, AttributeError):
+            os.chown(new, owner, status.st_gid)
+            break
+    shutil.copymode(old, new)

@@ -9,16 +9,16 @@ import gzip
 import hashlib
 import math
 import os
-import tempfile
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Home: TypeAlias = str | os.PathLike[str] | None
+from minnet.files import AnyPath, as_array, as_path, open_file, replacing
+
+Home: TypeAlias = AnyPath | None
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "train-images-idx3-ubyte": (60000, 28, 28),
@@ -84,9 +84,11 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
             failure = error
     lacks = "\n".join(f"  {folder} lacks {', '.join(_missing(folder))}" for folder in folders)
     sources = "\n".join(f"  {mirror}" for mirror in MIRRORS[name])
+    if data_home is None:
+        remedy += f", or set MINNET_DATA to the folder that contains the folder {name}"
     raise FileNotFoundError(
-        f"{name}: no folder has all four files:\n{lacks}\n{remedy}, or put the files (plain or "
-        f".gz) into one of these folders by hand; they are published at\n{sources}"
+        f"{name}: no folder has all four files. {remedy}, or put the files (plain or .gz) into one "
+        f"of the folders below by hand; they are published at\n{sources}\nSearched:\n{lacks}"
         + (f"\nThe download failed:\n{failure}" if failure else "")
     ) from failure
 
@@ -94,11 +96,11 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
 def _homes(data_home: Home) -> list[Path]:
     """Return the folders of data sets in the order of the search."""
     if data_home is not None:
-        return [Path(data_home).expanduser().absolute()]
+        return [as_path(data_home, "data_home").absolute()]
     import platformdirs
 
     chosen = os.environ.get("MINNET_DATA")
-    homes = [Path(chosen).expanduser().absolute()] if chosen else []
+    homes = [as_path(chosen, "MINNET_DATA").absolute()] if chosen else []
     try:
         cache = Path(platformdirs.user_cache_dir("minnet", appauthor=False), "data")
     except RuntimeError:  # a user without a home folder
@@ -132,21 +134,20 @@ def _download(name: str, folder: Path) -> None:
         raise OSError(f"this user has no home folder ({folder}); set MINNET_DATA to a folder")
     folder.mkdir(parents=True, exist_ok=True)
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=10, chunk_size=1 << 16)
-    # A temporary folder inside `folder`, so that the final rename is atomic.
-    with tempfile.TemporaryDirectory(dir=folder) as unverified:
-        for file in _missing(folder):
-            path = Path(unverified, f"{file}.gz")
-            failures = []
-            for mirror in MIRRORS[name]:
-                try:
-                    downloader(mirror + path.name, str(path), None)
-                    _read(path, name, file)
-                    break
-                except (OSError, ValueError) as error:
-                    failures.append(f"  {mirror}{path.name}: {error}")
-            else:
-                raise OSError("\n".join(failures))
-            os.replace(path, folder / path.name)
+    for file in _missing(folder):
+        failures = []
+        for mirror in MIRRORS[name]:
+            url = f"{mirror}{file}.gz"
+            try:
+                with replacing(folder / f"{file}.gz", "fetch") as stream:
+                    downloader(url, stream, None)
+                    stream.seek(0)
+                    _verified(stream, name, file)
+                break
+            except (OSError, ValueError) as error:
+                failures.append(f"  {url}: {error}")
+        else:
+            raise OSError("\n".join(failures))
 
 
 def read(folder: Path, name: str) -> list[NDArray[np.uint8]]:
@@ -155,14 +156,15 @@ def read(folder: Path, name: str) -> list[NDArray[np.uint8]]:
     for file in SHAPES:
         path = _path(folder, file)
         try:
-            contents.append(_read(path, name, file))
+            with open_file(path, name) as stream:
+                contents.append(_verified(stream, name, file))
         except ValueError as error:
             raise ValueError(f"{path}: {error}. Delete it. {_remedy(name, folder)}") from error
     return contents
 
 
-def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
-    """Return the contents of an idx file, packed or not, if they have the pinned checksum.
+def _verified(stream: Any, name: str, file: str) -> NDArray[np.uint8]:
+    """Return the content of an idx file, packed or not, if it has the pinned checksum.
 
     The file starts with a header of four bytes, and four more for each dimension. An array of
     Keras's file is verified as the idx file that would hold it.
@@ -170,17 +172,17 @@ def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
     shape, checksum = SHAPES[file], dict(zip(SHAPES, CHECKSUMS[name], strict=True))[file]
     header = 4 + 4 * len(shape)
     size = header + math.prod(shape)
+    start, kind = stream.peek(2)[:2], "gzip"
     try:
-        if path.name == KERAS_FILE:
-            data = _as_idx(path, file)
+        # One byte more than expected detects a longer file without unpacking all of it.
+        if start == b"PK":
+            kind = "npz"
+            data = _as_idx(stream, file, size)
+        elif start == b"\x1f\x8b":
+            data = gzip.GzipFile(fileobj=stream, mode="rb").read(size + 1)
         else:
-            with path.open("rb") as stream:
-                packed = stream.peek(2)[:2] == b"\x1f\x8b"
-                unpacked: Any = gzip.GzipFile(fileobj=stream) if packed else stream
-                # One byte more than expected detects a longer file without unpacking all of it.
-                data = unpacked.read(size + 1)
-    except (EOFError, KeyError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
-        kind = "npz" if path.name == KERAS_FILE else "gzip"
+            data = stream.read(size + 1)
+    except Exception as error:  # zlib, gzip, zipfile and NumPy raise errors of many kinds
         raise ValueError(f"expected a complete {kind} file, got a damaged one ({error})") from error
     if len(data) != size:
         got = "more" if len(data) > size else f"only {len(data)}"
@@ -192,10 +194,11 @@ def _read(path: Path, name: str, file: str) -> NDArray[np.uint8]:
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
 
 
-def _as_idx(path: Path, file: str) -> bytes:
-    """Return an array of Keras's file in the format of an idx file."""
+def _as_idx(stream: Any, file: str, size: int) -> bytes:
+    """Return an array of Keras's file in the format of an idx file; read little more than size."""
     part = "train" if file.startswith("train") else "test"
-    with path.open("rb") as stream, np.load(stream) as arrays:
-        array: NDArray[Any] = arrays[f"{'x' if 'images' in file else 'y'}_{part}"]
+    name = f"{'x' if 'images' in file else 'y'}_{part}.npy"
+    with zipfile.ZipFile(stream) as archive, archive.open(name) as member:
+        array = as_array(member.read(size + 2**16))
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
     return b"\0\0\x08" + bytes([array.ndim]) + sizes + array.tobytes()

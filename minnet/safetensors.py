@@ -4,16 +4,14 @@ Such a file holds arrays and no code. PyTorch reads and writes it by ``safetenso
 functions need the package ``safetensors``; without it they raise an ImportError.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
-from minnet.files import replacing, require_finite
+from minnet.files import AnyPath, read_bytes, replacing, require_finite
 from minnet.layers import exchange
 from minnet.layers.sequential import Sequential
 
 
-def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:
+def save_safetensors(net: Sequential, path: AnyPath) -> None:
     """Write the arrays of `Sequential.to_torch_state_dict` to a file, completely or not at all.
 
     Raises
@@ -24,11 +22,11 @@ def save_safetensors(net: Sequential, path: str | os.PathLike[str]) -> None:
     library = _library(net, "save_safetensors")
     arrays = net.to_torch_state_dict()
     require_finite(arrays, "save_safetensors")
-    with replacing(Path(path), "save_safetensors") as file:
+    with replacing(path, "save_safetensors") as file:
         file.write(library.save(arrays, metadata={"format": "pt"}))
 
 
-def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequential:
+def load_safetensors(net: Sequential, path: AnyPath) -> Sequential:
     """Fill net from a file, as `Sequential.load_torch_state_dict` does, and return net.
 
     Raises
@@ -38,7 +36,7 @@ def load_safetensors(net: Sequential, path: str | os.PathLike[str]) -> Sequentia
     ValueError
         If the file is damaged, or its arrays do not fit. The network is then unchanged.
     """
-    library, data = _library(net, "load_safetensors"), Path(path).read_bytes()
+    library, data = _library(net, "load_safetensors"), read_bytes(path, "load_safetensors")
     try:
         arrays = library.load(data)
     except Exception as error:

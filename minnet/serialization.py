@@ -4,13 +4,12 @@
 """
 
 import copy
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from minnet.files import opened_file, require_finite, write_file
+from minnet.files import AnyPath, opened_file, require_finite, write_file
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.optimizers import Optimizer
@@ -21,7 +20,7 @@ FORMAT, VERSION = "minnet weights", 2  # version 1 has no generators, optimizer 
 
 def save(
     net: Sequential,
-    path: str | os.PathLike[str],
+    path: AnyPath,
     *,
     optimizer: Optimizer | None = None,
     history: History | None = None,
@@ -69,6 +68,7 @@ def save(
     arrays, generators = _arrays(net, "save", optimizer), _generators(net)
     contents: dict[str, Any] = {"layers": _layers(net)}
     contents["generators"] = {name: g.bit_generator.state for name, g in generators.items()}
+    contents["frozen"] = [name for name, p in net.params.items() if not p.trainable]
     if optimizer is not None:
         settings, history = _settings(optimizer), history or optimizer.history
         contents["optimizer"] = {"settings": settings, "lr": optimizer.lr, "steps": optimizer.steps}
@@ -81,15 +81,14 @@ def save(
     write_file(path, FORMAT, VERSION, contents, arrays)
 
 
-def load(
-    net: Sequential, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None
-) -> Sequential:
+def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) -> Sequential:
     """Fill net with the parameters and the state from a file written by `save`, and return net.
 
     Build net like the saved network: with the same dtype, and with layers of the same names and
     descriptions in the same order. `Layer.describe` returns the description. For example, that of
     `BatchNorm` contains eps but not momentum. The values are copied into the existing arrays, so an
-    existing optimizer for net remains valid. The buffers of the last training step are discarded.
+    existing optimizer for net remains valid. Parameters become trainable, or frozen if they were
+    frozen in the saved network. The buffers of the last training step are discarded.
 
     Parameters
     ----------
@@ -100,8 +99,8 @@ def load(
         Used as given: no suffix is added.
     optimizer : Optimizer, optional
         Optimizer of net, created as for the saved training. It receives the state, number of steps
-        and lr in the file, so that `fit` continues that training. Not saved are whether parameters
-        are trainable, and the count and best weights of `EarlyStopping`.
+        and lr in the file, so that `fit` continues that training. Not saved are the count and best
+        weights of `EarlyStopping`.
 
     Raises
     ------
@@ -127,8 +126,16 @@ def load(
             for name, value in values.items()
             if value.dtype.kind == "f" and not np.isfinite(value).all()
         ]
+        problems += [
+            f"array {name!r}: holds a negative variance"
+            for name, value in values.items()
+            if name.endswith(".running_var") and (value < 0).any()
+        ]
+        frozen = [*manifest.get("frozen", [])]  # older files have none
+        unknown = (name for name in frozen if name not in net.params)
+        problems += [f"frozen {name!r}: the network has no such parameter" for name in unknown]
         saved = manifest.get("optimizer", {"settings": {}, "lr": 0.0, "steps": 0})
-        lr, steps = non_negative(saved["lr"], "load", "lr"), int(saved["steps"])
+        lr, steps = (non_negative(saved[name], "load", name) for name in ("lr", "steps"))
         if optimizer is not None:
             problems += _differences("setting", saved["settings"], _settings(optimizer))
         states = manifest.get("generators", {})
@@ -148,11 +155,13 @@ def load(
         )
     for name, array in arrays.items():
         array[...] = values[name]
+    for name, param in net.params.items():
+        param.trainable = name not in frozen
     for name in states.keys() & generators.keys():
         generators[name].bit_generator.state = states[name]
     net.history = history or net.history
     if optimizer is not None:
-        optimizer.resume(lr, steps, history)
+        optimizer.resume(lr, int(steps), history)
     net.forget_buffers()
     return net
 

@@ -1,7 +1,6 @@
 """Tables in CSV files, as arrays for training."""
 
 import csv
-import os
 import re
 import warnings
 from collections.abc import Collection
@@ -10,13 +9,16 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import Array, as_float_dtype
+from minnet.validation import as_float_dtype
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
-Names: TypeAlias = str | int | Collection[str | int]
+Name: TypeAlias = str | int | np.integer[Any]
+Names: TypeAlias = Name | Collection[Name]
 LINE_OPTIONS = {"encoding", "compression", "skiprows", "comment"}  # determine the first line
+NAME = (str, int, np.integer)
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -25,7 +27,8 @@ class Table(NamedTuple):
 
     x has shape (n, features). y holds labels (n,) of a classification, whose ``classes`` are the
     values of the target by label, or targets (n, 1) of a regression, whose ``classes`` are None.
-    ``transformer.transform(read_csv(path))`` returns x of new rows, with the columns in any order.
+    ``transformer.transform(frame)`` returns x of new rows, with the columns of the frame in any
+    order; read them by `read_csv`, or by ``pandas.read_csv`` with the options that it needs.
     ``transformer.get_feature_names_out()`` names the features.
     """
 
@@ -36,8 +39,8 @@ class Table(NamedTuple):
 
 
 def from_csv(
-    path: str | os.PathLike[str],
-    target: str | int,
+    path: AnyPath,
+    target: Name,
     *,
     task: Literal["classification", "regression"] | None = None,
     drop: Names = (),
@@ -73,9 +76,9 @@ def from_csv(
     ------
     ImportError
         If pandas is not installed.
-    OSError, ValueError
-        If the file cannot be read, a column is unknown, mixes numbers and text or has too many
-        categories, or a row has no target.
+    OSError, TypeError, ValueError
+        If the file cannot be read, an argument is of a wrong kind, a column is unknown, mixes
+        numbers and text or has too many categories, or a row has no target.
 
     Examples
     --------
@@ -88,14 +91,13 @@ def from_csv(
     >>> table.transformer.get_feature_names_out()
     array(['size', 'colour_blue', 'colour_red'], dtype=object)
     """
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+    from minnet.columns import to_features
 
+    if not isinstance(target, NAME):
+        raise TypeError(f"from_csv: expected target as the name of a column, got {target!r}")
     dtype, frame = as_float_dtype(dtype), read_csv(path, **options)
-    (target,), categorical = _names(target), _names(categorical)
-    columns, unused = [*frame.columns], [target, *_names(drop)]
+    categorical = _names(categorical, "categorical")
+    columns, unused = [*frame.columns], [str(target), *_names(drop, "drop")]
     unknown = [name for name in (*unused, *categorical) if name not in columns]
     if unknown or len(frame) < 2 or set(columns) == set(unused):
         raise ValueError(
@@ -103,7 +105,7 @@ def from_csv(
             f"{len(frame)} rows, columns {columns} and unknown names {unknown}; check sep, and for "
             "a file without header use header=None and the names 0, 1, 2, ..."
         )
-    y, classes = _targets(frame[target], task, dtype)
+    y, classes = _targets(frame[str(target)], task, dtype)
     frame = frame.drop(columns=unused)
     text = [name for name in frame if name in categorical or not _is_number(frame[name])]
     for name in (name for name in text if name not in categorical):
@@ -117,20 +119,14 @@ def from_csv(
     numbers = [name for name in frame if name not in text]
     for name in numbers:
         _check_numbers(frame[name])
-    texts = FunctionTransformer(_as_text, feature_names_out="one-to-one")
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    scaled = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
-    transformer = ColumnTransformer(
-        [("numbers", scaled, numbers), ("texts", make_pipeline(texts, one_hot), text)],
-        verbose_feature_names_out="{feature_name}",
-    )
+    transformer = to_features(numbers, text)
     train, test, y_train, y_test = split(frame, y, test_size, rng, stratify=classes is not None)
     x_train = np.ascontiguousarray(transformer.fit_transform(train), dtype)
     x_test = np.ascontiguousarray(transformer.transform(test), dtype)
     return Table((x_train, y_train), (x_test, y_test), transformer, classes)
 
 
-def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
+def read_csv(path: AnyPath, **options: Any) -> Any:
     """Return the rows of a CSV file as a DataFrame, whose columns are named by strings.
 
     The separator is a tab or semicolon if the first line has one outside of quotes, else a comma.
@@ -141,7 +137,8 @@ def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
     path : str or path
         The file: UTF-8, with a header row.
     **options
-        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...
+        Options of ``pandas.read_csv``: ``header=None``, ``encoding``, ``sep``, ``decimal``, ...,
+        but not ``chunksize`` and ``iterator``.
         With ``header=None`` the columns are named "0", "1", ...
 
     Raises
@@ -159,6 +156,10 @@ def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
     settings: dict[str, Any] = {
         "skipinitialspace": True, "index_col": False, "na_values": ["?"], "low_memory": False,
     } | options  # fmt: skip
+    if parts := {"chunksize", "iterator"} & options.keys():
+        raise ValueError(f"read_csv: expected options that give one table, got {parts}; omit them")
+    path = as_path(path, "read_csv")
+    open_file(path, "read_csv").close()  # raises for a pipe, a device or a folder
     line = {name: options[name] for name in LINE_OPTIONS & options.keys()}
     line |= {"header": None, "nrows": 1, "quoting": csv.QUOTE_NONE, "keep_default_na": False}
     try:
@@ -173,7 +174,9 @@ def read_csv(path: str | os.PathLike[str], **options: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
             frame = pandas.read_csv(path, **settings)
-    except (ValueError, TypeError, pandas.errors.ParserWarning) as error:
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # pandas raises errors of many kinds for a damaged file
         raise ValueError(
             f"read_csv: cannot read {path}: {error}; correct it, or pass the options of "
             "pandas.read_csv that it needs, such as encoding='cp1252' or sep='|'"
@@ -190,10 +193,9 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
         seed: Any = rng
         if not (isinstance(rng, int | np.integer) and 0 <= rng < 2**32):
             seed = np.random.default_rng(rng).integers(2**32)
-        parts: list[Any] = train_test_split(
-            x, y, test_size=test_size, stratify=y if stratify else None, random_state=int(seed)
-        )
-    except ValueError as error:
+        options = {"test_size": float(test_size), "stratify": y if stratify else None}
+        parts: list[Any] = train_test_split(x, y, random_state=int(seed), **options)
+    except (ValueError, TypeError) as error:
         raise ValueError(
             "expected a seed rng >= 0, and test_size as a share that leaves rows of each class on "
             f"both sides, got rng={rng!r} and test_size={test_size!r} for {len(y)} rows ({error})"
@@ -201,8 +203,11 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
     return parts
 
 
-def _names(given: Names) -> list[str]:
-    return [str(name) for name in ([given] if isinstance(given, str | int) else given)]
+def _names(given: Names, argument: str) -> list[str]:
+    names = [given] if isinstance(given, NAME) else given
+    if not isinstance(names, Collection) or not all(isinstance(name, NAME) for name in names):
+        raise TypeError(f"from_csv: expected {argument} as names of columns, got {given!r}")
+    return [str(name) for name in names]
 
 
 def _is_number(column: Any) -> bool:
@@ -217,24 +222,6 @@ def _check_numbers(column: Any) -> None:
             f"from_csv: column {column.name!r}: expected finite numbers up to {LARGEST:.1e}, got "
             f"{wrong.iloc[0]}; correct it, or use na_values=['{wrong.iloc[0]}'] for a missing value"
         )
-
-
-def _as_text(frame: Any) -> Array:
-    """Return texts as str and missing ones as NaN."""
-    texts = np.frompyfunc(_text, 1, 1)(frame.to_numpy(object))
-    return np.where(frame.isna(), np.nan, texts)
-
-
-def _text(value: Any) -> str:
-    """Return a text; "007", "7.0" and "true" become "7" and "True".
-
-    If all texts of new rows are of this kind, pandas reads numbers or booleans.
-    """
-    text = str(value)
-    if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
-        whole, _, rest = text.partition(".")
-        return re.sub(r"^\+?(-?)0*(?=\d)", r"\1", whole) + f".{rest}".rstrip("0").rstrip(".")
-    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -42,7 +42,7 @@ def test_no_other_folder_is_searched_if_data_home_is_given(tiny, tmp_path, downl
     with pytest.raises(FileNotFoundError) as caught:
         datasets.mnist(tmp_path / "home")
     message = str(caught.value)
-    assert f"{tmp_path / 'home' / 'mnist'} lacks {LABELS}\n" in message
+    assert f"{tmp_path / 'home' / 'mnist'} lacks {LABELS}" in message
     assert f"fetch('mnist', data_home={str(tmp_path / 'home')!r})" in message
     assert mirrors.requested == []
 

@@ -19,7 +19,7 @@ LEVELS = (
     {"param", "differentiable"},
     {"layer", "loss"},
     {"recommendation"},
-    {"initializers", "tables"},
+    {"initializers", "columns", "tables"},
     {
         *("layers", "losses", "optimizers", "regularization", "schedules"),
         *("checks", "datasets", "evaluation", "idx", "interruptions", "safetensors"),

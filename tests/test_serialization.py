@@ -355,6 +355,56 @@ def test_the_error_for_a_file_of_another_network_names_the_difference(path, expe
     assert "Build the network as it was when it was saved" in message
 
 
+def test_frozen_parameters_are_saved(path):
+    net = small()
+    net["dense1"].trainable = False
+    net["batchnorm1"].params["gamma"].trainable = False
+    save(net, path)
+    twin = small(rng=2)
+    twin["dense2"].trainable = False
+    flags = {name: param.trainable for name, param in load(twin, path).params.items()}
+    frozen = ["dense1.weight", "dense1.bias", "batchnorm1.gamma"]
+    assert [name for name, trainable in flags.items() if not trainable] == frozen
+    loss, optimizer, before = SoftmaxCrossEntropy(), SGD(twin, lr=0.1), bits(twin)
+    loss.forward(twin.forward(X, training=True), LABELS)
+    twin.backward(loss.backward())
+    optimizer.step()
+    after = bits(twin)
+    assert [name for name in frozen if before[name] != after[name]] == []
+    assert before["dense2.weight"] != after["dense2.weight"]
+
+
+def test_a_file_without_flags_makes_all_parameters_trainable(path):
+    tampered(path, lambda members, manifest: manifest.pop("frozen"))
+    twin = small(rng=2)
+    twin["dense1"].trainable = False
+    assert all(param.trainable for param in load(twin, path).params.values())
+
+
+def test_a_negative_variance_or_number_of_steps_raises(path):
+    tampered(path, lambda members, _: put(members, "batchnorm1.running_var", -np.ones(5, "f4")))
+    assert "array 'batchnorm1.running_var': holds a negative variance" in error_of(small(), path)
+    save(small(), path)
+    tampered(path, stating(optimizer={"settings": {}, "lr": 0.1, "steps": -1}))
+    assert "expected steps to be non-negative" in error_of(small(), path)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "expected"),
+    [
+        (["dense9.bias"], "frozen 'dense9.bias': the network has no such parameter"),
+        (5, "must be an iterable"),
+        ([["dense1"]], "unhashable"),
+    ],
+)
+def test_flags_of_other_parameters_raise_and_change_nothing(path, frozen, expected):
+    tampered(path, stating(frozen=frozen))
+    twin = small(rng=2)
+    twin["dense1"].trainable = False
+    assert expected in error_of(twin, path)
+    assert not twin["dense1"].weight.trainable
+
+
 def test_further_entries_of_the_manifest_are_ignored(path):
     tampered(path, lambda members, manifest: manifest.update(arrays={}, dtype="float32"))
     assert bits(load(small(rng=2), path)) == bits(small())

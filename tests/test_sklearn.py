@@ -275,7 +275,7 @@ def test_outputs_have_the_form_of_the_targets():
         (
             {"class_weight": dict.fromkeys(range(3), 0.0)},
             ValueError,
-            "expected a positive sample_w",
+            r"expected the largest weight .* got 0\.0; scale the weights, or omit them",
         ),
         ({"batch_norm": True, "batch_size": 1}, ValueError, "got 1; choose a larger batch_size"),
     ],
@@ -291,7 +291,7 @@ def test_partial_fit_requires_the_classes_of_all_calls():
         classifier().partial_fit(X, Y)
     model = classifier().partial_fit(X[:50], Y[:50], classes=[0, 1, 2])
     assert model.predict_proba(X).shape == (150, 3)
-    with pytest.raises(ValueError, match=r"expected the classes .* \[0 1 2\], got \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"expected the classes .* \[0 1 2\], got \[0 1\]"):
         model.partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(ValueError, match=r"expected the classes .* \[0 1 2\], got \[3\]"):
         model.partial_fit(X[:50], Y[:50] + 3)
@@ -309,13 +309,13 @@ def test_a_warm_start_requires_the_same_classes():
 
 def test_sample_weights_must_fit():
     for weights, message in (
-        (np.zeros(150), "expected a positive sample_weight"),
+        (np.zeros(150), r"expected the largest weight .* got 0\.0; scale the weights, or omit"),
         (np.ones(149), "expected sample_weight of shape"),
         (np.full(150, -1.0), "not negative"),
     ):
         with pytest.raises(ValueError, match=message):
             classifier().fit(X, Y, sample_weight=weights)
-    with pytest.raises(ValueError, match="sample_weight of training and validation rows"):
+    with pytest.raises(ValueError, match="and a positive weight among them, got 15"):
         classifier(early_stopping=True).fit(X, Y, sample_weight=np.arange(150) == 0)
 
 
@@ -354,3 +354,53 @@ def test_a_diverging_training_raises_and_names_the_step():
     model = MLPRegressor(16, solver="sgd", learning_rate_init=1e10, random_state=0)
     with pytest.raises(FloatingPointError, match=r"step \d+ \(epoch \d+\)"):
         model.fit(X, X[:, 0])
+
+
+WRONG_CALLS = {
+    "rows of another width": lambda model: model.fit(X[:, :2], np.full(150, np.nan)),
+    "negative weights": lambda model: model.fit(X[:, :2], Y, sample_weight=-np.ones(150)),
+    "wrong layers": lambda model: model.set_params(dropout=1.0).fit(X[:, :2], Y),
+    "wrong clip_norm": lambda model: model.set_params(clip_norm=-1.0).fit(X[:, :2], Y),
+    "wrong probes": lambda model: model.set_params(probes=[5]).fit(X[:, :2], Y),
+    "wrong batch_size": lambda model: model.set_params(batch_size=0).fit(X[:, :2], Y),
+    "wrong max_iter": lambda model: model.set_params(max_iter=0).fit(X[:, :2], Y),
+    "no validation rows": lambda model: model.set_params(
+        early_stopping=True, validation_fraction=0.001
+    ).fit(X[:, :2], Y),
+    "no gradient at step 0": lambda model: model.set_params(schedule=lambda step: float("nan")).fit(
+        X[:, :2], Y
+    ),
+    "partial_fit": lambda model: model.partial_fit(X, Y + 5),
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=WRONG_CALLS)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_an_error_before_the_first_step_changes_nothing(call, fitted):
+    model = classifier()
+    if fitted:
+        model.fit(X, Y)
+    before = vars(model).copy()
+    theta = model.network_.theta.copy() if fitted else None
+    with pytest.raises((ValueError, TypeError)):
+        call(model)
+    names = [name for name in vars(model) if name not in model.get_params()]
+    assert names == [name for name in before if name not in model.get_params()]
+    assert all(vars(model)[name] is before[name] for name in names)
+    if fitted:
+        np.testing.assert_array_equal(model.network_.theta, theta)
+        assert model.predict(X).shape == (150,)
+
+
+@pytest.mark.parametrize(
+    "name", ["shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm"]
+)
+def test_flags_must_be_true_or_false(name):
+    with pytest.raises(TypeError, match=f"expected {name} as True or False, got 'no'"):
+        classifier(**{name: "no"}).fit(X, Y)
+
+
+@pytest.mark.parametrize("share", [0, 1.0, "half", float("nan")])
+def test_the_error_for_a_share_of_validation_rows_names_the_parameter(share):
+    with pytest.raises((ValueError, TypeError), match="expected validation_fraction to be"):
+        classifier(early_stopping=True, validation_fraction=share).fit(X, Y)

@@ -322,3 +322,59 @@ def test_a_missing_file_and_a_missing_package_are_errors(write, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="`pip install pandas`"):
         from_csv(write(table()), "kind")
+
+
+@pytest.mark.parametrize("options", [{"chunksize": 5}, {"iterator": True}])
+def test_options_that_give_no_table_raise(write, options):
+    with pytest.raises(ValueError, match=r"expected options that give one table, got .*; omit"):
+        read_csv(write("a,b\n1,2\n"), **options)
+
+
+def test_rows_that_pandas_reads_without_a_header_are_transformed_by_position(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("".join(f"{i % 7}, {'uv'[i % 2]},{'xy'[i % 2]}\n" for i in range(40)))
+    transformer = from_csv(path, 2, header=None).transformer
+    expected = transformer.transform(read_csv(path, header=None))
+    assert expected[:, 1:].sum(axis=1).tolist() == [1.0] * 40
+    plain = pandas.read_csv(path, header=None)  # keeps the space in " u"
+    assert plain.columns.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(transformer.transform(plain), expected)
+    np.testing.assert_array_equal(transformer.transform(plain[[1, 0]]), expected)
+    assert plain.columns.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        (np.zeros((2, 2)), TypeError, r"expected a DataFrame .* names \['size', 'colour'\]"),
+        (pandas.DataFrame({"size": [1.0]}), ValueError, "columns are missing: {'colour'}"),
+        (
+            pandas.DataFrame({"size": ["large"], "colour": ["red"]}),
+            ValueError,
+            "(?s)numbers where it has numbers, got other ones: .*'large'",
+        ),
+    ],
+)
+def test_rows_of_another_table_raise(write, rows, error, message):
+    text = "size,colour,kind\n" + "1,red,a\n3,blue,b\n" * 5
+    transformer = from_csv(write(text), "kind").transformer
+    with pytest.raises(error, match=message):
+        transformer.transform(rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"target": None}, TypeError, "expected target as the name of a column, got None"),
+        ({"target": ["kind"]}, TypeError, "expected target as the name of a column"),
+        ({"drop": None}, TypeError, "expected drop as names of columns, got None"),
+        ({"categorical": 0.5}, TypeError, "expected categorical as names of columns"),
+        ({"test_size": None}, ValueError, "test_size as a share .* got .*test_size=None"),
+        ({"test_size": 5}, ValueError, "test_size as a share .* got .*test_size=5"),
+        ({"rng": "seed"}, ValueError, "expected a seed rng >= 0"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_raise(write, arguments, error, message):
+    text = "size,kind\n" + "1,a\n3,b\n" * 5
+    with pytest.raises(error, match=message):
+        from_csv(write(text), **({"target": "kind"} | arguments))

@@ -16,6 +16,7 @@ from minnet.exercises.diagnosis import WrongAnswer
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.files import answer_path
 from minnet.exercises.isolation import TIMEOUT, Worker
+from minnet.files import as_path
 
 POLL_SECONDS = 0.3
 
@@ -27,7 +28,7 @@ def add_parser(parser: ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="command", required=True)
     answers = ArgumentParser(add_help=False)
     answers.add_argument(
-        "--dir", type=Path, default=Path(), help="folder of your answers (default: this one)"
+        "--dir", type=as_path, default=Path(), help="folder of your answers (default: this one)"
     )
     timed = ArgumentParser(add_help=False)
     timed.add_argument(
@@ -41,7 +42,7 @@ def add_parser(parser: ArgumentParser) -> None:
         return command
 
     init = add("init", _init, "write the exercises and their tests into a folder")
-    init.add_argument("folder", type=Path, metavar="DIR")
+    init.add_argument("folder", type=as_path, metavar="DIR")
     add("list", _list, "list the exercises and your progress", answers, timed)
     run = add("run", _run, "check all answers, or one", answers, timed)
     run.add_argument("number", metavar="N", nargs="?", help="number, name or file of the answer")
@@ -53,13 +54,13 @@ def add_parser(parser: ArgumentParser) -> None:
     reset.add_argument("number", metavar="N")
     dev = add("dev-check", _dev_check, "for authors: check that exercises are complete")
     dev.add_argument("number", metavar="N", nargs="?", help="only this exercise")
-    dev.add_argument("--solutions", type=Path, help="folder of right and wrong answers to test")
+    dev.add_argument("--solutions", type=as_path, help="folder of right and wrong answers to test")
     _add_grade(add("grade", _grade, "for lecturers: grade folders of answers", timed))
 
 
 def _add_grade(grade: ArgumentParser) -> None:
     grade.add_argument(
-        "folders", type=Path, nargs="+", metavar="DIR", help="a submission, or a folder of them"
+        "folders", type=as_path, nargs="+", metavar="DIR", help="a submission, or a folder of them"
     )
     grade.add_argument("--isolated", action="store_true", help=SUPPRESS)  # now always so
     grade.add_argument("--only", nargs="+", metavar="N", help="only these exercises")
@@ -68,7 +69,7 @@ def _add_grade(grade: ArgumentParser) -> None:
         "--jobs", type=int, default=1, metavar="N",
         help="number of answers to grade at a time; -1: one for each core (default: 1)",
     )  # fmt: skip
-    grade.add_argument("--out", type=Path, default=Path("grades"), help="folder for the results")
+    grade.add_argument("--out", type=as_path, default=Path("grades"), help="folder for the results")
 
 
 def _init(options: Namespace) -> int:
@@ -108,7 +109,7 @@ def _run(options: Namespace) -> int:
 
 def _located(text: str, home: Path) -> tuple[Exercise, Path]:
     """Return the exercise with a number, name or file, and the folder of its answer."""
-    path = Path(text)
+    path = as_path(text)
     if path.suffix != ".py":
         return find(text), home
     return find(path.stem), home / path.parent

@@ -37,7 +37,7 @@ def problems(exercise: Exercise, solutions: Path | None = None) -> Iterator[str]
 def load_solutions(exercise: Exercise, folder: Path) -> ModuleType:
     """Import the module of solutions of an exercise."""
     path = files.answer_path(exercise, folder)
-    return files.execute(f"solutions_{path.stem}", path.read_text(encoding="utf-8"), str(path))
+    return files.execute(f"solutions_{path.stem}", files.read_source(path), str(path))
 
 
 def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None:

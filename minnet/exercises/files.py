@@ -1,9 +1,7 @@
 """Files of the exercises: stubs and hints in the package, answers in a student's folder."""
 
 import ast
-import os
 import re
-import stat
 import sys
 import types
 from collections.abc import Iterator
@@ -14,7 +12,8 @@ from typing import Any
 
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.observation import is_own
-from minnet.files import replacing
+from minnet.files import read_bytes
+from minnet.files import write_text as write_text
 
 LARGEST_SOURCE = 1_000_000  # bytes; the parser needs about 500 times as many
 BANNED = {"torch", "tensorflow", "jax", "keras", "minnet"}
@@ -42,28 +41,9 @@ def answer_path(exercise: Exercise, folder: Path) -> Path:
     return folder / f"{exercise.file}.py"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole, or leave the existing one unchanged."""
-    with replacing(path) as file:
-        file.write(text.encode(errors="backslashreplace"))  # an answer can raise "\\udc80"
-
-
 def read_source(path: Path) -> bytes:
-    """Return the content of a source file; a pipe or a device is not read.
-
-    Raises
-    ------
-    OSError
-        If the path is not a regular file, or if the file is too large for a source.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path.name}: expected a regular file; replace it by your source")
-        source = file.read(LARGEST_SOURCE + 1)
-    if len(source) > LARGEST_SOURCE:
-        raise OSError(f"{path.name}: expected at most {LARGEST_SOURCE:,} bytes; shorten the file")
-    return source
+    """Return the content of a source file, or raise OSError as `read_bytes` does."""
+    return read_bytes(path, path.name, LARGEST_SOURCE)
 
 
 def banned_imports(source: bytes, folder: Path, checked: frozenset[str] = frozenset()) -> list[str]:

@@ -72,7 +72,12 @@ def reset(exercise: Exercise, folder: Path) -> Path | None:
     if path.exists():
         names = (path.with_name(f"{path.name}.bak{number}") for number in count(1))
         backup = path.rename(next(name for name in names if not name.exists()))
-    files.write_text(path, files.stub(exercise))
+    try:
+        files.write_text(path, files.stub(exercise))
+    except OSError:
+        if backup is not None:
+            backup.rename(path)
+        raise
     remember(folder, exercise, None)
     return backup
 

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minnet.files import as_path, open_file
+
 if TYPE_CHECKING:
     from minnet.experiments.experiment import Experiment
 
@@ -47,7 +49,7 @@ def add_run(commands: Any) -> None:
                 "--data", choices=("mnist", "fashion_mnist", "digits"),
                 help="data set; digits come with scikit-learn and need no download",
             )  # fmt: skip
-            add("--csv", type=Path, metavar="FILE", help="CSV file with a header row, instead")
+            add("--csv", type=as_path, metavar="FILE", help="CSV file with a header row, instead")
             add("--target", metavar="COLUMN", help="column of the CSV file that holds the classes")
         parser.set_defaults(
             run=_run, experiment=name, data=None, as_article=False, csv=None, target=None
@@ -70,7 +72,7 @@ def _add_shared(
     parser: argparse.ArgumentParser, out: str, seeds: str, quick: str
 ) -> Callable[..., argparse.Action]:
     """Add the options of both commands; return the method that adds further ones."""
-    parser.add_argument("--out", type=Path, help=f"folder for the results (default: {out})")
+    parser.add_argument("--out", type=as_path, help=f"folder for the results (default: {out})")
     parser.add_argument("--seeds", type=whole(1), help=f"number of seeds (default: {seeds})")
     text = "trainings at a time (default: 2), -1 for the number of cores"
     parser.add_argument("--jobs", type=whole(1, or_all_cores=True), help=text)
@@ -106,7 +108,8 @@ def _table(options: argparse.Namespace) -> tuple[str, ...] | None:
             "run: expected --csv with --target, and neither --data nor --as-article, got another "
             "combination; the article's settings belong to its own data"
         )
-    checksum = hashlib.sha256(options.csv.read_bytes()).hexdigest()[:16]
+    with open_file(options.csv, "run") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     return str(options.csv.absolute()), options.target, checksum
 
 

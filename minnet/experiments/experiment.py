@@ -11,6 +11,7 @@ from minnet.experiments import report
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Record, Trials
+from minnet.files import write_text
 
 QUICK_NOTE = (
     "Networks that learn slowly have not finished training; compare final accuracies in a run "
@@ -116,7 +117,7 @@ class Experiment:
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
-        (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        write_text(out / "report.md", "\n\n".join(parts) + "\n", "report")
 
     def text(self, results: Results) -> str:
         """Return the outcomes and the paragraphs of ``summarize`` as Markdown."""

@@ -26,6 +26,7 @@ from minnet.experiments.measures import STATISTICS, distribution
 from minnet.experiments.readings import BEFORE, STAGES, Number, by_layer
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, Trials, plain
+from minnet.files import write_text
 from minnet.recording import Capture
 
 Columns = Mapping[str, Callable[[Sequence[Trial]], object]]  # header -> cell of a label's trials
@@ -256,7 +257,7 @@ def save(figure: Figure, stem: Path, dpi: int = 150) -> list[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write value to a file, non-finite numbers as null."""
-    path.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(plain(value), indent=2) + "\n", "report")
 
 
 def versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import Any
 import minnet
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, plain, train
-from minnet.files import replacing
+from minnet.files import read_bytes, write_text
 
 
 class Store:
@@ -59,8 +59,7 @@ class Store:
 
     def trial(self, setup: Setup) -> Trial:
         """Return the trial of this setup."""
-        text = Path(f"{self.stem(setup)}.json").read_text(encoding="utf-8")
-        return Trial.from_dict(json.loads(text))
+        return Trial.from_dict(json.loads(read_bytes(f"{self.stem(setup)}.json", "sweep")))
 
     def record(self, setup: Setup) -> Record:
         """Return the record of this setup."""
@@ -72,8 +71,7 @@ class Store:
         stem = self.stem(trial.setup)
         if record is not None:
             record.save(stem)
-        with replacing(Path(f"{stem}.json")) as file:
-            file.write((json.dumps(plain(trial.as_dict()), indent=1) + "\n").encode())
+        write_text(f"{stem}.json", json.dumps(plain(trial.as_dict()), indent=1) + "\n")
 
 
 def sweep(

@@ -91,6 +91,8 @@ def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> Non
             problems.append(
                 f"{label}: expected finite {value.dtype}, got NaN, infinity or larger numbers"
             )
+        elif path.endswith(".running_var") and (value < 0).any():
+            problems.append(f"{label}: expected variances >= 0, got {value.min()}")
     # PyTorch counts the batches of a BatchNorm, but uses the number only without a momentum.
     known = targets.keys() | {n.replace("running_mean", "num_batches_tracked") for n in targets}
     problems += [f"unknown: {name}" for name in values if name not in known]

@@ -7,6 +7,7 @@ Matplotlib's defaults or are set here.
 """
 
 import io
+import os
 import re
 import sys
 import textwrap
@@ -23,6 +24,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+
+from minnet.files import as_path, replacing
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
@@ -63,8 +66,19 @@ class LectureFigure(Figure):
     grows = False  # whether its height follows the number of text lines beside its axes
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save on white; an SVG file has no date, so that equal charts give equal files."""
-        if str(fname).endswith(".svg"):
+        """Save on white; an SVG file has no date, so that equal charts give equal files.
+
+        A file is written completely or not at all, and "~" in a path is expanded.
+        """
+        if isinstance(fname, str | os.PathLike):
+            path = as_path(fname, "savefig")
+            if not (options.get("format") or path.suffix):
+                path = path.with_name(f"{path.name}.{mpl.rcParams['savefig.format']}")
+            options["format"] = options.get("format") or path.suffix[1:]
+            with replacing(path, "savefig") as file:
+                self.savefig(file, **options)
+            return
+        if options.get("format") == "svg":
             options["metadata"] = {"Date": None} | options.get("metadata", {})
         with mpl.rc_context({"svg.hashsalt": "minnet", "savefig.facecolor": "auto"}):
             super().savefig(fname, **options)

@@ -26,13 +26,14 @@ from minnet.layers.dense import Init
 from minnet.sklearn import objective
 from minnet.sklearn.objective import Objective, Rows
 from minnet.training import Probe
-from minnet.validation import Array, as_float_dtype, as_sample_weight, count
+from minnet.validation import Array, as_float_dtype, as_sample_weight, count, in_range, is_number
 
 ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
     "identity": None, "logistic": minnet.Sigmoid, "tanh": minnet.Tanh, "relu": minnet.ReLU,
     "leaky_relu": minnet.LeakyReLU, "prelu": minnet.PReLU, "elu": minnet.ELU,
     "silu": minnet.SiLU, "gelu": minnet.GELU,
 }  # fmt: skip
+FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "batch_norm")
 
 
 @dataclass(eq=False, repr=False)
@@ -74,37 +75,24 @@ class _MLP(base.BaseEstimator):
 
         A sparse X is converted to a dense array. sample_weight holds weights w_i >= 0 of the rows
         (n,); the loss of a batch is Σ w_i l_i / Σ w_i. Data or parameters that do not fit raise
-        ValueError or TypeError, and a training that diverges raises FloatingPointError.
+        ValueError or TypeError, and then the estimator has not changed. A training that diverges
+        raises FloatingPointError.
         """
-        return self._train(X, y, sample_weight, partial=False)
+        return self._train(X, y, sample_weight)
 
-    def _train(self, X: Any, y: Any, sample_weight: Any, *, partial: bool) -> Self:
+    def _train(
+        self, X: Any, y: Any, weights: Any, *, partial: bool = False, classes: Any = None
+    ) -> Self:
         if partial and self.early_stopping:
             raise ValueError("partial_fit: expected early_stopping=False, got True; use fit")
-        new = not hasattr(self, "network_") or not (partial or self.warm_start)
-        dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
-            y_numeric=base.is_regressor(self), reset=new,
-        )  # fmt: skip
-        X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
-        if sample_weight is not None:  # before the classes change, because it may raise
-            sample_weight = as_sample_weight(sample_weight, len(y), "fit")
-        rows = Rows(X, self._targets(y, new, partial), y, self._weights(y, sample_weight))
-        random_state, held_out = check_random_state(self.random_state), None
-        if new:
-            self._start(rows, random_state)
-        if self.early_stopping:
-            rows, held_out = self._split(rows, random_state)
-        for weights in (rows.weights, held_out and held_out.weights):
-            if weights is not None and not weights.any():
-                raise ValueError(
-                    "fit: expected a positive sample_weight of training and validation rows, got "
-                    "zero for every row; omit sample_weight and class_weight"
-                )
-        if not partial or not hasattr(self, "_optimizer"):
-            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy(self.probes)
-        stopped = self._run(rows, held_out, 1 if partial else self.max_iter)
+        draft = copy.copy(self)  # so that an error before the first step changes nothing
+        rows, held_out = draft._prepare(X, y, weights, partial, classes)
+        steps = draft._optimizer.steps
+        try:
+            stopped = draft._run(rows, held_out, 1 if partial else self.max_iter)
+        finally:
+            if draft._optimizer.steps > steps:
+                self.__dict__ = draft.__dict__
         if not (partial or stopped):
             warnings.warn(
                 f"fit: no convergence in max_iter={self.max_iter} epochs; increase max_iter or "
@@ -114,23 +102,54 @@ class _MLP(base.BaseEstimator):
             )
         return self
 
+    def _prepare(
+        self, X: Any, y: Any, weights: Any, partial: bool, classes: Any
+    ) -> tuple[Rows, Rows | None]:
+        """Set attributes, network and optimizer; return training rows and validation rows."""
+        for name in FLAGS:
+            if not isinstance(flag := getattr(self, name), bool | np.bool_):
+                raise TypeError(f"fit: expected {name} as True or False, got {flag!r}")
+        new = not hasattr(self, "network_") or not (partial or self.warm_start)
+        dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
+            y_numeric=base.is_regressor(self), reset=new,
+        )  # fmt: skip
+        X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
+        targets = self._targets(y, new, partial, classes)
+        if weights is not None:
+            weights = as_sample_weight(weights, len(y), "fit")
+        rows, held_out = Rows(X, targets, self._weights(y, weights)), None
+        random_state = check_random_state(self.random_state)
+        if new:
+            self._start(rows, random_state)
+        if self.early_stopping:
+            rows, held_out = self._split(rows, random_state)
+        if not partial or not hasattr(self, "_optimizer"):
+            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy(self.probes)
+        return rows, held_out
+
     def _weights(self, y: Array, weights: Array | None) -> Array | None:
         """Return the weights of the rows, multiplied by those of their classes, or None."""
         return weights
 
     def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
         """Return training rows and validation rows."""
+        in_range(
+            self.validation_fraction, "fit", "validation_fraction", lambda v: 0 < v < 1, "in (0, 1)"
+        )
         binary = base.is_classifier(self) and rows.targets.shape[1] == 1
         parts = train_test_split(
             *(array for array in rows if array is not None), test_size=self.validation_fraction,
             random_state=random_state, stratify=rows.targets if binary else None,
         )  # fmt: skip
-        if len(parts[1]) < 2:
+        held_out = Rows(*parts[1::2])
+        if len(held_out.x) < 2 or (held_out.weights is not None and not held_out.weights.any()):
             raise ValueError(
-                f"fit: expected at least 2 validation rows, got {len(parts[1])}; increase "
-                "validation_fraction"
+                "fit: expected at least 2 validation rows and a positive weight among them, got "
+                f"{len(held_out.x)} rows; increase validation_fraction"
             )
-        return Rows(*parts[::2]), Rows(*parts[1::2])
+        return Rows(*parts[::2]), held_out
 
     def _start(self, rows: Rows, random_state: Any) -> None:
         """Create the network and empty the records of earlier trainings."""
@@ -153,7 +172,7 @@ class _MLP(base.BaseEstimator):
         self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
 
     def _layers(self, sizes: Sequence[int]) -> list[minnet.Layer]:
-        if self.activation not in ACTIVATIONS:
+        if self.activation not in [*ACTIVATIONS]:
             raise ValueError(
                 f"fit: expected activation as one of {', '.join(ACTIVATIONS)}, got "
                 f"{self.activation!r}; for other layers use minnet.fit"
@@ -178,10 +197,9 @@ class _MLP(base.BaseEstimator):
 
     def _run(self, rows: Rows, held_out: Rows | None, epochs: int) -> bool:
         """Train on the rows; return whether training stopped before the last epoch."""
-        x, targets, _, weights = rows
-        loss = self._new_loss()
-        penalty = objective.Penalty(self.alpha, self.l1, loss)
-        stopping = objective.Stopping(self, penalty, held_out)
+        x, targets, weights = rows
+        loss = self._objective()
+        monitor = objective.Monitor(self, loss, held_out)
         size = 200 if self.batch_size == "auto" else count(self.batch_size, "fit", "batch_size")
         size = min(size, len(x))
         self.n_iter_ = 0
@@ -189,15 +207,15 @@ class _MLP(base.BaseEstimator):
             minnet.fit(
                 self.network_, x, targets, loss=loss, optimizer=self._optimizer, epochs=epochs,
                 batch_size=size, drop_last=bool(self.batch_norm) and len(x) % size == 1,
-                sample_weight=weights, regularizer=penalty, clip_norm=self.clip_norm,
+                sample_weight=weights, regularizer=monitor, clip_norm=self.clip_norm,
                 schedule=self.schedule, shuffle=self.shuffle, probes=self.probes_,
-                callbacks=[stopping], rng=self._rng,
+                callbacks=[monitor], rng=self._rng,
             )  # fmt: skip
         finally:
             self.history_ = self.network_.history
             if held_out is not None:
-                stopping.best.restore(self.network_)
-        return stopping.stopped
+                monitor.best.restore(self.network_)
+        return monitor.stopped
 
     def _output(self, X: Any) -> Array:
         """Return the output of the network, (n, outputs)."""
@@ -206,6 +224,12 @@ class _MLP(base.BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
+
+    def _score_of(self, rows: Rows) -> float:
+        """Return the score of validation rows."""
+        true = self._decode(rows.targets, 0.5)
+        predicted = self._decode(self.network_.predict(rows.x))
+        return float(self._metric(true, predicted, sample_weight=rows.weights))
 
     def predict(self, X: Any) -> Any:
         """Return the prediction for each row, in the form of the y passed to fit."""
@@ -273,7 +297,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
 
     _: KW_ONLY
     class_weight: Mapping[Any, float] | str | None = None
-    _score = staticmethod(metrics.accuracy_score)
+    _metric = staticmethod(metrics.accuracy_score)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Continue the training for one epoch on these rows; see `fit`.
@@ -286,74 +310,65 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
                 "dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', "
                 "classes=classes, y=all_labels)))"
             )
-        if not hasattr(self, "network_"):
-            if classes is None:
-                raise ValueError(
-                    "partial_fit: expected classes in the first call, got None; use "
-                    "classes=numpy.unique(labels)"
-                )
-            self._set_classes(y if type_of_target(y).startswith("multilabel") else classes)
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"partial_fit: expected the classes of the first call, {self.classes_}, got "
-                f"{classes}; omit classes"
-            )
-        return self._train(X, y, sample_weight, partial=True)
+        return self._train(X, y, sample_weight, partial=True, classes=classes)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class (n, classes), or of each label (n, labels)."""
-        return self._for_classes(self._output(X), special.softmax, special.expit)
+        return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`, finite also where a probability rounds to 0."""
-        return self._for_classes(self._output(X), special.log_softmax, special.log_expit)
+        logits = self._output(X)
+        if self._objective is objective.SoftmaxLoss:
+            return special.log_softmax(logits, axis=1)
+        binary = len(self.classes_) == 2 and logits.shape[1] == 1
+        return special.log_expit(np.hstack([-logits, logits]) if binary else logits)
 
-    def _for_classes(self, logits: Array, softmax: Any, sigmoid: Any) -> Any:
-        kind = self._binarizer.y_type_
-        if kind == "multiclass":
-            return softmax(logits, axis=1)
-        return sigmoid(np.hstack([-logits, logits]) if kind == "binary" else logits)
+    def _decode(self, logits: Array, threshold: float = 0.0) -> Any:
+        return self._binarizer.inverse_transform(logits, threshold=threshold)
 
-    def _decode(self, logits: Array) -> Any:
-        return self._binarizer.inverse_transform(logits, threshold=0.0)
-
-    def _set_classes(self, y: Any) -> None:
-        self._binarizer = LabelBinarizer().fit(y)
-        self.classes_ = self._binarizer.classes_
-
-    def _targets(self, y: Array, new: bool, partial: bool) -> Any:
+    def _targets(self, y: Array, new: bool, partial: bool, classes: Any) -> Any:
         """Return 0/1 targets (n, outputs), with a single output for two classes."""
         check_classification_targets(y)
-        if new and not partial:
-            self._set_classes(y)
-        given, known = set(unique_labels(y)), set(self.classes_)
-        if not given <= known or (given < known and not partial):
+        if new and partial and classes is None:
             raise ValueError(
-                f"fit: expected the classes of the first call, {self.classes_}, got "
-                f"{unique_labels(y)}; create a new estimator"
+                "partial_fit: expected classes in the first call, got None; use "
+                "classes=numpy.unique(labels)"
             )
+        if new:
+            own = classes is None or type_of_target(y).startswith("multilabel")
+            self._binarizer = LabelBinarizer().fit(y if own else classes)
+            self.classes_ = self._binarizer.classes_
+            classes = None
+        known = set(self.classes_)
+        for labels, complete in ((y, not partial), (classes, True)):
+            found = known if labels is None else set(unique_labels(labels))
+            if not found <= known or (complete and found < known):
+                raise ValueError(
+                    f"fit: expected the classes of the first call, {self.classes_}, got "
+                    f"{unique_labels(labels)}; create a new estimator for other classes"
+                )
         return self._binarizer.transform(y)
 
     def _weights(self, y: Array, weights: Array | None) -> Array | None:
-        given = self.class_weight
+        given, rows = self.class_weight, y
         if given is None:
             return weights
-        factors: Array
-        if y.ndim > 1 or isinstance(given, str):
-            factors = compute_sample_weight(given, y)
-        elif isinstance(given, Mapping) and set(given) <= set(self.classes_):
-            # compute_sample_weight rejects classes that the rows of a partial_fit lack.
-            factors = np.array([given.get(label, 1.0) for label in y], float)
-        else:
-            raise ValueError(
-                'fit: expected class_weight as "balanced" or as a dict from the classes '
-                f"{self.classes_} to weights, got {given!r}"
-            )
+        if y.ndim == 1 and not isinstance(given, str):
+            numbers = isinstance(given, Mapping) and all(map(is_number, given.values()))
+            if not numbers or not set(given) <= set(self.classes_):
+                raise ValueError(
+                    'fit: expected class_weight as "balanced" or as a dict from the classes '
+                    f"{self.classes_} to weights, got {given!r}"
+                )
+            rows = np.concatenate([y, self.classes_])  # rows of a partial_fit can lack classes
+        factors: Array = compute_sample_weight(given, rows)[: len(y)]
         return factors if weights is None else weights * factors
 
-    def _new_loss(self) -> Objective:
+    @property
+    def _objective(self) -> type[Objective]:
         multiclass = self._binarizer.y_type_ == "multiclass"
-        return objective.SoftmaxLoss() if multiclass else objective.SigmoidLoss()
+        return objective.SoftmaxLoss if multiclass else objective.SigmoidLoss
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -376,20 +391,17 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
     True
     """
 
-    _score = staticmethod(metrics.r2_score)
+    _metric, _objective = staticmethod(metrics.r2_score), objective.SquaredLoss
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Continue the training for one epoch on these rows; see `fit`."""
         return self._train(X, y, sample_weight, partial=True)
 
-    def _decode(self, output: Array) -> Array:
+    def _decode(self, output: Array, threshold: float = 0.0) -> Array:
         return output.ravel() if output.shape[1] == 1 else output
 
-    def _targets(self, y: Array, new: bool, partial: bool) -> Array:
+    def _targets(self, y: Array, new: bool, partial: bool, classes: Any) -> Array:
         return y.reshape(len(y), -1)
-
-    def _new_loss(self) -> Objective:
-        return objective.SquaredLoss()
 
 
 def _dense(X: Any) -> Any:

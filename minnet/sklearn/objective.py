@@ -10,22 +10,30 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 import minnet
-from minnet.regularization import Regularizer
+from minnet.regularization import L1, L2, Regularizer
 from minnet.stopping import Snapshot
 from minnet.validation import Array, count, non_negative
 
 
 class Objective(minnet.Loss):
-    """Base class of the losses; it keeps the total weight of the batch for `Penalty`."""
+    """Base class of the losses: they have other factors, and keep the total weight of a batch."""
 
     total_weight = 0.0  # of the last batch
 
+    def factors(self, outputs: int) -> tuple[float, float]:
+        """Return the factors of the loss and of the gradient of minnet."""
+        return 1.0, 1.0
+
     def forward(self, output: Any, target: Any, *, sample_weight: Any = None) -> float:
         self.total_weight = float(len(output) if sample_weight is None else sample_weight.sum())
-        return super().forward(output, target, sample_weight=sample_weight)
+        loss = super().forward(output, target, sample_weight=sample_weight)
+        return loss * self.factors(output.shape[1])[0]
+
+    def backward(self) -> Array:
+        dx = super().backward()
+        dx *= self.factors(dx.shape[1])[1]
+        return dx
 
 
 class SoftmaxLoss(Objective, minnet.SoftmaxCrossEntropy):
@@ -35,54 +43,15 @@ class SoftmaxLoss(Objective, minnet.SoftmaxCrossEntropy):
 class SigmoidLoss(Objective, minnet.SigmoidBinaryCrossEntropy):
     """Binary cross-entropy, summed over the outputs."""
 
-    def compute(self, output: Array, target: Array) -> float:
-        return float(super().compute(output, target) * output.shape[1])
-
-    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
-        super().differentiate(output, target, dx)
-        dx *= output.shape[1]
+    def factors(self, outputs: int) -> tuple[float, float]:
+        return outputs, outputs
 
 
 class SquaredLoss(Objective, minnet.MeanSquaredError):
-    """Half the squared error.
+    """Half the squared error, averaged over the outputs; its gradient is that of their sum."""
 
-    As in scikit-learn, the loss is averaged over the outputs, and its gradient is that of the sum.
-    """
-
-    def compute(self, output: Array, target: Array) -> float:
-        return float(super().compute(output, target) / 2)
-
-    def differentiate(self, output: Array, target: Array, dx: Array) -> None:
-        super().differentiate(output, target, dx)
-        dx *= output.shape[1] / 2
-
-
-class Penalty(Regularizer):
-    """Penalty (α/2 Σ w² + λ Σ |w|) / n over all weights w; n is the total weight of the batch.
-
-    It also accumulates loss and penalty, because `minnet.History` holds the loss alone.
-    """
-
-    def __init__(self, alpha: float, l1: float, loss: Objective) -> None:
-        self.alpha, self.l1 = non_negative(alpha, "fit", "alpha"), non_negative(l1, "fit", "l1")
-        self.loss, self.sum, self.rows = loss, 0.0, 0
-
-    def add_gradient(self, net: minnet.Sequential) -> None:
-        penalty, n = 0.0, self.loss.total_weight or math.inf
-        for param in (param for param in net.params.values() if param.value.ndim == 2):
-            w = param.value
-            param.grad += w * w.dtype.type(self.alpha / n)
-            penalty += self.alpha / 2 * float(np.vdot(w, w)) / n
-            if self.l1:
-                param.grad += np.sign(w) * w.dtype.type(self.l1 / n)
-                penalty += self.l1 * float(np.abs(w).sum()) / n
-        self.sum += (net.metrics["loss"] + penalty) * len(net.y)
-        self.rows += len(net.y)
-
-    def end_epoch(self) -> float:
-        """Return the mean of loss and penalty over the rows since the last call."""
-        mean, self.sum, self.rows = self.sum / self.rows, 0.0, 0
-        return mean
+    def factors(self, outputs: int) -> tuple[float, float]:
+        return 0.5, 0.5 * outputs
 
 
 class EpsilonAdam(minnet.Adam):
@@ -96,34 +65,51 @@ class EpsilonAdam(minnet.Adam):
 
 
 class Rows(NamedTuple):
-    """Rows of a training or a validation; ``y`` has the form of the user's targets."""
+    """Rows of a training or a validation."""
 
     x: Array
     targets: Array
-    y: Array
     weights: Array | None = None
 
 
-class Stopping:
-    """Callback that records each epoch in the estimator and stops without improvement."""
+class Monitor(Regularizer):
+    """Penalty, and callback that records each epoch in the estimator and stops the training.
 
-    def __init__(self, estimator: Any, penalty: Penalty, held_out: Rows | None) -> None:
-        self.estimator, self.penalty, self.held_out = estimator, penalty, held_out
-        self.tol, self.patience = non_negative(estimator.tol, "fit", "tol"), math.inf
+    The penalty is (α/2 Σ w² + λ Σ |w|) / n over all weights w; n is the total weight of the batch.
+    Both are in one class, because training stops by the loss with the penalty, and
+    `minnet.History` holds the loss alone.
+    """
+
+    def __init__(self, estimator: Any, loss: Objective, held_out: Rows | None) -> None:
+        self.estimator, self.loss, self.held_out = estimator, loss, held_out
+        alpha, l1, self.tol = (
+            non_negative(getattr(estimator, name), "fit", name) for name in ("alpha", "l1", "tol")
+        )
+        self.terms = [(L2, alpha / 2), (L1, l1)]
+        self.patience = math.inf
         if estimator.n_iter_no_change != math.inf:
             self.patience = count(estimator.n_iter_no_change, "fit", "n_iter_no_change")
+        self.sum, self.rows = 0.0, 0  # of the epoch so far
         self.stopped, self.best = False, Snapshot(estimator.network_)
 
+    def add_gradient(self, net: minnet.Sequential) -> None:
+        objective, n = net.metrics["loss"], self.loss.total_weight or math.inf
+        for term in (kind(strength / n) for kind, strength in self.terms if strength):
+            term.add_gradient(net)
+            objective += term.penalty(net)
+        self.sum += objective * len(net.y)
+        self.rows += len(net.y)
+
     def on_epoch(self, net: minnet.Sequential, history: minnet.History) -> bool:
-        fitted, loss = self.estimator, self.penalty.end_epoch()
+        fitted, loss = self.estimator, self.sum / self.rows
+        self.sum, self.rows = 0.0, 0
         improved = loss <= fitted.best_loss_ - self.tol
         fitted.loss_curve_.append(loss)
         fitted.best_loss_ = min(loss, fitted.best_loss_)
         fitted.n_iter_ += 1
         line = f"Epoch {fitted.n_iter_}: loss = {loss:.8f}"
         if self.held_out is not None:
-            x, _, y, weights = self.held_out
-            score = float(fitted._score(y, fitted._decode(net.predict(x)), sample_weight=weights))
+            score = fitted._score_of(self.held_out)
             improved = score >= fitted.best_validation_score_ + self.tol
             fitted.validation_scores_.append(score)
             if score > fitted.best_validation_score_:

@@ -1,7 +1,6 @@
 """A tiny MNIST of eight images of 2 x 3 pixels: idx files, and mirrors that serve them."""
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 
@@ -62,7 +61,7 @@ class Mirrors:
         self.requested.append(url)
         answer = self.answers.get(url, OSError("unreachable"))
         # A connection often breaks after some bytes.
-        Path(output).write_bytes(b"half" if isinstance(answer, BaseException) else answer)
+        output.write(b"half" if isinstance(answer, BaseException) else answer)
         if isinstance(answer, BaseException):
             raise answer
 

@@ -30,6 +30,7 @@ from minnet.experiments.intervals import Interval
 from minnet.experiments.setup import IMAGES, Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Trials
+from minnet.files import write_text
 
 _MODULES = (activations, gradients, remedies, initialization, guideline, normalization)
 CLAIMS: tuple[Claim, ...] = tuple(
@@ -197,7 +198,7 @@ def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = Fa
     text, data = (out / f"{'-'.join(['claims', *numbers])}.{suffix}" for suffix in ("md", "json"))
     made = {"command": command, "quick": quick, "versions": report.versions()}
     report.write_json(data, as_json(entries, made))
-    text.write_text(markdown(entries, made), encoding="utf-8")
+    write_text(text, markdown(entries, made), "claims")
     figures = []
     for entry in entries:
         stem = out / f"claim{entry.claim.number:02}"
