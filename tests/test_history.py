@@ -88,7 +88,9 @@ def test_to_frame_has_a_row_for_each_epoch_or_step():
 
 
 def test_to_frame_raises_for_other_rows_and_without_pandas(monkeypatch):
-    with pytest.raises(ValueError, match='expected by="epoch" or by="step", got \'batch\''):
+    with pytest.raises(
+        ValueError, match="to_frame: expected by as one of epoch, step, got 'batch'"
+    ):
         History().to_frame("batch")
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="expected pandas, which is not installed"):
