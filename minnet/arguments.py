@@ -15,7 +15,7 @@ from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, check_instance, count, positive
+from minnet.validation import Array, as_sample_weight, check_instance, count, positive, shown
 
 
 def check_step(
@@ -42,12 +42,16 @@ def check_step(
         )
 
 
-def check_loop(loss: Loss, schedule: Any, callbacks: Any, validation_data: Any) -> None:
-    """Raise TypeError or ValueError if the schedule or a callback does not fit."""
-    if schedule is not None and not callable(schedule):
+def check_loop(
+    loss: Loss, schedule: Any, callbacks: Any, validation_data: Any, verbose: Any
+) -> None:
+    """Raise TypeError or ValueError if an argument that only `minnet.fit` has does not fit."""
+    if not isinstance(verbose, bool):
+        count(verbose, "fit", "verbose", least=0)
+    if schedule is not None and (isinstance(schedule, type) or not callable(schedule)):
         raise TypeError(
-            f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
-            "argument of the optimizer"
+            f"fit: expected a schedule that maps step to lr, got {shown(schedule)}; a constant lr "
+            "is an argument of the optimizer"
         )
     _check_observers(callbacks, "on_epoch", "fit", "callbacks such as [EarlyStopping()]")
     for callback in callbacks:
@@ -59,7 +63,7 @@ def _check_observers(given: Any, method: str, where: str, expected: str) -> None
     """Raise TypeError unless given is a list of objects, not classes, with this method."""
     listed = isinstance(given, list | tuple)
     if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
-        raise TypeError(f"{where}: expected a list of {expected}, got {given!r}")
+        raise TypeError(f"{where}: expected a list of {expected}, got {shown(given)}")
 
 
 def stops_training(callback: Any, net: Sequential, history: History) -> bool:
@@ -67,7 +71,8 @@ def stops_training(callback: Any, net: Sequential, history: History) -> bool:
     stops = callback.on_epoch(net, history)
     if not isinstance(stops, bool | np.bool_ | None):
         raise TypeError(
-            f"fit: expected on_epoch of {callback!r} to return True, False or None, got {stops!r}"
+            f"fit: expected on_epoch of {callback!r} to return True, False or None, got "
+            f"{shown(stops)}"
         )
     return bool(stops)
 
@@ -135,7 +140,7 @@ def _class_factors(loss: Loss, y: Array, class_weight: Any) -> Any:
     except (ValueError, IndexError) as error:
         raise ValueError(
             'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
-            f"{class_weight!r}"
+            f"{shown(class_weight)}"
         ) from error
 
 

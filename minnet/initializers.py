@@ -35,6 +35,7 @@ from minnet.validation import (
     in_range,
     non_negative,
     one_of,
+    shown,
 )
 
 Shape = tuple[int, ...]
@@ -206,8 +207,8 @@ def get(init: str | Initializer) -> Initializer:
     if callable(init):
         return init
     raise TypeError(
-        f"initializer: expected a name or a function f(shape, *, rng, dtype), got {init!r}; for a "
-        "fixed value use functools.partial(constant, value=...)"
+        f"initializer: expected a name or a function f(shape, *, rng, dtype), got {shown(init)}; "
+        "for a fixed value use functools.partial(constant, value=...)"
     )
 
 
@@ -250,7 +251,7 @@ def lsuv(
     '1.00'
     """
     if isinstance(net, type) or not getattr(net, "is_network", False):
-        raise TypeError(f"lsuv: expected a Sequential network, got {net!r}")
+        raise TypeError(f"lsuv: expected a Sequential network, got {shown(net)}")
     rng = as_rng(rng, "lsuv")
     tolerance = non_negative(tolerance, "lsuv", "tolerance")
     max_iterations = count(max_iterations, "lsuv", "max_iterations")
@@ -307,10 +308,11 @@ def _initialize_dense(
 def _check_shape(shape: Shape) -> Shape:
     sizes = shape if isinstance(shape, tuple | list) else (None,)
     if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
-        raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shape!r}")
+        raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shown(shape)}")
     if not shape or min(shape) < 1 or math.prod(map(int, shape)) >= 2**60:
         raise ValueError(
-            f"shape: expected positive sizes such as (784, 100), below 2**60 in all, got {shape!r}"
+            "shape: expected positive sizes such as (784, 100), below 2**60 in all, got "
+            f"{shown(shape)}"
         )
     return tuple(int(size) for size in shape)
 
@@ -320,7 +322,7 @@ def _fans(shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
         raise ValueError(
             f"shape: expected (in_features, out_features), which defines fan_in and fan_out, got "
-            f"{shape!r}; for a bias use zeros, constant, normal or uniform"
+            f"{shown(shape)}; for a bias use zeros, constant, normal or uniform"
         )
     return shape[0], shape[1]
 

@@ -5,6 +5,7 @@ assigned between steps, as a schedule does. Parameters with ``trainable`` False 
 neither they nor their entries of the state arrays of theta's length change.
 """
 
+import math
 from typing import NoReturn
 
 import numpy as np
@@ -26,10 +27,12 @@ from minnet.validation import (
     non_negative,
     positive,
     setting,
+    shown,
 )
 
-# Largest entry of a gradient, by dtype: its square is finite.
-LARGEST = {dtype: float(np.sqrt(np.finfo(dtype).max)) for dtype in (FLOAT32, FLOAT64)}
+# Largest sum of squared gradients, and largest gradient, such that one more square can be added.
+MOST = {dtype: float(np.finfo(dtype).max) / 2 for dtype in (FLOAT32, FLOAT64)}
+LARGEST = {dtype: math.sqrt(most) for dtype, most in MOST.items()}
 
 
 class Optimizer:
@@ -257,7 +260,7 @@ class RMSProp(Optimizer):
 class Adagrad(Optimizer):
     """Divide the gradient by the root of the sum of its squares over all steps.
 
-    s = s + g² and θ = θ - lr g / (√s + ε). s does not exceed the largest number of the dtype.
+    s = s + g² and θ = θ - lr g / (√s + ε).
 
     Parameters
     ----------
@@ -279,6 +282,11 @@ class Adagrad(Optimizer):
 
     def update(self, part: slice, decay: float) -> None:
         grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        if exceeds(square, MOST[self.dtype]):
+            raise FloatingPointError(
+                f"{self}: expected sums of squared gradients up to {MOST[self.dtype]:.1e} in "
+                f"{self.dtype}, got {square.max():.3g}; create a new optimizer, and clip gradients"
+            )
         kernels.adagrad(grad, self.lr, self.eps, square, theta)
 
 
@@ -316,7 +324,9 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(net, lr)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"{self}: expected betas as a pair such as (0.9, 0.999), got {betas!r}")
+            raise TypeError(
+                f"{self}: expected betas as a pair such as (0.9, 0.999), got {shown(betas)}"
+            )
         (self.beta1, self.beta2), self.eps = betas, eps
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
         self.frozen_steps = np.zeros(len(net.params), np.int64)

@@ -229,7 +229,7 @@ def fit(
         "clip_norm": clip_norm,
     }  # fmt: skip
     check_step("fit", net, **options)
-    check_loop(loss, schedule, callbacks, validation_data)
+    check_loop(loss, schedule, callbacks, validation_data, verbose)
     shuffle, drop_last = as_flag(shuffle, "fit", "shuffle"), as_flag(drop_last, "fit", "drop_last")
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)

@@ -23,6 +23,18 @@ from minnet.kernels.losses import first_improper_row, first_invalid_label
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 SMALLEST = {dtype: float(np.finfo(dtype).tiny) for dtype in (FLOAT32, FLOAT64)}  # normal numbers
 
+
+def shown(value: Any) -> str:
+    """Return the text of a value for a message, of bounded length."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # repr of integers of thousands of digits
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 # Arrays.
 
 
@@ -33,7 +45,9 @@ def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     except (TypeError, ValueError):
         found = None
     if found is None:
-        raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}; use numpy.float32")
+        raise TypeError(
+            f"dtype: expected float32 or float64, got {shown(dtype)}; use numpy.float32"
+        )
     if found not in (FLOAT32, FLOAT64):
         raise ValueError(f"dtype: expected float32 or float64, got {found}")
     return found
@@ -270,7 +284,7 @@ def check_instance(given: Any, kind: Any, where: object, expected: str = "") -> 
     if not isinstance(given, kind):
         repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
         expected = expected or f"a{'n' * (kind.__name__[0] in 'AEIOU')} {kind.__name__}"
-        raise TypeError(f"{where}: expected {expected}, got {given!r}{repair}")
+        raise TypeError(f"{where}: expected {expected}, got {shown(given)}{repair}")
 
 
 def as_flag(value: Any, where: object, name: str) -> bool:
@@ -283,7 +297,7 @@ def one_of(value: Any, options: Iterable[str], where: object, name: str) -> str:
     """Return value if it is one of these strings; raise TypeError or ValueError otherwise."""
     options = list(options)
     expected = f"{where}: expected {name}{' as ' * bool(name)}one of {', '.join(options)}, got "
-    expected += repr(value)
+    expected += shown(value)
     if not isinstance(value, str):
         raise TypeError(expected)
     if value not in options:
@@ -297,9 +311,9 @@ def one_of(value: Any, options: Iterable[str], where: object, name: str) -> str:
 def as_path(path: Any, where: object) -> Path:
     """Return path as a Path with ``~`` expanded; raise TypeError or ValueError otherwise."""
     if not isinstance(path, str | Path):
-        raise TypeError(f"{where}: expected a path as a string or pathlib.Path, got {path!r}")
+        raise TypeError(f"{where}: expected a path as a string or pathlib.Path, got {shown(path)}")
     if "\0" in str(path) or str(path) == "":
-        raise ValueError(f"{where}: expected a path, got {path!r}")
+        raise ValueError(f"{where}: expected a path, got {shown(path)}")
     return Path(path).expanduser()
 
 
@@ -315,10 +329,10 @@ def as_rng(rng: Any, where: object) -> np.random.Generator:
     if isinstance(rng, bool) or not isinstance(rng, kind):
         raise TypeError(
             f"{where}: expected rng as a seed such as 0, a numpy.random.Generator or None, got "
-            f"{rng!r}"
+            f"{shown(rng)}"
         )
     if isinstance(rng, int | np.integer) and rng < 0:
-        raise ValueError(f"{where}: expected rng as a seed >= 0, got {_shown(rng)}")
+        raise ValueError(f"{where}: expected rng as a seed >= 0, got {shown(rng)}")
     return np.random.default_rng(rng)
 
 
@@ -335,21 +349,14 @@ def in_range(
 ) -> float:
     """Return float(value) if it passes test; raise ValueError or TypeError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise TypeError(f"{where}: expected {name} to be a number, {expected}, got {value!r}")
+        raise TypeError(f"{where}: expected {name} to be a number, {expected}, got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not (math.isfinite(number) and test(number)):
-        raise ValueError(f"{where}: expected {name} to be {expected}, got {_shown(value)}")
+        raise ValueError(f"{where}: expected {name} to be {expected}, got {shown(value)}")
     return number
-
-
-def _shown(value: Any) -> str:
-    """Return value as text; a Python integer of thousands of digits has none."""
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
-    return str(value)
 
 
 def positive(value: Any, where: object, name: str) -> float:
@@ -370,10 +377,10 @@ def fraction(value: Any, where: object, name: str) -> float:
 def count(value: Any, where: object, name: str, least: int = 1) -> int:
     """Return value as an int from least to the largest int64, or raise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{where}: expected {name} to be a whole number, got {value!r}")
+        raise TypeError(f"{where}: expected {name} to be a whole number, got {shown(value)}")
     if not least <= value < 2**63:
         bound = f"at least {least}" if value < least else "less than 2**63"
-        raise ValueError(f"{where}: expected {name} to be {bound}, got {_shown(value)}")
+        raise ValueError(f"{where}: expected {name} to be {bound}, got {shown(value)}")
     return int(value)
 
 

@@ -379,6 +379,87 @@ def test_every_optimizer_minimizes_a_quadratic():
         assert np.abs(net.theta).max() < 0.2, name
 
 
+# Gradients that no step can use.
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [(np.float32, 1e20), (np.float32, np.inf), (np.float64, 1e155), (np.float64, np.nan)],
+)
+def test_a_gradient_too_large_for_a_step_is_refused_before_anything_moves(make, dtype, value):
+    net = network(dtype)
+    optimizer = make(net)
+    net.grad = 1.0
+    optimizer.step()
+    net["dense2"].bias.grad[1] = value
+    assert net.grad.size  # counts as a new gradient
+    before = [array.copy() for array in (net.theta, *optimizer.state.values())]
+    with pytest.raises(
+        FloatingPointError, match=r": expected gradients up to .* for dense2\.bias;"
+    ):
+        optimizer.step()
+    for old, new in zip(before, (net.theta, *optimizer.state.values()), strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert optimizer.steps == 1
+    net["dense2"].bias.trainable = False
+    optimizer.step()  # the gradient of a frozen parameter is not used
+    assert np.isfinite(net.theta).all()
+
+
+@pytest.mark.parametrize("make", [RMSProp, Adagrad, Adam, AdamW])
+def test_the_largest_gradients_that_are_accepted_give_the_steps_of_float64(make):
+    thetas = []
+    for dtype in (np.float32, np.float64):
+        net = Sequential([Dense(1, 1, bias=False)], rng=0, dtype=dtype)
+        net.theta = [1.0]
+        optimizer = make(net, lr=0.1)
+        for gradient in (1.3e19, *[1.0] * 500):
+            net.grad = [gradient]
+            optimizer.step()
+        thetas.append(float(net.theta[0]))
+    assert thetas[0] == pytest.approx(thetas[1], rel=1e-4)
+
+
+def test_adagrad_refuses_a_sum_of_squares_that_has_no_room_for_another():
+    net = Sequential([Dense(1, 1, bias=False)], rng=0)
+    optimizer = Adagrad(net)
+    for _ in range(2):
+        net.grad = [1.3e19]
+        optimizer.step()
+    theta, square = net.theta.copy(), optimizer.square.copy()
+    net.grad = [1.0]
+    with pytest.raises(FloatingPointError, match=r"Adagrad.*: expected sums of squared gradients"):
+        optimizer.step()
+    assert (net.theta, optimizer.square, optimizer.steps) == (theta, square, 2)
+
+
+def test_a_step_needs_a_gradient_since_the_last_one():
+    x, y = np.ones((4, 4)), np.array([0, 1, 2, 0])
+    net, loss = Sequential([Dense(4, 3)], rng=0), SoftmaxCrossEntropy()
+    optimizer = Adam(net)
+    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.001\): expected net.backward\(dy\) before"):
+        optimizer.step()
+    for _ in range(2):
+        loss.forward(net.forward(x, training=True), y)
+        net.backward(loss.backward())
+        optimizer.step()
+        theta = net.theta.copy()
+        with pytest.raises(RuntimeError, match="got no gradient since the last one"):
+            optimizer.step()
+        np.testing.assert_array_equal(net.theta, theta)
+    for assign in (
+        lambda: setattr(net, "grad", 1.0),
+        lambda: net.grad.fill(1.0),
+        lambda: setattr(net["dense1"].bias, "grad", 1.0),
+    ):
+        assign()
+        optimizer.step()
+    assert optimizer.steps == 5
+    other = SGD(net)  # a gradient can be used by more than one optimizer
+    other.step()
+
+
 # Input validation.
 
 NOT_IN_RANGE = [

@@ -84,12 +84,11 @@ def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta
 
 @kernel("(const T[::1], float64, float64, T[::1], T[::1])", fastmath=FAST)
 def adagrad(grad: Array, lr: float, eps: float, square: Array, theta: Array) -> None:
-    """s = s + g², at most the largest number of the dtype; theta -= lr g / (sqrt(s) + eps)."""
+    """s = s + g²; theta -= lr g / (sqrt(s) + eps)."""
     rate, floor = theta.dtype.type(lr), theta.dtype.type(eps)
-    most = np.finfo(theta.dtype).max
     for k in range(theta.size):
         g = grad[k]
-        square[k] = min(square[k] + g * g, most)
+        square[k] += g * g
         theta[k] -= rate * g / (math.sqrt(square[k]) + floor)
 
 
