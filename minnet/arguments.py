@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet.evaluation import check_loss
+from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, count, positive
+from minnet.validation import Array, as_sample_weight, check_instance, count, positive, shown
 
 
-def check_settings(
+def check_step(
+    where: str,
     net: Any,
     *,
     loss: Any,
@@ -25,42 +27,54 @@ def check_settings(
     probes: Any,
     regularizer: Any,
     clip_norm: Any,
-    schedule: Any,
-    callbacks: Any,
-    validation_data: Any,
-    shuffle: Any,
-    drop_last: Any,
 ) -> None:
-    """Raise TypeError or ValueError if a setting does not fit."""
-    check_loss(net, loss, "fit")
-    for given, kind, expected in (
-        (optimizer, Optimizer, "an Optimizer"),
-        (regularizer, Regularizer | None, "a Regularizer such as L2(1e-4)"),
-        (shuffle, bool | np.bool_, "shuffle as True or False"),
-        (drop_last, bool | np.bool_, "drop_last as True or False"),
-    ):
-        if not isinstance(given, kind):
-            repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-            raise TypeError(f"fit: expected {expected}, got {given!r}{repair}")
-    if schedule is not None and not callable(schedule):
-        raise TypeError(
-            f"fit: expected a schedule that maps step to lr, got {schedule!r}; a constant lr is an "
-            "argument of the optimizer"
+    """Raise TypeError or ValueError if an argument of a training step does not fit."""
+    check_loss(net, loss, where)
+    check_instance(optimizer, Optimizer, where)
+    if regularizer is not None:
+        check_instance(regularizer, Regularizer, where, "a Regularizer such as L2(1e-4)")
+    _check_observers(probes, "observe", where, "probes such as [HistogramProbe()]")
+    if clip_norm is not None:
+        positive(clip_norm, where, "clip_norm")
+    if optimizer.net is not net:
+        raise ValueError(
+            f"{where}: the optimizer belongs to another network; create one for this one"
         )
-    for given, method, kind_of in (
-        (probes, "observe", "probes such as [HistogramProbe()]"),
-        (callbacks, "on_epoch", "callbacks such as [EarlyStopping()]"),
-    ):
-        listed = isinstance(given, list | tuple)
-        if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
-            raise TypeError(f"fit: expected a list of {kind_of}, got {given!r}")
+
+
+def check_loop(
+    loss: Loss, schedule: Any, callbacks: Any, validation_data: Any, verbose: Any
+) -> None:
+    """Raise TypeError or ValueError if an argument that only `minnet.fit` has does not fit."""
+    if not isinstance(verbose, bool):
+        count(verbose, "fit", "verbose", least=0)
+    if schedule is not None and (isinstance(schedule, type) or not callable(schedule)):
+        raise TypeError(
+            f"fit: expected a schedule that maps step to lr, got {shown(schedule)}; a constant lr "
+            "is an argument of the optimizer"
+        )
+    _check_observers(callbacks, "on_epoch", "fit", "callbacks such as [EarlyStopping()]")
     for callback in callbacks:
         if isinstance(callback, EarlyStopping):
             callback.check(loss, validation_data)
-    if clip_norm is not None:
-        positive(clip_norm, "fit", "clip_norm")
-    if optimizer.net is not net:
-        raise ValueError("fit: the optimizer belongs to another network; create one for this one")
+
+
+def _check_observers(given: Any, method: str, where: str, expected: str) -> None:
+    """Raise TypeError unless given is a list of objects, not classes, with this method."""
+    listed = isinstance(given, list | tuple)
+    if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
+        raise TypeError(f"{where}: expected a list of {expected}, got {shown(given)}")
+
+
+def stops_training(callback: Any, net: Sequential, history: History) -> bool:
+    """Return whether a callback stops training after this epoch."""
+    stops = callback.on_epoch(net, history)
+    if not isinstance(stops, bool | np.bool_ | None):
+        raise TypeError(
+            f"fit: expected on_epoch of {callback!r} to return True, False or None, got "
+            f"{shown(stops)}"
+        )
+    return bool(stops)
 
 
 def check_data(label: str, net: Sequential, loss: Loss, x: Any, y: Any) -> tuple[Array, Array]:
@@ -126,8 +140,16 @@ def _class_factors(loss: Loss, y: Array, class_weight: Any) -> Any:
     except (ValueError, IndexError) as error:
         raise ValueError(
             'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
-            f"{class_weight!r}"
+            f"{shown(class_weight)}"
         ) from error
+
+
+class Batch(NamedTuple):
+    """Rows of a step, their targets, and their weights, if there are any."""
+
+    x: Array
+    y: Array
+    weights: Array | None
 
 
 class Batches:
@@ -169,7 +191,7 @@ class Batches:
                 f"{n}; choose a smaller batch_size"
             )
 
-    def in_order(self, order: Array) -> Iterator[tuple[Array, Array, Array | None]]:
+    def in_order(self, order: Array) -> Iterator[Batch]:
         """Yield x, y and the weights of each batch, with the rows in this order."""
         batch_x: Array | None = None
         for start in range(0, self.rows, self.size):
@@ -177,4 +199,5 @@ class Batches:
             if batch_x is None or len(rows) != len(batch_x):
                 batch_x = grown(batch_x, (len(rows), self.x.shape[1]), self.x.dtype)
             np.take(self.x, rows, axis=0, out=batch_x, mode="clip")
-            yield batch_x, self.y[rows], None if self.weights is None else self.weights[rows]
+            weights = None if self.weights is None else self.weights[rows]
+            yield Batch(batch_x, self.y[rows], weights)

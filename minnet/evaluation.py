@@ -9,7 +9,7 @@ import numpy as np
 from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
-from minnet.validation import Array, check_instance, is_number
+from minnet.validation import Array, check_instance, is_number, shown
 
 Metrics = Mapping[str, Callable[..., Any]] | None
 
@@ -123,7 +123,7 @@ def _check_metrics(*given: Metrics) -> None:
             map(callable, (metrics or {}).values())
         ):
             raise TypeError(
-                f"evaluate: expected metrics as a dict of name -> function, got {metrics}"
+                f"evaluate: expected metrics as a dict of name -> function, got {shown(metrics)}"
             )
         names += metrics or {}
     if len(set(names)) < len(names):
@@ -137,5 +137,7 @@ def _scores(metrics: Metrics, true: Array, predicted: Array, weights: Any) -> di
     values = {name: metric(*rows, **options) for name, metric in (metrics or {}).items()}
     for name, value in values.items():
         if not is_number(value):
-            raise TypeError(f"evaluate: expected a number from the metric {name!r}, got {value!r}")
+            raise TypeError(
+                f"evaluate: expected a number from the metric {name!r}, got {shown(value)}"
+            )
     return {name: float(value) for name, value in values.items()}

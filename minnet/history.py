@@ -1,5 +1,6 @@
 """Metrics of a training run, by epoch and by step."""
 
+import math
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.validation import Array
+from minnet.validation import Array, as_rng, one_of
 
 NAN = float("nan")
 EPOCH_METRICS: tuple[str, ...] = ("loss", "accuracy", "val_loss", "val_accuracy", "lr")
@@ -82,13 +83,13 @@ class History:
 
     def generator_for(self, rng: Any) -> np.random.Generator:
         """Return the generator of permutations for ``rng``; for an equal seed, the previous one."""
-        is_seed = isinstance(rng, int | np.integer | None)
+        given = as_rng(rng, "fit")  # before a change, because it may raise
+        is_seed = given is not rng
         if is_seed and self.generator is not None and rng == self.seed:
             return self.generator
-        generator = np.random.default_rng(rng)  # before a change, because it may raise
         self.seed = int(rng) if is_seed and rng is not None else None
-        self.generator = generator if is_seed else None
-        return generator
+        self.generator = given if is_seed else None
+        return given
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the contents of a file: values for JSON, and arrays by step."""
@@ -114,8 +115,7 @@ class History:
 
         Epochs count from 1 and steps from 0. ImportError is raised if pandas is not installed.
         """
-        if by not in ("epoch", "step"):
-            raise ValueError(f'to_frame: expected by="epoch" or by="step", got {by!r}')
+        one_of(by, ("epoch", "step"), "to_frame", "by")
         try:
             pandas = import_module("pandas")
         except ImportError as error:
@@ -135,6 +135,6 @@ class History:
         metrics = ", ".join(
             f"{name} {values[0]:.4g} -> {values[-1]:.4g}"
             for name in EPOCH_METRICS
-            if (values := getattr(self, name))
+            if (values := [value for value in getattr(self, name) if not math.isnan(value)])
         )
         return f"History({len(self.loss)} epochs, {self.steps} steps; {metrics or 'no metrics'})"

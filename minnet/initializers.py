@@ -14,7 +14,6 @@ the same aim: neither the signal nor the gradient should vanish or explode acros
 - A wrong type raises TypeError and a wrong value ValueError, before anything is drawn.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,11 +28,14 @@ from minnet.recommendation import recommend as recommend
 from minnet.validation import (
     Array,
     as_float_dtype,
+    as_rng,
     as_rows,
     check_finite,
     count,
     in_range,
     non_negative,
+    one_of,
+    shown,
 )
 
 Shape = tuple[int, ...]
@@ -75,7 +77,7 @@ def normal(
     """
     shape, dtype = _check_shape(shape), as_float_dtype(dtype)
     std = _check_scale(std, "normal", "std", dtype)
-    return (std * np.random.default_rng(rng).standard_normal(shape)).astype(dtype, copy=False)
+    return _rounded(std * as_rng(rng, "normal").standard_normal(shape), dtype)
 
 
 def uniform(
@@ -89,8 +91,7 @@ def uniform(
     """
     shape, dtype = _check_shape(shape), as_float_dtype(dtype)
     limit = _check_scale(limit, "uniform", "limit", dtype)
-    draw = 2.0 * np.random.default_rng(rng).random(shape) - 1.0
-    return (limit * draw).astype(dtype, copy=False)
+    return _rounded(limit * (2.0 * as_rng(rng, "uniform").random(shape) - 1.0), dtype)
 
 
 def glorot_normal(shape: Shape, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Array:
@@ -171,9 +172,9 @@ def orthogonal(
     dtype = as_float_dtype(dtype)
     gain = _check_scale(gain, "orthogonal", "gain", dtype)
     tall = max(fan_in, fan_out), min(fan_in, fan_out)
-    q, r = np.linalg.qr(np.random.default_rng(rng).standard_normal(tall))
+    q, r = np.linalg.qr(as_rng(rng, "orthogonal").standard_normal(tall))
     q *= np.where(np.diag(r) < 0, -gain, gain)
-    return np.ascontiguousarray(q if fan_in >= fan_out else q.T, dtype)
+    return np.ascontiguousarray(_rounded(q if fan_in >= fan_out else q.T, dtype))
 
 
 xavier_normal, xavier_uniform = glorot_normal, glorot_uniform
@@ -202,16 +203,12 @@ def get(init: str | Initializer) -> Initializer:
     True
     """
     if isinstance(init, str):
-        if init in _BY_NAME:
-            return _BY_NAME[init]
-        near = difflib.get_close_matches(init.lower(), _BY_NAME, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"initializer: expected one of {', '.join(_BY_NAME)}, got {init!r}{hint}")
+        return _BY_NAME[one_of(init, _BY_NAME, "initializer", "")]
     if callable(init):
         return init
     raise TypeError(
-        f"initializer: expected a name or a function f(shape, *, rng, dtype), got {init!r}; for a "
-        "fixed value use functools.partial(constant, value=...)"
+        f"initializer: expected a name or a function f(shape, *, rng, dtype), got {shown(init)}; "
+        "for a fixed value use functools.partial(constant, value=...)"
     )
 
 
@@ -253,13 +250,15 @@ def lsuv(
     >>> f"{net.predict(x).var():.2f}"
     '1.00'
     """
-    rng = np.random.default_rng(rng)
+    if isinstance(net, type) or not getattr(net, "is_network", False):
+        raise TypeError(f"lsuv: expected a Sequential network, got {shown(net)}")
+    rng = as_rng(rng, "lsuv")
     tolerance = non_negative(tolerance, "lsuv", "tolerance")
     max_iterations = count(max_iterations, "lsuv", "max_iterations")
     rows = as_rows(x, net.theta.dtype, "lsuv")
     if len(rows) == 0:
         raise ValueError(f"lsuv: expected at least one row, got an empty batch {rows.shape}")
-    check_finite(rows, "lsuv")
+    check_finite(rows, "lsuv", x)
     theta = net.theta.copy()
     try:
         _initialize(net.layers, rows, tolerance, max_iterations, rng)
@@ -309,9 +308,12 @@ def _initialize_dense(
 def _check_shape(shape: Shape) -> Shape:
     sizes = shape if isinstance(shape, tuple | list) else (None,)
     if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
-        raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shape!r}")
-    if not shape or min(shape) < 1:
-        raise ValueError(f"shape: expected positive sizes such as (784, 100), got {shape!r}")
+        raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shown(shape)}")
+    if not shape or min(shape) < 1 or math.prod(map(int, shape)) >= 2**60:
+        raise ValueError(
+            "shape: expected positive sizes such as (784, 100), below 2**60 in all, got "
+            f"{shown(shape)}"
+        )
     return tuple(int(size) for size in shape)
 
 
@@ -320,9 +322,14 @@ def _fans(shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
         raise ValueError(
             f"shape: expected (in_features, out_features), which defines fan_in and fan_out, got "
-            f"{shape!r}; for a bias use zeros, constant, normal or uniform"
+            f"{shown(shape)}; for a bias use zeros, constant, normal or uniform"
         )
     return shape[0], shape[1]
+
+
+def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(under="ignore"):
+        return values.astype(dtype, copy=False)
 
 
 def _check_scale(value: float, owner: str, name: str, dtype: np.dtype[Any]) -> float:

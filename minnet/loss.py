@@ -2,11 +2,11 @@
 
 Like a layer, a loss defines its mathematics in two methods. ``compute(output, target)`` returns the
 mean over the batch; ``differentiate(output, target, dx)`` fills the gradient dx that is passed to
-``net.backward``. The base class validates the arguments, allocates dx, weights the rows, and
-requires a forward pass before each backward pass.
+``net.backward``. The base class does the rest for all losses.
 """
 
-from typing import Any, ClassVar
+import math
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Loss(Differentiable):
         Parameters
         ----------
         output : array_like, shape (n, features)
-            Output of the network.
+            Output of the network. float64 is computed in float64, all other types in float32.
         target : array_like
             Labels (n,) or rows (n, features), as the loss requires.
         sample_weight : array_like, shape (n,), optional
@@ -88,31 +88,49 @@ class Loss(Differentiable):
         ValueError, TypeError
             If output is not a non-empty array (n, features) of numbers, target or sample_weight
             does not fit it, or a weighted loss is not the mean of the losses of its rows.
+        FloatingPointError
+            If the loss is not finite, because an output is not finite or an intermediate result
+            overflows. A logit of -inf is accepted if its target is 0.
         """
         self._pending = False
-        double = getattr(output, "dtype", FLOAT32) == FLOAT64
-        output = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
-        if output.size == 0:
-            raise ValueError(f"{self}: expected at least one row and column, got {output.shape}")
-        target = self.as_target(target, output.shape, output.dtype)
+        rows = self._as_output(output, target)
+        target = self.as_target(target, rows.shape, rows.dtype)
         if target.ndim == 1:
-            labels, target = target, grown(self._one_hot, output.shape, output.dtype)
+            labels, target = target, grown(self._one_hot, rows.shape, rows.dtype)
             one_hot(target, labels)
             self._one_hot = target
-        if self._ones is None or len(self._ones) != len(output):
-            self._ones = np.ones(len(output))
+        if self._ones is None or len(self._ones) != len(rows):
+            self._ones = np.ones(len(rows))
         self.row_weights = self._ones
         if sample_weight is not None:
-            self.row_weights = _of_mean_one(as_sample_weight(sample_weight, len(output), self))
+            self.row_weights = _of_mean_one(as_sample_weight(sample_weight, len(rows), self))
         if self.own:
-            value = self.compute(output, target)
+            value = float(self.compute(rows, target))
         elif self.row_weights is self._ones:
-            value = self._computed(output, target)
+            value = self._computed(rows, target)
         else:
-            value = self._computed_by_row(output, target)
-        self.output = output if self.own else read_only(output)
+            value = self._computed_by_row(rows, target)
+        if not math.isfinite(value):
+            self._raise_nonfinite(value, rows, output)
+        self.output = rows if self.own else read_only(rows)
         self.target, self._pending = target, True
-        return float(value)
+        return value
+
+    def _as_output(self, output: Any, target: Any) -> Array:
+        """Return output as rows of float64 or float32."""
+        dtype = getattr(output, "dtype", FLOAT32)
+        double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
+        try:
+            rows = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
+        except ValueError as error:
+            if np.ndim(target) == 2 and np.ndim(output) == 1:
+                raise ValueError(
+                    f"{error}; arguments swapped? use forward(output, target)"
+                ) from None
+            raise
+        if rows.size == 0:
+            raise ValueError(f"{self}: expected at least one row and column, got {rows.shape}")
+        return rows
 
     def _computed(self, output: Array, target: Array) -> float:
         """Return the loss by a `compute` that is not minnet's own."""
@@ -136,6 +154,21 @@ class Loss(Differentiable):
         weighted = (w * row for w, row in zip(weights, rows, strict=True) if w)
         return float(sum(weighted)) / len(rows)
 
+    def _raise_nonfinite(self, value: float, rows: Array, given: Any) -> NoReturn:
+        """Raise the error for a loss that is not finite."""
+        logits = np.where(np.isneginf(rows), 0, rows) if self.takes_logits else rows
+        check_finite(logits, f"{self}: output", given)
+        if logits is not rows and np.isneginf(rows).any():
+            row = int(np.isneginf(rows).any(axis=1).argmax())
+            raise FloatingPointError(
+                f"{self}: expected a finite loss, got {value}; the logit -inf in row {row} gives a "
+                "target the probability 0"
+            )
+        raise FloatingPointError(
+            f"{self}: expected a finite loss, got {value} for finite outputs; lower the learning "
+            "rate, or scale the targets"
+        )
+
     def backward(self) -> Array:
         """Return dx, the gradient of the loss with respect to output, shape (n, features).
 
@@ -153,7 +186,8 @@ class Loss(Differentiable):
             guarded(self.differentiate, (read_only(output), read_only(target), dx), {"dx": dx})
         if self.row_weights is not self._ones:
             dx[self.row_weights == 0] = 0  # also where it was not finite
-            dx *= self.row_weights[:, None]
+            with np.errstate(under="ignore"):
+                dx *= self.row_weights[:, None]
         self._pending = False
         return dx
 
@@ -162,8 +196,8 @@ class Loss(Differentiable):
 
         Raises
         ------
-        ValueError, TypeError
-            If the target does not fit.
+        ValueError, TypeError, FloatingPointError
+            If the target does not fit, or is not finite.
         """
         if self.classifies and not self.multilabel:
             return as_target_rows(target, shape, dtype, self)
@@ -180,7 +214,7 @@ class Loss(Differentiable):
                 f"{self}: expected a target of the shape of the output {shape}, got "
                 f"{rows.shape}{repair}"
             )
-        check_finite(rows, f"{self}: target")
+        check_finite(rows, f"{self}: target", target)
         return rows
 
     def __repr__(self) -> str:
@@ -192,5 +226,6 @@ def _of_mean_one(weights: Array) -> Array:
     highest = weights.max()
     if highest == 0:
         return np.zeros_like(weights)
-    scaled: Array = weights / highest
-    return scaled * (len(scaled) / float(scaled.sum()))
+    with np.errstate(under="ignore"):
+        scaled: Array = weights / highest
+        return scaled * (len(scaled) / float(scaled.sum()))

@@ -11,7 +11,7 @@ import numpy as np
 from minnet.kernels import losses as kernels
 from minnet.loss import Loss as Loss
 from minnet.memory import grown
-from minnet.validation import Array, positive
+from minnet.validation import Array, positive, setting
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -107,9 +107,11 @@ class SigmoidBinaryCrossEntropy(Loss):
         rows = super().as_target(target, shape, dtype)
         row = kernels.first_outside_unit(rows)
         if row >= 0:
+            repair = "for labels of several classes use SoftmaxCrossEntropy"
+            if rows.min() == -1 and rows.max() == 1:
+                repair = "use (target + 1) / 2 for targets -1 and 1"
             raise ValueError(
-                f"{self}: expected targets in [0, 1], got {rows[row]} at row {row}; for labels of "
-                "several classes use SoftmaxCrossEntropy"
+                f"{self}: expected targets in [0, 1], got {rows[row]} at row {row}; {repair}"
             )
         return rows
 
@@ -188,8 +190,10 @@ class Huber(Loss):
     array([[0.25, 0.5 ]], dtype=float32)
     """
 
+    delta: float = setting(positive)
+
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = positive(delta, "Huber", "delta")
+        self.delta = delta
 
     def compute(self, output: Array, target: Array) -> float:
         return float(kernels.huber_forward(output, target, self.row_weights, self.delta))

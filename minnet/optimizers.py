@@ -1,18 +1,38 @@
 """Optimizers.
 
-``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. ``lr`` may be set between
-steps, as a schedule does. Parameters with ``trainable`` False are left out: neither they nor their
-entries of the state arrays of theta's length change.
+``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. Settings such as ``lr`` may be
+assigned between steps, as a schedule does. Parameters with ``trainable`` False are left out:
+neither they nor their entries of the state arrays of theta's length change.
 """
+
+import math
+from typing import NoReturn
 
 import numpy as np
 
 from minnet.history import History
 from minnet.kernels import optimizers as kernels
+from minnet.kernels.finiteness import exceeds
 from minnet.layers.sequential import Sequential
 from minnet.memory import zeros_like
 from minnet.param import Param, parts
-from minnet.validation import Array, fraction, in_range, non_negative
+from minnet.regularization import largest_gradient
+from minnet.validation import (
+    FLOAT32,
+    FLOAT64,
+    Array,
+    as_flag,
+    check_instance,
+    fraction,
+    non_negative,
+    positive,
+    setting,
+    shown,
+)
+
+# Largest sum of squared gradients, and largest gradient, such that one more square can be added.
+MOST = {dtype: float(np.finfo(dtype).max) / 2 for dtype in (FLOAT32, FLOAT64)}
+LARGEST = {dtype: math.sqrt(most) for dtype, most in MOST.items()}
 
 
 class Optimizer:
@@ -36,32 +56,29 @@ class Optimizer:
         History that the next `minnet.fit` with this optimizer continues.
     """
 
+    lr: float = setting(non_negative)
     weight_decay: float = 0.0
     decay_bias: bool = True
     frozen_steps: Array | None = None
 
     def __init__(self, net: Sequential, lr: float) -> None:
-        if not isinstance(net, Sequential):
-            raise TypeError(f"{type(self).__name__}: expected a Sequential network, got {net!r}")
-        self.net, self.lr, self.steps = net, lr, 0
+        check_instance(net, Sequential, type(self).__name__)
+        self.net, self.dtype = net, net.dtype
+        self.lr, self.steps = lr, 0
         self.history: History | None = None
         self._parts: list[tuple[slice, tuple[bool, int] | None]] = []
         self._part_steps = 1  # steps of the part that is updated, with the present one
         self._parts_for: tuple[int, bool] | None = None  # what _parts was computed for
-
-    @property
-    def lr(self) -> float:
-        return self._lr
-
-    @lr.setter
-    def lr(self, lr: float) -> None:
-        self._lr = non_negative(lr, type(self).__name__, "lr")
+        # Gradients up to the last step; before the first backward pass there is none to use.
+        self._used = None if net.gradients else self._gradients()
 
     @property
     def settings(self) -> dict[str, float]:
         """Settings other than lr, by name of the attribute: all attributes that are numbers."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
-        return {k: v for k, v in numbers.items() if not k.startswith("_") and k != "steps"}
+        return {
+            k: v for k, v in numbers.items() if not k.startswith("_") and k not in ("lr", "steps")
+        }
 
     @property
     def state(self) -> dict[str, Array]:
@@ -69,22 +86,35 @@ class Optimizer:
         return {name: v for name, v in vars(self).items() if isinstance(v, np.ndarray)}
 
     def step(self) -> None:
-        """Update theta once, with the gradient of the last backward pass in ``net.grad``."""
+        """Update theta once, with the gradient of the last backward pass in ``net.grad``.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no gradient since the last step, or the dtype of the network has changed.
+        FloatingPointError
+            If an entry of the gradient is not finite, or its square is too large for the dtype.
+            The error names the parameter; parameters and state are unchanged.
+        """
+        self._check_network()
         current = Param.changes, self.decay_bias
         if current != self._parts_for:
             params = self.net.params.values()
             self._parts, self._parts_for = parts(params, self._group), current
         any_frozen = False
         for part, group in self._parts:
-            if group is None:
-                any_frozen = True
-                continue
-            decays, frozen = group
-            self._part_steps = max(self.steps + 1 - frozen, 1)
-            self.update(part, self.weight_decay if decays else 0.0)
+            any_frozen = any_frozen or group is None
+            if group is not None and exceeds(self.net.grad[part], LARGEST[self.dtype]):
+                self._refuse_gradient()
+        for part, group in self._parts:
+            if group is not None:
+                decays, frozen = group
+                self._part_steps = max(self.steps + 1 - frozen, 1)
+                self.update(part, self.weight_decay if decays else 0.0)
         if any_frozen and self.frozen_steps is not None:
             self.frozen_steps += [not param.trainable for param in self.net.params.values()]
         self.steps += 1
+        self._used = self._gradients()
 
     def resume(self, lr: float, steps: int, history: History | None) -> None:
         """Continue a training after these steps, with the current state arrays."""
@@ -106,13 +136,35 @@ class Optimizer:
             frozen = int(self.frozen_steps[[*self.net.params.values()].index(param)])
         return self.decay_bias or param.value.ndim == 2, frozen
 
+    def _gradients(self) -> tuple[int, int]:
+        """Return numbers that differ after every backward pass or assignment of a gradient."""
+        return self.net.gradients, Param.assigned
+
+    def _check_network(self) -> None:
+        """Raise RuntimeError if the network has no new gradient, or has been rebuilt."""
+        if self._gradients() == self._used:
+            raise RuntimeError(
+                f"{self}: expected net.backward(dy) before each step, got no gradient since the "
+                "last one; to use your own, assign net.grad or the grad of a parameter"
+            )
+        if self.net.dtype != self.dtype:
+            raise RuntimeError(
+                f"{self}: expected a network of {self.dtype}, got {self.net.dtype}; create a new "
+                "optimizer after net.build"
+            )
+
+    def _refuse_gradient(self) -> NoReturn:
+        """Raise the error that names the parameter with the largest gradient."""
+        name, largest = largest_gradient(self.net)
+        limit = LARGEST[self.dtype]
+        repair = "clip it with clip_norm" if np.isfinite(largest) else "lower the learning rate"
+        raise FloatingPointError(
+            f"{self}: expected gradients up to {limit:.1e}, whose square is finite in "
+            f"{self.dtype}, got {largest:.3g} for {name}; {repair}, or scale the data"
+        )
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
-
-    def check_eps(self, eps: float) -> float:
-        """Return eps, which must be positive in the network's dtype to prevent a division by 0."""
-        least, name = float(np.finfo(self.net.dtype).tiny), type(self).__name__
-        return in_range(eps, name, "eps", lambda v: v >= least, f"positive, >= {least:.1e}")
 
 
 class SGD(Optimizer):
@@ -139,6 +191,11 @@ class SGD(Optimizer):
     deep learning, ICML.
     """
 
+    momentum: float = setting(fraction)
+    nesterov: bool = setting(as_flag)
+    weight_decay: float = setting(non_negative)
+    decay_bias: bool = setting(as_flag)
+
     def __init__(
         self,
         net: Sequential,
@@ -150,21 +207,21 @@ class SGD(Optimizer):
         decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr)
-        self.momentum = fraction(momentum, "SGD", "momentum")
-        self.nesterov = bool(nesterov)
-        self.weight_decay = non_negative(weight_decay, "SGD", "weight_decay")
-        self.decay_bias = bool(decay_bias)
+        self.momentum, self.nesterov = momentum, nesterov
+        self.weight_decay, self.decay_bias = weight_decay, decay_bias
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: expected a momentum above 0 for nesterov=True, got 0; use 0.9")
         self.velocity = zeros_like(net.theta) if self.momentum else None
 
     def update(self, part: slice, decay: float) -> None:
         grad, theta = self.net.grad[part], self.net.theta[part]
-        if self.velocity is None:
+        if not self.momentum:
             kernels.plain_sgd(grad, self.lr, decay, theta)
-        else:
-            settings = self.lr, self.momentum, self.nesterov, decay
-            kernels.sgd(grad, *settings, self.velocity[part], theta)
+            return
+        if self.velocity is None:  # momentum was assigned after the first steps
+            self.velocity = zeros_like(self.net.theta)
+        settings = self.lr, self.momentum, self.nesterov, decay
+        kernels.sgd(grad, *settings, self.velocity[part], theta)
 
 
 class RMSProp(Optimizer):
@@ -186,13 +243,14 @@ class RMSProp(Optimizer):
     Tieleman & Hinton (2012), Lecture 6.5, Coursera: neural networks for machine learning.
     """
 
+    rho: float = setting(fraction)
+    eps: float = setting(positive)
+
     def __init__(
         self, net: Sequential, lr: float = 1e-3, rho: float = 0.9, eps: float = 1e-8
     ) -> None:
         super().__init__(net, lr)
-        self.rho = fraction(rho, "RMSProp", "rho")
-        self.eps = self.check_eps(eps)
-        self.square = zeros_like(net.theta)
+        self.rho, self.eps, self.square = rho, eps, zeros_like(net.theta)
 
     def update(self, part: slice, decay: float) -> None:
         grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
@@ -216,13 +274,19 @@ class Adagrad(Optimizer):
     Duchi, Hazan & Singer (2011), Adaptive subgradient methods, JMLR 12.
     """
 
+    eps: float = setting(positive)
+
     def __init__(self, net: Sequential, lr: float = 1e-2, eps: float = 1e-10) -> None:
         super().__init__(net, lr)
-        self.eps = self.check_eps(eps)
-        self.square = zeros_like(net.theta)
+        self.eps, self.square = eps, zeros_like(net.theta)
 
     def update(self, part: slice, decay: float) -> None:
         grad, square, theta = self.net.grad[part], self.square[part], self.net.theta[part]
+        if exceeds(square, MOST[self.dtype]):
+            raise FloatingPointError(
+                f"{self}: expected sums of squared gradients up to {MOST[self.dtype]:.1e} in "
+                f"{self.dtype}, got {square.max():.3g}; create a new optimizer, and clip gradients"
+            )
         kernels.adagrad(grad, self.lr, self.eps, square, theta)
 
 
@@ -238,7 +302,7 @@ class Adam(Optimizer):
     net, lr
         As in `Optimizer`. lr is approximately the size of the update of each parameter.
     betas : (float, float), default (0.9, 0.999)
-        β₁ and β₂, each in [0, 1).
+        β₁ and β₂, each in [0, 1); the attributes are beta1 and beta2.
     eps : float, default 1e-8
         ε, outside the root.
 
@@ -246,6 +310,10 @@ class Adam(Optimizer):
     ----------
     Kingma & Ba (2015), Adam: a method for stochastic optimization, ICLR.
     """
+
+    beta1: float = setting(fraction)
+    beta2: float = setting(fraction)
+    eps: float = setting(positive)
 
     def __init__(
         self,
@@ -255,11 +323,11 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(net, lr)
-        kind = type(self).__name__
         if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"{kind}: expected betas as a pair such as (0.9, 0.999), got {betas!r}")
-        self.beta1, self.beta2 = (fraction(beta, kind, "betas") for beta in betas)
-        self.eps = self.check_eps(eps)
+            raise TypeError(
+                f"{self}: expected betas as a pair such as (0.9, 0.999), got {shown(betas)}"
+            )
+        (self.beta1, self.beta2), self.eps = betas, eps
         self.mean, self.square = zeros_like(net.theta), zeros_like(net.theta)
         self.frozen_steps = np.zeros(len(net.params), np.int64)
 
@@ -288,6 +356,9 @@ class AdamW(Adam):
     Loshchilov & Hutter (2019), Decoupled weight decay regularization, ICLR.
     """
 
+    weight_decay: float = setting(non_negative)
+    decay_bias: bool = setting(as_flag)
+
     def __init__(
         self,
         net: Sequential,
@@ -299,5 +370,4 @@ class AdamW(Adam):
         decay_bias: bool = True,
     ) -> None:
         super().__init__(net, lr, betas, eps)
-        self.weight_decay = non_negative(weight_decay, "AdamW", "weight_decay")
-        self.decay_bias = bool(decay_bias)
+        self.weight_decay, self.decay_bias = weight_decay, decay_bias

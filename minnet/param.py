@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from minnet.validation import Array
+from minnet.validation import FLOAT32, FLOAT64, Array, as_array, as_flag, fill
 
 Key = TypeVar("Key")
 
@@ -20,7 +20,7 @@ class Param:
     Parameters
     ----------
     value : array_like
-        The parameter, of any shape. A float32 or float64 array is used without a copy.
+        The parameter, of any shape. It is copied, to float64 if it is float64 and else to float32.
 
     Attributes
     ----------
@@ -34,8 +34,8 @@ class Param:
 
     Raises
     ------
-    TypeError, ValueError
-        If the assigned array does not hold real numbers, or has another shape.
+    TypeError, ValueError, FloatingPointError
+        If the assigned array does not hold real numbers, has another shape, or is not finite.
 
     Examples
     --------
@@ -47,13 +47,14 @@ class Param:
 
     __slots__ = ("_grad", "_trainable", "_value", "name")
     changes: ClassVar[int] = 0  # number of assignments to trainable, of all parameters
+    assigned: ClassVar[int] = 0  # number of assignments to grad, of all parameters
 
     def __init__(self, value: Any) -> None:
         self.name, self.trainable = "a parameter", True
-        value = self._as_numbers(value, "value")
-        is_float = value.dtype in (np.float32, np.float64)
-        self._value: Array = value if is_float else value.astype(np.float32)
-        self._grad: Array = np.zeros_like(self._value)
+        array = as_array(value, FLOAT64, self.name, "value")
+        dtype = FLOAT64 if np.asarray(value).dtype == FLOAT64 else FLOAT32
+        self._value, self._grad = np.empty(array.shape, dtype), np.zeros(array.shape, dtype)
+        self.value = value
 
     @property
     def value(self) -> Array:
@@ -62,7 +63,7 @@ class Param:
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._fill(self._value, value, "value")
+        fill(self._value, value, self.name)
 
     @property
     def grad(self) -> Array:
@@ -71,12 +72,15 @@ class Param:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        Param.assigned += 1
+        if grad is self._grad:  # assigned by an operator such as +=
+            return
         if isinstance(grad, np.generic) and self._grad.size > 1:
             raise ValueError(
                 f"{self.name}: expected grad of shape {self._grad.shape}, got one number; a sum "
                 "over the rows needs axis=0"
             )
-        self._fill(self._grad, grad, "grad")
+        fill(self._grad, grad, self.name, "grad")
 
     @property
     def trainable(self) -> bool:
@@ -85,33 +89,13 @@ class Param:
 
     @trainable.setter
     def trainable(self, trainable: bool) -> None:
-        if not isinstance(trainable, bool | np.bool_):
-            raise TypeError(f"{self.name}: expected trainable as True or False, got {trainable!r}")
-        self._trainable = bool(trainable)
+        self._trainable = as_flag(trainable, self.name, "trainable")
         Param.changes += 1
 
     def rebind(self, value: Array, grad: Array) -> None:
         """Store value and gradient in these arrays, and copy the current numbers into them."""
         value[...], grad[...] = self._value, self._grad
         self._value, self._grad = value, grad
-
-    def _as_numbers(self, numbers: Any, what: str) -> Array:
-        array: Array = np.asarray(numbers)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{self.name}: expected {what} as real numbers, got {array.dtype}")
-        return array
-
-    def _fill(self, array: Array, numbers: Any, what: str) -> None:
-        numbers = self._as_numbers(numbers, what)
-        if numbers.ndim and numbers.shape != array.shape:
-            repair = "assign one number for each entry, or a single number for all"
-            if numbers.shape == array.shape[::-1]:
-                repair = f"it is the transpose, assign {what}.T"
-            raise ValueError(
-                f"{self.name}: expected {what} of shape {array.shape}, got {numbers.shape}; "
-                f"{repair}"
-            )
-        array[...] = numbers
 
     def __repr__(self) -> str:
         frozen = "" if self.trainable else ", trainable=False"

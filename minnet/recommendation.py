@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from minnet.validation import count
+from minnet.validation import count, one_of
 
 # Smallest number of weight layers of a network that `recommend` treats as deep. In networks of tanh
 # layers of width 100, the largest singular value of the Jacobian was 5 times the 26th after 5
@@ -62,8 +62,7 @@ def recommend(activation: object, depth: int | None = None) -> Recommendation:
     name = activation if isinstance(activation, str) else kind.__name__
     key = name.lower().replace("_", "").replace(" ", "")
     known = (*_HALVING, *_OTHER)
-    if key not in known:
-        raise ValueError(f"recommend: expected one of {', '.join(known)}, got {name!r}")
+    one_of(key if key in known else name, known, "recommend", "")
     if depth is not None and count(depth, "recommend", "depth") >= DEEP:
         reason = (
             f"across {depth} layers the product of Gaussian weights stretches some directions far "

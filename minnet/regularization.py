@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from minnet.layers.sequential import Sequential
-from minnet.param import parts
-from minnet.validation import Array, non_negative, positive
+from minnet.param import Param, parts
+from minnet.validation import Array, check_instance, non_negative, positive, setting
 
 
 class Regularizer:
@@ -23,26 +23,35 @@ class Regularizer:
         λ, not negative.
     """
 
+    strength: float = setting(non_negative)
+
     def __init__(self, strength: float) -> None:
-        self.strength = non_negative(strength, type(self).__name__, "strength")
+        self.strength = strength
 
     def of(self, weight: Array) -> float:
         """Return the penalty of one weight."""
-        raise TypeError(f"{type(self).__name__}: expected it to define of(self, weight)")
+        raise TypeError(f"{self}: expected it to define of(self, weight)")
 
     def gradient(self, weight: Array) -> Array:
         """Return the gradient of the penalty with respect to one weight, in the weight's shape."""
-        raise TypeError(f"{type(self).__name__}: expected it to define gradient(self, weight)")
+        raise TypeError(f"{self}: expected it to define gradient(self, weight)")
 
     def penalty(self, net: Sequential) -> float:
         """Return the penalty of all weights of net."""
-        return sum(self.of(p.value) for p in net.params.values() if p.value.ndim == 2)
+        return sum(self.of(weight.value) for weight in self._weights(net))
 
     def add_gradient(self, net: Sequential) -> None:
         """Add the gradient of the penalty to the gradient of every weight of net."""
-        for param in net.params.values():
-            if param.value.ndim == 2:
-                param.grad += self.gradient(param.value)
+        with np.errstate(under="ignore"):
+            for weight in self._weights(net):
+                weight.grad[...] += self.gradient(weight.value)
+
+    def _weights(self, net: Sequential) -> list[Param]:
+        check_instance(net, Sequential, self)
+        return [param for param in net.params.values() if param.value.ndim == 2]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.strength:g})"
 
 
 class L1(Regularizer):
@@ -72,7 +81,8 @@ class L2(Regularizer):
     """
 
     def of(self, weight: Array) -> float:
-        return self.strength * float(np.square(weight, dtype=np.float64).sum())
+        with np.errstate(under="ignore"):
+            return self.strength * float(np.square(weight, dtype=np.float64).sum())
 
     def gradient(self, weight: Array) -> Array:
         gradient: Array = weight * weight.dtype.type(2.0 * self.strength)
@@ -102,23 +112,38 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     >>> clip_grad_norm(net, 1.0), net.grad
     (5.0, array([0.6, 0.8, 0. ], dtype=float32))
     """
-    positive(max_norm, "clip_grad_norm", "max_norm")
-    grads = _trainable(net)
-    largest = float(np.max([np.abs(grad).max(initial=0.0) for grad in grads], initial=0.0))
+    max_norm = positive(max_norm, "clip_grad_norm", "max_norm")
+    grads = _trainable(net, "clip_grad_norm")
+    sizes = [_largest(grad) for grad in grads]
+    largest = float(np.max(sizes, initial=0.0))  # NaN if one is NaN
     if not math.isfinite(largest):
-        raise FloatingPointError("clip_grad_norm: the gradient holds NaN or infinity")
+        raise FloatingPointError(
+            "clip_grad_norm: expected a finite gradient, but the gradient holds NaN or infinity in "
+            f"{largest_gradient(net)[0]}; lower the learning rate, or scale the data"
+        )
     if largest == 0:
         return 0.0
-    # Dividing by the largest entry first prevents an overflow of squares in float32.
-    norm = largest * math.hypot(*(float(np.linalg.norm(g / g.dtype.type(largest))) for g in grads))
-    if norm > max_norm:
-        for grad in grads:
-            np.multiply(grad, max_norm / norm, out=grad)
+    with np.errstate(under="ignore"):
+        # Dividing by the largest entry first prevents an overflow of squares in float32.
+        relative = math.hypot(*(float(np.linalg.norm(g / g.dtype.type(largest))) for g in grads))
+        norm = largest * relative
+        if norm > max_norm:
+            factor = max_norm / norm
+            lost = factor < np.finfo(net.dtype).tiny
+            for grad in grads:
+                if lost:  # the dtype rounds the factor to 0 or to a subnormal number
+                    np.divide(grad, largest, out=grad)
+                np.multiply(grad, max_norm / relative if lost else factor, out=grad)
     return norm
 
 
 def clip_grad_value(net: Sequential, limit: float) -> None:
     """Clip each entry of the gradient of net to [-limit, limit]; its direction can change.
+
+    Raises
+    ------
+    FloatingPointError
+        If the gradient holds NaN; it is not changed.
 
     Examples
     --------
@@ -129,12 +154,34 @@ def clip_grad_value(net: Sequential, limit: float) -> None:
     >>> net.grad
     array([ 1. , -1. ,  0.5], dtype=float32)
     """
-    positive(limit, "clip_grad_value", "limit")
-    for grad in _trainable(net):
-        np.clip(grad, -limit, limit, out=grad)
+    limit = positive(limit, "clip_grad_value", "limit")
+    grads = _trainable(net, "clip_grad_value")
+    largest = [_largest(grad) for grad in grads]
+    if any(map(math.isnan, largest)):
+        raise FloatingPointError(
+            "clip_grad_value: expected a gradient without NaN, but it holds NaN in "
+            f"{largest_gradient(net)[0]}; lower the learning rate, or scale the data"
+        )
+    for grad, most in zip(grads, largest, strict=True):
+        if most > limit:
+            np.clip(grad, -limit, limit, out=grad)
 
 
-def _trainable(net: Sequential) -> list[Array]:
+def largest_gradient(net: Sequential) -> tuple[str, float]:
+    """Return the trainable parameter with the largest entry of the gradient, and its magnitude.
+
+    NaN counts as larger than any number.
+    """
+    sizes = [(name, _largest(param.grad)) for name, param in net.params.items() if param.trainable]
+    return max(sizes, key=lambda size: (math.isnan(size[1]), size[1]))
+
+
+def _largest(grad: Array) -> float:
+    return float(np.abs(grad).max(initial=0.0))
+
+
+def _trainable(net: Sequential, where: str) -> list[Array]:
     """Return the parts of ``net.grad`` that belong to trainable parameters, as views."""
+    check_instance(net, Sequential, where)
     found = parts(net.params.values(), lambda param: param.trainable)
     return [net.grad[part] for part, trainable in found if trainable]

@@ -8,12 +8,10 @@ and its one-cycle schedule raises an error.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-
-from minnet.validation import count, in_range, positive
+from minnet.validation import count, in_range, non_negative, positive
 
 Schedule = Callable[[int], float]
 
@@ -56,11 +54,7 @@ def cosine(lr: float, *, steps: int, final: float = 0.0) -> Schedule:
     """
     lr = positive(lr, "cosine", "lr")
     final = in_range(final, "cosine", "final", lambda v: 0 <= v <= lr, f"from 0 to lr = {lr:g}")
-    return partial(_cosine, lr=lr, steps=count(steps, "cosine", "steps"), final=final)
-
-
-def _cosine(step: int, *, lr: float, steps: int, final: float) -> float:
-    return _half_cosine(lr, final, min(_check_step(step) / steps, 1.0))
+    return partial(_cosines, knots=((0, lr), (count(steps, "cosine", "steps"), final)))
 
 
 def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
@@ -83,8 +77,8 @@ def warmup(schedule: Schedule | float, *, steps: int) -> Schedule:
 def _warmup(step: int, *, schedule: Schedule, steps: int) -> float:
     step = _check_step(step)
     if step < steps:
-        return float(schedule(0)) * (step + 1) / (steps + 1)
-    return float(schedule(step - steps))
+        return non_negative(schedule(0), "warmup", "schedule(0)") * (step + 1) / (steps + 1)
+    return schedule(step - steps)
 
 
 def one_cycle(
@@ -121,18 +115,15 @@ def one_cycle(
     max_lr = positive(max_lr, "one_cycle", "max_lr")
     start = max_lr / _check_divisor(div_factor, "div_factor")
     end = start / _check_divisor(final_div_factor, "final_div_factor")
-    peak, last = pct_start * steps - 1, steps - 1
-    return partial(_one_cycle, start=start, top=max_lr, end=end, peak=peak, last=last)
+    return partial(_cosines, knots=((0, start), (pct_start * steps - 1, max_lr), (steps - 1, end)))
 
 
-def _one_cycle(step: int, *, start: float, top: float, end: float, peak: float, last: int) -> float:
-    step = min(_check_step(step), last)
-    if step <= peak:
-        return _half_cosine(start, top, step / peak)
-    return _half_cosine(top, end, (step - peak) / (last - peak))
-
-
-def _half_cosine(start: float, end: float, share: float) -> float:
+def _cosines(step: int, *, knots: Sequence[tuple[float, float]]) -> float:
+    """Return the lr at step between knots (step, lr), which half cosines join."""
+    at = min(_check_step(step), knots[-1][0])
+    index = next(k for k in range(1, len(knots)) if at <= knots[k][0])
+    (first, start), (last, end) = knots[index - 1 : index + 1]
+    share = (at - first) / (last - first)
     return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
 
 
@@ -141,8 +132,4 @@ def _check_divisor(value: float, name: str) -> float:
 
 
 def _check_step(step: int) -> int:
-    if isinstance(step, bool) or not isinstance(step, int | np.integer):
-        raise TypeError(f"schedule: expected step as a whole number, got {step!r}")
-    if step < 0:
-        raise ValueError(f"schedule: expected step >= 0, counted from 0, got {step}")
-    return int(step)
+    return count(step, "schedule", "step", least=0)

@@ -7,7 +7,7 @@ import math
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.loss import Loss
-from minnet.validation import Array, count, non_negative
+from minnet.validation import Array, as_flag, count, non_negative, one_of, setting
 
 MONITORED = ("val_loss", "val_accuracy", "loss", "accuracy")
 
@@ -74,6 +74,11 @@ class EarlyStopping:
     (4, 2, 0.0)
     """
 
+    monitor: str = setting(lambda value, where, name: one_of(value, MONITORED, where, name))
+    patience: int = setting(count)
+    min_delta: float = setting(non_negative)
+    restore_best: bool = setting(as_flag)
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -81,13 +86,8 @@ class EarlyStopping:
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        if monitor not in MONITORED:
-            raise ValueError(
-                f"EarlyStopping: expected monitor as one of {', '.join(MONITORED)}, got {monitor!r}"
-            )
-        self.monitor, self.restore_best = monitor, bool(restore_best)
-        self.patience = count(patience, "EarlyStopping", "patience")
-        self.min_delta = non_negative(min_delta, "EarlyStopping", "min_delta")
+        self.monitor, self.patience = monitor, patience
+        self.min_delta, self.restore_best = min_delta, restore_best
         self._begin(None)
 
     def _begin(self, history: History | None) -> None:

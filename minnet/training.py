@@ -5,8 +5,8 @@ Network, optimizer and `History` are consistent after `fit`, also after an error
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +14,16 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from minnet.arguments import Batches, check_data, check_settings, check_validation, row_weights
+from minnet.arguments import (
+    Batch,
+    Batches,
+    check_data,
+    check_loop,
+    check_step,
+    check_validation,
+    row_weights,
+    stops_training,
+)
 from minnet.evaluation import evaluate, labels_of
 from minnet.history import History as History
 from minnet.interruptions import Interruptions
@@ -24,7 +33,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer
 from minnet.regularization import Regularizer, clip_grad_norm
-from minnet.validation import Array, count
+from minnet.validation import Array, as_flag, count
 
 
 class Probe(Protocol):
@@ -94,15 +103,32 @@ def train_step(
         If an output, the loss, or the gradient that reaches the first layer is not finite; the
         parameters are then unchanged.
     """
-    if optimizer.net is not net:
-        raise ValueError("train_step: the optimizer belongs to another network; create a new one")
+    options: dict[str, Any] = {
+        "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
+        "clip_norm": clip_norm,
+    }  # fmt: skip
+    check_step("train_step", net, **options)
+    if step is not None:
+        step = count(step, "train_step", "step", least=0)
+    return _step(net, x, y, **options, sample_weight=sample_weight, step=step)
+
+
+def _step(
+    net: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    probes: Sequence[Probe],
+    regularizer: Regularizer | None,
+    clip_norm: float | None,
+    sample_weight: Any,
+    step: int | None = None,
+) -> float:
+    """Take a step with arguments that were validated, except x, y and sample_weight."""
     output = net.forward(x, training=True)
     value = loss.forward(output, y, sample_weight=sample_weight)
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{loss}: expected a finite loss, got {value} for finite outputs; lower the learning "
-            "rate, or scale the targets"
-        )
     net.metrics = metrics = {"loss": value, "lr": optimizer.lr}
     if probes and loss.classifies:
         metrics["accuracy"] = _count_correct(output, loss) / len(output)
@@ -198,18 +224,17 @@ def fit(
     >>> net.predict(x).argmax(axis=1)
     array([0, 1, 1, 0])
     """
-    settings: dict[str, Any] = {
+    options: dict[str, Any] = {
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
         "clip_norm": clip_norm,
     }  # fmt: skip
-    check_settings(
-        net, **settings, schedule=schedule, callbacks=callbacks, validation_data=validation_data,
-        shuffle=shuffle, drop_last=drop_last,
-    )  # fmt: skip
+    check_step("fit", net, **options)
+    check_loop(loss, schedule, callbacks, validation_data, verbose)
+    shuffle, drop_last = as_flag(shuffle, "fit", "shuffle"), as_flag(drop_last, "fit", "drop_last")
     epochs = count(epochs, "fit", "epochs")
     x, y = check_data("", net, loss, x, y)
-    weights_of_rows = row_weights(loss, y, sample_weight, class_weight)
-    batches = Batches(net, x, y, weights_of_rows, batch_size, drop_last=drop_last)
+    weights = row_weights(loss, y, sample_weight, class_weight)
+    batches = Batches(net, x, y, weights, batch_size, drop_last=drop_last)
     validation_data = check_validation(net, loss, validation_data)
     history = optimizer.history
     if history is None or history.steps > optimizer.steps:
@@ -218,30 +243,28 @@ def fit(
     net.history = optimizer.history = history
     try:
         with _progress(epochs * batches.per_epoch, verbose) as show, Interruptions() as ctrl_c:
+
+            def step(batch: Batch) -> float:
+                if schedule is not None:
+                    optimizer.lr = schedule(optimizer.steps)
+                with ctrl_c.delayed:
+                    value = _step(net, batch.x, batch.y, **options, sample_weight=batch.weights)
+                    history.append_step(net.metrics, optimizer.steps)
+                show()
+                return value
+
             for _ in range(epochs):
-                epoch, total, total_weight, correct = len(history.loss) + 1, 0.0, 0.0, 0.0
+                epoch = len(history.loss) + 1
                 order = generator.permutation(len(x)) if shuffle else np.arange(len(x))
-                for batch_x, batch_y, weights in batches.in_order(order):
-                    if schedule is not None:
-                        optimizer.lr = schedule(optimizer.steps)
-                    with ctrl_c.delayed:
-                        value = train_step(net, batch_x, batch_y, sample_weight=weights, **settings)
-                        history.append_step(net.metrics, optimizer.steps)
-                    weight = len(batch_x) if weights is None else float(weights.sum())
-                    total, total_weight = total + value * weight, total_weight + weight
-                    if loss.classifies:
-                        correct += _count_correct(net.y, loss)
-                    show()
+                metrics = _train_epoch(net, loss, batches.in_order(order), step)
                 net.check_theta()
-                metrics = {"loss": total / (total_weight or 1.0), "lr": optimizer.lr}
-                if loss.classifies:
-                    metrics["accuracy"] = correct / batches.rows
+                metrics["lr"] = optimizer.lr
                 if validation_data is not None:
                     validation = evaluate(net, *validation_data, loss)
                     metrics |= {f"val_{name}": number for name, number in validation.items()}
                 with ctrl_c.delayed:
                     history.append(metrics)
-                    stops = [callback.on_epoch(net, history) for callback in callbacks]
+                    stops = [stops_training(callback, net, history) for callback in callbacks]
                 show(metrics)
                 if any(stops):
                     break
@@ -252,6 +275,23 @@ def fit(
         if hasattr(callback, "on_end"):
             callback.on_end(net, history)
     return history
+
+
+def _train_epoch(
+    net: Sequential, loss: Loss, batches: Iterable[Batch], step: Callable[[Batch], float]
+) -> dict[str, float]:
+    """Take the steps of an epoch and return the loss and the accuracy over all of them."""
+    total, total_weight, correct, rows = 0.0, 0.0, 0.0, 0
+    for batch in batches:
+        value, n = step(batch), len(batch.x)
+        weight = n if batch.weights is None else float(batch.weights.sum())
+        total, total_weight, rows = total + value * weight, total_weight + weight, rows + n
+        if loss.classifies:
+            correct += _count_correct(net.y, loss)
+    metrics = {"loss": total / (total_weight or 1.0)}
+    if loss.classifies:
+        metrics["accuracy"] = correct / rows
+    return metrics
 
 
 def _count_correct(output: Array, loss: Loss) -> float:
@@ -265,7 +305,7 @@ def _count_correct(output: Array, loss: Loss) -> float:
 @contextmanager
 def _progress(steps: int, verbose: int) -> Iterator[Callable[..., None]]:
     """Yield a function that shows a step or, given metrics, an epoch in a progress bar."""
-    if not verbose:
+    if not verbose or sys.stderr is None:  # as in a program without a console
         yield lambda metrics=None: None
         return
     # tqdm.auto warns in a notebook without ipywidgets.

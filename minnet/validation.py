@@ -1,13 +1,16 @@
-"""Input validation: convert arguments to the arrays that layers work on, or raise an error.
+"""Input validation: convert arguments to what the computation uses, or raise an error.
 
 Functions of this module are called at the public boundary. They never write to the caller's arrays
 and raise before anything has changed. An error names where it arose, what was expected, what was
 received, and how to repair it.
 """
 
+import difflib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ctypes import c_float
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +21,33 @@ from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.kernels.losses import first_improper_row, first_invalid_label
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+SMALLEST = {dtype: float(np.finfo(dtype).tiny) for dtype in (FLOAT32, FLOAT64)}  # normal numbers
+
+
+def shown(value: Any) -> str:
+    """Return the text of a value for a message, of bounded length."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # repr of integers of thousands of digits
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+# Arrays.
 
 
 def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return dtype as a NumPy dtype; raise ValueError unless it is float32 or float64."""
-    found = np.dtype(dtype)
+    """Return dtype as a NumPy dtype; raise unless it is float32 or float64."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None:
+        raise TypeError(
+            f"dtype: expected float32 or float64, got {shown(dtype)}; use numpy.float32"
+        )
     if found not in (FLOAT32, FLOAT64):
         raise ValueError(f"dtype: expected float32 or float64, got {found}")
     return found
@@ -49,8 +74,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
     array = _converted(x, where, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(
-            f"{where}: expected {name} as real numbers, got dtype {array.dtype}; convert with "
-            f"{name}.astype(float)"
+            f"{where}: expected {name} as real numbers, got {_not_numbers(x, array, name)}"
         )
     if array.dtype == np.uint8 and name in ("x", "validation x"):
         warnings.warn(
@@ -58,7 +82,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
             f"values scaled to 0..1: use {name} / 255",
             stacklevel=4,
         )
-    with np.errstate(over="ignore"):  # overflow to infinity is reported by check_finite
+    with np.errstate(over="ignore", under="ignore"):  # check_finite reports overflow
         return np.require(array, dtype, ["C", "A"])
 
 
@@ -75,6 +99,19 @@ def _converted(x: Any, where: object, name: str) -> Array:
             f"{where}: expected {name} as an array of numbers, got {type(x).__name__} "
             f"that NumPy cannot convert ({error}){repair}"
         ) from error
+
+
+def _not_numbers(x: Any, array: Array, name: str) -> str:
+    """Describe x, whose array does not hold real numbers, and how to convert it."""
+    if hasattr(x, "toarray"):
+        return f"the sparse matrix {type(x).__name__}; use {name}.toarray()"
+    if array.dtype.kind == "O" and hasattr(x, "select_dtypes"):
+        column = next(iter(x.select_dtypes(exclude=["number", "bool"])), None)
+        return f"text or objects in column {column!r}; encode or drop it: {name}.drop(columns=...)"
+    if array.dtype == object and array.ndim == 0:
+        return f"an object of type {type(x).__name__}; pass a list or an array"
+    repair = f"{name}.real" if array.dtype.kind == "c" else f"numpy.array({name}, float)"
+    return f"dtype {array.dtype}; convert with {repair}"
 
 
 def _is_valid(array: Array, dtype: np.dtype[Any]) -> bool:
@@ -104,19 +141,52 @@ def as_rows(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Arr
     )
 
 
-def check_finite(x: Array, where: object) -> None:
-    """Raise FloatingPointError, with row and column, if x (n, features) has NaN or infinity."""
-    row = first_nonfinite_row(x)
-    if row >= 0:
-        column = int(np.flatnonzero(~np.isfinite(x[row]))[0])
-        repair = "remove such rows, or replace the values with numpy.nan_to_num"
-        if np.isinf(x[row, column]):
-            largest = np.finfo(x.dtype).max
-            repair = f"remove such rows, or scale the data; the largest {x.dtype} is {largest:.1e}"
-        raise FloatingPointError(
-            f"{where}: expected finite values, got {x[row, column]} at row {row}, column {column}; "
-            f"{repair}"
+def check_finite(x: Array, where: object, given: Any = None, repair: str = "") -> None:
+    """Raise FloatingPointError, with row and column, if x has NaN or infinity.
+
+    If x was converted from the array given, a number that only the dtype of x cannot hold is
+    reported as such.
+    """
+    if first_nonfinite_row(x if x.ndim == 2 else x.reshape(1, -1)) < 0:
+        return
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+    place = "row {}, column {}".format(*index) if x.ndim == 2 else f"index {index}"
+    number = x[index]
+    if given is not None and np.shape(given) == x.shape:
+        number = np.asarray(given)[index]
+    got = f"{number}"
+    if np.isfinite(number):
+        got += f", too large for {x.dtype},"
+        repair = "scale the values, or use dtype=np.float64"
+    elif np.isinf(number) and not repair:
+        repair = f"remove such rows, or scale the data; the largest {x.dtype} is "
+        repair += f"{np.finfo(x.dtype).max:.1e}"
+    repair = repair or "remove such rows, or replace the values with numpy.nan_to_num"
+    raise FloatingPointError(f"{where}: expected finite values, got {got} at {place}; {repair}")
+
+
+def fill(array: Array, value: Any, where: object, name: str = "value") -> None:
+    """Copy value into array: one finite number for each entry, or a single number for all.
+
+    Raises
+    ------
+    TypeError, ValueError, FloatingPointError
+        If value does not hold real numbers, has another shape, or is not finite in the dtype of
+        array, which is then unchanged.
+    """
+    given = as_array(value, array.dtype, where, name)
+    if given.ndim and given.shape != array.shape:
+        repair = "assign one number for each entry, or a single number for all"
+        if given.shape == array.shape[::-1]:
+            repair = f"it is the transpose, assign {name}.T"
+        raise ValueError(
+            f"{where}: expected {name} of shape {array.shape}, got {given.shape}; {repair}"
         )
+    check_finite(given, f"{where}: {name}", value, "assign finite numbers")
+    array[...] = given
+
+
+# Targets and weights.
 
 
 def as_target_rows(
@@ -155,12 +225,16 @@ def as_target_rows(
         labels = np.require(array, INT64, ["C", "A"])
     row = first_invalid_label(labels, classes)
     if row >= 0:
-        note = "; a single output cannot distinguish classes" if classes == 1 else ""
-        if classes > 1 and (labels.min(), labels.max()) == (1, classes):
-            note = "; classes are counted from 0: use labels - 1"
+        repair, ends = "", (labels.min(), labels.max())
+        if classes == 1:
+            repair = "; a single output cannot distinguish classes"
+        elif ends == (1, classes):
+            repair = "; classes are counted from 0: use labels - 1"
+        elif ends == (-1, 1):
+            repair = "; use (labels + 1) // 2 for labels -1 and 1"
         raise ValueError(
             f"{where}: expected labels in 0..{classes - 1}, got label {labels[row]} at row "
-            f"{row}{note}"
+            f"{row}{repair}"
         )
     return labels
 
@@ -202,12 +276,67 @@ def as_sample_weight(weights: Any, n: int, where: object) -> Array:
     return array
 
 
-def check_instance(given: Any, kind: type, where: str) -> None:
+# Objects, flags, names, paths and generators.
+
+
+def check_instance(given: Any, kind: Any, where: object, expected: str = "") -> None:
     """Raise TypeError unless given is an instance of kind."""
     if not isinstance(given, kind):
         repair = f"; create one: {given.__name__}(...)" if isinstance(given, type) else ""
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(f"{where}: expected {article} {kind.__name__}, got {given!r}{repair}")
+        expected = expected or f"a{'n' * (kind.__name__[0] in 'AEIOU')} {kind.__name__}"
+        raise TypeError(f"{where}: expected {expected}, got {shown(given)}{repair}")
+
+
+def as_flag(value: Any, where: object, name: str) -> bool:
+    """Return value as a bool; raise TypeError unless it is True or False."""
+    check_instance(value, bool | np.bool_, where, f"{name} as True or False")
+    return bool(value)
+
+
+def one_of(value: Any, options: Iterable[str], where: object, name: str) -> str:
+    """Return value if it is one of these strings; raise TypeError or ValueError otherwise."""
+    options = list(options)
+    expected = f"{where}: expected {name}{' as ' * bool(name)}one of {', '.join(options)}, got "
+    expected += shown(value)
+    if not isinstance(value, str):
+        raise TypeError(expected)
+    if value not in options:
+        text = value.lower()
+        near = difflib.get_close_matches(text, options, n=1)
+        near = near or [option for option in options if text and option.startswith(text)]
+        raise ValueError(expected + (f"; did you mean {near[0]!r}?" if near else ""))
+    return value
+
+
+def as_path(path: Any, where: object) -> Path:
+    """Return path as a Path with ``~`` expanded; raise TypeError or ValueError otherwise."""
+    if not isinstance(path, str | Path):
+        raise TypeError(f"{where}: expected a path as a string or pathlib.Path, got {shown(path)}")
+    if "\0" in str(path) or str(path) == "":
+        raise ValueError(f"{where}: expected a path, got {shown(path)}")
+    return Path(path).expanduser()
+
+
+def as_rng(rng: Any, where: object) -> np.random.Generator:
+    """Return the generator of this seed, or the generator itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If rng is not None, a whole number >= 0 or a numpy.random.Generator.
+    """
+    kind = int | np.integer | np.random.Generator | None
+    if isinstance(rng, bool) or not isinstance(rng, kind):
+        raise TypeError(
+            f"{where}: expected rng as a seed such as 0, a numpy.random.Generator or None, got "
+            f"{shown(rng)}"
+        )
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise ValueError(f"{where}: expected rng as a seed >= 0, got {shown(rng)}")
+    return np.random.default_rng(rng)
+
+
+# Numbers.
 
 
 def is_number(value: Any) -> bool:
@@ -216,36 +345,83 @@ def is_number(value: Any) -> bool:
 
 
 def in_range(
-    value: Any, owner: str, name: str, test: Callable[[float], bool], expected: str
+    value: Any, where: object, name: str, test: Callable[[float], bool], expected: str
 ) -> float:
     """Return float(value) if it passes test; raise ValueError or TypeError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise TypeError(f"{owner}: expected {name} to be a number, {expected}, got {value!r}")
-    number = float(value)
+        raise TypeError(f"{where}: expected {name} to be a number, {expected}, got {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not (math.isfinite(number) and test(number)):
-        raise ValueError(f"{owner}: expected {name} to be {expected}, got {value!r}")
+        raise ValueError(f"{where}: expected {name} to be {expected}, got {shown(value)}")
     return number
 
 
-def positive(value: Any, owner: str, name: str) -> float:
+def positive(value: Any, where: object, name: str) -> float:
     """Return value as a float > 0, or raise."""
-    return in_range(value, owner, name, lambda v: v > 0, "positive and finite")
+    return in_range(value, where, name, lambda v: v > 0, "positive and finite")
 
 
-def non_negative(value: Any, owner: str, name: str) -> float:
+def non_negative(value: Any, where: object, name: str) -> float:
     """Return value as a float >= 0, or raise."""
-    return in_range(value, owner, name, lambda v: v >= 0, "non-negative and finite")
+    return in_range(value, where, name, lambda v: v >= 0, "non-negative and finite")
 
 
-def fraction(value: Any, owner: str, name: str) -> float:
+def fraction(value: Any, where: object, name: str) -> float:
     """Return value as a float with 0 <= value < 1, or raise."""
-    return in_range(value, owner, name, lambda v: 0 <= v < 1, "in [0, 1)")
+    return in_range(value, where, name, lambda v: 0 <= v < 1, "in [0, 1)")
 
 
-def count(value: Any, owner: str, name: str) -> int:
-    """Return value as an int >= 1, or raise."""
+def count(value: Any, where: object, name: str, least: int = 1) -> int:
+    """Return value as an int from least to the largest int64, or raise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{owner}: expected {name} to be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{owner}: expected {name} to be at least 1, got {value}")
+        raise TypeError(f"{where}: expected {name} to be a whole number, got {shown(value)}")
+    if not least <= value < 2**63:
+        bound = f"at least {least}" if value < least else "less than 2**63"
+        raise ValueError(f"{where}: expected {name} to be {bound}, got {shown(value)}")
     return int(value)
+
+
+class _Setting:
+    def __init__(self, convert: Callable[[Any, str, str], Any]) -> None:
+        self.convert = convert
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        where = type(instance).__name__
+        converted = self.convert(value, where, self.name)
+        if isinstance(converted, float):
+            dtype = getattr(instance, "dtype", FLOAT32)
+            rounded = c_float(converted).value if dtype == FLOAT32 else converted
+            if abs(rounded) < SMALLEST[dtype]:
+                rounded = 0.0
+            self.convert(rounded, where, f"{self.name} = {converted!r}, as {dtype},")
+        instance.__dict__[self.name] = converted
+
+
+def setting(convert: Callable[[Any, str, str], Any]) -> Any:
+    """Return a descriptor of an attribute that is validated by each assignment.
+
+    ``convert(value, where, name)`` returns what is stored in the object, or raises. A float must
+    pass it also after rounding to the object's ``dtype``, by default float32, and of subnormal
+    numbers to 0. There is no method ``__get__``, so that reading costs no more than for other
+    attributes.
+
+    Examples
+    --------
+    >>> class Scaling:
+    ...     factor: float = setting(positive)
+    >>> scaling = Scaling()
+    >>> scaling.factor = 2
+    >>> scaling.factor
+    2.0
+    >>> scaling.factor = 1e39
+    Traceback (most recent call last):
+    ...
+    ValueError: Scaling: expected factor = 1e+39, as float32, to be positive and finite, got inf
+    """
+    return _Setting(convert)

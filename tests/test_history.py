@@ -88,7 +88,9 @@ def test_to_frame_has_a_row_for_each_epoch_or_step():
 
 
 def test_to_frame_raises_for_other_rows_and_without_pandas(monkeypatch):
-    with pytest.raises(ValueError, match='expected by="epoch" or by="step", got \'batch\''):
+    with pytest.raises(
+        ValueError, match="to_frame: expected by as one of epoch, step, got 'batch'"
+    ):
         History().to_frame("batch")
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="expected pandas, which is not installed"):
@@ -118,3 +120,13 @@ def test_a_long_run_keeps_few_bytes_for_each_step():
         history.append_step({"loss": 1.0, "lr": 0.1, "grad_norm": 1.0}, step + 1)
     size = sum(sys.getsizeof(getattr(history, f"step_{name}")) for name in ("loss", "lr"))
     assert size < 2 * 1000 * 10
+
+
+def test_the_text_of_a_history_shows_first_and_last_measured_values():
+    net = Sequential([Dense(4, 3)], rng=0)
+    optimizer = SGD(net, lr=0.01)
+    for data in (None, TEST, TEST, None):
+        history = trained(1, net, optimizer, validation_data=data)
+    first, last = history.val_loss[1:3]
+    assert f"val_loss {first:.4g} -> {last:.4g}, val_accuracy" in repr(history)
+    assert "nan" not in repr(history)

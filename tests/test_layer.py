@@ -201,7 +201,7 @@ def test_a_short_batch_gives_what_a_fresh_network_gives(make):
 @ALL
 def test_backward_overwrites_the_gradients_of_the_step_before(make):
     net = network(make)
-    net.grad = np.nan
+    net.grad[...] = np.nan
     net.forward(X, training=True)
     net.backward(np.ones((8, 2)))
     assert np.isfinite(net.grad).all()

@@ -161,14 +161,24 @@ def test_the_mean_of_many_rows_is_accurate(make, dtype):
 
 
 @ALL
-def test_nan_in_the_output_gives_a_loss_of_nan_or_is_refused(make):
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_output_that_is_not_finite_is_refused_with_its_row(make, bad):
     output, target = problem(make)
-    output[1, 2] = np.nan
+    output[1, 2] = bad
+    loss, error = make(), FloatingPointError
+    message = rf"{loss!r}: output: expected finite values, got {bad} at row 1, column 2;"
+    message = message.replace("(", r"\(", 1).replace(")", r"\)", 1)
     if make is CrossEntropy:
-        with pytest.raises(ValueError, match=r"probabilities in \[0, 1\], got .*nan.* at row 1"):
-            make().forward(output, target)
-    else:
-        assert np.isnan(make().forward(output, target))
+        error, message = ValueError, r"probabilities in \[0, 1\], got .* at row 1"
+    elif loss.takes_logits and bad == -np.inf:
+        target = 1.0 - np.isinf(output) if loss.multilabel else np.zeros(len(output), int)
+        assert np.isfinite(loss.forward(output, target))
+        target = np.isinf(output) * 1.0 if loss.multilabel else np.full(len(output), 2)
+        message = "expected a finite loss, got inf; the logit -inf in row 1 gives a target the"
+    with pytest.raises(error, match=message):
+        loss.forward(output, target)
+    with pytest.raises(RuntimeError, match="before this backward, got none since the last one"):
+        loss.backward()
 
 
 # Targets.
@@ -383,7 +393,9 @@ def test_large_differences_do_not_overflow(make):
 @pytest.mark.parametrize("make", [MeanAbsoluteError, Huber])
 def test_nan_reaches_the_gradient(make):
     loss = make()
-    loss.forward([[np.nan, 1.0]], [[0.0, 0.0]])
+    output = np.ones((1, 2), np.float32)
+    loss.forward(output, [[0.0, 0.0]])
+    output[0, 0] = np.nan
     np.testing.assert_array_equal(loss.backward(), [[np.nan, 0.5]])
 
 

@@ -150,6 +150,7 @@ def test_a_zero_gradient_changes_theta_only_by_weight_decay(make):
     before = net.theta.copy()
     optimizer = make(net)
     for _ in range(3):
+        net.grad = 0.0
         optimizer.step()
     assert np.isfinite(net.theta).all()
     if getattr(optimizer, "weight_decay", 0) == 0:
@@ -169,6 +170,7 @@ def test_a_learning_rate_set_between_steps_applies_from_the_next_step(make):
     np.testing.assert_array_equal(net.theta, before)
     optimizer.lr = np.float32(0.5)
     assert optimizer.lr == 0.5
+    net.grad = 1.0
     optimizer.step()
     assert (net.theta < before).all()
 
@@ -201,6 +203,7 @@ def test_the_first_update_of_adam_has_size_lr_for_every_parameter():
 def test_weight_decay_applies_to_biases_as_in_pytorch():
     net = network()
     net["dense1"].bias.value = 1.0
+    net.grad = 0.0
     SGD(net, lr=0.1, weight_decay=0.5).step()
     np.testing.assert_allclose(net["dense1"].bias.value, 0.95, rtol=1e-15)
     AdamW(net, lr=0.1, weight_decay=0.5).step()
@@ -297,6 +300,7 @@ def test_adam_does_not_count_frozen_steps_of_a_parameter(make, through_a_file, t
         save(net, tmp_path / "net", optimizer=optimizer)
         net = Sequential([Dense(4, 8), ReLU(), Dense(8, 3)], rng=1)
         optimizer = make(net, lr=0.5)
+        net.grad = 0.0
         optimizer.step()  # without frozen parameters
         load(net, tmp_path / "net", optimizer=optimizer)
     assert optimizer.frozen_steps.tolist() == [50, 50, 0, 20]
@@ -318,6 +322,7 @@ def test_an_adam_that_is_loaded_continues_the_frozen_steps_of_its_file(tmp_path)
             net.grad = 1.0
             optimizer.step()
     loaded = Adam(twin)
+    twin.grad = 0.0
     loaded.step()  # without frozen parameters
     save(net, tmp_path / "net", optimizer=optimizer)
     load(twin, tmp_path / "net", optimizer=loaded)
@@ -374,6 +379,87 @@ def test_every_optimizer_minimizes_a_quadratic():
         assert np.abs(net.theta).max() < 0.2, name
 
 
+# Gradients that no step can use.
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [(np.float32, 1e20), (np.float32, np.inf), (np.float64, 1e155), (np.float64, np.nan)],
+)
+def test_a_gradient_too_large_for_a_step_is_refused_before_anything_moves(make, dtype, value):
+    net = network(dtype)
+    optimizer = make(net)
+    net.grad = 1.0
+    optimizer.step()
+    net["dense2"].bias.grad[1] = value
+    assert net.grad.size  # counts as a new gradient
+    before = [array.copy() for array in (net.theta, *optimizer.state.values())]
+    with pytest.raises(
+        FloatingPointError, match=r": expected gradients up to .* for dense2\.bias;"
+    ):
+        optimizer.step()
+    for old, new in zip(before, (net.theta, *optimizer.state.values()), strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert optimizer.steps == 1
+    net["dense2"].bias.trainable = False
+    optimizer.step()  # the gradient of a frozen parameter is not used
+    assert np.isfinite(net.theta).all()
+
+
+@pytest.mark.parametrize("make", [RMSProp, Adagrad, Adam, AdamW])
+def test_the_largest_gradients_that_are_accepted_give_the_steps_of_float64(make):
+    thetas = []
+    for dtype in (np.float32, np.float64):
+        net = Sequential([Dense(1, 1, bias=False)], rng=0, dtype=dtype)
+        net.theta = [1.0]
+        optimizer = make(net, lr=0.1)
+        for gradient in (1.3e19, *[1.0] * 500):
+            net.grad = [gradient]
+            optimizer.step()
+        thetas.append(float(net.theta[0]))
+    assert thetas[0] == pytest.approx(thetas[1], rel=1e-4)
+
+
+def test_adagrad_refuses_a_sum_of_squares_that_has_no_room_for_another():
+    net = Sequential([Dense(1, 1, bias=False)], rng=0)
+    optimizer = Adagrad(net)
+    for _ in range(2):
+        net.grad = [1.3e19]
+        optimizer.step()
+    theta, square = net.theta.copy(), optimizer.square.copy()
+    net.grad = [1.0]
+    with pytest.raises(FloatingPointError, match=r"Adagrad.*: expected sums of squared gradients"):
+        optimizer.step()
+    assert (net.theta, optimizer.square, optimizer.steps) == (theta, square, 2)
+
+
+def test_a_step_needs_a_gradient_since_the_last_one():
+    x, y = np.ones((4, 4)), np.array([0, 1, 2, 0])
+    net, loss = Sequential([Dense(4, 3)], rng=0), SoftmaxCrossEntropy()
+    optimizer = Adam(net)
+    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.001\): expected net.backward\(dy\) before"):
+        optimizer.step()
+    for _ in range(2):
+        loss.forward(net.forward(x, training=True), y)
+        net.backward(loss.backward())
+        optimizer.step()
+        theta = net.theta.copy()
+        with pytest.raises(RuntimeError, match="got no gradient since the last one"):
+            optimizer.step()
+        np.testing.assert_array_equal(net.theta, theta)
+    for assign in (
+        lambda: setattr(net, "grad", 1.0),
+        lambda: net.grad.fill(1.0),
+        lambda: setattr(net["dense1"].bias, "grad", 1.0),
+    ):
+        assign()
+        optimizer.step()
+    assert optimizer.steps == 5
+    other = SGD(net)  # a gradient can be used by more than one optimizer
+    other.step()
+
+
 # Input validation.
 
 NOT_IN_RANGE = [
@@ -383,8 +469,8 @@ NOT_IN_RANGE = [
     (lambda net, v: RMSProp(net, rho=v), [-0.1, 1.0], r"RMSProp: expected rho to be in \[0, 1\)"),
     (lambda net, v: RMSProp(net, eps=v), [0, -1e-8], "RMSProp: expected eps to be positive"),
     (lambda net, v: Adagrad(net, eps=v), [0, np.nan], "Adagrad: expected eps to be positive"),
-    (lambda net, v: Adam(net, betas=(v, 0.9)), [1, -0.1], "Adam: expected betas"),
-    (lambda net, v: Adam(net, betas=(0.9, v)), [1.0, np.nan], "Adam: expected betas"),
+    (lambda net, v: Adam(net, betas=(v, 0.9)), [1, -0.1], "Adam: expected beta[12]"),
+    (lambda net, v: Adam(net, betas=(0.9, v)), [1.0, np.nan], "Adam: expected beta[12]"),
     (lambda net, v: Adam(net, eps=v), [0, -1], "Adam: expected eps to be positive"),
     (lambda net, v: AdamW(net, weight_decay=v), [-0.1, np.nan], "AdamW: expected weight_decay"),
     (lambda net, v: AdamW(net, eps=v), [0], "AdamW: expected eps to be positive"),
@@ -418,12 +504,14 @@ def test_nesterov_without_momentum_raises():
 @ALL
 def test_an_argument_that_is_not_a_network_raises(make):
     for wrong in (None, Dense(2, 2), [np.zeros(3)]):
-        with pytest.raises(TypeError, match="expected a Sequential network, got"):
+        with pytest.raises(TypeError, match="expected a Sequential, got"):
             make(wrong)
 
 
 def test_an_optimizer_without_update_raises():
+    net = network()
+    optimizer, net.grad = Optimizer(net, 0.1), 1.0
     with pytest.raises(
-        TypeError, match=r"Optimizer.*: expected it to define update\(self, part, decay\)"
+        TypeError, match=r"Optimizer.*: expected it to define update\(self, part, d"
     ):
-        Optimizer(network(), 0.1).step()
+        optimizer.step()

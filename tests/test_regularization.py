@@ -91,9 +91,11 @@ def test_a_strength_out_of_range_raises(make, strength):
 
 
 def test_a_regularizer_without_formulas_raises():
-    with pytest.raises(TypeError, match=r"Regularizer: expected it to define of\(self, weight\)"):
+    with pytest.raises(
+        TypeError, match=r"Regularizer\(1\): expected it to define of\(self, weight\)"
+    ):
         Regularizer(1).penalty(network())
-    with pytest.raises(TypeError, match=r"Regularizer: expected it to define gradient"):
+    with pytest.raises(TypeError, match=r"Regularizer\(1\): expected it to define gradient"):
         Regularizer(1).add_gradient(network())
 
 
@@ -131,6 +133,62 @@ def test_the_norm_of_float32_gradients_neither_overflows_nor_underflows(size):
     assert clip_grad_norm(net, 1.0) == pytest.approx(expected, rel=1e-6, abs=0)
     length = np.linalg.norm(net.grad.astype(np.float64))
     assert length == pytest.approx(min(1.0, expected), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "grad", "limit"),
+    [
+        (np.float32, [1e38, 1e38], 1e-8),
+        (np.float32, [1e38, 0], 1e-3),
+        (np.float32, [3e38, -3e38], 1e38),
+        (np.float64, [1e308, 1e308], 1e-300),
+        (np.float64, [1e308, -1.7e308], 1e-8),
+        (np.float64, [1e-308, 1e300], 1e-3),
+    ],
+)
+def test_a_factor_below_the_range_of_the_dtype_does_not_change_direction_or_norm(
+    dtype, grad, limit
+):
+    net = Sequential([Dense(2, 1, bias=False)], rng=0, dtype=dtype)
+    net.grad = grad
+    clip_grad_norm(net, limit)
+    scaled = np.array(grad) / np.abs(grad).max()
+    expected = scaled / np.linalg.norm(scaled) * limit
+    np.testing.assert_allclose(net.grad, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_limits_of_small_number_types_are_converted_before_use():
+    net = Sequential([Dense(3, 1, bias=False)], rng=0)
+    net.grad = [-3.0, 0.5, 2.0]
+    clip_grad_value(net, np.uint8(1))
+    assert net.grad.tolist() == [-1, 0.5, 1]
+    net.grad = [1.5e5, 0, 0]
+    assert clip_grad_norm(net, np.float16(1)) == 1.5e5
+    assert net.grad.tolist() == [1, 0, 0]
+    clip_grad_value(net, 1e39)
+    assert net.grad.tolist() == [1, 0, 0]
+
+
+def test_clipping_by_value_refuses_nan_and_names_the_parameter():
+    net = network()
+    net.grad = 3.0
+    net["dense2"].weight.grad[-1] = np.nan
+    for clip in (clip_grad_value, clip_grad_norm):
+        with pytest.raises(FloatingPointError, match=r"NaN.* in dense2\.weight; lower"):
+            clip(net, 1.0)
+    assert (net.grad[:12] == 3).all()
+
+
+@pytest.mark.parametrize("wrong", [None, Dense(2, 2), Sequential, [1.0]])
+def test_functions_of_a_network_refuse_other_objects(wrong):
+    for call in (
+        lambda net: clip_grad_norm(net, 1.0),
+        lambda net: clip_grad_value(net, 1.0),
+        L1(0.1).penalty,
+        L2(0.1).add_gradient,
+    ):
+        with pytest.raises(TypeError, match=r": expected a Sequential, got"):
+            call(wrong)
 
 
 def test_values_are_clipped_to_the_limit_in_place():
@@ -174,7 +232,7 @@ def test_clipping_leaves_frozen_parameters_out():
         np.testing.assert_array_equal(param.grad, before)
     trainable = [p.grad for p in net.params.values() if p.trainable]
     assert sum((grad**2).sum() for grad in trainable) == pytest.approx(1.0, rel=1e-14)
-    frozen[0].grad = np.nan
+    frozen[0].grad[...] = np.nan
     clip_grad_norm(net, 0.5)
     clip_grad_value(net, 1e-3)
     np.testing.assert_array_equal(frozen[1].grad, kept[1])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minnet import (
+    SGD,
     Adam,
     BatchNorm,
     Dense,
@@ -251,3 +252,21 @@ def test_an_error_in_a_callback_leaves_a_training_that_can_be_continued():
     history = train(net, [], optimizer=optimizer, epochs=1)
     assert (len(history.loss), history.steps, optimizer.steps) == (2, 10, 10)
     assert math.isfinite(history.loss[-1])
+
+
+@pytest.mark.parametrize("returned", [np.zeros(3), "stop", 1])
+def test_a_callback_returns_a_flag_or_nothing(returned):
+    class Returns:
+        def on_epoch(self, net, history):
+            return returned
+
+    net = Sequential([Dense(1, 1)], rng=0)
+    optimizer = SGD(net)
+    with pytest.raises(
+        TypeError, match=r"fit: expected on_epoch of .* to return True, False or No"
+    ):
+        fit(
+            net, [[1.0]], [[2.0]], loss=MeanSquaredError(), optimizer=optimizer, epochs=3,
+            batch_size=1, callbacks=[Returns()],
+        )  # fmt: skip
+    assert (len(net.history.loss), net.history.steps, optimizer.steps) == (1, 1, 1)

@@ -1,4 +1,4 @@
-"""Detection of NaN and infinity in input data."""
+"""Detection of NaN, infinity and numbers that are too large."""
 
 from minnet.kernels import Array
 from minnet.kernels.jit import kernel
@@ -19,3 +19,12 @@ def first_nonfinite_row(x: Array) -> int:
         if bad:
             return i
     return -1
+
+
+@kernel("(const T[::1], float64)")
+def exceeds(x: Array, limit: float) -> bool:
+    """Return whether an entry of x is NaN, infinite or of a magnitude above limit."""
+    bound, bad = x.dtype.type(limit), False
+    for k in range(x.size):
+        bad |= not abs(x[k]) <= bound
+    return bad

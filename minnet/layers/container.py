@@ -156,7 +156,7 @@ class Container(Layer):
 
     def check_input(self, x: Any, name: str = "x") -> Array:
         rows = self._input_layer.check_input(x, name)
-        check_finite(rows, f"the input {name}")
+        check_finite(rows, f"the input {name}", x)
         return rows
 
     def check_rows(self, n: int) -> None:

@@ -16,7 +16,7 @@ from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.container import Container, check_params, nonfinite_kind
 from minnet.memory import empty
 from minnet.summary import Summary, summarize
-from minnet.validation import Array, as_float_dtype, count
+from minnet.validation import Array, as_float_dtype, as_rng, count, fill
 
 
 class Sequential(Container):
@@ -66,6 +66,7 @@ class Sequential(Container):
 
     is_network = True
     history: Any = None
+    gradients: int = 0  # number of backward passes, and of uses of grad that may change it
     metrics: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
@@ -80,7 +81,7 @@ class Sequential(Container):
                 "Sequential: expected one list of layers, and rng by name: "
                 "Sequential([Dense(4, 3), ...], rng=0)"
             )
-        generator, dtype = np.random.default_rng(rng), as_float_dtype(dtype)
+        generator, dtype = as_rng(rng, "Sequential"), as_float_dtype(dtype)
         super().__init__(layers)
         self.build(rng=generator, dtype=dtype)
 
@@ -120,16 +121,18 @@ class Sequential(Container):
 
     @theta.setter
     def theta(self, theta: Any) -> None:
-        self._theta[...] = theta
+        fill(self._theta, theta, "Sequential", "theta")
 
     @property
     def grad(self) -> Array:
         """All gradients in one array, in the order of theta."""
+        self.gradients += 1  # the array may be written to
         return self._grad
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad[...] = grad
+        fill(self._grad, grad, "Sequential", "grad")
+        self.gradients += 1
 
     # Outputs and gradients are checked for overflow, so that the error names the layer.
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
@@ -166,6 +169,7 @@ class Sequential(Container):
         if first_nonfinite_row(dy) >= 0:
             raise FloatingPointError(self._explain_gradient())
         self.dx = self.layers[0].backward_rows(dy, input_gradient)
+        self.gradients += 1
         return self.dx
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:

@@ -256,7 +256,7 @@ def test_the_gradient_norm_does_not_overflow(scale, dtype):
     net.grad = np.full(net.grad.size, 3 * scale)
     probe.observe(0, net)
     np.testing.assert_allclose(probe.run("gradient_norm")[1], 3 * scale * np.sqrt(net.grad.size))
-    net.grad = np.inf
+    net.grad[...] = np.inf
     probe.observe(1, net)
     assert probe.run("gradient_norm")[1][1] == np.inf
 
