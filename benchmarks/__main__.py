@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,17 @@ SUBJECTS: dict[str, Any] = {
     "alignment": alignment,
     "sklearn": estimators,
 }
+# Commands with options of their own, which measure reliability.
+TOOLS = ("fuzz", "planted", "faults", "bounds")
 LIBRARIES = ("minnet", "floor", "torch", "jax", "keras", "sklearn")
 PLAN, QUICK = Plan(), Plan(rounds=2, warm=0.0, seconds=0.02, least=2, quick=True, seeds=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks, print and write results. A missing or failing peer is not an error."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in TOOLS:
+        return int(import_module(f"benchmarks.{arguments[0]}").main(arguments[1:]))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _options(arguments)
