@@ -113,8 +113,8 @@ def child(
     began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)], cwd=cwd, env=environment(**variables or {}),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit,
-        start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=limit,  # noqa: PLW1509 - no thread is running
     )  # fmt: skip
     try:
         out, err = process.communicate(timeout=seconds)
@@ -424,7 +424,7 @@ def cold_start(folder: Path, number: int) -> str:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )  # fmt: skip
+        )
         for _ in range(number)
     ]
     printed = [process.communicate(timeout=300) for process in processes]
@@ -500,8 +500,8 @@ def graded(folder: Path) -> str:
                 source(path)
             elif source is not None:
                 path.write_bytes(source if isinstance(source, bytes) else source.encode())
-        found = command("exercises", "grade", group, "--only", "3", "--timeout", str(seconds),
-                        "--jobs", "2", "--out", f"out-{group}", cwd=folder, seconds=900)  # fmt: skip
+        options = ("--only", "3", "--timeout", str(seconds), "--jobs", "2", "--out", f"out-{group}")
+        found = command("exercises", "grade", group, *options, cwd=folder, seconds=900)
         if found.code != 0:
             return str(found)
         rows = json.loads((folder / f"out-{group}" / "grades.json").read_text())["rows"]

@@ -242,7 +242,7 @@ GROUPS = (
         (
             (
                 "self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)",
-                "self.running_mean, self.running_var, self.mean, self.var, 1 - self.momentum, len(x)",
+                "self.running_mean, self.running_var, self.mean, self.var, 0.5, len(x)",
             ),
             (
                 "super().__init__(1, num_features, eps=eps)",

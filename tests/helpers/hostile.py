@@ -20,16 +20,16 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
-
-import minnet
 from helpers.hostile_targets import UNBOUNDED, Target, World, apply, targets
 from helpers.hostile_values import Hostile, arrays, paths, scalars, snapshot
+
+import minnet
 from minnet import Layer, Loss, Optimizer, Sequential
 from minnet.regularization import Regularizer
 
@@ -279,15 +279,15 @@ def _problems(
         yield f"argument changed: {name}"
     for warning in outcome.warned:
         text = str(warning.message)
-        named = f"{parameter.name}" in text or "minnet" in text
+        named = parameter.name in text or "minnet" in text
         if not (issubclass(warning.category, UserWarning | RuntimeWarning) and named):
             yield f"foreign warning: {warning.category.__name__}: {text[:120]}"
     if error is None:
         if _must_refuse(target, parameter, hostile):
             yield "bad value accepted"
-        elif _is_finite(outcome.value) and not _is_finite(outcome.result, target):
-            yield "result is not finite"
-        elif _is_finite(outcome.value) and not _is_finite(outcome.digest and _arrays(outcome)):
+        elif _is_finite(outcome.value) and not (
+            _is_finite(outcome.result, target) and _is_finite(_arrays(outcome.result))
+        ):
             yield "result is not finite"
         return
     if outcome.moved:
@@ -297,8 +297,8 @@ def _problems(
         yield foreign
 
 
-def _arrays(outcome: Outcome) -> Any:
-    result = outcome.result
+def _arrays(result: Any) -> Any:
+    """Return the numbers of a layer, or those that an optimizer changes."""
     if isinstance(result, Layer):
         return [p.value for p in result.params.values()] + list(result.state.values())
     if isinstance(result, Optimizer):
@@ -358,7 +358,7 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
         return not traits & {"whole", "none"}
     if parameter.name in ROWS and not traits & {"finite", "real", "array0"}:
         scalar = hostile in scalars()
-        return scalar and hostile.label not in ("()",) or "nonfinite" in traits
+        return (scalar and hostile.label not in ("()",)) or "nonfinite" in traits
     return False
 
 

@@ -9,6 +9,7 @@ parameter has no example is an error, so that new functions are covered as soon 
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -54,13 +55,14 @@ PASSED_ON = {
 }
 # Called by minnet itself with arrays that are validated already, or defined by scikit-learn.
 INTERNAL = {
-    "append", "append_step", "as_target", "backward_layers", "backward_rows", "check", "check_attributes",
-    "check_eps", "check_rows", "check_theta", "check_widths", "compute", "describe",
-    "differentiate", "draw_params", "forget_buffers", "forward_layers", "forward_rows",
-    "from_state", "generator_for", "get_metadata_routing", "get_params", "of", "gradient",
-    "on_end", "on_epoch", "overlaps", "rebind", "resume", "set_fit_request",
-    "set_params", "set_partial_fit_request", "set_score_request", "to_state", "update", "walk",
+    "append", "append_step", "as_target", "backward_layers", "backward_rows", "check",
+    "check_attributes", "check_eps", "check_rows", "check_theta", "check_widths", "compute",
+    "describe", "differentiate", "draw_params", "forget_buffers", "forward_layers", "forward_rows",
+    "from_state", "generator_for", "get_metadata_routing", "get_params", "gradient", "of",
+    "on_end", "on_epoch", "overlaps", "rebind", "resume", "set_fit_request", "set_params",
+    "set_partial_fit_request", "set_score_request", "to_state", "update", "walk",
 }  # fmt: skip
+FIXED = {"weight", "bias", "gamma", "beta", "slope"}  # parameters, which cannot be replaced
 RECORDS = {"History", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError"}
 
 
@@ -73,9 +75,7 @@ class World:
 
     @cached_property
     def net(self) -> Sequential:
-        branch = Residual(Dense(4, 4), Tanh())
-        layers = [Dense(3, 4), BatchNorm(4), PReLU(), branch, Dropout(0.2), Dense(4, 2)]
-        net = Sequential(layers, rng=0, dtype=self.dtype)
+        net: Sequential = pickle.loads(_pickled(self.dtype))
         self.made.append(net)
         return net
 
@@ -106,6 +106,14 @@ class World:
 
 
 @cache
+def _pickled(dtype: np.dtype) -> bytes:
+    """Return a network as bytes, because unpickling it is faster than drawing it again."""
+    branch = Residual(Dense(4, 4), Tanh())
+    layers = [Dense(3, 4), BatchNorm(4), PReLU(), branch, Dropout(0.2), Dense(4, 2)]
+    return pickle.dumps(Sequential(layers, rng=0, dtype=dtype))
+
+
+@cache
 def recorded() -> dict[str, Any]:
     """Return a history and two recordings of a short training; the calls only read them."""
     rng = np.random.default_rng(0)
@@ -129,7 +137,7 @@ def saved(world: World, name: str, write: Callable[[str], None]) -> Path:
 
 
 def _table(path: str) -> None:
-    rows = [f"{i},{i * i % 7},{'ab'[i % 2]},{'no yes'.split()[i % 2]}" for i in range(40)]
+    rows = [f"{i},{i * i % 7},{'ab'[i % 2]},{['no', 'yes'][i % 2]}" for i in range(40)]
     Path(path).write_text("\n".join(["one,two,three,answer", *rows]) + "\n")
 
 
@@ -353,7 +361,11 @@ def _valid(target: Target) -> Any:
 def _add_reader(found: Any, name: str, parameter: Any, example: Any, read: Any) -> None:
     def prepare(world: World) -> Any:
         function = read(world)
-        return lambda value: function(value)
+
+        def call(value: Any) -> Any:
+            return function(value)
+
+        return call
 
     parameter = parameter.replace(name="value")
     found[name] = Target(name, prepare, (parameter,), {parameter.name: example})
@@ -420,8 +432,10 @@ def apply(function: Any, arguments: dict[str, Any], by_position: bool) -> Any:
         elif (
             parameter.kind == parameter.POSITIONAL_ONLY
             or (by_position and parameter.kind == parameter.POSITIONAL_OR_KEYWORD)
-            or any(p.kind == p.VAR_POSITIONAL for p in parameters.values())
-            and (parameter.kind == parameter.POSITIONAL_OR_KEYWORD)
+            or (
+                any(p.kind == p.VAR_POSITIONAL for p in parameters.values())
+                and (parameter.kind == parameter.POSITIONAL_OR_KEYWORD)
+            )
         ):
             positional.append(value)
         else:
