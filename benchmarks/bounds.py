@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not python.exists():
             subprocess.run([options.python, "-m", "venv", folder], check=True)
         test = [line for line in lower_bounds("test") if "==" not in line or "pandas" in line]
-        tools = ["pytest", "pytest-xdist", "hypothesis", "safetensors"]
+        # Newer versions of pyparsing deprecate what Matplotlib 3.9 uses.
+        tools = ["pytest", "pytest-xdist", "hypothesis", "safetensors", "pyparsing<3.3"]
         subprocess.run([python, "-m", "pip", "install", "-q", *lower_bounds(), *test, *tools],
                        check=True)  # fmt: skip
         subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "-e", ROOT], check=True)

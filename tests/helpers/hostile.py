@@ -39,7 +39,7 @@ REFUSALS = (
     TypeError, ValueError, FloatingPointError, RuntimeError, KeyError, OSError,
     minnet.checks.GradientError, AttributeError,
 )  # fmt: skip
-SECONDS = 30  # a call that takes longer hangs
+SECONDS = 10  # a call that takes longer hangs
 PATHS = {"path", "data_home"}
 ROWS = {  # arrays of numbers, which None, texts, dates, masks and objects cannot replace
     "x", "dy", "output", "target", "theta", "grad", "running_mean", "running_var", "value",
@@ -356,10 +356,18 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
         return not traits & {"real", "array0", "number"}
     if parameter.name == "rng":
         return not traits & {"whole", "none"}
+    alone = isinstance(_owner(target), type) and issubclass(_owner(target), Layer)
+    if "nonfinite" in traits and alone and _owner(target) is not Sequential:
+        return parameter.name in ("value", "theta", "grad")  # NaN in gives NaN out
     if parameter.name in ROWS and not traits & {"finite", "real", "array0"}:
         scalar = hostile in scalars()
         return (scalar and hostile.label not in ("()",)) or "nonfinite" in traits
     return False
+
+
+def _owner(target: Target) -> Any:
+    """Return the class of a method or setting of `minnet`, or None."""
+    return getattr(minnet, target.name.partition(".")[0], None)
 
 
 def _annotation(parameter: inspect.Parameter) -> str:

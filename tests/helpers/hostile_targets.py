@@ -24,6 +24,7 @@ from minnet import (
     SGD,
     Adam,
     BatchNorm,
+    Capture,
     Dense,
     Dropout,
     HistogramProbe,
@@ -211,8 +212,6 @@ EXAMPLES: dict[str, Callable[[World], Any]] = {
 SPECIAL: dict[str, Callable[[World], Any] | None] = {
     "Residual.layers": lambda w: Dense(3, 3),
     "Sequential.more": None,
-    "Capture.buffers": lambda w: {"dense1": {"y": w.rows}},
-    "Capture.loss": lambda w: 1.0,
     "capture.y": lambda w: w.labels,
     "BatchNorm.momentum": lambda w: 0.5,
     "HistogramProbe.layers": None,
@@ -328,7 +327,7 @@ def targets() -> dict[str, Target]:
         short = name.rpartition(".")[2]
         if short in RECORDS - {"History"} or item in (Layer, Loss, Optimizer):
             continue  # results, and base classes without mathematics
-        if short != "History":
+        if short not in ("History", "Capture"):  # made by minnet, not by users
             _add(found, name, item, lambda world, item=item: item)
         for method, function in inspect.getmembers(item, callable):
             if method[0] != "_" and method not in INTERNAL and inspect.isroutine(function):
@@ -449,8 +448,8 @@ def construct(name: str, kind: type, world: World) -> Any:
         return world.net
     if issubclass(kind, Optimizer):
         world.__dict__["optimizer"] = made = kind(world.net, lr=0.1)
-    elif kind is History:
-        return recorded()["history"]
+    elif kind in (History, Capture):
+        return recorded()["history" if kind is History else "captured"]
     elif issubclass(kind, Recorder):
         return recorded()["counts" if kind is HistogramProbe else "numbers"]
     else:
