@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,79 +68,121 @@ def misplaced(planted: Sequence[Fault], root: Path = ROOT) -> list[str]:
     return problems
 
 
-class Copies:
-    """Copies of the source tree, one for each fault that is tested at a time."""
+# A server in each copy imports what takes long once, and forks a process for each fault. Only the
+# first run, without a fault, may write bytecode, so that no bytecode of a fault is ever read.
+SERVER = """
+import importlib, os, sys
+for name in %(preloaded)r:
+    importlib.import_module(name)
+import numba, pytest
+for line in sys.stdin:
+    interpreted, writes, *tests = line.split()
+    child = os.fork()
+    if not child:
+        log = os.open("log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(log, 1), os.dup2(log, 2)
+        sys.dont_write_bytecode = writes == "False"
+        if interpreted == "True":  # compiling takes longer than the tests of the kernels
+            os.environ["NUMBA_DISABLE_JIT"] = "1"
+            numba.config.DISABLE_JIT = 1
+            tests.append("--ignore-glob=tests/kernels/test_jit*.py")
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])
+        sys.stdout.flush()
+        os._exit(int(code))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+PRELOADED = ("numpy.testing", "scipy.stats", "numba", "matplotlib.figure", "sklearn.base", "pandas")
 
-    def __init__(self, number: int, folder: Path) -> None:
-        self._free: Queue[Path] = Queue()
-        for k in range(number):
-            copy = folder / str(k)
-            copy.mkdir()
-            for name in COPIED:
-                source = ROOT / name
-                if source.is_dir():
-                    ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.svg")
-                    shutil.copytree(source, copy / name, ignore=ignored)
-                else:
-                    shutil.copy2(source, copy / name)
-            self._free.put(copy)
+
+class Copy:
+    """A copy of the source tree, with a server that runs tests in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.svg")
+                shutil.copytree(source, folder / name, ignore=ignored)
+            else:
+                shutil.copy2(source, folder / name)
+        self._start()
+
+    def _start(self) -> None:
+        environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": str(self.folder)}
+        environment["MINNET_CACHE_DIR"] = str(self.folder / "cache")
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER % {"preloaded": PRELOADED}], cwd=self.folder,
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the server."""
+        os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.communicate()
 
     def test(self, fault: Fault | None, tests: Sequence[str]) -> str:
         """Return the first test that fails with this fault, or an empty string."""
-        copy = self._free.get()
+        if fault is None:
+            return self._staged(tests, writes=True)
+        path = self.folder / "minnet" / fault.file
+        source, status = path.read_text(encoding="utf-8"), path.stat()
+        path.write_text(source.replace(fault.old, fault.new), encoding="utf-8")
         try:
-            if fault is None:
-                return _staged(copy, tests)
-            path = copy / "minnet" / fault.file
-            source = path.read_text(encoding="utf-8")
-            path.write_text(source.replace(fault.old, fault.new), encoding="utf-8")
-            try:
-                return _staged(copy, tests)
-            finally:
-                path.write_text(source, encoding="utf-8")
+            return self._staged(tests, writes=False)
         finally:
-            self._free.put(copy)
+            path.write_text(source, encoding="utf-8")
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-
-def _staged(copy: Path, tests: Sequence[str]) -> str:
-    """Run the tests of the kernels as plain Python first, because compiling takes longer."""
-    kernels = [test for test in tests if test.startswith("tests/kernels")]
-    others = [test for test in tests if test not in kernels]
-    return (
-        (kernels and _run(copy, kernels, interpreted=True)) or (others and _run(copy, others)) or ""
-    )
-
-
-def _run(copy: Path, tests: Sequence[str], *, interpreted: bool = False) -> str:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment["MINNET_CACHE_DIR"] = str(copy / "cache")
-    environment["PYTHONPATH"] = str(copy)
-    if interpreted:
-        environment["NUMBA_DISABLE_JIT"] = "1"
-        command.append("--ignore-glob=tests/kernels/test_jit*.py")
-    try:
-        result = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS,
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"timeout of {SECONDS} s"
-    if result.returncode == 0:
+    def _staged(self, tests: Sequence[str], *, writes: bool) -> str:
+        """Run the tests of the kernels as plain Python first, and the others if these pass."""
+        kernels = [test for test in tests if test.startswith("tests/kernels")]
+        others = [test for test in tests if test not in kernels]
+        for interpreted, chosen in ((True, kernels), (False, others)):
+            if chosen and (failed := self._run(interpreted, writes, chosen)):
+                return failed
         return ""
-    found = CAUGHT.search(result.stdout)
-    return found[1] if found else f"exit code {result.returncode}: {result.stdout[-300:]}"
+
+    def _run(self, interpreted: bool, writes: bool, tests: Sequence[str]) -> str:
+        server = self._server
+        assert server.stdin is not None
+        assert server.stdout is not None
+        print(interpreted, writes, *tests, file=server.stdin, flush=True)
+        if not select.select([server.stdout], [], [], SECONDS)[0]:
+            self.close()
+            self._start()
+            return f"timeout of {SECONDS} s"
+        code = server.stdout.readline().strip()
+        output = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+        found = CAUGHT.search(output)
+        return "" if code == "0" else found[1] if found else f"exit code {code}: {output[-300:]}"
 
 
 def results(planted: Sequence[Fault], jobs: int) -> Iterator[tuple[Fault, str]]:
     """Yield each fault with the test that catches it, after testing the source without faults."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
-        copies = Copies(jobs, Path(folder))
-        everything = sorted({test for fault in planted for test in fault.tests})
-        failed = copies.test(None, everything)
-        if failed:
-            raise ValueError(f"without a fault, {failed} fails")
-        yield from zip(planted, pool.map(lambda f: copies.test(f, f.tests), planted), strict=True)
+        copies = [Copy(Path(folder, str(k))) for k in range(jobs)]
+        free: Queue[Copy] = Queue()
+        try:
+            for copy in copies:
+                failed = copy.test(None, sorted({test for each in planted for test in each.tests}))
+                if failed:
+                    raise ValueError(f"without a fault, {failed} fails")
+                free.put(copy)
+
+            def test(fault: Fault) -> str:
+                copy = free.get()
+                try:
+                    return copy.test(fault, fault.tests)
+                finally:
+                    free.put(copy)
+
+            yield from zip(planted, pool.map(test, planted), strict=True)
+        finally:
+            for copy in copies:
+                copy.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
