@@ -434,6 +434,24 @@ def cold_start(folder: Path, number: int) -> str:
     return "" if printed[0][0] == expected(folder) else f"wrong numbers: {printed[0][0]}"
 
 
+PRINT = (
+    SETUP
+    + """
+history = train(probes=[probe])
+for item in (net, net["dense1"], net.summary(), history, probe, optimizer, loss, capture(net, x),
+             Residual(Dense(3, 3)), net.params, initializers.recommend("relu", 50), stopping):
+    print(item)
+"""
+)
+
+
+def console(folder: Path, encoding: str) -> str:
+    """Print objects on a console that has few characters, such as that of Windows."""
+    code = PRINT.replace("stopping)", "EarlyStopping())")
+    found = child("-c", code, cwd=folder, variables={"PYTHONIOENCODING": encoding})
+    return "" if found.code == 0 else str(found)
+
+
 PARALLEL = """
 def work(seed=0):
     net = network()
@@ -570,6 +588,8 @@ def trials(quick: bool) -> dict[str, list[Trial]]:
             ("cache a file", lambda f: without(f, MINNET_CACHE_DIR=__file__)),
             ("cache full", lambda f: full_cache(f, 100)),
             ("cache nearly full", lambda f: full_cache(f, 70_000)),
+            ("console cp1252", lambda f: console(f, "cp1252")),
+            ("console ASCII", lambda f: console(f, "ascii")),
             ("cold start of 2", lambda f: cold_start(f, 2)),
             ("cold start of 4", lambda f: cold_start(f, 4)),
         ]),
