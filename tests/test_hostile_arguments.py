@@ -1,10 +1,14 @@
 """Every public function, given a hostile argument, works or raises an error of minnet's own."""
 
+import dataclasses
 import itertools
+import warnings
 
+import numpy as np
 import pytest
 from helpers import hostile
-from helpers.hostile_targets import EXPECTED, FIXED, public, targets
+from helpers.hostile_examples import EXPECTED
+from helpers.hostile_targets import FIXED, public, targets
 
 CALLS = 20_000
 
@@ -52,12 +56,6 @@ def test_a_public_function_without_an_example_is_an_error(monkeypatch):
 
 
 def test_the_oracle_notices_each_kind_of_violation(folder, monkeypatch):
-    import warnings
-
-    import numpy as np
-
-    import minnet
-
     def accepts(net, max_norm):
         return 1.0
 
@@ -81,7 +79,7 @@ def test_the_oracle_notices_each_kind_of_violation(folder, monkeypatch):
     target = targets()["clip_grad_norm"]
     parameter = next(p for p in target.parameters if p.name == "max_norm")
     for function, kind in expected.items():
-        replaced = hostile.replace(target, prepare=lambda world, f=function: f)
+        replaced = dataclasses.replace(target, prepare=lambda world, f=function: f)
         values = hostile.pool(target, parameter, hostile.World(folder))
         found = [
             violation.kind
@@ -89,11 +87,11 @@ def test_the_oracle_notices_each_kind_of_violation(folder, monkeypatch):
             for violation in hostile.attempt(replaced, parameter, value, folder)
         ]
         assert any(each.startswith(kind) for each in found), function.__name__
-    assert minnet.clip_grad_norm is not None
 
 
-def test_hostile_arguments_are_refused_or_work(folder):
-    cases = hostile.random_cases(CALLS, 0, folder)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_hostile_arguments_are_refused_or_work(folder, seed):
+    cases = hostile.random_cases(CALLS // 2, seed, folder)
     violations = itertools.chain.from_iterable(hostile.run(case, folder) for case in cases)
     groups = {violation.group: violation.call for violation in violations}
     assert not groups, "\n".join(["", *groups.values()])
