@@ -269,7 +269,7 @@ GROUPS = (
     Group(
         "layers",
         "layer.py",
-        "tests/test_layer.py tests/test_own_layers.py tests/layers/test_sequential.py",
+        "tests/test_layer.py tests/test_own_layers.py tests/layers",
         (
             ("if x is not self.x and self.overlaps(x,", "if False and self.overlaps(x,"),
             ("if dy is not self.dy and self.overlaps(dy,", "if False and self.overlaps(dy,"),
@@ -280,7 +280,7 @@ GROUPS = (
     Group(
         "layers",
         "layers/sequential.py",
-        "tests/layers tests/test_layer.py",
+        "tests/layers tests/test_layer.py tests/test_evaluation.py",
         (
             (
                 "for layer in reversed(self.layers[1:]):",
