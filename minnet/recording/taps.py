@@ -184,11 +184,10 @@ def describe_layers(net: Sequential) -> tuple[LayerInfo, ...]:
 
 def find_nonfinite(net: Sequential) -> Key:
     """Return the key of the first array of a step with NaN or infinity; see `Failure`."""
-    layers = list(in_order(net.layers))
-    passes = [(name, layer, [*layer.params, "y"]) for name, layer in layers]
+    passes = [(name, layer, [*layer.params, "y"]) for name, layer in in_order(net.layers)]
     passes += [
         (name, layer, ["dy", *(f"{kind}_grad" for kind in layer.params), "dx"])
-        for name, layer in reversed(layers)
+        for name, layer in reversed(list(net.walk()))
     ]
     for name, layer, kinds in passes:
         taps = layer_taps(name, layer)
