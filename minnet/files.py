@@ -5,8 +5,9 @@ after it has been written completely. `open_file` opens regular files only, beca
 and a device can be endless.
 
 Files of arrays are ordinary npz files, which ``np.load`` opens too, with a ``manifest.json`` next
-to the arrays. They contain no pickle, because loading a pickle can execute code. They are not
-compressed, so that reading takes no more memory than the size of the file.
+to the arrays. They contain no pickle, because loading a pickle can execute code. Only recordings
+are compressed, and only up to `COMPRESSED`, so that reading takes no more memory than this size or
+that of the file.
 """
 
 import errno
@@ -33,6 +34,7 @@ MANIFEST = "manifest.json"
 HOUR = 3600  # seconds
 NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 AnyPath: TypeAlias = str | os.PathLike[str]
+COMPRESSED = 2**28  # bytes, maximum size of compressed arrays
 
 
 def write_file(
@@ -41,14 +43,21 @@ def write_file(
     version: int,
     contents: Mapping[str, Any],
     arrays: Mapping[str, Array],
+    *,
+    compressed: bool = False,
 ) -> None:
     """Write arrays, and contents as JSON, to a file; failures are handled as in `save`."""
+    compressed = compressed and sum(array.nbytes for array in arrays.values()) < COMPRESSED / 2
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     header = {"format": file_format, "version": version, "minnet": __version__}
     # Some generators have arrays in their state.
     manifest = json.dumps(
         {**header, **contents}, indent=1, ensure_ascii=False, default=np.ndarray.tolist
     )
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with (
+        replacing(path) as file,
+        zipfile.ZipFile(file, "w", method, compresslevel=1) as archive,
+    ):
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
@@ -68,7 +77,7 @@ def require_finite(arrays: Mapping[str, Array], where: str) -> None:
 
 @contextmanager
 def opened_file(
-    path: AnyPath, where: str, file_format: str, *versions: int
+    path: AnyPath, where: str, file_format: str, *versions: int, compressed: bool = False
 ) -> Iterator[tuple[dict[str, Any], dict[str, Array]]]:
     """Read the manifest and the read-only arrays of a file that `write_file` wrote.
 
@@ -78,7 +87,7 @@ def opened_file(
     size = os.fstat(stream.fileno()).st_size
     try:
         with stream, zipfile.ZipFile(stream) as archive:
-            members = _read_members(archive, size)
+            members = _read_members(archive, size, compressed)
         if MANIFEST not in members:
             raise ValueError(f"it has no {MANIFEST}, so minnet did not write it")
         manifest = json.loads(members.pop(MANIFEST))
@@ -100,14 +109,15 @@ def opened_file(
         ) from error
 
 
-def _read_members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
+def _read_members(archive: zipfile.ZipFile, size: int, compressed: bool) -> dict[str, bytes]:
     """Return the members of a file of this size in bytes, and verify the checksum of each."""
     infos = archive.infolist()
-    if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+    methods = {info.compress_type for info in infos} - {zipfile.ZIP_STORED}
+    if methods and not (compressed and methods == {zipfile.ZIP_DEFLATED}):
         raise ValueError("expected a file that is not compressed")
-    declared = sum(info.file_size for info in infos)
-    if declared > size:
-        raise ValueError(f"expected at most {size:,} bytes, the file's size, got {declared:,}")
+    declared, most = sum(info.file_size for info in infos), max(size, COMPRESSED if methods else 0)
+    if declared > most:
+        raise ValueError(f"expected at most {most:,} bytes, got {declared:,}")
     return {info.filename: archive.read(info) for info in infos}
 
 

@@ -38,6 +38,8 @@ class History:
         clipping. The norm is measured only with ``clip_norm``, because this can take more than a
         tenth of the time of a step. nan marks epochs or steps in which a metric was not measured,
         such as steps that were taken without `fit`.
+    epoch_steps : list of int
+        Value of ``optimizer.steps`` at the end of each epoch.
     steps : int
         Value of ``optimizer.steps`` after the last recorded step.
     seed, generator : int and numpy.random.Generator, or None
@@ -54,6 +56,7 @@ class History:
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
     lr: list[float] = field(default_factory=list)
+    epoch_steps: list[int] = field(default_factory=list)
     steps: int = 0
     step_loss: "array[float]" = field(default_factory=_numbers)
     step_lr: "array[float]" = field(default_factory=_numbers)
@@ -68,6 +71,8 @@ class History:
             values = getattr(self, name)
             if name in metrics or values:
                 values += [NAN] * (epochs - len(values)) + [metrics.get(name, NAN)]
+        # A file of an older version has no epoch_steps; -1 marks the epochs in it.
+        self.epoch_steps += [-1] * (epochs - len(self.epoch_steps)) + [self.steps]
 
     def append_step(self, metrics: Mapping[str, float], steps: int) -> None:
         """Add the metrics of one step, after which the optimizer has taken this many steps."""

@@ -20,8 +20,9 @@ BLOCK = 16  # int32 counters per cache line
 # all copies of a counter would map to the same cache set.
 WIDTH = BINS + BLOCK
 BLOCKS = WIDTH // BLOCK
-# Positions of the totals, after the bins: number of values present, and number of values counted.
-PRESENT, COUNTED = BINS, BINS + 1
+# Positions of the totals, after the bins: number of values present, number of values counted, and
+# float64 values that are rounded to zero, to infinity and to -infinity in float32.
+PRESENT, COUNTED, TINY, HUGE, MINUS_HUGE = range(BINS, BINS + 5)
 INFINITY = 1020  # bin of infinity; the next three are bins of NaN; negative values add SIGN
 SIGN = 1024
 SHIFT = np.uint32(21)
@@ -79,6 +80,23 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
             separate_nan_from_infinity(bits[i], counts)
 
 
+@inline
+def count_rounded(x: Array, bits: Array, start: int, stride: int, counts: Array) -> None:
+    """Count the finite values of float64 x, not 0, that are 0 or infinite in float32.
+
+    A magnitude below 2^-128 counts as 0, as it does in the bins.
+    """
+    small = np.uint32(1) << SHIFT
+    for i in range(start, x.shape[0], stride):
+        for j in range(x.shape[1]):
+            magnitude = bits[i, j] & UNSIGNED
+            if magnitude < small:
+                counts[0, TINY] += x[i, j] != 0
+            elif magnitude == UNSIGNED_INFINITY:
+                counts[0, HUGE] += 0 < x[i, j] < np.inf
+                counts[0, MINUS_HUGE] += -np.inf < x[i, j] < 0
+
+
 @kernel(
     f"(const T[:, ::1], UniTuple(const T[:, ::1], {ARRAYS - 1}), int64, const int64[:, ::1], "
     f"int32[:, :, ::1])"
@@ -93,13 +111,17 @@ def count_floats(
     Neighbouring values are counted in different copies, and the sum of the copies is the histogram:
     neighbours are often equal, and successive additions to one counter are slow. The number of
     counted values is added to counts[place, 0, COUNTED], and size to counts[place, 0, PRESENT].
+    For float64, the values that `count_rounded` finds are added to the other totals.
     """
     for k in range(ARRAYS):
         x = first if k == 0 else others[k - 1]
         if x.size:
             place, stride = table[k, 0], table[k, 1]
             start = offset % stride
-            count_rows(bits_of(x), start, stride, counts[place])
+            bits = bits_of(x)
+            count_rows(bits, start, stride, counts[place])
+            if x.itemsize == 8:
+                count_rounded(x, bits, start, stride, counts[place])
             counts[place, 0, COUNTED] += len(range(start, x.shape[0], stride)) * x.shape[1]
             counts[place, 0, PRESENT] += table[k, 2]
 

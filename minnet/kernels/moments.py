@@ -131,3 +131,17 @@ def follow_units(y: Array, unchanged: Array, last: Array, window: int) -> int:
         last[j] = y[n - 1, j]
         dead += unchanged[j] >= window
     return dead
+
+
+@kernel("(const T[:, ::1], int64, int64, int64[::1])")
+def count_positive(y: Array, start: int, stride: int, counts: Array) -> None:
+    """Add the number of values above 0 in each column of y (n, units) to counts (units,).
+
+    Every stride-th row is counted, beginning with row start.
+    """
+    positive = np.zeros(y.shape[1], np.int32)
+    for i in range(start, y.shape[0], stride):
+        for j in range(y.shape[1]):
+            positive[j] += y[i, j] > 0
+    for j in range(y.shape[1]):
+        counts[j] += positive[j]

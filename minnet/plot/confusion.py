@@ -96,8 +96,8 @@ def _write(ax: Axes, counts: Array, shares: Array, digits: int) -> None:
     for (row, column), count in np.ndenumerate(counts):
         share = float(shares[row, column])
         text = f"{count}\n{style.percent(share)}" if count and lines == 2 else f"{count}"
-        dark: dict[str, Any] = {"color": style.INK, "path_effects": style.OUTLINE}
-        options = style.literal(ax, size) | ({"color": "white"} if share > 0.45 else dark)
+        color = style.text_color(parts.AMOUNTS(share) if share else "white")
+        options = style.literal(ax, size) | {"color": color}
         ax.text(column, row, text, ha="center", va="center", **options)
 
 

@@ -14,6 +14,7 @@ from minnet.recording import statistics
 from minnet.recording.statistics import Sample
 from minnet.validation import Array
 
+_NARROW = 1e-100  # width of a distribution in units of the axis; its square is not 0
 _MOST = 60  # panels of a figure, so that its layout takes only seconds
 
 
@@ -72,21 +73,24 @@ def histograms(
         label: parts.samples_of({name: group[name] for name in names}, log, "histograms")
         for label, group in arrays.items()
     }
-    low, high = statistics.bulk_range(s for group in samples.values() for s in group.values())
+    flat, exponent = statistics.in_common_unit(
+        {(label, name): s for label, group in samples.items() for name, s in group.items()}
+    )
+    low, high = statistics.bulk_range(flat.values())
     edges = statistics.bin_edges(low, high, bins)
     figure, grid = _make_panels(list(arrays), names, log, figsize, title)
     style.limits(figure.axes[0], edges[0], edges[-1], 1.0)
     for name, color in zip(names, style.depth_colors(len(names)), strict=True):
-        bars = {label: statistics.histogram(samples[label][name], edges) for label in arrays}
+        bars = {label: statistics.histogram(flat[label, name], edges) for label in arrays}
         ceiling = _common_height([density for density, _ in bars.values()])
         for label in arrays:
             ax, values = grid[label, name], statistics.describe(arrays[label][name])
             notes = [f"mean {values.mean:.2g}", f"std {values.std:.2g}", f"n = {values.count}"]
             notes += _draw_bars(
-                ax, samples[label][name], edges, bars[label], ceiling=ceiling, color=color
+                ax, flat[label, name], edges, bars[label], ceiling=ceiling, color=color
             )
             _draw_header(ax, name, notes)
-    xlabel = parts.quantity(next(iter(groups.values())), kind, log)
+    xlabel = parts.quantity(next(iter(groups.values())), kind, log, exponent)
     if len(names) < len(every):
         xlabel += f"\n{len(names)} of {len(every)} layers, evenly spaced; layers= chooses others"
     figure.supxlabel(xlabel)
@@ -125,25 +129,28 @@ def density(
     ['relu1 (50% zeros)', 'relu2 (constant 0.3)']
     """
     samples = parts.samples_of(parts.arrays_of(data, kind, layers, "density"), log, "density")
-    low, high = statistics.bulk_range(samples.values())
+    units, exponent = statistics.in_common_unit(samples)
+    low, high = statistics.bulk_range(units.values())
     curves = {}
-    for name, sample in samples.items():
-        if sample.point is None and sample.values.size:
+    for name, sample in units.items():
+        if sample.values.size and sample.point is None and np.ptp(sample.values) > _NARROW:
             at = np.linspace(max(low, sample.values.min()), min(high, sample.values.max()), 401)
             curves[name] = at, statistics.kernel_density(sample, at)
     peaks = {name: float(curve.max()) for name, (_, curve) in curves.items()}
     ceiling = min(max(peaks.values(), default=1.0), 10 * min(peaks.values(), default=1.0))
-    cut = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
+    notes = {name: f"peak {peak:.2g}" for name, peak in peaks.items() if peak > ceiling}
+    narrow = [name for name in samples if name not in curves and samples[name].point is None]
+    notes |= {name: "too narrow for a curve" for name in narrow if samples[name].values.size}
     ax = style.axes(ax, figsize=figsize, where="density")
     for (name, sample), color in style.by_depth(samples):
-        label = parts.label_of(name, sample, cut.get(name, ""))
+        label = parts.label_of(name, sample, notes.get(name, ""))
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         else:
-            point = np.nan if sample.point is None else sample.point
-            ax.axvline(point, color=color, label=label)
+            ax.axvline(_point(units[name]), color=color, label=label)
     style.limits(ax, low, high, ceiling)
-    return style.finish(ax, parts.quantity(data, kind, log, list(samples)), "density", title=title)
+    xlabel = parts.quantity(data, kind, log, exponent, list(samples))
+    return style.finish(ax, xlabel, "density", title=title)
 
 
 @style.styled
@@ -172,17 +179,25 @@ def cdf(
     """
     samples = parts.samples_of(parts.arrays_of(data, kind, layers, "cdf"), log, "cdf")
     ax = style.axes(ax, figsize=figsize, where="cdf")
-    low, high = statistics.bulk_range(samples.values())
+    units, exponent = statistics.in_common_unit(samples)
+    low, high = statistics.bulk_range(units.values())
     style.limits(ax, low, high, 1.0)
     for (name, sample), color in style.by_depth(samples):
-        label, (values, share) = parts.label_of(name, sample), statistics.cumulative(sample)
+        label, (values, share) = parts.label_of(name, sample), statistics.cumulative(units[name])
         left, right = ax.get_xlim()
         start = sample.zeros if log else 0.0
         values = np.array([min([left, *values[:1]]), *values, max([right, *values[-1:]])])
         share = np.array([start, *share, 1.0])
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
-    xlabel = parts.quantity(data, kind, log, list(samples))
+    xlabel = parts.quantity(data, kind, log, exponent, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)
+
+
+def _point(sample: Sample) -> float:
+    """Return the median of the values that are not 0; if there are none, 0, or nan for log."""
+    if sample.values.size:
+        return float(np.median(sample.values))
+    return np.nan if sample.log else 0.0
 
 
 def _drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:

@@ -89,12 +89,14 @@ def name_of_kind(kind: str) -> str:
     return _KINDS.get(kind, kind)
 
 
-def quantity(data: Data, kind: str, log: bool, names: Sequence[str] = ()) -> str:
-    """Return the label of the axis of the values."""
+def quantity(data: Data, kind: str, log: bool, exponent: int, names: Sequence[str] = ()) -> str:
+    """Return the label of the axis of the values, which are in units of 10^exponent."""
     text = name_of_kind(kind) if isinstance(data, Capture) else "value"
     if log:
         text = f"log₁₀ |{text}|"
-    return f"{text} of {style.wrapped(names[0], 48)}" if len(names) == 1 else text
+    if len(names) == 1:
+        text = f"{text} of {style.wrapped(names[0], 48)}"
+    return f"{text}, in units of {style.power_of_ten(10.0**exponent)}" if exponent else text
 
 
 def label_of(name: str, sample: Sample, *more: str) -> str:

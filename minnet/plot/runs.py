@@ -35,6 +35,8 @@ def learning_curves(
 ) -> Figure:
     """Draw a metric over the epochs: dashed for training, solid for validation.
 
+    NaN and infinity are not drawn. A magnitude above 1e100 is drawn as 1e100.
+
     Parameters
     ----------
     history : History, list of them, or dict of label -> either
@@ -258,7 +260,8 @@ def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
                 f"{owner}, got {lengths}; give runs of different lengths different labels"
             )
         if any(lengths):
-            found[name] = np.array(rows, dtype=np.float64)
+            values = np.array(rows, dtype=np.float64)
+            found[name] = np.clip(np.where(np.isfinite(values), values, np.nan), -1e100, 1e100)
     if not found:
         raise ValueError(
             f"learning_curves: expected a History with {metric!r} or 'val_{metric}', got neither "

@@ -14,8 +14,10 @@ from minnet.recording.histogram_probe import (
     ZERO,
     HistogramProbe,
 )
+from minnet.recording.recorder import Failure
 from minnet.recording.statistics import Statistics, dead_units, describe
 from minnet.recording.statistics_probe import NAMES, SATURATION, StatisticsProbe
+from minnet.recording.taps import LayerInfo
 
 __all__ = [
     "EDGES",
@@ -26,7 +28,9 @@ __all__ = [
     "SATURATION",
     "ZERO",
     "Capture",
+    "Failure",
     "HistogramProbe",
+    "LayerInfo",
     "Statistics",
     "StatisticsProbe",
     "capture",

@@ -15,10 +15,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minnet.kernels import histograms
-from minnet.kernels.histograms import ARRAYS, BINS, BLOCK, BLOCKS, COUNTED, INFINITY, SIGN, WIDTH
+from minnet.kernels.histograms import (
+    ARRAYS,
+    BINS,
+    BLOCK,
+    BLOCKS,
+    COUNTED,
+    HUGE,
+    INFINITY,
+    MINUS_HUGE,
+    PRESENT,
+    SIGN,
+    TINY,
+    WIDTH,
+)
+from minnet.kernels.moments import count_positive
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import Key, Series
+from minnet.recording.series import MOST, Key, Series, require
 from minnet.recording.taps import View
 from minnet.validation import Array, count
 
@@ -32,6 +46,8 @@ _ORDER = np.concatenate([np.arange(BINS - 1, SIGN - 1, -1), np.arange(SIGN)])
 FINITE = slice(BINS - SIGN - INFINITY, SIGN + INFINITY)
 MINUS_INFINITY, PLUS_INFINITY = FINITE.start - 1, FINITE.stop
 ZERO = slice(SIGN - 1, SIGN + 1)  # -0, +0 and all magnitudes below 2^-128 = 2.9e-39
+_ZERO_BINS = [0, SIGN]  # in the order of the kernel
+_NAN_BINS = [*range(INFINITY + 1, SIGN), *range(INFINITY + SIGN + 1, BINS)]
 
 _magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
 EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # 2041 edges of FINITE, ascending
@@ -44,8 +60,9 @@ class HistogramProbe(Recorder):
     Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
     histograms for each layer and kind. When all slots are in use, neighbouring histograms are
     added, and each slot then stands for twice as many observed steps. float64 values are rounded to
-    float32 first. A value too large for float32 counts as infinite, and a magnitude below
-    2^-128 = 2.9e-39 counts as zero.
+    float32 first. A float64 value too large for float32 lies in the bin of infinity, and a
+    magnitude below 2^-128 = 2.9e-39 in the bins of zero; `zeros`, `tiny` and `infinities` tell them
+    apart. In a float32 network such a small magnitude counts as zero.
 
     Parameters
     ----------
@@ -65,6 +82,8 @@ class HistogramProbe(Recorder):
         counted, but at least one row. The first counted row moves by one at each observation.
         Without shuffling, the counted rows may be the same in each epoch. `coverage` returns the
         share of the values that was counted. By default all values are counted.
+    units : bool, default False
+        Count for each unit of each recorded ``y`` the rows in which it is above 0; see `activity`.
     budget : float, optional
         Maximum share of the time that recording may take, such as 0.05. After an observation, steps
         are skipped until the share is no larger than this. The observed steps then depend on the
@@ -104,17 +123,24 @@ class HistogramProbe(Recorder):
         layers: Sequence[str] | None = None,
         slots: int = 64,
         max_values: int | None = None,
+        units: bool = False,
         budget: float | None = None,
     ) -> None:
         slots = count(slots, "HistogramProbe", "slots")
         if max_values is not None:
             self._max_values = max_values = count(max_values, "HistogramProbe", "max_values")
-        settings = {"slots": slots, "max_values": max_values}
+        if not isinstance(units, bool | np.bool_):
+            raise TypeError(f"HistogramProbe: expected units to be True or False, got {units!r}")
+        settings = {"slots": slots, "max_values": max_values, "units": bool(units)}
         super().__init__(kinds, every, layers, budget, settings)
         self._series = Counts(slots)
+        self._units = UnitCounts(slots) if units else None
 
     def _record(self, net: Sequential, view: View) -> None:
         self._series.count(view, self.observed)
+        if self._units is not None:
+            self._units.begin(self._series.last_step)
+            self._units.count(view, self.observed)
 
     def _record_updates(self, weights: View) -> None:
         weights.subtract()
@@ -135,24 +161,70 @@ class HistogramProbe(Recorder):
     def coverage(self, layer: str, kind: str) -> Array:
         """Return the share of all values that was counted, (slots,); 1 without ``max_values``."""
         bins = self._series.bins(self._key(layer, kind))
-        return np.asarray(bins[:, COUNTED] / bins[:, histograms.PRESENT])
+        return np.asarray(bins[:, COUNTED] / bins[:, PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
-        """Return the share of values that are 0 or have a magnitude below 2.9e-39, (slots,)."""
-        return self._share(layer, kind, ZERO)
+        """Return the share of values that are 0, (slots,)."""
+        return self._share(layer, kind, _ZERO_BINS, minus=[TINY])
+
+    def tiny(self, layer: str, kind: str) -> Array:
+        """Return the share of values with a magnitude below 2.9e-39 but not 0, (slots,).
+
+        They are counted apart from zeros in a float64 network only.
+        """
+        return self._share(layer, kind, [TINY])
 
     def nans(self, layer: str, kind: str) -> Array:
         """Return the share of values that are NaN, (slots,)."""
-        return self._share(layer, kind, np.r_[:MINUS_INFINITY, PLUS_INFINITY + 1 : BINS])
+        return self._share(layer, kind, _NAN_BINS)
 
     def infinities(self, layer: str, kind: str) -> tuple[Array, Array]:
         """Return the shares of values that are -inf and that are +inf, each (slots,)."""
-        minus, plus = [MINUS_INFINITY], [PLUS_INFINITY]
-        return self._share(layer, kind, minus), self._share(layer, kind, plus)
+        return (
+            self._share(layer, kind, [INFINITY + SIGN], minus=[MINUS_HUGE]),
+            self._share(layer, kind, [INFINITY], minus=[HUGE]),
+        )
 
-    def _share(self, layer: str, kind: str, bins: Any) -> Array:
+    def _share(self, layer: str, kind: str, places: Any, minus: Sequence[int] = ()) -> Array:
+        bins = self._series.bins(self._key(layer, kind))
+        counts = bins[:, places].sum(axis=1) - bins[:, list(minus)].sum(axis=1)
+        return np.asarray(counts / bins[:, COUNTED])
+
+    def shares(self, layer: str, kind: str) -> tuple[Array, Array]:
+        """Return bin edges (bins + 1,), and the share of values in each bin, (slots, bins).
+
+        The bins are those from the lowest to the highest finite value of all slots, so that a chart
+        of the whole run has one axis. The bins of zero, on both sides of the edge 0, are 0; `zeros`
+        and `tiny` return their share. Divided by ``numpy.diff(edges)``, the shares are a density.
+        `steps` returns the steps of the slots.
+        """
         counts = self.counts(layer, kind)
-        return np.asarray(counts[:, bins].sum(axis=1) / counts.sum(axis=1))
+        total = counts.sum(axis=1, keepdims=True)
+        counts[:, ZERO] = 0
+        counts = counts[:, FINITE]
+        used = np.flatnonzero(counts.any(axis=0))
+        low, high = (used[0], used[-1] + 1) if used.size else (0, 0)
+        return EDGES[low : high + 1], counts[:, low:high] / total
+
+    def activity(self, layer: str) -> Array:
+        """Return the share of the counted rows in which each unit's y was above 0, (slots, units).
+
+        `steps` of the layer's ``y`` returns the steps of the slots. A slot in which the layer had
+        another number of units is nan.
+
+        Raises
+        ------
+        KeyError
+            If ``y`` of that layer was not recorded, or the probe was created without ``units``.
+        """
+        key = self._key(layer, "y")
+        if self._units is None or layer not in self._units.places:
+            raise KeyError(
+                f"activity: expected units of {layer!r}, which were not recorded; create the probe "
+                "with HistogramProbe(units=True)"
+            )
+        shares: Array = self._units.shares(layer)[self._series.observed(key)]
+        return shares
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
         """Return the quantiles q of all recorded values except NaN.
@@ -175,20 +247,58 @@ class HistogramProbe(Recorder):
         ValueError
             If q is out of range, or the step lies outside the observed steps.
         """
-        shares = np.asarray(q, dtype=np.float64)
-        if not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError(f"quantile: expected q to be in 0..1, got {q!r}")
-        counts = self.counts(layer, kind)[:, MINUS_INFINITY : PLUS_INFINITY + 1]
-        if step is not None:
+        counts = self.counts(layer, kind)
+        if step is None:
+            counts = counts.sum(axis=0, keepdims=True)
+        else:
             counts = counts[[self._series.find((layer, kind), step)]]
-        counts = counts.sum(axis=0)
-        upto = np.cumsum(counts)
-        if not upto[-1]:
-            return np.full(shares.shape, np.nan)
-        rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
-        index = np.searchsorted(upto, rank, side="left")
-        within = (rank - (upto - counts)[index] - 0.5) / counts[index]
-        return _interpolated(index, within)
+        quantiles: Array = _quantiles(counts, q)[0]
+        return quantiles
+
+    def quantiles(self, layer: str, kind: str, q: ArrayLike) -> Array:
+        """Return the quantiles q in each slot, (slots, ...) with the shape of q; see `quantile`."""
+        return _quantiles(self.counts(layer, kind), q)
+
+    # Files.
+
+    def _state(self) -> dict[str, Array]:
+        state = super()._state()
+        if self._units is not None:
+            sizes = {layer: place.stop - place.start for layer, place in self._units.places.items()}
+            layers = [[self._series.keys[layer, "y"], size] for layer, size in sizes.items()]
+            state["unit_layers"] = np.array(layers, np.int64).reshape(-1, 2)
+            state["unit_rows"] = self._units.rows
+        return state
+
+    def _restore(self, state: dict[str, Array]) -> None:
+        super()._restore(state)
+        if self._units is not None:
+            rows, keys = state["unit_rows"], list(self._series.keys)
+            require(rows.shape[1:2] == (state["unit_layers"][:, 1].sum(),), "counts of all units")
+            for index, size in state["unit_layers"].tolist():
+                require(keys[index][1] == "y" and size > 1, "units of y")
+                self._units.add_layer(keys[index][0], size)
+            self._units.restore({"steps": state["steps"], "rows": rows})
+            for place in self._units.places.values():
+                counts = self._units.rows[:, place, 0]
+                valid = (counts >= 0).all() and (counts <= counts[:, :1]).all()
+                require(valid and (counts < MOST).all(), "at most as many active rows as rows")
+
+
+def _quantiles(counts: Array, q: ArrayLike) -> Array:
+    """Return the quantiles q of each row of counts in ascending order of value, (rows, ...)."""
+    shares = np.asarray(q, dtype=np.float64)
+    if not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError(f"quantile: expected q to be in 0..1, got {q!r}")
+    counts = counts[:, MINUS_INFINITY : PLUS_INFINITY + 1]
+    results = np.full((len(counts), *shares.shape), np.nan)
+    for k, (row, upto) in enumerate(zip(counts, np.cumsum(counts, axis=1), strict=True)):
+        if upto[-1]:
+            rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
+            index = np.searchsorted(upto, rank, side="left")
+            within = (rank - (upto - row)[index] - 0.5) / row[index]
+            results[k] = _interpolated(index, within)
+    return results
 
 
 def _interpolated(index: Array, within: Array) -> Array:
@@ -298,8 +408,60 @@ class Counts(Series):
 
     def restore(self, state: dict[str, Array]) -> None:
         """Restore what `state` returned for the same keys; raise ValueError if it is invalid."""
-        self._blocks = state["blocks"].copy()
-        if not np.isin(self._blocks, np.arange(len(self.keys) * BLOCKS)).all():
-            raise ValueError("expected blocks of counts of the keys, got others")
+        blocks, rows = state["blocks"], state["rows"]
+        require(
+            blocks.dtype == np.int64
+            and blocks.ndim == 1
+            and len(np.unique(blocks)) == len(blocks)
+            and np.isin(np.arange(len(self.keys)) * BLOCKS + TOTALS, blocks).all()
+            and np.isin(blocks, np.arange(len(self.keys) * BLOCKS)).all(),
+            "different blocks of counts of the keys",
+        )
+        require(rows.shape[1:] == (len(blocks), BLOCK), "a row with an entry for each block")
+        require((rows >= 0).all() and (rows < MOST).all(), f"counts in 0..{MOST}")
+        self._blocks = blocks.copy()
         self.extend(len(self._blocks))
         super().restore(state)
+        for key in self.keys:
+            bins = self.bins(key)
+            require(
+                (bins[:, :BINS].sum(axis=1) == bins[:, COUNTED]).all()
+                and (bins[:, COUNTED] <= bins[:, PRESENT]).all()
+                and (bins[:, TINY] <= bins[:, _ZERO_BINS].sum(axis=1)).all()
+                and (bins[:, [HUGE, MINUS_HUGE]] <= bins[:, [INFINITY, INFINITY + SIGN]]).all(),
+                f"counts of {key} that add up to their total",
+            )
+
+
+class UnitCounts(Series):
+    """Series of the numbers of rows, and of rows with y above 0 for each unit of some layers."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity, 1, np.add, 0)
+        self.places: dict[str, slice] = {}  # entries of a layer: its rows, then its units
+        self._end = 0
+
+    def count(self, view: View, offset: int) -> None:
+        """Count the recorded rows of every y in view."""
+        for tap, rows, stride in zip(view.taps, view.rows, view.strides, strict=True):
+            layer, kind = tap.key
+            if kind == "y":
+                self.add_layer(layer, 1 + rows.shape[1])
+                place = self.places[layer]
+                if place.stop - place.start == 1 + rows.shape[1]:
+                    start, counts = offset % stride, self.row.reshape(-1)[place]
+                    counts[0] += len(range(start, len(rows), stride))
+                    count_positive(rows, start, stride, counts[1:])
+
+    def add_layer(self, layer: str, size: int) -> None:
+        """Add entries for a layer, if it has none."""
+        if layer not in self.places:
+            self.places[layer] = slice(self._end, self._end + size)
+            self._end += size
+            self.extend(self._end)
+
+    def shares(self, layer: str) -> Array:
+        """Return the share of rows in which each unit was above 0, (rows, units), or nan."""
+        counts = self.rows[:, self.places[layer], 0]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(counts[:, 1:] / counts[:, :1])

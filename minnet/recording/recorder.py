@@ -12,19 +12,34 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minnet.files import opened_file, write_file
+from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import LAST, OBSERVED, Key, Series
-from minnet.recording.taps import View, find_taps
+from minnet.recording.series import LAST, OBSERVED, Key, Series, require
+from minnet.recording.taps import LayerInfo, View, describe_layers, find_nonfinite, find_taps
 from minnet.validation import Array, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
-VERSION = 3  # of the files
+VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
+
+
+class Failure(NamedTuple):
+    """The step at which training stopped, because a value was not finite.
+
+    ``layer`` and ``kind`` locate the first array of that step that holds NaN or infinity: the
+    parameters and outputs in the order of the forward pass, then the gradients in the order of the
+    backward pass. If all arrays are finite, the loss is not: layer is "" and kind is "loss".
+    """
+
+    step: int
+    layer: str
+    kind: str
+    message: str
 
 
 class Recorder(ABC):
@@ -38,6 +53,13 @@ class Recorder(ABC):
         Steps whose number is a multiple of this are observed.
     observed : int
         Number of observed steps.
+    network : tuple of LayerInfo
+        Name, class, container, widths and slope of each layer of the network, in order, as they
+        were at the first observed step. It is empty in the files of older versions.
+    rows : int
+        Number of rows of the batch at the first observed step, or 0 before it.
+    failure : Failure or None
+        Where `minnet.fit` stopped because a value was not finite.
     """
 
     _format: ClassVar[str]  # name of the format of the files
@@ -64,6 +86,11 @@ class Recorder(ABC):
         general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
         self._settings = general | dict(settings)
         self._last_step = -1
+        self.network: tuple[LayerInfo, ...] = ()
+        self.rows = 0
+        self.failure: Failure | None = None
+        self._history: History | None = None  # of the `fit` that called `observe`
+        self._epochs: Array = np.zeros((0, 1 + len(EPOCH_METRICS)))  # of a file, as `_epoch_table`
         self._forget_network()
 
     def _forget_network(self) -> None:
@@ -121,6 +148,8 @@ class Recorder(ABC):
             self._awaits_update = False
             self._record_updates(weights)
         if due:
+            if net.history is not None and net.history.steps == step:  # not of an earlier fit
+                self._history = net.history
             arrays.update()
             self._series.begin(step)
             self._record(net, arrays)
@@ -135,6 +164,15 @@ class Recorder(ABC):
                 took = perf_counter() - began
                 self._skips_until = max(self._skips_until, began) + took / self._budget
             self._timed = True
+
+    def end(self, run: Any, error: BaseException | None) -> None:
+        """Set `failure` if the training ``run`` ended because a value was not finite.
+
+        `minnet.fit` calls this with ``run.net`` and ``run.optimizer``.
+        """
+        if isinstance(error, FloatingPointError):
+            key = find_nonfinite(run.net)
+            self.failure = Failure(run.optimizer.steps, *key, str(error))
 
     def _check_step(self, step: int, net: Sequential) -> None:
         where = type(self).__name__
@@ -152,6 +190,7 @@ class Recorder(ABC):
         """Return views of the arrays to record, and of the changes of weights."""
         taps = find_taps(net, self.kinds, self._only, type(self).__name__)
         self._series.add_keys(tap.key for tap in taps)
+        self.network, self.rows = describe_layers(net), len(net.y) if net.y is not None else 0
         weights = [tap for tap in taps if tap.key[1] == "update"]
         arrays = [tap for tap in taps if tap.key[1] != "update"]
         keys, most = self._series.keys, self._max_values
@@ -175,6 +214,41 @@ class Recorder(ABC):
         All layers and kinds share these steps. Slots in which this array was missing are omitted.
         """
         return self._series.steps(self._key(layer, kind))
+
+    def epochs(self, name: str) -> tuple[Array, Array]:
+        """Return the last step of each epoch, and a metric of the epoch, both (epochs,).
+
+        Parameters
+        ----------
+        name : {"loss", "accuracy", "val_loss", "val_accuracy", "lr"}
+            Metric in the `History` of the `minnet.fit` that called the probe. Epochs without it are
+            omitted. The epochs of a loop of `minnet.train_step` are not known.
+
+        Raises
+        ------
+        ValueError
+            If the name is unknown.
+        """
+        if name not in EPOCH_METRICS:
+            raise ValueError(f"epochs: expected one of {', '.join(EPOCH_METRICS)}, got {name!r}")
+        table = self._epoch_table()
+        values = table[:, 1 + EPOCH_METRICS.index(name)]
+        known = ~np.isnan(values)
+        return table[known, 0].astype(np.int64), values[known]
+
+    def _epoch_table(self) -> Array:
+        """Return a row for each epoch: its last step, and EPOCH_METRICS or nan."""
+        history = self._history
+        if history is None:
+            return self._epochs
+        columns = [[steps - 1 for steps in history.epoch_steps]]
+        columns += [getattr(history, name) for name in EPOCH_METRICS]
+        table = np.full((len(columns[0]), len(columns)), np.nan)
+        for k, column in enumerate(columns):
+            table[: len(column), k] = column
+        table = table[table[:, 0] >= 0]
+        earlier = self._epochs[self._epochs[:, 0] < table[:, 0].min(initial=np.inf)]
+        return np.concatenate([earlier, table])
 
     def _key(self, layer: str, kind: str) -> Key:
         key = layer, kind
@@ -203,14 +277,22 @@ class Recorder(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the recording to a file, completely or not at all, as `minnet.save` does.
 
+        The file is compressed. It also holds ``network``, ``rows``, ``failure`` and the epochs.
+
         Raises
         ------
         OSError
             If the file cannot be written; FileNotFoundError if the folder does not exist.
         """
-        keys = {str(index): key for key, index in self._series.keys.items()}
-        contents = {"settings": self._settings, "keys": keys}
-        write_file(path, self._format, VERSION, contents, self._state())
+        contents = {
+            "settings": self._settings,
+            "keys": {str(index): key for key, index in self._series.keys.items()},
+            "network": self.network,
+            "rows": self.rows,
+            "failure": self.failure,
+        }
+        arrays = self._state() | {"epochs": self._epoch_table()}
+        write_file(path, self._format, VERSION, contents, arrays, compressed=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -227,13 +309,23 @@ class Recorder(ABC):
             If the file is damaged, or of another format or version.
         """
         where = f"{cls.__name__}.load"
-        with opened_file(path, where, cls._format, VERSION) as (manifest, state):
+        with opened_file(path, where, cls._format, 3, VERSION, compressed=True) as (
+            manifest,
+            state,
+        ):
             probe = cls(**manifest["settings"])
-            probe._series.add_keys((layer, kind) for layer, kind in manifest["keys"].values())
+            keys = [(str(layer), str(kind)) for layer, kind in manifest["keys"].values()]
+            require(len(set(keys)) == len(keys), "different keys")
+            probe._series.add_keys(keys)
             probe._restore(state)
             steps = state["steps"][:, 0]
             probe.observed = int(steps[:, OBSERVED].sum())
             probe._last_step = int(steps[:, LAST].max(initial=-1))
+            probe.network = tuple(LayerInfo(*layer) for layer in manifest.get("network", ()))
+            probe.rows = manifest.get("rows", 0)
+            failure = manifest.get("failure")
+            probe.failure = failure and Failure(*failure)
+            probe._epochs = state.get("epochs", probe._epochs)
         return probe
 
 

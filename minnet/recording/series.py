@@ -8,12 +8,14 @@ therefore kept step by step, and the memory of a long run stops growing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
+MOST = 2**53  # upper bound of the steps and counts in a file; sums of counts fit into int64
 MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
 
 Key = tuple[str, str]  # a layer's dotted name, and a kind
@@ -83,6 +85,11 @@ class Series:
     def row_steps(self) -> int:
         """Number of observed steps of the last row."""
         return self._steps[-1][OBSERVED] if self._steps else 0
+
+    @property
+    def last_step(self) -> int:
+        """The last observed step."""
+        return self._steps[-1][LAST]
 
     @property
     def row(self) -> Array:
@@ -157,12 +164,40 @@ class Series:
         return {"steps": np.array(self._steps, np.int64).reshape(-1, 1, 3), "rows": self.rows}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Restore what `state` returned for the same keys; raise ValueError if shapes differ.
+        """Restore what `state` returned for the same keys; raise ValueError if it is invalid.
 
         In older files, ``steps`` is (rows, keys, 3), with those of `RUN` first.
         """
         steps, rows = state["steps"], state["rows"]
-        self._steps = steps[:, 0].reshape(len(steps), 3).tolist()
-        if self._steps:
-            self.span = self._steps[0][OBSERVED]
+        require(steps.dtype == np.int64 and rows.dtype == self._memory.dtype, "arrays of numbers")
+        steps = steps[:, 0].reshape(len(steps), 3)
+        require(
+            len(rows) == len(steps) <= self._capacity
+            and rows.shape[1] <= self._entries
+            and rows.shape[2:] == self._memory.shape[2:],
+            f"up to {self._capacity} rows of {self._entries} entries",
+        )
+        ends, observed = steps[:, :OBSERVED].ravel(), steps[:, OBSERVED]
+        self.span = int(observed[0]) if len(steps) else 1
+        require(
+            (ends >= 0).all()
+            and (ends < MOST).all()
+            and (ends[1:] - ends[:-1] >= np.arange(max(ends.size - 1, 0)) % 2).all(),
+            "ascending steps",
+        )
+        require(
+            (observed >= 1).all()
+            and (observed <= ends[1::2] - ends[::2] + 1).all()
+            and (observed[:-1] == self.span).all()
+            and (observed <= self.span).all()
+            and self.span & (self.span - 1) == 0,
+            "the same number of observed steps, a power of 2, in all rows but the last",
+        )
+        self._steps = steps.tolist()
         self.rows[:, : rows.shape[1]] = rows
+
+
+def require(condition: Any, expected: str) -> None:
+    """Raise ValueError unless the content of a file is as expected."""
+    if not condition:
+        raise ValueError(f"expected {expected}")

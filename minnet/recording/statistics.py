@@ -6,9 +6,10 @@ values, so that a few distant values do not compress the others. Values outside 
 counted. Everything is computed in float64.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from minnet.kernels.moments import summarize_values
 from minnet.validation import Array, as_array, count, non_negative
 
 _POINTS = 2000  # enough for a curve on any screen
+_MOST = 1e100  # squares of numbers up to this one, and of their reciprocals, are finite and not 0
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,39 @@ def bulk_range(samples: Iterable[Sample]) -> tuple[float, float]:
     return middle - half, middle + half
 
 
+def in_common_unit(samples: Mapping[Name, Sample]) -> tuple[dict[Name, Sample], int]:
+    """Return the samples in a unit of 10^exponent, and the exponent, usually 0.
+
+    The unit differs from 1 if the bulk of the values lies near the ends of float64, where powers
+    and differences of the values over- or underflow. Magnitudes beyond 1e100 units become 1e100.
+
+    >>> in_common_unit({"dy": Sample(np.array([2e-300, 3e-300]), 2)})
+    ({'dy': Sample(values=array([2., 3.]), count=2, log=False)}, -300)
+    """
+
+    def divided(exponent: int) -> dict[Name, Sample]:
+        half = -exponent // 2  # two steps, because 10^-exponent may overflow
+        with np.errstate(over="ignore", under="ignore"):
+            return {
+                name: replace(
+                    sample, values=sample.values * 10.0**half * 10.0 ** (-exponent - half)
+                )
+                for name, sample in samples.items()
+            }
+
+    exponent = 0
+    largest = max((np.abs(s.values).max(initial=0.0) for s in samples.values()), default=0.0)
+    for _ in range(2):  # the second time with the range of the bulk, without distant values
+        if not any(s.log for s in samples.values()) and not 1 / _MOST < largest < _MOST and largest:
+            exponent += max(math.floor(math.log10(largest)), -323 - exponent)
+        largest = max(map(abs, bulk_range(divided(exponent).values())))
+    units = divided(exponent) if exponent else samples
+    return {
+        name: replace(sample, values=np.clip(sample.values, -_MOST, _MOST))
+        for name, sample in units.items()
+    }, exponent
+
+
 def _bulk(values: Array) -> Array:
     if values.size < 10:
         return values
@@ -282,7 +318,9 @@ def kernel_density(sample: Sample, at: Array) -> Array:
         values = np.quantile(values, np.linspace(0, 1, _POINTS))
     quarter, three_quarters = np.quantile(values, [0.25, 0.75])
     std = values.std(ddof=1)
-    spread = min(std, (three_quarters - quarter) / 1.34) or std
+    spread = (three_quarters - quarter) / 1.34
+    if not 1 / _MOST < spread / std < 1:  # or powers of spread may underflow
+        spread = std
     kernel = gaussian_kde(values, bw_method=0.9 * spread / std * sample.values.size**-0.2)
     ends_at_zero = sample.zeros and not sample.log and values.min() * values.max() > 0
     return np.asarray((1 - sample.zeros) * (kernel(at) + (kernel(-at) if ends_at_zero else 0)))

@@ -12,7 +12,7 @@ import numpy as np
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import Key, Series
+from minnet.recording.series import MOST, Key, Series, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, count
@@ -131,7 +131,8 @@ class StatisticsProbe(Recorder):
 
     def _count_dead(self, name: str, y: Array) -> float:
         """Return the number of units that are dead after this step."""
-        if name not in self._units or self._units[name][1].shape != y.shape[1:]:
+        last = self._units[name][1] if name in self._units else None
+        if last is None or (last.shape, last.dtype) != (y.shape[1:], y.dtype):
             self._units[name] = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
         unchanged, last = self._units[name]
         dead = follow_units(y, unchanged, last, min(self.window, self.observed + 1))
@@ -227,10 +228,34 @@ class StatisticsProbe(Recorder):
         return state
 
     def _restore(self, state: dict[str, Array]) -> None:
-        self._series.restore(state)
+        super()._restore(state)
+        require(state["rows"].shape[1:] == (len(self._series.keys), len(NAMES)), "rows of all keys")
+        _check_table(self._series.rows[:, 1:])
         for name in self.layers_of("y"):
             index = self._series.keys[name, "y"]
-            self._units[name] = state[f"unchanged.{index}"].copy(), state[f"last.{index}"].copy()
+            unchanged, last = state[f"unchanged.{index}"], state[f"last.{index}"]
+            require(
+                unchanged.dtype == np.int64
+                and last.dtype in (np.float32, np.float64)
+                and unchanged.shape == last.shape == (unchanged.size,)
+                and ((unchanged >= 0) & (unchanged < MOST)).all(),
+                f"a number of steps and a value for each unit of {name!r}",
+            )
+            self._units[name] = unchanged.copy(), last.copy()
+
+
+def _check_table(table: Array) -> None:
+    """Raise ValueError if a statistic, (..., len(NAMES)), has an impossible value."""
+    most = {"zeros": 1, "saturated": 1, "nonfinite": MOST, "dead": MOST}
+    for name in ("std", "rms", "ratio", *most):
+        values = table[..., INDEX[name]]
+        below = values < 0
+        require(not (below | (values > most.get(name, math.inf))).any(), f"a possible {name}")
+    for name in ("nonfinite", "dead"):
+        values = table[..., INDEX[name]]
+        require(np.isnan(values[np.rint(values) != values]).all(), f"whole numbers of {name}")
+    inverted = table[..., INDEX["minimum"]] > table[..., INDEX["maximum"]]
+    require(not inverted.any(), "a minimum that is not above the maximum")
 
 
 def _thin(kept: Array, dropped: Array) -> Array:

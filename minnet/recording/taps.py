@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet.layer import Layer, Param
+from minnet.layers.activations import PReLU
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import Key
 from minnet.validation import Array
@@ -23,6 +24,24 @@ class Tap(NamedTuple):
     layer: Layer
     owner: Layer | Param
     attribute: str
+
+
+class LayerInfo(NamedTuple):
+    """A layer of a recorded network.
+
+    ``name`` is dotted, ``type`` is the name of the class, and ``parent`` is the name of the
+    container, such as ``residual1``, or "" in the network itself. ``in_features`` and
+    ``out_features`` are the widths of input and output in a training step, or None if the layer
+    was not used. ``slope`` is that of an activation below 0, or None: 0.01 of `LeakyReLU`, the
+    value of `PReLU` at the first observed step.
+    """
+
+    name: str
+    type: str
+    parent: str
+    in_features: int | None
+    out_features: int | None
+    slope: float | None
 
 
 class View:
@@ -147,6 +166,44 @@ def find_taps(
         raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {unknown[0]!r}")
     chosen = [taps for name, taps in layers.items() if names is None or name in names]
     return [taps[kind] for taps in chosen for kind in kinds if kind in taps]
+
+
+def describe_layers(net: Sequential) -> tuple[LayerInfo, ...]:
+    """Return a description of each layer, in the order of `Sequential.walk`."""
+    layers = []
+    for name, layer in net.walk():
+        width_in, width_out = (a if a is None else a.shape[-1] for a in (layer.x, layer.y))
+        slope = getattr(layer, "negative_slope", None)
+        if isinstance(layer, PReLU):
+            slope = float(layer.slope.value[0])
+        parent = name.rpartition(".")[0]
+        kind = type(layer).__name__
+        layers.append(LayerInfo(name, kind, parent, width_in, width_out, slope))
+    return tuple(layers)
+
+
+def find_nonfinite(net: Sequential) -> Key:
+    """Return the key of the first array of a step with NaN or infinity; see `Failure`."""
+    passes = [(name, layer, [*layer.params, "y"]) for name, layer in in_order(net.layers)]
+    passes += [
+        (name, layer, ["dy", *(f"{kind}_grad" for kind in layer.params), "dx"])
+        for name, layer in reversed(list(net.walk()))
+    ]
+    for name, layer, kinds in passes:
+        taps = layer_taps(name, layer)
+        for tap in (taps[kind] for kind in kinds if kind in taps):
+            array = getattr(tap.owner, tap.attribute)
+            if array is not None and not np.isfinite(array).all():
+                return tap.key
+    return "", "loss"
+
+
+def in_order(layers: Iterable[Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield (dotted name, layer) in the order of computation, a container after its layers."""
+    for layer in layers:
+        name = f"{prefix}{layer.name}"
+        yield from in_order(getattr(layer, "layers", ()), f"{name}.")
+        yield name, layer
 
 
 def _stride(rows: Array, max_values: int | None) -> int:

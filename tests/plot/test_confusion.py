@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers.charts import meshes, misplaced
+from matplotlib.colors import to_rgba
 from sklearn.metrics import confusion_matrix
 
 from minnet import plot
@@ -134,3 +135,24 @@ def test_a_new_figure_grows_with_the_classes_and_long_names_do_not_overlap():
 def test_labels_that_do_not_fit_are_refused(true, predicted, options, message):
     with pytest.raises(ValueError, match=rf"^confusion: .*{message}"):
         plot.confusion(true, predicted, **options)
+
+
+def test_numbers_have_a_high_contrast_with_their_cell():
+    true = np.repeat(np.arange(20), 100)
+    predicted = np.concatenate([np.where(np.arange(100) < 5 * k, k, 0) for k in range(20)])
+    figure = plot.confusion(true, predicted, figsize=(20, 16))
+    mesh = figure.axes[0].collections[0]
+    colors = np.where(
+        mesh.get_array().mask.reshape(-1, 1), 1.0, mesh.to_rgba(mesh.get_array()).reshape(-1, 4)
+    )
+    cells = dict(zip(np.ndindex(20, 20), colors, strict=True))
+    for text in figure.axes[0].texts:
+        column, row = map(round, text.get_position())
+        pair = [luminance(cells[row, column]), luminance(to_rgba(text.get_color()))]
+        assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5
+
+
+def luminance(color):
+    """Return the relative luminance of WCAG 2.2."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in color[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

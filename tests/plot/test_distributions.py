@@ -206,3 +206,35 @@ def test_every_cdf_rises_to_one_across_the_whole_axis(log):
         assert share[0] == pytest.approx((values == 0).mean() if log else 0)
         assert share[-1] == 1
         assert at[0] <= ax.get_xlim()[0] < ax.get_xlim()[1] <= at[-1]
+
+
+EXTREME = {
+    "subnormal": np.arange(1, 9) * 1e-310,
+    "smallest": [5e-324, 1e-323, 0.0],
+    "largest": [-1.7e308, 0.5, 1.7e308],
+    "both ends": [1e-320, 1e308],
+    "constant": [1.7e308] * 4,
+    "distant": np.append(np.linspace(-1, 1, 50), 1e308),
+    "small bulk": np.append(np.linspace(-1, 1, 50) * 1e-310, 1.0),
+    "nearly constant": 1 + np.arange(50) * 2.3e-16,
+    "one": [2.0],
+}
+
+
+@pytest.mark.parametrize("values", EXTREME.values(), ids=EXTREME)
+@pytest.mark.parametrize("draw", [plot.histograms, plot.density, plot.cdf])
+@pytest.mark.parametrize("log", [False, True])
+def test_values_at_the_ends_of_float64_are_drawn(draw, values, log):
+    for data in ({"a": values}, {"a": values, "b": np.linspace(-1, 2, 30)}):
+        figure = draw(data, log=log)
+        figure.draw_without_rendering()
+        assert np.isfinite(figure.axes[0].get_xlim()).all()
+
+
+def test_the_axis_of_very_small_values_names_its_unit():
+    ax = plot.cdf({"dense1": np.arange(1, 9) * 1e-310}).axes[0]
+    assert ax.get_xlabel() == "value of dense1, in units of 10⁻³¹⁰"
+    np.testing.assert_allclose(ax.lines[0].get_xdata()[1:-1], np.arange(1, 9), rtol=1e-9)
+    ax = plot.histograms({"dense1": np.arange(1, 9) * 1e-310}).axes[0]
+    heights, edges, _ = ax.patches[0].get_data()
+    assert (heights * np.diff(edges)).sum() == pytest.approx(1)

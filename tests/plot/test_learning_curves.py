@@ -1,5 +1,7 @@
 """Tests of learning curves."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers.charts import LABELS, RNG, X, history, legend
@@ -70,3 +72,12 @@ def test_the_history_of_fit_can_be_drawn(net):
         lines = plot.learning_curves(captured, metric=metric).axes[0].lines
         assert lines[0].get_ydata().tolist() == getattr(captured, metric)
         assert lines[1].get_ydata().tolist() == getattr(captured, f"val_{metric}")
+
+
+@pytest.mark.parametrize("loss", [[1.7e308, -1.7e308], [1e308] * 3, [1.0, np.inf], [5e-324, 0.0]])
+def test_extreme_losses_are_drawn(loss):
+    run = SimpleNamespace(loss=loss)
+    for runs in (run, [run, run], {"a": [run, SimpleNamespace(loss=loss[::-1])]}):
+        figure = plot.learning_curves(runs)
+        figure.draw_without_rendering()
+        assert np.isfinite(figure.axes[0].get_ylim()).all()

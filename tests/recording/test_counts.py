@@ -91,5 +91,5 @@ def test_blocks_out_of_range_are_not_restored(block):
     second.restore(state)
     np.testing.assert_array_equal(second.bins(KEYS[0]), first.bins(KEYS[0]))
     state["blocks"][0] = block
-    with pytest.raises(ValueError, match="expected blocks of counts of the keys"):
+    with pytest.raises(ValueError, match="expected different blocks of counts of the keys"):
         second.restore(state)
