@@ -93,8 +93,8 @@ class Optimizer:
         RuntimeError
             If there is no gradient since the last step, or the dtype of the network has changed.
         FloatingPointError
-            If an entry of the gradient is not finite, or its square is too large for the dtype.
-            The error names the parameter; parameters and state are unchanged.
+            If an entry of the gradient is not finite, or its square or its product with lr is too
+            large for the dtype. The error names the parameter; parameters and state are unchanged.
         """
         self._check_network()
         current = Param.changes, self.decay_bias
@@ -102,10 +102,11 @@ class Optimizer:
             params = self.net.params.values()
             self._parts, self._parts_for = parts(params, self._group), current
         any_frozen = False
+        limit = min(LARGEST[self.dtype], MOST[self.dtype] / max(self.lr, 1.0))
         for part, group in self._parts:
             any_frozen = any_frozen or group is None
-            if group is not None and exceeds(self.net.grad[part], LARGEST[self.dtype]):
-                self._refuse_gradient()
+            if group is not None and exceeds(self.net.grad[part], limit):
+                self._refuse_gradient(limit)
         for part, group in self._parts:
             if group is not None:
                 decays, frozen = group
@@ -153,14 +154,13 @@ class Optimizer:
                 "optimizer after net.build"
             )
 
-    def _refuse_gradient(self) -> NoReturn:
+    def _refuse_gradient(self, limit: float) -> NoReturn:
         """Raise the error that names the parameter with the largest gradient."""
         name, largest = largest_gradient(self.net)
-        limit = LARGEST[self.dtype]
         repair = "clip it with clip_norm" if np.isfinite(largest) else "lower the learning rate"
         raise FloatingPointError(
-            f"{self}: expected gradients up to {limit:.1e}, whose square is finite in "
-            f"{self.dtype}, got {largest:.3g} for {name}; {repair}, or scale the data"
+            f"{self}: expected gradients up to {limit:.1e}, whose square and product with lr are "
+            f"finite in {self.dtype}, got {largest:.3g} for {name}; {repair}, or scale the data"
         )
 
     def __repr__(self) -> str:

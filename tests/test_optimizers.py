@@ -421,6 +421,20 @@ def test_the_largest_gradients_that_are_accepted_give_the_steps_of_float64(make)
     assert thetas[0] == pytest.approx(thetas[1], rel=1e-4)
 
 
+def test_a_learning_rate_that_would_make_a_parameter_infinite_is_refused():
+    net = Sequential([Dense(2, 1)], rng=0)
+    optimizer, before = SGD(net, lr=1e30), net.theta.copy()
+    net.grad = [1e10, 0, 0]
+    with pytest.raises(
+        FloatingPointError, match=r"product with lr .* got 1e\+10 for dense1\.weigh"
+    ):
+        optimizer.step()
+    np.testing.assert_array_equal(net.theta, before)
+    net.grad = [1e7, 0, 0]
+    optimizer.step()
+    assert np.isfinite(net.theta).all()
+
+
 def test_adagrad_refuses_a_sum_of_squares_that_has_no_room_for_another():
     net = Sequential([Dense(1, 1, bias=False)], rng=0)
     optimizer = Adagrad(net)
