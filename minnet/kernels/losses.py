@@ -185,50 +185,6 @@ def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None
             dx[i, j] = (output[i, j] - target[i, j]) * share
 
 
-@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1])")
-def mean_absolute_error_forward(output: Array, target: Array, weights: Array) -> float:
-    """Return the mean over all entries of w |output - target|."""
-    n, outputs = output.shape
-    total = np.float64(0.0)
-    for i in range(n):
-        for j in range(outputs):
-            total += weights[i] * abs(np.float64(output[i, j]) - target[i, j])
-    return total / (n * outputs)
-
-
-@kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])")
-def mean_absolute_error_backward(output: Array, target: Array, dx: Array) -> None:
-    """dx = sign(output - target) / number of entries, with sign(0) = 0."""
-    n, outputs = output.shape
-    share = output.dtype.type(1.0 / (n * outputs))
-    for i in range(n):
-        for j in range(outputs):
-            dx[i, j] = np.sign(output[i, j] - target[i, j]) * share
-
-
-@kernel("(const T[:, ::1], const T[:, ::1], const float64[::1], float64)")
-def huber_forward(output: Array, target: Array, weights: Array, delta: float) -> float:
-    """Return the mean over all entries of w d² / 2, or w δ (|d| - δ / 2) where |d| > δ."""
-    n, outputs = output.shape
-    total = np.float64(0.0)
-    for i in range(n):
-        for j in range(outputs):
-            d = abs(np.float64(output[i, j]) - target[i, j])
-            total += weights[i] * (delta * (d - 0.5 * delta) if d > delta else 0.5 * d * d)
-    return total / (n * outputs)
-
-
-@kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])")
-def huber_backward(output: Array, target: Array, delta: float, dx: Array) -> None:
-    """dx = d / number of entries, with d = output - target clipped to -δ ... δ."""
-    n, outputs = output.shape
-    count = n * outputs
-    for i in range(n):
-        for j in range(outputs):
-            d = np.float64(output[i, j]) - target[i, j]
-            dx[i, j] = (math.copysign(delta, d) if abs(d) > delta else d) / count
-
-
 @kernel("(const T[:, ::1], const T[:, ::1])")
 def count_correct(output: Array, target: Array) -> int:
     """Return the number of rows in which output and target have the same argmax."""
