@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet.layer import Layer, Rng
 from minnet.losses import Loss
-from minnet.validation import Array, count, positive
+from minnet.validation import FLOAT64, Array, as_array, as_rng, count, is_number, positive
 
 STEP = 1e-5
 SMALLER_STEPS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -44,13 +44,18 @@ def numerical_gradient(f: Function, x: Any, *, step: float = STEP) -> Array:
     ndarray
         Shape of x, float64.
 
+    Raises
+    ------
+    TypeError
+        If x does not hold real numbers, or f does not return a number.
+
     Examples
     --------
     >>> numerical_gradient(lambda x: (x**2).sum(), [1.0, -2.0]).round(6)
     array([ 2., -4.])
     """
     positive(step, "numerical_gradient", "step")
-    point = np.array(x, dtype=np.float64)
+    point = as_array(x, FLOAT64, "numerical_gradient", "a point x").copy()
     gradient = np.empty_like(point)
     for index in np.ndindex(point.shape):
         h = step * max(1.0, abs(float(point[index])))
@@ -66,6 +71,11 @@ def _slope(f: Function, point: Array, index: tuple[int, ...], low: float, high: 
         moved[index] += offset
         ends.append(moved[index])
         values.append(f(moved))
+        if not is_number(values[-1]):
+            raise TypeError(
+                f"numerical_gradient: expected f to return a number, got {values[-1]!r}; return "
+                "a sum over the entries"
+            )
     return float((values[1] - values[0]) / (ends[1] - ends[0]))
 
 
@@ -74,9 +84,8 @@ def check_layer(
 ) -> dict[str, float]:
     """Compare the gradients of a layer with finite differences.
 
-    A copy of the layer is used, in float64, with random parameters, random rows and a random
-    upstream gradient. At a kink, such as that of ReLU at 0, the one-sided derivatives and their
-    mean are accepted.
+    A copy of the layer is used. At a kink, such as that of ReLU at 0, the one-sided derivatives and
+    their mean are accepted.
 
     Parameters
     ----------
@@ -87,7 +96,7 @@ def check_layer(
     tolerance : float, default 1e-6
         Largest relative error that passes.
     rng : int, numpy.random.Generator or None
-        Seed or generator of the random numbers.
+        Seed or generator of the random parameters, rows and upstream gradient.
 
     Returns
     -------
@@ -113,7 +122,8 @@ def check_layer(
         raise TypeError(f"check_layer: expected a layer such as Dense(3, 2), got {layer!r}")
     if not isinstance(x_shape, tuple | list) or len(x_shape) != 2:
         raise TypeError(f"check_layer: expected x_shape as (rows, features), got {x_shape!r}")
-    generator = np.random.default_rng(rng)
+    positive(tolerance, "check_layer", "tolerance")
+    generator = as_rng(rng, "check_layer")
     n, features = (count(size, "check_layer", "x_shape") for size in x_shape)
     layer = copy.deepcopy(layer).build(rng=generator, dtype=np.float64)
     for param in layer.params.values():
@@ -173,20 +183,13 @@ def check_loss(
     ----------
     loss : Loss
         The loss; a copy is used.
-    output, target : array_like
-        Arguments of ``loss.forward``: rows (n, features) and their targets.
-    tolerance : float, default 1e-6
-        Largest relative error that passes.
+    output, target, tolerance
+        Arguments of ``loss.forward``, and as in `check_layer`.
 
     Returns
     -------
     dict of str to float
-        ``{"dx": relative error}``.
-
-    Raises
-    ------
-    GradientError
-        If the relative error is above the tolerance.
+        ``{"dx": relative error}``, as in `check_layer`, whose errors are raised too.
 
     Examples
     --------
@@ -196,8 +199,8 @@ def check_loss(
     """
     if not isinstance(loss, Loss):
         raise TypeError(f"check_loss: expected a loss such as MeanSquaredError(), got {loss!r}")
-    loss = copy.deepcopy(loss)
-    output = np.array(output, dtype=np.float64)
+    positive(tolerance, "check_loss", "tolerance")
+    loss, output = copy.deepcopy(loss), as_array(output, FLOAT64, "check_loss", "output").copy()
     value = loss.forward(output, target)
     found = np.array(loss.backward())
 

@@ -573,3 +573,29 @@ def test_a_gradient_that_accumulates_over_passes_is_an_error():
 
     with pytest.raises(GradientError, match="expected the gradient b with a relative error"):
         check_layer(Accumulating(), (5, 3))
+
+
+@pytest.mark.parametrize("x", [None, "x", [1j], np.ma.masked_array([1.0], [True])])
+def test_a_point_that_does_not_hold_real_numbers_is_refused(x):
+    with pytest.raises(TypeError, match="numerical_gradient: expected a point x as"):
+        numerical_gradient(np.sum, x)
+
+
+def test_a_function_that_does_not_return_a_number_is_refused():
+    for f in (np.square, lambda x: None, lambda x: "1"):
+        with pytest.raises(TypeError, match="numerical_gradient: expected f to return a number"):
+            numerical_gradient(f, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("tolerance", [np.nan, 0, -1, np.inf])
+def test_a_tolerance_that_is_not_positive_is_refused(tolerance):
+    with pytest.raises(ValueError, match="check_layer: expected tolerance to be positive"):
+        check_layer(ReLU(), (2, 3), tolerance=tolerance)
+    with pytest.raises(ValueError, match="check_loss: expected tolerance to be positive"):
+        check_loss(MeanSquaredError(), [[1.0]], [[2.0]], tolerance=tolerance)
+
+
+@pytest.mark.parametrize("x", [1e6, 1e9, 1e12, -1e15])
+def test_the_step_grows_with_the_point(x):
+    gradient = numerical_gradient(lambda v: float(3 * v.sum()), [x])
+    np.testing.assert_allclose(gradient, 3, rtol=1e-9)
