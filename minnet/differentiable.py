@@ -50,7 +50,7 @@ class Differentiable:
             self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        excluded = {*self.buffers, "_bound"}
+        excluded = {*self.buffers, "_bound", "_theta", "_grad"}
         return {key: value for key, value in self.__dict__.items() if key not in excluded}
 
     def __copy__(self) -> Self:

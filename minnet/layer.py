@@ -4,15 +4,11 @@ A layer defines its mathematics in two methods. ``compute(x, y, training)`` fill
 ``differentiate(dy, dx)`` fills the gradient dx of the input and the gradient of every parameter.
 The base class does the rest for all layers: `Layer.forward` validates x and allocates y;
 `Layer.backward` validates dy, allocates dx and requires a forward pass before each backward pass.
-
-After a training step a layer exposes the arrays of that step: its input ``x``, its output ``y``,
-the gradient ``dy`` of the loss with respect to y, and the gradient ``dx`` with respect to x. All
-have shape (n, features) and are valid until the next training step of the layer. Evaluation,
-``forward(x, training=False)``, returns a new array and does not change them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,11 +17,12 @@ from numpy.typing import DTypeLike
 from minnet.differentiable import Differentiable, guarded, read_only
 from minnet.memory import grown
 from minnet.param import Param as Param
-from minnet.param import Params
+from minnet.param import Params, bind
 from minnet.param import parameter as parameter
-from minnet.validation import Array, as_float_dtype, as_rows
+from minnet.validation import Array, as_flag, as_float_dtype, as_rng, as_rows
 
 Rng = int | np.random.Generator | None
+EXPOSED = ("x", "y", "dy", "dx")
 
 
 class Layer(Differentiable):
@@ -36,7 +33,9 @@ class Layer(Differentiable):
     in_features, out_features : int or None
         Widths of input and output. None means that the layer accepts any width and keeps it.
     x, y, dy, dx : ndarray or None
-        Buffers of the last training step, shape (n, features).
+        Input, output, and the gradients of the loss with respect to y and x in the last training
+        step, shape (n, features). They are valid until the next training step; evaluation returns
+        a new array and does not change them.
     params : dict of str to Param
         Parameters, in the order in which a network stores them. ``params[name] = Param(array)``
         adds one.
@@ -47,8 +46,10 @@ class Layer(Differentiable):
     name, path, position : str, str, int
         Name by kind and count, such as ``dense1``; dotted name within the network, such as
         ``residual1.dense1``; position in the container, counted from 1.
-    keeps_finite : bool
-        Whether a finite input always gives a finite output, which the network then does not check.
+    layers : tuple of Layer
+        The layers inside a `Sequential` or `Residual`; other layers contain none.
+    finite : bool
+        Whether y is known to be finite if x is. A network checks the other outputs.
     rows_to_train : int
         Minimum number of rows in a training batch: 1, or 2 for a layer with batch statistics.
 
@@ -80,21 +81,26 @@ class Layer(Differentiable):
     y: Array = None  # type: ignore[assignment]
     dy: Array = None  # type: ignore[assignment]
     dx: Array = None  # type: ignore[assignment]
-    _bound: bool = False  # whether a network contains the layer
-    keeps_finite: bool = False
-    finite: bool = False  # whether compute has found that y is finite
+    layers: tuple[Layer, ...] = ()
+    finite: bool = False
     rows_to_train: int = 1
-    buffers: ClassVar[tuple[str, ...]] = ("x", "y", "dy", "dx", "_y", "_dx", "_pending")
+    buffers: ClassVar[tuple[str, ...]] = (*EXPOSED, "_y", "_dx", "_pending", "_state_before")
     can_skip_dx: ClassVar[bool] = False
+    is_container: ClassVar[bool] = False
+    _bound: bool = False  # whether a network contains the layer
+    _stateless: bool = False  # whether a container is known to have no state
     _y: Array | None = None
     _dx: Array | None = None
     _params: Params | None = None
-    _drawn: dict[str, Array] | None = None
+    _drawn: Mapping[str, Array] | None = None  # values drawn before the first build, as drawn
+    _state_before: tuple[tuple[Array, Array], ...] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not cls.own and "differentiate" in vars(cls):
-            cls.can_skip_dx = False
+        if not cls.own:  # what minnet's own compute or differentiate does, others may not do
+            for method, promise in (("compute", "finite"), ("differentiate", "can_skip_dx")):
+                if method in vars(cls) and promise not in vars(cls):
+                    setattr(cls, promise, False)
 
     # The mathematics.
 
@@ -109,27 +115,45 @@ class Layer(Differentiable):
         """
         raise TypeError(f"{self}: expected the layer to define differentiate(self, dy, dx)")
 
-    # The public methods.
+    # The public methods. Overflow is not a warning: a network checks the outputs of its layers.
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def forward(self, x: Any, *, training: bool) -> Array:
         """Return y (n, out_features) for x (n, in_features).
 
-        With ``training=True`` y is the buffer ``self.y``; otherwise it is a new array.
+        With ``training=True`` y is the buffer ``self.y``; otherwise it is a new array. If the pass
+        fails, the state of all layers, such as running statistics, is as before.
 
         Raises
         ------
         ValueError
             If x does not have shape (n, in_features), or has too few rows for training.
         TypeError
-            If x does not hold real numbers.
+            If x does not hold real numbers, or training is not True or False.
         """
+        if not isinstance(training, bool):
+            training = as_flag(training, self, "training")  # type: ignore[unreachable]
         x = self.check_input(x)
-        if training:
-            self.check_rows(len(x))
-            if x is not self.x and self.overlaps(x, "_y", "_dx"):
-                x = x.copy()
-        return self.forward_rows(x, training)
+        if not training:
+            return self.forward_rows(x, False)
+        self.check_rows(len(x))
+        if x is not self.x:
+            x = self._apart(x, "_y", "_dx")
+        if not self._stateless:
+            self._state_before = tuple((array, array.copy()) for array in self.state.values())
+        try:
+            return self.forward_rows(x, True)
+        except BaseException:
+            self.undo_forward()
+            raise
 
+    def undo_forward(self) -> None:
+        """Restore the state from before the last training forward, whose backward is omitted."""
+        self._pending = False
+        for array, before in self._state_before:
+            array[...] = before
+
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def backward(self, dy: Any, *, input_gradient: bool = True) -> Array:
         """Fill the gradient of every parameter and return dx (n, in_features).
 
@@ -152,8 +176,8 @@ class Layer(Differentiable):
         dy = as_rows(dy, self.dtype, self, "dy")
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
-        if dy is not self.dy and self.overlaps(dy, "_dx"):
-            dy = dy.copy()
+        if dy is not self.dy:
+            dy = self._apart(dy, "_dx")
         return self.backward_rows(dy, input_gradient)
 
     def check_input(self, x: Any, name: str = "x") -> Array:
@@ -166,23 +190,27 @@ class Layer(Differentiable):
         return rows
 
     def check_rows(self, n: int) -> None:
-        """Raise ValueError if n rows are too few for training."""
+        """Raise ValueError if n rows are too few for training; the error names the layer."""
         if n < self.rows_to_train:
+            for layer in self.layers:
+                layer.check_rows(n)
             least = f"{self.rows_to_train} row{'s' if self.rows_to_train > 1 else ''}"
             raise ValueError(f"{self}: expected a training batch of at least {least}, got {n}")
 
-    def overlaps(self, array: Array, *names: str) -> bool:
-        """Return whether array shares memory with one of these buffers of the layer."""
+    def _apart(self, array: Array, *names: str) -> Array:
+        """Return array, or a copy if it shares memory with these buffers of the layer or inside."""
         if array.base is None:  # buffers are views of allocated memory
-            return False
-        held = (getattr(self, name) for name in names)
-        return any(b is not None and np.may_share_memory(array, b) for b in held)
+            return array
+        layers = (self, *(layer for _, layer in self.walk()))
+        held = (getattr(layer, name) for layer in layers for name in names)
+        shared = any(b is not None and np.may_share_memory(array, b) for b in held)
+        return array.copy() if shared else array
 
     # The same passes without validation, for arrays that one layer of a network passes to another.
 
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Allocate y and compute it; in training, keep x and y for the backward pass."""
-        shape = (len(x), self.out_features or x.shape[1])
+        shape = len(x), self.out_features or x.shape[1]
         if training:
             self._pending, y = False, self._y
             if y is None or y.shape != shape:
@@ -192,12 +220,8 @@ class Layer(Differentiable):
         if self.own:
             self.compute(x, y, training)
         else:
-            x, kept = read_only(x), (self.x, self.y, self.dy, self.dx)
-            try:
-                guarded(self.compute, (x, y, training), {"y": y})
-                self._check_kept(kept)
-            finally:  # a layer may assign self.y
-                self.x, self.y, self.dy, self.dx = kept
+            x = read_only(x)
+            self._guarded(self.compute, (x, y, training), {"y": y})
         if training:
             self.x, self.y, self._pending = x, y, True
         return y
@@ -211,32 +235,37 @@ class Layer(Differentiable):
         shape, dx = (rows, self.x.shape[1]), self._dx
         if dx is None or dx.shape != shape:
             dx = self._dx = grown(dx, shape, self.dtype)
-        self.dy, self.dx = dy, dx
+        self.dy, self.dx = dy if self.own else read_only(dy), dx
         if self.own:
             self.differentiate(dy, dx)
         else:
-            dy, y = read_only(dy), self.y
-            self.dy, self.y = dy, read_only(y)  # y is the input of the next layer
             filled = {"dx": dx} | {f"params[{k!r}].grad": p.grad for k, p in self.params.items()}
-            try:
-                guarded(self.differentiate, (dy, dx), filled)
-            finally:  # a layer may use these names for its own arrays
-                self.y, self.dy, self.dx = y, dy, dx
+            self._guarded(self.differentiate, (self.dy, dx), filled)
         return dx
 
-    def _check_kept(self, kept: tuple[Array, ...]) -> None:
-        """Raise TypeError if compute assigned self.x, self.dy or self.dx."""
-        arrays = {"x": "input", "dy": "gradient of y", "dx": "gradient of x"}
-        for name, before in zip(arrays, (kept[0], *kept[2:]), strict=True):
-            if getattr(self, name) is not before:
-                raise TypeError(
-                    f"{self}: compute assigned self.{name}, which is the {arrays[name]}; use "
-                    "another name"
-                )
+    def _guarded(self, method: Any, arrays: tuple[Any, ...], filled: dict[str, Array]) -> None:
+        """Call compute or differentiate of a layer that is not part of minnet.
+
+        It may use the names of buffers for its own arrays, which are replaced by the buffers, but
+        compute may not use those of its input and of the gradients.
+        """
+        kept = {name: getattr(self, name) for name in EXPOSED}
+        if method == self.differentiate:
+            self.y = read_only(self.y)  # y is the input of the next layer
+        try:
+            guarded(method, arrays, filled)
+            for name in ("x", "dy", "dx") if method == self.compute else ():
+                if getattr(self, name) is not kept[name]:
+                    raise TypeError(
+                        f"{self}: compute assigned self.{name}, which is a buffer of the layer; "
+                        "use another name"
+                    )
+        finally:
+            vars(self).update(kept)
 
     # Parameters and state.
 
-    def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
+    def draw_params(self, rng: np.random.Generator) -> Mapping[str, Param]:
         """Return new parameters of ``self.dtype`` by name; layers with parameters override this."""
         return {}
 
@@ -244,7 +273,8 @@ class Layer(Differentiable):
     def params(self) -> dict[str, Param]:
         """Parameters by name; ``params[name] = Param(array)`` adds one."""
         if self._params is None:
-            self._params = Params(self.draw_params(np.random.default_rng()))
+            drawn = self.draw_params(np.random.default_rng())
+            self._params = Params(drawn, complete=bool(self.layers))
             self._drawn = {name: param.value.copy() for name, param in self._params.items()}
         return self._params
 
@@ -257,10 +287,6 @@ class Layer(Differentiable):
     def trainable(self, trainable: bool) -> None:
         for param in self.params.values():
             param.trainable = trainable
-
-    def __getstate__(self) -> dict[str, Any]:
-        self.params  # noqa: B018 - draws them, so that a copy has the same parameters
-        return super().__getstate__()
 
     @property
     def state(self) -> dict[str, Array]:
@@ -288,29 +314,35 @@ class Layer(Differentiable):
             raise ValueError(
                 f"{self}: this layer belongs to a network, which builds it; create a new layer"
             )
-        self.dtype = as_float_dtype(dtype)
+        generator, dtype = as_rng(rng, self), as_float_dtype(dtype)
         self.check_attributes()
+        for _, layer in self.walk():
+            layer.check_attributes()
+        self.build_parts(generator, dtype)
+        return self
+
+    def build_parts(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+        """Convert to dtype and draw, without checks; layers with more to build extend this."""
+        self.dtype = dtype
         self.forget_buffers()
-        fresh, drawn = {}, self._drawn
-        if self._params is None or drawn is not None:
-            fresh = self.draw_params(np.random.default_rng(rng))
+        drawn, unread = self._drawn, self._params is None
+        fresh = self.draw_params(rng) if unread or drawn is not None else {}
         self._params, self._drawn = self._params or Params(fresh), None
         self._params.complete = True
-        for name, param in self._params.items():
-            shape = param.value.shape
-            param.rebind(np.empty(shape, self.dtype), np.empty(shape, self.dtype))
-            if drawn and name in drawn and np.array_equal(param.value, drawn[name]):
+        bind(self._params.values(), dtype)
+        for name, values in (drawn or {}).items():
+            param = self._params[name]
+            if np.array_equal(param.value, values):
                 param.value = fresh[name].value
-        return self
 
     def check_attributes(self) -> None:
         """Raise TypeError if an attribute holds a Param or Layer, or has the name of a buffer."""
         if self.own or (self._params is not None and self._params.complete):
             return
-        for name in sorted(set(Layer.buffers) & vars(self).keys()):
-            raise TypeError(f"{self}: self.{name} is a buffer of the layer; use another name")
-        known = [*(self._params or {}).values(), *getattr(self, "layers", ())]
+        known = [*(self._params or {}).values(), *(self.layers if self.is_container else ())]
         for name, value in vars(self).items():
+            if name in EXPOSED and self._y is None:
+                raise TypeError(f"{self}: self.{name} is a buffer of the layer; use another name")
             values = [*value.values()] if isinstance(value, dict) else value
             for item in values if isinstance(values, list | tuple) else [values]:
                 if isinstance(item, Param | Layer) and all(item is not other for other in known):
@@ -320,6 +352,23 @@ class Layer(Differentiable):
                     raise TypeError(
                         f"{self}: self.{name} holds {item!r}, which would not be trained; {repair}"
                     )
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """Yield (dotted name, layer) for every layer inside, a container before its layers."""
+        for layer in self.layers:
+            yield layer.name, layer
+            for name, inner in layer.walk():
+                yield f"{layer.name}.{name}", inner
+
+    def forget_buffers(self) -> None:
+        """Remove the buffers of this layer and of all layers inside."""
+        super().forget_buffers()
+        for layer in self.layers:
+            layer.forget_buffers()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.params  # noqa: B018 - draws them, so that a copy has the same parameters
+        return super().__getstate__()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Raise TypeError, because a call does not specify training or evaluation."""
@@ -339,6 +388,5 @@ class Layer(Differentiable):
 
     def __str__(self) -> str:
         """Return position, name and description, such as ``layer 3 'batchnorm2' BatchNorm(64)``."""
-        if not self.name:
-            return self.describe()
-        return f"layer {self.position} '{self.path or self.name}' {self.describe()}"
+        start = f"layer {self.position} '{self.path}' " if self.path else ""
+        return start + self.describe()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from minnet.memory import empty
 from minnet.validation import FLOAT32, FLOAT64, Array, as_array, as_flag, fill
 
 Key = TypeVar("Key")
@@ -29,8 +30,7 @@ class Param:
     trainable : bool
         Initially True. With False, optimizers change neither the value nor their state of it, and
         gradient clipping ignores it. Its gradient is still computed. Running statistics are no
-        parameters and are still updated. ``layer.trainable = False`` sets it for all parameters of
-        a layer.
+        parameters and are still updated.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class Param:
     """
 
     __slots__ = ("_grad", "_trainable", "_value", "name")
-    changes: ClassVar[int] = 0  # number of assignments to trainable, of all parameters
+    changes: ClassVar[int] = 0  # number of new arrays and assignments to trainable, of all
     assigned: ClassVar[int] = 0  # number of assignments to grad, of all parameters
 
     def __init__(self, value: Any) -> None:
@@ -92,11 +92,6 @@ class Param:
         self._trainable = as_flag(trainable, self.name, "trainable")
         Param.changes += 1
 
-    def rebind(self, value: Array, grad: Array) -> None:
-        """Store value and gradient in these arrays, and copy the current numbers into them."""
-        value[...], grad[...] = self._value, self._grad
-        self._value, self._grad = value, grad
-
     def __repr__(self) -> str:
         frozen = "" if self.trainable else ", trainable=False"
         return f"Param(shape={self.value.shape}, dtype={self.value.dtype}{frozen})"
@@ -111,10 +106,11 @@ class Params(dict[str, Param]):
 
     def __init__(self, params: Mapping[str, Param], *, complete: bool = False) -> None:
         super().__init__(params)
+        if len({id(param) for param in params.values()}) < len(params):
+            raise ValueError("Sequential: a Param is used twice; create one for each layer")
         self.complete = complete
-        if not complete:
-            for name, param in params.items():
-                param.name = name
+        for name, param in params.items():
+            param.name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Params, (dict(self),), {"complete": self.complete}
@@ -133,6 +129,19 @@ class Params(dict[str, Param]):
         super().__setitem__(name, param)
 
 
+def bind(params: Iterable[Param], dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Move all values into one new array and all gradients into another, and return both."""
+    pieces = parts(params, lambda param: param)
+    size = pieces[-1][0].stop if pieces else 0
+    theta, grad = empty((size,), dtype), empty((size,), dtype)
+    for part, param in pieces:
+        value, gradient = (array[part].reshape(param.value.shape) for array in (theta, grad))
+        value[...], gradient[...] = param.value, param.grad
+        param._value, param._grad = value, gradient
+    Param.changes += 1
+    return theta, grad
+
+
 def parts(params: Iterable[Param], key: Callable[[Param], Key]) -> list[tuple[slice, Key]]:
     """Return (slice of theta, key) for each run of neighbouring parameters with the same key."""
     found, start = [], 0
@@ -146,14 +155,11 @@ def parts(params: Iterable[Param], key: Callable[[Param], Key]) -> list[tuple[sl
 def parameter(name: str) -> Any:
     """Return a property that reads ``params[name]`` of a layer, or None without that parameter."""
 
-    def get(self: Any) -> Param | None:
-        try:
-            found: Param | None = self._params[name]
-        except (TypeError, KeyError):  # not drawn yet, or without this parameter
-            found = self.params.get(name)
-        return found
+    def get(layer: Any) -> Param | None:
+        params: dict[str, Param] = layer._params or layer.params  # not drawn yet, or none
+        return params.get(name)
 
-    def refuse(self: Any, value: Any) -> None:
-        raise AttributeError(f"{self}: {name} cannot be replaced; assign layer.{name}.value")
+    def refuse(layer: Any, value: Any) -> None:
+        raise AttributeError(f"{layer}: {name} cannot be replaced; assign layer.{name}.value")
 
     return property(get, refuse, doc=f"The parameter ``{name}``.")

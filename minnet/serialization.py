@@ -210,7 +210,7 @@ def _generators(net: Sequential) -> dict[str, np.random.Generator]:
 def _layers(net: Sequential) -> dict[str, str]:
     """Return layer name -> description, or -> class name for a container."""
     return {
-        name: type(layer).__name__ if hasattr(layer, "layers") else layer.describe()
+        name: type(layer).__name__ if layer.layers else layer.describe()
         for name, layer in net.walk()
     }
 

@@ -72,7 +72,7 @@ def summarize(net: Any) -> Summary:
     for name, layer in net.walk():
         width = width if layer.out_features is None else layer.out_features
         # The parameters of a container are counted in the rows of its layers.
-        params = {} if hasattr(layer, "layers") else layer.params
+        params = {} if layer.layers else layer.params
         size = sum(param.value.size for param in params.values())
         rows.append((name, layer.describe(), f"(n, {width})", size))
     return Summary(tuple(rows), net.theta.size, str(net.dtype))

@@ -101,7 +101,7 @@ def train_step(
         If the optimizer belongs to another network, or x or y does not fit.
     FloatingPointError
         If an output, the loss, or the gradient that reaches the first layer is not finite; the
-        parameters are then unchanged.
+        parameters, and unless it is the gradient also the running statistics, are then unchanged.
     """
     options: dict[str, Any] = {
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
@@ -128,7 +128,11 @@ def _step(
 ) -> float:
     """Take a step with arguments that were validated, except x, y and sample_weight."""
     output = net.forward(x, training=True)
-    value = loss.forward(output, y, sample_weight=sample_weight)
+    try:
+        value = loss.forward(output, y, sample_weight=sample_weight)
+    except Exception:
+        net.undo_forward()
+        raise
     net.metrics = metrics = {"loss": value, "lr": optimizer.lr}
     if probes and loss.classifies:
         metrics["accuracy"] = _count_correct(output, loss) / len(output)

@@ -60,7 +60,7 @@ LAYERS = {
     "Softmax": Softmax,
     "BatchNorm": lambda: BatchNorm(3),
     "LayerNorm": lambda: LayerNorm(3),
-    "GroupNorm": lambda: GroupNorm(3, 3),
+    "GroupNorm": lambda: GroupNorm(1, 3),
     "Dropout": Dropout,
     "Residual": lambda: Residual(Dense(3, 4), BatchNorm(4), Tanh(), Dense(4, 3)),
     "Residual nested": lambda: Residual(Residual(ReLU()), Dense(3, 3)),
@@ -311,3 +311,35 @@ def test_training_has_no_default(make):
             layer.forward(X)
         with pytest.raises(TypeError, match="positional"):
             layer.forward(X, True)
+        for flag in ("no", 1, None):
+            with pytest.raises(TypeError, match="expected training as True or False, got"):
+                layer.forward(X, training=flag)
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "refused", "accepted"),
+    [
+        (lambda: BatchNorm(2), "momentum", [1.5, 1, -0.1, np.nan, 10**400], np.float16(0.5)),
+        (lambda: BatchNorm(2), "eps", [0, -1e-5, np.inf], 1),
+        (lambda: LayerNorm(2), "eps", [0, np.nan], 1e-3),
+        (lambda: Dropout(0.5), "p", [1, 1.0, -0.5, np.nan], 0),
+        (LeakyReLU, "negative_slope", [-0.1, 1e39, np.inf], np.uint8(1)),
+        (ELU, "alpha", [0, 1e300], 2),
+        (PReLU, "init", [-1, 1e300], 0.5),
+    ],
+)
+def test_settings_are_validated_whenever_they_are_assigned(make, name, refused, accepted):
+    layer = make()
+    before = getattr(layer, name)
+    for value in refused:
+        with pytest.raises(ValueError, match=f"{type(layer).__name__}: expected {name}"):
+            setattr(layer, name, value)
+    with pytest.raises(TypeError, match=f"{type(layer).__name__}: expected {name}"):
+        setattr(layer, name, "0.5")
+    assert getattr(layer, name) == before
+    setattr(layer, name, accepted)
+    assert type(getattr(layer, name)) is float
+    assert getattr(layer, name) == float(accepted)

@@ -527,3 +527,19 @@ def test_train_step_refuses_the_optimizer_of_another_network():
     net, other = network(Square), network(Square)
     with pytest.raises(ValueError, match="train_step: the optimizer belongs to another network"):
         train_step(net, X, X[:, :2], loss=MeanSquaredError(), optimizer=SGD(other))
+
+
+def test_a_layer_that_was_used_alone_can_become_part_of_a_network():
+    layer = Square()
+    layer.forward(X, training=True)
+    layer.backward(np.ones_like(X))
+    assert Sequential([layer, Dense(3, 2)]).predict(X).shape == (8, 2)
+
+
+def test_layers_in_an_attribute_named_layers_are_refused():
+    class Block(Square):
+        def __init__(self):
+            self.layers = [Dense(3, 3)]
+
+    with pytest.raises(TypeError, match=r"self\.layers holds .* would not be trained"):
+        Sequential([Block()])

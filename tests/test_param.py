@@ -116,3 +116,41 @@ def test_assigned_values_are_kept_and_do_not_change_the_other_draws():
     np.testing.assert_array_equal(nets[1]["dense1"].weight.value, expected)
     for net in nets[:2]:
         np.testing.assert_array_equal(net["dense2"].weight.value, nets[2]["dense2"].weight.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        (None, TypeError),
+        ("0.1", TypeError),
+        ([1j] * 8, TypeError),
+        (np.ma.masked_array(np.ones(8), np.ones(8, bool)), TypeError),
+        (np.zeros(8, "datetime64[s]"), TypeError),
+        ([7.0], ValueError),
+        (np.zeros((8, 1)), ValueError),
+        ([np.nan] * 8, FloatingPointError),
+        (np.inf, FloatingPointError),
+        (3.5e38, FloatingPointError),
+    ],
+)
+@pytest.mark.parametrize("name", ["theta", "grad"])
+def test_what_is_assigned_to_theta_and_grad_is_validated(name, numbers, error):
+    net = Sequential([Dense(3, 2)], rng=0)
+    net.grad = 1.0
+    before = getattr(net, name).copy()
+    with pytest.raises(error, match=name):
+        setattr(net, name, numbers)
+    np.testing.assert_array_equal(getattr(net, name), before)
+
+
+def test_a_parameter_does_not_share_memory_with_the_array_that_it_was_made_of():
+    array = np.ones(3)
+    Param(array).value = 2.0
+    assert array.tolist() == [1, 1, 1]
+
+
+def test_a_gradient_may_be_changed_in_place():
+    param = Param(np.ones(2))
+    param.grad += [1.0, 2.0]
+    param.grad *= 2
+    assert param.grad.tolist() == [2, 4]

@@ -28,7 +28,8 @@ The kernels fill their last arguments with the same values, up to rounding:
 ...     xT, dyT, γT, βT = (array.astype(T) for array in (x, dy, γ, β))
 ...     mean, var = np.empty(3), np.empty(3)
 ...     yT, dxT, dγT, dβT = np.empty((8, 3), T), np.empty((8, 3), T), np.empty(3, T), np.empty(3, T)
-...     _ = batchnorm_forward(xT, γT, βT, ε, mean, var, yT)
+...     _ = column_statistics(xT, mean, var)
+...     normalize_columns(xT, γT, βT, ε, mean, var, yT)
 ...     batchnorm_backward(xT, dyT, γT, ε, mean, var, dγT, dβT, dxT)
 ...     for kernel_value, value in zip((yT, dxT, dγT, dβT), (y, dx, dγ, dβ), strict=True):
 ...         np.testing.assert_allclose(kernel_value, value, rtol=0, atol=50 * np.finfo(T).eps)
@@ -39,50 +40,14 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.jit import inline, kernel
+from minnet.kernels.jit import kernel
 
 FAST = ("contract", "nsz")
 
 
-@inline
-def scale_and_shift(
-    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
-) -> None:
-    """y = gamma (x - mean) / sqrt(var + eps) + beta in each column."""
-    n, features = x.shape
-    centre, scale, shift = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
-    for j in range(features):
-        centre[j] = mean[j]
-        scale[j] = gamma[j] / math.sqrt(var[j] + eps)
-        shift[j] = beta[j] - (mean[j] - centre[j]) * scale[j]
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = (x[i, j] - centre[j]) * scale[j] + shift[j]
-
-
-@kernel(
-    "(const T[:, ::1], const T[::1], const T[::1], float64, const float64[::1], "
-    "const float64[::1], T[:, ::1])",
-    fastmath=FAST,
-)
-def normalize_columns(
-    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
-) -> None:
-    """y = gamma (x - mean) / sqrt(var + eps) + beta with given statistics.
-
-    x and y are (n, features); gamma, beta, mean and var are (features,).
-    """
-    scale_and_shift(x, gamma, beta, eps, mean, var, y)
-
-
-@kernel(
-    "(const T[:, ::1], const T[::1], const T[::1], float64, float64[::1], float64[::1], T[:, ::1])",
-    fastmath=FAST,
-)
-def batchnorm_forward(
-    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
-) -> int:
-    """Fill mean and (biased) var with the statistics of x, and y with the normalized x.
+@kernel("(const T[:, ::1], float64[::1], float64[::1])", fastmath=FAST)
+def column_statistics(x: Array, mean: Array, var: Array) -> int:
+    """Fill mean and (biased) var, both (features,), with the statistics of the columns of x.
 
     Return the first column whose unbiased variance is not finite in the dtype of x, or -1. This is
     the dtype of the running variance.
@@ -106,8 +71,30 @@ def batchnorm_forward(
         var[j] /= n
         if bad < 0 and not math.isfinite(unbiased):
             bad = j
-    scale_and_shift(x, gamma, beta, eps, mean, var, y)
     return bad
+
+
+@kernel(
+    "(const T[:, ::1], const T[::1], const T[::1], float64, const float64[::1], "
+    "const float64[::1], T[:, ::1])",
+    fastmath=FAST,
+)
+def normalize_columns(
+    x: Array, gamma: Array, beta: Array, eps: float, mean: Array, var: Array, y: Array
+) -> None:
+    """y = gamma (x - mean) / sqrt(var + eps) + beta in each column.
+
+    x and y are (n, features); gamma, beta, mean and var are (features,).
+    """
+    n, features = x.shape
+    centre, scale, shift = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
+    for j in range(features):
+        centre[j] = mean[j]
+        scale[j] = gamma[j] / math.sqrt(var[j] + eps)
+        shift[j] = beta[j] - (mean[j] - centre[j]) * scale[j]
+    for i in range(n):
+        for j in range(features):
+            y[i, j] = (x[i, j] - centre[j]) * scale[j] + shift[j]
 
 
 @kernel("(T[::1], T[::1], const float64[::1], const float64[::1], float64, int64)", fastmath=FAST)
@@ -174,12 +161,14 @@ def batchnorm_backward(
 )
 def groupnorm_forward(
     x: Array, gamma: Array, beta: Array, eps: float, mean: Array, rstd: Array, y: Array
-) -> None:
+) -> int:
     """y = gamma (x - mean) rstd + beta, with mean and rstd of groups of consecutive features.
 
-    x and y are (n, features). mean and rstd, (n, groups), are filled too.
+    x and y are (n, features). mean and rstd, (n, groups), are filled too. Return the first row with
+    a variance that is not finite, or -1.
     """
     n, features = x.shape
+    bad = -1
     groups = mean.shape[1]
     width = features // groups
     for i in range(n):
@@ -197,6 +186,9 @@ def groupnorm_forward(
                 y[i, j] = (x[i, j] - centre) * scale * gamma[j] + beta[j]
             mean[i, g] = centre
             rstd[i, g] = scale
+            if bad < 0 and not math.isfinite(squares):
+                bad = i
+    return bad
 
 
 @kernel(

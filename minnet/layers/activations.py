@@ -8,7 +8,7 @@ import numpy as np
 
 from minnet.kernels import activations as kernels
 from minnet.layer import Layer, Param, parameter
-from minnet.validation import Array, non_negative, positive
+from minnet.validation import Array, non_negative, positive, setting
 
 
 class Sigmoid(Layer):
@@ -22,7 +22,7 @@ class Sigmoid(Layer):
     array([[0. , 0.5, 1. ]], dtype=float32)
     """
 
-    keeps_finite = True
+    finite = True
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.sigmoid_forward(x, y)
@@ -40,7 +40,7 @@ class Tanh(Layer):
     array([[-1.,  0.,  1.]], dtype=float32)
     """
 
-    keeps_finite = True
+    finite = True
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         np.tanh(x, out=y)
@@ -67,7 +67,7 @@ class ReLU(Layer):
     array([[0., 0., 1.]], dtype=float32)
     """
 
-    keeps_finite = True
+    finite = True
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.relu_forward(x, y)
@@ -89,8 +89,10 @@ class LeakyReLU(Layer):
     Maas, Hannun & Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
     """
 
+    negative_slope: float = setting(non_negative)
+
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = non_negative(negative_slope, "LeakyReLU", "negative_slope")
+        self.negative_slope = negative_slope
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.leaky_relu_forward(x, self.negative_slope, y)
@@ -120,10 +122,11 @@ class PReLU(Layer):
     He, Zhang, Ren & Sun (2015), Delving deep into rectifiers, ICCV.
     """
 
-    def __init__(self, init: float = 0.25) -> None:
-        self.init = non_negative(init, "PReLU", "init")
-
+    init: float = setting(non_negative)
     slope = parameter("slope")
+
+    def __init__(self, init: float = 0.25) -> None:
+        self.init = init
 
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         return {"slope": Param(np.full(1, self.init, self.dtype))}
@@ -132,7 +135,7 @@ class PReLU(Layer):
         kernels.leaky_relu_forward(x, float(self.slope.value[0]), y)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
-        self.slope.grad = kernels.negative_part_dot(self.x, dy)
+        self.slope.grad[0] = kernels.negative_part_dot(self.x, dy)
         kernels.leaky_relu_backward(self.x, dy, float(self.slope.value[0]), dx)
 
 
@@ -150,8 +153,11 @@ class ELU(Layer):
     exponential linear units, ICLR.
     """
 
+    finite = True
+    alpha: float = setting(positive)
+
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = positive(alpha, "ELU", "alpha")
+        self.alpha = alpha
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.elu_forward(x, self.alpha, y)
@@ -170,6 +176,8 @@ class SiLU(Layer):
     ----------
     Ramachandran, Zoph & Le (2017), Searching for activation functions, arXiv:1710.05941.
     """
+
+    finite = True
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.silu_forward(x, y)
@@ -192,6 +200,8 @@ class GELU(Layer):
     Hendrycks & Gimpel (2016), Gaussian error linear units, arXiv:1606.08415.
     """
 
+    finite = True
+
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.gelu_forward(x, y)
 
@@ -211,7 +221,7 @@ class Softmax(Layer):
     array([[0.5, 0.5, 0. ]], dtype=float32)
     """
 
-    keeps_finite = True
+    finite = True
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         kernels.softmax_forward(x, y)

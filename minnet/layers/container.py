@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
-from minnet.layer import Layer, Param, Rng
+from minnet.layer import Layer, Param
 from minnet.param import Params
 from minnet.validation import Array, check_finite, count
 
@@ -23,7 +22,8 @@ from minnet.validation import Array, check_finite, count
 class Container(Layer):
     """Base class of layers that contain layers; each output is the input of the next layer."""
 
-    is_network = False
+    is_container = True
+    is_network: ClassVar[bool] = False
 
     def __init__(self, layers: Sequence[Layer | tuple[str, Layer]]) -> None:
         kind = type(self).__name__
@@ -33,17 +33,13 @@ class Container(Layer):
         self.layers = tuple(layer for _, layer in pairs)
         for number, layer in enumerate(self.layers, start=1):
             self._check_item(number, layer)
-        # The layer that determines the input width; all layers before it keep the width.
-        widths = ((layer.in_features, layer.out_features) for layer in self.layers)
-        first = next((k for k, pair in enumerate(widths) if pair != (None, None)), 0)
-        self._input_layer = self.layers[first]
-        names = self._choose_names([name for name, _ in pairs])
-        self.check_widths(names)
-        self.rows_to_train = max(layer.rows_to_train for layer in self.layers)
+        names = self.choose_names([name for name, _ in pairs])
         for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
             layer.name, layer.position = name, position
         for path, layer in self.walk():
             layer.path = path
+        self.check_widths()
+        self.rows_to_train = max(layer.rows_to_train for layer in self.layers)
 
     def _check_item(self, number: int, layer: Any) -> None:
         item = f"{type(self).__name__}: item {number}"
@@ -57,36 +53,36 @@ class Container(Layer):
         if layer._bound or any(layer is other for other in self.layers[: number - 1]):
             raise ValueError(f"{item}: {layer} is in use already; create a new layer")
 
-    def _choose_names(self, given: Sequence[str]) -> list[str]:
+    def choose_names(self, given: Sequence[str]) -> list[str]:
         """Return a name for every layer: the given one, or kind and count."""
-        names, kinds = [], Counter[str]()
+        owner, names, kinds = type(self).__name__, [], Counter[str]()
         for layer, name in zip(self.layers, given, strict=True):
             kind = type(layer).__name__.lower()
             kinds[kind] += 1
             names.append(name or f"{kind}{kinds[kind]}")
         if not all(isinstance(name, str) for name in names):
-            raise TypeError(f"{type(self).__name__}: expected names as strings, got {names}")
+            raise TypeError(f"{owner}: expected names as strings, got {names}")
         if len(set(names)) < len(names) or any("." in name or "\0" in name for name in names):
-            raise ValueError(
-                f"{type(self).__name__}: expected different names without a dot, got {names}"
-            )
+            raise ValueError(f"{owner}: expected different names without a dot, got {names}")
         return names
 
-    def check_widths(self, names: Sequence[str]) -> None:
+    def check_widths(self) -> None:
         """Set in_features and out_features; raise ValueError if layers do not fit together."""
         width, source = None, None
-        for position, (layer, name) in enumerate(zip(self.layers, names, strict=True), start=1):
+        # The layer that determines the input width; all layers before it keep the width.
+        self._input_layer = self.layers[0]
+        for layer in self.layers:
             expected = layer.in_features
             for size in (expected, layer.out_features):
                 if size is not None:
-                    count(size, f"layer {position} '{name}' {layer.describe()}", "a width")
+                    count(size, str(layer), "a width")
             if width is not None and expected is not None and width != expected:
                 raise ValueError(
-                    f"layer {position} '{name}' {layer.describe()}: expected input "
-                    f"(n, {expected}), got (n, {width}); the {type(source).__name__} before it "
-                    f"has out_features={width}"
+                    f"{layer}: expected input (n, {expected}), got (n, {width}); the "
+                    f"{type(source).__name__} before it has out_features={width}"
                 )
             if layer.out_features is not None or expected is not None:
+                self._input_layer = self._input_layer if source else layer
                 width, source = layer.out_features or expected, layer
         self.in_features, self.out_features = self._input_layer.in_features, width
 
@@ -103,81 +99,42 @@ class Container(Layer):
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
-    def walk(self) -> Iterator[tuple[str, Layer]]:
-        """Yield (dotted name, layer) for every layer, a container before its layers."""
-        for layer in self.layers:
-            yield layer.name, layer
-            if isinstance(layer, Container):
-                for name, inner in layer.walk():
-                    yield f"{layer.name}.{name}", inner
+    # Parameters and state, under dotted names such as ``dense1.weight``.
 
-    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
-        generator = np.random.default_rng(rng)
+    def build_parts(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.forget_buffers()
         for layer in self.layers:
-            layer.check_attributes()
-        super().build(rng=generator, dtype=dtype)
-        for layer in self.layers:
-            layer._bound = False
-            layer.build(rng=generator, dtype=dtype)
+            layer.build_parts(rng, dtype)
+        self._params = Params(self.draw_params(rng), complete=True)
+        self._stateless = not self.state
         for layer in self.layers:
             layer._bound = True
-        return self
+
+    def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
+        return {f"{la.name}.{key}": p for la in self.layers for key, p in la.params.items()}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        return {f"{la.name}.{key}": a for la in self.layers for key, a in la.state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for layer in self.layers:
             layer._bound = True
 
-    @property
-    def params(self) -> dict[str, Param]:
-        """Parameters of all layers under dotted names such as ``dense1.weight``."""
-        params = {
-            f"{layer.name}.{name}": param
-            for layer in self.layers
-            for name, param in layer.params.items()
-        }
-        return Params(params, complete=True)
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """State of all layers under dotted names such as ``batchnorm1.running_mean``."""
-        return {
-            f"{layer.name}.{name}": array
-            for layer in self.layers
-            for name, array in layer.state.items()
-        }
-
-    def forget_buffers(self) -> None:
-        super().forget_buffers()
-        for layer in self.layers:
-            layer.forget_buffers()
-
-    # Input validation. An error names the layer concerned.
+    # The passes. An error names the layer concerned.
 
     def check_input(self, x: Any, name: str = "x") -> Array:
         rows = self._input_layer.check_input(x, name)
         check_finite(rows, f"the input {name}", x)
         return rows
 
-    def check_rows(self, n: int) -> None:
-        if n < self.rows_to_train:
-            for layer in self.layers:
-                layer.check_rows(n)
-
-    def overlaps(self, array: Array, *names: str) -> bool:
-        if super().overlaps(array, *names):
-            return True
-        return array.base is not None and any(
-            layer.overlaps(array, *names) for layer in self.layers
-        )
-
-    # The passes.
-
     def forward_layers(self, x: Array, training: bool) -> Array:
         """Return the output of the last layer for the input x of the first."""
         for layer in self.layers:
             x = layer.forward_rows(x, training)
-            if not (layer.keeps_finite or layer.finite) and first_nonfinite_row(x) >= 0:
+            if not layer.finite and first_nonfinite_row(x) >= 0:
                 _raise_nonfinite(layer, x)
         return x
 

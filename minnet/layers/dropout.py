@@ -1,11 +1,12 @@
 """Dropout: in training, each entry is set to 0 with probability p."""
 
-import numpy as np
-from numpy.typing import DTypeLike
+from typing import Any
 
-from minnet.layer import Layer, Rng
+import numpy as np
+
+from minnet.layer import Layer
 from minnet.memory import grown
-from minnet.validation import Array, fraction
+from minnet.validation import Array, fraction, setting
 
 
 class Dropout(Layer):
@@ -40,16 +41,15 @@ class Dropout(Layer):
 
     mask: Array = None  # type: ignore[assignment]  # before the first training step
     buffers = (*Layer.buffers, "mask")
+    p: float = setting(fraction)
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = fraction(p, "Dropout", "p")
+        self.p = p
         self.rng = np.random.default_rng()
 
-    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> "Dropout":
-        super().build(rng=rng, dtype=dtype)
-        seed = np.random.default_rng(rng).integers(2**63)
-        self.rng = np.random.default_rng(seed)
-        return self
+    def build_parts(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+        super().build_parts(rng, dtype)
+        self.rng = np.random.default_rng(rng.integers(2**63))
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         if not training:

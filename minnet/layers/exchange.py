@@ -45,7 +45,7 @@ def entries(container: Container, prefix: str = "") -> Iterator[tuple[str, str, 
 
     Keras's list has the same order, and the layout of minnet.
     """
-    defaults = container._choose_names([""] * len(container.layers))
+    defaults = container.choose_names([""] * len(container.layers))
     for position, (layer, default) in enumerate(zip(container, defaults, strict=True)):
         # A number as a name could equal the position of another layer.
         by_hand = layer.name != default and not layer.name.isdigit()

@@ -8,12 +8,11 @@ the formulas in plain NumPy, are in `minnet.kernels.normalization`.
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from minnet.kernels import normalization as kernels
-from minnet.layer import Layer, Param, Rng, parameter
+from minnet.layer import Layer, Param, parameter
 from minnet.memory import grown
-from minnet.validation import Array, count, fraction, positive
+from minnet.validation import FLOAT64, Array, count, fill, fraction, positive, setting
 
 DEFAULT_EPS = 1e-5
 
@@ -23,11 +22,12 @@ class _Normalization(Layer):
 
     in_features: int
     out_features: int
+    eps: float = setting(positive)
 
     def __init__(self, num_features: int, eps: float) -> None:
-        kind = type(self).__name__
-        self.in_features = self.out_features = count(num_features, kind, "num_features")
-        self.eps = positive(eps, kind, "eps")
+        name = type(self).__name__
+        self.in_features = self.out_features = count(num_features, name, "num_features")
+        self.eps = eps
 
     def draw_params(self, rng: np.random.Generator) -> dict[str, Param]:
         gamma, beta = np.ones(self.in_features, self.dtype), np.zeros(self.in_features, self.dtype)
@@ -41,6 +41,19 @@ class _Normalization(Layer):
         return str(self.in_features)
 
     gamma, beta = parameter("gamma"), parameter("beta")
+
+
+def _running(name: str) -> Any:
+    """Return a property of a running statistic; an assignment copies into the array."""
+
+    def assign(layer: Any, numbers: Any) -> None:
+        values = layer.state[name].copy()
+        fill(values, numbers, layer, name)
+        if name == "running_var" and values.min() < 0:
+            raise ValueError(f"{layer}: expected running_var >= 0, got {values.min():g}")
+        layer.state[name][...] = values
+
+    return property(lambda layer: layer.state[name], assign)
 
 
 class BatchNorm(_Normalization):
@@ -96,12 +109,13 @@ class BatchNorm(_Normalization):
     """
 
     rows_to_train = 2
+    momentum: float = setting(fraction)
 
     def __init__(
         self, num_features: int, *, eps: float = DEFAULT_EPS, momentum: float = 0.9
     ) -> None:
         super().__init__(num_features, eps)
-        self.momentum = fraction(momentum, "BatchNorm", "momentum")
+        self.momentum = momentum
         self._state = {
             "running_mean": np.zeros(self.in_features, self.dtype),
             "running_var": np.ones(self.in_features, self.dtype),
@@ -109,46 +123,31 @@ class BatchNorm(_Normalization):
         self.mean = np.zeros(self.in_features)
         self.var = np.ones(self.in_features)
 
-    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> "BatchNorm":
-        super().build(rng=rng, dtype=dtype)
-        self._state = {name: array.astype(self.dtype) for name, array in self._state.items()}
-        return self
+    def build_parts(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+        super().build_parts(rng, dtype)
+        self._state = {name: array.astype(dtype) for name, array in self._state.items()}
 
     @property
     def state(self) -> dict[str, Array]:
         return self._state
 
-    @property
-    def running_mean(self) -> Array:
-        return self._state["running_mean"]
-
-    @running_mean.setter
-    def running_mean(self, mean: Any) -> None:
-        self._state["running_mean"][...] = mean
-
-    @property
-    def running_var(self) -> Array:
-        return self._state["running_var"]
-
-    @running_var.setter
-    def running_var(self, var: Any) -> None:
-        self._state["running_var"][...] = var
+    running_mean, running_var = _running("running_mean"), _running("running_var")
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
-        gamma, beta = self.gamma.value, self.beta.value
-        if not training:
-            mean, var = self.running_mean.astype(np.float64), self.running_var.astype(np.float64)
-            kernels.normalize_columns(x, gamma, beta, self.eps, mean, var, y)
-            return
-        column = kernels.batchnorm_forward(x, gamma, beta, self.eps, self.mean, self.var, y)
-        if column >= 0:
-            raise FloatingPointError(
-                f"{self}: column {column} of the input has variance {self.var[column]:.3g}; look "
-                f"for NaN, infinity or numbers too large for {self.dtype}"
+        mean, var = self.mean, self.var
+        if training:
+            column = kernels.column_statistics(x, mean, var)
+            if column >= 0:
+                raise FloatingPointError(
+                    f"{self}: column {column} of the input has variance {var[column]:.3g}; look "
+                    f"for NaN, infinity or numbers too large for {self.dtype}"
+                )
+            kernels.update_running_statistics(
+                self.running_mean, self.running_var, mean, var, self.momentum, len(x)
             )
-        kernels.update_running_statistics(
-            self.running_mean, self.running_var, self.mean, self.var, self.momentum, len(x)
-        )
+        else:
+            mean, var = self.running_mean.astype(FLOAT64), self.running_var.astype(FLOAT64)
+        kernels.normalize_columns(x, self.gamma.value, self.beta.value, self.eps, mean, var, y)
 
     def differentiate(self, dy: Array, dx: Array) -> None:
         kernels.batchnorm_backward(
@@ -186,7 +185,10 @@ class GroupNorm(_Normalization):
     Raises
     ------
     ValueError
-        If num_features is not a multiple of num_groups, or eps is out of range.
+        If num_features is not a multiple of num_groups, a group has a single feature, or eps is
+        out of range.
+    FloatingPointError
+        If the variance of a group is not finite.
 
     References
     ----------
@@ -204,19 +206,30 @@ class GroupNorm(_Normalization):
 
     def __init__(self, num_groups: int, num_features: int, *, eps: float = DEFAULT_EPS) -> None:
         super().__init__(num_features, eps)
-        kind = type(self).__name__
-        self.num_groups = count(num_groups, kind, "num_groups")
+        name = type(self).__name__
+        self.num_groups = count(num_groups, name, "num_groups")
         if self.in_features % self.num_groups:
             raise ValueError(
-                f"{kind}: expected num_features to be a multiple of num_groups, got "
+                f"{name}: expected num_features to be a multiple of num_groups, got "
                 f"{self.in_features} features in {self.num_groups} groups"
+            )
+        if self.in_features == self.num_groups:
+            raise ValueError(
+                f"{name}: expected at least 2 features in a group, got 1; normalized alone, every "
+                "value becomes 0"
             )
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
-        shape, float64 = (len(x), self.num_groups), np.dtype(np.float64)
-        mean = grown(self.mean if training else None, shape, float64)
-        rstd = grown(self.rstd if training else None, shape, float64)
-        kernels.groupnorm_forward(x, self.gamma.value, self.beta.value, self.eps, mean, rstd, y)
+        shape = len(x), self.num_groups
+        mean = grown(self.mean if training else None, shape, FLOAT64)
+        rstd = grown(self.rstd if training else None, shape, FLOAT64)
+        gamma, beta = self.gamma.value, self.beta.value
+        row = kernels.groupnorm_forward(x, gamma, beta, self.eps, mean, rstd, y)
+        if row >= 0:
+            raise FloatingPointError(
+                f"{self}: the variance of row {row} of the input is not finite; look for NaN, "
+                f"infinity or numbers too large for {self.dtype}"
+            )
         if training:
             self.mean, self.rstd = mean, rstd
 

@@ -1,7 +1,5 @@
 """Skip connection: the input of a branch of layers is added to its output."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from minnet.layer import Layer
@@ -46,8 +44,8 @@ class Residual(Container):
         for layer in self.layers:
             layer._bound = True
 
-    def check_widths(self, names: Sequence[str]) -> None:
-        super().check_widths(names)
+    def check_widths(self) -> None:
+        super().check_widths()
         if self.in_features != self.out_features:
             raise ValueError(
                 f"Residual: expected a branch that keeps the width, got {self.in_features} in and "

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.kernels.finiteness import first_nonfinite_row
-from minnet.layer import Layer, Param, Rng
+from minnet.layer import Layer, Rng
 from minnet.layers import exchange
 from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.container import Container, check_params, nonfinite_kind
-from minnet.memory import empty
+from minnet.param import bind
 from minnet.summary import Summary, summarize
 from minnet.validation import Array, as_float_dtype, as_rng, count, fill
 
@@ -85,34 +85,9 @@ class Sequential(Container):
         super().__init__(layers)
         self.build(rng=generator, dtype=dtype)
 
-    def build(self, *, rng: Rng = None, dtype: DTypeLike = np.float32) -> Self:
-        super().build(rng=rng, dtype=dtype)
-        self._bind()
-        return self
-
-    def _bind(self) -> None:
-        """Move all parameters into one array and all gradients into another."""
-        self._all_params = super().params
-        if len({id(param) for param in self._all_params.values()}) < len(self._all_params):
-            raise ValueError("Sequential: a Param is used twice; create one for each layer")
-        size = sum(param.value.size for param in self._all_params.values())
-        self._theta = empty((size,), self.dtype)
-        self._grad = empty((size,), self.dtype)
-        start = 0
-        for name, param in self._all_params.items():
-            param.name = name
-            shape, stop = param.value.shape, start + param.value.size
-            param.rebind(
-                self._theta[start:stop].reshape(shape), self._grad[start:stop].reshape(shape)
-            )
-            start = stop
-        for _, layer in self.walk():
-            layer._bound = True
-
-    @property
-    def params(self) -> dict[str, Param]:
-        """Parameters of all layers under dotted names, in the order of theta."""
-        return self._all_params
+    def build_parts(self, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
+        super().build_parts(rng, dtype)
+        self._theta, self._grad = bind(self.params.values(), dtype)
 
     @property
     def theta(self) -> Array:
@@ -134,8 +109,6 @@ class Sequential(Container):
         fill(self._grad, grad, "Sequential", "grad")
         self.gradients += 1
 
-    # Outputs and gradients are checked for overflow, so that the error names the layer.
-    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Return the output of the last layer.
 
@@ -151,7 +124,6 @@ class Sequential(Container):
             self.x, self.y, self._pending = x, y, True
         return y
 
-    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def backward_rows(self, dy: Array, input_gradient: bool = True) -> Array:
         """Fill every gradient in ``grad`` and return the dx of the first layer.
 
@@ -172,6 +144,7 @@ class Sequential(Container):
         self.gradients += 1
         return self.dx
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def predict(self, x: Any, *, batch_size: int = 1024) -> Array:
         """Return the output (n, out_features) in evaluation, computed batch_size rows at a time.
 
@@ -270,13 +243,9 @@ class Sequential(Container):
             repair = "look for a division by 0 and an overflow in differentiate"
         return f"{source}: the gradient dx holds {nonfinite_kind(source.dx)}; {repair}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        gone = {"_theta", "_grad", "_all_params"}
-        return {key: value for key, value in super().__getstate__().items() if key not in gone}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._bind()
+        self._theta, self._grad = bind(self.params.values(), self.dtype)
 
     def describe(self) -> str:
         return f"Sequential([{', '.join(layer.describe() for layer in self.layers)}])"

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 from helpers.networks import X, everything, step
 
-from minnet import BatchNorm, Dense, Dropout, ReLU, Sequential, Sigmoid, Tanh
+from minnet import (
+    SGD,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    MeanSquaredError,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    Tanh,
+    train_step,
+)
 
 # Outputs.
 
@@ -101,3 +115,82 @@ def test_an_overflow_of_the_first_layers_gradient_gives_no_warning():
     net.forward(X * 1e10, training=True)
     net.backward(np.full((6, 2), 1e30))
     assert not np.isfinite(net["dense1"].weight.grad).all()
+
+
+# A pass that fails leaves the running statistics of all layers as they were.
+
+
+class Counting(Layer):
+    """A layer of a user's own that counts its training batches."""
+
+    def __init__(self, limit=1e30):
+        self.batches, self.limit = np.zeros(1), limit
+
+    @property
+    def state(self):
+        return {"batches": self.batches}
+
+    def compute(self, x, y, training):
+        self.batches += training
+        if abs(x).max() > self.limit:
+            raise OverflowError("too large")
+        y[...] = x
+
+    def differentiate(self, dy, dx):
+        dx[...] = dy
+
+
+@pytest.mark.parametrize("wrap", [lambda *layers: Sequential(layers, rng=0), Residual])
+def test_a_forward_that_a_later_layer_refuses_leaves_all_running_statistics_alone(wrap):
+    net = wrap(Dense(4, 3), BatchNorm(3), Counting(), Residual(BatchNorm(3)), Dense(3, 4))
+    net.forward(X, training=True)
+    before = {name: array.copy() for name, array in net.state.items()}
+    assert len(before) == 5
+    kept = net["dense2"].weight.value.copy()
+    for spoil, error in (
+        (lambda: net["dense2"].weight.value.fill(3e38), FloatingPointError),
+        (lambda: setattr(net["counting1"], "limit", 0), OverflowError),
+    ):
+        spoil()
+        with pytest.raises(error):
+            net.forward(np.abs(X), training=True)
+        for name, array in net.state.items():
+            np.testing.assert_array_equal(array, before[name], name)
+        net["dense2"].weight.value = kept
+    net["counting1"].limit = 1e30
+    net.forward(X, training=True)
+    assert net["counting1"].batches == 2
+    assert (net["batchnorm1"].running_mean != before["batchnorm1.running_mean"]).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "error"),
+    [
+        (SoftmaxCrossEntropy(), [0, 1, 2, 3, 0, 1], ValueError),
+        (SoftmaxCrossEntropy(), [0, 1], ValueError),
+        (MeanSquaredError(), np.full((6, 3), np.nan), FloatingPointError),
+        (MeanSquaredError(), np.full((6, 3), 1e200), FloatingPointError),
+        (MeanSquaredError(), None, TypeError),
+    ],
+)
+def test_a_step_that_the_loss_refuses_leaves_all_running_statistics_alone(loss, target, error):
+    net = Sequential([Dense(4, 3), BatchNorm(3), Residual(BatchNorm(3))], rng=0, dtype=np.float64)
+    before = {name: array.copy() for name, array in net.state.items()}
+    theta = net.theta.copy()
+    with pytest.raises(error):
+        train_step(net, X, target, loss=loss, optimizer=SGD(net))
+    for name, array in net.state.items():
+        np.testing.assert_array_equal(array, before[name], name)
+    np.testing.assert_array_equal(net.theta, theta)
+    with pytest.raises(RuntimeError, match="before this backward, got none"):
+        net.backward(np.ones((6, 3)))
+
+
+def test_an_output_that_a_users_subclass_of_a_bounded_activation_makes_infinite_is_reported():
+    class Steep(Tanh):
+        def compute(self, x, y, training):
+            y[...] = np.tanh(x) * np.float32(3e38) * 10
+
+    net = Sequential([Dense(4, 3), Steep(), Dense(3, 2)], rng=0)
+    with pytest.raises(FloatingPointError, match=r"'steep1' .*output holds infinity"):
+        net.predict(X)
