@@ -43,12 +43,13 @@ PASSED_ON = {
 }
 # Called by minnet itself with arrays that are validated already, or defined by scikit-learn.
 INTERNAL = {
-    "append", "append_step", "as_target", "backward_layers", "backward_rows", "check",
-    "check_attributes", "check_eps", "check_rows", "check_theta", "check_widths", "compute",
-    "describe", "differentiate", "draw_params", "forget_buffers", "forward_layers", "forward_rows",
+    "append", "append_step", "as_target", "backward_layers", "backward_rows", "build_parts",
+    "check", "check_attributes", "check_eps", "check_rows", "check_theta", "check_widths",
+    "choose_names", "compute", "describe", "differentiate", "draw_params", "forget_buffers",
+    "forward_layers", "forward_rows",
     "from_state", "generator_for", "get_metadata_routing", "get_params", "gradient", "of",
-    "on_end", "on_epoch", "overlaps", "rebind", "resume", "score", "set_fit_request", "set_params",
-    "set_partial_fit_request", "set_score_request", "to_state", "update", "walk",
+    "on_end", "on_epoch", "resume", "score", "set_fit_request", "set_params",
+    "set_partial_fit_request", "set_score_request", "to_state", "undo_forward", "update", "walk",
 }  # fmt: skip
 FIXED = {"weight", "bias", "gamma", "beta", "slope"}  # parameters, which cannot be replaced
 RECORDS = {"History", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError"}
