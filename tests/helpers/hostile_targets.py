@@ -307,7 +307,8 @@ def _add_setting(found: dict[str, Target], name: str, kind: type, setting: str) 
                 if kind is Sequential or kind is not Param
                 else world.rows.copy()
             )
-        return {"trainable": True}.get(setting, 0.5)
+        flags = dict.fromkeys(("trainable", "nesterov", "decay_bias", "restore_best"), True)
+        return (flags | {"monitor": "loss", "patience": 3}).get(setting, 0.5)
 
     def prepare(world: World) -> Any:
         made = construct(name, kind, world)
