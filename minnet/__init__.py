@@ -41,6 +41,7 @@ from minnet.losses import (
 from minnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.regularization import L1, L2, clip_grad_norm, clip_grad_value
+from minnet.replay import Replay, replay
 from minnet.safetensors import load_safetensors, save_safetensors
 from minnet.serialization import load, save
 from minnet.stopping import EarlyStopping
@@ -81,6 +82,7 @@ __all__ = [
     "Param",
     "RMSProp",
     "ReLU",
+    "Replay",
     "Residual",
     "Sequential",
     "SiLU",
@@ -106,6 +108,7 @@ __all__ = [
     "load_safetensors",
     "numerical_gradient",
     "plot",
+    "replay",
     "save",
     "save_safetensors",
     "schedules",

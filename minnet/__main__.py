@@ -1,4 +1,4 @@
-"""Run experiments, measure claims, fetch data sets and work on exercises."""
+"""Run experiments, measure claims, replay trainings, fetch data sets and work on exercises."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ import minnet
 from minnet.exercises import command as exercises
 from minnet.experiments import command as experiments
 from minnet.files import as_path
+from minnet.replay import command as replays
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("name", choices=("mnist", "fashion_mnist"))
     data.add_argument("--home", type=as_path, help="folder of data sets (default: user's cache)")
     data.set_defaults(run=_fetch)
+    replays.add_parser(commands)
     exercises.add_parser(commands.add_parser("exercises", help="write, check and grade exercises"))
     return parser
 
