@@ -43,6 +43,7 @@ Examples
 ['dense1', 'dense2']
 """
 
+from minnet.plot.animation import animate
 from minnet.plot.confusion import confusion
 from minnet.plot.distributions import cdf, density, histograms
 from minnet.plot.heatmap import heatmap
@@ -50,6 +51,7 @@ from minnet.plot.runs import dead_units, gradient_flow, learning_curves, update_
 from minnet.plot.style import depth_colors
 
 __all__ = [
+    "animate",
     "cdf",
     "confusion",
     "dead_units",
