@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minnet.experiments import report
+from minnet.experiments import replays, report
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Record, Trials
@@ -100,7 +100,7 @@ class Experiment:
         return results
 
     def write(self, results: Results, out: Path) -> None:
-        """Write ``report.md``, ``metrics.json``, and the figures as PNG and SVG."""
+        """Write ``report.md``, ``metrics.json``, ``replay.html``, and figures as PNG and SVG."""
         title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
         trials = {label: [run.as_dict() for run in runs] for label, runs in results.trials.items()}
         metrics = {
@@ -117,6 +117,9 @@ class Experiment:
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
+        replay = replays.replay_of(results.trials, results.records)
+        replay.save(out / "replay.html")
+        parts.append(f"[Replay of the training: {replay.title}](replay.html)")
         write_text(out / "report.md", "\n\n".join(parts) + "\n", "report")
 
     def text(self, results: Results) -> str:

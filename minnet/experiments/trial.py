@@ -21,7 +21,7 @@ from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
 from minnet.layers.sequential import Sequential
-from minnet.recording import SATURATION, Capture, StatisticsProbe, capture
+from minnet.recording import SATURATION, Capture, HistogramProbe, StatisticsProbe, capture
 from minnet.serialization import load as load_net
 from minnet.serialization import save
 from minnet.training import fit
@@ -93,11 +93,12 @@ Trials = Mapping[str, Sequence[Trial]]  # label -> trials by seed, the same seed
 
 @dataclass(frozen=True)
 class Record:
-    """A trained network, None if its training diverged, and the recording of the training."""
+    """A trained network, None if its training diverged, and the recordings of the training."""
 
     setup: Setup
     net: Sequential | None
     statistics: StatisticsProbe
+    histograms: HistogramProbe
 
     def before(self) -> Capture:
         """Return the outputs of all layers on the test rows before training."""
@@ -118,13 +119,15 @@ class Record:
         if self.net is not None:
             save(self.net, f"{stem}.net.npz")
         self.statistics.save(f"{stem}.statistics.npz")
+        self.histograms.save(f"{stem}.histograms.npz")
 
     @classmethod
     def load(cls, setup: Setup, stem: Path) -> Record:
         """Return the record from the files of `save`."""
         ended = Path(f"{stem}.net.npz").is_file()
         net = load_net(setup.build(), f"{stem}.net.npz") if ended else None
-        return cls(setup, net, StatisticsProbe.load(f"{stem}.statistics.npz"))
+        statistics = StatisticsProbe.load(f"{stem}.statistics.npz")
+        return cls(setup, net, statistics, HistogramProbe.load(f"{stem}.histograms.npz"))
 
 
 def train(setup: Setup, *, record: bool = False) -> tuple[Trial, Record | None]:
@@ -143,7 +146,8 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
     optimizer, batch_size = setup.make_optimizer(net), min(setup.batch_size, len(data.x))
     steps = setup.epochs * math.ceil(len(data.x) / batch_size)
     every = max(math.ceil(steps / SLOTS), 1)
-    probe = StatisticsProbe(("y", "weight_grad", "update"), every, window=SLOTS // 4)
+    statistics = StatisticsProbe(("y", "dy", "weight_grad", "update"), every, window=SLOTS // 4)
+    histograms = HistogramProbe(("y", "dy"), every, units=True)
     order = np.random.default_rng([setup.seed, 1])  # independent of the initial weights
     try:
         trial.start = snapshot(setup, net)
@@ -153,7 +157,7 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
             history = fit(
                 net, data.x, _targets(setup, data.labels), loss=setup.make_loss(),
                 optimizer=optimizer, epochs=1, batch_size=batch_size, rng=order,
-                probes=[probe] if record else [],
+                probes=[statistics, histograms] if record else [],
                 regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
             )  # fmt: skip
             values = {"seconds": time.perf_counter() - started, "loss": history.loss[-1]}
@@ -172,7 +176,7 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
         trial.stopped = str(error)
     if not record:
         return trial, None
-    return trial, Record(setup, None if trial.stopped else net, probe)
+    return trial, Record(setup, None if trial.stopped else net, statistics, histograms)
 
 
 def snapshot(setup: Setup, net: Sequential) -> Snapshot:
