@@ -44,6 +44,13 @@ def test_the_training_stops_continues_from_its_file_and_freezes(ran):
     assert all(p.trainable for p in net.params.values())
 
 
+def test_the_replay_holds_the_recorded_epoch(ran):
+    text = (ran["folder"] / "digits.html").read_text("utf-8")
+    assert text == ran["page"].html
+    assert ran["page"].title == "digits"
+    assert len(ran["values"].steps("relu1", "y")) == 45
+
+
 def test_the_buffers_are_what_the_readme_says(ran):
     net = ran["net"]
     assert net["relu1"].dy is net["dense2"].dx
