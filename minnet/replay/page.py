@@ -89,7 +89,7 @@ def replay(
     statistics: StatisticsProbe | None = None,
     history: History | None = None,
     *,
-    other: Replay | None = None,
+    other: Replay | Sequence[Any] | None = None,
     diagnosis: Any = None,
     title: str = "",
 ) -> Replay:
@@ -108,8 +108,9 @@ def replay(
         Recording of the same training.
     history : History, optional
         History of the training, for loss and accuracy on the validation rows.
-    other : Replay, optional
-        The replay of a second training to compare with. Its title names that training.
+    other : Replay or sequence, optional
+        A second training to compare with: its replay, whose title names it, or a sequence of its
+        histograms, statistics and history.
     diagnosis : Diagnosis, optional
         Its findings are listed and marked at their step and layer.
     title : str
@@ -136,6 +137,8 @@ def replay(
     Replay('A small network'; 3 layers)
     >>> page.save("page.html")  # doctest: +SKIP
     """
+    if isinstance(other, Sequence):
+        other = replay(*other)
     for name, value, expected in (
         ("histograms", histograms, HistogramProbe),
         ("statistics", statistics, StatisticsProbe),

@@ -169,9 +169,16 @@ const findings = {
     items.append("a").text((finding) => finding.cause.replaceAll("_", " ") + place(finding))
       .attr("href", ({ step, layer }) => `#${new URLSearchParams({
         ...(step === null ? {} : { step }), ...(layer === null ? {} : { layer }) })}`)
-      .on("click", (_, { run }) => run !== front() && swap());
+      .on("click", this.open);
     items.append("span").text(({ confidence, explanation }) =>
       ` (confidence ${percent(confidence)}): ${explanation}`);
+  },
+  // A frame in a notebook cannot follow links to its own parts, so a click is handled here.
+  open(event, finding) {
+    event.preventDefault();
+    const { run, step } = finding, layer = run.layers.findIndex(({ name }) => name === finding.layer);
+    pause();
+    set({ front: run.number, step: step ?? state.step, layer: layer < 0 ? state.layer : layer });
   },
   update() {},
 };

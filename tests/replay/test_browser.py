@@ -399,17 +399,21 @@ def test_a_training_that_failed_ends_at_the_marked_step(browser, recorded, tmp_p
     assert run(browser, "return document.querySelectorAll('#maps .hatched').length") == 1
 
 
-def test_the_inline_form_works_in_a_sandbox(browser, page, tmp_path):
+def test_the_inline_form_works_in_a_sandbox(browser, recorded, tmp_path):
+    finding = SimpleNamespace(cause="dead_units", layer="relu2", step=12, confidence=0.5,
+                              explanation="Half of the units are dead.")  # fmt: skip
+    page = minnet.replay(*recorded("healthy"), diagnosis=SimpleNamespace(findings=[finding]))
     file = tmp_path / "notebook.html"
-    file.write_text(
-        f"<!doctype html><title>notebook</title>{page('healthy')._repr_html_()}", "utf-8"
-    )
+    file.write_text(f"<!doctype html><title>notebook</title>{page._repr_html_()}", "utf-8")
     browser.get_log("browser")
     browser.get(file.as_uri())
     browser.switch_to.frame(0)
     browser.execute_async_script(WAIT)
     assert "Step 1 of 59" in press(browser, "ArrowRight")
     browser.execute_async_script("setTimeout(arguments[0], 400)")
+    run(browser, "document.querySelector('#findings a').click()")
+    browser.execute_async_script("setTimeout(arguments[0], 400)")
+    assert "Step 12 of 59, layer relu2:" in settled(browser)
     browser.switch_to.default_content()
     assert console(browser) == []
 

@@ -168,6 +168,14 @@ def test_a_page_shows_at_most_two_trainings():
         tiny(other=two)
 
 
+def test_the_second_training_can_be_given_by_its_recordings(recorded):
+    parts = recorded("short")
+    given, replayed = (
+        minnet.replay(*recorded("healthy"), other=other) for other in (parts, minnet.replay(*parts))
+    )
+    assert given.html == replayed.html
+
+
 def test_a_recording_without_gradients_or_outputs_is_shown(recorded):
     _, statistics, _ = recorded("healthy")
     assert "relu1" in minnet.replay(statistics=statistics).html
