@@ -4,9 +4,9 @@
 
 const MAPS = {
   rms: { text: "RMS of the gradient dy", log: true },
-  std: { text: "standard deviation of the output y", log: true },
-  zeros: { text: "share of zeros in the output y", log: false },
-  ratio: { text: "RMS of the update divided by RMS of the weight", log: true },
+  std: { text: "standard deviation of y", log: true },
+  zeros: { text: "share of zeros in y", log: false },
+  ratio: { text: "update ratio, RMS \u0394W / RMS W", log: true },
 };
 const AXES = ["auto", "linear", "symlog"];
 const LAYERS = 64; // layers shown at a time
