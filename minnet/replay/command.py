@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from minnet.files import as_path
 from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.replay.page import Replay, replay
 
@@ -19,9 +20,9 @@ def add_parser(commands: Any) -> None:
         "files are those of HistogramProbe.save and StatisticsProbe.save; the first of each kind "
         "belong to the first training.",
     )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="recording, .npz")
+    parser.add_argument("files", type=as_path, nargs="+", metavar="FILE", help="recording, .npz")
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("replay.html"), help="page (default: replay.html)"
+        "-o", "--out", type=as_path, default="replay.html", help="page (default: replay.html)"
     )
     parser.add_argument(
         "--title", nargs="+", default=[], help="name of each training (default: name of the file)"

@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
-from minnet.files import replacing
+from minnet.files import AnyPath, replacing
 from minnet.history import History
 from minnet.recording import HistogramProbe, StatisticsProbe
 from minnet.replay.data import read_run
@@ -56,7 +54,7 @@ class Replay:
             self._html = _page(self.title, self._runs)
         return self._html
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the page to a file, completely or not at all, as `minnet.save` does.
 
         Raises
@@ -67,7 +65,7 @@ class Replay:
             If the page is larger than 8 MB.
         """
         page = self.html.encode()
-        with replacing(Path(path), "Replay.save") as file:
+        with replacing(path, "Replay.save") as file:
             file.write(page)
 
     def _repr_html_(self) -> str:
