@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minnet import checks, datasets, initializers, schedules
 from minnet.checks import check_layer, check_loss, numerical_gradient
+from minnet.doctor import Diagnosis, Doctor, diagnose
 from minnet.evaluation import evaluate
 from minnet.kernels import warmup
 from minnet.layer import Layer, Param
@@ -65,6 +66,8 @@ __all__ = [
     "Capture",
     "CrossEntropy",
     "Dense",
+    "Diagnosis",
+    "Doctor",
     "Dropout",
     "EarlyStopping",
     "GroupNorm",
@@ -100,6 +103,7 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
     "datasets",
+    "diagnose",
     "evaluate",
     "exercises",
     "fit",

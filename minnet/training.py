@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
@@ -37,10 +38,32 @@ from minnet.validation import Array, as_flag, count
 
 
 class Probe(Protocol):
-    """An observer of training, such as `minnet.HistogramProbe`."""
+    """An observer of training, such as `minnet.HistogramProbe`.
+
+    If it has a method ``begin(run)``, `fit` calls it before the first permutation, with a `Run`. If
+    it has a method ``end(run, error)``, `fit` calls it after the last epoch, or when an error or
+    Ctrl-C has ended the training; error is then the exception, otherwise None.
+    """
 
     def observe(self, step: int, net: Sequential) -> None:
         """Read the buffers after backward and before the optimizer's step."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Validated arguments of a call of `fit`; ``generator`` draws the permutations."""
+
+    net: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    batches: Batches
+    validation_data: tuple[Array, Array] | None
+    regularizer: Regularizer | None
+    clip_norm: float | None
+    schedule: Callable[[int], float] | None
+    shuffle: bool
+    generator: np.random.Generator
 
 
 class Callback(Protocol):
@@ -245,8 +268,16 @@ def fit(
         history = History(steps=optimizer.steps)
     generator = history.generator_for(rng)
     net.history = optimizer.history = history
+    run = Run(
+        net, loss, optimizer, epochs, batches, validation_data, regularizer, clip_norm, schedule,
+        bool(shuffle), generator,
+    )  # fmt: skip
     try:
-        with _progress(epochs * batches.per_epoch, verbose) as show, Interruptions() as ctrl_c:
+        with (
+            _observed(run, probes),
+            _progress(epochs * batches.per_epoch, verbose) as show,
+            Interruptions() as ctrl_c,
+        ):
 
             def step(batch: Batch) -> float:
                 if schedule is not None:
@@ -304,6 +335,24 @@ def _count_correct(output: Array, loss: Loss) -> float:
         true, predicted = labels_of(output, loss)
         return float((true == predicted).sum() / true.shape[1])
     return int(count_correct(output, loss.target))
+
+
+@contextmanager
+def _observed(run: Run, probes: Sequence[Probe]) -> Iterator[None]:
+    """Call ``begin`` and ``end`` of the probes that have these methods."""
+    error: BaseException | None = None
+    for probe in probes:
+        if hasattr(probe, "begin"):
+            probe.begin(run)
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        for probe in probes:
+            if hasattr(probe, "end"):
+                probe.end(run, error)
 
 
 @contextmanager

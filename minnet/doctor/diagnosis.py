@@ -1,0 +1,138 @@
+"""Diagnosis: suspicions from symptoms, trials of remedies on copies, and the ranking of causes.
+
+1. Each cause looks at structure and symptoms, and may return a suspicion with remedies.
+2. The remedies of the strongest suspicions are tried on copies of the training, from the same first
+   weights and with the same order of rows, for half of the steps.
+3. A suspicion is confirmed if its fault is certain or if a remedy gains enough: at half of the steps
+   the copy must be better than the training at its end.
+4. Confirmed suspicions compete: those with a certain fault, strong symptoms and a large gain lead.
+"""
+
+from __future__ import annotations
+
+import math
+
+from minnet.doctor import generalization, rates, rows, signals, structure
+from minnet.doctor.case import Case, Suspicion
+from minnet.doctor.findings import Diagnosis
+from minnet.doctor.observation import Observation
+from minnet.doctor.remedies import ACTIONS, Remedy, apply
+
+FAMILIES = {
+    "layers, loss and gradients": structure,
+    "inputs, targets and labels": rows,
+    "signals and initial weights": signals,
+    "learning rate and batch size": rates,
+    "overfitting and regularization": generalization,
+}
+CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family.CAUSES)
+FLOOR = 0.3  # seconds that trials of a short training may take
+WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
+
+
+def examine(observation: Observation, *, trials: bool = True) -> Diagnosis:
+    """Return the diagnosis of an observed training."""
+    case = Case(observation)
+    checked, suspicions = [], []
+    for title, family in FAMILIES.items():
+        for cause in family.CAUSES:
+            try:
+                found = cause(case)
+            except Exception:
+                if DEBUG:
+                    raise
+                continue
+            if found is not None:
+                suspicions.append(found)
+        checked.append(title)
+    suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
+    if trials:
+        confirm(case, suspicions)
+    else:
+        suspicions = [s for s in suspicions if s.certain or s.strength >= 0.65]
+    confirmed = [s for s in suspicions if is_confirmed(s) or not trials]
+    confirmed.sort(key=rank, reverse=True)
+    for suspicion in confirmed:
+        suspicion.finding.confidence = min(max(rank(suspicion) / 2.2, 0.05), 0.99)
+    return Diagnosis([s.finding for s in confirmed], checked)
+
+
+DEBUG = False
+
+
+def is_confirmed(suspicion: Suspicion) -> bool:
+    """Return whether the fault is certain or a remedy gains enough."""
+    return suspicion.gain >= suspicion.needed or (suspicion.certain and not suspicion.gains)
+
+
+def rank(suspicion: Suspicion) -> float:
+    """Return the number by which confirmed suspicions are ordered."""
+    gain = min(max(suspicion.gain, 0.0), 0.5) if suspicion.gains else 0.0
+    return suspicion.certain + suspicion.strength + 0.8 * gain
+
+
+class Trials:
+    """Trials of remedies on copies, within a number of steps."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        training = case.training
+        values = training.net.theta.size * min(training.batch_size, len(training.x))
+        seconds = 2e-5 * len(list(training.net.walk())) + 6 * values / 2e10
+        self.left = max(float(training.steps), FLOOR / seconds)
+
+    def gain(self, remedy: Remedy) -> float | None:
+        """Return the gain in points of a remedy, or None if it cannot be tried."""
+        case = self.case
+        if remedy.action == "early_stopping":
+            best = min((score for _, score in case.scores), key=lambda score: score.loss)
+            return best.points - case.end.points
+        if remedy.action not in ACTIONS or self.left <= 0:
+            return None
+        try:
+            training = apply(case.training, remedy)
+        except (ValueError, TypeError, KeyError, FloatingPointError):
+            return None
+        planned, cost = training.steps, training.batch_size / case.training.batch_size
+        half, quarter = max(planned // 2, 1), max(planned // 4, 1)
+        weight = min(cost, 1.0) if cost < 1 else (1 + cost / 8) / (1 + 1 / 8)
+        points, taken = -math.inf, 0
+        training.steps = half
+        try:
+            for taken in training.run():
+                if taken == quarter and quarter < half:
+                    points = training.score().points
+                    if points < case.points_at(0.25) - WORSE and points < case.end.points - WORSE:
+                        break
+            else:
+                points = training.score().points
+        except (FloatingPointError, ValueError):
+            points = min(case.constant, case.end.points)
+        self.left -= taken * weight
+        gain = points - case.end.points
+        word = "accuracy" if case.labels is not None else "R²"
+        remedy.text += f"; tried for {taken} steps: {word} {case.end.points:.3f} → {points:.3f}"
+        return gain
+
+
+def confirm(case: Case, suspicions: list[Suspicion]) -> None:
+    """Try remedies, those of the strongest suspicion first, and record the gains."""
+    trials = Trials(case)
+    best: Suspicion | None = None
+    for suspicion in suspicions:
+        if best is not None and suspicion.strength < best.strength - 0.15:
+            break
+        for remedy in suspicion.finding.remedies[:2]:
+            if is_confirmed(suspicion) and suspicion.gains:
+                break
+            gain = trials.gain(remedy)
+            if gain is not None:
+                suspicion.gains[f"{remedy.action} {remedy.arguments}"] = gain
+        if is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
+            if suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points):
+                best = suspicion
+    for suspicion in suspicions:
+        if suspicion.gains:
+            suspicion.finding.remedies.sort(
+                key=lambda r, s=suspicion: -s.gains.get(f"{r.action} {r.arguments}", -1.0)
+            )

@@ -1,0 +1,388 @@
+"""Remedies: a change of a training, by name and arguments, and how to apply it to a copy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minnet import initializers
+from minnet.doctor.neighbours import neighbour_votes
+from minnet.doctor.training import Scaled, Training, first_lr, labels_in
+from minnet.layer import Layer
+from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from minnet.layers.container import Container
+from minnet.layers.dense import Dense
+from minnet.layers.dropout import Dropout
+from minnet.layers.normalization import BatchNorm, GroupNorm, LayerNorm
+from minnet.layers.residual import Residual
+from minnet.layers.sequential import Sequential
+from minnet.losses import Loss, MeanSquaredError, SigmoidBinaryCrossEntropy, SoftmaxCrossEntropy
+from minnet.regularization import L2, Regularizer
+from minnet.validation import Array
+
+SEED = 0  # of new initial weights
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "relu": ReLU, "leaky_relu": LeakyReLU, "prelu": PReLU, "elu": ELU, "silu": SiLU, "gelu": GELU,
+    "tanh": Tanh, "sigmoid": Sigmoid,
+}  # fmt: skip
+LOSSES: dict[str, type[Loss]] = {
+    kind.__name__: kind
+    for kind in (SoftmaxCrossEntropy, SigmoidBinaryCrossEntropy, MeanSquaredError)
+}
+NORMALIZATIONS = BatchNorm, LayerNorm, GroupNorm
+Item = tuple[str, Layer]
+
+
+@dataclass
+class Remedy:
+    """A change of the training.
+
+    Attributes
+    ----------
+    action : str
+        Name of the change, such as "set_lr".
+    arguments : dict
+        Arguments of the action, such as {"value": 0.01}.
+    text : str
+        The change as a sentence, with the result of the trial if there was one.
+    """
+
+    action: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def is_weighted(layer: Layer) -> bool:
+    """Return whether a layer maps one width to another, as Dense does."""
+    if isinstance(layer, Container) or isinstance(layer, NORMALIZATIONS):
+        return False
+    arrays = [p.value for p in layer.params.values()]
+    arrays += [v for v in vars(layer).values() if isinstance(v, np.ndarray) and not layer.own]
+    return any(array.ndim == 2 for array in arrays)
+
+
+def is_activation(layer: Layer) -> bool:
+    """Return whether a layer is a function of each row that is neither weighted nor a helper."""
+    helper = Container | Dropout | BatchNorm | LayerNorm | GroupNorm
+    return not isinstance(layer, helper) and not is_weighted(layer)
+
+
+def apply(training: Training, remedy: Remedy) -> Training:
+    """Return a changed copy of a training.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the remedy does not fit the network.
+    """
+    return ACTIONS[remedy.action](training.copy(), **remedy.arguments)
+
+
+# Networks.
+
+
+def rebuilt(training: Training, items: Iterable[Item]) -> Training:
+    """Return a training of a network of these layers, with their present parameters."""
+    used: dict[str, int] = {}
+    named = []
+    for name, layer in items:
+        used[name] = used.get(name, 0) + 1
+        named.append((name if used[name] == 1 else f"{name}_{used[name]}", layer))
+    net = Sequential(
+        [(name, copy.deepcopy(layer)) for name, layer in named], rng=SEED, dtype=training.net.dtype
+    )
+    return training.with_net(net)
+
+
+def items_of(net: Container) -> list[Item]:
+    """Return the layers of a container with their names."""
+    return [(layer.name, layer) for layer in net.layers]
+
+
+def with_residual_items(layer: Layer, change: Callable[[list[Item]], list[Item]]) -> Layer:
+    """Return layer, or a Residual whose layers are changed."""
+    if not isinstance(layer, Residual):
+        return layer
+    return Residual(*[copy.deepcopy(item) for _, item in change(items_of(layer))])
+
+
+def draw_weights(net: Sequential, init: str) -> None:
+    """Draw all weights of Dense layers again and set their biases to 0."""
+    generator = np.random.default_rng(SEED)
+    rule = initializers.get(init)
+    for _, layer in net.walk():
+        if is_weighted(layer) and not isinstance(layer, Container):
+            for param in layer.params.values():
+                if param.value.ndim == 2:
+                    param.value = rule(param.value.shape, rng=generator, dtype=layer.dtype)
+                else:
+                    param.value = 0.0
+
+
+def set_init(training: Training, value: str) -> Training:
+    draw_weights(training.net, value)
+    return training
+
+
+def set_activation(training: Training, value: str) -> Training:
+    def change(items: list[Item]) -> list[Item]:
+        last = max((k for k, (_, layer) in enumerate(items) if is_weighted(layer)), default=-1)
+        return [
+            (name, ACTIVATIONS[value]())
+            if is_activation(layer) and (k < last or not top)
+            else (name, with_residual_items(layer, change_inner))
+            for k, (name, layer) in enumerate(items)
+        ]
+
+    def change_inner(items: list[Item]) -> list[Item]:
+        return [
+            (name, ACTIVATIONS[value]() if is_activation(layer) else layer) for name, layer in items
+        ]
+
+    top = True
+    training = rebuilt(training, change(items_of(training.net)))
+    draw_weights(training.net, initializers.recommend(value).name)
+    return training
+
+
+def add_batchnorm(training: Training) -> Training:
+    def change(items: list[Item]) -> list[Item]:
+        found = []
+        for k, (name, layer) in enumerate(items):
+            found.append((name, with_residual_items(layer, change)))
+            follows = [after for _, after in items[k + 1 : k + 2]]
+            if is_weighted(layer) and any(is_activation(after) for after in follows):
+                if k + 2 < len(items) or not isinstance(training.net, Container):
+                    found.append(("batchnorm", BatchNorm(layer.out_features or 1)))
+        return found
+
+    return rebuilt(training, change(items_of(training.net)))
+
+
+def add_residual(training: Training) -> Training:
+    """Wrap each Dense that keeps the width, with what follows it, in a Residual."""
+    found: list[Item] = []
+    items = items_of(training.net)
+    k = 0
+    while k < len(items):
+        name, layer = items[k]
+        stop = k + 1
+        if is_weighted(layer) and layer.in_features == layer.out_features:
+            while stop < len(items) and not is_weighted(items[stop][1]):
+                stop += 1
+            if stop < len(items):
+                branch = [copy.deepcopy(inner) for _, inner in items[k:stop]]
+                found.append(("residual", Residual(*branch)))
+                k = stop
+                continue
+        found.append((name, layer))
+        k += 1
+    return rebuilt(training, found)
+
+
+def insert_activation(training: Training, value: str) -> Training:
+    """Insert an activation between weighted layers that have none between them."""
+    items, found = items_of(training.net), []
+    later = [k for k, (_, layer) in enumerate(items) if is_weighted(layer)]
+    for k, (name, layer) in enumerate(items):
+        found.append((name, layer))
+        following = [j for j in later if j > k]
+        if k in later and following:
+            between = [inner for _, inner in items[k + 1 : following[0]]]
+            if not any(is_activation(inner) for inner in between):
+                found.append((value, ACTIVATIONS[value]()))
+    training = rebuilt(training, found)
+    draw_weights(training.net, initializers.recommend(value).name)
+    return training
+
+
+def unfreeze(training: Training, layer: str) -> Training:
+    training.net[layer].trainable = True
+    return training
+
+
+# Head and loss.
+
+
+def set_loss(training: Training, value: str) -> Training:
+    """Replace the loss, the layers after the last weighted layer, and the width of the output."""
+    labels = labels_in(training.y)
+    loss = LOSSES[value]()
+    items = items_of(training.net)
+    last = max(k for k, (_, layer) in enumerate(items) if is_weighted(layer))
+    return _with_head(training, items[:last], items[last][1].in_features or 1, loss, labels)
+
+
+def add_output_layer(training: Training) -> Training:
+    """Append a Dense layer from the last width to the classes, with a loss on logits."""
+    labels, net = labels_in(training.y), training.net
+    loss = SoftmaxCrossEntropy() if labels is not None else MeanSquaredError()
+    return _with_head(training, items_of(net), net.out_features or 1, loss, labels)
+
+
+def _with_head(
+    training: Training, items: list[Item], width: int, loss: Loss, labels: Array | None
+) -> Training:
+    y, pair = training.y, training.validation
+    features = 1 if y.ndim == 1 else y.shape[1]
+    if labels is not None:
+        classes = int(labels.max()) + 1
+        held = None if pair is None else labels_in(pair[1])
+        if pair is not None and held is None:
+            held = pair[1].ravel().astype(np.int64)
+        if held is not None:
+            classes = max(classes, int(held.max()) + 1)
+        features = 1 if loss.multilabel or not loss.classifies else classes
+
+        def convert(rows: Array) -> Array:
+            return rows.astype(training.net.dtype)[:, None] if features == 1 else rows
+
+        y = convert(labels)
+        pair = None if pair is None or held is None else (pair[0], convert(held))
+    training = replace(training, loss=loss, y=y, validation=pair)
+    return rebuilt(training, [*items, ("output", Dense(width, features))])
+
+
+# Optimization.
+
+
+def set_lr(training: Training, value: float) -> Training:
+    if training.schedule is not None:
+        factor = value / (first_lr(training) or 1.0)
+        return replace(training, schedule=Scaled(training.schedule, factor))
+    training.optimizer.lr = value
+    return training
+
+
+def clip_norm(training: Training, value: float) -> Training:
+    return replace(training, clip_norm=value)
+
+
+def set_batch_size(training: Training, value: int) -> Training:
+    epochs = training.steps / training.batches().per_epoch
+    training = replace(training, batch_size=value)
+    return replace(training, steps=max(round(epochs * training.batches().per_epoch), 1))
+
+
+# Data.
+
+
+def scale_inputs(training: Training) -> Training:
+    x = training.x.astype(np.float64)
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std[std <= 1e-6 * np.abs(mean)] = 1.0
+    std[std == 0] = 1.0
+
+    def convert(rows: Array) -> Array:
+        scaled: Array = np.ascontiguousarray((rows - mean) / std, training.net.dtype)
+        return scaled
+
+    pair = training.validation
+    return replace(
+        training,
+        x=convert(training.x),
+        validation=None if pair is None else (convert(pair[0]), pair[1]),
+    )
+
+
+def scale_targets(training: Training) -> Training:
+    y = training.y.astype(np.float64)
+    mean, std = y.mean(axis=0), y.std(axis=0)
+    std[std == 0] = 1.0
+
+    def convert(rows: Array) -> Array:
+        scaled: Array = np.ascontiguousarray((rows - mean) / std, training.net.dtype)
+        return scaled
+
+    pair = training.validation
+    return replace(
+        training,
+        y=convert(training.y),
+        validation=None if pair is None else (pair[0], convert(pair[1])),
+    )
+
+
+def constant_columns(x: Array) -> Array:
+    """Return whether each column of x has one value only, and this is not 0."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    spread = x.max(axis=0) - x.min(axis=0)
+    constant: Array = (spread <= 1e-6 * np.abs(mean)) & (mean != 0)
+    return constant
+
+
+def drop_constant_features(training: Training) -> Training:
+    """Drop the columns, and draw the weights of the first layer for its new width."""
+    keep = ~constant_columns(training.x)
+    items = items_of(training.net)
+    k = next(k for k, (_, layer) in enumerate(items) if is_weighted(layer))
+    first = items[k][1]
+    if not isinstance(first, Dense):
+        raise ValueError(f"{first}: expected a Dense to drop columns of the input")
+    dense = Dense(int(keep.sum()), first.out_features, bias=first.has_bias, init=first.init)
+    items[k] = first.name, dense
+    pair = training.validation
+    training = replace(
+        training,
+        x=np.ascontiguousarray(training.x[:, keep]),
+        validation=None if pair is None else (np.ascontiguousarray(pair[0][:, keep]), pair[1]),
+    )
+    return rebuilt(training, items)
+
+
+def check_labels(training: Training) -> Training:
+    """Leave out the rows whose label contradicts those of their neighbours."""
+    labels = labels_in(training.y)
+    if labels is None:
+        raise ValueError("check_labels: expected targets that are classes, got numbers")
+    votes = neighbour_votes(training.x, labels)
+    kept = votes.majority == votes.labels
+    rows = votes.rows[kept]
+    weights = None if training.weights is None else training.weights[rows]
+    epochs = training.steps / training.batches().per_epoch
+    training = replace(training, x=training.x[rows], y=training.y[rows], weights=weights)
+    return replace(training, steps=max(round(epochs * training.batches().per_epoch), 1))
+
+
+# Regularization.
+
+
+def set_regularization(training: Training, value: float) -> Training:
+    optimizer, regularizer = training.optimizer, training.regularizer
+    decays = optimizer.weight_decay > 0
+    if decays:
+        optimizer.weight_decay = value
+    if isinstance(regularizer, Regularizer):
+        regularizer.strength = value
+    elif not decays and value:
+        regularizer = L2(value)
+    return replace(training, regularizer=regularizer)
+
+
+def set_dropout(training: Training, value: float) -> Training:
+    """Set the probability of every Dropout layer, or insert them after hidden activations."""
+    dropouts = [layer for _, layer in training.net.walk() if isinstance(layer, Dropout)]
+    for layer in dropouts:
+        layer.p = value
+    if dropouts:
+        return training
+    items, found = items_of(training.net), []
+    last = max(k for k, (_, layer) in enumerate(items) if is_weighted(layer))
+    for k, (name, layer) in enumerate(items):
+        found.append((name, layer))
+        if k < last and is_activation(layer):
+            found.append(("dropout", Dropout(value)))
+    return rebuilt(training, found)
+
+
+ACTIONS: dict[str, Callable[..., Training]] = {
+    action.__name__: action
+    for action in (
+        set_init, set_activation, add_batchnorm, add_residual, insert_activation, unfreeze,
+        set_loss, add_output_layer, set_lr, clip_norm, set_batch_size, scale_inputs, scale_targets,
+        drop_constant_features, check_labels, set_regularization, set_dropout,
+    )
+}  # fmt: skip

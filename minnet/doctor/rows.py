@@ -1,0 +1,135 @@
+"""Causes in the data: scales of inputs and targets, constant columns, contradicting labels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minnet.doctor.case import Case, Suspicion, suspect
+from minnet.doctor.neighbours import NEIGHBOURS, neighbour_votes
+from minnet.doctor.remedies import NORMALIZATIONS, Remedy, constant_columns
+from minnet.doctor.training import labels_in
+
+
+def unscaled_inputs(case: Case) -> Suspicion | None:
+    """Input columns far from mean 0 and standard deviation 1, or of very different scales.
+
+    The curvature of the loss along a weight grows with the square of the column, so one learning
+    rate cannot suit columns of different scales. LeCun et al. (1998), Efficient BackProp, 4.3.
+    """
+    training = case.training
+    if isinstance(training.net.layers[0], NORMALIZATIONS):
+        return None
+    x = training.x
+    mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    varies = std > 1e-6 * np.abs(mean)
+    if not varies.any():
+        return None
+    mean, std = mean[varies], std[varies]
+    size = float(np.sqrt(np.mean(mean**2 + std**2)))
+    largest, typical = float(np.quantile(std, 0.9)), float(np.median(std))
+    spread = largest / max(float(np.quantile(std, 0.1)), 1e-12)
+    offset = float(np.median(np.abs(mean) / std))
+    signs = max(
+        abs(math.log10(max(size, 1e-12))) / math.log10(4),
+        math.log10(max(offset, 1e-12)) / math.log10(4),
+        math.log10(max(largest / typical, 1.0)) / math.log10(8),
+    )
+    if signs < 1:
+        return None
+    return suspect(
+        "unscaled_inputs",
+        f"The RMS of the inputs is {size:.3g}; the standard deviations of their columns range over "
+        f"a factor of {spread:.3g}, and a typical mean is {offset:.2g} standard deviations from 0. "
+        "No single learning rate suits the weights of all columns.",
+        [Remedy("scale_inputs", {}, "standardize each column with the mean and deviation of the "
+                "training rows")],
+        strength=min(0.6 + 0.12 * signs, 0.9), needed=0.015,
+        input_rms=size, scale_ratio=spread, offset=offset,
+    )  # fmt: skip
+
+
+def unscaled_targets(case: Case) -> Suspicion | None:
+    """Regression targets far from mean 0 and standard deviation 1.
+
+    Outputs and gradients must grow to the scale of the targets first; the gradient of the squared
+    error is proportional to it. Bishop (1995), Neural Networks for Pattern Recognition, 8.2.
+    """
+    y = case.training.y
+    if case.labels is not None or case.training.loss.classifies:
+        return None
+    std = float(y.std(axis=0, dtype=np.float64).mean())
+    mean = float(np.abs(y.mean(axis=0, dtype=np.float64)).max())
+    if not std or (0.1 <= std <= 10 and mean < 5 * max(std, 1.0)):
+        return None
+    return suspect(
+        "unscaled_targets",
+        f"The targets have a standard deviation of {std:.3g} and a mean of {mean:.3g}, while the "
+        "outputs of a new network are near 1. The first errors and gradients have this scale, and "
+        "training must first bridge it.",
+        [Remedy("scale_targets", {}, "standardize the targets, and convert the predictions back")],
+        strength=0.85, needed=0.015, target_std=std, target_mean=mean,
+    )  # fmt: skip
+
+
+def constant_features(case: Case) -> Suspicion | None:
+    """Input columns with one value other than 0, which act as additional biases.
+
+    Their weights carry no information, but each adds c² to the curvature along one direction, which
+    limits the learning rate of all others. LeCun et al. (1998), Efficient BackProp, 4.3.
+    """
+    x = case.training.x
+    constant = constant_columns(x)
+    share = float(constant.mean())
+    if not constant.any() or constant.all():
+        return None
+    size = float(np.abs(x[0, constant]).max())
+    others = float(np.sqrt(np.mean(np.square(x[:, ~constant], dtype=np.float64))))
+    power = float(np.square(x[0, constant], dtype=np.float64).sum())
+    rest = others**2 * float((~constant).sum())
+    weight = power / (power + rest)
+    return suspect(
+        "constant_features",
+        f"{int(constant.sum())} of {x.shape[1]} input columns have the same value in every row, up "
+        f"to {size:.3g}, and hold {weight:.0%} of the power of the input. They carry no "
+        "information, but their weights receive large gradients.",
+        [Remedy("drop_constant_features", {}, "drop the constant columns"),
+         Remedy("scale_inputs", {}, "standardize each column, which makes constant ones 0")],
+        strength=0.5 + 0.42 * weight, needed=0.01 if weight > 0.5 else 0.02,
+        columns=float(constant.sum()), share=share, largest=size, share_of_power=weight,
+    )  # fmt: skip
+
+
+def label_noise(case: Case) -> Suspicion | None:
+    """Training labels that contradict those of the nearest rows.
+
+    If labels are replaced at random, a row disagrees with its neighbours even where they agree with
+    each other, while classes that overlap disagree only at their borders.
+    Brodley & Friedl (1999), Identifying mislabeled training data; Frénay & Verleysen (2014).
+    """
+    labels, training = case.labels, case.training
+    if labels is None or len(labels) < 40:
+        return None
+    votes = neighbour_votes(training.x, labels)
+    wrong = votes.majority != votes.labels
+    contradicting = float(wrong[votes.agreement >= np.median(votes.agreement)].mean())
+    everywhere, held = float(wrong.mean()), math.nan
+    held_labels = None if training.validation is None else labels_in(training.validation[1])
+    if training.validation is not None and held_labels is not None:
+        known = neighbour_votes(training.validation[0], held_labels, (training.x, labels))
+        held = float((known.majority != known.labels).mean())
+    excess = contradicting if math.isnan(held) else everywhere - held
+    if contradicting < 0.06 or excess < 0.06:
+        return None
+    return suspect(
+        "label_noise",
+        f"{contradicting:.0%} of the training rows whose {NEIGHBOURS} nearest neighbours agree best have "
+        f"another label than those. Of the validation rows, the neighbours contradict {held:.0%}.",
+        [Remedy("check_labels", {}, "check the labels of the rows that contradict their neighbours")],
+        strength=min(0.5 + 2 * min(contradicting, excess), 0.92), needed=0.0,
+        contradicting=contradicting, all_rows=everywhere, validation_rows=held,
+    )  # fmt: skip
+
+
+CAUSES = (constant_features, unscaled_inputs, unscaled_targets, label_noise)
