@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,10 +111,10 @@ class Case:
     @cached_property
     def scores(self) -> list[tuple[int, Score]]:
         """Step and score of each look; a diverged training ends with constant points."""
-        found = [
-            (step, self.training.score(network_at(self.training, snapshot)))
-            for step, snapshot in self.observation.looks
-        ]
+        found, net = [], copy.deepcopy(self.training.net)
+        for step, snapshot in self.observation.looks:
+            snapshot.restore(net)
+            found.append((step, self.training.score(net)))
         if self.diverged:
             found.append((self.steps, Score(min(self.constant, found[-1][1].points), math.inf)))
         return found
@@ -155,6 +156,18 @@ class Case:
         losses = np.array(self.observation.losses, dtype=np.float64)
         means = [float(part.mean()) for part in np.array_split(losses, 20) if len(part)]
         return np.array([*means, math.inf] if self.diverged else means)
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether the network fits the training rows well at the end."""
+        curve = self.curve
+        low = curve[-1] <= max(0.15 * curve[0], 1.3 * curve.min())
+        return bool(low) and self.train_end.points > max(0.75, self.constant + 0.05)
+
+    @cached_property
+    def overfits(self) -> bool:
+        """Whether the network fits the training rows much better than the validation rows."""
+        return self.fits and self.train_end.points - self.end.points > 0.1
 
     @cached_property
     def update(self) -> float:

@@ -17,6 +17,7 @@ from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis
 from minnet.doctor.observation import Observation
 from minnet.doctor.remedies import ACTIONS, Remedy, apply
+from minnet.doctor.training import Training
 
 FAMILIES = {
     "layers, loss and gradients": structure,
@@ -27,6 +28,7 @@ FAMILIES = {
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family.CAUSES)
 FLOOR = 0.3  # seconds that trials of a short training may take
+HARM = 0.05  # loss of points that a remedy of a certain fault may bring
 WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
 
 
@@ -51,6 +53,8 @@ def examine(observation: Observation, *, trials: bool = True) -> Diagnosis:
     else:
         suspicions = [s for s in suspicions if s.certain or s.strength >= 0.65]
     confirmed = [s for s in suspicions if is_confirmed(s) or not trials]
+    if case.diverged and not confirmed:
+        confirmed = [s for s in suspicions if s.finding.cause == "lr_too_high"]
     confirmed.sort(key=rank, reverse=True)
     for suspicion in confirmed:
         suspicion.finding.confidence = min(max(rank(suspicion) / 2.2, 0.05), 0.99)
@@ -61,8 +65,10 @@ DEBUG = False
 
 
 def is_confirmed(suspicion: Suspicion) -> bool:
-    """Return whether the fault is certain or a remedy gains enough."""
-    return suspicion.gain >= suspicion.needed or (suspicion.certain and not suspicion.gains)
+    """Return whether a remedy gains enough, or the fault is certain and no remedy harms."""
+    if suspicion.certain:
+        return suspicion.gain > -HARM or not suspicion.gains
+    return suspicion.gain >= suspicion.needed
 
 
 def rank(suspicion: Suspicion) -> float:
@@ -81,9 +87,15 @@ class Trials:
         seconds = 2e-5 * len(list(training.net.walk())) + 6 * values / 2e10
         self.left = max(float(training.steps), FLOOR / seconds)
 
-    def gain(self, remedy: Remedy) -> float | None:
-        """Return the gain in points of a remedy, or None if it cannot be tried."""
-        case = self.case
+    def gain(self, remedy: Remedy, suspicion: Suspicion) -> float | None:
+        """Return the gain in points of a remedy, or None if it cannot be tried.
+
+        A trial takes half of the steps. It is stopped at a quarter if it is behind the training,
+        and takes all steps if at half it is ahead of the training at that step, but not yet ahead
+        of the end. The gain is measured from the end of the training, for a certain fault from the
+        same step.
+        """
+        case, needed, certain = self.case, suspicion.needed, suspicion.certain
         if remedy.action == "early_stopping":
             best = min((score for _, score in case.scores), key=lambda score: score.loss)
             return best.points - case.end.points
@@ -93,26 +105,33 @@ class Trials:
             training = apply(case.training, remedy)
         except (ValueError, TypeError, KeyError, FloatingPointError):
             return None
-        planned, cost = training.steps, training.batch_size / case.training.batch_size
-        half, quarter = max(planned // 2, 1), max(planned // 4, 1)
-        weight = min(cost, 1.0) if cost < 1 else (1 + cost / 8) / (1 + 1 / 8)
-        points, taken = -math.inf, 0
-        training.steps = half
+        end, steps = case.end.points, training.steps
+        stops = {max(steps // 4, 1): 0.25, max(steps // 2, 1): 0.5, steps: 1.0}
+        points, lead, taken, allowed = end, 0.0, 0, self.left / self._cost(training)
         try:
             for taken in training.run():
-                if taken == quarter and quarter < half:
-                    points = training.score().points
-                    if points < case.points_at(0.25) - WORSE and points < case.end.points - WORSE:
-                        break
-            else:
-                points = training.score().points
+                if taken not in stops:
+                    continue
+                points, share = training.score().points, stops[taken]
+                lead = points - case.points_at(share)
+                if share == 0.25 and lead < -WORSE and points < end - WORSE and not certain:
+                    break
+                if share == 0.5 and (points >= end + needed or lead < max(needed, 0.02)):
+                    break
+                if share == 0.5 and (allowed < steps or certain):
+                    break
         except (FloatingPointError, ValueError):
-            points = min(case.constant, case.end.points)
-        self.left -= taken * weight
-        gain = points - case.end.points
+            points = min(case.constant, end)
+            lead = points - end
+        self.left -= taken * self._cost(training)
         word = "accuracy" if case.labels is not None else "R²"
-        remedy.text += f"; tried for {taken} steps: {word} {case.end.points:.3f} → {points:.3f}"
-        return gain
+        remedy.text += f"; tried for {taken} steps: {word} {end:.3f} → {points:.3f}"
+        return max(lead, points - end) if certain else points - end
+
+    def _cost(self, training: Training) -> float:
+        """Return the approximate time of a step relative to that of the observed training."""
+        mine, other = training.batch_size, self.case.training.batch_size
+        return (8 + mine) / (8 + other)
 
 
 def confirm(case: Case, suspicions: list[Suspicion]) -> None:
@@ -122,10 +141,14 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> None:
     for suspicion in suspicions:
         if best is not None and suspicion.strength < best.strength - 0.15:
             break
-        for remedy in suspicion.finding.remedies[:2]:
-            if is_confirmed(suspicion) and suspicion.gains:
+        for number, remedy in enumerate(suspicion.finding.remedies[:3]):
+            enough = is_confirmed(suspicion) or number == 2
+            if enough and suspicion.gains and suspicion.finding.cause != "overfitting":
                 break
-            gain = trials.gain(remedy)
+            neighbour = suspicion.finding.remedies[0].action == remedy.action
+            if number and neighbour and suspicion.gain < -WORSE and not case.diverged:
+                break  # a larger change in the same direction
+            gain = trials.gain(remedy, suspicion)
             if gain is not None:
                 suspicion.gains[f"{remedy.action} {remedy.arguments}"] = gain
         if is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):

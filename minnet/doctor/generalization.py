@@ -19,7 +19,7 @@ def overfitting(case: Case) -> Suspicion | None:
     losses = [score.loss for _, score in case.scores]
     lowest = min(losses)
     rise = losses[-1] / lowest if lowest > 0 else 1.0
-    if gap < 0.04 or rise < 1.15:
+    if not case.fits or gap < 0.04 or (rise < 1.15 and gap < 0.08):
         return None
     best = min(range(len(losses)), key=losses.__getitem__)
     remedies = [
@@ -32,7 +32,7 @@ def overfitting(case: Case) -> Suspicion | None:
         f"The network reaches {case.train_end.points:.1%} on the training rows, but "
         f"{case.end.points:.1%} on the validation rows. The validation loss was lowest, {lowest:.3g}"
         f", at step {case.scores[best][0]}, and rose to {losses[-1]:.3g}.",
-        remedies, strength=min(0.3 + gap + 0.1 * (rise - 1), 0.6), needed=0.02,
+        remedies, strength=min(0.3 + gap + 0.1 * (rise - 1), 0.6), needed=0.025,
         step=case.scores[best][0], gap=gap, rise_of_validation_loss=rise,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 from minnet.validation import Array
 
 NEIGHBOURS = 10
-MOST = 2000  # rows that are compared with each other
+MOST = 1000  # rows that are compared with each other
 
 
 class Votes(NamedTuple):

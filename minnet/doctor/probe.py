@@ -87,6 +87,8 @@ class Doctor:
         With trials, remedies are tried on copies of the training. This takes at most about the time
         of the training. The network, the optimizer and the data do not change.
         """
+        if self._observation is not None and not self._observation.losses:
+            return Diagnosis(problem="the training ended before its first step was complete")
         if self._observation is None or not self._observation.looks:
             return Diagnosis(problem=self._problem)
         return examine(self._observation, trials=self.trials)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minnet.doctor.case import Case, Suspicion, suspect
@@ -33,17 +35,21 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.7
     elif curve[-1] > 1.5 * case.first.loss:
         strength = 0.66
+    elif case.overfits or case.train_end.points > 0.985:
+        strength = 0.2
     elif update > 0.1 or rough > 0.5:
         strength = 0.5
     elif update > 0.03 or rising:
         strength = 0.35
+    factor = 10.0
+    if update > 0.3:
+        factor = 10.0 ** round(math.log10(min(update, 1e30) / 0.003))
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return suspect(
         "lr_too_high",
         f"With a learning rate of {case.lr:.3g} the first update changes the weights of a layer by "
         f"{update:.1%} of their size. The loss begins at {curve[0]:.3g}; {end}.",
-        [lower_lr(case),
-         Remedy("set_lr", {"value": case.lr / 100}, f"set the learning rate to {case.lr / 100:.2g}")],
+        [lower_lr(case, factor), lower_lr(case, 10 * factor)],
         strength=strength, needed=0.01 if case.diverged else max(0.04, 1.3 * case.error_of_score),
         step=case.steps if case.diverged else 0, lr=case.lr, relative_update=update, roughness=rough,
     )  # fmt: skip
@@ -55,7 +61,7 @@ def lr_too_low(case: Case) -> Suspicion | None:
     For small steps the loss falls in proportion to lr, so a rate ten times larger needs a tenth of
     the steps. Bengio (2012), Practical recommendations for gradient-based training.
     """
-    if case.diverged or case.train_end.points > 0.985 or case.update > 0.05:
+    if case.diverged or case.overfits or case.train_end.points > 0.985 or case.update > 0.05:
         return None
     curve = case.curve
     fall = float((curve[0] - curve[-1]) / max(abs(curve[0]), 1e-12))

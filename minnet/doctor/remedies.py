@@ -214,19 +214,20 @@ def set_loss(training: Training, value: str) -> Training:
     loss = LOSSES[value]()
     items = items_of(training.net)
     last = max(k for k, (_, layer) in enumerate(items) if is_weighted(layer))
-    return _with_head(training, items[:last], items[last][1].in_features or 1, loss, labels)
+    return _with_head(training, items[: last + 1], loss, labels)
 
 
 def add_output_layer(training: Training) -> Training:
     """Append a Dense layer from the last width to the classes, with a loss on logits."""
     labels, net = labels_in(training.y), training.net
     loss = SoftmaxCrossEntropy() if labels is not None else MeanSquaredError()
-    return _with_head(training, items_of(net), net.out_features or 1, loss, labels)
+    return _with_head(training, items_of(net), loss, labels)
 
 
 def _with_head(
-    training: Training, items: list[Item], width: int, loss: Loss, labels: Array | None
+    training: Training, items: list[Item], loss: Loss, labels: Array | None
 ) -> Training:
+    """Use loss, and end in a Dense of the width that it needs: the last layer, or a new one."""
     y, pair = training.y, training.validation
     features = 1 if y.ndim == 1 else y.shape[1]
     if labels is not None:
@@ -244,7 +245,13 @@ def _with_head(
         y = convert(labels)
         pair = None if pair is None or held is None else (pair[0], convert(held))
     training = replace(training, loss=loss, y=y, validation=pair)
-    return rebuilt(training, [*items, ("output", Dense(width, features))])
+    last = items[-1][1]
+    if is_weighted(last) and last.out_features == features:
+        return rebuilt(training, items)
+    if is_weighted(last):
+        items = items[:-1]
+    width = training.net.out_features if not is_weighted(last) else last.in_features
+    return rebuilt(training, [*items, ("output", Dense(width or 1, features))])
 
 
 # Optimization.

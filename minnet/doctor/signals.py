@@ -61,7 +61,7 @@ def attenuation(case: Case) -> Suspicion | None:
     ratio = gradient_ratio(first)
     later = gradient_ratio(case.middle)
     worst = min(ratio, later)
-    if worst > 0.1:
+    if worst > 0.25:
         return None
     small = [b for b in hidden if b.gain < 0.45 and not b.normalized]
     strength = min(0.5 + 0.12 * -math.log10(worst), 0.85)
@@ -148,9 +148,9 @@ def saturation(case: Case) -> Suspicion | None:
     )  # fmt: skip
 
 
-def lower_lr(case: Case) -> Remedy:
-    """Return the remedy that divides the learning rate by ten."""
-    value = case.lr / 10
+def lower_lr(case: Case, factor: float = 10.0) -> Remedy:
+    """Return the remedy that divides the learning rate by a factor."""
+    value = float(f"{case.lr / factor:.3g}")
     return Remedy("set_lr", {"value": value}, f"set the learning rate to {value:.2g}")
 
 
@@ -161,7 +161,7 @@ def dead_units(case: Case) -> Suspicion | None:
     step can cause it. Lu, Shin, Su & Karniadakis (2019), Dying ReLU and initialization.
     """
     for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
-        blocks = [b for b in symptoms.hidden if b.dead > limit]
+        blocks = [b for b in symptoms.hidden if b.dead > limit and b.spread > 0.02]
         if not blocks:
             continue
         block = max(blocks, key=lambda b: b.dead)
@@ -173,7 +173,7 @@ def dead_units(case: Case) -> Suspicion | None:
             "dead_units",
             f"{block.dead:.0%} of the units of {block.name} have an output of 0 for every row, at "
             f"step {symptoms.step}. Their gradient is 0, so training does not change them.",
-            remedies, strength=(0.65 if start else 0.35) + 0.25 * block.dead, needed=0.015,
+            remedies, strength=(0.65 if block.bias < -0.1 and start else 0.35) + 0.25 * block.dead, needed=0.015,
             layer=block.name, step=symptoms.step, dead=block.dead, mean_bias=block.bias,
         )  # fmt: skip
     return None
@@ -196,7 +196,7 @@ def symmetry(case: Case) -> Suspicion | None:
         f"{block.spread:.2g} of their RMS. They receive the same gradient, and after training it "
         f"is {later.spread:.2g}.",
         [init_remedy(case), batchnorm_remedy()],
-        strength=0.88, needed=0.01, layer=block.name,
+        strength=0.88 if later.spread < 0.3 else 0.4, needed=0.01, layer=block.name,
         spread_at_start=block.spread, spread_at_end=later.spread,
     )  # fmt: skip
 

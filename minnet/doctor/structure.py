@@ -136,7 +136,8 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
             f"The targets are {classes} classes, but the loss is {loss}, and the network ends in "
             f"{ends} with {width} output{'s' * (width > 1)}. Squared errors treat labels as "
             "quantities, and their gradient vanishes where a bounded output is confidently wrong.",
-            certain=False, strength=0.7 if width == 1 or tail else 0.4, needed=0.02,
+            certain=width == 1 and classes > 2, strength=0.7 if width == 1 or tail else 0.4,
+            needed=0.01 if tail else 0.02,
             classes=classes, outputs=width,
         )  # fmt: skip
     if not classes and tail:

@@ -1,0 +1,1 @@
+"""Labelled trainings, on which the diagnosis of `minnet.Doctor` is measured."""

@@ -1,0 +1,208 @@
+"""Run the labelled trainings, diagnose them, apply the remedies, and count."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import minnet
+from benchmarks.doctor.cases import Case
+from benchmarks.doctor.settings import REGRESSION, Setting, build, points
+
+SEEDS = (0, 1, 2)
+HARM = 0.03  # points by which the healthy twin must be better, in the mean over the seeds
+
+
+@dataclass
+class Record:
+    """Result of one diagnosed training."""
+
+    key: str
+    cause: str
+    group: str
+    seed: int
+    held_out: bool
+    harm: float
+    points: float
+    twin: float
+    causes: list[str] = field(default_factory=list)
+    layer: str | None = None
+    right_layer: bool | None = None
+    repairs: list[float] = field(default_factory=list)
+    remedies: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    diagnosis_seconds: float = 0.0
+    text: str = ""
+    error: str = ""
+    setting: str = ""
+
+
+def trained(setting: Setting, seed: int, probes: Iterable[Any] = ()) -> tuple[float, float]:
+    """Train and return the points on the validation rows and the seconds."""
+    net, x, y, arguments = build(setting, seed)
+    began = time.perf_counter()
+    failed = False
+    try:
+        minnet.fit(net, x, y, probes=list(probes), **arguments)
+    except FloatingPointError:
+        failed = True
+    took = time.perf_counter() - began
+    if failed:
+        return (-1.0 if setting.data in REGRESSION else 0.0), took
+    return points(net, setting, seed), took
+
+
+class Cache:
+    """Points of trainings, kept in a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.values: dict[str, float] = {}
+        if path and path.exists():
+            self.values = json.loads(path.read_text())
+
+    def points(self, setting: Setting, seed: int) -> float:
+        """Return the points of a training."""
+        key = repr((setting, seed))
+        if key not in self.values:
+            self.values[key] = trained(setting, seed)[0]
+        return self.values[key]
+
+    def save(self) -> None:
+        """Write the file."""
+        if self.path:
+            self.path.write_text(json.dumps(self.values))
+
+
+def harm(case: Case, cache: Cache) -> float:
+    """Return by how many points the healthy twin is better, in the mean over the seeds."""
+    if case.twin is None:
+        return 0.0
+    differences = [cache.points(case.twin, s) - cache.points(case.setting, s) for s in SEEDS]
+    return sum(differences) / len(differences)
+
+
+def is_tuned(case: Case, cache: Cache) -> bool:
+    """Return whether neither a tenth nor ten times the learning rate is better by 3 points."""
+    s, seeds = case.setting, SEEDS[:2]
+    mine = sum(cache.points(s, seed) for seed in seeds)
+    others = [s.but(lr=s.lr * factor) for factor in (0.1, 10)]
+    return all(
+        sum(cache.points(o, seed) for seed in seeds) < mine + HARM * len(seeds) for o in others
+    )
+
+
+def repair(case: Case, remedy: minnet.doctor.Remedy) -> Setting:
+    """Return the settings after a remedy."""
+    s, a = case.setting, remedy.arguments
+    value = a.get("value")
+    action = remedy.action
+    if action == "set_lr":
+        return s.but(lr=value)
+    if action == "set_init":
+        return s.but(init=value, init_scale=1.0, bias=0.0)
+    if action == "set_activation":
+        return s.but(activation=value, init="", init_scale=1.0, bias=0.0, linear=())
+    if action == "insert_activation":
+        return s.but(linear=(), activation=value)
+    if action == "add_batchnorm":
+        return s.but(batchnorm=True, batch=max(s.batch, 2))
+    if action == "add_residual":
+        return s.but(residual=True)
+    if action == "clip_norm":
+        return s.but(clip=value)
+    if action == "scale_inputs":
+        count, constant = s.constant
+        return s.but(standardize=True, input_scale=1.0, input_offset=0.0, column_scales=0.0,
+                     constant=(count, 0.0 if count else constant))  # fmt: skip
+    if action == "scale_targets":
+        return s.but(target_scale=1.0, target_offset=0.0)
+    if action == "drop_constant_features":
+        return s.but(constant=(0, 0.0))
+    if action == "set_loss":
+        kind = {"SoftmaxCrossEntropy": "", "MeanSquaredError": "mse", "SigmoidBinaryCrossEntropy": "bce"}
+        loss = kind[value]
+        return s.but(loss="" if loss == "mse" and s.data in REGRESSION else loss, tail="", head=True)
+    if action == "add_output_layer":
+        return s.but(head=True, tail="", loss="")
+    if action == "fix_backward":
+        return s.but(own_fault="")
+    if action == "unfreeze":
+        return s.but(frozen=-1)
+    if action == "set_regularization":
+        return s.but(l2=value, decay=0.0, l1=0.0)
+    if action == "set_dropout":
+        return s.but(dropout=value)
+    if action == "early_stopping":
+        return s.but(early_stop=True)
+    if action == "check_labels":
+        return s.but(noise=0.0)
+    if action == "set_batch_size":
+        return s.but(batch=value)
+    raise ValueError(action)
+
+
+def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Record:
+    """Train under the doctor, diagnose, and retrain with the first three remedies."""
+    twin = cache.points(case.twin, seed) if case.twin else math.nan
+    record = Record(
+        case.key, case.cause, case.group, seed, case.held_out, harm(case, cache), 0.0, twin,
+        setting=repr(case.setting),
+    )  # fmt: skip
+    net, x, y, arguments = build(case.setting, seed)
+    doctor = minnet.Doctor(arguments["validation_data"])
+    began = time.perf_counter()
+    try:
+        minnet.fit(net, x, y, probes=[doctor], **arguments)
+    except FloatingPointError:
+        pass
+    record.seconds = time.perf_counter() - began
+    record.points = cache.points(case.setting, seed)
+    began = time.perf_counter()
+    try:
+        diagnosis = doctor.diagnosis()
+    except Exception as error:
+        record.error = repr(error)
+        return record
+    record.diagnosis_seconds = time.perf_counter() - began
+    record.causes = [finding.cause for finding in diagnosis.findings]
+    record.text = str(diagnosis)
+    if diagnosis.findings:
+        first = diagnosis.findings[0]
+        record.layer = first.layer
+        if case.layers and first.cause == case.cause:
+            record.right_layer = first.layer in case.layers
+        if repairs and case.cause:
+            listed = [r for f in diagnosis.findings for r in f.remedies]
+            for remedy in listed[:3]:
+                record.remedies.append(f"{remedy.action}({', '.join(map(str, remedy.arguments.values()))})")
+                try:
+                    record.repairs.append(cache.points(repair(case, remedy), seed))
+                except (ValueError, TypeError):
+                    record.repairs.append(-1.0)
+    return record
+
+
+def wilson(successes: float, n: int) -> tuple[float, float]:
+    """Return the 95% interval of a share."""
+    if not n:
+        return 0.0, 1.0
+    p, z = successes / n, 1.96
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def tolerance(record: Record) -> float:
+    """Return how far a repaired training may be behind the healthy twin."""
+    return max(0.02, 0.15 * record.harm)
+
+
+def write(path: Path, records: list[Record]) -> None:
+    """Write all records as JSON."""
+    path.write_text(json.dumps([asdict(r) for r in records], indent=1, ensure_ascii=False))
