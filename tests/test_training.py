@@ -608,6 +608,38 @@ def test_a_last_update_that_diverges_is_reported():
         )  # fmt: skip
 
 
+class Witness(Recorder):
+    def begin(self, run):
+        self.run, self.order = run, run.generator.bit_generator.state
+        self.theta, self.error = run.net.theta.copy(), "not called"
+
+    def end(self, run, error):
+        assert run is self.run
+        self.error = error
+
+
+def test_a_probe_may_observe_the_beginning_and_the_end_of_a_training():
+    net, witness, (x, y) = network(), Witness(), rows()
+    theta = net.theta.copy()
+    fit(net, x, y, loss=SoftmaxCrossEntropy(), optimizer=Adam(net), epochs=2, batch_size=20,
+        probes=[witness, Recorder()], rng=7)  # fmt: skip
+    run = witness.run
+    assert run.net is net
+    assert (run.epochs, run.batches.size, run.batches.per_epoch) == (2, 20, 3)
+    assert np.array_equal(witness.theta, theta)
+    assert witness.order == np.random.default_rng(7).bit_generator.state
+    assert witness.steps == [*range(6)]
+    assert witness.error is None
+
+
+def test_the_end_of_a_training_that_diverges_is_observed_with_the_error():
+    net, witness = network(), Witness()
+    with pytest.raises(FloatingPointError) as raised:
+        fit(net, *rows(), loss=SoftmaxCrossEntropy(), optimizer=SGD(net, lr=1e30), epochs=9,
+            batch_size=20, probes=[witness])  # fmt: skip
+    assert witness.error is raised.value.__cause__
+
+
 class PressCtrlC:
     """Probe that sends SIGINT within a step and keeps the parameters of that moment."""
 

@@ -165,9 +165,13 @@ def _unscaled_inputs(rng: Rng, mild: bool) -> Case:
         return Case("unscaled_inputs", "", twin.but(standardize=False), twin)
     twin = base(rng)
     if kind == "scale":
-        return Case("unscaled_inputs", "", twin.but(input_scale=pick(rng, 30.0, 100.0, 255.0)), twin)
+        return Case(
+            "unscaled_inputs", "", twin.but(input_scale=pick(rng, 30.0, 100.0, 255.0)), twin
+        )
     if kind == "offset":
-        return Case("unscaled_inputs", "", twin.but(input_offset=pick(rng, 20.0, 50.0, 200.0)), twin)
+        return Case(
+            "unscaled_inputs", "", twin.but(input_offset=pick(rng, 20.0, 50.0, 200.0)), twin
+        )
     return Case("unscaled_inputs", "", twin.but(column_scales=pick(rng, 3.0, 4.0)), twin)
 
 
@@ -189,10 +193,14 @@ def _output_loss_mismatch(rng: Rng, mild: bool) -> Case:
     kind = pick(rng, "logits", "logits", "bounded", "labels", "sigmoid_ce", "softmax_mse")
     if kind == "bounded":
         twin = base(rng, ("diabetes", "friedman", "sine"))
-        return Case("output_loss_mismatch", "", twin.but(tail=pick(rng, "relu", "sigmoid", "tanh")), twin)
+        return Case(
+            "output_loss_mismatch", "", twin.but(tail=pick(rng, "relu", "sigmoid", "tanh")), twin
+        )
     twin = base(rng, ("digits", "mnist", "iris", "wine", "classification", "spiral"))
     if kind == "logits":
-        return Case("output_loss_mismatch", "", twin.but(tail=pick(rng, "relu", "tanh", "own_tanh")), twin)
+        return Case(
+            "output_loss_mismatch", "", twin.but(tail=pick(rng, "relu", "tanh", "own_tanh")), twin
+        )
     if kind == "labels":
         return Case("output_loss_mismatch", "", twin.but(loss="mse_labels"), twin)
     if kind == "sigmoid_ce":
@@ -265,7 +273,9 @@ def _over_regularized(rng: Rng, mild: bool) -> Case:
 
 
 def _label_noise(rng: Rng, mild: bool) -> Case:
-    twin = base(rng, ("digits", "mnist", "iris", "wine", "breast_cancer", "classification", "spiral"))
+    twin = base(
+        rng, ("digits", "mnist", "iris", "wine", "breast_cancer", "classification", "spiral")
+    )
     return Case("label_noise", "", twin.but(noise=pick(rng, 0.3, 0.4, 0.5)), twin)
 
 

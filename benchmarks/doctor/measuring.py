@@ -125,9 +125,15 @@ def repair(case: Case, remedy: minnet.doctor.Remedy) -> Setting:
     if action == "drop_constant_features":
         return s.but(constant=(0, 0.0))
     if action == "set_loss":
-        kind = {"SoftmaxCrossEntropy": "", "MeanSquaredError": "mse", "SigmoidBinaryCrossEntropy": "bce"}
+        kind = {
+            "SoftmaxCrossEntropy": "",
+            "MeanSquaredError": "mse",
+            "SigmoidBinaryCrossEntropy": "bce",
+        }
         loss = kind[value]
-        return s.but(loss="" if loss == "mse" and s.data in REGRESSION else loss, tail="", head=True)
+        return s.but(
+            loss="" if loss == "mse" and s.data in REGRESSION else loss, tail="", head=True
+        )
     if action == "add_output_layer":
         return s.but(head=True, tail="", loss="")
     if action == "fix_backward":
@@ -180,7 +186,9 @@ def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Re
         if repairs and case.cause:
             listed = [r for f in diagnosis.findings for r in f.remedies]
             for remedy in listed[:3]:
-                record.remedies.append(f"{remedy.action}({', '.join(map(str, remedy.arguments.values()))})")
+                record.remedies.append(
+                    f"{remedy.action}({', '.join(map(str, remedy.arguments.values()))})"
+                )
                 try:
                     record.repairs.append(cache.points(repair(case, remedy), seed))
                 except (ValueError, TypeError):

@@ -230,7 +230,9 @@ def network(s: Setting, width: int, out: int, tail: str, seed: int) -> minnet.Se
         rule = partial(initializers.constant, value=float(s.init.split(":")[1]))
     items: list[Any] = []
     for k, size in enumerate(s.hidden):
-        dense: Any = minnet.Dense(width, size, init=rule, bias_init=partial(initializers.constant, value=s.bias))
+        dense: Any = minnet.Dense(
+            width, size, init=rule, bias_init=partial(initializers.constant, value=s.bias)
+        )
         if s.own_layer == "dense" and k == 1:
             dense = own.OwnDense(width, size)
             dense.fault = s.own_fault
@@ -257,7 +259,9 @@ def network(s: Setting, width: int, out: int, tail: str, seed: int) -> minnet.Se
             items.append(minnet.Dropout(s.dropout))
         width = size
     if s.head:
-        items.append(minnet.Dense(width, out, init=rule if s.init or s.init_scale != 1 else "glorot_uniform"))
+        items.append(
+            minnet.Dense(width, out, init=rule if s.init or s.init_scale != 1 else "glorot_uniform")
+        )
     if tail:
         kinds = ACTIVATIONS | {"softmax": minnet.Softmax}
         items.append(kinds[tail]())

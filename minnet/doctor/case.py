@@ -6,6 +6,7 @@ import copy
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Suspicion:
     certain : bool
         Whether the fault is proved without a trial.
     gains : dict of str to float
-        Gain of each tried action.
+        Gain of each tried remedy.
     """
 
     finding: Finding
@@ -47,6 +48,10 @@ class Suspicion:
         """Largest gain of a tried remedy, -inf if none was tried."""
         return max(self.gains.values(), default=-math.inf)
 
+    def gain_of(self, remedy: Remedy) -> float:
+        """Return the gain of a remedy; untried ones are between those that help and others."""
+        return self.gains.get(str(remedy), 0.0)
+
 
 def suspect(
     cause: str,
@@ -58,7 +63,7 @@ def suspect(
     layer: str | None = None,
     step: int = 0,
     certain: bool = False,
-    **evidence: float,
+    **evidence: Any,
 ) -> Suspicion:
     """Return a suspicion."""
     numbers = {name: float(value) for name, value in evidence.items()}

@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-import math
-
 from minnet.doctor import generalization, rates, rows, signals, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis
@@ -150,12 +148,9 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> None:
                 break  # a larger change in the same direction
             gain = trials.gain(remedy, suspicion)
             if gain is not None:
-                suspicion.gains[f"{remedy.action} {remedy.arguments}"] = gain
+                suspicion.gains[str(remedy)] = gain
         if is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
             if suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points):
                 best = suspicion
     for suspicion in suspicions:
-        if suspicion.gains:
-            suspicion.finding.remedies.sort(
-                key=lambda r, s=suspicion: -s.gains.get(f"{r.action} {r.arguments}", -1.0)
-            )
+        suspicion.finding.remedies.sort(key=suspicion.gain_of, reverse=True)

@@ -48,8 +48,9 @@ def over_regularized(case: Case) -> Suspicion | None:
     penalty = max(penalty, training.optimizer.weight_decay)
     dropouts = [la for _, la in training.net.walk() if isinstance(la, Dropout)]
     dropout = max((la.p for la in dropouts), default=0.0)
-    if not penalty and dropout < 0.3 or case.train_end.points > 0.985:
+    if (not penalty and dropout < 0.3) or case.train_end.points > 0.985:
         return None
+    strong = penalty >= 3e-3 or dropout >= 0.6
     fall = case.last.blocks[0].w / case.first.blocks[0].w if case.first.blocks else 1.0
     remedies = []
     if penalty:
@@ -64,10 +65,15 @@ def over_regularized(case: Case) -> Suspicion | None:
         f"With a penalty of strength {penalty:.3g} and dropout of {dropout:.2g}, the network "
         f"reaches only {case.train_end.points:.1%} on the training rows; the weights of the first "
         f"layer end at {fall:.2g} of their first RMS.",
-        remedies, strength=0.62 if penalty >= 3e-3 or dropout >= 0.6 else 0.4, needed=0.02,
-        step=case.steps, penalty=penalty, dropout=dropout, training_points=case.train_end.points,
+        remedies,
+        strength=0.62 if strong else 0.4,
+        needed=0.015 if strong else max(0.03, 1.3 * case.error_of_score),
+        step=case.steps,
+        penalty=penalty,
+        dropout=dropout,
+        training_points=case.train_end.points,
         weight_ratio=fall,
-    )  # fmt: skip
+    )
 
 
 CAUSES = (over_regularized, overfitting)

@@ -25,9 +25,7 @@ class Votes(NamedTuple):
     agreement: Array
 
 
-def neighbour_votes(
-    x: Array, labels: Array, reference: tuple[Array, Array] | None = None
-) -> Votes:
+def neighbour_votes(x: Array, labels: Array, reference: tuple[Array, Array] | None = None) -> Votes:
     """Return the votes of the nearest of the reference rows, by default of the rows themselves."""
     rows = np.random.default_rng(0).permutation(len(labels))[:MOST]
     base_x, base_y = reference or (x, labels)

@@ -9,6 +9,9 @@ from minnet.layers.sequential import Sequential
 from minnet.stopping import Snapshot
 
 
+LARGE = 1_000_000  # parameters above which fewer copies are kept
+
+
 class Observation:
     """What the doctor keeps of a training.
 
@@ -31,7 +34,9 @@ class Observation:
         self.lrs: list[float] = []
         self.error: BaseException | None = None
         n = training.steps
-        points = {0, 1, 4, n // 16, n // 8, n // 4, n // 2, 3 * n // 4, n - 1}
+        points = {0, 1, n // 4, n // 2, n - 1}
+        if training.net.theta.size < LARGE:
+            points |= {4, n // 16, n // 8, 3 * n // 4}
         self.due = iter(sorted(points))
         self.next = next(self.due)
 

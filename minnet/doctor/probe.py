@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from minnet.arguments import check_data, check_settings, check_validation
 from minnet.doctor.diagnosis import examine
 from minnet.doctor.findings import Diagnosis
 from minnet.doctor.observation import Observation
-from minnet.doctor.training import Training, transplanted
+from minnet.doctor.training import Training
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer

@@ -8,7 +8,6 @@ import numpy as np
 
 from minnet.doctor.case import Case, Suspicion, suspect
 from minnet.doctor.remedies import Remedy
-from minnet.doctor.signals import lower_lr
 
 SMALL_BATCH = 8
 
@@ -21,16 +20,19 @@ def roughness(case: Case) -> float:
     return float(np.maximum(np.diff(curve), 0).sum() / np.ptp(curve))
 
 
+def change_lr(value: float) -> Remedy:
+    """Return the remedy that sets the learning rate, rounded to three digits."""
+    value = float(f"{value:.3g}")
+    return Remedy("set_lr", {"value": value}, f"set the learning rate to {value:.2g}")
+
+
 def lr_too_high(case: Case) -> Suspicion | None:
     """Steps that overshoot: the loss oscillates, stalls high, or diverges.
 
     Gradient descent on a quadratic of curvature λ converges only for lr < 2 / λ; beyond it every
     step increases the error. LeCun et al. (1998), Efficient BackProp, section 5.
     """
-    curve, update = case.curve, case.update
-    rough = roughness(case)
-    rising = bool(curve[-1] > 1.02 * curve.min())
-    strength = 0.25
+    curve, update, rough = case.curve, case.update, roughness(case)
     if case.diverged:
         strength = 0.7
     elif curve[-1] > 1.5 * case.first.loss:
@@ -39,20 +41,23 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.2
     elif update > 0.1 or rough > 0.5:
         strength = 0.5
-    elif update > 0.03 or rising:
-        strength = 0.35
-    factor = 10.0
-    if update > 0.3:
-        factor = 10.0 ** round(math.log10(min(update, 1e30) / 0.003))
+    else:
+        strength = 0.35 if update > 0.03 or curve[-1] > 1.02 * curve.min() else 0.25
+    # Updates of about 0.3% of the weights are usual; from a huge first update follows the factor.
+    factor = 10.0 ** round(math.log10(min(update, 1e30) / 0.003)) if update > 0.3 else 10.0
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return suspect(
         "lr_too_high",
         f"With a learning rate of {case.lr:.3g} the first update changes the weights of a layer by "
-        f"{update:.1%} of their size. The loss begins at {curve[0]:.3g}; {end}.",
-        [lower_lr(case, factor), lower_lr(case, 10 * factor)],
-        strength=strength, needed=0.01 if case.diverged else max(0.04, 1.3 * case.error_of_score),
-        step=case.steps if case.diverged else 0, lr=case.lr, relative_update=update, roughness=rough,
-    )  # fmt: skip
+        f"{update:.2%} of their size. The loss begins at {curve[0]:.3g}; {end}.",
+        [change_lr(case.lr / factor), change_lr(case.lr / factor / 10)],
+        strength=strength,
+        needed=0.01 if case.diverged else max(0.04, 1.3 * case.error_of_score),
+        step=case.steps if case.diverged else 0,
+        lr=case.lr,
+        relative_update=update,
+        roughness=rough,
+    )
 
 
 def lr_too_low(case: Case) -> Suspicion | None:
@@ -61,21 +66,24 @@ def lr_too_low(case: Case) -> Suspicion | None:
     For small steps the loss falls in proportion to lr, so a rate ten times larger needs a tenth of
     the steps. Bengio (2012), Practical recommendations for gradient-based training.
     """
-    if case.diverged or case.overfits or case.train_end.points > 0.985 or case.update > 0.05:
+    fitted = case.overfits or case.train_end.points > 0.985
+    if case.diverged or fitted or case.update > 0.05:
         return None
     curve = case.curve
     fall = float((curve[0] - curve[-1]) / max(abs(curve[0]), 1e-12))
-    strength = 0.45 if case.update < 1e-3 else 0.3
     return suspect(
         "lr_too_low",
         f"With a learning rate of {case.lr:.3g} the first update changes the weights by only "
         f"{case.update:.2g} of their size, and the loss falls by {fall:.0%} from {curve[0]:.3g} to "
         f"{curve[-1]:.3g} in {case.steps} steps.",
-        [Remedy("set_lr", {"value": 10 * case.lr}, f"set the learning rate to {10 * case.lr:.2g}"),
-         Remedy("set_lr", {"value": 100 * case.lr}, f"set the learning rate to {100 * case.lr:.2g}")],
-        strength=strength, needed=0.08, step=case.steps,
-        lr=case.lr, relative_update=case.update, fall=fall,
-    )  # fmt: skip
+        [change_lr(10 * case.lr), change_lr(100 * case.lr)],
+        strength=0.45 if case.update < 1e-3 else 0.3,
+        needed=0.08,
+        step=case.steps,
+        lr=case.lr,
+        relative_update=case.update,
+        fall=fall,
+    )
 
 
 def batch_too_small(case: Case) -> Suspicion | None:
@@ -85,21 +93,24 @@ def batch_too_small(case: Case) -> Suspicion | None:
     parameters to lr / batch. Smith et al. (2018), Don't decay the learning rate, increase the batch
     size, ICLR.
     """
-    training = case.training
-    batch = training.batch_size
-    n = len(training.x)
+    batch, n = case.training.batch_size, len(case.training.x)
     if batch > SMALL_BATCH or n < 4 * batch:
         return None
     value = min(32, max(n // 4, batch))
     return suspect(
         "batch_too_small",
-        f"Each step sees {batch} of {n} rows. The gradient of so few rows is mostly noise, and at a "
-        f"learning rate of {case.lr:.3g} the parameters follow it; the loss ends at "
+        f"Each step uses {batch} of {n} rows. The gradient of so few rows is mostly noise, and at "
+        f"a learning rate of {case.lr:.3g} the parameters follow it; the loss ends at "
         f"{case.curve[-1]:.3g}.",
-        [Remedy("set_batch_size", {"value": value}, f"use batches of {value} rows"), lower_lr(case)],
-        strength=0.6 if batch <= 4 else 0.5, needed=max(0.03, 1.0 * case.error_of_score),
-        batch=batch, rows=n,
-    )  # fmt: skip
+        [
+            Remedy("set_batch_size", {"value": value}, f"use batches of {value} rows"),
+            change_lr(case.lr / 10),
+        ],
+        strength=0.75 if batch <= 2 else 0.55,
+        needed=max(0.03, case.error_of_score),
+        batch=batch,
+        rows=n,
+    )
 
 
 CAUSES = (batch_too_small, lr_too_high, lr_too_low)

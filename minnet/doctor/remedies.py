@@ -13,7 +13,16 @@ from minnet import initializers
 from minnet.doctor.neighbours import neighbour_votes
 from minnet.doctor.training import Scaled, Training, first_lr, labels_in
 from minnet.layer import Layer
-from minnet.layers.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from minnet.layers.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from minnet.layers.container import Container
 from minnet.layers.dense import Dense
 from minnet.layers.dropout import Dropout
@@ -54,6 +63,9 @@ class Remedy:
     action: str
     arguments: dict[str, Any] = field(default_factory=dict)
     text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.action}({', '.join(map(str, self.arguments.values()))})"
 
 
 def is_weighted(layer: Layer) -> bool:
@@ -103,8 +115,8 @@ def items_of(net: Container) -> list[Item]:
     return [(layer.name, layer) for layer in net.layers]
 
 
-def with_residual_items(layer: Layer, change: Callable[[list[Item]], list[Item]]) -> Layer:
-    """Return layer, or a Residual whose layers are changed."""
+def changed_branch(layer: Layer, change: Callable[[list[Item]], list[Item]]) -> Layer:
+    """Return layer, or for a Residual one whose layers are changed."""
     if not isinstance(layer, Residual):
         return layer
     return Residual(*[copy.deepcopy(item) for _, item in change(items_of(layer))])
@@ -129,38 +141,36 @@ def set_init(training: Training, value: str) -> Training:
 
 
 def set_activation(training: Training, value: str) -> Training:
+    """Replace the activations of the hidden layers, and draw the weights for them."""
+
     def change(items: list[Item]) -> list[Item]:
-        last = max((k for k, (_, layer) in enumerate(items) if is_weighted(layer)), default=-1)
         return [
-            (name, ACTIVATIONS[value]())
-            if is_activation(layer) and (k < last or not top)
-            else (name, with_residual_items(layer, change_inner))
-            for k, (name, layer) in enumerate(items)
+            (name, ACTIVATIONS[value]() if is_activation(layer) else changed_branch(layer, change))
+            for name, layer in items
         ]
 
-    def change_inner(items: list[Item]) -> list[Item]:
-        return [
-            (name, ACTIVATIONS[value]() if is_activation(layer) else layer) for name, layer in items
-        ]
-
-    top = True
-    training = rebuilt(training, change(items_of(training.net)))
+    items = items_of(training.net)
+    last = max((k for k, (_, layer) in enumerate(items) if is_weighted(layer)), default=0)
+    training = rebuilt(training, [*change(items[:last]), *items[last:]])
     draw_weights(training.net, initializers.recommend(value).name)
     return training
 
 
 def add_batchnorm(training: Training) -> Training:
+    """Insert batch normalization between each weighted layer and the activation after it."""
+
     def change(items: list[Item]) -> list[Item]:
-        found = []
+        found: list[Item] = []
         for k, (name, layer) in enumerate(items):
-            found.append((name, with_residual_items(layer, change)))
-            follows = [after for _, after in items[k + 1 : k + 2]]
-            if is_weighted(layer) and any(is_activation(after) for after in follows):
-                if k + 2 < len(items) or not isinstance(training.net, Container):
-                    found.append(("batchnorm", BatchNorm(layer.out_features or 1)))
+            found.append((name, changed_branch(layer, change)))
+            follows = k + 1 < len(items) and is_activation(items[k + 1][1])
+            if is_weighted(layer) and follows and layer is not last:
+                found.append(("batchnorm", BatchNorm(layer.out_features or 1)))
         return found
 
-    return rebuilt(training, change(items_of(training.net)))
+    items = items_of(training.net)
+    last = next((layer for _, layer in reversed(items) if is_weighted(layer)), None)
+    return rebuilt(training, change(items))
 
 
 def add_residual(training: Training) -> Training:
@@ -224,9 +234,7 @@ def add_output_layer(training: Training) -> Training:
     return _with_head(training, items_of(net), loss, labels)
 
 
-def _with_head(
-    training: Training, items: list[Item], loss: Loss, labels: Array | None
-) -> Training:
+def _with_head(training: Training, items: list[Item], loss: Loss, labels: Array | None) -> Training:
     """Use loss, and end in a Dense of the width that it needs: the last layer, or a new one."""
     y, pair = training.y, training.validation
     features = 1 if y.ndim == 1 else y.shape[1]
@@ -372,8 +380,8 @@ def set_regularization(training: Training, value: float) -> Training:
 def set_dropout(training: Training, value: float) -> Training:
     """Set the probability of every Dropout layer, or insert them after hidden activations."""
     dropouts = [layer for _, layer in training.net.walk() if isinstance(layer, Dropout)]
-    for layer in dropouts:
-        layer.p = value
+    for dropout in dropouts:
+        dropout.p = value
     if dropouts:
         return training
     items, found = items_of(training.net), []

@@ -1,4 +1,4 @@
-"""Causes in the flow of signals and gradients: attenuation, explosion, saturation, initial weights."""
+"""Causes in the flow of signals and gradients, and in the initial weights."""
 
 from __future__ import annotations
 
@@ -137,21 +137,15 @@ def saturation(case: Case) -> Suspicion | None:
     start = symptoms is case.first
     remedies = [init_remedy(case), batchnorm_remedy(), activation_remedy()]
     if not start:
-        remedies = [batchnorm_remedy(), activation_remedy(), lower_lr(case)]
+        remedies = [batchnorm_remedy(), activation_remedy()]
     return suspect(
         "saturation",
         f"{block.saturated:.0%} of the outputs of {block.name}'s {block.kind} are at its limits at "
         f"step {symptoms.step}: the RMS of its inputs is {block.z_rms:.3g}. There the slope is "
         "almost 0, so the gradient hardly passes.",
-        remedies, strength=(0.6 if start else 0.3) + 0.25 * block.saturated, needed=0.015,
+        remedies, strength=0.6 + 0.25 * block.saturated if start else 0.2 + 0.1 * block.saturated, needed=0.015,
         layer=block.name, step=symptoms.step, saturated=block.saturated, input_rms=block.z_rms,
     )  # fmt: skip
-
-
-def lower_lr(case: Case, factor: float = 10.0) -> Remedy:
-    """Return the remedy that divides the learning rate by a factor."""
-    value = float(f"{case.lr / factor:.3g}")
-    return Remedy("set_lr", {"value": value}, f"set the learning rate to {value:.2g}")
 
 
 def dead_units(case: Case) -> Suspicion | None:
@@ -166,6 +160,9 @@ def dead_units(case: Case) -> Suspicion | None:
             continue
         block = max(blocks, key=lambda b: b.dead)
         start = symptoms is case.first
+        strength = 0.2 + 0.1 * block.dead  # units that die in training often follow from its lr
+        if start:
+            strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * block.dead
         remedies = [init_remedy(case), activation_remedy("leaky_relu"), batchnorm_remedy()]
         if not start:
             remedies = [activation_remedy("leaky_relu"), batchnorm_remedy(), init_remedy(case)]
@@ -173,7 +170,7 @@ def dead_units(case: Case) -> Suspicion | None:
             "dead_units",
             f"{block.dead:.0%} of the units of {block.name} have an output of 0 for every row, at "
             f"step {symptoms.step}. Their gradient is 0, so training does not change them.",
-            remedies, strength=(0.65 if block.bias < -0.1 and start else 0.35) + 0.25 * block.dead, needed=0.015,
+            remedies, strength=strength, needed=0.015,
             layer=block.name, step=symptoms.step, dead=block.dead, mean_bias=block.bias,
         )  # fmt: skip
     return None

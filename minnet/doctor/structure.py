@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 
@@ -83,73 +82,66 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
     outside its range. Squared errors of labels assume an order of the classes that does not exist.
     Bishop (1995), Neural Networks for Pattern Recognition, chapter 6.
     """
-    training, labels = case.training, case.labels
-    net, loss = training.net, training.loss
-    blocks = find_blocks(net)
+    training, blocks = case.training, find_blocks(case.training.net)
     if not blocks:
         return None
+    loss, width = training.loss, training.net.out_features or 1
+    classes = 0 if case.labels is None else int(case.labels.max()) + 1
     tail = [layer for layer in blocks[-1].others if is_activation(layer) and not is_linear(layer)]
-    ends = type(tail[-1]).__name__ if tail else "no activation"
-    width = net.out_features or 1
-    classes = 0 if labels is None else int(labels.max()) + 1
+    ends = tail[-1].path if tail else blocks[-1].name
+    certain, strength, needed = True, 0.9, 0.0
+    evidence: dict[str, float] = {"classes": classes, "outputs": width}
+    if loss.takes_logits and tail and not width > classes > 0:
+        reason = (
+            f"{loss} takes logits of any size, but the network ends in {ends}, which limits them. "
+            "The probabilities cannot approach 0 or 1, and the slope of the activation shrinks the "
+            "gradients."
+        )
+    elif isinstance(loss, CrossEntropy) and abs((total := sum_of_outputs(case)) - 1) > 1e-3:
+        evidence = {"sum_of_outputs": total}
+        reason = (
+            f"{loss} takes probabilities whose sum is 1, but the outputs of {ends} sum to "
+            f"{total:.3g}. The loss is smallest if every output is 1, whatever the row."
+        )
+    elif classes and not loss.classifies:
+        certain = width == 1 and classes > 2
+        strength, needed = (0.7, 0.01) if width == 1 or tail else (0.4, 0.02)
+        reason = (
+            f"The targets are {classes} classes, but {loss} compares them as quantities with the "
+            f"{width} output{'s' if width > 1 else ''} of {ends}. It assumes an order of the "
+            "labels, or has almost no gradient where a bounded output is wrong."
+        )
+    elif not classes and tail and (outside := out_of_reach(case, tail)) > 0.05:
+        evidence = {"targets_out_of_range": outside}
+        reason = (
+            f"{outside:.0%} of the targets lie outside the range of {ends}, with which the network "
+            "ends, so no weights can produce them."
+        )
+    else:
+        return None
     target = "SoftmaxCrossEntropy" if classes else "MeanSquaredError"
     if classes == 2 and width == 1:
         target = "SigmoidBinaryCrossEntropy"
-    remedy = Remedy(
-        "set_loss", {"value": target},
-        f"end the network with a Dense of {max(classes, 1)} outputs without activation, and use "
-        f"{target}",
+    outputs = classes if target == "SoftmaxCrossEntropy" else width
+    text = (
+        f"end the network with a Dense of {outputs} outputs, without activation, and use {target}"
+    )
+    return suspect(
+        "output_loss_mismatch", reason, [Remedy("set_loss", {"value": target}, text)],
+        strength=strength, needed=needed, certain=certain, layer=ends, **evidence,
     )  # fmt: skip
 
-    def found(reason: str, *, certain: bool, strength: float, needed: float, **numbers: float):
-        return suspect(
-            "output_loss_mismatch", reason, [remedy], strength=strength, needed=needed,
-            layer=tail[-1].path if tail else blocks[-1].name, certain=certain, **numbers,
-        )  # fmt: skip
 
-    if loss.takes_logits and tail and not (classes and width > classes):
-        return found(
-            f"{loss} takes logits of any size, but the network ends in {ends}, which limits them. "
-            "The probabilities cannot approach 0 or 1, and gradients through the activation shrink.",
-            certain=True, strength=0.9, needed=-0.01, outputs=width,
-        )  # fmt: skip
-    x, y = batch_of(training)
-    if isinstance(loss, CrossEntropy):
-        first = network_at(training, case.observation.looks[0][1])
-        try:
-            sums = first.predict(x).sum(axis=1)
-        except FloatingPointError:
-            return None
-        if np.abs(sums - 1).max() > 1e-3:
-            return found(
-                f"{loss} takes probabilities whose sum is 1, but the outputs of {ends} sum to "
-                f"{sums.mean():.3g}. The loss is smallest if every output is 1, for every row.",
-                certain=True, strength=0.9, needed=-0.01, sum_of_outputs=float(sums.mean()),
-            )  # fmt: skip
-        return None
-    if loss.classifies:
-        if loss.multilabel and classes > 2 and width == 1:
-            return None
-        return None
-    if classes and (width == 1 or tail or case.end.points < 0.97):
-        return found(
-            f"The targets are {classes} classes, but the loss is {loss}, and the network ends in "
-            f"{ends} with {width} output{'s' * (width > 1)}. Squared errors treat labels as "
-            "quantities, and their gradient vanishes where a bounded output is confidently wrong.",
-            certain=width == 1 and classes > 2, strength=0.7 if width == 1 or tail else 0.4,
-            needed=0.01 if tail else 0.02,
-            classes=classes, outputs=width,
-        )  # fmt: skip
-    if not classes and tail:
-        low, high = reachable(tail)
-        outside = float(((training.y < low) | (training.y > high)).mean())
-        if outside > 0.05:
-            return found(
-                f"The network ends in {ends}, whose outputs lie between {low:.3g} and {high:.3g}, "
-                f"but {outside:.0%} of the targets lie outside this range.",
-                certain=True, strength=0.9, needed=-0.01, targets_out_of_range=outside,
-            )  # fmt: skip
-    return None
+def sum_of_outputs(case: Case) -> float:
+    """Return the sum of the outputs of a row, before training and averaged over rows."""
+    net = network_at(case.training, case.observation.looks[0][1])
+    return float(net.predict(batch_of(case.training)[0]).sum(axis=1).mean())
+
+
+def out_of_reach(case: Case, layers: list[Layer]) -> float:
+    """Return the share of targets outside the range of these activations."""
+    low, high = reachable(layers)
+    return float(((case.training.y < low) | (case.training.y > high)).mean())
 
 
 def reachable(layers: list[Layer]) -> tuple[float, float]:
@@ -221,10 +213,10 @@ def wrong_gradient(case: Case) -> Suspicion | None:
         try:
             output = network_at(training, case.observation.looks[0][1]).predict(x)
             check_loss(training.loss, output, y, tolerance=TOLERANCE)
-        except GradientError as error_:
+        except GradientError as wrong:
             return suspect(
                 "wrong_gradient",
-                f"The backward pass of {training.loss} is not the derivative of the loss: {error_}.",
+                f"The backward pass of {training.loss} is not the derivative of the loss: {wrong}.",
                 [Remedy("fix_backward", {"layer": type(training.loss).__name__},
                         "correct differentiate of the loss; check_loss shows the worst entry")],
                 strength=1.0, needed=0.0, certain=True, relative_error=1.0,
@@ -237,31 +229,24 @@ def wrong_gradient(case: Case) -> Suspicion | None:
 def gradient_error(case: Case, path: str) -> tuple[float, str]:
     """Return the largest relative error of the directional derivatives, and the gradient's name."""
     training = case.training
-    worst, where = 0.0, ""
-    for look in {id(s): s for s in case.observation.looks[-1:]}.values():
-        net = network_at(training, look[1])
-        layer = net[path]
-        batch = min(training.batch_size, len(training.x), 128)
-        rng = np.random.default_rng(0)
-        try:
-            inputs = []
-            for _ in range(3):
-                rows = rng.permutation(len(training.x))[:batch]
-                net.forward(training.x[rows], training=True)
-                inputs.append(np.array(layer.x, dtype=np.float64))
-            layer = copy.deepcopy(layer).build(dtype=np.float64)
-            for x in inputs:
-                before = copy.deepcopy(layer)
-                y = layer.forward(x, training=True)
-                dy = rng.standard_normal(y.shape)
-                layer.backward(dy)
-            errors = _directional_errors(before, layer, inputs[-1], dy, rng)
-        except Exception:  # another fault of a user's layer, which training has reported
-            return 0.0, ""
-        for name, error in errors.items():
-            if error > worst:
-                worst, where = error, name
-    return worst, where
+    net = network_at(training, case.observation.looks[-1][1])
+    rng, n = np.random.default_rng(0), len(training.x)
+    try:
+        inputs = []
+        for _ in range(3):
+            rows = rng.permutation(n)[: min(training.batch_size, n, 128)]
+            net.forward(training.x[rows], training=True)
+            inputs.append(np.array(net[path].x, dtype=np.float64))
+        layer = copy.deepcopy(net[path]).build(dtype=np.float64)
+        for x in inputs:
+            before = copy.deepcopy(layer)
+            dy = rng.standard_normal(layer.forward(x, training=True).shape)
+            layer.backward(dy)
+        errors = _directional_errors(before, layer, inputs[-1], dy, rng)
+    except Exception:  # another fault of a user's layer, which training has reported
+        return 0.0, ""
+    name = max(errors, key=errors.__getitem__)
+    return errors[name], name
 
 
 def _directional_errors(
@@ -269,16 +254,13 @@ def _directional_errors(
 ) -> dict[str, float]:
     """Return the relative error by gradient name; before is the layer ahead of the last forward."""
 
-    def value(shift: Callable[[Layer], Array]) -> float:
-        layer = copy.deepcopy(before)
-        return float((layer.forward(shift(layer), training=True) * dy).sum())
-
-    def move_param(name: str, change: Array) -> Callable[[Layer], Array]:
-        def shift(layer: Layer) -> Array:
+    def value(name: str, change: Array) -> float:
+        layer, moved = copy.deepcopy(before), x
+        if name == "dx":
+            moved = x + change
+        else:
             layer.params[name].value = layer.params[name].value + change
-            return x
-
-        return shift
+        return float((layer.forward(moved, training=True) * dy).sum())
 
     gradients = {"dx": after.dx} | {name: p.grad for name, p in after.params.items()}
     errors = {}
@@ -288,13 +270,7 @@ def _directional_errors(
         slope = float((gradient * direction).sum())
         size = float(np.linalg.norm(gradient))
         for h in (1e-4, 1e-6):
-            ends = []
-            for sign in (1, -1):
-                change = sign * h * direction
-                if name == "dx":
-                    ends.append(value(lambda layer, change=change: x + change))
-                else:
-                    ends.append(value(move_param(name, change)))
+            ends = [value(name, sign * h * direction) for sign in (1, -1)]
             numeric = (ends[0] - ends[1]) / (2 * h)
             noise = 1e-9 * float(np.abs(dy).sum())
             scale = max(size, abs(numeric), abs(slope), noise)

@@ -1,5 +1,6 @@
 """Promises of `minnet.Doctor` and `minnet.diagnose`."""
 
+import contextlib
 import copy
 import json
 
@@ -38,13 +39,11 @@ def observed(net, train, test, *, loss=None, lr=0.1, optimizer=None, epochs=6, b
     """Train under a doctor and return it; a training that diverges ends early."""
     doctor = Doctor(test)
     optimizer = optimizer or SGD(net, lr=lr)
-    try:
+    with contextlib.suppress(FloatingPointError):
         minnet.fit(
             net, *train, loss=loss or SoftmaxCrossEntropy(), optimizer=optimizer, epochs=epochs,
             batch_size=batch_size, probes=[doctor], rng=0, **kw,
         )  # fmt: skip
-    except FloatingPointError:
-        pass
     return doctor
 
 
