@@ -24,6 +24,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.candidates import Plan
+from benchmarks.doctor import report as doctor
 from benchmarks.measuring import Report, write
 
 SUBJECTS: dict[str, Any] = {
@@ -34,6 +35,7 @@ SUBJECTS: dict[str, Any] = {
     "scaling": scaling,
     "alignment": alignment,
     "sklearn": estimators,
+    "doctor": doctor,
 }
 # Commands with options of their own, which measure reliability.
 TOOLS = ("fuzz", "planted", "faults", "bounds")
@@ -83,7 +85,8 @@ def _measure(name: str, plan: Plan, options: argparse.Namespace) -> Report:
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = QUICK if options.quick else PLAN
-    chosen = {"rounds": options.rounds, "seconds": options.seconds, "seeds": options.seeds}
+    names = ("rounds", "seconds", "seeds", "sample")
+    chosen = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(base, only=frozenset(options.only), **given)
 
@@ -101,6 +104,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"turns of each candidate ({PLAN.rounds})")
     parser.add_argument("--seconds", type=float, help=f"length of a turn ({PLAN.seconds})")
     parser.add_argument("--seeds", type=int, help=f"trainings of each estimator ({PLAN.seeds})")
+    parser.add_argument("--sample", type=int, help=f"diagnosed trainings ({doctor.SAMPLE})")
     parser.add_argument(
         "--only",
         nargs="+",

@@ -60,6 +60,8 @@ class Plan:
         Measure small sizes, to test that everything runs.
     seeds : int
         Number of seeds over which scores are compared.
+    sample : int
+        Number of trainings that the doctor diagnoses; 0 for the default.
     """
 
     rounds: int = 7
@@ -69,6 +71,7 @@ class Plan:
     only: frozenset[str] = frozenset()
     quick: bool = False
     seeds: int = 10
+    sample: int = 0
 
     def chosen(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates of the selected libraries."""

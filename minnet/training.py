@@ -303,12 +303,12 @@ def fit(
                 show(metrics)
                 if any(stops):
                     break
+            for callback in callbacks:
+                if hasattr(callback, "on_end"):
+                    callback.on_end(net, history)
     except FloatingPointError as error:
         text = f"step {optimizer.steps} (epoch {epoch}): {error}"
         raise FloatingPointError(f"{text}; net.history holds the completed epochs") from error
-    for callback in callbacks:
-        if hasattr(callback, "on_end"):
-            callback.on_end(net, history)
     return history
 
 

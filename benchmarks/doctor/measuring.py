@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -10,11 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minnet
 from benchmarks.doctor.cases import Case
 from benchmarks.doctor.settings import REGRESSION, Setting, build, points
+from minnet.doctor import Remedy
 
 SEEDS = (0, 1, 2)
+REPAIRS = 3  # remedies that are retrained
 HARM = 0.03  # points by which the healthy twin must be better, in the mean over the seeds
 
 
@@ -34,6 +39,7 @@ class Record:
     layer: str | None = None
     right_layer: bool | None = None
     repairs: list[float] = field(default_factory=list)
+    random_repair: bool = False
     remedies: list[str] = field(default_factory=list)
     seconds: float = 0.0
     diagnosis_seconds: float = 0.0
@@ -97,7 +103,7 @@ def is_tuned(case: Case, cache: Cache) -> bool:
     )
 
 
-def repair(case: Case, remedy: minnet.doctor.Remedy) -> Setting:
+def repair(case: Case, remedy: Remedy) -> Setting:
     """Return the settings after a remedy."""
     s, a = case.setting, remedy.arguments
     value = a.get("value")
@@ -163,10 +169,8 @@ def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Re
     net, x, y, arguments = build(case.setting, seed)
     doctor = minnet.Doctor(arguments["validation_data"])
     began = time.perf_counter()
-    try:
+    with contextlib.suppress(FloatingPointError):
         minnet.fit(net, x, y, probes=[doctor], **arguments)
-    except FloatingPointError:
-        pass
     record.seconds = time.perf_counter() - began
     record.points = cache.points(case.setting, seed)
     began = time.perf_counter()
@@ -178,6 +182,10 @@ def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Re
     record.diagnosis_seconds = time.perf_counter() - began
     record.causes = [finding.cause for finding in diagnosis.findings]
     record.text = str(diagnosis)
+    if case.cause and repairs and REPAIRS > 1:
+        with contextlib.suppress(ValueError, TypeError):
+            control = cache.points(repair(case, random_remedy(case, seed)), seed)
+            record.random_repair = control >= twin - tolerance(record)
     if diagnosis.findings:
         first = diagnosis.findings[0]
         record.layer = first.layer
@@ -185,7 +193,7 @@ def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Re
             record.right_layer = first.layer in case.layers
         if repairs and case.cause:
             listed = [r for f in diagnosis.findings for r in f.remedies]
-            for remedy in listed[:3]:
+            for remedy in listed[:REPAIRS]:
                 record.remedies.append(
                     f"{remedy.action}({', '.join(map(str, remedy.arguments.values()))})"
                 )
@@ -209,6 +217,30 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 def tolerance(record: Record) -> float:
     """Return how far a repaired training may be behind the healthy twin."""
     return max(0.02, 0.15 * record.harm)
+
+
+def is_repaired(record: Record, most: int) -> bool:
+    """Return whether one of the first remedies makes the training as good as the healthy twin."""
+    return any(points >= record.twin - tolerance(record) for points in record.repairs[:most])
+
+
+ACTIONS: dict[str, tuple[Any, ...]] = {
+    "set_lr": (1e-3, 1e-2, 1e-1), "set_init": ("he_normal", "glorot_normal"),
+    "set_activation": ("relu", "tanh"), "add_batchnorm": (None,), "add_residual": (None,),
+    "clip_norm": (1.0,), "scale_inputs": (None,), "scale_targets": (None,),
+    "drop_constant_features": (None,), "set_loss": ("SoftmaxCrossEntropy",),
+    "insert_activation": ("relu",), "fix_backward": (None,), "unfreeze": (None,),
+    "set_regularization": (0.0, 1e-3, 1e-2), "set_dropout": (0.0, 0.5), "early_stopping": (None,),
+    "check_labels": (None,), "set_batch_size": (32,), "add_output_layer": (None,),
+}  # fmt: skip
+
+
+def random_remedy(case: Case, seed: int) -> Remedy:
+    """Return a random remedy, the same for the same case and seed."""
+    rng = np.random.default_rng([int(case.key, 16), seed])
+    action = sorted(ACTIONS)[rng.integers(len(ACTIONS))]
+    value = ACTIONS[action][rng.integers(len(ACTIONS[action]))]
+    return Remedy(action, {} if value is None else {"value": value})
 
 
 def write(path: Path, records: list[Record]) -> None:

@@ -125,7 +125,7 @@ class Case:
         return found
 
     def points_at(self, share: float) -> float:
-        """Return the points at this share of the planned steps, or at the end if it ended before."""
+        """Return the points at this share of the planned steps, at most at the end."""
         step = share * self.training.steps
         return min(self.scores, key=lambda pair: abs(pair[0] - step))[1].points
 

@@ -1,11 +1,11 @@
 """Diagnosis: suspicions from symptoms, trials of remedies on copies, and the ranking of causes.
 
-1. Each cause looks at structure and symptoms, and may return a suspicion with remedies.
-2. The remedies of the strongest suspicions are tried on copies of the training, from the same first
+1. Each cause examines structure and symptoms, and may return a suspicion with remedies.
+2. Remedies of the strongest suspicions are tried on copies of the training, from the same first
    weights and with the same order of rows, for half of the steps.
-3. A suspicion is confirmed if its fault is certain or if a remedy gains enough: at half of the steps
-   the copy must be better than the training at its end.
-4. Confirmed suspicions compete: those with a certain fault, strong symptoms and a large gain lead.
+3. A suspicion is confirmed if its fault is certain, or if a remedy gains enough: at half of the
+   steps the copy must be better than the training at its end.
+4. Confirmed suspicions are ordered by certainty, strength of the symptoms and gain.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ FAMILIES = {
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family.CAUSES)
 FLOOR = 0.3  # seconds that trials of a short training may take
 HARM = 0.05  # loss of points that a remedy of a certain fault may bring
+NEAR = 0.15  # suspicions that are weaker by more than this than a confirmed one are not tried
 WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
 
 
@@ -45,6 +46,10 @@ def examine(observation: Observation, *, trials: bool = True) -> Diagnosis:
             if found is not None:
                 suspicions.append(found)
         checked.append(title)
+    for suspicion in suspicions:  # weak symptoms need gains beyond the error of the score
+        if not suspicion.certain:
+            error = 2 * (1 - suspicion.strength) * case.error_of_score
+            suspicion.needed = max(suspicion.needed, error)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
     if trials:
         confirm(case, suspicions)
@@ -137,20 +142,28 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> None:
     trials = Trials(case)
     best: Suspicion | None = None
     for suspicion in suspicions:
-        if best is not None and suspicion.strength < best.strength - 0.15:
+        if best is not None and suspicion.strength < best.strength - NEAR:
             break
-        for number, remedy in enumerate(suspicion.finding.remedies[:3]):
-            enough = is_confirmed(suspicion) or number == 2
-            if enough and suspicion.gains and suspicion.finding.cause != "overfitting":
-                break
-            neighbour = suspicion.finding.remedies[0].action == remedy.action
-            if number and neighbour and suspicion.gain < -WORSE and not case.diverged:
-                break  # a larger change in the same direction
-            gain = trials.gain(remedy, suspicion)
-            if gain is not None:
-                suspicion.gains[str(remedy)] = gain
-        if is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
-            if suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points):
-                best = suspicion
+        for remedy in suspicion.finding.remedies[:3]:
+            if is_worth_a_trial(case, suspicion, remedy):
+                gain = trials.gain(remedy, suspicion)
+                if gain is not None:
+                    suspicion.gains[str(remedy)] = gain
+        heals = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
+        if heals and is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
+            best = suspicion
     for suspicion in suspicions:
         suspicion.finding.remedies.sort(key=suspicion.gain_of, reverse=True)
+
+
+def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
+    """Return whether to try another remedy of a suspicion.
+
+    A larger change of the same kind is tried only if the smaller one helped or the training
+    diverged. Remedies of overfitting are compared with each other.
+    """
+    if not suspicion.gains:
+        return True
+    if remedy.action == suspicion.finding.remedies[0].action:
+        return suspicion.gain > 0 or case.diverged
+    return suspicion.finding.cause == "overfitting" or not is_confirmed(suspicion)

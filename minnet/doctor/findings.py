@@ -18,7 +18,7 @@ class Finding:
     cause : str
         One of the names in `minnet.doctor.CAUSES`.
     layer : str or None
-        Name of the layer concerned, such as "dense2"; None if the cause concerns the whole training.
+        Name of the layer concerned, such as "dense2"; None if the cause concerns no single layer.
     step : int
         Step, counted from 0, at which the symptom was measured first.
     confidence : float

@@ -30,11 +30,15 @@ def overfitting(case: Case) -> Suspicion | None:
     return suspect(
         "overfitting",
         f"The network reaches {case.train_end.points:.1%} on the training rows, but "
-        f"{case.end.points:.1%} on the validation rows. The validation loss was lowest, {lowest:.3g}"
-        f", at step {case.scores[best][0]}, and rose to {losses[-1]:.3g}.",
-        remedies, strength=min(0.3 + gap + 0.1 * (rise - 1), 0.6), needed=0.025,
-        step=case.scores[best][0], gap=gap, rise_of_validation_loss=rise,
-    )  # fmt: skip
+        f"{case.end.points:.1%} on the validation rows. The validation loss was lowest at step "
+        f"{case.scores[best][0]}, {lowest:.3g}, and is {losses[-1]:.3g} at the end.",
+        remedies,
+        strength=min(0.3 + gap + 0.1 * (rise - 1), 0.6),
+        needed=0.025,
+        step=case.scores[best][0],
+        gap=gap,
+        rise_of_validation_loss=rise,
+    )
 
 
 def over_regularized(case: Case) -> Suspicion | None:

@@ -8,7 +8,6 @@ from minnet.doctor.training import Training
 from minnet.layers.sequential import Sequential
 from minnet.stopping import Snapshot
 
-
 LARGE = 1_000_000  # parameters above which fewer copies are kept
 
 

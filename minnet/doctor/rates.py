@@ -10,6 +10,7 @@ from minnet.doctor.case import Case, Suspicion, suspect
 from minnet.doctor.remedies import Remedy
 
 SMALL_BATCH = 8
+USUAL = 0.01  # usual size of the first update of a layer's weights, relative to the weights
 
 
 def roughness(case: Case) -> float:
@@ -43,8 +44,9 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.5
     else:
         strength = 0.35 if update > 0.03 or curve[-1] > 1.02 * curve.min() else 0.25
-    # Updates of about 0.3% of the weights are usual; from a huge first update follows the factor.
-    factor = 10.0 ** round(math.log10(min(update, 1e30) / 0.003)) if update > 0.3 else 10.0
+    factor = 10.0
+    if case.diverged or update > 1:
+        factor = max(10.0 ** round(math.log10(min(update, 1e30) / USUAL)), 10.0)
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return suspect(
         "lr_too_high",
@@ -70,13 +72,15 @@ def lr_too_low(case: Case) -> Suspicion | None:
     if case.diverged or fitted or case.update > 0.05:
         return None
     curve = case.curve
+    factor = 10.0 ** min(max(round(math.log10(USUAL / max(case.update, 1e-9))), 1), 4)
+    rest = factor / 10 if factor > 10 else 100.0
     fall = float((curve[0] - curve[-1]) / max(abs(curve[0]), 1e-12))
     return suspect(
         "lr_too_low",
         f"With a learning rate of {case.lr:.3g} the first update changes the weights by only "
         f"{case.update:.2g} of their size, and the loss falls by {fall:.0%} from {curve[0]:.3g} to "
         f"{curve[-1]:.3g} in {case.steps} steps.",
-        [change_lr(10 * case.lr), change_lr(100 * case.lr)],
+        [change_lr(factor * case.lr), change_lr(rest * case.lr)],
         strength=0.45 if case.update < 1e-3 else 0.3,
         needed=0.08,
         step=case.steps,

@@ -11,7 +11,7 @@ import numpy as np
 
 from minnet import initializers
 from minnet.doctor.neighbours import neighbour_votes
-from minnet.doctor.training import Scaled, Training, first_lr, labels_in
+from minnet.doctor.training import Training, first_lr, labels_in, scaled
 from minnet.layer import Layer
 from minnet.layers.activations import (
     ELU,
@@ -70,7 +70,7 @@ class Remedy:
 
 def is_weighted(layer: Layer) -> bool:
     """Return whether a layer maps one width to another, as Dense does."""
-    if isinstance(layer, Container) or isinstance(layer, NORMALIZATIONS):
+    if isinstance(layer, Container | BatchNorm | LayerNorm | GroupNorm):
         return False
     arrays = [p.value for p in layer.params.values()]
     arrays += [v for v in vars(layer).values() if isinstance(v, np.ndarray) and not layer.own]
@@ -136,6 +136,7 @@ def draw_weights(net: Sequential, init: str) -> None:
 
 
 def set_init(training: Training, value: str) -> Training:
+    """Draw the weights by an initializer, with biases of 0."""
     draw_weights(training.net, value)
     return training
 
@@ -211,6 +212,7 @@ def insert_activation(training: Training, value: str) -> Training:
 
 
 def unfreeze(training: Training, layer: str) -> Training:
+    """Make the parameters of a layer trainable."""
     training.net[layer].trainable = True
     return training
 
@@ -266,18 +268,21 @@ def _with_head(training: Training, items: list[Item], loss: Loss, labels: Array 
 
 
 def set_lr(training: Training, value: float) -> Training:
+    """Set the learning rate, of a schedule the largest one."""
     if training.schedule is not None:
         factor = value / (first_lr(training) or 1.0)
-        return replace(training, schedule=Scaled(training.schedule, factor))
+        return replace(training, schedule=scaled(training.schedule, factor))
     training.optimizer.lr = value
     return training
 
 
 def clip_norm(training: Training, value: float) -> Training:
+    """Clip the gradient to a norm."""
     return replace(training, clip_norm=value)
 
 
 def set_batch_size(training: Training, value: int) -> Training:
+    """Set the number of rows of a batch, for the same number of epochs."""
     epochs = training.steps / training.batches().per_epoch
     training = replace(training, batch_size=value)
     return replace(training, steps=max(round(epochs * training.batches().per_epoch), 1))
@@ -287,38 +292,31 @@ def set_batch_size(training: Training, value: int) -> Training:
 
 
 def scale_inputs(training: Training) -> Training:
-    x = training.x.astype(np.float64)
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    std[std <= 1e-6 * np.abs(mean)] = 1.0
-    std[std == 0] = 1.0
-
-    def convert(rows: Array) -> Array:
-        scaled: Array = np.ascontiguousarray((rows - mean) / std, training.net.dtype)
-        return scaled
-
-    pair = training.validation
-    return replace(
-        training,
-        x=convert(training.x),
-        validation=None if pair is None else (convert(pair[0]), pair[1]),
-    )
+    """Standardize the columns of the rows."""
+    convert, pair = standardization(training.x), training.validation
+    if pair is not None:
+        pair = convert(pair[0]), pair[1]
+    return replace(training, x=convert(training.x), validation=pair)
 
 
 def scale_targets(training: Training) -> Training:
-    y = training.y.astype(np.float64)
-    mean, std = y.mean(axis=0), y.std(axis=0)
-    std[std == 0] = 1.0
+    """Standardize the targets."""
+    convert, pair = standardization(training.y), training.validation
+    if pair is not None:
+        pair = pair[0], convert(pair[1])
+    return replace(training, y=convert(training.y), validation=pair)
 
-    def convert(rows: Array) -> Array:
-        scaled: Array = np.ascontiguousarray((rows - mean) / std, training.net.dtype)
+
+def standardization(rows: Array) -> Callable[[Array], Array]:
+    """Return the function that standardizes each column as these rows; constant ones become 0."""
+    mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+    std[std <= 1e-6 * np.abs(mean)] = 1.0
+
+    def convert(others: Array) -> Array:
+        scaled: Array = np.ascontiguousarray((others - mean) / np.where(std, std, 1), rows.dtype)
         return scaled
 
-    pair = training.validation
-    return replace(
-        training,
-        y=convert(training.y),
-        validation=None if pair is None else (pair[0], convert(pair[1])),
-    )
+    return convert
 
 
 def constant_columns(x: Array) -> Array:
@@ -366,6 +364,7 @@ def check_labels(training: Training) -> Training:
 
 
 def set_regularization(training: Training, value: float) -> Training:
+    """Set the strength of the penalty and of the weight decay, or add an L2 penalty."""
     optimizer, regularizer = training.optimizer, training.regularizer
     decays = optimizer.weight_decay > 0
     if decays:

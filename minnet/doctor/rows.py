@@ -124,12 +124,16 @@ def label_noise(case: Case) -> Suspicion | None:
         return None
     return suspect(
         "label_noise",
-        f"{contradicting:.0%} of the training rows whose {NEIGHBOURS} nearest neighbours agree best have "
-        f"another label than those. Of the validation rows, the neighbours contradict {held:.0%}.",
-        [Remedy("check_labels", {}, "check the labels of the rows that contradict their neighbours")],
-        strength=min(0.5 + 2 * min(contradicting, excess), 0.92), needed=0.0,
-        contradicting=contradicting, all_rows=everywhere, validation_rows=held,
-    )  # fmt: skip
+        f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {contradicting:.0%} "
+        f"have another label than those neighbours; of all training rows {everywhere:.0%}"
+        + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
+        [Remedy("check_labels", {}, "check the labels that contradict those of the nearest rows")],
+        strength=min(0.5 + 2 * min(contradicting, excess), 0.92),
+        needed=0.0,
+        contradicting=contradicting,
+        all_rows=everywhere,
+        validation_rows=held,
+    )
 
 
 CAUSES = (constant_features, unscaled_inputs, unscaled_targets, label_noise)

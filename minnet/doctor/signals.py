@@ -77,13 +77,17 @@ def attenuation(case: Case) -> Suspicion | None:
     remedies.append(Remedy("add_residual", {}, "add skip connections around layers of equal width"))
     return suspect(
         "attenuation",
-        f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a factor "
-        f"of {1 / worst:.3g}, that is {factor:.2g} per layer. The first layers receive too little "
-        "gradient to learn in the time of this training.",
-        remedies, strength=strength, needed=0.02, layer=hidden[0].name,
+        f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
+        f"factor of {1 / worst:.3g}, or by {1 / factor:.2g} per layer. The first layers receive too "
+        "little gradient to learn in the time of this training.",
+        remedies,
+        strength=strength,
+        needed=0.02,
+        layer=hidden[0].name,
         step=first.step if ratio <= later else case.middle.step,
-        gradient_ratio=worst, factor_per_layer=factor,
-    )  # fmt: skip
+        gradient_ratio=worst,
+        factor_per_layer=factor,
+    )
 
 
 def explosion(case: Case) -> Suspicion | None:
@@ -110,11 +114,18 @@ def explosion(case: Case) -> Suspicion | None:
         f"The gain of each layer is {gain:.2f} times the one that keeps the scale, so over "
         f"{len(hidden)} hidden layers the signal grows by a factor of {growth:.3g} and the "
         f"gradient, on the way back, by {ratio:.3g}. The first updates are too large.",
-        [init_remedy(case), Remedy("clip_norm", {"value": 1.0}, "clip the gradient to norm 1"),
-         batchnorm_remedy()],
-        strength=min(0.6 + 0.1 * math.log10(largest), 0.85), needed=0.015, layer=layer.name,
-        gain_per_layer=gain, signal_growth=growth, gradient_growth=ratio,
-    )  # fmt: skip
+        [
+            init_remedy(case),
+            Remedy("clip_norm", {"value": 1.0}, "clip the gradient to norm 1"),
+            batchnorm_remedy(),
+        ],
+        strength=min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
+        needed=0.015,
+        layer=layer.name,
+        gain_per_layer=gain,
+        signal_growth=growth,
+        gradient_growth=ratio,
+    )
 
 
 def saturation(case: Case) -> Suspicion | None:
@@ -168,11 +179,16 @@ def dead_units(case: Case) -> Suspicion | None:
             remedies = [activation_remedy("leaky_relu"), batchnorm_remedy(), init_remedy(case)]
         return suspect(
             "dead_units",
-            f"{block.dead:.0%} of the units of {block.name} have an output of 0 for every row, at "
+            f"{block.dead:.0%} of the units of {block.name} have an output of 0 for every row at "
             f"step {symptoms.step}. Their gradient is 0, so training does not change them.",
-            remedies, strength=strength, needed=0.015,
-            layer=block.name, step=symptoms.step, dead=block.dead, mean_bias=block.bias,
-        )  # fmt: skip
+            remedies,
+            strength=strength,
+            needed=0.015,
+            layer=block.name,
+            step=symptoms.step,
+            dead=block.dead,
+            mean_bias=block.bias,
+        )
     return None
 
 
@@ -236,13 +252,16 @@ def init_too_large(case: Case) -> Suspicion | None:
     saturated = max((b.saturated for b in hidden), default=0.0)
     return suspect(
         "init_too_large",
-        f"The weights of {block.name} begin {block.gain:.3g} times larger than the scale that keeps "
-        f"the signal. The first loss is {case.first.loss:.3g}"
+        f"The weights of {block.name} begin {block.gain:.3g} times larger than the scale that "
+        f"keeps the signal. The first loss is {case.first.loss:.3g}"
         + (f", and {saturated:.0%} of the units saturate." if saturated > 0.1 else "."),
         [init_remedy(case), batchnorm_remedy()],
         strength=min(0.5 + 0.35 * math.log10(block.gain), 0.87) - 0.1 * (saturated > 0.3),
-        needed=0.015, layer=block.name, gain=block.gain, first_loss=case.first.loss,
-    )  # fmt: skip
+        needed=0.015,
+        layer=block.name,
+        gain=block.gain,
+        first_loss=case.first.loss,
+    )
 
 
 CAUSES = (

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -215,11 +215,10 @@ def first_lr(training: Training) -> float:
     return max(float(training.schedule(int(step))) for step in steps)
 
 
-class Scaled:
-    """A schedule times a factor."""
+def scaled(schedule: Callable[[int], float], factor: float) -> Callable[[int], float]:
+    """Return a schedule times a factor."""
 
-    def __init__(self, schedule: Callable[[int], float], factor: float) -> None:
-        self.schedule, self.factor = schedule, factor
+    def schedule_of_copy(step: int) -> float:
+        return factor * float(schedule(step))
 
-    def __call__(self, step: int) -> Any:
-        return self.schedule(step) * self.factor
+    return schedule_of_copy
