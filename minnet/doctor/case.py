@@ -14,7 +14,7 @@ from minnet.doctor.findings import Finding
 from minnet.doctor.observation import Observation
 from minnet.doctor.remedies import Remedy
 from minnet.doctor.symptoms import Symptoms, measure, network_at
-from minnet.doctor.training import Score, Training, constant_points, first_lr, labels_in
+from minnet.doctor.training import Score, Training, constant_points, labels_in
 from minnet.stopping import Snapshot
 from minnet.validation import Array
 
@@ -79,7 +79,7 @@ class Case:
         self.training: Training = observation.training
         self.diverged = isinstance(observation.error, FloatingPointError)
         self.steps = len(observation.losses)
-        self.lr = first_lr(self.training)
+        self.lr = self.training.lr
 
     # Symptoms.
 
@@ -106,12 +106,7 @@ class Case:
     @cached_property
     def constant(self) -> float:
         """Points of the best constant output."""
-        return constant_points(self._scored_targets)
-
-    @property
-    def _scored_targets(self) -> Array:
-        pair = self.training.validation
-        return self.training.y if pair is None else pair[1]
+        return constant_points(self.training.scored_rows()[1])
 
     @cached_property
     def scores(self) -> list[tuple[int, Score]]:
@@ -149,7 +144,7 @@ class Case:
     @cached_property
     def error_of_score(self) -> float:
         """Standard error of the points, from the number of rows."""
-        n = min(len(self._scored_targets), 1000)
+        n = len(self.training.scored_rows()[0])
         p = min(max(self.end.points, 0.5), 0.99)
         return math.sqrt(p * (1 - p) / n)
 

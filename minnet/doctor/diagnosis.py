@@ -115,7 +115,7 @@ class Trials:
             for taken in training.run():
                 if taken not in stops:
                     continue
-                points, share = training.score().points, stops[taken]
+                points, share = training.score(training.net).points, stops[taken]
                 lead = points - case.points_at(share)
                 if share == 0.25 and lead < -WORSE and points < end - WORSE and not certain:
                     break

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from minnet import initializers
-from minnet.doctor.neighbours import neighbour_votes
-from minnet.doctor.training import Training, first_lr, labels_in, scaled
+from minnet.doctor.training import Training, labels_in
 from minnet.layer import Layer
 from minnet.layers.activations import (
     ELU,
@@ -269,11 +268,12 @@ def _with_head(training: Training, items: list[Item], loss: Loss, labels: Array 
 
 def set_lr(training: Training, value: float) -> Training:
     """Set the learning rate, of a schedule the largest one."""
-    if training.schedule is not None:
-        factor = value / (first_lr(training) or 1.0)
-        return replace(training, schedule=scaled(training.schedule, factor))
-    training.optimizer.lr = value
-    return training
+    schedule = training.schedule
+    if schedule is None:
+        training.optimizer.lr = value
+        return training
+    factor = value / (training.lr or 1.0)
+    return replace(training, schedule=lambda step: factor * schedule(step))
 
 
 def clip_norm(training: Training, value: float) -> Training:
@@ -283,8 +283,11 @@ def clip_norm(training: Training, value: float) -> Training:
 
 def set_batch_size(training: Training, value: int) -> Training:
     """Set the number of rows of a batch, for the same number of epochs."""
-    epochs = training.steps / training.batches().per_epoch
-    training = replace(training, batch_size=value)
+    return with_epochs(replace(training, batch_size=value), training.epochs)
+
+
+def with_epochs(training: Training, epochs: float) -> Training:
+    """Return a training with the steps of this many epochs."""
     return replace(training, steps=max(round(epochs * training.batches().per_epoch), 1))
 
 
@@ -346,20 +349,6 @@ def drop_constant_features(training: Training) -> Training:
     return rebuilt(training, items)
 
 
-def check_labels(training: Training) -> Training:
-    """Leave out the rows whose label contradicts those of their neighbours."""
-    labels = labels_in(training.y)
-    if labels is None:
-        raise ValueError("check_labels: expected targets that are classes, got numbers")
-    votes = neighbour_votes(training.x, labels)
-    kept = votes.majority == votes.labels
-    rows = votes.rows[kept]
-    weights = None if training.weights is None else training.weights[rows]
-    epochs = training.steps / training.batches().per_epoch
-    training = replace(training, x=training.x[rows], y=training.y[rows], weights=weights)
-    return replace(training, steps=max(round(epochs * training.batches().per_epoch), 1))
-
-
 # Regularization.
 
 
@@ -397,6 +386,6 @@ ACTIONS: dict[str, Callable[..., Training]] = {
     for action in (
         set_init, set_activation, add_batchnorm, add_residual, insert_activation, unfreeze,
         set_loss, add_output_layer, set_lr, clip_norm, set_batch_size, scale_inputs, scale_targets,
-        drop_constant_features, check_labels, set_regularization, set_dropout,
+        drop_constant_features, set_regularization, set_dropout,
     )
 }  # fmt: skip

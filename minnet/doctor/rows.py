@@ -7,9 +7,12 @@ import math
 import numpy as np
 
 from minnet.doctor.case import Case, Suspicion, suspect
-from minnet.doctor.neighbours import NEIGHBOURS, neighbour_votes
 from minnet.doctor.remedies import NORMALIZATIONS, Remedy, constant_columns
 from minnet.doctor.training import labels_in
+from minnet.validation import Array
+
+NEIGHBOURS = 10
+MOST = 1000  # rows that are compared with each other
 
 
 def unscaled_inputs(case: Case) -> Suspicion | None:
@@ -105,35 +108,54 @@ def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
     If labels are replaced at random, a row disagrees with its neighbours even where they agree with
-    each other, while classes that overlap disagree only at their borders.
-    Brodley & Friedl (1999), Identifying mislabeled training data; Frénay & Verleysen (2014).
+    each other, and more often than a validation row with its nearest training rows. Classes that
+    overlap disagree only at their borders, and equally often for validation rows.
+    Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
-    labels, training = case.labels, case.training
+    labels, x, pair = case.labels, case.training.x, case.training.validation
     if labels is None or len(labels) < 40:
         return None
-    votes = neighbour_votes(training.x, labels)
-    wrong = votes.majority != votes.labels
-    contradicting = float(wrong[votes.agreement >= np.median(votes.agreement)].mean())
-    everywhere, held = float(wrong.mean()), math.nan
-    held_labels = None if training.validation is None else labels_in(training.validation[1])
-    if training.validation is not None and held_labels is not None:
-        known = neighbour_votes(training.validation[0], held_labels, (training.x, labels))
-        held = float((known.majority != known.labels).mean())
-    excess = contradicting if math.isnan(held) else everywhere - held
-    if contradicting < 0.06 or excess < 0.06:
+    wrong, agreement = contradictions(x, labels, x, labels)
+    clear = float(wrong[agreement >= np.median(agreement)].mean())
+    share, held, error = float(wrong.mean()), math.nan, 0.0
+    held_labels = None if pair is None else labels_in(pair[1])
+    if pair is not None and held_labels is not None:
+        others = contradictions(pair[0], held_labels, x, labels)[0]
+        held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
+        error = math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others)))
+    limit = max(0.06, 3 * error)
+    if clear < 0.06 or (clear < 0.12 if math.isnan(held) else share - held < limit):
         return None
     return suspect(
         "label_noise",
-        f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {contradicting:.0%} "
-        f"have another label than those neighbours; of all training rows {everywhere:.0%}"
+        f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
+        f"another label than those neighbours; of all training rows {share:.0%}"
         + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
         [Remedy("check_labels", {}, "check the labels that contradict those of the nearest rows")],
-        strength=min(0.5 + 2 * min(contradicting, excess), 0.92),
-        needed=0.0,
-        contradicting=contradicting,
-        all_rows=everywhere,
-        validation_rows=held,
-    )
+        strength=min(0.5 + share, 0.92), needed=0.0, certain=True,
+        contradicting=clear, all_rows=share, validation_rows=held,
+    )  # fmt: skip
+
+
+def contradictions(x: Array, y: Array, others: Array, labels: Array) -> tuple[Array, Array]:
+    """Return whether rows contradict their nearest other rows, and how many of those agree.
+
+    Columns are standardized, and at most `MOST` rows of each are used.
+    """
+    mean, std = others.mean(axis=0), others.std(axis=0)
+    varies = std > 1e-6 * np.abs(mean)
+    scale = np.where(varies, std, 1)
+    rng, same = np.random.default_rng(0), x is others
+    base = rng.permutation(len(others))[:MOST]
+    rows = base if same else rng.permutation(len(x))[:MOST]
+    found, known = (((r - mean) / scale)[:, varies] for r in (x[rows], others[base]))
+    distances = np.square(known).sum(axis=1) - 2 * found @ known.T
+    if same:
+        np.fill_diagonal(distances, np.inf)
+    k = min(NEIGHBOURS, len(base) - 2)
+    near = labels[base][np.argpartition(distances, k, axis=1)[:, :k]]
+    counts = np.stack([(near == c).sum(axis=1) for c in range(int(labels.max()) + 1)], axis=1)
+    return counts.argmax(axis=1) != y[rows], counts.max(axis=1)
 
 
 CAUSES = (constant_features, unscaled_inputs, unscaled_targets, label_noise)

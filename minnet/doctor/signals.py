@@ -59,7 +59,8 @@ def attenuation(case: Case) -> Suspicion | None:
     if len(hidden) < 3:
         return None
     ratio = gradient_ratio(first)
-    later = gradient_ratio(case.middle)
+    shrunk = case.middle.blocks[0].w < 0.3 * first.blocks[0].w  # by a penalty
+    later = ratio if shrunk else gradient_ratio(case.middle)
     worst = min(ratio, later)
     if worst > 0.25:
         return None

@@ -19,54 +19,27 @@ from minnet.training import Probe, Run, train_step
 from minnet.validation import Array
 
 MOST_ROWS = 1000  # rows of which a score is computed
-MOST_CLASSES = 20
+MOST_CLASSES = 20  # most values of a single target that are taken for classes
 
 
 class Score(NamedTuple):
     """Quality of a network on some rows.
 
-    ``points`` is the accuracy, or for targets that are not classes R² = 1 - MSE / Var(t), at least
-    -1. ``loss`` is the mean loss. A network whose output is not finite has the points of the best
-    constant output, and an infinite loss.
+    ``points`` is the accuracy or, for targets that are not classes, R² = 1 - MSE / Var(t), at least
+    -1. ``loss`` is the mean loss. If the output is not finite, the points are those of the best
+    constant output, and the loss is infinite.
     """
 
     points: float
     loss: float
 
 
-def labels_in(y: Array) -> Array | None:
-    """Return the labels (n,) that these targets state, or None if they are not classes.
-
-    >>> labels_in(np.array([[0.0, 1.0], [1.0, 0.0]])).tolist()
-    [1, 0]
-    >>> labels_in(np.array([[0.3], [1.7]])) is None
-    True
-    """
-    if y.ndim == 1:
-        return y
-    if y.shape[1] > 1:
-        one_hot = bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
-        return y.argmax(axis=1) if one_hot else None
-    values = np.unique(y)
-    if len(values) <= MOST_CLASSES and np.array_equal(values, np.arange(len(values))):
-        return y[:, 0].astype(np.int64)
-    return None
-
-
 @dataclass
 class Training:
-    """Everything that determines the result of a training, ready to be repeated.
+    """Everything that determines the result of a training of ``steps`` steps.
 
-    Attributes
-    ----------
-    x, y, weights : ndarray
-        Training rows, targets as the loss returned them, and weights of the rows or None.
-    steps : int
-        Number of planned steps.
-    validation : (x, y) or None
-        Rows that are not used in training.
-    target_scale : (mean, std)
-        Standardization of the targets of a regression: (t - mean) / std.
+    ``y`` holds the targets as the loss returned them, ``weights`` the weights of the rows or None,
+    and ``validation`` rows and targets that are not used in training, or None.
     """
 
     net: Sequential
@@ -89,38 +62,61 @@ class Training:
     def of(cls, run: Run, validation: tuple[Array, Array] | None) -> Self:
         """Return a copy of a run that has not begun; rows and targets are shared."""
         batches = run.batches
-        drop_last = batches.rows < len(batches.x)
-        steps = run.epochs * batches.per_epoch
         return cls(
             run.net, run.loss, run.optimizer, batches.x, batches.y, batches.weights, batches.size,
-            drop_last, steps, run.regularizer, run.clip_norm, run.schedule, run.shuffle,
-            run.generator, validation,
+            batches.rows < len(batches.x), run.epochs * batches.per_epoch, run.regularizer,
+            run.clip_norm, run.schedule, run.shuffle, run.generator, validation,
         ).copy()  # fmt: skip
 
     def copy(self) -> Self:
         """Return a copy that shares rows and targets only."""
-        net = copy.deepcopy(self.net)
+        net, generator = copy.deepcopy(self.net), copy.deepcopy(self.generator)
         net.history = None
-        return replace(
-            self,
-            net=net,
-            loss=copy.deepcopy(self.loss),
-            optimizer=transplanted(self.optimizer, net),
-            regularizer=copy.copy(self.regularizer),
-            generator=copy.deepcopy(self.generator),
-        )
+        loss, regularizer = copy.deepcopy(self.loss), copy.deepcopy(self.regularizer)
+        twin = replace(self, loss=loss, regularizer=regularizer, generator=generator)
+        return twin.with_net(net)
 
     def with_net(self, net: Sequential) -> Self:
-        """Return this training with another network; the optimizer's state is lost."""
-        return replace(self, net=net, optimizer=transplanted(self.optimizer, net))
+        """Return this training with another network; zero optimizer state if its size differs."""
+        optimizer = copy.copy(self.optimizer)
+        sizes = [(len(n.theta), len(n.params)) for n in (self.optimizer.net, net)]
+        lengths = dict(zip(*sizes, strict=True))
+        for name, array in self.optimizer.state.items():
+            if array.ndim == 1 and sizes[0] != sizes[1]:
+                length = lengths.get(len(array), len(array))
+                setattr(optimizer, name, np.zeros(length, array.dtype))
+            else:
+                setattr(optimizer, name, array.copy())
+        optimizer.net = net
+        optimizer.resume(optimizer.lr, optimizer.steps, None)
+        return replace(self, net=net, optimizer=optimizer)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate, of a schedule the largest one."""
+        if self.schedule is None:
+            return self.optimizer.lr
+        start = self.optimizer.steps
+        steps = np.unique(np.linspace(start, start + self.steps - 1, 50).astype(int))
+        return max(float(self.schedule(int(step))) for step in steps)
+
+    @property
+    def epochs(self) -> float:
+        """Number of planned passes over the rows."""
+        return self.steps / self.batches().per_epoch
+
+    def batches(self) -> Batches:
+        """Return the batches of the training rows."""
+        return Batches(
+            self.net, self.x, self.y, self.weights, self.batch_size, drop_last=self.drop_last
+        )
 
     def run(self, probes: Sequence[Probe] = ()) -> Iterator[int]:
         """Take the planned steps in place, and yield the number of steps after each.
 
         FloatingPointError is raised if the training diverges.
         """
-        batches, n = self.batches(), len(self.x)
-        taken = 0
+        batches, n, taken = self.batches(), len(self.x), 0
         while taken < self.steps:
             order = self.generator.permutation(n) if self.shuffle else np.arange(n)
             for x, y, weights in batches.in_order(order):
@@ -135,90 +131,63 @@ class Training:
                 if taken == self.steps:
                     return
 
-    def batches(self) -> Batches:
-        """Return the batches of the training rows."""
-        return Batches(
-            self.net, self.x, self.y, self.weights, self.batch_size, drop_last=self.drop_last
-        )
+    def scored_rows(self, *, training_rows: bool = False) -> tuple[Array, Array]:
+        """Return some validation rows or, if there are none or on request, training rows."""
+        held = None if training_rows else self.validation
+        pair = (self.x, self.y) if held is None else held
+        stride = -(-len(pair[0]) // MOST_ROWS)
+        return pair[0][::stride], pair[1][::stride]
 
-    def score(self, net: Sequential | None = None, *, training_rows: bool = False) -> Score:
-        """Return the score on the validation rows, or on the training rows if there are none."""
-        net = net or self.net
-        x, y = self.x, self.y
-        if self.validation is not None and not training_rows:
-            x, y = self.validation
-        x, y = _thinned(x), _thinned(y)
-        constant = constant_points(y)
+    def score(self, net: Sequential, *, training_rows: bool = False) -> Score:
+        """Return the score of a network on the validation rows, or on training rows."""
+        x, y = self.scored_rows(training_rows=training_rows)
         try:
             output = net.predict(x)
             with np.errstate(all="ignore"):
-                loss = copy.deepcopy(self.loss).forward(output, y)
+                value = copy.deepcopy(self.loss).forward(output, y)
         except (FloatingPointError, ValueError):
-            return Score(constant, math.inf)
-        return Score(points_of(output, y, self.loss), loss)
+            return Score(constant_points(y), math.inf)
+        return Score(points_of(output, y, self.loss), value)
+
+
+def labels_in(y: Array) -> Array | None:
+    """Return the labels (n,) that these targets state, or None if they are not classes.
+
+    >>> labels_in(np.array([[0.0, 1.0], [1.0, 0.0]])).tolist()
+    [1, 0]
+    >>> labels_in(np.array([[0.3], [1.7]])) is None
+    True
+    """
+    if y.ndim == 1:
+        return y
+    if y.shape[1] > 1:
+        one_hot = bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+        return y.argmax(axis=1) if one_hot else None
+    values = np.unique(y)
+    whole = len(values) <= MOST_CLASSES and np.array_equal(values, np.arange(len(values)))
+    return y[:, 0].astype(np.int64) if whole and len(values) > 1 else None
 
 
 def points_of(output: Array, y: Array, loss: Loss) -> float:
     """Return the accuracy or R² of an output (n, features)."""
-    labels = labels_in(y)
+    labels, threshold = labels_in(y), 0.0 if loss.takes_logits else 0.5
+    if labels is not None and output.shape[1] > 1:
+        return float((output.argmax(axis=1) == labels).mean())
     if labels is not None:
-        if output.shape[1] > 1:
-            predicted = output.argmax(axis=1)
-        else:
-            predicted = output[:, 0] > 0 if loss.takes_logits else np.rint(output[:, 0])
-        return float((predicted == labels).mean())
+        answers = output[:, 0] > threshold if labels.max() == 1 else np.rint(output[:, 0])
+        return float((answers == labels).mean())
+    if loss.multilabel:
+        return float(((output > threshold) == (y > 0.5)).mean())
     if loss.classifies:
-        if y.shape == output.shape and loss.multilabel:
-            return float(((output > (0 if loss.takes_logits else 0.5)) == (y > 0.5)).mean())
         return float((output.argmax(axis=1) == y.argmax(axis=1)).mean())
     variance = float(y.var(axis=0, dtype=np.float64).mean())
-    with np.errstate(all="ignore"):
-        error = float(np.square(output - y, dtype=np.float64).mean())
+    error = float(np.square(output - y, dtype=np.float64).mean())
     if variance == 0:
-        return 1.0 if error < 1e-6 else 0.0
-    return max(1 - error / variance, -1.0) if math.isfinite(error) else -1.0
+        return float(error < 1e-6)
+    return max(1 - error / variance, -1.0)
 
 
 def constant_points(y: Array) -> float:
     """Return the points of the best constant output."""
     labels = labels_in(y)
-    if labels is not None:
-        return float(np.bincount(labels).max() / len(labels))
-    return 0.0
-
-
-def transplanted(optimizer: Optimizer, net: Sequential) -> Optimizer:
-    """Return a copy of an optimizer for another network, with zero state if the size differs."""
-    twin = copy.copy(optimizer)
-    same = optimizer.net.theta.shape == net.theta.shape
-    lengths = {len(optimizer.net.theta): len(net.theta), len(optimizer.net.params): len(net.params)}
-    for name, array in optimizer.state.items():
-        if same or array.ndim != 1:
-            setattr(twin, name, array.copy())
-        else:
-            setattr(twin, name, np.zeros(lengths.get(len(array), len(array)), array.dtype))
-    twin.net = net
-    twin.resume(optimizer.lr, optimizer.steps, None)
-    return twin
-
-
-def _thinned(rows: Array) -> Array:
-    return rows[:: -(-len(rows) // MOST_ROWS)]
-
-
-def first_lr(training: Training) -> float:
-    """Return the largest learning rate of a training."""
-    if training.schedule is None:
-        return training.optimizer.lr
-    start = training.optimizer.steps
-    steps = np.unique(np.linspace(start, start + training.steps - 1, 50).astype(int))
-    return max(float(training.schedule(int(step))) for step in steps)
-
-
-def scaled(schedule: Callable[[int], float], factor: float) -> Callable[[int], float]:
-    """Return a schedule times a factor."""
-
-    def schedule_of_copy(step: int) -> float:
-        return factor * float(schedule(step))
-
-    return schedule_of_copy
+    return 0.0 if labels is None else float(np.bincount(labels).max() / len(labels))
