@@ -173,4 +173,4 @@ def fit_time(
     return time.perf_counter() - began
 
 
-__all__ = ["contests", "measure", "repair", "random_remedy", "run"]
+__all__ = ["contests", "measure", "random_remedy", "repair", "run"]

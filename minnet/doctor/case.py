@@ -1,4 +1,4 @@
-"""Everything a cause is judged by: symptoms at some steps, scores, the loss curve, and the data."""
+"""An observed training, with the numbers by which causes are judged: symptoms, scores, curve."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import copy
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from minnet.doctor.findings import Finding
-from minnet.doctor.observation import Observation
 from minnet.doctor.remedies import Remedy
 from minnet.doctor.symptoms import Symptoms, measure, network_at
 from minnet.doctor.training import Score, Training, constant_points, labels_in
+from minnet.layers.sequential import Sequential
 from minnet.stopping import Snapshot
 from minnet.validation import Array
+
+LARGE = 1_000_000  # parameters above which fewer copies are kept
+WINDOWS = 20  # of the loss curve
 
 
 @dataclass
@@ -25,8 +27,8 @@ class Suspicion:
 
     Attributes
     ----------
-    finding : Finding
-        The finding that is reported if the suspicion is confirmed.
+    cause, explanation, remedies, layer, step, evidence
+        As in `Finding`.
     strength : float
         Strength of the symptoms, 0 to 1; the strongest suspicion is tried first.
     needed : float
@@ -37,10 +39,15 @@ class Suspicion:
         Gain of each tried remedy.
     """
 
-    finding: Finding
+    cause: str
+    explanation: str
+    remedies: list[Remedy]
+    evidence: dict[str, float]
     strength: float
-    needed: float
+    needed: float = 0.015
     certain: bool = False
+    layer: str | None = None
+    step: int = 0
     gains: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -49,57 +56,110 @@ class Suspicion:
         return max(self.gains.values(), default=-math.inf)
 
     def gain_of(self, remedy: Remedy) -> float:
-        """Return the gain of a remedy; untried ones are between those that help and others."""
+        """Return the gain of a remedy, 0 for an untried one."""
         return self.gains.get(str(remedy), 0.0)
 
-
-def suspect(
-    cause: str,
-    explanation: str,
-    remedies: list[Remedy],
-    *,
-    strength: float,
-    needed: float = 0.02,
-    layer: str | None = None,
-    step: int = 0,
-    certain: bool = False,
-    **evidence: Any,
-) -> Suspicion:
-    """Return a suspicion."""
-    numbers = {name: float(value) for name, value in evidence.items()}
-    finding = Finding(cause, layer, step, 0.0, numbers, explanation, remedies)
-    return Suspicion(finding, strength, needed, certain)
+    def finding(self, confidence: float) -> Finding:
+        """Return the suspicion as a finding."""
+        evidence = {name: float(value) for name, value in self.evidence.items()}
+        return Finding(
+            self.cause, self.layer, self.step, confidence, evidence, self.explanation, self.remedies
+        )
 
 
 class Case:
-    """A training under examination."""
+    """An observed training.
 
-    def __init__(self, observation: Observation) -> None:
-        self.observation = observation
-        self.training: Training = observation.training
-        self.diverged = isinstance(observation.error, FloatingPointError)
-        self.steps = len(observation.losses)
-        self.lr = self.training.lr
+    Attributes
+    ----------
+    training : Training
+        The training as it was before the first step, ready to be repeated.
+    looks : list of (int, Snapshot)
+        Parameters and state before some steps, the first and the last among them.
+    losses : list of float
+        Loss of every step.
+    error : BaseException or None
+        The exception that ended the training.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.training, self.lr = training, training.lr
+        self.looks: list[tuple[int, Snapshot]] = []
+        self.losses: list[float] = []
+        self.error: BaseException | None = None
+        n = training.steps
+        due = {0, 1, n // 4, n // 2, n - 1}
+        if training.net.theta.size < LARGE:
+            due |= {4, n // 16, n // 8, 3 * n // 4}
+        self._due = sorted(due, reverse=True)
+
+    def observe(self, net: Sequential) -> None:
+        """Keep the loss of a step and, at some steps, the parameters."""
+        if self._due and len(self.losses) == self._due[-1]:
+            self._due.pop()
+            self.look(net)
+        self.losses.append(net.metrics["loss"])
+
+    def look(self, net: Sequential) -> None:
+        """Keep a copy of the parameters, unless one is not finite."""
+        if np.isfinite(net.theta).all():
+            self.looks.append((len(self.losses), Snapshot(net)))
+
+    @property
+    def diverged(self) -> bool:
+        """Whether an output or a gradient was not finite."""
+        return isinstance(self.error, FloatingPointError)
+
+    @property
+    def steps(self) -> int:
+        """Number of observed steps."""
+        return len(self.losses)
+
+    @cached_property
+    def labels(self) -> Array | None:
+        """Labels of the training rows, or None."""
+        return labels_in(self.training.y)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 if the targets are not classes."""
+        return 0 if self.labels is None else int(self.labels.max()) + 1
+
+    @property
+    def width(self) -> int:
+        """Number of outputs."""
+        return self.training.net.out_features or self.training.x.shape[1]
 
     # Symptoms.
 
     @cached_property
     def first(self) -> Symptoms:
         """Symptoms before the first step."""
-        return measure(self.training, *self.observation.looks[0])
-
-    @cached_property
-    def last(self) -> Symptoms:
-        """Symptoms at the last step with finite parameters."""
-        return measure(self.training, *self.observation.looks[-1])
+        return measure(self.training, *self.looks[0])
 
     @cached_property
     def middle(self) -> Symptoms:
         """Symptoms at about a quarter of the training."""
-        return measure(self.training, *self._look_at(self.steps // 4))
+        near = min(self.looks, key=lambda look: abs(look[0] - self.steps // 4))
+        return measure(self.training, *near)
 
-    def _look_at(self, step: int) -> tuple[int, Snapshot]:
-        return min(self.observation.looks, key=lambda look: abs(look[0] - step))
+    @cached_property
+    def last(self) -> Symptoms:
+        """Symptoms at the last step with finite parameters."""
+        return measure(self.training, *self.looks[-1])
+
+    @cached_property
+    def update(self) -> float:
+        """Size of the first update of a matrix relative to the matrix, the largest of all."""
+        (first, before), (second, after) = self.looks[0], self.looks[min(1, len(self.looks) - 1)]
+        ratios, start = [0.0], 0
+        for param in self.training.net.params.values():
+            part = slice(start, start := start + param.value.size)
+            change = after.arrays[0][part] - before.arrays[0][part]
+            size = float(np.linalg.norm(before.arrays[0][part]))
+            if param.value.ndim == 2 and size:
+                ratios.append(float(np.linalg.norm(change)) / size)
+        return max(ratios) / max(second - first, 1)
 
     # Scores.
 
@@ -112,7 +172,7 @@ class Case:
     def scores(self) -> list[tuple[int, Score]]:
         """Step and score of each look; a diverged training ends with constant points."""
         found, net = [], copy.deepcopy(self.training.net)
-        for step, snapshot in self.observation.looks:
+        for step, snapshot in self.looks:
             snapshot.restore(net)
             found.append((step, self.training.score(net)))
         if self.diverged:
@@ -130,63 +190,37 @@ class Case:
         return self.scores[-1][1]
 
     @cached_property
-    def best(self) -> Score:
-        """The best score of all looks."""
-        return max(score for _, score in self.scores)
-
-    @cached_property
     def train_end(self) -> Score:
         """Score at the end on the training rows."""
-        net = network_at(self.training, self.observation.looks[-1][1])
+        net = network_at(self.training, self.looks[-1][1])
         score = self.training.score(net, training_rows=True)
         return Score(min(score.points, self.constant), math.inf) if self.diverged else score
 
     @cached_property
-    def error_of_score(self) -> float:
+    def score_error(self) -> float:
         """Standard error of the points, from the number of rows."""
-        n = len(self.training.scored_rows()[0])
         p = min(max(self.end.points, 0.5), 0.99)
-        return math.sqrt(p * (1 - p) / n)
-
-    # The loss curve.
-
-    @cached_property
-    def curve(self) -> Array:
-        """Mean loss of up to 20 windows of steps, in order; inf at the end if it diverged."""
-        losses = np.array(self.observation.losses, dtype=np.float64)
-        means = [float(part.mean()) for part in np.array_split(losses, 20) if len(part)]
-        return np.array([*means, math.inf] if self.diverged else means)
+        return math.sqrt(p * (1 - p) / len(self.training.scored_rows()[0]))
 
     @cached_property
     def fits(self) -> bool:
         """Whether the network fits the training rows well at the end."""
-        curve = self.curve
-        low = curve[-1] <= max(0.15 * curve[0], 1.3 * curve.min())
+        low = self.curve[-1] <= max(0.15 * self.curve[0], 1.3 * self.curve.min())
         return bool(low) and self.train_end.points > max(0.75, self.constant + 0.05)
 
-    @cached_property
-    def overfits(self) -> bool:
-        """Whether the network fits the training rows much better than the validation rows."""
-        return self.fits and self.train_end.points - self.end.points > 0.1
+    @property
+    def gap(self) -> float:
+        """Points at the end on the training rows minus those on the validation rows."""
+        return self.train_end.points - self.end.points
+
+    @property
+    def fitted(self) -> bool:
+        """Whether another learning rate cannot improve the fit to the training rows much."""
+        return self.train_end.points > 0.985 or (self.fits and self.gap > 0.1)
 
     @cached_property
-    def update(self) -> float:
-        """Largest ratio over the weighted layers of the RMS of the first update to that of W."""
-        looks = self.observation.looks
-        if len(looks) < 2:
-            return math.nan
-        (first, one), (second, other) = looks[0], looks[1]
-        ratios, start = [0.0], 0
-        for param in self.training.net.params.values():
-            stop = start + param.value.size
-            if param.value.ndim == 2:
-                change = np.linalg.norm(other.arrays[0][start:stop] - one.arrays[0][start:stop])
-                size = float(np.linalg.norm(one.arrays[0][start:stop]))
-                ratios.append(float(change) / size if size else 0.0)
-            start = stop
-        return max(ratios) / max(second - first, 1)
-
-    @cached_property
-    def labels(self) -> Array | None:
-        """Labels of the training rows, or None."""
-        return labels_in(self.training.y)
+    def curve(self) -> Array:
+        """Mean loss of windows of steps, in order; inf at the end if the training diverged."""
+        parts = np.array_split(np.array(self.losses), min(WINDOWS, len(self.losses)))
+        means = [float(part.mean()) for part in parts]
+        return np.array([*means, math.inf] if self.diverged else means)

@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from minnet.doctor import generalization, rates, rows, signals, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis
-from minnet.doctor.observation import Observation
 from minnet.doctor.remedies import ACTIONS, Remedy, apply
 from minnet.doctor.training import Training
 
@@ -24,47 +25,47 @@ FAMILIES = {
     "learning rate and batch size": rates,
     "overfitting and regularization": generalization,
 }
-CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family.CAUSES)
 FLOOR = 0.3  # seconds that trials of a short training may take
+DEBUG = False  # whether an exception in a cause is raised
+STRONG = 0.65  # strength at which a suspicion is reported without trials
 HARM = 0.05  # loss of points that a remedy of a certain fault may bring
 NEAR = 0.15  # suspicions that are weaker by more than this than a confirmed one are not tried
 WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
 
 
-def examine(observation: Observation, *, trials: bool = True) -> Diagnosis:
+def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     """Return the diagnosis of an observed training."""
-    case = Case(observation)
-    checked, suspicions = [], []
-    for title, family in FAMILIES.items():
-        for cause in family.CAUSES:
-            try:
-                found = cause(case)
-            except Exception:
-                if DEBUG:
-                    raise
-                continue
-            if found is not None:
-                suspicions.append(found)
-        checked.append(title)
+    suspicions = [s for cause in causes() if (s := suspicion_of(cause, case)) is not None]
     for suspicion in suspicions:  # weak symptoms need gains beyond the error of the score
         if not suspicion.certain:
-            error = 2 * (1 - suspicion.strength) * case.error_of_score
+            error = 2 * (1 - suspicion.strength) * case.score_error
             suspicion.needed = max(suspicion.needed, error)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
     if trials:
         confirm(case, suspicions)
+        confirmed = [s for s in suspicions if is_confirmed(s)]
     else:
-        suspicions = [s for s in suspicions if s.certain or s.strength >= 0.65]
-    confirmed = [s for s in suspicions if is_confirmed(s) or not trials]
+        confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
     if case.diverged and not confirmed:
-        confirmed = [s for s in suspicions if s.finding.cause == "lr_too_high"]
+        confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
     confirmed.sort(key=rank, reverse=True)
-    for suspicion in confirmed:
-        suspicion.finding.confidence = min(max(rank(suspicion) / 2.2, 0.05), 0.99)
-    return Diagnosis([s.finding for s in confirmed], checked)
+    findings = [s.finding(min(max(rank(s) / 2.2, 0.05), 0.99)) for s in confirmed]
+    return Diagnosis(findings, list(FAMILIES))
 
 
-DEBUG = False
+def causes() -> list[Callable[[Case], Suspicion | None]]:
+    """Return the functions that examine a training for one cause each."""
+    return [cause for family in FAMILIES.values() for cause in family.CAUSES]
+
+
+def suspicion_of(cause: Callable[[Case], Suspicion | None], case: Case) -> Suspicion | None:
+    """Return a suspicion; None if a user's layer raises on the rows or steps that it receives."""
+    try:
+        return cause(case)
+    except Exception:
+        if DEBUG:
+            raise
+        return None
 
 
 def is_confirmed(suspicion: Suspicion) -> bool:
@@ -78,6 +79,9 @@ def rank(suspicion: Suspicion) -> float:
     """Return the number by which confirmed suspicions are ordered."""
     gain = min(max(suspicion.gain, 0.0), 0.5) if suspicion.gains else 0.0
     return suspicion.certain + suspicion.strength + 0.8 * gain
+
+
+CAUSES = tuple(cause.__name__ for cause in causes())
 
 
 class Trials:
@@ -144,7 +148,7 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> None:
     for suspicion in suspicions:
         if best is not None and suspicion.strength < best.strength - NEAR:
             break
-        for remedy in suspicion.finding.remedies[:3]:
+        for remedy in suspicion.remedies[:3]:
             if is_worth_a_trial(case, suspicion, remedy):
                 gain = trials.gain(remedy, suspicion)
                 if gain is not None:
@@ -153,7 +157,7 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> None:
         if heals and is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
             best = suspicion
     for suspicion in suspicions:
-        suspicion.finding.remedies.sort(key=suspicion.gain_of, reverse=True)
+        suspicion.remedies.sort(key=suspicion.gain_of, reverse=True)
 
 
 def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
@@ -164,6 +168,6 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
     """
     if not suspicion.gains:
         return True
-    if remedy.action == suspicion.finding.remedies[0].action:
+    if remedy.action == suspicion.remedies[0].action:
         return suspicion.gain > 0 or case.diverged
-    return suspicion.finding.cause == "overfitting" or not is_confirmed(suspicion)
+    return suspicion.cause == "overfitting" or not is_confirmed(suspicion)

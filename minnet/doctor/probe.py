@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from minnet.arguments import check_data, check_settings, check_validation
+from minnet.doctor.case import Case
 from minnet.doctor.diagnosis import examine
 from minnet.doctor.findings import Diagnosis
-from minnet.doctor.observation import Observation
 from minnet.doctor.training import Training
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
@@ -21,8 +21,8 @@ from minnet.validation import count
 class Doctor:
     """A probe for `minnet.fit` that diagnoses the training.
 
-    `fit` runs with the same numbers and results as without it. The doctor keeps the loss of every
-    step and copies of the parameters at about nine steps.
+    The results of `fit` are bitwise equal with and without it. The doctor keeps the loss of every
+    step, and copies of the parameters at up to ten steps.
 
     Parameters
     ----------
@@ -48,49 +48,41 @@ class Doctor:
 
     def __init__(self, validation_data: tuple[Any, Any] | None = None, trials: bool = True) -> None:
         self.validation_data, self.trials = validation_data, bool(trials)
-        self._observation: Observation | None = None
+        self._case: Case | None = None
         self._problem = "no training was observed; pass the doctor to fit, probes=[doctor]"
 
     def begin(self, run: Run) -> None:
         """Copy the training before the first step; `minnet.fit` calls it."""
-        validation = run.validation_data
+        validation, self._case = run.validation_data, None
         if self.validation_data is not None:
             validation = check_validation(run.net, run.loss, self.validation_data)
-        self._observation = None
         try:
-            self._observation = Observation(Training.of(run, validation))
+            self._case = Case(Training.of(run, validation))
         except Exception as error:  # an attribute of a user's layer may not be copyable
             self._problem = f"the network cannot be copied ({error})"
 
     def observe(self, step: int, net: Sequential) -> None:
         """Keep the loss of the step and, at some steps, the parameters."""
-        seen = self._observation
-        if seen is None:
-            return
-        if len(seen.losses) == seen.next:
-            seen.look(net)
-            seen.next = next(seen.due, -1)
-        metrics = net.metrics
-        seen.losses.append(metrics["loss"])
-        seen.lrs.append(metrics["lr"])
+        if self._case is not None:
+            self._case.observe(net)
 
     def end(self, run: Run, error: BaseException | None) -> None:
         """Keep the last parameters, and the error if there was one; `minnet.fit` calls it."""
-        if self._observation is not None:
-            self._observation.error = error
-            self._observation.look(run.net)
+        if self._case is not None:
+            self._case.error = error
+            self._case.look(run.net)
 
     def diagnosis(self) -> Diagnosis:
         """Return the causes of poor training, most likely first, each with remedies.
 
-        With trials, remedies are tried on copies of the training. This takes at most about the time
-        of the training. The network, the optimizer and the data do not change.
+        With trials, remedies are tried on copies of the training. This takes about the time of the
+        training, or less. The network, the optimizer and the data do not change.
         """
-        if self._observation is not None and not self._observation.losses:
-            return Diagnosis(problem="the training ended before its first step was complete")
-        if self._observation is None or not self._observation.looks:
+        if self._case is None:
             return Diagnosis(problem=self._problem)
-        return examine(self._observation, trials=self.trials)
+        if not self._case.losses:
+            return Diagnosis(problem="the training ended before its first step was complete")
+        return examine(self._case, trials=self.trials)
 
 
 def diagnose(
@@ -106,10 +98,12 @@ def diagnose(
 ) -> Diagnosis:
     """Train a copy of the network for some steps and return the diagnosis.
 
-    The network, the optimizer and the loss do not change. Parameters are those of `minnet.fit`.
+    The network, the optimizer and the loss do not change.
 
     Parameters
     ----------
+    net, x, y, loss, optimizer, batch_size
+        As in `minnet.fit`.
     steps : int, default 200
         Number of training steps. Causes that appear later are not found.
     validation_data : (x, y), optional
@@ -136,13 +130,12 @@ def diagnose(
         check_validation(net, loss, validation_data),
     )  # fmt: skip
     training.batches()  # raises if a batch is too small for the network
-    doctor = Doctor()
-    doctor._observation = observation = Observation(training.copy())
-    twin = training.copy()
+    twin, doctor = training.copy(), Doctor()
+    doctor._case = case = Case(training.copy())
     try:
         for _ in twin.run([doctor]):
             pass
     except FloatingPointError as error:
-        observation.error = error
-    observation.look(twin.net)
+        case.error = error
+    case.look(twin.net)
     return doctor.diagnosis()

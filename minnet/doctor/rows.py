@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from minnet.doctor.case import Case, Suspicion, suspect
+from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.remedies import NORMALIZATIONS, Remedy, constant_columns
 from minnet.doctor.training import labels_in
 from minnet.validation import Array
@@ -41,16 +41,21 @@ def unscaled_inputs(case: Case) -> Suspicion | None:
     )
     if signs < 1:
         return None
-    return suspect(
+    return Suspicion(
         "unscaled_inputs",
         f"The RMS of the inputs is {size:.3g}; the standard deviations of their columns range over "
         f"a factor of {spread:.3g}, and a typical mean is {offset:.2g} standard deviations from 0. "
         "No single learning rate suits the weights of all columns.",
-        [Remedy("scale_inputs", {}, "standardize each column with the mean and deviation of the "
-                "training rows")],
-        strength=min(0.6 + 0.12 * signs, 0.9), needed=0.015,
-        input_rms=size, scale_ratio=spread, offset=offset,
-    )  # fmt: skip
+        [
+            Remedy(
+                "scale_inputs",
+                {},
+                "standardize each column with the mean and deviation of the training rows",
+            )
+        ],
+        {"input_rms": size, "scale_ratio": spread, "offset": offset},
+        strength=min(0.6 + 0.12 * signs, 0.9),
+    )
 
 
 def unscaled_targets(case: Case) -> Suspicion | None:
@@ -66,14 +71,15 @@ def unscaled_targets(case: Case) -> Suspicion | None:
     mean = float(np.abs(y.mean(axis=0, dtype=np.float64)).max())
     if not std or (0.1 <= std <= 10 and mean < 5 * max(std, 1.0)):
         return None
-    return suspect(
+    return Suspicion(
         "unscaled_targets",
         f"The targets have a standard deviation of {std:.3g} and a mean of {mean:.3g}, while the "
         "outputs of a new network are near 1. The first errors and gradients have this scale, and "
         "training must first bridge it.",
         [Remedy("scale_targets", {}, "standardize the targets, and convert the predictions back")],
-        strength=0.85, needed=0.015, target_std=std, target_mean=mean,
-    )  # fmt: skip
+        {"target_std": std, "target_mean": mean},
+        strength=0.85,
+    )
 
 
 def constant_features(case: Case) -> Suspicion | None:
@@ -92,16 +98,19 @@ def constant_features(case: Case) -> Suspicion | None:
     power = float(np.square(x[0, constant], dtype=np.float64).sum())
     rest = others**2 * float((~constant).sum())
     weight = power / (power + rest)
-    return suspect(
+    return Suspicion(
         "constant_features",
         f"{int(constant.sum())} of {x.shape[1]} input columns have the same value in every row, up "
         f"to {size:.3g}, and hold {weight:.0%} of the power of the input. They carry no "
         "information, but their weights receive large gradients.",
-        [Remedy("drop_constant_features", {}, "drop the constant columns"),
-         Remedy("scale_inputs", {}, "standardize each column, which makes constant ones 0")],
-        strength=0.5 + 0.42 * weight, needed=0.01 if weight > 0.5 else 0.02,
-        columns=float(constant.sum()), share=share, largest=size, share_of_power=weight,
-    )  # fmt: skip
+        [
+            Remedy("drop_constant_features", {}, "drop the constant columns"),
+            Remedy("scale_inputs", {}, "standardize each column, which makes constant ones 0"),
+        ],
+        {"columns": constant.sum(), "share": share, "largest": size, "share_of_power": weight},
+        strength=0.5 + 0.42 * weight,
+        needed=0.01 if weight > 0.5 else 0.02,
+    )
 
 
 def label_noise(case: Case) -> Suspicion | None:
@@ -126,15 +135,16 @@ def label_noise(case: Case) -> Suspicion | None:
     limit = max(0.06, 3 * error)
     if clear < 0.06 or (clear < 0.12 if math.isnan(held) else share - held < limit):
         return None
-    return suspect(
+    return Suspicion(
         "label_noise",
         f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
         f"another label than those neighbours; of all training rows {share:.0%}"
         + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
         [Remedy("check_labels", {}, "check the labels that contradict those of the nearest rows")],
-        strength=min(0.5 + share, 0.92), needed=0.0, certain=True,
-        contradicting=clear, all_rows=share, validation_rows=held,
-    )  # fmt: skip
+        {"contradicting": clear, "all_rows": share, "validation_rows": held},
+        strength=min(0.5 + share, 0.92),
+        certain=True,
+    )
 
 
 def contradictions(x: Array, y: Array, others: Array, labels: Array) -> tuple[Array, Array]:

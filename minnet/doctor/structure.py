@@ -7,10 +7,11 @@ import copy
 import numpy as np
 
 from minnet.checks import GradientError, check_loss
-from minnet.doctor.case import Case, Suspicion, suspect
+from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.remedies import Remedy, is_activation, is_weighted
-from minnet.doctor.symptoms import batch_of, find_blocks, network_at, weight_of
+from minnet.doctor.symptoms import batch_of, find_blocks, matrix_of, network_at
 from minnet.layer import Layer
+from minnet.layers.activations import Softmax
 from minnet.layers.container import Container
 from minnet.losses import CrossEntropy
 from minnet.validation import Array
@@ -27,28 +28,30 @@ def missing_nonlinearity(case: Case) -> Suspicion | None:
     net = case.training.net
     for container in [net, *(la for _, la in net.walk() if isinstance(la, Container))]:
         before: Layer | None = None
-        between: list[Layer] = []
+        linear = True  # whether all layers since the last weighted one are linear
         for layer in container.layers:
-            if is_weighted(layer):
-                if before is not None and all(map(is_linear, between)):
-                    return suspect(
-                        "missing_nonlinearity",
-                        f"No nonlinear function separates {before.path} and {layer.path}. Together "
-                        "the two layers compute a linear function, which one layer can compute as "
-                        "well, so the network cannot represent more than without them.",
-                        [
-                            Remedy("insert_activation", {"value": "relu"},
-                                   "insert ReLU between the weighted layers, with He's weights"),
-                            Remedy("insert_activation", {"value": "tanh"},
-                                   "insert tanh between the weighted layers"),
-                        ],
-                        strength=0.9, needed=-0.01, certain=True, layer=before.path,
-                        layers_between=len(between),
-                    )  # fmt: skip
-                before, between = layer, []
-            else:
-                between.append(layer)
+            if not is_weighted(layer):
+                linear = linear and is_linear(layer)
+                continue
+            if before is not None and linear:
+                return Suspicion(
+                    "missing_nonlinearity",
+                    f"No nonlinear function separates {before.path} and {layer.path}. Together "
+                    "these layers compute a linear function, which one layer can compute as well.",
+                    [insert("relu", "ReLU"), insert("tanh", "tanh")],
+                    {"widths": before.out_features or 0},
+                    strength=0.9,
+                    certain=True,
+                    layer=before.path,
+                )
+            before, linear = layer, True
     return None
+
+
+def insert(value: str, name: str) -> Remedy:
+    """Return the remedy that inserts an activation."""
+    text = f"insert {name} between the weighted layers, and draw the weights for it"
+    return Remedy("insert_activation", {"value": value}, text)
 
 
 def is_linear(layer: Layer) -> bool:
@@ -62,16 +65,15 @@ def is_linear(layer: Layer) -> bool:
     """
     if isinstance(layer, Container):
         return all(map(is_linear, layer.layers))
-    rng = np.random.default_rng(0)
+    a, b = 3 * np.random.default_rng(0).standard_normal((2, 16, layer.in_features or 8))
     twin = copy.deepcopy(layer)
-    width = layer.in_features or 8
-    a, b = 3 * rng.standard_normal((2, 16, width)).astype(layer.dtype)
     try:
-        sums = [twin.forward(rows, training=False) for rows in (a + b, 0 * a, a, b)]
-    except Exception:
+        both, none, first, second = (
+            twin.forward(rows.astype(layer.dtype), training=False) for rows in (a + b, 0 * a, a, b)
+        )
+    except Exception:  # a user's layer that does not accept these rows
         return False
-    error = np.abs(sums[0] + sums[1] - sums[2] - sums[3]).max()
-    return bool(error <= 1e-4 * max(float(np.abs(sums[2]).max()), 1e-30))
+    return bool(np.abs(both + none - first - second).max() <= 1e-4 * np.abs(first).max())
 
 
 def output_loss_mismatch(case: Case) -> Suspicion | None:
@@ -82,16 +84,14 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
     outside its range. Squared errors of labels assume an order of the classes that does not exist.
     Bishop (1995), Neural Networks for Pattern Recognition, chapter 6.
     """
-    training, blocks = case.training, find_blocks(case.training.net)
+    blocks, loss, width = find_blocks(case.training.net), case.training.loss, case.width
     if not blocks:
         return None
-    loss, width = training.loss, training.net.out_features or 1
-    classes = 0 if case.labels is None else int(case.labels.max()) + 1
     tail = [layer for layer in blocks[-1].others if is_activation(layer) and not is_linear(layer)]
     ends = tail[-1].path if tail else blocks[-1].name
     certain, strength, needed = True, 0.9, 0.0
-    evidence: dict[str, float] = {"classes": classes, "outputs": width}
-    if loss.takes_logits and tail and not width > classes > 0:
+    evidence: dict[str, float] = {"classes": case.classes, "outputs": width}
+    if loss.takes_logits and tail and not width > case.classes > 0:
         reason = (
             f"{loss} takes logits of any size, but the network ends in {ends}, which limits them. "
             "The probabilities cannot approach 0 or 1, and the slope of the activation shrinks the "
@@ -103,57 +103,55 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
             f"{loss} takes probabilities whose sum is 1, but the outputs of {ends} sum to "
             f"{total:.3g}. The loss is smallest if every output is 1, whatever the row."
         )
-    elif classes and not loss.classifies:
-        certain = width == 1 and classes > 2
+    elif case.classes and not loss.classifies:
+        certain = width == 1 and case.classes > 2
         strength, needed = (0.7, 0.01) if width == 1 or tail else (0.4, 0.02)
         reason = (
-            f"The targets are {classes} classes, but {loss} compares them as quantities with the "
-            f"{width} output{'s' if width > 1 else ''} of {ends}. It assumes an order of the "
+            f"The targets are {case.classes} classes, but {loss} compares them as quantities with "
+            f"the {width} output{'s' if width > 1 else ''} of {ends}. It assumes an order of the "
             "labels, or has almost no gradient where a bounded output is wrong."
         )
-    elif not classes and tail and (outside := out_of_reach(case, tail)) > 0.05:
+    elif not case.classes and tail and (outside := out_of_reach(tail, case.training.y)) > 0.05:
         evidence = {"targets_out_of_range": outside}
         reason = (
-            f"{outside:.0%} of the targets lie outside the range of {ends}, with which the network "
+            f"{outside:.0%} of the targets lie outside the range of {ends}, in which the network "
             "ends, so no weights can produce them."
         )
     else:
         return None
-    target = "SoftmaxCrossEntropy" if classes else "MeanSquaredError"
-    if classes == 2 and width == 1:
+    target = "SoftmaxCrossEntropy" if case.classes else "MeanSquaredError"
+    if case.classes == 2 and width == 1:
         target = "SigmoidBinaryCrossEntropy"
-    outputs = classes if target == "SoftmaxCrossEntropy" else width
-    text = (
-        f"end the network with a Dense of {outputs} outputs, without activation, and use {target}"
+    outputs = case.classes if target == "SoftmaxCrossEntropy" else width
+    text = f"end the network in a Dense of {outputs} outputs without activation, and use {target}"
+    return Suspicion(
+        "output_loss_mismatch",
+        reason,
+        [Remedy("set_loss", {"value": target}, text)],
+        evidence,
+        strength=strength,
+        needed=needed,
+        certain=certain,
+        layer=ends,
     )
-    return suspect(
-        "output_loss_mismatch", reason, [Remedy("set_loss", {"value": target}, text)],
-        strength=strength, needed=needed, certain=certain, layer=ends, **evidence,
-    )  # fmt: skip
 
 
 def sum_of_outputs(case: Case) -> float:
     """Return the sum of the outputs of a row, before training and averaged over rows."""
-    net = network_at(case.training, case.observation.looks[0][1])
+    net = network_at(case.training, case.looks[0][1])
     return float(net.predict(batch_of(case.training)[0]).sum(axis=1).mean())
 
 
-def out_of_reach(case: Case, layers: list[Layer]) -> float:
-    """Return the share of targets outside the range of these activations."""
-    low, high = reachable(layers)
-    return float(((case.training.y < low) | (case.training.y > high)).mean())
-
-
-def reachable(layers: list[Layer]) -> tuple[float, float]:
-    """Return the range of the output of these activations, over inputs from -100 to 100."""
-    rows = np.random.default_rng(0).uniform(-100, 100, (64, 16)).astype(layers[0].dtype)
+def out_of_reach(activations: list[Layer], y: Array) -> float:
+    """Return the share of targets outside the range of activations, for inputs up to 100."""
+    rows = np.linspace(-100, 100, 1000, dtype=activations[0].dtype).reshape(125, 8)
     try:
-        for layer in layers:
+        for layer in activations:
             rows = copy.deepcopy(layer).forward(rows, training=False)
-    except Exception:
-        return -np.inf, np.inf
-    low, high = float(rows.min()), float(rows.max())
-    return (low if low > -50 else -np.inf), (high if high < 50 else np.inf)
+    except Exception:  # a user's layer that does not accept these rows
+        return 0.0
+    low, high = rows.min(), rows.max()
+    return float(((y < low) & (low > -50) | (y > high) & (high < 50)).mean())
 
 
 def no_output_layer(case: Case) -> Suspicion | None:
@@ -162,26 +160,22 @@ def no_output_layer(case: Case) -> Suspicion | None:
     The activation of the hidden layer limits the logits, and the surplus outputs only take
     probability from the classes. Goodfellow, Bengio & Courville (2016), Deep Learning, section 6.2.
     """
-    training, labels = case.training, case.labels
-    blocks, width = find_blocks(training.net), training.net.out_features or 1
-    if labels is None or not blocks:
+    blocks, classes, width = find_blocks(case.training.net), case.classes, case.width
+    tail = [layer for layer in blocks[-1].others if is_activation(layer)] if blocks else []
+    if not tail or isinstance(tail[-1], Softmax) or not width > classes > 0:
         return None
-    classes = int(labels.max()) + 1
-    tail = [layer for layer in blocks[-1].others if is_activation(layer)]
-    bounded = [layer for layer in tail if type(layer).__name__ != "Softmax"]
-    if width <= max(classes, 1) or not (bounded or width >= 2 * classes + 2):
-        return None
-    certain = bool(bounded)
-    return suspect(
+    text = f"append Dense({width}, {classes}) without activation, and use a loss on logits"
+    return Suspicion(
         "no_output_layer",
-        f"The network ends in {blocks[-1].name}{f' and {tail[-1].path}' if tail else ''} with "
-        f"{width} outputs, but there are {classes} classes. A hidden layer serves as the output, "
-        "so the loss is computed from its activation, and the surplus outputs belong to no class.",
-        [Remedy("add_output_layer", {},
-                f"append Dense({width}, {classes}) without activation, and a loss on logits")],
-        strength=0.95 if certain else 0.3, needed=-0.01 if certain else 0.03, certain=certain,
-        layer=tail[-1].path if tail else blocks[-1].name, outputs=width, classes=classes,
-    )  # fmt: skip
+        f"The network ends in {tail[-1].path} with {width} outputs, but there are {classes} "
+        "classes. A hidden layer serves as the output, so its activation limits the logits, and "
+        "the surplus outputs belong to no class.",
+        [Remedy("add_output_layer", {}, text)],
+        {"outputs": width, "classes": classes},
+        strength=0.95,
+        certain=True,
+        layer=tail[-1].path,
+    )
 
 
 def wrong_gradient(case: Case) -> Suspicion | None:
@@ -192,44 +186,45 @@ def wrong_gradient(case: Case) -> Suspicion | None:
     from an earlier batch and gradients that accumulate are found too.
     Griewank & Walther (2008), Evaluating Derivatives, section 3.
     """
-    training = case.training
-    net = network_at(training, case.observation.looks[-1][1])
-    for path, layer in net.walk():
-        if layer.own or isinstance(layer, Container):
-            continue
-        error, name = gradient_error(case, path)
+    errors = {
+        path: gradient_error(case, path)
+        for path, layer in case.training.net.walk()
+        if not layer.own and not isinstance(layer, Container)
+    }
+    if not case.training.loss.own:
+        errors[str(case.training.loss)] = loss_error(case)
+    for where, error in errors.items():
         if error > TOLERANCE:
-            return suspect(
+            return Suspicion(
                 "wrong_gradient",
-                f"The backward pass of {path} is not the derivative of its forward pass: {name} "
+                f"The backward pass of {where} is not the derivative of its forward pass: it "
                 f"differs from finite differences by {error:.1%}. The optimizer follows a "
-                "direction that does not reduce the loss as fast as the gradient would.",
-                [Remedy("fix_backward", {"layer": path},
-                        f"correct differentiate of {path}; check_layer shows the worst entry")],
-                strength=1.0, needed=0.0, certain=True, layer=path, relative_error=error,
-            )  # fmt: skip
-    if not training.loss.own:
-        x, y = batch_of(training, 8)
-        try:
-            output = network_at(training, case.observation.looks[0][1]).predict(x)
-            check_loss(training.loss, output, y, tolerance=TOLERANCE)
-        except GradientError as wrong:
-            return suspect(
-                "wrong_gradient",
-                f"The backward pass of {training.loss} is not the derivative of the loss: {wrong}.",
-                [Remedy("fix_backward", {"layer": type(training.loss).__name__},
-                        "correct differentiate of the loss; check_loss shows the worst entry")],
-                strength=1.0, needed=0.0, certain=True, relative_error=1.0,
-            )  # fmt: skip
-        except (ValueError, FloatingPointError, TypeError):
-            pass
+                "direction other than that of the steepest descent.",
+                [Remedy("fix_backward", {"layer": where}, f"correct differentiate of {where}")],
+                {"relative_error": error},
+                strength=1.0,
+                certain=True,
+                layer=where,
+            )
     return None
 
 
-def gradient_error(case: Case, path: str) -> tuple[float, str]:
-    """Return the largest relative error of the directional derivatives, and the gradient's name."""
-    training = case.training
-    net = network_at(training, case.observation.looks[-1][1])
+def loss_error(case: Case) -> float:
+    """Return 1 if the gradient of the loss is wrong for the outputs of some rows, else 0."""
+    x, y = batch_of(case.training, 8)
+    try:
+        output = network_at(case.training, case.looks[0][1]).predict(x)
+        check_loss(case.training.loss, output, y, tolerance=TOLERANCE)
+    except GradientError:
+        return 1.0
+    except Exception:  # another fault of a user's loss, which training has reported
+        return 0.0
+    return 0.0
+
+
+def gradient_error(case: Case, path: str) -> float:
+    """Return the largest relative error of the directional derivatives of a user's layer."""
+    training, net = case.training, network_at(case.training, case.looks[-1][1])
     rng, n = np.random.default_rng(0), len(training.x)
     try:
         inputs = []
@@ -242,84 +237,71 @@ def gradient_error(case: Case, path: str) -> tuple[float, str]:
             before = copy.deepcopy(layer)
             dy = rng.standard_normal(layer.forward(x, training=True).shape)
             layer.backward(dy)
-        errors = _directional_errors(before, layer, inputs[-1], dy, rng)
+        gradients = {"": layer.dx} | {name: p.grad for name, p in layer.params.items()}
+        passes = before, x, dy
+        return max(directional_error(*passes, name, grad) for name, grad in gradients.items())
     except Exception:  # another fault of a user's layer, which training has reported
-        return 0.0, ""
-    name = max(errors, key=errors.__getitem__)
-    return errors[name], name
+        return 0.0
 
 
-def _directional_errors(
-    before: Layer, after: Layer, x: Array, dy: Array, rng: np.random.Generator
-) -> dict[str, float]:
-    """Return the relative error by gradient name; before is the layer ahead of the last forward."""
+def directional_error(before: Layer, x: Array, dy: Array, name: str, gradient: Array) -> float:
+    """Return the error of Σ gradient u for a random u, relative to the norm of the gradient.
 
-    def value(name: str, change: Array) -> float:
-        layer, moved = copy.deepcopy(before), x
-        if name == "dx":
-            moved = x + change
+    ``name`` is that of a parameter, or "" for the input. A copy of the layer as it was before the
+    forward pass draws the same random numbers; if it does not, the error is unknown and 0.
+    """
+    direction = np.random.default_rng(1).standard_normal(gradient.shape)
+
+    def value(h: float) -> float:
+        layer, rows = copy.deepcopy(before), x
+        if name:
+            layer.params[name].value = layer.params[name].value + h * direction
         else:
-            layer.params[name].value = layer.params[name].value + change
-        return float((layer.forward(moved, training=True) * dy).sum())
+            rows = x + h * direction
+        return float((layer.forward(rows, training=True) * dy).sum())
 
-    gradients = {"dx": after.dx} | {name: p.grad for name, p in after.params.items()}
-    errors = {}
-    for name, gradient in gradients.items():
-        least = np.inf
-        direction = rng.standard_normal(gradient.shape)
-        slope = float((gradient * direction).sum())
-        size = float(np.linalg.norm(gradient))
-        for h in (1e-4, 1e-6):
-            ends = [value(name, sign * h * direction) for sign in (1, -1)]
-            numeric = (ends[0] - ends[1]) / (2 * h)
-            noise = 1e-9 * float(np.abs(dy).sum())
-            scale = max(size, abs(numeric), abs(slope), noise)
-            least = min(least, abs(numeric - slope) / scale)
-        errors[name] = least
-    return errors
+    if value(0.0) != value(0.0):
+        return 0.0
+    slope, errors = float((gradient * direction).sum()), []
+    for h in (1e-4, 1e-6):
+        numerical = (value(h) - value(-h)) / (2 * h)
+        noise = 1e-9 * float(np.abs(dy).sum())
+        scale = max(float(np.linalg.norm(gradient)), abs(numerical), noise)
+        errors.append(abs(numerical - slope) / scale)
+    return min(errors)
 
 
 def frozen_layer(case: Case) -> Suspicion | None:
     """Weights that training leaves exactly as they were.
 
     They are frozen, kept outside ``params``, or skipped by the optimizer. Features of a layer with
-    random weights are useful, but fewer than those of a trained one.
-    Rahimi & Recht (2007), Random features for large-scale kernel machines.
+    random weights are useful, but less so than those of a trained one.
+    Rahimi & Recht (2007), Random features for large-scale kernel machines, NeurIPS.
     """
-    training, looks = case.training, case.observation.looks
-    start, slices = 0, {}
-    for name, param in training.net.params.items():
-        slices[name] = slice(start, start + param.value.size)
-        start += param.value.size
-    for block in case.first.blocks:
-        layer = training.net[block.name]
-        matrix = weight_of(layer)
-        if matrix is None:
+    net, eps = case.training.net, float(np.finfo(case.training.net.dtype).eps)
+    for block, later in zip(case.first.blocks, case.last.blocks, strict=True):
+        weight, grad = matrix_of(block.layer)
+        if weight is None or case.steps < 3:
             continue
-        frozen = [name for name, p in layer.params.items() if not p.trainable]
-        outside = matrix[1] is None
-        part = slices.get(f"{block.name}.weight")
-        still = False
-        if part is not None and len(looks) > 1:
-            still = np.array_equal(looks[0][1].arrays[0][part], looks[-1][1].arrays[0][part])
-            step = case.lr * max(block.dw, case.last.blocks[case.first.blocks.index(block)].dw)
-            eps = float(np.finfo(training.net.dtype).eps)
-            still = still and step > 10 * eps * block.w and case.steps > 2
-        if not (outside or still):
-            continue
-        reason = "the optimizer skips them"
-        if outside:
-            reason = "they are a plain array outside params, which no optimizer changes"
-        elif frozen:
-            reason = "they are frozen, trainable is False"
-        return suspect(
+        reason = "they are a plain array outside params, which no optimizer changes"
+        frozen = not net[block.name].trainable
+        if grad is not None:
+            after, _ = matrix_of(later.layer)
+            moves = case.lr * max(block.dw, later.dw) > 10 * eps * block.w  # if it is applied
+            if not moves or after is None or not np.array_equal(weight, after):
+                continue
+            reason = "trainable is False" if frozen else "the optimizer skips them"
+        return Suspicion(
             "frozen_layer",
-            f"The weights of {block.name} are exactly the same after {case.steps} steps: {reason}. "
-            "The other layers must make do with the random features of this layer.",
+            f"The weights of {block.name} are exactly the same after {case.steps} steps, because "
+            f"{reason}. The other layers can only use the random features of this layer.",
             [Remedy("unfreeze", {"layer": block.name}, f"train the weights of {block.name}")],
-            strength=0.9, needed=0.01 if frozen else 0.0, certain=not frozen, layer=block.name,
-            steps=case.steps, gradient_rms=block.dw,
-        )  # fmt: skip
+            {"steps": case.steps, "gradient_rms": block.dw},
+            strength=0.9,
+            needed=0.01,
+            certain=not frozen,
+            layer=block.name,
+        )
     return None
 
 

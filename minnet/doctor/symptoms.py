@@ -1,7 +1,7 @@
 """Numbers measured on a network at one step: scales, saturation, dead units, gradients.
 
-A weighted layer and the layers up to the next weighted one form a *block*. Its numbers are those of
-the signal z before the activation, of the output h behind it, and of the gradient dz of the loss.
+A weighted layer and the layers up to the next weighted one form a *block*: z is the output of the
+weighted layer, h that of the activation behind it.
 
 For weights of variance Var(W) and n inputs, the RMS of z is that of the input times the gain
 √(n Var W), and the RMS of the gradient is multiplied by the same factor times the RMS of the slope
@@ -11,7 +11,7 @@ of the activation: at most 1/4 for a sigmoid, √½ for a ReLU half of whose inp
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,9 @@ from minnet.stopping import Snapshot
 from minnet.validation import Array
 
 ROWS = 256  # rows of the batch on which symptoms are measured
-# RMS gain √(n Var W) that keeps the scale of the signal, by activation.
-IDEAL_GAIN = {"ReLU": 2**0.5, "LeakyReLU": 2**0.5, "PReLU": 2**0.5, "ELU": 1.2, "SiLU": 1.5}
-IDEAL_GAIN |= {"Swish": 1.5, "GELU": 1.5}
-BIASED = {"Sigmoid": 0.5}  # mean of the output at z = 0
+# Gain √(n Var W) that keeps the scale of the signal, where it is not 1.
+IDEAL_GAIN = dict.fromkeys(("ReLU", "LeakyReLU", "PReLU"), 2**0.5)
+IDEAL_GAIN |= dict.fromkeys(("SiLU", "Swish", "GELU"), 1.5) | {"ELU": 1.2}
 
 
 @dataclass
@@ -38,54 +37,77 @@ class Block:
 
     Attributes
     ----------
-    name, kind : str
-        Name of the weighted layer, and class of the activation, "" if there is none.
+    name : str
+        Name of the weighted layer.
+    w, dw, dz : float
+        RMS of the weights W, of their gradient, and of the gradient of z.
     gain : float
         √(n Var W) relative to the gain that keeps the scale of the signal.
     spread : float
-        Standard deviation between the columns of W, relative to the RMS of W; 0 if all units have
-        equal weights.
-    z_std, h_std : float
-        Standard deviation over the rows of z and h, root mean square over the units.
-    saturated, dead, zeros : float
-        Shares: entries of h at which the slope is below an eighth of the largest; units with an
-        output of 0 for every row; and entries of h equal to 0.
-    dz, dw : float
-        RMS of the gradients of z and of W.
+        Deviation between the columns of W relative to w; 0 if all units have equal weights.
+    bias : float
+        Mean of the biases.
+    z_rms, h_std : float
+        RMS of z, and standard deviation of h over the rows.
+    saturated, dead : float
+        Share of the entries of h at which the slope is below an eighth of the largest, and share of
+        the units whose output is 0 for every row.
     """
 
     name: str
     layer: Layer
-    others: list[Layer] = field(default_factory=list)
-    kind: str = ""
-    activation: str = ""
+    others: list[Layer]
+    w: float = 0.0
+    dw: float = 0.0
+    dz: float = 0.0
     gain: float = 0.0
     spread: float = 1.0
-    z_std: float = 0.0
+    bias: float = 0.0
     z_rms: float = 0.0
     h_std: float = 0.0
     saturated: float = 0.0
     dead: float = 0.0
-    zeros: float = 0.0
-    bias: float = 0.0
-    dz: float = 0.0
-    dw: float = 0.0
-    w: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """Class of the activation, "" if there is none."""
+        return next((type(la).__name__ for la in self.others if is_activation(la)), "")
 
     @property
     def normalized(self) -> bool:
         """Whether a normalization follows, so that the scale of W has no effect."""
         return any(isinstance(layer, NORMALIZATIONS) for layer in self.others)
 
+    def measure(self) -> None:
+        """Fill the numbers from the buffers of the layers."""
+        weight, grad = matrix_of(self.layer)
+        if weight is not None:
+            self.w, self.dw = rms(weight), rms(grad)
+            self.gain = len(weight) ** 0.5 * float(np.std(weight)) / IDEAL_GAIN.get(self.kind, 1.0)
+            if weight.shape[1] > 1:
+                columns = weight - weight.mean(axis=1, keepdims=True)
+                self.spread = rms(columns) / self.w if self.w else 0.0
+        if "bias" in self.layer.params:
+            self.bias = float(self.layer.params["bias"].value.mean())
+        h = next((la.y for la in self.others if is_activation(la)), self.layer.y)
+        if h is None or not len(h):  # the pass ended before
+            return
+        self.z_rms, self.dz = rms(self.layer.y), rms(self.layer.dy)
+        self.h_std = float(np.sqrt(h.var(axis=0).mean()))
+        if self.kind:
+            self.dead = float((h == 0).all(axis=0).mean())
+        if self.kind in SATURATION:
+            low, high = SATURATION[self.kind]
+            self.saturated = float(((h < low) | (h > high)).mean())
+
 
 @dataclass
 class Symptoms:
-    """Numbers of a network at one step; ``diverged`` if an output was not finite."""
+    """Numbers of a network at one step; loss is nan if an output was not finite."""
 
     step: int
     blocks: list[Block]
     loss: float = float("nan")
-    diverged: bool = False
 
     @property
     def hidden(self) -> list[Block]:
@@ -93,31 +115,41 @@ class Symptoms:
         return self.blocks[:-1]
 
 
+def measure(training: Training, step: int, snapshot: Snapshot) -> Symptoms:
+    """Return the numbers at a step, from a training pass of a copy on some training rows."""
+    net, loss = network_at(training, snapshot), copy.deepcopy(training.loss)
+    found = Symptoms(step, find_blocks(net))
+    x, y = batch_of(training)
+    with np.errstate(all="ignore"):
+        try:
+            output = net.forward(x, training=True)
+            found.loss = loss.forward(output, y)
+            net.backward(loss.backward())
+        except (FloatingPointError, ValueError):
+            pass
+        for block in found.blocks:
+            block.measure()
+    return found
+
+
 def find_blocks(net: Sequential) -> list[Block]:
     """Return the blocks of a network in the order of computation, without numbers."""
     blocks: list[Block] = []
     for name, layer in net.walk():
         if is_weighted(layer):
-            blocks.append(Block(name, layer))
+            blocks.append(Block(name, layer, []))
         elif blocks and not isinstance(layer, Container):
-            block = blocks[-1]
-            block.others.append(layer)
-            if is_activation(layer) and not block.kind:
-                block.kind, block.activation = type(layer).__name__, name
+            blocks[-1].others.append(layer)
     return blocks
 
 
-def rms(array: Array) -> float:
-    """Return the root mean square of an array."""
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
-
-
-def batch_of(training: Training, rows: int = ROWS) -> tuple[Array, Array]:
-    """Return some training rows and their targets, always the same."""
-    n = len(training.x)
-    chosen = np.random.default_rng(0).permutation(n)[:rows] if n > rows else np.arange(n)
-    return training.x[chosen], training.y[chosen]
+def matrix_of(layer: Layer) -> tuple[Array | None, Array | None]:
+    """Return the first matrix of a layer and its gradient; a plain array has no gradient."""
+    for param in layer.params.values():
+        if param.value.ndim == 2:
+            return param.value, param.grad
+    arrays: list[Any] = [v for v in vars(layer).values() if isinstance(v, np.ndarray)]
+    return next((v for v in arrays if v.ndim == 2 and len(v) == layer.in_features), None), None
 
 
 def network_at(training: Training, snapshot: Snapshot) -> Sequential:
@@ -127,60 +159,14 @@ def network_at(training: Training, snapshot: Snapshot) -> Sequential:
     return net
 
 
-def measure(training: Training, step: int, snapshot: Snapshot) -> Symptoms:
-    """Return the numbers at a step, from a training pass of a copy on some training rows."""
-    net, loss = network_at(training, snapshot), copy.deepcopy(training.loss)
-    blocks = find_blocks(net)
-    found = Symptoms(step, blocks)
-    x, y = batch_of(training)
-    try:
-        output = net.forward(x, training=True)
-        found.loss = loss.forward(output, y)
-        net.backward(loss.backward())
-    except (FloatingPointError, ValueError):
-        found.diverged = True
-    for block in blocks:
-        _fill(block)
-    return found
+def batch_of(training: Training, rows: int = ROWS) -> tuple[Array, Array]:
+    """Return some training rows and their targets, always the same."""
+    chosen = np.random.default_rng(0).permutation(len(training.x))[:rows]
+    return training.x[chosen], training.y[chosen]
 
 
-def weight_of(layer: Layer) -> tuple[Array, Array | None] | None:
-    """Return the first matrix of a layer with its gradient; no gradient for a plain array."""
-    for param in layer.params.values():
-        if param.value.ndim == 2:
-            return param.value, param.grad
-    arrays: list[Any] = [v for v in vars(layer).values() if isinstance(v, np.ndarray)]
-    found = [v for v in arrays if v.ndim == 2 and v.shape[0] == layer.in_features]
-    return (found[0], None) if found else None
-
-
-def _fill(block: Block) -> None:
-    layer = block.layer
-    matrix = weight_of(layer)
-    with np.errstate(all="ignore"):
-        if matrix is not None:
-            weight, grad = matrix
-            block.w = rms(weight)
-            ideal = IDEAL_GAIN.get(block.kind, 1.0)
-            block.gain = np.sqrt(len(weight)) * float(np.std(weight)) / ideal
-            if weight.shape[1] > 1:
-                block.spread = rms(weight - weight.mean(axis=1, keepdims=True)) / (block.w or 1.0)
-                block.spread = block.spread if block.w else 0.0
-            block.dw = 0.0 if grad is None else rms(grad)
-        if "bias" in layer.params:
-            block.bias = float(layer.params["bias"].value.mean())
-        z = layer.y
-        if z is None or not len(z):
-            return
-        block.z_std, block.z_rms = float(np.sqrt(z.var(axis=0).mean())), rms(z)
-        if layer.dy is not None and len(layer.dy):
-            block.dz = rms(layer.dy)
-        behind = [other for other in block.others if is_activation(other) and other.y is not None]
-        h = behind[0].y if behind else z
-        block.h_std = float(np.sqrt(h.var(axis=0).mean()))
-        block.zeros = float((h == 0).mean())
-        if block.kind in ("ReLU", "") or not behind:
-            block.dead = float((h == 0).all(axis=0).mean()) if behind else 0.0
-        if block.kind in SATURATION:
-            low, high = SATURATION[block.kind]
-            block.saturated = float(((h < low) | (h > high)).mean())
+def rms(array: Array | None) -> float:
+    """Return the root mean square of an array, 0 if there is none."""
+    if array is None or not array.size:
+        return 0.0
+    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
