@@ -94,10 +94,10 @@ def harm(case: Case, cache: Cache) -> float:
 
 
 def is_tuned(case: Case, cache: Cache) -> bool:
-    """Return whether neither a tenth nor ten times the learning rate is better by 3 points."""
+    """Return whether other learning rates or an early end are not better by 3 points."""
     s, seeds = case.setting, SEEDS[:2]
     mine = sum(cache.points(s, seed) for seed in seeds)
-    others = [s.but(lr=s.lr * factor) for factor in (0.1, 10)]
+    others = [s.but(lr=s.lr * 0.1), s.but(lr=s.lr * 10), s.but(early_stop=True)]
     return all(
         sum(cache.points(o, seed) for seed in seeds) < mine + HARM * len(seeds) for o in others
     )

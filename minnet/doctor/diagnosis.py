@@ -12,22 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tqdm import tqdm
+
 from minnet.doctor import generalization, rates, rows, signals, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis
-from minnet.doctor.remedies import ACTIONS, Remedy, apply
-from minnet.doctor.training import Training
+from minnet.doctor.remedies import ACTIONS, Remedy
 
 FAMILIES = {
-    "layers, loss and gradients": structure,
-    "inputs, targets and labels": rows,
-    "signals and initial weights": signals,
-    "learning rate and batch size": rates,
-    "overfitting and regularization": generalization,
+    "layers, loss and gradients": structure.CAUSES,
+    "inputs, targets and labels": rows.CAUSES,
+    "signals and initial weights": signals.CAUSES,
+    "learning rate and batch size": rates.CAUSES,
+    "overfitting and regularization": generalization.CAUSES,
 }
-FLOOR = 0.3  # seconds that trials of a short training may take
-DEBUG = False  # whether an exception in a cause is raised
+CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
+FLOOR = 0.2  # seconds that trials of a short training may take
+DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
+WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training
 HARM = 0.05  # loss of points that a remedy of a certain fault may bring
 NEAR = 0.15  # suspicions that are weaker by more than this than a confirmed one are not tried
 WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
@@ -35,27 +38,21 @@ WORSE = 0.02  # points behind the training at a quarter of the steps at which a 
 
 def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     """Return the diagnosis of an observed training."""
-    suspicions = [s for cause in causes() if (s := suspicion_of(cause, case)) is not None]
-    for suspicion in suspicions:  # weak symptoms need gains beyond the error of the score
-        if not suspicion.certain:
-            error = 2 * (1 - suspicion.strength) * case.score_error
-            suspicion.needed = max(suspicion.needed, error)
+    causes = [cause for family in FAMILIES.values() for cause in family]
+    suspicions = [s for cause in causes if (s := suspicion_of(cause, case)) is not None]
+    for suspicion in suspicions:
+        suspicion.needed = required_gain(case, suspicion)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
+    checked = list(FAMILIES)
     if trials:
-        confirm(case, suspicions)
+        checked += confirm(case, suspicions)
         confirmed = [s for s in suspicions if is_confirmed(s)]
     else:
         confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
     if case.diverged and not confirmed:
         confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
     confirmed.sort(key=rank, reverse=True)
-    findings = [s.finding(min(max(rank(s) / 2.2, 0.05), 0.99)) for s in confirmed]
-    return Diagnosis(findings, list(FAMILIES))
-
-
-def causes() -> list[Callable[[Case], Suspicion | None]]:
-    """Return the functions that examine a training for one cause each."""
-    return [cause for family in FAMILIES.values() for cause in family.CAUSES]
+    return Diagnosis([s.finding(min(rank(s) / 2.2, 0.99)) for s in confirmed], checked)
 
 
 def suspicion_of(cause: Callable[[Case], Suspicion | None], case: Case) -> Suspicion | None:
@@ -68,6 +65,19 @@ def suspicion_of(cause: Callable[[Case], Suspicion | None], case: Case) -> Suspi
         return None
 
 
+DEBUG = False  # whether an exception in a cause is raised
+
+
+def required_gain(case: Case, suspicion: Suspicion) -> float:
+    """Return the gain that a remedy must bring, larger for weak symptoms and uncertain scores."""
+    if suspicion.certain:
+        return suspicion.needed
+    gain = max(suspicion.needed, 2 * (1 - suspicion.strength) * case.score_error)
+    if suspicion.strength < WEAK:
+        gain += max(case.points_at(0.75) - case.end.points, 0.0)
+    return gain
+
+
 def is_confirmed(suspicion: Suspicion) -> bool:
     """Return whether a remedy gains enough, or the fault is certain and no remedy harms."""
     if suspicion.certain:
@@ -77,91 +87,34 @@ def is_confirmed(suspicion: Suspicion) -> bool:
 
 def rank(suspicion: Suspicion) -> float:
     """Return the number by which confirmed suspicions are ordered."""
-    gain = min(max(suspicion.gain, 0.0), 0.5) if suspicion.gains else 0.0
-    return suspicion.certain + suspicion.strength + 0.8 * gain
+    return suspicion.certain + suspicion.strength + 0.8 * min(max(suspicion.gain, 0.0), 0.5)
 
 
-CAUSES = tuple(cause.__name__ for cause in causes())
+def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
+    """Try remedies, those of the strongest suspicion first, and return what was tried.
 
-
-class Trials:
-    """Trials of remedies on copies, within a number of steps."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        training = case.training
-        values = training.net.theta.size * min(training.batch_size, len(training.x))
-        seconds = 2e-5 * len(list(training.net.walk())) + 6 * values / 2e10
-        self.left = max(float(training.steps), FLOOR / seconds)
-
-    def gain(self, remedy: Remedy, suspicion: Suspicion) -> float | None:
-        """Return the gain in points of a remedy, or None if it cannot be tried.
-
-        A trial takes half of the steps. It is stopped at a quarter if it is behind the training,
-        and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end. The gain is measured from the end of the training, for a certain fault from the
-        same step.
-        """
-        case, needed, certain = self.case, suspicion.needed, suspicion.certain
-        if remedy.action == "early_stopping":
-            best = min((score for _, score in case.scores), key=lambda score: score.loss)
-            return best.points - case.end.points
-        if remedy.action not in ACTIONS or self.left <= 0:
-            return None
-        try:
-            training = apply(case.training, remedy)
-        except (ValueError, TypeError, KeyError, FloatingPointError):
-            return None
-        end, steps = case.end.points, training.steps
-        stops = {max(steps // 4, 1): 0.25, max(steps // 2, 1): 0.5, steps: 1.0}
-        points, lead, taken, allowed = end, 0.0, 0, self.left / self._cost(training)
-        try:
-            for taken in training.run():
-                if taken not in stops:
-                    continue
-                points, share = training.score(training.net).points, stops[taken]
-                lead = points - case.points_at(share)
-                if share == 0.25 and lead < -WORSE and points < end - WORSE and not certain:
-                    break
-                if share == 0.5 and (points >= end + needed or lead < max(needed, 0.02)):
-                    break
-                if share == 0.5 and (allowed < steps or certain):
-                    break
-        except (FloatingPointError, ValueError):
-            points = min(case.constant, end)
-            lead = points - end
-        self.left -= taken * self._cost(training)
-        word = "accuracy" if case.labels is not None else "R²"
-        remedy.text += f"; tried for {taken} steps: {word} {end:.3f} → {points:.3f}"
-        return max(lead, points - end) if certain else points - end
-
-    def _cost(self, training: Training) -> float:
-        """Return the approximate time of a step relative to that of the observed training."""
-        mine, other = training.batch_size, self.case.training.batch_size
-        return (8 + mine) / (8 + other)
-
-
-def confirm(case: Case, suspicions: list[Suspicion]) -> None:
-    """Try remedies, those of the strongest suspicion first, and record the gains."""
-    trials = Trials(case)
+    A suspicion that is much weaker than one whose remedy has brought at least 30% of what is
+    missing is not tried.
+    """
     best: Suspicion | None = None
-    for suspicion in suspicions:
-        if best is not None and suspicion.strength < best.strength - NEAR:
-            break
-        for remedy in suspicion.remedies[:3]:
-            if is_worth_a_trial(case, suspicion, remedy):
-                gain = trials.gain(remedy, suspicion)
-                if gain is not None:
-                    suspicion.gains[str(remedy)] = gain
-        heals = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
-        if heals and is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
-            best = suspicion
+    with tqdm(total=case.training.steps, unit="step", delay=DELAY, leave=False) as bar:
+        trials = Trials(case, bar)
+        for suspicion in suspicions:
+            if best is not None and suspicion.strength < best.strength - NEAR:
+                break
+            for remedy in suspicion.remedies[:3]:
+                if is_worth_a_trial(case, suspicion, remedy):
+                    trials.attempt(remedy, suspicion)
+            heals = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
+            if heals and is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
+                best = suspicion
     for suspicion in suspicions:
         suspicion.remedies.sort(key=suspicion.gain_of, reverse=True)
+    return trials.texts
 
 
 def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
-    """Return whether to try another remedy of a suspicion.
+    """Return whether to try a remedy of a suspicion.
 
     A larger change of the same kind is tried only if the smaller one helped or the training
     diverged. Remedies of overfitting are compared with each other.
@@ -171,3 +124,59 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
     if remedy.action == suspicion.remedies[0].action:
         return suspicion.gain > 0 or case.diverged
     return suspicion.cause == "overfitting" or not is_confirmed(suspicion)
+
+
+class Trials:
+    """Trials of remedies on copies, for at most as many steps as the training has planned.
+
+    Short trainings have `FLOOR` seconds, estimated from the size of the network.
+    """
+
+    def __init__(self, case: Case, bar: tqdm[None]) -> None:
+        self.case, self.bar, training = case, bar, case.training
+        values = training.net.theta.size * min(training.batch_size, len(training.x))
+        seconds = 2e-5 * len(list(training.net.walk())) + 3e-10 * values
+        self.left, self.texts = max(float(training.steps), FLOOR / seconds), list[str]()
+
+    def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
+        """Try a remedy and record the gain in points, unless it cannot be tried.
+
+        A trial takes half of the steps. It is stopped at a quarter if it is behind the training,
+        and takes all steps if at half it is ahead of the training at that step, but not yet ahead
+        of the end. The gain is measured from the end of the training, for a certain fault from the
+        same step.
+        """
+        case, needed, certain = self.case, suspicion.needed, suspicion.certain
+        end, lead, taken = case.end.points, 0.0, 0
+        if remedy.action == "early_stopping":
+            points = min((score for _, score in case.scores), key=lambda score: score.loss).points
+            suspicion.gains[str(remedy)] = points - end
+            return
+        if remedy.action not in ACTIONS or self.left <= 0:
+            return
+        try:
+            training = ACTIONS[remedy.action](case.training.copy(), **remedy.arguments)
+            cost = (8 + training.batch_size) / (8 + case.training.batch_size)  # of a step
+            stops = {max(int(training.steps * share), 1): share for share in (0.25, 0.5, 1.0)}
+            for taken in training.run():
+                self.bar.update()
+                if taken not in stops:
+                    continue
+                points, share = training.score(training.net).points, stops[taken]
+                lead = points - case.points_at(share)
+                behind = lead < -WORSE and points < end - WORSE
+                ahead = lead > max(needed, 0.02) and points < end + needed and not certain
+                if share == 0.25 and behind and not certain:
+                    break
+                if share == 0.5 and not (ahead and self.left >= training.steps * cost):
+                    break
+        except FloatingPointError:
+            points = min(case.constant, end)
+            lead = points - end
+        except (ValueError, TypeError, KeyError):  # the remedy does not fit the network
+            return
+        self.left -= taken * cost
+        word = "accuracy" if case.classes else "R²"
+        remedy.text += f"; tried for {taken} steps: {word} {end:.3f} → {points:.3f}"
+        self.texts.append(remedy.text)
+        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - end

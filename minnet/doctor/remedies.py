@@ -82,17 +82,6 @@ def is_activation(layer: Layer) -> bool:
     return not isinstance(layer, helper) and not is_weighted(layer)
 
 
-def apply(training: Training, remedy: Remedy) -> Training:
-    """Return a changed copy of a training.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the remedy does not fit the network.
-    """
-    return ACTIONS[remedy.action](training.copy(), **remedy.arguments)
-
-
 # Networks.
 
 

@@ -46,13 +46,7 @@ def unscaled_inputs(case: Case) -> Suspicion | None:
         f"The RMS of the inputs is {size:.3g}; the standard deviations of their columns range over "
         f"a factor of {spread:.3g}, and a typical mean is {offset:.2g} standard deviations from 0. "
         "No single learning rate suits the weights of all columns.",
-        [
-            Remedy(
-                "scale_inputs",
-                {},
-                "standardize each column with the mean and deviation of the training rows",
-            )
-        ],
+        [Remedy("scale_inputs", {}, "standardize each column by the training rows")],
         {"input_rms": size, "scale_ratio": spread, "offset": offset},
         strength=min(0.6 + 0.12 * signs, 0.9),
     )
