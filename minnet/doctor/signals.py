@@ -11,7 +11,7 @@ from minnet.doctor.remedies import Remedy
 from minnet.doctor.symptoms import Symptoms
 
 BATCHNORM = Remedy("add_batchnorm", {}, "insert BatchNorm before each hidden activation")
-SMALL, LARGE = 0.45, 2.0  # gains, relative to the one that keeps the scale, that are suspicious
+SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
 
 
@@ -64,7 +64,7 @@ def attenuation(case: Case) -> Suspicion | None:
     if ratio > 0.25:
         return None
     strength = min(0.5 - 0.12 * math.log10(ratio), 0.85)
-    small = [b for b in hidden if b.gain < SMALL and not b.normalized]
+    small = [b for b in hidden if b.scale < SMALL and not b.normalized]
     if len(small) * 2 > len(hidden) or min(b.spread for b in hidden) < EQUAL:
         strength = 0.2  # it follows from the initial weights
     kinds, factor = {b.kind for b in hidden}, ratio ** (1 / (len(hidden) - 1))
@@ -200,18 +200,18 @@ def init_too_small(case: Case) -> Suspicion | None:
     multiply the signal by g^L. LeCun et al. (1998), Efficient BackProp; He et al. (2015), ICCV.
     """
     hidden = [b for b in case.first.hidden if not b.normalized]
-    blocks = [b for b in hidden if b.gain < SMALL and b.spread > 0.1]
+    blocks = [b for b in hidden if b.scale < SMALL and b.spread > 0.1]
     if len(blocks) * 2 <= len(hidden):
         return None
-    gain, last = geometric_mean(b.gain for b in blocks), hidden[-1]
+    scale, last = geometric_mean(b.scale for b in blocks), hidden[-1]
     return Suspicion(
         "init_too_small",
-        f"The weights of {blocks[0].name} begin {1 / gain:.3g} times smaller than the scale that "
+        f"The weights of {blocks[0].name} begin {1 / scale:.3g} times smaller than the scale that "
         f"keeps the signal. The outputs of {last.name} have a standard deviation of "
         f"{last.h_std:.2g} between rows, so all rows look alike and the gradient is small.",
         [draw_weights(case), BATCHNORM],
-        {"gain": gain, "output_std": last.h_std},
-        strength=min(0.55 - 0.2 * math.log10(gain), 0.87),
+        {"scale": scale, "output_std": last.h_std},
+        strength=min(0.55 - 0.2 * math.log10(scale), 0.87),
         layer=blocks[0].name,
     )
 
@@ -223,19 +223,19 @@ def init_too_large(case: Case) -> Suspicion | None:
     than ln C for C classes. Training then spends its steps on undoing the first weights.
     He et al. (2015), ICCV.
     """
-    blocks = [b for b in case.first.blocks if b.gain > LARGE and not b.normalized]
-    block = max(blocks, key=lambda b: b.gain, default=None)
+    blocks = [b for b in case.first.blocks if b.scale > LARGE and not b.normalized]
+    block = max(blocks, key=lambda b: b.scale, default=None)
     if block is None:
         return None
     saturated = max((b.saturated for b in case.first.hidden), default=0.0)
     return Suspicion(
         "init_too_large",
-        f"The weights of {block.name} begin {block.gain:.3g} times larger than the scale that "
+        f"The weights of {block.name} begin {block.scale:.3g} times larger than the scale that "
         f"keeps the signal. The first loss is {case.first.loss:.3g}"
         + (f", and {saturated:.0%} of the units saturate." if saturated > 0.1 else "."),
         [draw_weights(case), BATCHNORM],
-        {"gain": block.gain, "first_loss": case.first.loss, "saturated": saturated},
-        strength=min(0.5 + 0.35 * math.log10(block.gain), 0.87) - 0.1 * (saturated > 0.3),
+        {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated},
+        strength=min(0.5 + 0.35 * math.log10(block.scale), 0.87) - 0.1 * (saturated > 0.3),
         layer=block.name,
     )
 

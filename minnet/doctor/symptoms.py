@@ -43,6 +43,9 @@ class Block:
         RMS of the weights W, of their gradient, and of the gradient of z.
     gain : float
         √(n Var W) relative to the gain that keeps the scale of the signal.
+    scale : float
+        Standard deviation of W relative to the smallest of the usual rules if it is below that, or
+        to the largest if it is above; 1 in between. The rules are those of LeCun, Glorot and He.
     spread : float
         Deviation between the columns of W relative to w; 0 if all units have equal weights.
     bias : float
@@ -60,7 +63,8 @@ class Block:
     w: float = 0.0
     dw: float = 0.0
     dz: float = 0.0
-    gain: float = 0.0
+    gain: float = 1.0
+    scale: float = 1.0
     spread: float = 1.0
     bias: float = 0.0
     z_rms: float = 0.0
@@ -83,7 +87,10 @@ class Block:
         weight, grad = matrix_of(self.layer)
         if weight is not None:
             self.w, self.dw = rms(weight), rms(grad)
-            self.gain = len(weight) ** 0.5 * float(np.std(weight)) / IDEAL_GAIN.get(self.kind, 1.0)
+            (n, m), std = weight.shape, float(np.std(weight))
+            keeping = IDEAL_GAIN.get(self.kind, 1.0) / n**0.5
+            low, *_, high = sorted([n**-0.5, (2 / (n + m)) ** 0.5, keeping])
+            self.gain, self.scale = std / keeping, min(std / low, max(std / high, 1.0))
             if weight.shape[1] > 1:
                 columns = weight - weight.mean(axis=1, keepdims=True)
                 self.spread = rms(columns) / self.w if self.w else 0.0
