@@ -280,7 +280,7 @@ def _label_noise(rng: Rng, mild: bool) -> Case:
 
 
 def _batch_too_small(rng: Rng, mild: bool) -> Case:
-    twin = base(rng, optimizer=pick(rng, "sgd", "momentum", "adam"))
+    twin = base(rng)
     twin = twin.but(batch=32, epochs=max(twin.epochs // 2, 4), lr=twin.lr * pick(rng, 1, 2))
     batch = int(rng.integers(3, 9)) if mild else pick(rng, 1, 2)
     return Case("batch_too_small", "", twin.but(batch=batch), twin)

@@ -61,7 +61,7 @@ class Suspicion:
 
     def finding(self, confidence: float) -> Finding:
         """Return the suspicion as a finding."""
-        evidence = {name: float(value) for name, value in self.evidence.items()}
+        evidence = {k: float(v) for k, v in self.evidence.items() if math.isfinite(v)}
         return Finding(
             self.cause, self.layer, self.step, confidence, evidence, self.explanation, self.remedies
         )

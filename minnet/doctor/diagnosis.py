@@ -33,7 +33,8 @@ STRONG = 0.65  # strength at which a suspicion is reported without trials
 WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training
 HARM = 0.05  # loss of points that a remedy of a certain fault may bring
 NEAR = 0.15  # suspicions that are weaker by more than this than a confirmed one are not tried
-WORSE = 0.02  # points behind the training at a quarter of the steps at which a trial is stopped
+WORSE, SLOW = 0.02, 0.1  # points behind the training at a quarter of the steps that end a trial,
+# for weak and for strong symptoms
 
 
 def examine(case: Case, *, trials: bool = True) -> Diagnosis:
@@ -52,7 +53,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     if case.diverged and not confirmed:
         confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
     confirmed.sort(key=rank, reverse=True)
-    return Diagnosis([s.finding(min(rank(s) / 2.2, 0.99)) for s in confirmed], checked)
+    return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
 
 
 def suspicion_of(cause: Callable[[Case], Suspicion | None], case: Case) -> Suspicion | None:
@@ -87,7 +88,7 @@ def is_confirmed(suspicion: Suspicion) -> bool:
 
 def rank(suspicion: Suspicion) -> float:
     """Return the number by which confirmed suspicions are ordered."""
-    return suspicion.certain + suspicion.strength + 0.8 * min(max(suspicion.gain, 0.0), 0.5)
+    return suspicion.certain + suspicion.strength + 0.6 * min(max(suspicion.gain, 0.0), 1.0)
 
 
 def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
@@ -141,7 +142,7 @@ class Trials:
     def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
         """Try a remedy and record the gain in points, unless it cannot be tried.
 
-        A trial takes half of the steps. It is stopped at a quarter if it is behind the training,
+        A trial takes half of the steps. It ends at a quarter if it is behind the training,
         and takes all steps if at half it is ahead of the training at that step, but not yet ahead
         of the end. The gain is measured from the end of the training, for a certain fault from the
         same step.
@@ -164,11 +165,12 @@ class Trials:
                     continue
                 points, share = training.score(training.net).points, stops[taken]
                 lead = points - case.points_at(share)
-                behind = lead < -WORSE and points < end - WORSE
-                ahead = lead > max(needed, 0.02) and points < end + needed and not certain
-                if share == 0.25 and behind and not certain:
+                behind = lead < (-SLOW if suspicion.strength > WEAK else -WORSE)
+                if share == 0.25 and behind and points < end - WORSE and not certain:
                     break
-                if share == 0.5 and not (ahead and self.left >= training.steps * cost):
+                ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
+                undecided = ahead and points < end + needed and not certain
+                if share == 0.5 and not (undecided and self.left >= training.steps * cost):
                     break
         except FloatingPointError:
             points = min(case.constant, end)

@@ -31,7 +31,7 @@ def overfitting(case: Case) -> Suspicion | None:
         ],
         {"gap": case.gap, "rise_of_validation_loss": rise},
         strength=min(0.3 + case.gap + 0.1 * (rise - 1), 0.6),
-        needed=0.025,
+        needed=max(0.025, 1.3 * case.score_error),
         step=best,
     )
 
@@ -66,7 +66,7 @@ def over_regularized(case: Case) -> Suspicion | None:
         f"{shrunk:.2g} of their first RMS.",
         remedies,
         {"penalty": penalty, "dropout": dropout, "training_points": points, "shrinkage": shrunk},
-        strength=0.62 if strong else 0.4,
+        strength=0.8 if dropout > 0.7 else 0.62 if strong else 0.4,
         needed=0.015 if strong else max(0.03, 1.3 * case.score_error),
         step=case.steps,
     )

@@ -99,7 +99,7 @@ def batch_too_small(case: Case) -> Suspicion | None:
             change_lr(case.lr / 10),
         ],
         {"batch": batch, "rows": n},
-        strength=0.75 if batch <= 2 else 0.55,
+        strength=0.75 if batch <= 4 else 0.68,
         needed=max(0.03, case.score_error),
     )
 

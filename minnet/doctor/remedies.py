@@ -57,14 +57,21 @@ class Remedy:
         return f"{self.action}({', '.join(map(str, self.arguments.values()))})"
 
 
+def matrix_of(layer: Layer) -> tuple[Array | None, Array | None]:
+    """Return the first matrix of a layer and its gradient; a plain array has no gradient."""
+    if isinstance(layer, Container):
+        return None, None
+    for param in layer.params.values():
+        if param.value.ndim == 2:
+            return param.value, param.grad
+    shapes = [(layer.in_features, layer.out_features), (layer.out_features, layer.in_features)]
+    arrays: list[Any] = [v for v in vars(layer).values() if isinstance(v, np.ndarray)]
+    return next((array for array in arrays if array.shape in shapes), None), None
+
+
 def is_weighted(layer: Layer) -> bool:
     """Return whether a layer has a matrix, as Dense does, also if it is not a parameter."""
-    if isinstance(layer, Container):
-        return False
-    arrays = [param.value for param in layer.params.values()]
-    if not layer.own:
-        arrays += [value for value in vars(layer).values() if isinstance(value, np.ndarray)]
-    return any(array.ndim == 2 for array in arrays)
+    return matrix_of(layer)[0] is not None
 
 
 def is_activation(layer: Layer) -> bool:
@@ -276,10 +283,11 @@ def with_inputs(training: Training, convert: Callable[[Array], Array]) -> Traini
 def standardization(rows: Array) -> Callable[[Array], Array]:
     """Return the function that standardizes each column as these rows; constant ones become 0."""
     mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    scale = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
+    scale = np.where(std > 1e-6 * np.abs(mean), std, 1.0).astype(rows.dtype)
+    mean = mean.astype(rows.dtype)
 
     def convert(others: Array) -> Array:
-        scaled: Array = np.ascontiguousarray((others - mean) / scale, rows.dtype)
+        scaled: Array = (others - mean) / scale
         return scaled
 
     return convert

@@ -8,8 +8,8 @@ import numpy as np
 
 from minnet.checks import GradientError, check_loss
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import Remedy, is_activation, is_weighted
-from minnet.doctor.symptoms import batch_of, find_blocks, matrix_of, network_at
+from minnet.doctor.remedies import Remedy, is_activation, is_weighted, matrix_of
+from minnet.doctor.symptoms import batch_of, find_blocks, network_at
 from minnet.layer import Layer
 from minnet.layers.activations import Softmax
 from minnet.layers.container import Container
@@ -104,8 +104,9 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
             f"{total:.3g}. The loss is smallest if every output is 1, whatever the row."
         )
     elif case.classes and not loss.classifies:
-        certain = width == 1 and case.classes > 2
-        strength, needed = (0.7, 0.01) if width == 1 or tail else (0.4, 0.02)
+        certain, strength, needed = False, 0.4, 0.02
+        if width == 1 or tail:
+            strength, needed = 0.85 if case.classes > 2 else 0.7, 0.005
         reason = (
             f"The targets are {case.classes} classes, but {loss} compares them as quantities with "
             f"the {width} output{'s' if width > 1 else ''} of {ends}. It assumes an order of the "

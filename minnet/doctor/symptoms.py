@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from minnet.doctor.remedies import NORMALIZATIONS, is_activation, is_weighted
+from minnet.doctor.remedies import NORMALIZATIONS, is_activation, is_weighted, matrix_of
 from minnet.doctor.training import Training
 from minnet.layer import Layer
 from minnet.layers.container import Container
@@ -75,7 +74,13 @@ class Block:
     @property
     def kind(self) -> str:
         """Class of the activation, "" if there is none."""
-        return next((type(la).__name__ for la in self.others if is_activation(la)), "")
+        return "" if self.activation is None else type(self.activation).__name__
+
+    @property
+    def activation(self) -> Layer | None:
+        """The first activation of minnet among the others, or else the first of the user's."""
+        found = [layer for layer in self.others if is_activation(layer)]
+        return next((layer for layer in found if layer.own), found[0] if found else None)
 
     @property
     def normalized(self) -> bool:
@@ -96,7 +101,7 @@ class Block:
                 self.spread = rms(columns) / self.w if self.w else 0.0
         if "bias" in self.layer.params:
             self.bias = float(self.layer.params["bias"].value.mean())
-        h = next((la.y for la in self.others if is_activation(la)), self.layer.y)
+        h = self.layer.y if self.activation is None else self.activation.y
         if h is None or not len(h):  # the pass ended before
             return
         self.z_rms, self.dz = rms(self.layer.y), rms(self.layer.dy)
@@ -148,15 +153,6 @@ def find_blocks(net: Sequential) -> list[Block]:
         elif blocks and not isinstance(layer, Container):
             blocks[-1].others.append(layer)
     return blocks
-
-
-def matrix_of(layer: Layer) -> tuple[Array | None, Array | None]:
-    """Return the first matrix of a layer and its gradient; a plain array has no gradient."""
-    for param in layer.params.values():
-        if param.value.ndim == 2:
-            return param.value, param.grad
-    arrays: list[Any] = [v for v in vars(layer).values() if isinstance(v, np.ndarray)]
-    return next((v for v in arrays if v.ndim == 2 and len(v) == layer.in_features), None), None
 
 
 def network_at(training: Training, snapshot: Snapshot) -> Sequential:
