@@ -270,7 +270,7 @@ def fit(
     net.history = optimizer.history = history
     run = Run(
         net, loss, optimizer, epochs, batches, validation_data, regularizer, clip_norm, schedule,
-        bool(shuffle), generator,
+        shuffle, generator,
     )  # fmt: skip
     try:
         with (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.arguments import check_data, check_settings, check_validation
+from minnet.arguments import check_data, check_step, check_validation
 from minnet.doctor.case import Case
 from minnet.doctor.diagnosis import examine
 from minnet.doctor.findings import Diagnosis
@@ -119,10 +119,8 @@ def diagnose(
     >>> diagnosis.findings[0].cause, diagnosis.findings[0].layer
     ('symmetry', 'dense1')
     """
-    check_settings(
-        net, loss=loss, optimizer=optimizer, probes=(), regularizer=None, clip_norm=None,
-        schedule=None, callbacks=(), validation_data=validation_data, shuffle=True, drop_last=False,
-    )  # fmt: skip
+    settings = {"probes": (), "regularizer": None, "clip_norm": None}
+    check_step("diagnose", net, loss=loss, optimizer=optimizer, **settings)
     x, y = check_data("", net, loss, x, y)
     training = Training(
         net, loss, optimizer, x, y, None, count(batch_size, "diagnose", "batch_size"), False,
