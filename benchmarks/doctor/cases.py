@@ -18,8 +18,8 @@ Rng = np.random.Generator
 class Case:
     """A configuration with its label.
 
-    ``cause`` is "" for a healthy one; ``group`` is faulty, mild, healthy or hard; ``layers`` are the
-    right layers, empty if the cause has none.
+    ``cause`` is "" for a healthy one; ``group`` is faulty, mild, healthy or hard; ``layers`` are
+    the right layers, empty if the cause has none.
     """
 
     cause: str
@@ -80,7 +80,11 @@ NONLINEAR = ("moons", "spiral", "circles", "friedman", "sine", "digits", "classi
 CLASSES = ("digits", "mnist", "iris", "wine", "breast_cancer", "classification", "spiral", "moons")
 
 
+OWN = ("scale", "dense", "tanh")  # layers as a user would write them
+
+
 def dense(k: int) -> str:
+    """Return the name of a Dense layer."""
     return f"dense{k + 1}"
 
 
@@ -248,8 +252,8 @@ def _overfitting(rng: Rng, mild: bool) -> Case:
     name = pick(rng, "diabetes", "overlap", "diabetes", "linear", "overlap")
     sick = base(rng, (name,), activation=pick(rng, "relu", "tanh", "gelu"))
     rows = pick(rng, 60, 100, 150)
-    sick = sick.but(hidden=(pick(rng, 64, 128),) * 2, rows=rows, batch=16, optimizer="adam", lr=0.003,
-                    epochs=int(rng.integers(40, 100)))  # fmt: skip
+    sick = sick.but(hidden=(pick(rng, 64, 128),) * 2, rows=rows, batch=16)
+    sick = sick.but(optimizer="adam", lr=0.003, epochs=int(rng.integers(40, 100)))
     twin = pick(rng, sick.but(l2=0.01), sick.but(early_stop=True), sick.but(dropout=0.5))
     return Case("overfitting", "", sick, twin)
 
@@ -321,9 +325,9 @@ def _hard(rng: Rng) -> Setting:
         lambda: s.but(clip=1.0),
         lambda: s.but(schedule=pick(rng, "cosine", "one_cycle", "step")),
         lambda: s.but(constant=(2, 1.0)),
-        lambda: base(rng, ("friedman", "sine", "diabetes", "linear")).but(loss=pick(rng, "huber", "mae", "mse")),
+        lambda: base(rng, REGRESSION).but(loss=pick(rng, "huber", "mae", "mse")),
         lambda: base(rng, ("digits", "iris", "classification")).but(imbalance=0.2),
-        lambda: s.but(own_layer=pick(rng, "scale", "dense", "tanh"), hidden=(32, 32), activation="tanh"),
+        lambda: s.but(own_layer=pick(rng, *OWN), hidden=(32, 32), activation="tanh"),
         lambda: s.but(lr=s.lr * 2),
     )  # fmt: skip
     return options[kind]()

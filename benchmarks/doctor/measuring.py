@@ -104,59 +104,34 @@ def is_tuned(case: Case, cache: Cache) -> bool:
 
 
 def repair(case: Case, remedy: Remedy) -> Setting:
-    """Return the settings after a remedy."""
-    s, a = case.setting, remedy.arguments
-    value = a.get("value")
-    action = remedy.action
-    if action == "set_lr":
-        return s.but(lr=value)
-    if action == "set_init":
-        return s.but(init=value, init_scale=1.0, bias=0.0)
-    if action == "set_activation":
-        return s.but(activation=value, init="", init_scale=1.0, bias=0.0, linear=())
-    if action == "insert_activation":
-        return s.but(linear=(), activation=value)
-    if action == "add_batchnorm":
-        return s.but(batchnorm=True, batch=max(s.batch, 2))
-    if action == "add_residual":
-        return s.but(residual=True)
-    if action == "clip_norm":
-        return s.but(clip=value)
-    if action == "scale_inputs":
-        count, constant = s.constant
-        return s.but(standardize=True, input_scale=1.0, input_offset=0.0, column_scales=0.0,
-                     constant=(count, 0.0 if count else constant))  # fmt: skip
-    if action == "scale_targets":
-        return s.but(target_scale=1.0, target_offset=0.0)
-    if action == "drop_constant_features":
-        return s.but(constant=(0, 0.0))
-    if action == "set_loss":
-        kind = {
-            "SoftmaxCrossEntropy": "",
-            "MeanSquaredError": "mse",
-            "SigmoidBinaryCrossEntropy": "bce",
-        }
-        loss = kind[value]
-        return s.but(
-            loss="" if loss == "mse" and s.data in REGRESSION else loss, tail="", head=True
-        )
-    if action == "add_output_layer":
-        return s.but(head=True, tail="", loss="")
-    if action == "fix_backward":
-        return s.but(own_fault="")
-    if action == "unfreeze":
-        return s.but(frozen=-1)
-    if action == "set_regularization":
-        return s.but(l2=value, decay=0.0, l1=0.0)
-    if action == "set_dropout":
-        return s.but(dropout=value)
-    if action == "early_stopping":
-        return s.but(early_stop=True)
-    if action == "check_labels":
-        return s.but(noise=0.0)
-    if action == "set_batch_size":
-        return s.but(batch=value)
-    raise ValueError(action)
+    """Return the settings after a remedy; KeyError is raised for an unknown one."""
+    s, value = case.setting, remedy.arguments.get("value")
+    count, constant = s.constant
+    losses = {"SoftmaxCrossEntropy": "", "SigmoidBinaryCrossEntropy": "bce", "MeanSquaredError": ""}
+    initial = {"init_scale": 1.0, "bias": 0.0}
+    scaled = {"standardize": True, "input_scale": 1.0, "input_offset": 0.0, "column_scales": 0.0}
+    changes: dict[str, dict[str, Any]] = {
+        "set_lr": {"lr": value},
+        "set_init": {"init": value, **initial},
+        "set_activation": {"activation": value, "init": "", "linear": (), **initial},
+        "insert_activation": {"linear": (), "activation": value},
+        "add_batchnorm": {"batchnorm": True, "batch": max(s.batch, 2)},
+        "add_residual": {"residual": True},
+        "clip_norm": {"clip": value},
+        "scale_inputs": {**scaled, "constant": (count, 0.0 if count else constant)},
+        "scale_targets": {"target_scale": 1.0, "target_offset": 0.0},
+        "drop_constant_features": {"constant": (0, 0.0)},
+        "set_loss": {"loss": losses.get(str(value), ""), "tail": "", "head": True},
+        "add_output_layer": {"head": True, "tail": "", "loss": ""},
+        "fix_backward": {"own_fault": ""},
+        "unfreeze": {"frozen": -1},
+        "set_regularization": {"l2": value, "decay": 0.0, "l1": 0.0},
+        "set_dropout": {"dropout": value},
+        "early_stopping": {"early_stop": True},
+        "check_labels": {"noise": 0.0},
+        "set_batch_size": {"batch": value},
+    }
+    return s.but(**changes[remedy.action])
 
 
 def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Record:

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def contests(quick: bool) -> dict[str, list[Candidate]]:
 def run(plan: Plan) -> Report:
     """Diagnose a sample of the configurations, and measure the overhead."""
     report = Report()
-    records = measure(3 if plan.quick else plan.sample or SAMPLE)
+    records = measure(plan.sample or (3 if plan.quick else SAMPLE))
     for held_out in (False, True):
         chosen = [r for r in records if r.held_out is held_out]
         title = "held-out configurations" if held_out else "configurations used for tuning"
@@ -161,7 +162,7 @@ def fit_time(
 ) -> float:
     """Return the seconds of a training of 600 steps on random rows."""
     layers: list[minnet.Layer] = []
-    for n, m in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for n, m in pairwise(sizes[:-1]):
         layers += [minnet.Dense(n, m), *[minnet.BatchNorm(m)] * normalized, kind()]
     net = minnet.Sequential([*layers, minnet.Dense(*sizes[-2:])], rng=0)
     rng = np.random.default_rng(0)

@@ -78,7 +78,7 @@ class Setting:
 
 
 @cache
-def raw(name: str) -> tuple[Any, Any]:
+def raw(name: str) -> tuple[Any, Any]:  # noqa: PLR0911 - one return for each data set
     """Return all rows and targets of a data set."""
     from sklearn import datasets as ds
 
@@ -160,7 +160,9 @@ def rows_of(s: Setting, seed: int) -> tuple[Any, Any, Any, Any]:
     return x.astype(np.float32), y, x_test.astype(np.float32), y_test
 
 
-def build(s: Setting, seed: int) -> tuple[minnet.Sequential, Any, Any, dict[str, Any]]:
+def build(  # noqa: PLR0912 - one branch for each setting
+    s: Setting, seed: int
+) -> tuple[minnet.Sequential, Any, Any, dict[str, Any]]:
     """Return the network, rows, targets and the arguments of fit, with validation_data."""
     x, y, x_test, y_test = rows_of(s, seed)
     classes = 0 if s.data in REGRESSION else int(raw(s.data)[1].max()) + 1
@@ -223,7 +225,9 @@ def make_optimizer(s: Setting, net: minnet.Sequential) -> minnet.Optimizer:
     return optimizer
 
 
-def network(s: Setting, width: int, out: int, tail: str, seed: int) -> minnet.Sequential:
+def network(  # noqa: PLR0912 - one branch for each setting
+    s: Setting, width: int, out: int, tail: str, seed: int
+) -> minnet.Sequential:
     """Return the network."""
     rule: Any = s.init or initializers.recommend(s.activation.replace("own_", "")).name
     if s.init.startswith("constant:"):
