@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tqdm import tqdm
 
@@ -179,6 +180,10 @@ class Trials:
             return
         self.left -= taken * cost
         word = "accuracy" if case.classes else "R²"
-        remedy.text += f"; tried for {taken} steps: {word} {end:.3f} → {points:.3f}"
-        self.texts.append(remedy.text)
+        result = f"{word} {end:.3f} → {points:.3f}"
+        if points < end:
+            result = f"{word} {points:.3f}, that of the training was {points - lead:.3f}"
+        text = f"{remedy.text}; tried for {taken} steps: {result}"
+        suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
+        self.texts.append(text)
         suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - end

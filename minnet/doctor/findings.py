@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from minnet.doctor.remedies import Remedy
+
+WIDTH = 96  # columns of the report
 
 
 @dataclass
@@ -39,6 +42,17 @@ class Finding:
     explanation: str
     remedies: list[Remedy] = field(default_factory=list)
 
+    @property
+    def title(self) -> str:
+        """Cause, layer, step and confidence in one line."""
+        place = f" in {self.layer}" if self.layer else ""
+        return f"{self.cause}{place}, step {self.step}, confidence {self.confidence:.2f}"
+
+    @property
+    def numbers(self) -> str:
+        """The evidence in one line."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+
 
 @dataclass
 class Diagnosis:
@@ -49,7 +63,7 @@ class Diagnosis:
     findings : list of Finding
         Empty if the training is healthy or too little was observed.
     checked : list of str
-        What was examined.
+        What was examined, and the remedies that were tried.
     problem : str
         Why too little was observed, or "".
     """
@@ -63,47 +77,45 @@ class Diagnosis:
         """Whether the training was examined and nothing was found."""
         return not self.findings and not self.problem
 
+    @property
+    def title(self) -> str:
+        """The result in one line."""
+        if self.problem:
+            return f"Diagnosis: not enough observed: {self.problem}."
+        if not self.findings:
+            return "Diagnosis: healthy. No cause of poor training was found."
+        return f"Diagnosis: {', '.join(finding.cause for finding in self.findings)}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as values that JSON can represent."""
         return {"healthy": self.healthy, **asdict(self)}
 
     def __str__(self) -> str:
-        lines = [self._summary()]
+        lines = [self.title]
         for number, finding in enumerate(self.findings, start=1):
-            lines += ["", f"{number}. {_title(finding)}"]
-            lines += [f"   {finding.explanation}"]
-            lines += [f"   evidence: {_evidence(finding)}"]
-            lines += [f"   remedy: {remedy.text}" for remedy in finding.remedies]
+            lines += ["", f"{number}. {finding.title}", *_wrapped(finding.explanation, "   ")]
+            lines += _wrapped(f"Evidence: {finding.numbers}.", "   ")
+            for remedy in finding.remedies:
+                lines += _wrapped(remedy.text, "   - ")
         if self.checked:
-            lines += ["", f"Checked: {'; '.join(self.checked)}."]
+            lines += ["", "Checked:", *(line for text in self.checked for line in _wrapped(text))]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        def row(finding: Finding) -> str:
-            remedies = "".join(f"<li>{html.escape(r.text)}</li>" for r in finding.remedies)
-            return (
-                f"<li><b>{html.escape(_title(finding))}</b><br>"
-                f"{html.escape(finding.explanation)}<br>"
-                f"<small>{html.escape(_evidence(finding))}</small><ul>{remedies}</ul></li>"
-            )
-
-        rows = "".join(map(row, self.findings))
-        checked = f"<p><small>Checked: {html.escape('; '.join(self.checked))}.</small></p>"
-        return f"<p><b>{html.escape(self._summary())}</b></p><ol>{rows}</ol>{checked}"
-
-    def _summary(self) -> str:
-        if self.problem:
-            return f"Diagnosis: not enough observed: {self.problem}."
-        if not self.findings:
-            return "Diagnosis: healthy. No cause of poor training was found."
-        causes = ", ".join(finding.cause for finding in self.findings)
-        return f"Diagnosis: {causes}"
+        found = "".join(
+            f"<li><b>{html.escape(finding.title)}</b><br>{html.escape(finding.explanation)}<br>"
+            f"<small>Evidence: {html.escape(finding.numbers)}.</small>"
+            f"{_items(remedy.text for remedy in finding.remedies)}</li>"
+            for finding in self.findings
+        )
+        checked = f"<details><summary>Checked</summary>{_items(self.checked)}</details>"
+        title = f"<p><b>{html.escape(self.title)}</b></p>"
+        return f"{title}<ol>{found}</ol>{checked if self.checked else ''}"
 
 
-def _title(finding: Finding) -> str:
-    place = f" in {finding.layer}" if finding.layer else ""
-    return f"{finding.cause}{place}, step {finding.step}, confidence {finding.confidence:.2f}"
+def _wrapped(text: str, indent: str = "- ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
 
 
-def _evidence(finding: Finding) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in finding.evidence.items())
+def _items(texts: Any) -> str:
+    return f"<ul>{''.join(f'<li>{html.escape(text)}</li>' for text in texts)}</ul>"
