@@ -49,7 +49,8 @@ def over_regularized(case: Case) -> Suspicion | None:
     if (not penalty and dropout < 0.3) or points > 0.985:
         return None
     strong = penalty >= 3e-3 or dropout >= 0.6
-    shrunk = case.last.blocks[0].w / case.first.blocks[0].w if case.first.blocks else 1.0
+    sizes = [max(s.blocks[0].w if s.blocks else 1.0, 1e-30) for s in (case.first, case.last)]
+    shrunk = sizes[1] / sizes[0]
     remedies = []
     if penalty:
         remedies = [

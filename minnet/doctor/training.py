@@ -78,15 +78,15 @@ class Training:
 
     def with_net(self, net: Sequential) -> Self:
         """Return this training with another network; zero optimizer state if its size differs."""
-        optimizer = copy.copy(self.optimizer)
-        sizes = [(len(n.theta), len(n.params)) for n in (self.optimizer.net, net)]
-        lengths = dict(zip(*sizes, strict=True))
+        optimizer, before = copy.copy(self.optimizer), self.optimizer.net
+        same = len(before.theta) == len(net.theta) and len(before.params) == len(net.params)
         for name, array in self.optimizer.state.items():
-            if array.ndim == 1 and sizes[0] != sizes[1]:
-                length = lengths.get(len(array), len(array))
-                setattr(optimizer, name, np.zeros(length, array.dtype))
-            else:
-                setattr(optimizer, name, array.copy())
+            state = array.copy()
+            if not same and name == "frozen_steps":
+                state = np.zeros(len(net.params), array.dtype)
+            elif not same and array.shape == before.theta.shape:
+                state = np.zeros(len(net.theta), array.dtype)
+            setattr(optimizer, name, state)
         optimizer.net = net
         optimizer.resume(optimizer.lr, optimizer.steps, None)
         return replace(self, net=net, optimizer=optimizer)

@@ -273,6 +273,17 @@ def test_every_training_gets_a_diagnosis(layers, loss, y, options, trials):
         assert diagnosis.checked
 
 
+def test_the_optimizer_of_a_copy_has_the_state_of_its_network():
+    net = Sequential([Dense(1, 1)], rng=0)  # as many parameters as entries
+    doctor = Doctor()
+    minnet.fit(net, np.ones((4, 1)), np.ones((4, 1)), loss=MeanSquaredError(), optimizer=Adam(net),
+               epochs=1, batch_size=2, probes=[doctor])  # fmt: skip
+    larger = doctor._case.training.with_net(Sequential([Dense(1, 3), Dense(3, 1)], rng=0))
+    assert larger.optimizer.net is larger.net
+    shapes = {name: array.shape for name, array in larger.optimizer.state.items()}
+    assert shapes == {"mean": (10,), "square": (10,), "frozen_steps": (4,)}
+
+
 def test_the_step_that_diverged_is_observed():
     net = healthy_net()
     doctor = observed(net, (DIGITS_X, DIGITS_Y), DIGITS_TEST, lr=1e4)
