@@ -38,7 +38,7 @@ def gradient_ratio(symptoms: Symptoms) -> float:
     hidden = symptoms.hidden
     if not hidden or not hidden[-1].dz:
         return 1.0
-    return max(hidden[0].dz, 1e-300) / hidden[-1].dz
+    return max(hidden[0].dz / hidden[-1].dz, 1e-30)
 
 
 def geometric_mean(values: Iterable[float]) -> float:
