@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-
-from tqdm import tqdm
+from typing import Any
 
 from minnet.doctor import generalization, rates, rows, signals, structure
 from minnet.doctor.case import Case, Suspicion
@@ -98,6 +97,8 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
     A suspicion that is much weaker than one whose remedy has brought at least 30% of what is
     missing is not tried.
     """
+    from tqdm import tqdm  # only here, so that importing minnet is fast
+
     best: Suspicion | None = None
     with tqdm(total=case.training.steps, unit="step", delay=DELAY, leave=False) as bar:
         trials = Trials(case, bar)
@@ -134,7 +135,7 @@ class Trials:
     Short trainings have `FLOOR` seconds, estimated from the size of the network.
     """
 
-    def __init__(self, case: Case, bar: tqdm[None]) -> None:
+    def __init__(self, case: Case, bar: Any) -> None:
         self.case, self.bar, training = case, bar, case.training
         values = training.net.theta.size * min(training.batch_size, len(training.x))
         seconds = 2e-5 * len(list(training.net.walk())) + 3e-10 * values
