@@ -598,12 +598,13 @@ def test_a_loss_of_nan_for_finite_outputs_raises_and_changes_no_parameter():
 
 
 def test_a_last_update_that_diverges_is_reported():
-    net = Sequential([Dense(1, 1, init="zeros")])
+    net = Sequential([Dense(1, 1, bias=False)])
+    net.theta = [3e38]  # output 3e18, gradient -.34; theta + 3e38 * .34 exceeds float32
     with pytest.raises(
         FloatingPointError, match=r"step 1 .*dense1\.weight holds infinity: an update diverged"
     ):
         run(
-            net, [[10.0]], [[10.0]], loss=MeanSquaredError(), optimizer=SGD(net, lr=3e38),
+            net, [[1e-20]], [[2e19]], loss=MeanSquaredError(), optimizer=SGD(net, lr=3e38),
             epochs=1, batch_size=1,
         )  # fmt: skip
 
