@@ -14,7 +14,17 @@ import numpy as np
 
 from minnet.layer import Layer, Rng
 from minnet.losses import Loss
-from minnet.validation import FLOAT64, Array, as_array, as_rng, count, is_number, positive
+from minnet.validation import (
+    FLOAT64,
+    Array,
+    as_array,
+    as_rng,
+    check_finite,
+    count,
+    is_number,
+    positive,
+    shown,
+)
 
 STEP = 1e-5
 SMALLER_STEPS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -54,11 +64,20 @@ def numerical_gradient(f: Function, x: Any, *, step: float = STEP) -> Array:
     >>> numerical_gradient(lambda x: (x**2).sum(), [1.0, -2.0]).round(6)
     array([ 2., -4.])
     """
-    positive(step, "numerical_gradient", "step")
+    step = positive(step, "numerical_gradient", "step")
+    if not callable(f):
+        raise TypeError(f"numerical_gradient: expected a function f(x), got {shown(f)}")
     point = as_array(x, FLOAT64, "numerical_gradient", "a point x").copy()
+    check_finite(point, "numerical_gradient: x")
     gradient = np.empty_like(point)
     for index in np.ndindex(point.shape):
-        h = step * max(1.0, abs(float(point[index])))
+        value = float(point[index])
+        h = step * max(1.0, abs(value))
+        if not value - h < value < value + h < np.inf:
+            raise ValueError(
+                f"numerical_gradient: expected a step that changes x = {value:g} and keeps it "
+                f"finite, got step={step:g}; use about {STEP:g}"
+            )
         gradient[index] = _slope(f, point, index, -h, h)
     return gradient
 

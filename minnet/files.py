@@ -135,8 +135,15 @@ def as_path(path: AnyPath, where: str = "path") -> Path:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise TypeError(f"{where}: expected a path, got {path!r}; use a str such as 'net.npz'")
-    if "\0" in text:
-        raise ValueError(f"{where}: expected a path, got the null character in {text!r}; remove it")
+    try:
+        valid = "\0" not in text and os.fsencode(text)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{where}: expected a path of valid characters, got {text!r}; use a str such as "
+            "'net.npz'"
+        )
     return Path(os.path.expanduser(text))
 
 
@@ -190,7 +197,7 @@ def replacing(path: AnyPath, where: str = "save") -> Iterator[BinaryIO]:
     if not path.parent.is_dir():
         text = f"{where}: no such folder; create it first, for instance with Path.mkdir"
         raise FileNotFoundError(errno.ENOENT, text, str(path.parent))
-    exists = path.exists()
+    exists = os.path.exists(path)  # unlike Path.exists, False for a name that is too long
     if exists and not path.is_file():  # a folder, or a device that must not be replaced
         text = f"{where}: exists and is no file; choose another name"
         raise OSError(errno.EINVAL, text, str(path))

@@ -33,6 +33,7 @@ from minnet.validation import (
     check_finite,
     count,
     in_range,
+    is_whole,
     non_negative,
     one_of,
     shown,
@@ -61,6 +62,7 @@ def constant(
     array([0.1, 0.1, 0.1], dtype=float32)
     """
     shape, dtype = _check_shape(shape), as_float_dtype(dtype)
+    as_rng(rng, "constant")
     most = float(np.finfo(dtype).max)
     value = in_range(value, "constant", "value", lambda v: abs(v) <= most, f"finite in {dtype}")
     return np.full(shape, value, dtype)
@@ -307,7 +309,7 @@ def _initialize_dense(
 
 def _check_shape(shape: Shape) -> Shape:
     sizes = shape if isinstance(shape, tuple | list) else (None,)
-    if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
+    if not all(map(is_whole, sizes)):
         raise TypeError(f"shape: expected a tuple of ints such as (784, 100), got {shown(shape)}")
     if not shape or min(shape) < 1 or math.prod(map(int, shape)) >= 2**60:
         raise ValueError(

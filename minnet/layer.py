@@ -173,6 +173,7 @@ class Layer(Differentiable):
             If dy does not have the shape of y, or does not hold real numbers.
         """
         self._require_pending("forward(x, training=True)")
+        input_gradient = as_flag(input_gradient, self, "input_gradient")
         dy = as_rows(dy, self.dtype, self, "dy")
         if dy.shape != self.y.shape:
             raise ValueError(f"{self}: expected dy of y's shape {self.y.shape}, got {dy.shape}")
@@ -285,6 +286,7 @@ class Layer(Differentiable):
 
     @trainable.setter
     def trainable(self, trainable: bool) -> None:
+        trainable = as_flag(trainable, self, "trainable")
         for param in self.params.values():
             param.trainable = trainable
 

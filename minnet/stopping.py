@@ -7,7 +7,7 @@ import math
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.loss import Loss
-from minnet.validation import Array, as_flag, count, non_negative, one_of, setting
+from minnet.validation import Array, as_flag, check_instance, count, non_negative, one_of, setting
 
 MONITORED = ("val_loss", "val_accuracy", "loss", "accuracy")
 
@@ -20,6 +20,7 @@ class Snapshot:
 
     def restore(self, net: Sequential) -> None:
         """Copy the arrays into net; raise ValueError if its arrays have other shapes."""
+        check_instance(net, Sequential, "restore")
         given, expected = ([a.shape for a in arrays] for arrays in (_arrays(net), self.arrays))
         if given != expected:
             raise ValueError(

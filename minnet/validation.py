@@ -10,8 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from ctypes import c_float
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -82,8 +81,13 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
             f"values scaled to 0..1: use {name} / 255",
             stacklevel=4,
         )
-    with np.errstate(over="ignore", under="ignore"):  # check_finite reports overflow
-        return np.require(array, dtype, ["C", "A"])
+    try:
+        with np.errstate(over="raise", under="ignore"):
+            return np.require(array, dtype, ["C", "A"])
+    except FloatingPointError:  # a number that dtype cannot hold
+        with np.errstate(over="ignore", under="ignore"):
+            check_finite(array.astype(dtype), f"{where}: {name}", array)
+        raise
 
 
 def _converted(x: Any, where: object, name: str) -> Array:
@@ -293,6 +297,14 @@ def as_flag(value: Any, where: object, name: str) -> bool:
     return bool(value)
 
 
+def as_names(given: Any, where: object, name: str) -> tuple[str, ...]:
+    """Return given, a name or an iterable of names, as a tuple; raise TypeError otherwise."""
+    names = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    if not all(isinstance(each, str) for each in names):
+        raise TypeError(f"{where}: expected {name} as names, got {shown(given)}")
+    return names
+
+
 def one_of(value: Any, options: Iterable[str], where: object, name: str) -> str:
     """Return value if it is one of these strings; raise TypeError or ValueError otherwise."""
     options = list(options)
@@ -308,15 +320,6 @@ def one_of(value: Any, options: Iterable[str], where: object, name: str) -> str:
     return value
 
 
-def as_path(path: Any, where: object) -> Path:
-    """Return path as a Path with ``~`` expanded; raise TypeError or ValueError otherwise."""
-    if not isinstance(path, str | Path):
-        raise TypeError(f"{where}: expected a path as a string or pathlib.Path, got {shown(path)}")
-    if "\0" in str(path) or str(path) == "":
-        raise ValueError(f"{where}: expected a path, got {shown(path)}")
-    return Path(path).expanduser()
-
-
 def as_rng(rng: Any, where: object) -> np.random.Generator:
     """Return the generator of this seed, or the generator itself.
 
@@ -325,13 +328,12 @@ def as_rng(rng: Any, where: object) -> np.random.Generator:
     TypeError, ValueError
         If rng is not None, a whole number >= 0 or a numpy.random.Generator.
     """
-    kind = int | np.integer | np.random.Generator | None
-    if isinstance(rng, bool) or not isinstance(rng, kind):
+    if not (is_whole(rng) or isinstance(rng, np.random.Generator | None)):
         raise TypeError(
             f"{where}: expected rng as a seed such as 0, a numpy.random.Generator or None, got "
             f"{shown(rng)}"
         )
-    if isinstance(rng, int | np.integer) and rng < 0:
+    if is_whole(rng) and rng < 0:
         raise ValueError(f"{where}: expected rng as a seed >= 0, got {shown(rng)}")
     return np.random.default_rng(rng)
 
@@ -344,11 +346,16 @@ def is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
 
 
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Return whether value is an int or a NumPy integer, rather than a bool or a timedelta64."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64)
+
+
 def in_range(
     value: Any, where: object, name: str, test: Callable[[float], bool], expected: str
 ) -> float:
     """Return float(value) if it passes test; raise ValueError or TypeError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+    if not (is_whole(value) or isinstance(value, float | np.floating)):
         raise TypeError(f"{where}: expected {name} to be a number, {expected}, got {shown(value)}")
     try:
         number = float(value)
@@ -376,7 +383,7 @@ def fraction(value: Any, where: object, name: str) -> float:
 
 def count(value: Any, where: object, name: str, least: int = 1) -> int:
     """Return value as an int from least to the largest int64, or raise."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+    if not is_whole(value):
         raise TypeError(f"{where}: expected {name} to be a whole number, got {shown(value)}")
     if not least <= value < 2**63:
         bound = f"at least {least}" if value < least else "less than 2**63"

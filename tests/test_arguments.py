@@ -36,7 +36,8 @@ from minnet import (
     schedules,
     train_step,
 )
-from minnet.validation import as_flag, as_path, as_rng, count, one_of, positive
+from minnet.files import as_path
+from minnet.validation import as_flag, as_rng, count, one_of, positive
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(8, 3)), np.arange(8) % 2
@@ -325,7 +326,7 @@ def test_rng_is_a_seed_a_generator_or_none():
     assert as_rng(generator, "f") is generator
     assert as_rng(np.int8(3), "f").random() == np.random.default_rng(3).random()
     assert isinstance(as_rng(None, "f"), np.random.Generator)
-    for wrong in (0.5, "0", True, [1], np.random):
+    for wrong in (0.5, "0", True, [1], np.random, np.timedelta64(1, "s")):
         for call in (
             lambda rng: as_rng(rng, "f"),
             lambda rng: Sequential([Dense(3, 2)], rng=rng),
@@ -351,12 +352,10 @@ def test_paths_flags_and_names(monkeypatch, tmp_path):
     assert as_path("~/net.npz", "save") == tmp_path / "net.npz"
     assert as_path(tmp_path, "save") == tmp_path
     for wrong in (None, 5, b"net.npz", ["a"]):
-        with pytest.raises(
-            TypeError, match=r"save: expected a path as a string or pathlib.Path, go"
-        ):
+        with pytest.raises(TypeError, match=r"save: expected a path, got .* 'net.npz'"):
             as_path(wrong, "save")
-    for wrong in ("", "a\0b"):
-        with pytest.raises(ValueError, match="save: expected a path, got"):
+    for wrong in ("", "a\0b", "\ud800"):
+        with pytest.raises(ValueError, match="save: expected a path of valid"):
             as_path(wrong, "save")
     assert as_flag(np.bool_(True), "f", "g") is True
     for wrong in (0, 1, "True", None):

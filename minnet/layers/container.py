@@ -16,7 +16,7 @@ import numpy as np
 from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.layer import Layer, Param
 from minnet.param import Params
-from minnet.validation import Array, check_finite, count
+from minnet.validation import Array, check_finite, count, shown
 
 
 class Container(Layer):
@@ -89,10 +89,10 @@ class Container(Layer):
     def __getitem__(self, name: str) -> Layer:
         """Return the layer with this name, such as ``net["residual1.dense1"]``."""
         by_name = dict(self.walk())
-        if name not in by_name:
+        if not isinstance(name, str) or name not in by_name:
             raise KeyError(
-                f"no layer {name!r}; expected one of {', '.join(by_name)}; net.layers[0] is the "
-                "first layer"
+                f"no layer {shown(name)}; expected one of {', '.join(by_name)}; net.layers[0] is "
+                "the first layer"
             )
         return by_name[name]
 

@@ -16,7 +16,7 @@ from minnet.layers.activations import Sigmoid, Softmax
 from minnet.layers.container import Container, check_params, nonfinite_kind
 from minnet.param import bind
 from minnet.summary import Summary, summarize
-from minnet.validation import Array, as_float_dtype, as_rng, count, fill
+from minnet.validation import Array, as_flag, as_float_dtype, as_rng, count, fill
 
 
 class Sequential(Container):
@@ -181,6 +181,7 @@ class Sequential(Container):
         >>> Sequential([Dense(3, 4, init="zeros")]).predict_proba([[1.0, 2.0, 3.0]])
         array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
         """
+        multilabel = as_flag(multilabel, self, "multilabel")
         output = self.predict(x, batch_size=batch_size)
         if isinstance(self.layers[-1], Softmax | Sigmoid):
             return output

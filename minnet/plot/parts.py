@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from minnet.plot import style
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, statistics
 from minnet.recording.statistics import Sample
-from minnet.validation import Array
+from minnet.validation import Array, as_names
 
 Data = Capture | Mapping[str, Any]
 Probe = HistogramProbe | StatisticsProbe
@@ -59,7 +59,7 @@ def chosen_layers(
 ) -> tuple[str, ...]:
     """Return the requested layers, or all; raise ValueError if one of them was not found."""
     found = tuple(found)
-    names = found if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    names = found if layers is None else as_names(layers, expected.partition(":")[0], "layers")
     unknown = [name for name in names if name not in found]
     if unknown or not names:
         got = ", ".join(map(repr, unknown)) or "none"

@@ -26,6 +26,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from minnet.files import as_path, replacing
+from minnet.validation import check_instance, count, in_range, shown
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
@@ -105,12 +106,28 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             plt.draw_if_interactive()  # loads the backend, which can change settings permanently
         kept = {name: mpl.rcParams[name] for name in _USERS}
         kept["font.family"] = [*kept["font.family"], _FALLBACK]
+        options = {name: kwargs[name] for name in ("title", "figsize") if name in kwargs}
+        _check_options(draw.__name__, **options)
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_STYLE | kept)
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def _check_options(where: str, title: Any = None, figsize: Any = None) -> None:
+    if title is not None:
+        check_instance(title, str, where, "title as a str")
+    if figsize is not None:
+        expected = "figsize as (width, height) in inches"
+        check_instance(figsize, tuple | list | np.ndarray, where, expected)
+        if np.shape(figsize) != (2,):
+            raise ValueError(f"{where}: expected {expected}, got {shown(figsize)}")
+        for side in figsize:
+            in_range(
+                side, where, "each side of figsize", lambda v: 1 <= v <= 300, "1 to 300 inches"
+            )
 
 
 def new_figure(figsize: tuple[float, float]) -> LectureFigure:
@@ -198,6 +215,7 @@ def literal(ax: Axes, size: float) -> dict[str, Any]:
 
 def depth_colors(layers: int) -> list[tuple[float, ...]]:
     """Return a colour for each layer, from dark to light, with a contrast of 3 : 1 on white."""
+    count(layers, "depth_colors", "layers", least=0)
     return [tuple(color) for color in mpl.colormaps["plasma"](np.linspace(0.0, 0.64, layers))]
 
 

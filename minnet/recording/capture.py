@@ -69,6 +69,7 @@ class Capture(dict[str, dict[str, Array]]):
         ValueError
             If no layer has this kind.
         """
+        kind = str(kind)
         found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
         if not found:
             kinds = dict.fromkeys(kind for kinds in self.values() for kind in kinds)

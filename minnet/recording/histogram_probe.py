@@ -34,7 +34,7 @@ from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import MOST, Key, Series, require
 from minnet.recording.taps import View
-from minnet.validation import Array, count
+from minnet.validation import FLOAT64, Array, as_array, count
 
 MOST_PENDING = 2**31 - 1  # the largest int32
 TOTALS = BLOCKS - 1  # the block after the bins
@@ -287,7 +287,7 @@ class HistogramProbe(Recorder):
 
 def _quantiles(counts: Array, q: ArrayLike) -> Array:
     """Return the quantiles q of each row of counts in ascending order of value, (rows, ...)."""
-    shares = np.asarray(q, dtype=np.float64)
+    shares = as_array(q, FLOAT64, "quantile", "q")
     if not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"quantile: expected q to be in 0..1, got {q!r}")
     counts = counts[:, MINUS_INFINITY : PLUS_INFINITY + 1]

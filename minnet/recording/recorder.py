@@ -22,7 +22,7 @@ from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import LAST, OBSERVED, Key, Series, require
 from minnet.recording.taps import LayerInfo, View, describe_layers, find_nonfinite, find_taps
-from minnet.validation import Array, count, in_range
+from minnet.validation import Array, as_names, count, in_range
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
@@ -178,9 +178,7 @@ class Recorder(ABC):
         where = type(self).__name__
         if not isinstance(net, Sequential):
             raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
-        if not isinstance(step, int | np.integer):
-            raise TypeError(f"{where}: expected step as a whole number, got {step!r}")
-        if step <= self._last_step or step < 0:
+        if count(step, where, "step", least=0) <= self._last_step:
             raise ValueError(
                 f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
                 "each run, and pass step= to train_step"
@@ -251,7 +249,7 @@ class Recorder(ABC):
         return np.concatenate([earlier, table])
 
     def _key(self, layer: str, kind: str) -> Key:
-        key = layer, kind
+        key = layer, kind = str(layer), str(kind)
         if key in self._series.keys and self._series.observed(key).any():
             return key
         kinds = [other for name, other in self._series.recorded() if name == layer]
@@ -330,8 +328,8 @@ class Recorder(ABC):
 
 
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given)
-    if not names or not all(isinstance(name, str) and name for name in names):
+    names = as_names(given, where, argument)
+    if not names or "" in names:
         raise TypeError(f"{where}: expected {argument} as at least one name, got {given!r}")
     if len(set(names)) < len(names):
         raise ValueError(f"{where}: expected each name once in {argument}, got {given!r}")

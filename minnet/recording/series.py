@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.validation import Array
+from minnet.validation import Array, count
 
 FIRST, LAST, OBSERVED = range(3)
 MOST = 2**53  # upper bound of the steps and counts in a file; sums of counts fit into int64
@@ -146,7 +146,7 @@ class Series:
 
         A step before the first observed one or after the last one raises ValueError.
         """
-        steps = self.steps(key)
+        steps, step = self.steps(key), count(step, "series", "step", least=-1)
         if step == -1:
             return len(steps) - 1
         first, last = int(steps[0, FIRST]), int(steps[-1, LAST])

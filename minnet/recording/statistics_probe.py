@@ -15,7 +15,7 @@ from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import MOST, Key, Series, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
-from minnet.validation import Array, count
+from minnet.validation import Array, count, one_of
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
@@ -163,8 +163,7 @@ class StatisticsProbe(Recorder):
             If the statistic is unknown, or does not exist for this kind.
         """
         key = self._key(layer, kind)
-        if name not in INDEX:
-            raise ValueError(f"series: expected one of {', '.join(NAMES)}, got {name!r}")
+        one_of(name, NAMES, "series", "")
         if KIND_OF.get(name, kind) != kind:
             raise ValueError(f"series: expected kind {KIND_OF[name]!r} for {name!r}, got {kind!r}")
         return self.steps(layer, kind)[:, 0], self._table(key)[:, INDEX[name]]
@@ -184,8 +183,7 @@ class StatisticsProbe(Recorder):
         ValueError
             If the name is unknown.
         """
-        if name not in RUN_NAMES:
-            raise ValueError(f"run: expected one of {', '.join(RUN_NAMES)}, got {name!r}")
+        one_of(name, RUN_NAMES, "run", "")
         return self._series.steps()[:, 0], self._series.rows[:, 0, RUN_NAMES.index(name)]
 
     def dead_units(self, layer: str) -> Array:

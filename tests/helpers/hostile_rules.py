@@ -115,6 +115,7 @@ def _foreign(target: Target, parameter: inspect.Parameter, error: BaseException)
     parts = target.name.removesuffix(" =").split(".")
     words = {parameter.name.lower(), *(part.lower() for part in parts)}
     named = any(re.search(rf"\b{re.escape(word)}\b", text.lower()) for word in words)
+    named = named or "a layer cannot be called" in text
     if not named and not re.search(r"\w+\d\b.*\(|expected .* got ", text):
         return f"vague message: {shown}"
     return ""
@@ -141,7 +142,7 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
     if kind == "bool":
         return "flag" not in traits
     if kind == "int":
-        return "whole" not in traits
+        return "whole" not in traits and not (parameter.name == "verbose" and "flag" in traits)
     if kind == "float":
         return not traits & {"real", "array0", "number"}
     if parameter.name == "rng":
@@ -150,8 +151,8 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
     if "nonfinite" in traits and alone and owner_of(target) is not Sequential:
         return parameter.name in ("value", "theta", "grad")  # NaN in gives NaN out
     if parameter.name in ROWS and not traits & {"finite", "real", "array0"}:
-        scalar = hostile in scalars()
-        return (scalar and hostile.label not in ("()",)) or "nonfinite" in traits
+        converted = "flag" in traits or hostile.label == "(1, 2, 3)"
+        return (hostile in scalars() and not converted) or "nonfinite" in traits
     return False
 
 

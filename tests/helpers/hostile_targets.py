@@ -45,14 +45,17 @@ PASSED_ON = {
 INTERNAL = {
     "append", "append_step", "as_target", "backward_layers", "backward_rows", "build_parts",
     "check", "check_attributes", "check_eps", "check_rows", "check_theta", "check_widths",
-    "choose_names", "compute", "describe", "differentiate", "draw_params", "forget_buffers",
+    "choose_names", "compute", "describe", "differentiate", "draw_params", "end", "forget_buffers",
     "forward_layers", "forward_rows",
     "from_state", "generator_for", "get_metadata_routing", "get_params", "gradient", "of",
     "on_end", "on_epoch", "resume", "score", "set_fit_request", "set_params",
     "set_partial_fit_request", "set_score_request", "to_state", "undo_forward", "update", "walk",
 }  # fmt: skip
 FIXED = {"weight", "bias", "gamma", "beta", "slope"}  # parameters, which cannot be replaced
-RECORDS = {"History", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError"}
+RECORDS = {
+    "History", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError", "Failure",
+    "LayerInfo",
+}  # fmt: skip
 # Arguments for which a hostile value is not a fault: sizes of loops, and documented freedom.
 SKIPPED = {
     "Sequential.more", "exercises.check.answer",
