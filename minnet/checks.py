@@ -95,6 +95,11 @@ def _slope(f: Function, point: Array, index: tuple[int, ...], low: float, high: 
                 f"numerical_gradient: expected f to return a number, got {values[-1]!r}; return "
                 "a sum over the entries"
             )
+        if not np.isfinite(values[-1]):
+            raise FloatingPointError(
+                f"numerical_gradient: expected f to return a finite number, got {values[-1]} at "
+                f"x = {moved[index]:g}; choose a point x, or a step, at which f does not overflow"
+            )
     return float((values[1] - values[0]) / (ends[1] - ends[0]))
 
 

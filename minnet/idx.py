@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import zipfile
+from os.path import isfile  # unlike Path.is_file, False for a name that is too long
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -66,7 +67,7 @@ def locate(name: str, data_home: Home, *, download: bool) -> Path:
     homes = _homes(data_home)
     for home in homes:
         folders = [home / folder for folder in FOLDERS[name]]
-        if home.name in FOLDERS[name] or (name == "mnist" and (home / KERAS_FILE).is_file()):
+        if home.name in FOLDERS[name] or (name == "mnist" and isfile(home / KERAS_FILE)):
             folders.append(home)
         for folder in folders:
             if not _missing(folder):
@@ -111,12 +112,12 @@ def _homes(data_home: Home) -> list[Path]:
 def _path(folder: Path, file: str) -> Path:
     """Return the path of the packed or plain file, or of Keras's file if neither exists."""
     names = [f"{name}{end}" for name in (file, file.replace("-idx", ".idx")) for end in (".gz", "")]
-    found = (folder / name for name in (*names, KERAS_FILE) if (folder / name).is_file())
+    found = (folder / name for name in (*names, KERAS_FILE) if isfile(folder / name))
     return next(found, folder / file)
 
 
 def _missing(folder: Path) -> list[str]:
-    return [file for file in SHAPES if not _path(folder, file).is_file()]
+    return [file for file in SHAPES if not isfile(_path(folder, file))]
 
 
 def _remedy(name: str, folder: Path) -> str:

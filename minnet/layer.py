@@ -382,7 +382,7 @@ class Layer(Differentiable):
     # Descriptions for messages.
 
     def describe(self) -> str:
-        """Return the class name and the sizes, such as ``Dense(784→100)``."""
+        """Return the class name and the sizes, such as ``Dense(784->100)``."""
         return f"{type(self).__name__}({'' if self.in_features is None else self.in_features})"
 
     def __repr__(self) -> str:

@@ -118,7 +118,8 @@ class Loss(Differentiable):
 
     def _as_output(self, output: Any, target: Any) -> Array:
         """Return output as rows of float64 or float32."""
-        dtype = getattr(output, "dtype", FLOAT32)
+        values = output.to_numpy() if hasattr(output, "columns") else output  # a pandas.DataFrame
+        dtype = getattr(values, "dtype", FLOAT32)
         double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
         try:
             rows = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")

@@ -119,7 +119,9 @@ def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) 
         history = manifest.get("history") and History.from_state(manifest["history"], found)
         # Names in a network contain a dot and differ from these.
         values = {k: v for k, v in found.items() if "." in k or not k.startswith(unused)}
-        problems = _differences("layer", manifest["layers"], _layers(net))
+        layers = {**manifest["layers"]}
+        layers = {k: str(v).replace("→", "->") for k, v in layers.items()}  # "→" in older files
+        problems = _differences("layer", layers, _layers(net))
         problems += _differences("array", _descriptions(values), _descriptions(arrays))
         problems += [
             f"array {name!r}: holds NaN or infinity"

@@ -34,8 +34,7 @@ class Summary:
         return f"{self.total:,} parameters, {size / 1024:,.1f} KiB of {self.dtype}"
 
     def __str__(self) -> str:
-        # Some consoles cannot print an arrow.
-        cells = ((name, kind.replace("→", "->"), out, f"{n:,}") for name, kind, out, n in self.rows)
+        cells = ((name, kind, out, f"{n:,}") for name, kind, out, n in self.rows)
         rows = [HEADINGS, *cells]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row[:3], widths)) for row in rows]

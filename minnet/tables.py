@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype, is_whole
+from minnet.validation import as_float_dtype, as_rng, is_whole
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -192,7 +192,7 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
         # scikit-learn accepts no Generator, and None would use NumPy's global state.
         seed: Any = rng
         if not (is_whole(rng) and 0 <= rng < 2**32):
-            seed = np.random.default_rng(rng).integers(2**32)
+            seed = as_rng(rng, "rng").integers(2**32)
         options = {"test_size": float(test_size), "stratify": y if stratify else None}
         parts: list[Any] = train_test_split(x, y, random_state=int(seed), **options)
     except (ValueError, TypeError) as error:

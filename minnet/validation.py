@@ -299,7 +299,9 @@ def as_flag(value: Any, where: object, name: str) -> bool:
 
 def as_names(given: Any, where: object, name: str) -> tuple[str, ...]:
     """Return given, a name or an iterable of names, as a tuple; raise TypeError otherwise."""
-    names = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    alone = isinstance(given, str) or not isinstance(given, Iterable)
+    alone = alone or getattr(given, "ndim", 1) != 1
+    names = (given,) if alone else tuple(given)
     if not all(isinstance(each, str) for each in names):
         raise TypeError(f"{where}: expected {name} as names, got {shown(given)}")
     return names

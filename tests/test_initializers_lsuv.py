@@ -147,12 +147,12 @@ class Explosive(Layer):
         (
             Dead,
             ValueError,
-            r"'dense2' Dense\(40→5\): lsuv: expected an output that varies, got 0 everywhere",
+            r"'dense2' Dense\(40->5\): lsuv: expected an output that varies, got 0 everywhere",
         ),
         (
             Explosive,
             FloatingPointError,
-            r"'dense2' Dense\(40→5\): lsuv: expected a finite output, got variance",
+            r"'dense2' Dense\(40->5\): lsuv: expected a finite output, got variance",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_an_interruption_restores_the_network():
         (
             rows(width=31),
             ValueError,
-            r"Dense\(30→40\): expected x of shape \(n, 30\), got \(200, 31\)",
+            r"Dense\(30->40\): expected x of shape \(n, 30\), got \(200, 31\)",
         ),
         (
             np.full((4, 30), np.nan),

@@ -229,14 +229,14 @@ def test_numpy_opens_the_file_and_the_manifest_describes_it(tmp_path):
     assert [manifest[key] for key in ("format", "version")] == ["minnet weights", 2]
     assert manifest["layers"] == {
         "centre1": "Centre(4)",
-        "dense1": "Dense(4→8)",
+        "dense1": "Dense(4->8)",
         "prelu1": "PReLU()",
         "residual1": "Residual",
-        "residual1.dense1": "Dense(8→8)",
+        "residual1.dense1": "Dense(8->8)",
         "residual1.batchnorm1": "BatchNorm(8)",
         "residual1.relu1": "ReLU()",
         "dropout1": "Dropout(0.2)",
-        "out": "Dense(8→3)",
+        "out": "Dense(8->3)",
     }
 
 
@@ -442,7 +442,7 @@ def test_one_message_lists_every_problem(path):
 def test_the_message_for_another_network_has_one_line_for_each_layer_and_array_that_differs(path):
     other = Sequential([Dense(4, 6), LeakyReLU(), BatchNorm(6), Dense(6, 3)])
     lines = error_of(other, path).splitlines()[1:-1]
-    assert "  layer 'dense1': the file has Dense(4→5), the network Dense(4→6)" in lines
+    assert "  layer 'dense1': the file has Dense(4->5), the network Dense(4->6)" in lines
     assert "  layer 'leakyrelu1': the file has none, the network LeakyReLU(0.01)" in lines
     assert len(lines) == 5 + 7  # dense2.bias alone fits
 
@@ -590,7 +590,7 @@ def test_a_missing_file_raises_file_not_found_error_with_the_absolute_path(tmp_p
 def test_swapped_arguments_raise_type_error(path):
     with pytest.raises(TypeError, match=r"save: expected save\(net, path\) .* got .*net.npz"):
         save(path, small())
-    with pytest.raises(TypeError, match=r"load: expected load\(net, path\) .* got Dense\(4→3\)"):
+    with pytest.raises(TypeError, match=r"load: expected load\(net, path\) .* got Dense\(4->3\)"):
         load(Dense(4, 3), path)
 
 

@@ -13,12 +13,12 @@ def network(dtype=np.float32):
 def test_every_layer_has_a_row_and_parameters_are_counted_once():
     summary = network().summary()
     assert summary.rows == (
-        ("entry<1>", "Dense(3→40)", "(n, 40)", 160),
+        ("entry<1>", "Dense(3->40)", "(n, 40)", 160),
         ("prelu1", "PReLU()", "(n, 40)", 1),
         ("residual1", "Residual(BatchNorm(40), ReLU())", "(n, 40)", 0),
         ("residual1.batchnorm1", "BatchNorm(40)", "(n, 40)", 80),
         ("residual1.relu1", "ReLU()", "(n, 40)", 0),
-        ("dense2", "Dense(40→30)", "(n, 30)", 1230),
+        ("dense2", "Dense(40->30)", "(n, 30)", 1230),
     )
     assert type(summary.dtype) is str
     assert summary.total == sum(row[3] for row in summary.rows) == network().theta.size == 1471
@@ -39,7 +39,7 @@ def test_the_html_has_the_same_table_with_escaped_names():
     assert html.count("<tr>") == html.count("</tr>") == 7
     assert "<th>name</th><th>layer</th><th>output</th><th>parameters</th>" in html
     assert html.count(">1,230</td></tr>") == 1
-    assert "<td>entry&lt;1&gt;</td><td>Dense(3→40)</td><td>(n, 40)</td>" in html
+    assert "<td>entry&lt;1&gt;</td><td>Dense(3-&gt;40)</td><td>(n, 40)</td>" in html
     assert "1,471 parameters" in html
 
 

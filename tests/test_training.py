@@ -206,7 +206,7 @@ def test_evaluate_leaves_network_and_loss_alone():
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"x": np.zeros((60, 5))}, ValueError, r"Dense\(4→8\).*\(n, 4\).*\(60, 5\)"),
+        ({"x": np.zeros((60, 5))}, ValueError, r"Dense\(4->8\).*\(n, 4\).*\(60, 5\)"),
         (
             {"x": np.zeros((0, 4)), "y": np.zeros(0, int)},
             ValueError,

@@ -87,7 +87,7 @@ def test_an_array_without_real_numbers_is_a_type_error(make, x):
 def test_the_type_error_names_layer_and_dtype(name):
     x = NOT_NUMBERS[name]
     dtype = re.escape(str(np.asarray(x).dtype))
-    message = rf"Dense\(3→2\): expected x as real numbers, got dtype {dtype}; convert with"
+    message = rf"Dense\(3->2\): expected x as real numbers, got dtype {dtype}; convert with"
     with pytest.raises(TypeError, match=message):
         Dense(3, 2).forward(x, training=True)
 
@@ -112,7 +112,9 @@ def test_a_wrong_width_names_layer_and_both_widths(make):
 
 def test_in_a_network_the_message_names_place_name_and_kind():
     net = Sequential([("entry", Dense(784, 10)), Softmax()], rng=0)
-    message = r"layer 1 'entry' Dense\(784→10\): expected x as rows .*got shape \(32, 28, 28\); use"
+    message = (
+        r"layer 1 'entry' Dense\(784->10\): expected x as rows .*got shape \(32, 28, 28\); use"
+    )
     with pytest.raises(ValueError, match=message):
         net.predict(np.zeros((32, 28, 28)))
 
@@ -313,7 +315,7 @@ def test_any_array_gives_the_result_of_numpy_or_an_error_with_an_explanation(dat
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(?s).*uint8", UserWarning)
         if error is not None:
-            with pytest.raises(error, match=r"expected|input x|rows"):
+            with pytest.raises((error, FloatingPointError), match=r"expected|input x|rows"):
                 net.forward(x, training=training)
         else:
             try:

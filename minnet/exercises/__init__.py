@@ -20,6 +20,7 @@ from minnet.exercises.catalog import catalog, find
 from minnet.exercises.diagnosis import WrongAnswer, diagnose_answer
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.output import folded_output
+from minnet.validation import count
 
 __all__ = ["WrongAnswer", "catalog", "check", "find"]
 
@@ -57,7 +58,7 @@ def check(exercise: int | str | Exercise, answer: Any, *, seed: int | None = Non
     if not callable(answer):
         raise TypeError(f"{exercise}: expected the {exercise.answer} of the stub, got {answer!r}")
     random = int(np.random.default_rng().integers(1, 2**32))
-    seeds = [0, random] if seed is None else [seed]
+    seeds = [0, random] if seed is None else [count(seed, "check", "seed", least=0)]
     with folded_output():
         for each in seeds:
             wrong = diagnose_answer(exercise, answer, each, train=each == seeds[-1])

@@ -5,7 +5,7 @@ import numpy as np
 from minnet import initializers
 from minnet.kernels.dense import add_row, column_sum
 from minnet.layer import Layer, Param, parameter
-from minnet.validation import Array, count
+from minnet.validation import Array, count, shown
 
 Init = str | initializers.Initializer
 dot = np.ndarray.dot  # np.dot without the overhead of its dispatch
@@ -79,7 +79,13 @@ class Dense(Layer):
     def _draw(
         self, init: initializers.Initializer, shape: tuple[int, ...], rng: np.random.Generator
     ) -> Param:
-        value = np.asarray(init(shape, rng=rng, dtype=self.dtype), dtype=self.dtype)
+        try:
+            value = np.asarray(init(shape, rng=rng, dtype=self.dtype), dtype=self.dtype)
+        except TypeError as error:
+            raise TypeError(
+                f"{self}: expected an initializer f(shape, *, rng, dtype) that returns an array, "
+                f"got {shown(init)}, which raises {error}"
+            ) from error
         if value.shape != shape or not np.isfinite(value).all():
             raise ValueError(
                 f"{self}: expected the initializer to return finite numbers of shape {shape}, got "
@@ -100,4 +106,4 @@ class Dense(Layer):
             dot(dy, weight.value.T, out=dx)
 
     def describe(self) -> str:
-        return f"Dense({self.in_features}→{self.out_features})"
+        return f"Dense({self.in_features}->{self.out_features})"

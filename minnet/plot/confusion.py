@@ -114,7 +114,7 @@ def _counts(
         )
     classes = found = unique_labels(true, predicted)
     if names is not None:
-        if isinstance(names, str | Mapping):
+        if isinstance(names, str | Mapping) or np.ndim(names) != 1:
             raise TypeError(f"confusion: expected names as a list, got {names!r}")
         if len(set(names)) < len(names):
             raise ValueError(f"confusion: expected different names, got {names}; rename some")

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from minnet.plot import parts, style
 from minnet.recording import StatisticsProbe
 from minnet.recording.statistics import half_interval
-from minnet.validation import Array, positive
+from minnet.validation import FLOAT64, Array, as_array, check_instance, positive
 
 _DIAMOND: dict[str, Any] = {
     "marker": "D", "linestyle": "none", "markersize": 10, "markerfacecolor": "none",
@@ -130,8 +130,10 @@ def gradient_flow(
         raise ValueError(
             "gradient_flow: expected no theory for a map, got one; give lines=True to draw it"
         )
-    if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
-        raise ValueError(f"gradient_flow: expected limits to be low < high, got {limits!r}")
+    if limits is not None:
+        ends = as_array(limits, FLOAT64, "gradient_flow", "limits")
+        if ends.shape != (2,) or not -np.inf < ends[0] < ends[1] < np.inf:
+            raise ValueError(f"gradient_flow: expected limits to be low < high, got {limits!r}")
     ax = style.axes(ax, figsize=figsize, where="gradient_flow")
     series = {name: probe.series(name, kind, "rms") for name in names}
     text = f"log₁₀ RMS of {parts.name_of_kind(kind)}"
@@ -248,6 +250,7 @@ def _range(rows: Mapping[str, Array]) -> tuple[float, float]:
 
 def _curves(runs: Any, metric: str, label: str) -> dict[str, Array]:
     """Return the metric in training and validation, each (runs, epochs), if it was measured."""
+    check_instance(metric, str, "learning_curves", "metric as a str")
     owner = repr(label) if label else "the history"
     runs = list(runs) if isinstance(runs, list | tuple) else [runs]
     found = {}

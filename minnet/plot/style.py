@@ -26,7 +26,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from minnet.files import as_path, replacing
-from minnet.validation import check_instance, count, in_range, shown
+from minnet.validation import as_flag, check_instance, count, in_range, shown
 
 SMALL, MEDIUM, LARGE = 13, 15, 17  # points
 INK, GREY, _PALE = "#222222", "#8A8A8A", "#EEEEEE"
@@ -106,7 +106,9 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             plt.draw_if_interactive()  # loads the backend, which can change settings permanently
         kept = {name: mpl.rcParams[name] for name in _USERS}
         kept["font.family"] = [*kept["font.family"], _FALLBACK]
-        options = {name: kwargs[name] for name in ("title", "figsize") if name in kwargs}
+        options = {
+            name: kwargs[name] for name in ("title", "figsize", "log", "lines") if name in kwargs
+        }
         _check_options(draw.__name__, **options)
         with mpl.rc_context():
             mpl.rcdefaults()
@@ -116,7 +118,9 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return drawn
 
 
-def _check_options(where: str, title: Any = None, figsize: Any = None) -> None:
+def _check_options(where: str, title: Any = None, figsize: Any = None, **flags: Any) -> None:
+    for name, flag in flags.items():
+        as_flag(flag, where, name)
     if title is not None:
         check_instance(title, str, where, "title as a str")
     if figsize is not None:

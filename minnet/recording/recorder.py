@@ -22,7 +22,7 @@ from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
 from minnet.recording.series import LAST, OBSERVED, Key, Series, require
 from minnet.recording.taps import LayerInfo, View, describe_layers, find_nonfinite, find_taps
-from minnet.validation import Array, as_names, count, in_range
+from minnet.validation import Array, as_names, count, in_range, one_of
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
@@ -204,7 +204,7 @@ class Recorder(ABC):
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
         """Return the layers with a recording of this kind, in the order of the network."""
-        return tuple(name for name, other in self._series.recorded() if other == kind)
+        return tuple(name for name, other in self._series.recorded() if other == str(kind))
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot, (slots, 2).
@@ -227,8 +227,7 @@ class Recorder(ABC):
         ValueError
             If the name is unknown.
         """
-        if name not in EPOCH_METRICS:
-            raise ValueError(f"epochs: expected one of {', '.join(EPOCH_METRICS)}, got {name!r}")
+        one_of(name, EPOCH_METRICS, "epochs", "")
         table = self._epoch_table()
         values = table[:, 1 + EPOCH_METRICS.index(name)]
         known = ~np.isnan(values)

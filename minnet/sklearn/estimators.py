@@ -154,14 +154,14 @@ class _MLP(base.BaseEstimator):
     def _start(self, rows: Rows, random_state: Any) -> None:
         """Create the network and empty the records of earlier trainings."""
         # A copy, so that the first draws are the initial weights, as in scikit-learn.
-        source = random_state if self.init else copy.deepcopy(random_state)
+        source = copy.deepcopy(random_state) if self.init is None else random_state
         seed = source.randint(np.iinfo(np.int32).max)
         self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
         hidden = self.hidden_layer_sizes
         hidden = [*hidden] if np.iterable(hidden) else [hidden]
         layers = self._layers([rows.x.shape[1], *hidden, rows.targets.shape[1]])
         net = self.network_ = minnet.Sequential(layers, rng=self._rng, dtype=rows.x.dtype)
-        for layer in () if self.init else net:
+        for layer in net if self.init is None else ():
             if isinstance(layer, minnet.Dense):
                 numerator = 2.0 if self.activation == "logistic" else 6.0
                 limit = math.sqrt(numerator / (layer.in_features + layer.out_features))
@@ -178,7 +178,7 @@ class _MLP(base.BaseEstimator):
                 f"{self.activation!r}; for other layers use minnet.fit"
             )
         activation, layers = ACTIVATIONS[self.activation], list[minnet.Layer]()
-        init = self.init or "glorot_uniform"
+        init = "glorot_uniform" if self.init is None else self.init
         for fan_in, fan_out in pairwise(sizes[:-1]):
             layers.append(minnet.Dense(fan_in, fan_out, bias=not self.batch_norm, init=init))
             layers += [minnet.BatchNorm(fan_out)] if self.batch_norm else []

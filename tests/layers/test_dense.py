@@ -108,4 +108,4 @@ def test_numpy_integers_are_widths():
 
 
 def test_the_description_shows_the_widths():
-    assert repr(Dense(784, 100)) == str(Dense(784, 100)) == "Dense(784→100)"
+    assert repr(Dense(784, 100)) == str(Dense(784, 100)) == "Dense(784->100)"

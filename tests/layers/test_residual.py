@@ -48,7 +48,7 @@ def test_a_branch_that_changes_the_width_is_refused():
 
 
 def test_widths_within_the_branch_are_checked():
-    message = r"'dense2' Dense\(5→3\): expected input \(n, 5\), got \(n, 4\); .*out_features=4"
+    message = r"'dense2' Dense\(5->3\): expected input \(n, 5\), got \(n, 4\); .*out_features=4"
     with pytest.raises(ValueError, match=message):
         Residual(Dense(3, 4), Dense(5, 3))
 
@@ -98,7 +98,7 @@ def test_training_and_prediction_differ_inside_the_branch():
 
 
 def test_the_description_lists_the_layers():
-    assert repr(Residual(Dense(3, 3), ReLU())) == "Residual(Dense(3→3), ReLU())"
+    assert repr(Residual(Dense(3, 3), ReLU())) == "Residual(Dense(3->3), ReLU())"
 
 
 def test_a_list_of_layers_is_refused_with_the_right_call():

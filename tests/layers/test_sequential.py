@@ -46,12 +46,12 @@ def test_layers_are_named_by_kind_and_count_unless_by_hand():
     assert [layer.name for layer in net.layers] == ["dense1", "relu1", "mine", "relu2", "dense3"]
     assert [layer.position for layer in net.layers] == [1, 2, 3, 4, 5]
     assert net["mine"] is layers[2][1]
-    assert str(net["mine"]) == "layer 3 'mine' Dense(4→4)"
+    assert str(net["mine"]) == "layer 3 'mine' Dense(4->4)"
 
 
 def test_a_layer_within_a_residual_has_a_dotted_name_in_messages():
     net = Sequential([Dense(4, 3), Residual(Dense(3, 3))])
-    assert str(net["residual1.dense1"]) == "layer 1 'residual1.dense1' Dense(3→3)"
+    assert str(net["residual1.dense1"]) == "layer 1 'residual1.dense1' Dense(3->3)"
 
 
 def test_an_unknown_name_raises_an_error_that_lists_all_names():
@@ -73,7 +73,7 @@ def test_repeated_names_and_names_with_a_dot_are_refused(name):
 
 def test_the_description_lists_the_layers():
     net = Sequential([Dense(4, 3), Residual(Dense(3, 3)), ReLU()])
-    assert repr(net) == "Sequential([Dense(4→3), Residual(Dense(3→3)), ReLU()])"
+    assert repr(net) == "Sequential([Dense(4->3), Residual(Dense(3->3)), ReLU()])"
 
 
 # Errors at construction.
@@ -98,7 +98,7 @@ def test_widths_are_those_of_the_first_and_last_layer_that_has_one():
     ("layers", "message"),
     [
         ([], r"expected a list of at least one layer, got \[\]"),
-        (Dense(2, 2), r"expected a list of at least one layer, got Dense\(2→2\)"),
+        (Dense(2, 2), r"expected a list of at least one layer, got Dense\(2->2\)"),
         (None, "expected a list of at least one layer, got None"),
         ([Dense(2, 2), "relu"], "item 2: expected a Layer, got 'relu'$"),
         ([Dense], r"item 1: expected a Layer.*; create one: Dense\(\.\.\.\)"),
@@ -118,7 +118,9 @@ def test_a_layer_that_is_in_use_is_refused():
     net = Sequential([dense])
     theta = net.theta.copy()
     for again in ([dense], [Residual(dense)] if not dense._bound else [ReLU(), dense]):
-        with pytest.raises(ValueError, match=r"Dense\(2→2\) is in use already; create a new layer"):
+        with pytest.raises(
+            ValueError, match=r"Dense\(2->2\) is in use already; create a new layer"
+        ):
             Sequential(again)
     with pytest.raises(ValueError, match=r"item 2: .* is in use already"):
         Sequential([shared := ReLU(), shared])
@@ -156,7 +158,7 @@ def test_a_parameter_that_would_not_be_trained_is_refused():
 
 @pytest.mark.parametrize("value", [np.zeros((4, 4)), np.full((4, 3), np.nan)])
 def test_an_initializer_that_returns_a_wrong_array_is_refused(value):
-    with pytest.raises(ValueError, match=r"Dense\(4→3\).*finite numbers of shape \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"Dense\(4->3\).*finite numbers of shape \(4, 3\)"):
         Sequential([Dense(4, 3, init=lambda shape, *, rng, dtype: value)])
 
 

@@ -30,7 +30,7 @@ def test_float32_overflow_names_the_layer_where_it_arose():
         with pytest.raises(FloatingPointError) as caught:
             net.forward(np.abs(X), training=training)
         assert str(caught.value).startswith(
-            "layer 2 'big' Dense(3→3): the input is finite, but the output holds infinity (the "
+            "layer 2 'big' Dense(3->3): the input is finite, but the output holds infinity (the "
             "largest float32 is 3.4e+38); lower the learning rate, or scale down the input"
         )
 
