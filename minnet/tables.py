@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype, as_rng, is_whole
+from minnet.validation import as_float_dtype, as_rng, is_whole, shown
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -195,17 +195,19 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
             seed = as_rng(rng, "rng").integers(2**32)
         options = {"test_size": float(test_size), "stratify": y if stratify else None}
         parts: list[Any] = train_test_split(x, y, random_state=int(seed), **options)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
             "expected a seed rng >= 0, and test_size as a share that leaves rows of each class on "
-            f"both sides, got rng={rng!r} and test_size={test_size!r} for {len(y)} rows ({error})"
+            f"both sides, got rng={shown(rng)} and test_size={shown(test_size)} for {len(y)} rows "
+            f"({error})"
         ) from error
     return parts
 
 
 def _names(given: Names, argument: str) -> list[str]:
     names = [given] if isinstance(given, NAME) else given
-    if not isinstance(names, Collection) or not all(isinstance(name, NAME) for name in names):
+    collected = isinstance(names, Collection) and getattr(names, "ndim", 1) == 1
+    if not collected or not all(isinstance(name, NAME) for name in names):
         raise TypeError(f"from_csv: expected {argument} as names of columns, got {given!r}")
     return [str(name) for name in names]
 

@@ -70,7 +70,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
     TypeError
         If x is None, masked, ragged, or holds strings, objects, complex numbers or dates.
     """
-    array = _converted(x, where, name)
+    array = to_numpy(x, where, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{where}: expected {name} as real numbers, got {_not_numbers(x, array, name)}"
@@ -90,7 +90,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
         raise
 
 
-def _converted(x: Any, where: object, name: str) -> Array:
+def to_numpy(x: Any, where: object, name: str) -> Array:
     """Return x as a NumPy array; raise TypeError if it is None, masked or not convertible."""
     if x is None or isinstance(x, np.ma.MaskedArray):
         got = "None" if x is None else f"a masked array; use {name}.filled(value)"
@@ -207,7 +207,7 @@ def as_target_rows(
     ValueError
         If a label is not a class, lengths or widths differ, or a row does not sum to 1.
     """
-    array = _converted(target, where, "target")
+    array = to_numpy(target, where, "target")
     n, classes = shape
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(

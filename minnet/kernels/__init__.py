@@ -35,7 +35,8 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     ValueError
         If dtypes is empty or contains another dtype.
     """
-    if not dtypes or not set(dtypes) <= {"float32", "float64"}:
+    valid = isinstance(dtypes, list | tuple | set | frozenset) and dtypes
+    if not valid or not all(dtype in ("float32", "float64") for dtype in dtypes):
         raise ValueError(f"warmup: expected dtypes 'float32', 'float64' or both, got {dtypes!r}")
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)

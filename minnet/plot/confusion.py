@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from minnet.plot import parts, style
-from minnet.validation import Array
+from minnet.validation import Array, to_numpy
 
 
 @style.styled
@@ -53,7 +53,9 @@ def confusion(
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['2\n67%', '1\n33%', '0', '1\n100%']
     """
-    counts, classes = _counts(np.asarray(true), np.asarray(predicted), names)
+    counts, classes = _counts(
+        to_numpy(true, "confusion", "true"), to_numpy(predicted, "confusion", "predicted"), names
+    )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax, k = style.axes(ax, figsize=figsize, where="confusion"), len(classes)
     digits = len(str(counts.max()))
@@ -112,7 +114,12 @@ def _counts(
             f"confusion: expected true and predicted labels of the same shape (n,), got "
             f"{true.shape} and {predicted.shape}; outputs.argmax(axis=1) returns labels"
         )
-    classes = found = unique_labels(true, predicted)
+    try:
+        classes = found = unique_labels(true, predicted)
+    except ValueError as error:
+        raise ValueError(
+            f"confusion: expected labels of one kind in true and predicted; {error}"
+        ) from error
     if names is not None:
         if isinstance(names, str | Mapping) or np.ndim(names) != 1:
             raise TypeError(f"confusion: expected names as a list, got {names!r}")
