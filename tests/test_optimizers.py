@@ -529,3 +529,30 @@ def test_an_optimizer_without_update_raises():
         TypeError, match=r"Optimizer.*: expected it to define update\(self, part, d"
     ):
         optimizer.step()
+
+
+@ALL
+def test_an_optimizer_that_is_created_after_the_backward_pass_takes_the_first_step(make):
+    early, late = network(), network()
+    optimizer = make(early)
+    for net in (early, late):
+        net.forward(np.ones((5, 3)), training=True)
+        net.backward(np.ones((5, 2)))
+    other = make(late)
+    optimizer.step()
+    other.step()
+    np.testing.assert_array_equal(late.theta, early.theta)
+    for name, array in other.state.items():
+        np.testing.assert_array_equal(array, optimizer.state[name], err_msg=name)
+    with pytest.raises(RuntimeError, match="backward"):
+        other.step()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [RMSProp, Adagrad, Adam, AdamW])
+def test_eps_is_at_least_the_smallest_normal_number_of_the_dtype(kind, dtype):
+    net, tiny = network(dtype), float(np.finfo(dtype).tiny)
+    assert kind(net, eps=tiny).eps == tiny
+    for eps in (tiny / 2, 0.0, -tiny):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: expected eps"):
+            kind(net, eps=eps)

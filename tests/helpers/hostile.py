@@ -32,7 +32,7 @@ from helpers.hostile_values import Hostile, arrays, paths, scalars, snapshot
 from minnet import Layer, Loss, Optimizer, Sequential
 from minnet.regularization import Regularizer
 
-SECONDS = 10  # a call that takes longer hangs
+SECONDS = 30  # a call that takes longer hangs
 PATHS = {"path", "data_home"}
 
 
@@ -164,7 +164,7 @@ def _run(
     digest: Any = None
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        _set_timer(SECONDS if target.weight == 1 else 6 * SECONDS)
+        _set_timer(SECONDS if target.weight == 1 else 2 * SECONDS)
         try:
             result = apply(function, arguments, by_position)
             digest = _digest(_used(result, target, world)), _digest(world.made)
