@@ -19,7 +19,7 @@ from unittest import mock
 import numpy as np
 
 from minnet.checks import numerical_gradient
-from minnet.exercises.exercise import Case, Exercise, ResultError, Results
+from minnet.exercises.exercise import AGAIN, Case, Exercise, ResultError, Results
 from minnet.validation import Array
 
 _MINNET, _PACKAGES = (Path(file).resolve().parents[1] for file in (__file__, np.__file__))
@@ -46,6 +46,8 @@ class Observation:
         Copies of the results, up to the first fault.
     fault : Fault or None
         The first fault.
+    again : dict of str to ndarray
+        The results for the inputs of `AGAIN`, on which an explanation is tested, too.
     derivatives : callable
         Returns the derivatives of the answer's own forward by name, from finite differences.
     logits : ndarray or None
@@ -54,18 +56,20 @@ class Observation:
 
     results: Results = field(default_factory=dict)
     fault: Fault | None = None
+    again: Results = field(default_factory=dict)
     derivatives: Callable[[], Results] = dict
     logits: Array | None = None
 
 
 def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observation:
-    """Run the answer twice on the inputs, and then in a network if `train` is True."""
+    """Run the answer twice on the inputs, and on others; then in a network if `train` is True."""
     results, fault = _collect(exercise, answer, case)
     fault = fault or _second_run(exercise, answer, case, results)
+    again, _ = _collect(exercise, answer, exercise.case(AGAIN)) if results else ({}, None)
     if fault is not None:
-        return Observation(results, fault)
+        return Observation(results, fault, again)
     derivatives = partial(_numerical_derivatives, exercise, answer, case)
-    observation = Observation(results, derivatives=derivatives)
+    observation = Observation(results, None, again, derivatives)
     if train and exercise.train is not None:
         try:
             with np.errstate(all="ignore"):

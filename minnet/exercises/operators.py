@@ -3,10 +3,11 @@
 An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.txt`` give the edits
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
-- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, a ``matrix``, a
-  ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``; ``mean`` or any
-  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, one with a
-  ``state`` between calls, and one that is ``updated``, which reads its earlier value;
+- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, ``indices``, a
+  ``matrix``, a ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``;
+  ``mean`` or any ``reduction``; a whole ``step``, one whose result has ``rows`` or is a
+  ``vector``, one with a ``state`` between calls, and one that is ``updated``, which reads its
+  earlier value;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
@@ -163,7 +164,11 @@ def _kinds(value: Any) -> Iterator[str]:
         if 0 < value < 1:
             yield "share"
     elif isinstance(value, np.ndarray):
-        yield from ("array", "value", "matrix") if value.ndim > 1 else ("array", "value")
+        yield from ("array", "value")
+        if value.ndim > 1:
+            yield "matrix"
+        elif value.dtype.kind == "i":
+            yield "indices"
     elif isinstance(value, list | tuple):
         yield "list"
 
