@@ -7,7 +7,6 @@ right derivative of a wrong forward.
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,11 @@ from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Results
 from minnet.exercises.explanation import Search
 from minnet.exercises.mutants import mutants_of, results_of
-from minnet.exercises.observation import Observation, observe
+from minnet.exercises.observation import Observation, observe, time_limit
 from minnet.exercises.program import Program
 
 ACCURACY = 0.7
+SECONDS = 60.0  # for one run of an answer in this process
 
 
 class WrongAnswer(AssertionError):  # noqa: N818 - the answer is wrong, not the program
@@ -57,7 +57,12 @@ def diagnose_answer(
 ) -> WrongAnswer | None:
     """Run an answer on the inputs of a seed; return the diagnosis, or None if it is right."""
     case = exercise.case(seed)
-    return diagnose_in_stages(exercise, case, partial(observe, exercise, answer, case), train=train)
+
+    def run(train: bool) -> Observation:
+        with time_limit(SECONDS):
+            return observe(exercise, answer, case, train)
+
+    return diagnose_in_stages(exercise, case, run, train=train)
 
 
 def diagnose_in_stages(

@@ -7,9 +7,12 @@ requires the recorded results. An answer can therefore run in a separate process
 
 import copy
 import os
+import signal
+import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -78,6 +81,29 @@ def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observa
             reason = f"in a network on the digits it stops with {describe_error(error)}."
             observation.fault = Fault("network", f"alone it works, but {reason}")
     return observation
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise a TimeoutError in the running code after some seconds, and again after as many.
+
+    It has an effect in the main thread alone, and not on Windows.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and hasattr(signal, "setitimer")):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"no end within {seconds:g} seconds; look for an endless loop")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
 
 
 class LoudErrstate(np.errstate):

@@ -1,5 +1,6 @@
 """Diagnosis of answers: known mistakes, faults, constant factors, shapes, the worst entry."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from minnet.exercises import WrongAnswer, check, files, find, network, relations
 from minnet.exercises.compare import relative_error
-from minnet.exercises.diagnosis import diagnose
+from minnet.exercises.diagnosis import diagnose, diagnose_answer
 from minnet.exercises.exercise import Case, Exercise, returned
 from minnet.exercises.observation import Observation, observe
 
@@ -461,3 +462,13 @@ def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
     path.write_text("def clipping(grads, max_norm):\n    return 7\n", encoding="utf-8-sig")
     answer = files.answer_in(find(14), files.read_source(path), str(path))
     assert answer([], 1.0) == 7
+
+
+def test_an_endless_loop_is_reported_with_its_line(monkeypatch):
+    def endless(x, dy):
+        while True:
+            pass
+
+    monkeypatch.setattr("minnet.exercises.diagnosis.SECONDS", 0.1)
+    wrong = diagnose_answer(exercise(), endless, 0, train=False)
+    assert re.search(r"TimeoutError in line \d+, .*; look for an endless loop", str(wrong))
