@@ -54,8 +54,9 @@ class Search:
         usable = self._usable(name)
         pairs = self._ranked(name, _pairs(mutants, usable, name, found, every=not likely))
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
+        if not likely and (not pairs or pairs[0].cost > 2):
+            pairs = [*self._scaled(usable, name), *pairs]
         likely = sorted([*likely, *pairs[:1]], key=lambda each: -self._wrong(each))
-        likely = likely or [*self._scaled(usable, name)]
         return likely[0] if likely else None
 
     def later(self) -> tuple[str, Mutant] | None:
@@ -114,7 +115,9 @@ class Search:
         )  # fmt: skip
 
     def _elsewhere(self, mutant: Mutant, name: str) -> bool:
-        """Return whether none of the changed steps is that of the result."""
+        """Return whether a whole step is wrong, and it is not that of the result."""
+        if not mutant.words.startswith("it "):
+            return False
         first, *_ = name.split()
         steps = (self.mutants.reference.steps[key] for key in mutant.changed)
         return not any(step.name == first or step.meaning in name for step in steps)

@@ -23,7 +23,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str)
     [
         ("e01", "dy.sum(axis=0)", "dy[-1]", "dbias: only the last row is used"),
         ("e01", "self.x.T @ dy", "self.forward(self.x).T @ dy",
-         "the output is used where the x stored for backward belongs"),
+         "the output is used where x belongs"),
         ("e01", "return dy @ self.weight.T", "return dy @ self.weight.T * self.x",
          "dx: it is multiplied by x once too often"),
         ("e01", "return dy @ self.weight.T", "return dy @ self.weight",
@@ -42,7 +42,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str)
          "axis=1, keepdims=True)\n    log_p = shifted - np.log(np.exp(shifted).sum(axis=None",
          "loss: in the sum in softmax, all entries are taken together"),
         ("e03", "-log_p[rows, labels].mean()", "-np.log2(np.exp(log_p))[rows, labels].mean()",
-         "loss: the logarithm has base 2"),
+         "in the logarithm of p at the label, the logarithm has base 2"),
         ("e03", "-log_p[rows, labels].mean()", "-log_p[:, labels].mean()",
          "every row is paired with all indices, not with one of its own"),
         ("e03", "dlogits = np.exp(log_p)", "dlogits = logits.copy()",
