@@ -115,8 +115,8 @@ class Search:
         )  # fmt: skip
 
     def _elsewhere(self, mutant: Mutant, name: str) -> bool:
-        """Return whether a whole step is wrong, and it is not that of the result."""
-        if not mutant.words.startswith("it "):
+        """Return whether a whole step, or a sign, is wrong in another step than the result's."""
+        if not (mutant.words.startswith("it ") or "sign" in mutant.words):
             return False
         first, *_ = name.split()
         steps = (self.mutants.reference.steps[key] for key in mutant.changed)
@@ -162,7 +162,8 @@ class Search:
             return self._wrong(mutant) < 2  # a statistic agrees by accident
         explained = [each for each in self.wrong if self._explained(mutant, [each])]
         if all(map(self._weak, explained)):
-            return mutant.cost >= 2 or not all(map(self._weak, self.wrong))
+            repeated = len(explained) > 1 or all(map(self._weak, self.wrong))
+            return mutant.cost >= 2 or not repeated
         return mutant.cost >= 3 and 2 * len(explained) < len(self.wrong)
 
     def _weak(self, name: str) -> bool:

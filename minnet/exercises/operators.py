@@ -3,8 +3,8 @@
 An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.txt`` give the edits
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
-- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, ``indices``, a
-  ``matrix``, a ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``;
+- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, one that is ``given`` as
+  an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``;
   ``mean`` or any ``reduction``; a whole ``step``, one whose result has ``rows`` or is a
   ``vector``, one with a ``state`` between calls, and one that is ``updated``, which reads its
   earlier value;
@@ -145,7 +145,8 @@ def _of_node(node: ast.expr, scope: Scope, exponent: bool) -> Iterator[Change]:
         case ast.Constant(value=int() | float()) | ast.UnaryOp(operand=ast.Constant()):
             yield from _of_kind("exponent" if exponent else "constant", "", scope, "")
         case ast.Name(id=name) if name in scope.values:
-            for kind in _kinds(scope.values[name]):
+            given = name not in scope.steps and isinstance(scope.values[name], np.ndarray)
+            for kind in (*_kinds(scope.values[name]), *(("given",) if given else ())):
                 yield from _of_kind(kind, scope.meanings[name], scope, name)
         case ast.Call(func=ast.Name(id=name)) if name in REDUCTIONS:
             for kind in ("mean", "reduction") if name == "mean" else ("reduction",):
