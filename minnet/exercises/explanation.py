@@ -62,7 +62,8 @@ class Search:
     def later(self) -> tuple[str, Mutant] | None:
         """Return another wrong result that a likely mutant explains, and the mutant.
 
-        If there is none, return a less likely mutant that explains the first wrong result, or None.
+        The mutant must not change the first wrong result, which it does not explain. If there is
+        none, return a less likely mutant that explains the first wrong result, or None.
         """
         first, *later = self.wrong
         for name in (*later, first):
@@ -74,7 +75,8 @@ class Search:
                 certain = (
                     alike > 1 or mutant.cost < 2 or name not in self.mutants.exercise.tolerances
                 )
-                if likely and certain and "swapped" not in mutant.options:
+                alone = name == first or self.mutants.is_right(mutant, first)
+                if likely and certain and alone and "swapped" not in mutant.options:
                     return name, mutant
         return None
 
@@ -96,7 +98,7 @@ class Search:
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
-        A mutant that would change a right result comes last.
+        A mutant that would change a right result comes last, or is left out if it is no edit of a step.
         """
         mutants, found = self.mutants, self.found[name]
         alike = [
@@ -107,7 +109,7 @@ class Search:
         ]  # fmt: skip
         spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
         return sorted(
-            (each for each in alike if each.known is None or id(each) not in spoiling),
+            (each for each in alike if each.edits or id(each) not in spoiling),
             key=lambda each: (
                 id(each) in spoiling, -self._explained(each), each.cost,
                 self._elsewhere(each, name), each.rank,

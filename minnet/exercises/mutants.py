@@ -72,9 +72,10 @@ class Mutant:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Likelier mutants have smaller ranks: cost, steps, depth of the change, words."""
+        """Likelier mutants have smaller ranks: costs, steps, depth of the change, words."""
         depth = sum(len(edit.path) for edit in self.edits)
-        return self.cost, len(self.changed) if self.edits else 0, depth, len(self.words)
+        total = sum({edit.words: edit.cost for edit in self.edits}.values())
+        return self.cost, total, len(self.changed) if self.edits else 0, depth, len(self.words)
 
     def program(self, reference: Reference) -> Program:
         """Return the wrong answer."""

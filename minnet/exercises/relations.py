@@ -73,7 +73,7 @@ def _entries(case: Case, right: Results, name: str, found: Array) -> str:
     wrong = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
     if wrong.all():
         return text + _along_axes(found, expected)
-    relation = _relation(case, found[wrong], expected[wrong])
+    relation = _relation(case, found[wrong], expected[wrong]) if found[wrong].any() else "0"
     return f"{text}; {_where(case, wrong)}" + (f", where it is {relation}" if relation else "")
 
 
@@ -210,7 +210,12 @@ def _quantities(case: Case) -> Iterator[tuple[str, float]]:
 
 
 def _where(case: Case, wrong: Array) -> str:
-    """Describe which entries are wrong: those with certain inputs, or rows or columns."""
+    """Describe which entries are wrong: a row or column, or those with certain inputs."""
+    names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
+    ranges = [_range(wrong, axis, what) for axis, what in enumerate(names)]
+    single = next((text for text in ranges if text and text.endswith(("is wrong", "is right"))), "")
+    if single:
+        return single
     for name, value in vars(case).items():
         if (
             isinstance(value, np.ndarray)
@@ -220,18 +225,23 @@ def _where(case: Case, wrong: Array) -> str:
             text = _condition(name.rsplit("_", 1)[-1], value, wrong)
             if text is not None:
                 return f"the wrong entries are those where {text}"
-    names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
-    for axis, what in enumerate(names):
-        others = tuple(each for each in range(wrong.ndim) if each != axis)
-        found = np.flatnonzero(wrong.any(axis=others)).tolist()
-        count = wrong.shape[axis]
-        if len(found) == 1 < count:
-            return f"only {what} {found[0]} is wrong"
-        if len(found) == count - 1 > 1:
-            return f"only {what} {({*range(count)} - {*found}).pop()} is right"
-        if len(found) < count:
-            return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
-    return f"{wrong.mean():.0%} of the entries are wrong"
+    share = f"{wrong.mean():.0%} of the entries are wrong"
+    return next(filter(None, ranges), share)
+
+
+def _range(wrong: Array, axis: int, what: str) -> str | None:
+    """Describe the wrong entries along an axis; None if they are everywhere."""
+    others = tuple(each for each in range(wrong.ndim) if each != axis)
+    found = np.flatnonzero(wrong.any(axis=others)).tolist()
+    count = wrong.shape[axis]
+    if len(found) == 1 < count:
+        place = "the last " if found[0] == count - 1 else "the first " if found[0] == 0 else ""
+        return f"only {place}{what}{'' if place else f' {found[0]}'} is wrong"
+    if len(found) == count - 1 > 1:
+        return f"only {what} {({*range(count)} - {*found}).pop()} is right"
+    if len(found) < count:
+        return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
+    return None
 
 
 def _condition(name: str, value: Array, wrong: Array) -> str | None:
