@@ -98,7 +98,8 @@ class Search:
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
-        A mutant that would change a right result comes last, or is left out if it is no edit of a step.
+        A mutant that would change a right result comes last. If it is no edit of a step, it must
+        be a known mistake that explains most of the wrong results.
         """
         mutants, found = self.mutants, self.found[name]
         alike = [
@@ -109,20 +110,22 @@ class Search:
         ]  # fmt: skip
         spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
         return sorted(
-            (each for each in alike if each.edits or id(each) not in spoiling),
+            (each for each in alike if each.edits or id(each) not in spoiling or self._mostly(each)),
             key=lambda each: (
                 id(each) in spoiling, -self._explained(each), each.cost,
                 self._elsewhere(each, name), each.rank,
             ),
         )  # fmt: skip
 
-    def _elsewhere(self, mutant: Mutant, name: str) -> bool:
-        """Return whether a whole step, or a sign, is wrong in another step than the result's."""
+    def _elsewhere(self, mutant: Mutant, name: str) -> float:
+        """Return how far from the step of the result a wrong whole step, or sign, is; or 0."""
         if not (mutant.words.startswith("it ") or "sign" in mutant.words):
-            return False
+            return 0.0
         first, *_ = name.split()
         steps = (self.mutants.reference.steps[key] for key in mutant.changed)
-        return not any(step.name == first or step.meaning in name for step in steps)
+        if any(step.name == first or step.meaning in name for step in steps):
+            return 0.0
+        return 1 / (1 + max((position for _, position in mutant.changed), default=0))
 
     def _confirmed(self, mutant: Mutant, name: str, factor: str = "") -> bool:
         """Return whether a mutant agrees for the inputs of `AGAIN`, too, as far as is known."""
@@ -140,8 +143,8 @@ class Search:
 
     def _spoils(self, mutant: Mutant) -> bool:
         """Return whether a mutant would change a right result."""
-        right = (name for name in self.found if name not in self.wrong)
-        return any(not self.mutants.is_right(mutant, name) for name in right)
+        right = [name for name in self.found if name not in self.wrong]
+        return self._explained(mutant, right) < len(right)
 
     def _explained(self, mutant: Mutant, names: Iterable[str] | None = None) -> int:
         """Return how many of the results agree with those of a mutant."""
@@ -149,6 +152,10 @@ class Search:
             self.mutants.agree(name, self.found[name], self.mutants.result(mutant, name))
             for name in (self.found if names is None else names)
         )
+
+    def _mostly(self, mutant: Mutant) -> bool:
+        """Return whether it is a known mistake that explains most of the wrong results."""
+        return mutant.known is not None and 2 * self._wrong(mutant) > len(self.wrong)
 
     def _wrong(self, mutant: Mutant) -> int:
         """Return how many of the wrong results agree with those of a mutant."""

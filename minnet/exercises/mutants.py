@@ -7,12 +7,13 @@ result that is needed.
 
 import ast
 import pickle
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations, product
 from typing import Any
 
@@ -159,6 +160,7 @@ class Mutants:
             possible = list(self._possible(form, trees))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
             groups += _groups([edit for edit, _ in possible])
+            groups += _parallel([edit for edit, _ in possible], trees)
             generated += [self.mutant(group, form, trees) for group in groups]
         return sorted(generated, key=lambda each: each.rank)
 
@@ -310,6 +312,21 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
             if len(group) > 1 and ids not in given:
                 given.add(ids)
                 yield group
+
+
+def _parallel(possible: Sequence[Edit], trees: Trees) -> Iterator[list[Edit]]:
+    """Yield the edits that apply one rule at one place of all steps with equal formulas.
+
+    Such formulas differ in names alone, as those of two running means do.
+    """
+    alike: dict[Any, dict[Key, Edit]] = {}
+    for edit in possible:
+        formula = re.sub(r"id='\w+'", "", ast.dump(trees[edit.step]))
+        if "BinOp" in formula and not isinstance(edit.rewrite, partial):
+            alike.setdefault((formula, edit.path, edit.rewrite), {})[edit.step] = edit
+    for edits in map(dict.values, alike.values()):
+        if len({edit.words for edit in edits}) > 1:
+            yield [*edits]
 
 
 def _values(tree: ast.expr, snapshots: Sequence[Values]) -> list[Any]:
