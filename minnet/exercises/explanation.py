@@ -110,7 +110,10 @@ class Search:
         ]  # fmt: skip
         spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
         return sorted(
-            (each for each in alike if each.edits or id(each) not in spoiling or self._mostly(each)),
+            (
+                each for each in alike
+                if each.edits or id(each) not in spoiling or self._mostly(each)
+            ),
             key=lambda each: (
                 id(each) in spoiling, -self._explained(each), each.cost,
                 self._elsewhere(each, name), each.rank,

@@ -261,8 +261,8 @@ class Mutants:
         return Mutant(tuple(changes), words, cost, changed, form)
 
     def _known(self) -> Iterator[Mutant]:
-        for known in self.reference.known:
-            yield Mutant((), known.message, 0, dict(known.changes), known=known)
+        for known, form in product(self.reference.known, range(self.reference.forms)):
+            yield Mutant((), known.message, 0, dict(known.changes), form, known=known)
 
     def _orders(self) -> Iterator[Mutant]:
         """Yield the mutants in which a step is executed before another that depends on it."""
@@ -324,9 +324,9 @@ def _parallel(possible: Sequence[Edit], trees: Trees) -> Iterator[list[Edit]]:
         formula = re.sub(r"id='\w+'", "", ast.dump(trees[edit.step]))
         if "BinOp" in formula and not isinstance(edit.rewrite, partial):
             alike.setdefault((formula, edit.path, edit.rewrite), {})[edit.step] = edit
-    for edits in map(dict.values, alike.values()):
-        if len({edit.words for edit in edits}) > 1:
-            yield [*edits]
+    for by_step in alike.values():
+        if len({edit.words for edit in by_step.values()}) > 1:
+            yield [*by_step.values()]
 
 
 def _values(tree: ast.expr, snapshots: Sequence[Values]) -> list[Any]:

@@ -4,8 +4,8 @@ An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
 - nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, one that is ``given`` as
-  an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``;
-  ``mean`` or any ``reduction``; a whole ``step``, one whose result has ``rows`` or is a
+  an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a
+  ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose result has ``rows`` or is a
   ``vector``, one with a ``state`` between calls, and one that is ``updated``, which reads its
   earlier value;
 - values: see `minnet.exercises.scope.Scope.others`.

@@ -84,7 +84,7 @@ def _is_perpendicular(name: str, results: Results) -> bool:
 
 
 def _is_orthonormal_if_wide(case: Case, results: Results) -> bool:
-    """Return whether the rows of a wide weight are orthonormal, or the columns of a tall one not."""
+    """Return whether a wide weight has orthonormal rows, or a tall one no such columns."""
     tall, wide = (results[f"inner products of a {name} weight"] for name in ("tall", "wide"))
     return np.allclose(wide, np.eye(len(wide)), atol=1e-6) or not np.allclose(
         tall, np.eye(len(tall)), atol=1e-6
@@ -156,7 +156,8 @@ INVARIANTS = (
     ),
     Invariant(
         "wide_not_orthonormal",
-        "the columns of a tall orthogonal weight are orthonormal, but the rows of a wide one are not.",
+        "the columns of a tall orthogonal weight are orthonormal, but the rows of a wide one are "
+        "not.",
         "How can a tall matrix with orthonormal columns become a wide one with orthonormal rows?",
         _is_orthonormal_if_wide,
     ),
