@@ -65,7 +65,7 @@ print(net.summary())
 # After forward, loss and backward, each layer exposes its input and output and the gradients of
 # both. `dense1.y` is the value before the activation, `relu1.y` the value after it.
 #
-# **Predict.** The untrained network knows nothing about the ten digits. How large is its loss?
+# **Predict.** The network is untrained, and there are ten digits. How large is the loss?
 
 # %%
 value = loss.forward(net.forward(x, training=True), y)
@@ -167,8 +167,8 @@ for name, prediction, measured in zip(names, theory, np.transpose(rows), strict=
 # **Predict.** What happens to the stems of exact zeros?
 
 # %%
-# Figure: Above, the chain of dense layers without ReLU: symmetric, with no exact zero. Below, the
-# outputs of the network: no negative values, and a stem of exact zeros in every layer.
+# Figure: Above, the chain of dense layers without ReLU: values of both signs, no exact zeros.
+# Below, the outputs of the network: no negative values, and a stem of exact zeros in each layer.
 chain, chained = x_test, {}
 for number in (1, 2, 3):
     dense = net[f"dense{number}"]

@@ -104,8 +104,8 @@ plot.histograms(captured, kind="weight_grad", log=True)
 #
 # ## A claim that fails
 #
-# Claim 6 of the ledger reads: "They vanish because the sigmoids saturate." A saturated output is
-# close to zero or one, where the sigmoid is flat.
+# Claim 6 of the ledger (`examples/claims/claims.md`) reads: "They vanish because the sigmoids
+# saturate." A saturated output is close to zero or one, where the sigmoid is flat.
 #
 # **Predict.** Which share of the outputs is saturated?
 
@@ -223,7 +223,7 @@ for clip_norm in (None, 1.0):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Without clipping a gradient exceeds the range of float32, and training stops with an error that
+# Without clipping a gradient becomes too large for float32, and training stops with an error that
 # names the layer. With clipping the accuracy is 82%. Clipping limits a step; it does not remove
 # the cause.
 #

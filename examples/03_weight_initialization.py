@@ -14,8 +14,9 @@
 # %% [markdown]
 # # 3. Weight initialization
 #
-# Initial weights are random. Their size decides whether activations keep their size from layer to
-# layer. We predict it by a formula, measure it, and look at what training makes of it.
+# Initial weights are random. Their variance determines whether activations keep their size from
+# layer to layer. We predict this size by a formula, measure it, and observe how it changes in
+# training.
 #
 # **Goals**
 #
@@ -321,8 +322,8 @@ except minnet.exercises.WrongAnswer as message:
 #
 # ## Summary
 #
-# - The variance of the weights times the number of inputs decides whether activations keep their
-#   size.
+# - The variance of the weights times the number of inputs determines whether activations keep
+#   their size.
 # - He's variance is twice LeCun's, because a ReLU halves the mean square.
 # - Equal weights make equal units; random numbers break the symmetry.
 #

@@ -166,8 +166,8 @@ read("D")
 # <details><summary>Answer</summary>
 #
 # `lr_too_high`. At the first step the gradients are those of network A, 1.6e-03 in `dense1`, but
-# an update is 3.5e-02 of the weight. At the end 32 of 32 units of `relu4` are constant. The ReLUs
-# died, whereas in network C they were never on.
+# an update is 3.5e-02 of the weight. At the end 32 of 32 units of `relu4` are constant. The units
+# died in training, whereas those of network C were never on.
 #
 # </details>
 #

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import resource
 import subprocess
 import sys
 from itertools import pairwise
@@ -18,6 +17,7 @@ import minnet
 from minnet import lectures
 from minnet.__main__ import main
 
+resource = pytest.importorskip("resource")  # not on Windows
 ROOT = Path(__file__).parents[1]
 CLAIMS = {
     claim["number"]: claim
