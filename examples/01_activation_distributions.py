@@ -14,64 +14,46 @@
 # %% [markdown]
 # # 1. Activation distributions
 #
-# A network of 4-64-32-16-3 units learns to classify three species of iris. We look at the outputs
-# of its hidden layers before and after training, as histograms, densities and cumulative
-# distributions. We also look at a common mistake: drawing values that the network never computes.
+# A ReLU network learns to read handwritten digits. We look at the outputs of its hidden layers
+# before and after training, and at two mistakes in reading such figures.
+#
+# **Goals**
+#
+# - Read activations and gradients from the buffers of a layer.
+# - Explain why about half of the outputs of an untrained ReLU layer are exactly zero.
+# - Distinguish an inactive entry from a dead unit.
+#
+# **Time:** one hour. **Prerequisites:** matrix products; what a dense layer and a ReLU compute.
+#
+# Make each prediction before you run the cell below it. The answers are folded.
 
 # %%
-"""Options: --quick for a run of seconds, --out FOLDER for figures. In a notebook, set them here."""
-
-import sys
-from pathlib import Path
+import os
 
 import numpy as np
 
 import minnet
-from minnet import (
-    Adam,
-    Dense,
-    MeanSquaredError,
-    ReLU,
-    Sequential,
-    SoftmaxCrossEntropy,
-    StatisticsProbe,
-    plot,
-)
+from minnet import Adam, Dense, ReLU, Sequential, SoftmaxCrossEntropy, plot
 
-QUICK = "--quick" in sys.argv
-OUT = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else "runs/examples")
-
-
-def show(figure, name):
-    """Return the figure in a notebook, or save it in a script."""
-    if "get_ipython" in globals():
-        return figure
-    OUT.mkdir(parents=True, exist_ok=True)
-    figure.savefig(OUT / f"01_{name}.png")
-    print("saved", OUT / f"01_{name}.png")
-    return None
-
+FULL = os.environ.get("MINNET_FULL") == "1"  # set it to True for MNIST, which is downloaded once
 
 # %% [markdown]
 # ## The data and the network
 #
-# Each flower has four measurements. They are standardized with the mean and standard deviation of
-# the *training* rows. Using the test rows as well would leak information into training.
-#
-# The output of the last layer is three logits. The softmax is part of the loss. This is more
+# The last layer has ten outputs, the logits. The softmax is part of the loss. This is more
 # accurate than a separate softmax layer and gives the same probabilities.
 
 # %%
-(x, y), (x_test, y_test) = minnet.datasets.iris()
-x, x_test = minnet.datasets.standardize(x, x_test)
+(x, y), (x_test, y_test) = minnet.datasets.mnist() if FULL else minnet.datasets.digits()
+epochs = 2 if FULL else 20
 
 
 def build(seed):
     """Return the untrained network."""
-    return Sequential(
-        [Dense(4, 64), ReLU(), Dense(64, 32), ReLU(), Dense(32, 16), ReLU(), Dense(16, 3)],
-        rng=seed,
-    )
+    layers, n = [], x.shape[1]
+    for units in (64, 32, 16):
+        layers, n = [*layers, Dense(n, units, init="he_normal"), ReLU()], units
+    return Sequential([*layers, Dense(n, 10)], rng=seed)
 
 
 net, loss = build(seed=0), SoftmaxCrossEntropy()
@@ -81,189 +63,253 @@ print(net.summary())
 # ## The buffers of a training step
 #
 # After forward, loss and backward, each layer exposes its input and output and the gradients of
-# both. `dense1.y` is the value before the activation, `relu1.y` the value after it. Nothing is
-# copied: the `dx` of one layer and the `dy` of the layer before it are the same array.
+# both. `dense1.y` is the value before the activation, `relu1.y` the value after it.
+#
+# **Predict.** The network is untrained, and there are ten digits. How large is the loss?
 
 # %%
-logits = net.forward(x, training=True)
-value = loss.forward(logits, y)
+value = loss.forward(net.forward(x, training=True), y)
 net.backward(loss.backward())
 
-print("loss of the untrained network:", round(value, 3), "- ln 3 is", round(np.log(3), 3))
+print(f"loss {value:.2f}; with equal probabilities ln 10 = {np.log(10):.2f}")
 for name in ("dense1", "relu1", "dense2", "relu2"):
     layer = net[name]
     print(f"{name}: x {layer.x.shape}, y {layer.y.shape}, dy {layer.dy.shape}, dx {layer.dx.shape}")
 print("relu1.dy is dense2.dx:", net["relu1"].dy is net["dense2"].dx)
-print("gradient of the first weight:", net["dense1"].weight.grad.shape)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# It is 2.40, slightly above ln 10 = 2.30, the loss of equal probabilities. The last line shows
+# that nothing is copied: the gradient at the output of one layer is the array that the next layer
+# filled as the gradient at its input.
+#
+# </details>
+#
 # ## Before and after training
 #
-# Buffers change with the next step. `capture` copies those of one batch, here of the test rows. We
-# make one copy now and another after training. A probe records the outputs during training; we use
-# its recording for dead units below.
+# Buffers change with the next step. `capture` returns copies of those of one batch, here of the
+# test rows. We call it before and after training. Two probes record the training for the replay
+# below.
+#
+# **Predict.** Does training make the share of exact zeros larger or smaller?
 
 # %%
 before = minnet.capture(net, x_test)
-probe = StatisticsProbe(["y"], layers=["relu1", "relu2", "relu3"], window=20)
-history = minnet.fit(
-    net, x, y, loss=loss, optimizer=Adam(net, lr=1e-3), epochs=100 if QUICK else 500,
-    batch_size=len(x), validation_data=(x_test, y_test), probes=[probe], rng=0,
-)  # fmt: skip
+values = minnet.HistogramProbe(("y", "dy"), units=True)
+numbers = minnet.StatisticsProbe(("y", "dy", "update"))
+options = {"loss": loss, "epochs": epochs, "batch_size": 32, "rng": 0}
+history = minnet.fit(net, x, y, optimizer=Adam(net), probes=[values, numbers], **options)
 after = minnet.capture(net, x_test)
-print(history)
-show(plot.learning_curves(history, metric="accuracy"), "learning_curves")
 
-# %% [markdown]
-# All panels below share one x axis, so that widths can be compared. Exact zeros are drawn
-# separately as a black stem, because a single point has no density. In one histogram with all
-# values, the height of the tallest bar would depend mostly on the width of the bins.
-#
-# Training widens the distributions: activations become larger. The zeros are present before
-# training.
-
-# %%
+print(f"accuracy on the test rows {minnet.evaluate(net, x_test, y_test, loss)['accuracy']:.0%}")
 hidden = ["relu1", "relu2", "relu3"]
-show(
-    plot.histograms({"before training": before, "after training": after}, layers=hidden),
-    "histograms",
-)
-
-
-# %%
-def table(columns):
-    """Print summary statistics of each layer."""
-    print(f"{'layer':24}{'zeros':>8}{'std':>8}{'kurtosis':>10}{'range':>8}")
-    for name, row in columns.items():
-        spread = row.maximum - row.minimum
-        print(f"{name:24}{row.zeros:8.0%}{row.std:8.2f}{row.kurtosis:10.2f}{spread:8.2f}")
-
-
-for stage, captured in (("before", before), ("after", after)):
-    statistics = captured.statistics()
-    table({f"{name}, {stage}": statistics[name] for name in hidden})
+for name in hidden:
+    was, now = before[name]["y"], after[name]["y"]
+    print(f"{name}: zeros {np.mean(was == 0):.0%}, after training {np.mean(now == 0):.0%};", end="")
+    print(f" std {was.std():.2f}, after training {now.std():.2f}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Smaller. Before training 46% of the outputs of `relu2` are zero, after it 10%. The standard
+# deviation of `relu3` grows from 0.38 to 4.06: larger activations separate the digits.
+#
+# </details>
+#
+# All panels of the next figure share one x axis, so that widths can be compared. Exact zeros are
+# drawn as a black stem, because a single point has no density.
+
+# %%
+# Figure: Outputs of the three ReLU layers before training in the upper row, after it in the lower
+# row. Training widens the distributions and shortens the stems of exact zeros.
+plot.histograms({"before training": before, "after training": after}, layers=hidden)
+
+# %% [markdown]
+# ## Theory and measurement
+#
+# An output of the first dense layer is a sum of many products with independent random weights of
+# mean zero. Its distribution over random networks is symmetric about zero, and close to a normal
+# distribution with standard deviation $\sigma$. For $y = \max(z, 0)$ the theory predicts
+#
+# $$P(y = 0) = \tfrac12, \qquad E[y] = \frac{\sigma}{\sqrt{2\pi}}, \qquad E[y^2] =
+# \tfrac12\,\sigma^2.$$
+#
+# **Predict.** In which of the three does a single network deviate most from theory?
+
+# %%
+rows = []
+for seed in range(20):
+    z = minnet.capture(build(seed), x_test)["dense1"]["y"]
+    out, sigma = np.maximum(z, 0), np.sqrt(np.mean(z**2))
+    rows.append((np.mean(out == 0), out.mean() / sigma, np.mean(out**2) / sigma**2))
+print("20 untrained networks     theory   mean    std")
+theory = (0.5, 1 / np.sqrt(2 * np.pi), 0.5)
+names = ("share of zeros", "mean of y / sigma", "mean of y² / sigma²")
+for name, prediction, measured in zip(names, theory, np.transpose(rows), strict=True):
+    print(f"{name:24}{prediction:8.3f}{measured.mean():7.3f}{measured.std():7.3f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# In the mean of y²: its standard deviation over networks is 0.095, against 0.051 for the share of
+# zeros. The means over networks agree with theory: the share of zeros is 0.512, where theory
+# predicts 0.500. A single network deviates because all units receive the same images.
+#
+# </details>
+#
 # ## Values that the network never computes
 #
-# In a framework that hides activations, a common way to obtain them is to chain the first layers of
-# the network and apply the chain to the data. If the ReLUs are function calls instead of layers,
-# the chain leaves them out. It computes $((xW_1 + b_1)\,W_2 + b_2)\,W_3 + b_3$, a linear map that
-# is not part of the network.
+# In a framework that hides activations, a common way to obtain them is to chain the dense layers
+# and apply the chain to the data. If the ReLUs are function calls instead of layers, the chain
+# leaves them out: it computes $((xW_1 + b_1)\,W_2 + b_2)\,W_3 + b_3$.
 #
-# We compute both by hand. The correct one must equal the result of `capture`.
+# **Predict.** What happens to the stems of exact zeros?
 
 # %%
-wrong, right = {}, {}
-chained = passed = x_test
+# Figure: Above, the chain of dense layers without ReLU: values of both signs, no exact zeros.
+# Below, the outputs of the network: no negative values, and a stem of exact zeros in each layer.
+chain, chained = x_test, {}
 for number in (1, 2, 3):
     dense = net[f"dense{number}"]
-    weight, bias = dense.weight.value, dense.bias.value
-    chained = chained @ weight + bias
-    passed = np.maximum(passed @ weight + bias, 0)
-    wrong[f"layer {number}"], right[f"layer {number}"] = chained, passed
-
-for number in (1, 2, 3):
-    same = np.allclose(right[f"layer {number}"], after[f"relu{number}"]["y"], atol=1e-5)
-    print(f"layer {number}: by hand with the ReLUs = what the network computed: {same}")
-show(plot.histograms({"without ReLU": wrong, "the network": right}), "extractors")
+    chain = chain @ dense.weight.value + dense.bias.value
+    chained[f"relu{number}"] = chain
+    zeros, right = np.mean(chain == 0), np.mean(after[f"relu{number}"]["y"] == 0)
+    print(f"layer {number}: zeros without ReLU {zeros:.0%}, in the network {right:.0%}")
+network = {name: after[name]["y"] for name in hidden}
+plot.histograms({"without ReLU": chained, "the network": network})
 
 # %% [markdown]
-# The upper row has no stem at 0, because a sum of products is almost never exactly 0. There, "0 is
-# the most frequent value" depends on the width of the bins. In the lower row 0 is the most frequent
-# value, because a ReLU replaces every negative value by 0.
+# <details><summary>Answer</summary>
 #
-# Two other conclusions are often drawn from such figures: the kurtosis rises from layer 1 to layer
-# 3, and the range widens. One network is not enough to test them. We train several networks that
-# differ only in their seed, and count. We use both extractors and two losses, because articles
-# often combine the chained extractor with squared error.
+# They vanish. A sum of products is almost never exactly zero: without ReLU 0% of the values of
+# each layer are zero, in the network 32% in the first layer. Conclusions from the upper row are
+# about a linear map that is not part of the network.
 #
-# A conclusion that holds only in the rows without ReLU is a property of the extractor. A conclusion
-# that holds for only one loss is a property of the loss.
-
+# </details>
+#
+# ## A claim that fails
+#
+# Claim 4 of the ledger (`examples/claims/claims.md`) reads: "If 0 is the most frequent value, most
+# neurons are inactive." An entry is one unit on one row. A unit is *dead* if it is zero on every
+# row.
+#
+# **Predict.** The tallest bar of a histogram contains zero. Which share of the units is dead?
 
 # %%
-def trained(seed, loss, targets):
-    """Return hidden activations of another network: chained without ReLU, and correct ones."""
-    net = build(seed)
-    minnet.fit(
-        net, x, targets, loss=loss, optimizer=Adam(net, lr=1e-3), epochs=100 if QUICK else 500,
-        batch_size=len(x), rng=seed,
-    )  # fmt: skip
-    without, with_relu, captured = [], [], minnet.capture(net, x_test)
-    chained = x_test
-    for number in (1, 2, 3):
-        layer = captured[f"dense{number}"]
-        chained = chained @ layer["weight"] + layer["bias"]
-        without.append(chained)
-        with_relu.append(captured[f"relu{number}"]["y"])
-    return without, with_relu
-
-
-def kurtosis(values):
-    """Return the excess kurtosis, 0 for a normal distribution."""
-    centred = values - values.mean()
-    return (centred**4).mean() / (centred**2).mean() ** 2 - 3
-
-
-seeds = range(3 if QUICK else 20)
-print(f"of {len(seeds)} networks each{'':21}kurtosis rises   range widens")
-for name, loss, targets in (
-    ("cross-entropy", SoftmaxCrossEntropy(), y),
-    ("squared error", MeanSquaredError(), np.eye(3)[y]),
-):
-    runs = [trained(seed, loss, targets) for seed in seeds]
-    for extractor, layers in zip(
-        ("without ReLU", "the network"), zip(*runs, strict=True), strict=True
-    ):
-        sharper = np.mean([kurtosis(third) > kurtosis(first) for first, _, third in layers])
-        wider = np.mean([np.ptp(third) > np.ptp(first) for first, _, third in layers])
-        print(f"{name:15}{extractor:24}{sharper:14.0%}{wider:15.0%}")
-
-# %% [markdown]
-# ## Densities and cumulative distributions
-#
-# A density is a smoothed histogram, and several layers fit into one chart. Exact zeros are not part
-# of the curve. The legend reports their share, and the area below the curve is the remaining share.
-
-# %%
-show(plot.density(after, layers=hidden), "density")
-
-# %% [markdown]
-# The cumulative distribution needs neither smoothing nor bins. The height of the curve at x is the
-# share of values that are at most x. The jump at 0 is the share of exact zeros. A steep part has
-# many values, a flat part few.
-
-# %%
-show(plot.cdf(after, layers=hidden), "cdf")
-
-# %% [markdown]
-# ## Inactive is not dead
-#
-# A 0 means that one unit is inactive for one flower. The same unit may be active for the next
-# flower, and such patterns are how a ReLU network distinguishes its inputs. A unit is *dead* if it
-# is inactive for every row. Then its output carries no information, and its gradient is 0.
-#
-# Compare the last two columns. A unit that is inactive for all test rows may be active for a
-# training row, so whether a unit counts as dead depends on the rows.
-
-# %%
-train_rows = minnet.capture(net, x)
-print(f"{'layer':8}{'inactive entries':>18}{'dead on test rows':>20}{'dead on training rows':>24}")
+print("five networks   tallest bar contains 0   zero entries   dead units")
+caught = []
+for seed in range(5):
+    other = build(seed)
+    minnet.fit(other, x, y, optimizer=Adam(other), **options | {"rng": seed})
+    caught.append(minnet.capture(other, x_test))
 for name in hidden:
-    off, off_train = after[name]["y"] == 0, train_rows[name]["y"] == 0
-    dead, dead_train = off.all(axis=0), off_train.all(axis=0)
-    print(
-        f"{name:8}{off.mean():18.0%}{f'{dead.sum()} of {dead.size}':>20}"
-        f"{f'{dead_train.sum()} of {dead.size}':>24}"
-    )
+    off = [each[name]["y"] == 0 for each in caught]
+    dead = np.mean([entries.all(axis=0) for entries in off])
+    bars = [np.histogram(each[name]["y"], bins=50)[0].argmax() == 0 for each in caught]
+    print(f"{name:16}{f'{sum(bars)} of 5':>22}{np.mean(off):15.0%}{dead:13.0%}")
 
 # %% [markdown]
-# The probe recorded the units during training. Each row is a layer. The colour is the share of
-# units whose output was the same for all rows during the last 20 steps; white means none. Some
-# units of the later layers are dead before training: the output of a ReLU is never negative, so a
-# unit with mostly negative weights is inactive for every flower. Other units die or recover during
-# training, because the layers before them change.
+# <details><summary>Answer</summary>
+#
+# 5% of the units of `relu1` and 18% of those of `relu3`, although in all five networks the tallest
+# bar contains zero. The claim confuses entries with units. A unit that is zero for one image may
+# be active for the next one, and such patterns are how a ReLU network distinguishes images.
+#
+# </details>
+#
+# ## Replay of the training
+#
+# The page plays the training of this notebook. Press the space key to play it, and `?` for the
+# list of keys. Select a layer in the map, and look for units that are never on.
 
 # %%
-show(plot.dead_units(probe), "dead_units")
+minnet.replay(values, numbers, history, title="ReLU network on handwritten digits")
+
+# %% [markdown]
+# ## Exercises
+#
+# **Exercise.** `batches` is a list of arrays (n, units), the outputs of one layer. A unit is dead
+# if its maximum minus its minimum over all rows of all batches is at most `tolerance`. Return an
+# array of True and False, (units,), and the share of dead units.
+
+
+# %%
+def dead_neurons(batches, tolerance):
+    """Return (dead, share)."""
+    raise NotImplementedError
+
+
+try:
+    minnet.exercises.check("dead_neurons", dead_neurons)
+except minnet.exercises.WrongAnswer as message:
+    print(message)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# Stack the batches with `np.concatenate`. Each column is a unit, so use `axis=0`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def dead_neurons(batches, tolerance):
+#     """Return (dead, share)."""
+#     outputs = np.concatenate(batches)
+#     dead = outputs.max(axis=0) - outputs.min(axis=0) <= tolerance
+#     return dead, dead.mean()
+# ```
+#
+# </details>
+#
+# **Exercise.** Write four activations: `kind` is "relu", "leaky_relu" (with `slope` for negative
+# x), "tanh" or "sigmoid". Return y and dx = dy f'(x). At zero the derivative of relu is zero, and
+# that of leaky_relu is `slope`. No step may overflow for large positive or negative x.
+
+
+# %%
+def activation(kind, x, dy, slope):
+    """Return (y, dx), both of the shape of x."""
+    raise NotImplementedError
+
+
+try:
+    minnet.exercises.check("activations", activation)
+except minnet.exercises.WrongAnswer as message:
+    print(message)
+
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# The derivatives of tanh and sigmoid follow from y: $1 - y^2$ and $y\,(1 - y)$. The sigmoid is a
+# scaled and shifted tanh, which never overflows.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def activation(kind, x, dy, slope):
+#     """Return (y, dx), both of the shape of x."""
+#     if kind == "relu":
+#         return np.maximum(x, 0), dy * (x > 0)
+#     if kind == "leaky_relu":
+#         return np.where(x > 0, x, slope * x), dy * np.where(x > 0, 1, slope)
+#     if kind == "tanh":
+#         y = np.tanh(x)
+#         return y, dy * (1 - y**2)
+#     y = (1 + np.tanh(x / 2)) / 2
+#     return y, dy * y * (1 - y)
+# ```
+#
+# </details>
+#
+# ## Summary
+#
+# - A histogram of a ReLU layer needs its exact zeros drawn apart from the density.
+# - Theory predicts one half of zeros before training; training makes the share smaller.
+# - Zero entries are not dead units: count the units that are zero on every row.
+#
+# **Further reading:** X. Glorot, A. Bordes, Y. Bengio (2011), *Deep sparse rectifier neural
+# networks*, AISTATS; L. Lu and others (2020), *Dying ReLU and initialization*, CiCP 28. Next:
+# `02_vanishing_gradients`.

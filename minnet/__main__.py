@@ -1,4 +1,4 @@
-"""Run experiments, measure claims, replay trainings, fetch data sets and work on exercises."""
+"""Run experiments, measure claims, replay trainings, and write exercises and lectures."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import minnet
+from minnet import lectures
 from minnet.exercises import command as exercises
 from minnet.experiments import command as experiments
 from minnet.files import as_path
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     data.set_defaults(run=_fetch)
     replays.add_parser(commands)
     exercises.add_parser(commands.add_parser("exercises", help="write, check and grade exercises"))
+    lectures.add_parser(commands)
     return parser
 
 

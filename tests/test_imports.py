@@ -28,7 +28,7 @@ LEVELS = (
     {"training", "arguments", "stopping"},
     {"recording"},
     {"doctor", "plot", "replay", "sklearn"},
-    {"experiments", "exercises"},
+    {"experiments", "exercises", "lectures"},
     {"__main__"},
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
