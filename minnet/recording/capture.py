@@ -8,18 +8,17 @@ statistics and dropout generators of the network itself do not change.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minnet.evaluation import check_loss
-from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.recording.statistics import Statistics, describe
-from minnet.recording.taps import layer_taps
-from minnet.validation import Array, as_rows
+from minnet.recording.taps import in_order, layer_taps
+from minnet.validation import Array, as_rows, check_instance
 
 
 class Capture(dict[str, dict[str, Array]]):
@@ -127,8 +126,7 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     >>> captured["dense1"]["weight_grad"].shape
     (4, 2)
     """
-    if not isinstance(net, Sequential):
-        raise TypeError(f"capture: expected a Sequential, got {type(net).__name__}")
+    check_instance(net, Sequential, "capture")
     if (y is None) != (loss is None):
         given = "only the loss" if y is None else "only y"
         raise ValueError(
@@ -146,31 +144,14 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
         loss = copy.deepcopy(loss)
         value = loss.forward(output, y)
         net.backward(loss.backward())
-    buffers: dict[str, dict[str, Array]] = {}
-    for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
+    buffers: dict[str, dict[str, Any]] = {}
+    for name, layer, result in in_order(net.layers, x if loss is None else None):
         buffers[name] = {"y": result}
         for kind, tap in layer_taps(name, layer).items():
-            array = getattr(tap.owner, tap.attribute)
-            available = array is not None and (loss is not None or kind in layer.params)
-            if available and kind != "update":
-                buffers[name][kind] = array
+            recorded = kind in layer.params if loss is None else kind != "update"
+            if recorded and tap.array is not None:
+                buffers[name][kind] = tap.array
     return Capture(buffers, x, value)
-
-
-def _outputs(
-    layers: Iterable[Layer], x: Array, *, evaluate: bool, prefix: str = ""
-) -> Iterator[tuple[str, Layer, Array]]:
-    """Yield name, layer and output of every layer, in the order of computation.
-
-    With ``evaluate``, the output is computed from the layer's input x. Otherwise it is the y of the
-    last training step.
-    """
-    for layer in layers:
-        name = f"{prefix}{layer.name}"
-        inner: Iterable[Layer] = getattr(layer, "layers", ())
-        yield from _outputs(inner, x, evaluate=evaluate, prefix=f"{name}.")
-        x = as_rows(layer.forward(x, training=False), x.dtype, layer) if evaluate else layer.y
-        yield name, layer, x
 
 
 def _frozen(array: Array) -> Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -20,11 +21,12 @@ import numpy as np
 from minnet.files import opened_file, write_file
 from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import LAST, OBSERVED, Key, Series, require
-from minnet.recording.taps import LayerInfo, View, describe_layers, find_nonfinite, find_taps
-from minnet.validation import Array, count, in_range
+from minnet.recording.series import LAST, MOST, OBSERVED, Field, Series, check_arrays, require
+from minnet.recording.taps import Key, LayerInfo, View, describe_layers, find_nonfinite, find_taps
+from minnet.validation import Array, check_instance, count, in_range, one_of
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
+RUN: Key = ("", "run")  # numbers of the whole run
 VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
 
 
@@ -54,8 +56,8 @@ class Recorder(ABC):
     observed : int
         Number of observed steps.
     network : tuple of LayerInfo
-        Name, class, container, widths and slope of each layer of the network, in order, as they
-        were at the first observed step. It is empty in the files of older versions.
+        The layers of the network, in order, as they were at the first observed step. It is empty in
+        the files of older versions.
     rows : int
         Number of rows of the batch at the first observed step, or 0 before it.
     failure : Failure or None
@@ -63,7 +65,6 @@ class Recorder(ABC):
     """
 
     _format: ClassVar[str]  # name of the format of the files
-    _series: Series
     _max_values: int | None = None  # largest number of values of an array to read
 
     def __init__(
@@ -72,7 +73,9 @@ class Recorder(ABC):
         every: int,
         layers: Sequence[str] | None,
         budget: float | None,
+        *,
         settings: Mapping[str, Any],
+        series: Series,
     ) -> None:
         where = type(self).__name__
         self.kinds = _names(kinds, where, "kinds")
@@ -85,6 +88,9 @@ class Recorder(ABC):
         # The arguments of the constructor as JSON values, for the files.
         general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
         self._settings = general | dict(settings)
+        self._keys: dict[Key, int] = {RUN: 0}
+        self._series = series
+        self._series.add_keys(1)
         self._last_step = -1
         self.network: tuple[LayerInfo, ...] = ()
         self.rows = 0
@@ -111,12 +117,16 @@ class Recorder(ABC):
     # Hooks of the subclasses.
 
     @abstractmethod
-    def _record(self, net: Sequential, view: View) -> None:
+    def _record(self, step: int, net: Sequential, view: View) -> None:
         """Record every stride-th row of the arrays in view."""
 
     @abstractmethod
     def _record_updates(self, weights: View) -> None:
         """Record the changes of weights since the last observed step."""
+
+    @abstractmethod
+    def _fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
+        """Return what to expect of the arrays in a file, after the keys have been added."""
 
     # Recording.
 
@@ -135,15 +145,22 @@ class Recorder(ABC):
             If net is not a Sequential, or step is not a whole number.
         """
         began = perf_counter()
-        self._check_step(step, net)
+        where = type(self).__name__
+        check_instance(net, Sequential, where)
+        check_instance(step, int | np.integer, where, "step as a whole number")
+        if step <= self._last_step or step < 0:
+            raise ValueError(
+                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
+                "each run, and pass step= to train_step"
+            )
         arrays, weights = self._views.get(net) or self._find_views(net)
         awaited, due = self._awaits_update, not step % self.every and began >= self._skips_until
         if awaited:
             weights.update()
             if not weights.kept:
                 raise ValueError(
-                    f"{type(self).__name__}: expected the network of the last step, whose update "
-                    "is awaited, got another one; create a probe for each network"
+                    f"{where}: expected the network of the last step, whose update is awaited, got "
+                    "another one; create a probe for each network"
                 )
             self._awaits_update = False
             self._record_updates(weights)
@@ -152,7 +169,7 @@ class Recorder(ABC):
                 self._history = net.history
             arrays.update()
             self._series.begin(step)
-            self._record(net, arrays)
+            self._record(step, net, arrays)
             if "update" in self.kinds:
                 weights.update()
                 weights.keep(self.observed)
@@ -174,46 +191,43 @@ class Recorder(ABC):
             key = find_nonfinite(run.net)
             self.failure = Failure(run.optimizer.steps, *key, str(error))
 
-    def _check_step(self, step: int, net: Sequential) -> None:
-        where = type(self).__name__
-        if not isinstance(net, Sequential):
-            raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
-        if not isinstance(step, int | np.integer):
-            raise TypeError(f"{where}: expected step as a whole number, got {step!r}")
-        if step <= self._last_step or step < 0:
-            raise ValueError(
-                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
-                "each run, and pass step= to train_step"
-            )
-
     def _find_views(self, net: Sequential) -> tuple[View, View]:
         """Return views of the arrays to record, and of the changes of weights."""
         taps = find_taps(net, self.kinds, self._only, type(self).__name__)
-        self._series.add_keys(tap.key for tap in taps)
+        for tap in taps:
+            self._keys.setdefault(tap.key, len(self._keys))
+        self._series.add_keys(len(self._keys))
         self.network, self.rows = describe_layers(net), len(net.y) if net.y is not None else 0
         weights = [tap for tap in taps if tap.key[1] == "update"]
         arrays = [tap for tap in taps if tap.key[1] != "update"]
-        keys, most = self._series.keys, self._max_values
+        keys, most = self._keys, self._max_values
         self._views[net] = View(arrays, keys, most), View(weights, keys, most, changes=True)
         return self._views[net]
 
     # Reading.
 
+    def _recorded(self) -> list[Key]:
+        return [k for k, index in self._keys.items() if k != RUN and self._is_observed(index)]
+
+    def _is_observed(self, index: int) -> bool:
+        return bool(self._series.observed(index).any())
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the recorded layers."""
-        return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
+        return tuple(dict.fromkeys(name for name, _ in self._recorded()))
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
         """Return the layers with a recording of this kind, in the order of the network."""
-        return tuple(name for name, other in self._series.recorded() if other == kind)
+        return tuple(name for name, other in self._recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot, (slots, 2).
 
         All layers and kinds share these steps. Slots in which this array was missing are omitted.
         """
-        return self._series.steps(self._key(layer, kind))
+        observed = self._series.observed(self._index(layer, kind))
+        return self._series.steps()[observed, :OBSERVED]
 
     def epochs(self, name: str) -> tuple[Array, Array]:
         """Return the last step of each epoch, and a metric of the epoch, both (epochs,).
@@ -229,10 +243,8 @@ class Recorder(ABC):
         ValueError
             If the name is unknown.
         """
-        if name not in EPOCH_METRICS:
-            raise ValueError(f"epochs: expected one of {', '.join(EPOCH_METRICS)}, got {name!r}")
         table = self._epoch_table()
-        values = table[:, 1 + EPOCH_METRICS.index(name)]
+        values = table[:, 1 + EPOCH_METRICS.index(one_of(name, EPOCH_METRICS, "epochs", ""))]
         known = ~np.isnan(values)
         return table[known, 0].astype(np.int64), values[known]
 
@@ -241,20 +253,20 @@ class Recorder(ABC):
         history = self._history
         if history is None:
             return self._epochs
-        columns = [[steps - 1 for steps in history.epoch_steps]]
-        columns += [getattr(history, name) for name in EPOCH_METRICS]
-        table = np.full((len(columns[0]), len(columns)), np.nan)
-        for k, column in enumerate(columns):
-            table[: len(column), k] = column
+        columns = [getattr(history, name) for name in EPOCH_METRICS]
+        ends = [steps - 1 for steps in history.epoch_steps]
+        table = np.array([*zip_longest(ends, *columns, fillvalue=np.nan)])
+        table = table.reshape(-1, 1 + len(columns))
         table = table[table[:, 0] >= 0]
         earlier = self._epochs[self._epochs[:, 0] < table[:, 0].min(initial=np.inf)]
         return np.concatenate([earlier, table])
 
-    def _key(self, layer: str, kind: str) -> Key:
-        key = layer, kind
-        if key in self._series.keys and self._series.observed(key).any():
-            return key
-        kinds = [other for name, other in self._series.recorded() if name == layer]
+    def _index(self, layer: str, kind: str) -> int:
+        """Return the index of a key; raise KeyError if it was not observed."""
+        index = self._keys.get((layer, kind))
+        if index is not None and self._is_observed(index):
+            return index
+        kinds = [other for name, other in self._recorded() if name == layer]
         expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
         if kinds:
             expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
@@ -268,11 +280,12 @@ class Recorder(ABC):
 
     def _state(self) -> dict[str, Array]:
         """Return the arrays to write to a file."""
-        return self._series.state()
+        series = self._series
+        return {"steps": series.steps()[:, np.newaxis], "rows": series.rows}
 
-    def _restore(self, state: dict[str, Array]) -> None:
-        """Restore what `_state` returned."""
-        self._series.restore(state)
+    def _restore(self, state: Mapping[str, Array]) -> None:
+        """Restore what `_state` returned; raise ValueError if numbers contradict each other."""
+        self._series.restore(state["steps"][:, 0], state["rows"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the recording to a file, completely or not at all, as `minnet.save` does.
@@ -286,7 +299,7 @@ class Recorder(ABC):
         """
         contents = {
             "settings": self._settings,
-            "keys": {str(index): key for key, index in self._series.keys.items()},
+            "keys": {str(index): key for key, index in self._keys.items()},
             "network": self.network,
             "rows": self.rows,
             "failure": self.failure,
@@ -315,17 +328,24 @@ class Recorder(ABC):
         ):
             probe = cls(**manifest["settings"])
             keys = [(str(layer), str(kind)) for layer, kind in manifest["keys"].values()]
-            require(len(set(keys)) == len(keys), "different keys")
-            probe._series.add_keys(keys)
+            require(keys[:1] == [RUN] and len(set(keys)) == len(keys), "different keys")
+            probe._keys = {key: index for index, key in enumerate(keys)}
+            probe._series.add_keys(len(keys))
+            # In version 3, each key has steps; those of the run come first.
+            general: dict[str, Field] = {"steps": ((np.int64,), (None, None, 3), 0, MOST)}
+            if "epochs" in state:
+                shape = (None, probe._epochs.shape[1])
+                general["epochs"] = (np.float64,), shape, -np.inf, np.inf
+                probe._epochs = state["epochs"]
+            check_arrays(state, general | probe._fields(state))
             probe._restore(state)
-            steps = state["steps"][:, 0]
+            steps = probe._series.steps()
             probe.observed = int(steps[:, OBSERVED].sum())
             probe._last_step = int(steps[:, LAST].max(initial=-1))
             probe.network = tuple(LayerInfo(*layer) for layer in manifest.get("network", ()))
             probe.rows = manifest.get("rows", 0)
             failure = manifest.get("failure")
             probe.failure = failure and Failure(*failure)
-            probe._epochs = state.get("epochs", probe._epochs)
         return probe
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,23 +11,26 @@ import numpy as np
 
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
-from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import MOST, Key, Series, require
+from minnet.recording.recorder import DEFAULT_KINDS, RUN, Recorder
+from minnet.recording.series import MOST, MOST_ROWS, Field, Series, count_up_to, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
-from minnet.validation import Array, count
+from minnet.validation import Array, one_of
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
-SUMMARY = NAMES.index("saturated")  # the names before this are those of `summarize`
-RMS = NAMES.index("rms")
 INDEX = {name: index for index, name in enumerate(NAMES)}
+SUMMARY = INDEX["saturated"]  # the names before this are those of `summarize`
+RMS = INDEX["rms"]
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of `RUN`
 # Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # statistics of one kind only
+# Bounds of the statistics in a file; the others are not bounded.
+LOWEST = {"std": 0, "rms": 0, "ratio": 0, "zeros": 0, "saturated": 0, "nonfinite": 0, "dead": 0}
+LARGEST = {"zeros": 1, "saturated": 1, "nonfinite": MOST, "dead": MOST}
 
 
 class StatisticsProbe(Recorder):
@@ -92,18 +95,18 @@ class StatisticsProbe(Recorder):
         window: int = 100,
         budget: float | None = None,
     ) -> None:
-        points = count(points, "StatisticsProbe", "points")
-        self.window = count(window, "StatisticsProbe", "window")
+        points = count_up_to(MOST_ROWS, points, "StatisticsProbe", "points")
+        self.window = count_up_to(MOST, window, "StatisticsProbe", "window")
         settings = {"points": points, "window": self.window}
-        super().__init__(kinds, every, layers, budget, settings)
-        self._series = Series(points, len(NAMES), _thin, math.nan)
-        # By layer: number of steps for which each unit has not changed, and its last value.
-        self._units: dict[str, tuple[Array, Array]] = {}
+        series = Series(points, len(NAMES), _thin, math.nan)
+        super().__init__(kinds, every, layers, budget, settings=settings, series=series)
+        # By key: number of steps for which each unit has not changed, and its last value.
+        self._units: dict[int, tuple[Array, Array]] = {}
         self._norm = any(kind.endswith("_grad") for kind in self.kinds)
 
     # Recording.
 
-    def _record(self, net: Sequential, view: View) -> None:
+    def _record(self, step: int, net: Sequential, view: View) -> None:
         table = np.full((1 + len(view.taps), len(NAMES)), math.nan)
         table[0, :3] = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
         if self._norm:
@@ -112,7 +115,7 @@ class StatisticsProbe(Recorder):
             tap, values = view.taps[k], view.values[k]
             summarize(values, out[:SUMMARY])
             if tap.key[1] == "y":
-                out[INDEX["dead"]] = self._count_dead(tap.key[0], view.rows[k])
+                out[INDEX["dead"]] = self._count_dead(view.indices[k], view.rows[k])
                 bounds = SATURATION.get(type(tap.layer).__name__)
                 if bounds is not None:
                     out[INDEX["saturated"]] = count_outside(values, *bounds) / values.size
@@ -129,12 +132,12 @@ class StatisticsProbe(Recorder):
             table[:, INDEX["ratio"]] = table[:, RMS] / before
         self._write(weights.indices, table)
 
-    def _count_dead(self, name: str, y: Array) -> float:
+    def _count_dead(self, index: int, y: Array) -> float:
         """Return the number of units that are dead after this step."""
-        last = self._units[name][1] if name in self._units else None
+        unchanged, last = self._units.get(index, (None, None))
         if last is None or (last.shape, last.dtype) != (y.shape[1:], y.dtype):
-            self._units[name] = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
-        unchanged, last = self._units[name]
+            unchanged, last = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
+            self._units[index] = unchanged, last
         dead = follow_units(y, unchanged, last, min(self.window, self.observed + 1))
         if self.observed == 0 and len(y) == 1:
             return math.nan  # one row does not show which units never change
@@ -147,9 +150,9 @@ class StatisticsProbe(Recorder):
 
     # Reading.
 
-    def _table(self, key: Key) -> Array:
-        """Return the statistics of a key, (points, len(NAMES))."""
-        table: Array = self._series.rows[self._series.observed(key), self._series.keys[key]]
+    def _table(self, layer: str, kind: str) -> Array:
+        """Return the statistics of a layer and kind, (points, len(NAMES))."""
+        table: Array = self._series.of(self._index(layer, kind))[:, 0]
         return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
@@ -162,12 +165,11 @@ class StatisticsProbe(Recorder):
         ValueError
             If the statistic is unknown, or does not exist for this kind.
         """
-        key = self._key(layer, kind)
-        if name not in INDEX:
-            raise ValueError(f"series: expected one of {', '.join(NAMES)}, got {name!r}")
+        table = self._table(layer, kind)
+        one_of(name, NAMES, "series", "")
         if KIND_OF.get(name, kind) != kind:
             raise ValueError(f"series: expected kind {KIND_OF[name]!r} for {name!r}, got {kind!r}")
-        return self.steps(layer, kind)[:, 0], self._table(key)[:, INDEX[name]]
+        return self.steps(layer, kind)[:, 0], table[:, INDEX[name]]
 
     def run(self, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and a quantity of the whole run at each of them, both (points,).
@@ -184,14 +186,12 @@ class StatisticsProbe(Recorder):
         ValueError
             If the name is unknown.
         """
-        if name not in RUN_NAMES:
-            raise ValueError(f"run: expected one of {', '.join(RUN_NAMES)}, got {name!r}")
-        return self._series.steps()[:, 0], self._series.rows[:, 0, RUN_NAMES.index(name)]
+        column = RUN_NAMES.index(one_of(name, RUN_NAMES, "run", ""))
+        return self._series.steps()[:, 0], self._series.rows[:, self._keys[RUN], column]
 
     def dead_units(self, layer: str) -> Array:
         """Return a mask of the units that were dead at the last observed step, (units,)."""
-        self._key(layer, "y")
-        unchanged, _ = self._units[layer]
+        unchanged, _ = self._units[self._index(layer, "y")]
         return np.asarray(unchanged >= min(self.window, self.observed))
 
     def to_frame(self) -> Any:
@@ -213,49 +213,49 @@ class StatisticsProbe(Recorder):
             ) from error
         rows = [
             (*key, step, *numbers)
-            for key in self._series.recorded()
-            for step, numbers in zip(self.steps(*key)[:, 0], self._table(key), strict=True)
+            for key in self._recorded()
+            for step, numbers in zip(self.steps(*key)[:, 0], self._table(*key), strict=True)
         ]
         return pandas.DataFrame(rows, columns=["layer", "kind", "step", *NAMES])
 
     # Files.
 
     def _state(self) -> dict[str, Array]:
-        state = self._series.state()
-        for name, (unchanged, last) in self._units.items():
-            index = self._series.keys[name, "y"]
+        state = super()._state()
+        for index, (unchanged, last) in self._units.items():
             state |= {f"unchanged.{index}": unchanged, f"last.{index}": last}
         return state
 
-    def _restore(self, state: dict[str, Array]) -> None:
+    def _fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
+        shape, floats = (len(self._keys), len(NAMES)), (np.float32, np.float64)
+        low, high = np.full(shape, -math.inf), np.full(shape, math.inf)
+        for name, number in LOWEST.items():
+            low[1:, INDEX[name]] = number
+        for name, number in LARGEST.items():
+            high[1:, INDEX[name]] = number
+        fields: dict[str, Field] = {
+            "rows": ((np.float64,), (len(state["steps"]), *shape), low, high)
+        }
+        for index in range(len(self._keys)):
+            if f"last.{index}" in state:
+                size = state[f"last.{index}"].size
+                fields[f"last.{index}"] = floats, (size,), -math.inf, math.inf
+                fields[f"unchanged.{index}"] = (np.int64,), (size,), 0, MOST
+        return fields
+
+    def _restore(self, state: Mapping[str, Array]) -> None:
         super()._restore(state)
-        require(state["rows"].shape[1:] == (len(self._series.keys), len(NAMES)), "rows of all keys")
-        _check_table(self._series.rows[:, 1:])
-        for name in self.layers_of("y"):
-            index = self._series.keys[name, "y"]
-            unchanged, last = state[f"unchanged.{index}"], state[f"last.{index}"]
-            require(
-                unchanged.dtype == np.int64
-                and last.dtype in (np.float32, np.float64)
-                and unchanged.shape == last.shape == (unchanged.size,)
-                and ((unchanged >= 0) & (unchanged < MOST)).all(),
-                f"a number of steps and a value for each unit of {name!r}",
-            )
-            self._units[name] = unchanged.copy(), last.copy()
-
-
-def _check_table(table: Array) -> None:
-    """Raise ValueError if a statistic, (..., len(NAMES)), has an impossible value."""
-    most = {"zeros": 1, "saturated": 1, "nonfinite": MOST, "dead": MOST}
-    for name in ("std", "rms", "ratio", *most):
-        values = table[..., INDEX[name]]
-        below = values < 0
-        require(not (below | (values > most.get(name, math.inf))).any(), f"a possible {name}")
-    for name in ("nonfinite", "dead"):
-        values = table[..., INDEX[name]]
-        require(np.isnan(values[np.rint(values) != values]).all(), f"whole numbers of {name}")
-    inverted = table[..., INDEX["minimum"]] > table[..., INDEX["maximum"]]
-    require(not inverted.any(), "a minimum that is not above the maximum")
+        columns = np.moveaxis(self._series.rows[:, 1:], -1, 0)
+        for name in ("nonfinite", "dead"):
+            values = columns[INDEX[name]]
+            require(np.isnan(values[np.rint(values) != values]).all(), f"whole numbers of {name}")
+        inverted = columns[INDEX["minimum"]] > columns[INDEX["maximum"]]
+        require(not inverted.any(), "a minimum that is not above the maximum")
+        for layer, kind in self._recorded():
+            if kind == "y":
+                index = self._keys[layer, kind]
+                unchanged, last = state[f"unchanged.{index}"], state[f"last.{index}"]
+                self._units[index] = unchanged.copy(), last.copy()
 
 
 def _thin(kept: Array, dropped: Array) -> Array:

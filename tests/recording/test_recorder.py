@@ -406,6 +406,7 @@ COUNTS = [
     ("rows", lambda rows: rows + 1), ("rows", lambda rows: rows.astype(float)),
     ("rows", lambda rows: rows[:1]), ("rows", lambda rows: rows[:, :2]),
     ("blocks", lambda blocks: blocks[::-1] * 0), ("blocks", lambda blocks: blocks.astype(float)),
+    ("blocks", at(0, -1)), ("blocks", at(0, 129 * 99)), ("epochs", lambda table: table[:, :2]),
     ("unit_rows", lambda rows: rows + 2**53), ("unit_rows", lambda rows: -rows),
     ("unit_rows", lambda rows: rows[:, :3]), ("unit_layers", lambda layers: layers * 9),
 ]  # fmt: skip
