@@ -1,8 +1,7 @@
 """Copies of the buffers of all layers for one batch.
 
-The buffers of a layer are valid only until its next training step. A `Capture` holds copies of
-them. `capture` works on a copy of the network, so the parameters, gradients, buffers, running
-statistics and dropout generators of the network itself do not change.
+`capture` works on a copy of the network, so the parameters, gradients, buffers, running statistics
+and dropout generators of the network itself do not change.
 """
 
 from __future__ import annotations
@@ -25,14 +24,8 @@ class Capture(dict[str, dict[str, Array]]):
     """Buffers of one batch: layer name -> kind -> array, in the order of computation.
 
     The arrays are read-only copies. The kinds are ``y`` and the parameters, such as ``weight``. A
-    training batch also has ``dy``, ``dx`` and the gradients, such as ``weight_grad``.
-
-    Attributes
-    ----------
-    x : ndarray
-        The input of the network, (n, in_features).
-    loss : float or None
-        The loss of the batch, or None if no loss was given.
+    training batch also has ``dy``, ``dx`` and the gradients, such as ``weight_grad``. ``x`` is the
+    input of the network, (n, in_features), and ``loss`` the loss of the batch or None.
 
     Examples
     --------
@@ -61,13 +54,7 @@ class Capture(dict[str, dict[str, Array]]):
         raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {name!r}")
 
     def kind(self, kind: str) -> dict[str, Array]:
-        """Return layer name -> array for the layers that have this kind.
-
-        Raises
-        ------
-        ValueError
-            If no layer has this kind.
-        """
+        """Return layer name -> array for the layers that have this kind, at least one."""
         found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
         if not found:
             kinds = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
@@ -111,10 +98,9 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
 
     Raises
     ------
-    TypeError
-        If net is not a Sequential, or x does not hold real numbers.
-    ValueError
-        If only one of y and loss is given, or x is not (n, in_features) with at least one row.
+    TypeError, ValueError
+        If net is not a Sequential, only one of y and loss is given, or x is not (n, in_features)
+        with at least one row.
     FloatingPointError
         If an output or a gradient is not finite; the message names the layer.
 

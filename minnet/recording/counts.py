@@ -7,28 +7,11 @@ row when the row is complete, when it is read, and before they overflow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from minnet.kernels.histograms import (
-    ARRAYS,
-    BINS,
-    BLOCK,
-    BLOCKS,
-    COPIES,
-    COUNTED,
-    HUGE,
-    INFINITY,
-    MINUS_HUGE,
-    PRESENT,
-    SIGN,
-    TINY,
-    WIDTH,
-    count_floats,
-    move_counts,
-)
-from minnet.recording.series import MOST, Field, Series, require
+from minnet.kernels import histograms as kernel
+from minnet.kernels.histograms import BLOCK, BLOCKS, INFINITY, SIGN
+from minnet.recording.series import Series, State, checked, require
 from minnet.recording.taps import View
 from minnet.validation import Array
 
@@ -44,7 +27,7 @@ class Counts(Series):
         super().__init__(capacity, BLOCK, np.add, 0)
         # The block of bins in each entry of the rows, as index of the key * BLOCKS + block.
         self.blocks: Array = np.zeros(0, np.int64)
-        self._counters: Array = np.zeros((0, COPIES, WIDTH), np.int32)
+        self._counters: Array = np.zeros((0, kernel.COPIES, kernel.WIDTH), np.int32)
         self._pending = 0  # an upper bound of the counts in a counter
 
     # Recording.
@@ -54,12 +37,12 @@ class Counts(Series):
         if self._pending + view.size > MOST_PENDING:
             self.fold()
         if len(self._counters) < self.keys:  # after `add_keys`, which has moved all counts
-            self._counters = np.zeros((self.keys, COPIES, WIDTH), np.int32)
+            self._counters = np.zeros((self.keys, kernel.COPIES, kernel.WIDTH), np.int32)
         self._pending += view.size
         if view.arguments is None:
             view.arguments = _batches(view)
         for first, others, table in view.arguments:
-            count_floats(first, others, offset, table, self._counters)
+            kernel.count_floats(first, others, offset, table, self._counters)
 
     def begin(self, step: int) -> None:
         """Begin an observed step; the counts of the steps before it are then in their row."""
@@ -84,12 +67,12 @@ class Counts(Series):
         """Move all counts to the current row."""
         if not self._pending:
             return
-        if move_counts(self._counters, self.blocks, self.row.reshape(-1)):
+        if kernel.move_counts(self._counters, self.blocks, self.row.reshape(-1)):
             blocks = self._counters.any(axis=1).reshape(-1, BLOCK)
             used = np.flatnonzero(blocks.any(axis=1))
             # The neighbours of the used blocks are likely to be needed next.
             self.add_blocks(np.concatenate([used - 1, used, used + 1]))
-            move_counts(self._counters, self.blocks, self.row.reshape(-1))
+            kernel.move_counts(self._counters, self.blocks, self.row.reshape(-1))
         self._pending = 0
 
     # Reading.
@@ -105,46 +88,45 @@ class Counts(Series):
         counts = self.of(key)
         bins = np.zeros((len(counts), BLOCKS, BLOCK), np.int64)
         bins[:, self.blocks[self.owners == key] % BLOCKS] = counts
-        return bins.reshape(len(counts), WIDTH)
+        return bins.reshape(len(counts), kernel.WIDTH)
 
     # Files.
 
-    def fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
-        """Return what to expect of ``blocks`` and ``rows`` in a file."""
-        last, shape = self.keys * BLOCKS - 1, (len(state["steps"]), len(state["blocks"]), BLOCK)
-        return {
-            "blocks": ((np.int64,), (None,), 0, last),
-            "rows": ((np.int64,), shape, 0, MOST),
-        }
-
-    def restore_blocks(self, steps: Array, rows: Array, blocks: Array) -> None:
-        """Restore rows of these blocks; raise ValueError if the counts do not add up."""
-        self.owners = self.blocks = np.zeros(0, np.int64)
+    def restore_blocks(self, state: State) -> None:
+        """Restore ``steps``, ``blocks`` and ``rows`` of a file; raise ValueError if invalid."""
+        last = self.keys * BLOCKS - 1
+        self.blocks = checked(state, "blocks", np.int64, (None,), (0, last)).copy()
         require(
-            len(np.unique(blocks)) == len(blocks)
-            and np.isin(np.arange(self.keys) * BLOCKS + TOTALS, blocks).all(),
+            len(np.unique(self.blocks)) == len(self.blocks)
+            and np.isin(np.arange(self.keys) * BLOCKS + TOTALS, self.blocks).all(),
             "different blocks of counts, with the totals of all keys",
         )
-        self.blocks = blocks.copy()
-        self.add_entries(blocks // BLOCKS)
-        self.restore(steps, rows)
+        self.owners = np.zeros(0, np.int64)
+        self.add_entries(self.blocks // BLOCKS)
+        self.restore(state)
         for key in range(self.keys):
             bins = self.bins(key)
             require(
-                (bins[:, :BINS].sum(axis=1) == bins[:, COUNTED]).all()
-                and (bins[:, COUNTED] <= bins[:, PRESENT]).all()
-                and (bins[:, TINY] <= bins[:, ZEROS].sum(axis=1)).all()
-                and (bins[:, [HUGE, MINUS_HUGE]] <= bins[:, [INFINITY, INFINITY + SIGN]]).all(),
+                (bins[:, : kernel.BINS].sum(axis=1) == bins[:, kernel.COUNTED]).all()
+                and (bins[:, kernel.COUNTED] <= bins[:, kernel.PRESENT]).all()
+                and (bins[:, kernel.TINY] <= bins[:, ZEROS].sum(axis=1)).all()
+                and (
+                    bins[:, [kernel.HUGE, kernel.MINUS_HUGE]]
+                    <= bins[:, [INFINITY, INFINITY + SIGN]]
+                ).all(),
                 "counts that add up to their total",
             )
 
 
 def _batches(view: View) -> list[tuple[Array, tuple[Array, ...], Array]]:
     """Return the arguments of `count_floats` for the arrays, 16 arrays a call."""
-    rest = -len(view.rows) % ARRAYS
+    rest = -len(view.rows) % kernel.ARRAYS
     arrays = view.rows + [np.empty_like(rows[:0]) for rows in view.rows[:1]] * rest
     table = np.zeros((len(arrays), 3), np.int64)
     sizes = [rows.size for rows in view.rows]
     table[: len(sizes)] = np.transpose([view.indices, view.strides, sizes])
-    starts = range(0, len(arrays), ARRAYS)
-    return [(arrays[k], tuple(arrays[k + 1 : k + ARRAYS]), table[k : k + ARRAYS]) for k in starts]
+    starts = range(0, len(arrays), kernel.ARRAYS)
+    return [
+        (arrays[k], tuple(arrays[k + 1 : k + kernel.ARRAYS]), table[k : k + kernel.ARRAYS])
+        for k in starts
+    ]

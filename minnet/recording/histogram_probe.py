@@ -1,33 +1,24 @@
 """Probe that records histograms over the steps of a training run, in bounded memory.
 
-All float32 numbers with the same first eleven bits form a bin, so that each power of two has four
-bins; `minnet.kernels.histograms` describes them. The bins cover all values, so no range has to be
-chosen in advance, and histograms can be added exactly.
+All float32 numbers with the same first eleven bits form a bin; `minnet.kernels.histograms`
+describes the bins. They cover all values, so no range has to be chosen in advance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minnet.kernels.histograms import (
-    BINS,
-    COUNTED,
-    HUGE,
-    INFINITY,
-    MINUS_HUGE,
-    PRESENT,
-    SIGN,
-    TINY,
-)
+from minnet.kernels import histograms as kernel
+from minnet.kernels.histograms import BINS, INFINITY, SIGN
 from minnet.kernels.moments import count_positive
 from minnet.layers.sequential import Sequential
 from minnet.recording.counts import ZEROS, Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import MOST, MOST_ROWS, Field, Series, count_up_to, require
+from minnet.recording.series import MOST_ROWS, Series, State, checked, count_up_to, require
 from minnet.recording.taps import View
 from minnet.validation import Array, as_flag, count
 
@@ -48,12 +39,11 @@ EDGES.flags.writeable = False
 class HistogramProbe(Recorder):
     """Record histograms of buffers, parameters, gradients and updates during training.
 
-    Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. It keeps at most ``slots``
-    histograms for each layer and kind. When all slots are in use, neighbouring histograms are
-    added, and each slot then stands for twice as many observed steps. float64 values are rounded to
-    float32 first. A float64 value too large for float32 lies in the bin of infinity, and a
-    magnitude below 2^-128 = 2.9e-39 in the bins of zero; `zeros`, `tiny` and `infinities` tell them
-    apart. In a float32 network such a small magnitude counts as zero.
+    Pass it to `minnet.fit` or `minnet.train_step` as one of ``probes``. When all slots are in use,
+    neighbouring histograms are added, and each slot then stands for twice as many observed steps.
+    float64 values are rounded to float32 first. A value too large for float32 lies in the bin of
+    infinity, and a magnitude below 2^-128 = 2.9e-39 in the bins of zero; `zeros`, `tiny` and
+    `infinities` tell them apart. In a float32 network such a small magnitude counts as zero.
 
     Parameters
     ----------
@@ -69,21 +59,16 @@ class HistogramProbe(Recorder):
     slots : int, default 64
         Maximum number of histograms for each layer and kind. Each takes about 4 kB.
     max_values : int, optional
-        Maximum number of values to count in an array. In a larger array only every r-th row is
-        counted, but at least one row. The first counted row moves by one at each observation.
-        Without shuffling, the counted rows may be the same in each epoch. `coverage` returns the
-        share of the values that was counted. By default all values are counted.
+        Maximum number of values to count in an array; all by default. In a larger array only every
+        r-th row is counted, but at least one row. The first counted row moves by one at each
+        observation. Without shuffling, the counted rows may be the same in each epoch. `coverage`
+        returns the share of the values that was counted.
     units : bool, default False
         Count for each unit of each recorded ``y`` the rows in which it is above 0; see `activity`.
     budget : float, optional
-        Maximum share of the time that recording may take, such as 0.05. After an observation, steps
-        are skipped until the share is no larger than this. The observed steps then depend on the
-        machine and its load. By default there is no limit.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument has the wrong type or is out of range.
+        Maximum share of the time that recording may take, such as 0.05; no limit by default. After
+        an observation, steps are skipped until the share is no larger than this. The observed steps
+        then depend on the machine and its load.
 
     Examples
     --------
@@ -123,9 +108,8 @@ class HistogramProbe(Recorder):
         units = as_flag(units, "HistogramProbe", "units")
         settings = {"slots": slots, "max_values": max_values, "units": units}
         super().__init__(kinds, every, layers, budget, settings=settings, series=Counts(slots))
-        # Entries of a layer: the number of rows, and of those in which each unit of y is above 0.
+        # Entries of a key: the number of rows, and of those in which each unit of y is above 0.
         self._units = Series(slots, 1, np.add, 0) if units else None
-        self._places: dict[int, slice] = {}  # by key: these entries
 
     # Recording.
 
@@ -139,19 +123,14 @@ class HistogramProbe(Recorder):
                     self._count_units(self._units, index, rows, self.observed % stride, stride)
 
     def _count_units(self, units: Series, index: int, y: Array, start: int, stride: int) -> None:
-        size = 1 + y.shape[1]
-        if index not in self._places:
-            self._add_units(units, index, size)
-        place = self._places[index]
-        if place.stop - place.start == size:
-            counts = units.row.reshape(-1)[place]
+        size, own = 1 + y.shape[1], np.flatnonzero(units.owners == index)
+        if not own.size:
+            own = np.arange(size) + len(units.owners)
+            units.add_entries(np.full(size, index))
+        if own.size == size:
+            counts = units.row[own[0] : own[-1] + 1, 0]
             counts[0] += len(range(start, len(y), stride))
             count_positive(y, start, stride, counts[1:])
-
-    def _add_units(self, units: Series, index: int, size: int) -> None:
-        start = len(units.owners)
-        units.add_entries(np.full(size, index))
-        self._places[index] = slice(start, start + size)
 
     def _record_updates(self, weights: View) -> None:
         weights.subtract()
@@ -175,18 +154,18 @@ class HistogramProbe(Recorder):
     def coverage(self, layer: str, kind: str) -> Array:
         """Return the share of all values that was counted, (slots,); 1 without ``max_values``."""
         bins = self._bins(layer, kind)
-        return np.asarray(bins[:, COUNTED] / bins[:, PRESENT])
+        return np.asarray(bins[:, kernel.COUNTED] / bins[:, kernel.PRESENT])
 
     def zeros(self, layer: str, kind: str) -> Array:
         """Return the share of values that are 0, (slots,)."""
-        return self._share(layer, kind, ZEROS, minus=[TINY])
+        return self._share(layer, kind, ZEROS, minus=[kernel.TINY])
 
     def tiny(self, layer: str, kind: str) -> Array:
         """Return the share of values with a magnitude below 2.9e-39 but not 0, (slots,).
 
         They are counted apart from zeros in a float64 network only.
         """
-        return self._share(layer, kind, [TINY])
+        return self._share(layer, kind, [kernel.TINY])
 
     def nans(self, layer: str, kind: str) -> Array:
         """Return the share of values that are NaN, (slots,)."""
@@ -195,22 +174,21 @@ class HistogramProbe(Recorder):
     def infinities(self, layer: str, kind: str) -> tuple[Array, Array]:
         """Return the shares of values that are -inf and that are +inf, each (slots,)."""
         return (
-            self._share(layer, kind, [INFINITY + SIGN], minus=[MINUS_HUGE]),
-            self._share(layer, kind, [INFINITY], minus=[HUGE]),
+            self._share(layer, kind, [INFINITY + SIGN], minus=[kernel.MINUS_HUGE]),
+            self._share(layer, kind, [INFINITY], minus=[kernel.HUGE]),
         )
 
     def _share(self, layer: str, kind: str, places: Any, minus: Sequence[int] = ()) -> Array:
         bins = self._bins(layer, kind)
         counts = bins[:, places].sum(axis=1) - bins[:, list(minus)].sum(axis=1)
-        return np.asarray(counts / bins[:, COUNTED])
+        return np.asarray(counts / bins[:, kernel.COUNTED])
 
     def shares(self, layer: str, kind: str) -> tuple[Array, Array]:
         """Return bin edges (bins + 1,), and the share of values in each bin, (slots, bins).
 
-        The bins are those from the lowest to the highest finite value of all slots, so that a chart
-        of the whole run has one axis. The bins of zero, on both sides of the edge 0, are 0; `zeros`
-        and `tiny` return their share. Divided by ``numpy.diff(edges)``, the shares are a density.
-        `steps` returns the steps of the slots.
+        The bins are those from the lowest to the highest finite value of all slots. The bins of
+        zero, on both sides of the edge 0, are 0; `zeros` and `tiny` return their share. Divided by
+        ``numpy.diff(edges)``, the shares are a density.
         """
         counts = self.counts(layer, kind)
         total = counts.sum(axis=1, keepdims=True)
@@ -223,50 +201,36 @@ class HistogramProbe(Recorder):
     def activity(self, layer: str) -> Array:
         """Return the share of the counted rows in which each unit's y was above 0, (slots, units).
 
-        `steps` of the layer's ``y`` returns the steps of the slots. A slot in which the layer had
-        another number of units is nan.
-
-        Raises
-        ------
-        KeyError
-            If ``y`` of that layer was not recorded, or the probe was created without ``units``.
+        The slots are those of ``y``. A slot in which the layer had another number of units is nan.
+        A probe without ``units`` raises KeyError.
         """
         index = self._index(layer, "y")
-        if self._units is None or index not in self._places:
+        if self._units is None or index not in self._units.owners:
             raise KeyError(
                 f"activity: expected units of {layer!r}, which were not recorded; create the probe "
                 "with HistogramProbe(units=True)"
             )
-        counts = self._units.rows[self._series.observed(index), self._places[index], 0]
+        own = self._units.owners == index
+        counts = self._units.rows[self._series.observed(index)][:, own, 0]
         with np.errstate(invalid="ignore"):
             return np.asarray(counts[:, 1:] / counts[:, :1])
 
     def quantile(self, layer: str, kind: str, q: ArrayLike, *, step: int | None = None) -> Array:
-        """Return the quantiles q of all recorded values except NaN.
+        """Return the quantiles q of all recorded values except NaN, in the shape of q.
 
         Each result lies in the same bin as the exact quantile, which is that of numpy.quantile with
         ``method="inverted_cdf"``. It is interpolated on a logarithmic scale within the bin. For
         magnitudes of at least 2^-126 = 1.2e-38 its relative error is therefore less than 25%. If
         all values are NaN, the quantiles are nan.
 
-        Parameters
-        ----------
-        q : array_like
-            Shares from 0 to 1, of any shape. The result has the same shape.
-        step : int, optional
-            Use only the slot that contains this step, or the last slot for -1. By default all slots
-            are added.
-
-        Raises
-        ------
-        ValueError
-            If q is out of range, or the step lies outside the observed steps.
+        With ``step``, only the slot that contains this step is used, or the last slot for -1. A q
+        outside 0..1 or a step outside the observed ones raises ValueError.
         """
         counts, starts = self.counts(layer, kind), self.steps(layer, kind)[:, 0]
         if step is None:
             counts = counts.sum(axis=0, keepdims=True)
         elif step != -1:
-            first, last = int(starts[0]), int(self.steps(layer, kind)[-1, 1])
+            first, last = starts[0], self.steps(layer, kind)[-1, 1]
             if not first <= step <= last:
                 raise ValueError(
                     f"step: expected {first} to {last}, the observed steps, or -1 for the last "
@@ -285,33 +249,29 @@ class HistogramProbe(Recorder):
     def _state(self) -> dict[str, Array]:
         state = super()._state() | {"blocks": self._series.blocks}
         if self._units is not None:
-            layers = [[index, p.stop - p.start] for index, p in self._places.items()]
+            owners = self._units.owners.tolist()
+            layers = [[index, owners.count(index)] for index in dict.fromkeys(owners)]
             state["unit_layers"] = np.array(layers, np.int64).reshape(-1, 2)
             state["unit_rows"] = self._units.rows
         return state
 
-    def _fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
-        fields = self._series.fields(state)
+    def _restore(self, state: State) -> None:
+        self._series.restore_blocks(state)
         if self._units is not None:
-            entries = state["unit_rows"].shape[1]
-            last = len(self._keys) - 1, entries
-            fields["unit_layers"] = (np.int64,), (None, 2), (0, 2), last
-            fields["unit_rows"] = (np.int64,), (len(state["steps"]), entries, 1), 0, MOST
-        return fields
-
-    def _restore(self, state: Mapping[str, Array]) -> None:
-        steps = state["steps"][:, 0]
-        self._series.restore_blocks(steps, state["rows"], state["blocks"])
-        if self._units is not None:
-            layers, rows, keys = state["unit_layers"], state["unit_rows"], list(self._keys)
-            require(layers[:, 1].sum() == rows.shape[1], "counts of all units")
-            for index, size in layers.tolist():
-                require(keys[index][1] == "y" and index not in self._places, "units of y")
-                self._add_units(self._units, index, size)
-            self._units.restore(steps, rows)
-            for place in self._places.values():
-                valid = (rows[:, place] <= rows[:, place.start, np.newaxis]).all()
-                require(valid, "at most as many active rows as rows")
+            last = len(self._keys) - 1, state["unit_rows"].shape[1]
+            layers = checked(state, "unit_layers", np.int64, (None, 2), ((0, 2), last))
+            kinds = {index: kind for (_, kind), index in self._keys.items()}
+            require(
+                all(kinds[index] == "y" for index in layers[:, 0].tolist())
+                and len(np.unique(layers[:, 0])) == len(layers)
+                and layers[:, 1].sum() == last[1],
+                "counts of all units of y",
+            )
+            self._units.add_entries(np.repeat(layers[:, 0], layers[:, 1]))
+            self._units.restore(state, "unit_rows")
+            for index in layers[:, 0].tolist():
+                counts = self._units.rows[:, self._units.owners == index]
+                require((counts <= counts[:, :1]).all(), "at most as many active rows as rows")
 
 
 def _quantiles(counts: Array, q: ArrayLike) -> Array:

@@ -2,8 +2,7 @@
 
 `minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
 A recorder reads the arrays of the network in place and never writes to them, so the results of
-training are bitwise equal with and without it. It stores counts or statistics and, until the next
-step, copies of the weights whose updates are recorded.
+training are bitwise equal with and without it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 from minnet.files import opened_file, write_file
 from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import LAST, MOST, OBSERVED, Field, Series, check_arrays, require
+from minnet.recording.series import LAST, OBSERVED, Series, State, checked, require
 from minnet.recording.taps import Key, LayerInfo, View, describe_layers, find_nonfinite, find_taps
 from minnet.validation import Array, check_instance, count, in_range, one_of
 
@@ -49,15 +48,12 @@ class Recorder(ABC):
 
     Attributes
     ----------
-    kinds : tuple of str
-        The requested kinds of arrays.
-    every : int
-        Steps whose number is a multiple of this are observed.
+    kinds, every
+        As in the constructor.
     observed : int
         Number of observed steps.
     network : tuple of LayerInfo
-        The layers of the network, in order, as they were at the first observed step. It is empty in
-        the files of older versions.
+        The layers at the first observed step; empty in the files of older versions.
     rows : int
         Number of rows of the batch at the first observed step, or 0 before it.
     failure : Failure or None
@@ -114,8 +110,6 @@ class Recorder(ABC):
         self.__dict__.update(state)
         self._forget_network()
 
-    # Hooks of the subclasses.
-
     @abstractmethod
     def _record(self, step: int, net: Sequential, view: View) -> None:
         """Record every stride-th row of the arrays in view."""
@@ -123,10 +117,6 @@ class Recorder(ABC):
     @abstractmethod
     def _record_updates(self, weights: View) -> None:
         """Record the changes of weights since the last observed step."""
-
-    @abstractmethod
-    def _fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
-        """Return what to expect of the arrays in a file, after the keys have been added."""
 
     # Recording.
 
@@ -138,11 +128,10 @@ class Recorder(ABC):
 
         Raises
         ------
-        ValueError
-            If step is not greater than the last observed one, if the network lacks the requested
-            layers or kinds, or if the update of another network is still to be recorded.
-        TypeError
-            If net is not a Sequential, or step is not a whole number.
+        TypeError, ValueError
+            If step is not a whole number greater than the last observed one, if net is not a
+            Sequential with the requested layers and kinds, or if the update of another network is
+            still to be recorded.
         """
         began = perf_counter()
         where = type(self).__name__
@@ -183,10 +172,7 @@ class Recorder(ABC):
             self._timed = True
 
     def end(self, run: Any, error: BaseException | None) -> None:
-        """Set `failure` if the training ``run`` ended because a value was not finite.
-
-        `minnet.fit` calls this with ``run.net`` and ``run.optimizer``.
-        """
+        """Set `failure` if the ``run`` of `minnet.fit` ended because a value was not finite."""
         if isinstance(error, FloatingPointError):
             key = find_nonfinite(run.net)
             self.failure = Failure(run.optimizer.steps, *key, str(error))
@@ -206,11 +192,11 @@ class Recorder(ABC):
 
     # Reading.
 
-    def _recorded(self) -> list[Key]:
-        return [k for k, index in self._keys.items() if k != RUN and self._is_observed(index)]
-
-    def _is_observed(self, index: int) -> bool:
+    def _observed(self, index: int) -> bool:
         return bool(self._series.observed(index).any())
+
+    def _recorded(self) -> list[Key]:
+        return [key for key, index in self._keys.items() if key != RUN and self._observed(index)]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -222,26 +208,16 @@ class Recorder(ABC):
         return tuple(name for name, other in self._recorded() if other == kind)
 
     def steps(self, layer: str, kind: str) -> Array:
-        """Return the first and the last step of each slot, (slots, 2).
-
-        All layers and kinds share these steps. Slots in which this array was missing are omitted.
-        """
+        """Return the first and the last step of each slot in which this array existed, (n, 2)."""
         observed = self._series.observed(self._index(layer, kind))
         return self._series.steps()[observed, :OBSERVED]
 
     def epochs(self, name: str) -> tuple[Array, Array]:
         """Return the last step of each epoch, and a metric of the epoch, both (epochs,).
 
-        Parameters
-        ----------
-        name : {"loss", "accuracy", "val_loss", "val_accuracy", "lr"}
-            Metric in the `History` of the `minnet.fit` that called the probe. Epochs without it are
-            omitted. The epochs of a loop of `minnet.train_step` are not known.
-
-        Raises
-        ------
-        ValueError
-            If the name is unknown.
+        The metric is "loss", "accuracy", "val_loss", "val_accuracy" or "lr" in the `History` of the
+        `minnet.fit` that called the probe; another name raises ValueError. Epochs without it are
+        omitted. The epochs of a loop of `minnet.train_step` are not known.
         """
         table = self._epoch_table()
         values = table[:, 1 + EPOCH_METRICS.index(one_of(name, EPOCH_METRICS, "epochs", ""))]
@@ -264,7 +240,7 @@ class Recorder(ABC):
     def _index(self, layer: str, kind: str) -> int:
         """Return the index of a key; raise KeyError if it was not observed."""
         index = self._keys.get((layer, kind))
-        if index is not None and self._is_observed(index):
+        if index is not None and self._observed(index):
             return index
         kinds = [other for name, other in self._recorded() if name == layer]
         expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
@@ -283,20 +259,12 @@ class Recorder(ABC):
         series = self._series
         return {"steps": series.steps()[:, np.newaxis], "rows": series.rows}
 
-    def _restore(self, state: Mapping[str, Array]) -> None:
-        """Restore what `_state` returned; raise ValueError if numbers contradict each other."""
-        self._series.restore(state["steps"][:, 0], state["rows"])
+    @abstractmethod
+    def _restore(self, state: State) -> None:
+        """Restore what `_state` returned; raise ValueError if it is impossible."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recording to a file, completely or not at all, as `minnet.save` does.
-
-        The file is compressed. It also holds ``network``, ``rows``, ``failure`` and the epochs.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; FileNotFoundError if the folder does not exist.
-        """
+        """Write the recording to a compressed file; failures are handled as in `minnet.save`."""
         contents = {
             "settings": self._settings,
             "keys": {str(index): key for key, index in self._keys.items()},
@@ -309,36 +277,22 @@ class Recorder(ABC):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the recording in a file that `save` wrote.
+        """Return the recording in a file that `save` wrote, which can be continued.
 
-        The recording can be continued together with the run. An update that was not yet known when
-        the recording was saved is missing.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the file does not exist.
-        ValueError
-            If the file is damaged, or of another format or version.
+        An update that was not yet known when the recording was saved is missing. A file that is
+        damaged, or of another format or version, raises ValueError.
         """
-        where = f"{cls.__name__}.load"
-        with opened_file(path, where, cls._format, 3, VERSION, compressed=True) as (
-            manifest,
-            state,
-        ):
+        where, versions = f"{cls.__name__}.load", (3, VERSION)
+        with opened_file(path, where, cls._format, *versions, compressed=True) as (manifest, state):
             probe = cls(**manifest["settings"])
             keys = [(str(layer), str(kind)) for layer, kind in manifest["keys"].values()]
             require(keys[:1] == [RUN] and len(set(keys)) == len(keys), "different keys")
             probe._keys = {key: index for index, key in enumerate(keys)}
             probe._series.add_keys(len(keys))
-            # In version 3, each key has steps; those of the run come first.
-            general: dict[str, Field] = {"steps": ((np.int64,), (None, None, 3), 0, MOST)}
-            if "epochs" in state:
-                shape = (None, probe._epochs.shape[1])
-                general["epochs"] = (np.float64,), shape, -np.inf, np.inf
-                probe._epochs = state["epochs"]
-            check_arrays(state, general | probe._fields(state))
             probe._restore(state)
+            if "epochs" in state:
+                shape = None, probe._epochs.shape[1]
+                probe._epochs = checked(state, "epochs", np.float64, shape, (-np.inf, np.inf))
             steps = probe._series.steps()
             probe.observed = int(steps[:, OBSERVED].sum())
             probe._last_step = int(steps[:, LAST].max(initial=-1))

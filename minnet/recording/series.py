@@ -8,7 +8,7 @@ therefore kept step by step, and the memory of a long run stops growing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,10 @@ from minnet.validation import Array, count
 FIRST, LAST, OBSERVED = range(3)
 MOST = 2**53  # upper bound of the steps and counts in a file; sums of counts fit into int64
 MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
-ROWS, MOST_ROWS = 64, 2**20  # allocated at first, and the largest capacity
+ROWS, MOST_ROWS = 64, 2**20  # allocated at the first step, and the largest capacity
+State: TypeAlias = Mapping[str, Array]  # arrays of a file
+Bounds: TypeAlias = tuple[ArrayLike, ArrayLike]  # smallest and largest number in an array
+COUNTS = 0, MOST
 
 
 class Series:
@@ -37,24 +40,16 @@ class Series:
         Function of (earlier rows, later rows) that returns merged rows, all (n, entries, width).
     fill : {0, nan}
         Value in new rows. It determines the dtype: int64 for 0, float64 for nan.
-
-    Attributes
-    ----------
-    owners : ndarray
-        The key that owns each entry, (entries,).
-    keys : int
-        Number of keys that `add_keys` has added.
-    span : int
-        Number of observed steps of a complete row, a power of 2; the last row may have fewer.
     """
 
     def __init__(
         self, capacity: int, width: int, merge: Callable[[Array, Array], Array], fill: float
     ) -> None:
         self._capacity, self._merge, self._fill = capacity, merge, fill
-        self.owners: Array = np.zeros(0, np.int64)
-        self.keys, self.span = 0, 1
-        self._memory: Array = np.full((min(capacity, ROWS), 0, width), fill)  # rows in use first
+        self.owners: Array = np.zeros(0, np.int64)  # the key that owns each entry
+        self.keys = 0  # number of keys with an entry of `add_keys`
+        self.span = 1  # number of observed steps of each row but the last, a power of 2
+        self._memory: Array = np.full((0, 0, width), fill)  # rows in use first
         self._steps: list[list[int]] = []  # FIRST, LAST and OBSERVED of each row in use
 
     # Recording.
@@ -86,7 +81,7 @@ class Series:
         if self.row_steps in (0, self.span):
             self._steps.append([step, step, 0])
             if len(self._steps) > len(self._memory):
-                self._reserve(min(2 * len(self._memory), self._capacity), 0)
+                self._reserve(min(max(2 * len(self._memory), ROWS), self._capacity), 0)
         last = self._steps[-1]
         last[LAST] = step
         last[OBSERVED] += 1
@@ -142,10 +137,13 @@ class Series:
 
     # Files.
 
-    def restore(self, steps: Array, rows: Array) -> None:
-        """Restore rows with the entries of this series; raise ValueError if steps are invalid."""
+    def restore(self, state: State, name: str = "rows", bounds: Bounds = COUNTS) -> None:
+        """Restore ``steps`` and the rows of a file; raise ValueError if they are impossible."""
+        # In version 3, each key has steps; those of the run come first.
+        steps = checked(state, "steps", np.int64, (None, None, 3))[:, 0]
         first, last, observed = steps.T
-        self.span = int(observed[0]) if len(steps) else 1
+        # A single row may be incomplete.
+        self.span = 1 << (int(observed[0]) - 1).bit_length() if len(steps) else 1
         require(
             len(steps) <= self._capacity
             and (first <= last).all()
@@ -155,30 +153,29 @@ class Series:
         require(
             (observed >= 1).all()
             and (observed <= np.minimum(last - first + 1, self.span)).all()
-            and (observed[:-1] == self.span).all()
-            and self.span & (self.span - 1) == 0,
+            and (observed[:-1] == self.span).all(),
             "the same number of observed steps, a power of 2, in all rows but the last",
         )
+        shape = len(steps), len(self.owners), self._memory.shape[2]
+        rows = checked(state, name, self._memory.dtype.type, shape, bounds)
         self._reserve(len(steps), 0)
         self._steps = steps.tolist()
         self.rows[...] = rows
 
 
-# The expected dtypes, shape (None for any length), and bounds of an array in a file.
-Field = tuple[tuple[type, ...], tuple[int | None, ...], ArrayLike, ArrayLike]
-
-
-def check_arrays(arrays: Mapping[str, Array], fields: Mapping[str, Field]) -> None:
-    """Raise ValueError unless each array has the dtype, shape and bounds of its field."""
-    for name, (dtypes, shape, low, high) in fields.items():
-        array = arrays[name]
-        require(
-            array.dtype in dtypes
-            and array.ndim == len(shape)
-            and all(length in (None, n) for length, n in zip(shape, array.shape, strict=True)),
-            f"{name} of shape {shape}, in {dtypes[0].__name__}".replace("None", "any"),
-        )
-        require(not ((array < low) | (array > high)).any(), f"{name} within bounds")
+def checked(
+    state: State, name: str, dtype: type, shape: tuple[int | None, ...], bounds: Bounds = COUNTS
+) -> Array:
+    """Return an array of a file; raise ValueError unless it is as expected, None for any length."""
+    array = state[name]
+    require(
+        array.dtype == dtype
+        and array.ndim == len(shape)
+        and all(length in (None, n) for length, n in zip(shape, array.shape, strict=True))
+        and not ((array < bounds[0]) | (array > bounds[1])).any(),
+        f"possible numbers of {name}, {dtype.__name__} of shape {shape}".replace("None", "n"),
+    )
+    return array
 
 
 def require(condition: Any, expected: str) -> None:

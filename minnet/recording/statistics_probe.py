@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, RUN, Recorder
-from minnet.recording.series import MOST, MOST_ROWS, Field, Series, count_up_to, require
+from minnet.recording.series import MOST, MOST_ROWS, Series, State, checked, count_up_to, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
 from minnet.validation import Array, one_of
@@ -29,16 +29,16 @@ RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns 
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # statistics of one kind only
 # Bounds of the statistics in a file; the others are not bounded.
-LOWEST = {"std": 0, "rms": 0, "ratio": 0, "zeros": 0, "saturated": 0, "nonfinite": 0, "dead": 0}
-LARGEST = {"zeros": 1, "saturated": 1, "nonfinite": MOST, "dead": MOST}
+BOUNDS = dict.fromkeys(("std", "rms", "ratio"), (0.0, math.inf))
+BOUNDS |= dict.fromkeys(("zeros", "saturated"), (0.0, 1.0))
+BOUNDS |= dict.fromkeys(("nonfinite", "dead"), (0.0, MOST))
 
 
 class StatisticsProbe(Recorder):
     """Record the statistics in ``NAMES`` for each layer and kind at each observed step.
 
-    - ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and
-      ``rms`` are computed from the finite values, in float64. Definitions are those of
-      `minnet.recording.describe`; ``rms`` is the root mean square.
+    - ``mean``, ``std``, ``skewness``, ``kurtosis``, ``minimum`` and ``maximum`` are those of the
+      finite values, as in `minnet.recording.describe`; ``rms`` is their root mean square.
     - ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities.
     - ``saturated``, for ``y`` only, is the share of entries outside the bounds that ``SATURATION``
       gives for the class of the layer.
@@ -49,11 +49,10 @@ class StatisticsProbe(Recorder):
 
     An undefined statistic is nan.
 
-    At most ``points`` steps are kept. When more are observed, every second point is dropped, and
-    from then on only every second observed step is kept. This is repeated whenever all points are
-    in use. A point has the statistics of its own step, except that ``minimum``, ``maximum``,
-    ``nonfinite`` (the sum) and ``dead`` (the largest) cover all observed steps before the next
-    point.
+    Whenever all points are in use, every second point is dropped, and from then on only half as
+    many of the observed steps are kept. A point has the statistics of its own step, except that
+    ``minimum``, ``maximum``, ``nonfinite`` (the sum) and ``dead`` (the largest) cover all observed
+    steps before the next point.
 
     Parameters
     ----------
@@ -62,8 +61,8 @@ class StatisticsProbe(Recorder):
     points : int, default 1024
         Maximum number of steps to keep.
     window : int, default 100
-        A unit is dead if it has not changed for this number of observed steps. At the beginning of
-        a run, the number is that of the steps observed so far.
+        A unit is dead if it has not changed for this number of observed steps or, at the beginning
+        of a run, in all of them.
 
     Examples
     --------
@@ -158,12 +157,8 @@ class StatisticsProbe(Recorder):
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and the statistic ``name`` at each of them, both (points,).
 
-        Raises
-        ------
-        KeyError
-            If nothing was recorded for that layer and kind.
-        ValueError
-            If the statistic is unknown, or does not exist for this kind.
+        A layer or kind that was not recorded raises KeyError. A name that is unknown, or does not
+        exist for this kind, raises ValueError.
         """
         table = self._table(layer, kind)
         one_of(name, NAMES, "series", "")
@@ -174,17 +169,10 @@ class StatisticsProbe(Recorder):
     def run(self, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and a quantity of the whole run at each of them, both (points,).
 
-        Parameters
-        ----------
-        name : {"loss", "lr", "accuracy", "gradient_norm"}
-            The first three are read from ``net.metrics``, which `minnet.train_step` sets; a missing
-            one is nan. The last is the norm of ``net.grad`` after clipping. It is nan unless the
-            gradient of a parameter, such as ``weight_grad``, is among the kinds.
-
-        Raises
-        ------
-        ValueError
-            If the name is unknown.
+        "loss", "lr" and "accuracy" are read from ``net.metrics``, which `minnet.train_step` sets; a
+        missing one is nan. "gradient_norm" is the norm of ``net.grad`` after clipping. It is nan
+        unless the gradient of a parameter, such as ``weight_grad``, is among the kinds. Another
+        name raises ValueError.
         """
         column = RUN_NAMES.index(one_of(name, RUN_NAMES, "run", ""))
         return self._series.steps()[:, 0], self._series.rows[:, self._keys[RUN], column]
@@ -195,14 +183,9 @@ class StatisticsProbe(Recorder):
         return np.asarray(unchanged >= min(self.window, self.observed))
 
     def to_frame(self) -> Any:
-        """Return all statistics as a pandas.DataFrame, with a row for each layer, kind and step.
+        """Return a pandas.DataFrame with the columns layer, kind, step and those in ``NAMES``.
 
-        The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
+        ImportError is raised if pandas is not installed.
         """
         try:
             pandas = import_module("pandas")
@@ -226,36 +209,25 @@ class StatisticsProbe(Recorder):
             state |= {f"unchanged.{index}": unchanged, f"last.{index}": last}
         return state
 
-    def _fields(self, state: Mapping[str, Array]) -> dict[str, Field]:
-        shape, floats = (len(self._keys), len(NAMES)), (np.float32, np.float64)
+    def _restore(self, state: State) -> None:
+        shape = len(self._keys), len(NAMES)
         low, high = np.full(shape, -math.inf), np.full(shape, math.inf)
-        for name, number in LOWEST.items():
-            low[1:, INDEX[name]] = number
-        for name, number in LARGEST.items():
-            high[1:, INDEX[name]] = number
-        fields: dict[str, Field] = {
-            "rows": ((np.float64,), (len(state["steps"]), *shape), low, high)
-        }
-        for index in range(len(self._keys)):
-            if f"last.{index}" in state:
-                size = state[f"last.{index}"].size
-                fields[f"last.{index}"] = floats, (size,), -math.inf, math.inf
-                fields[f"unchanged.{index}"] = (np.int64,), (size,), 0, MOST
-        return fields
-
-    def _restore(self, state: Mapping[str, Array]) -> None:
-        super()._restore(state)
-        columns = np.moveaxis(self._series.rows[:, 1:], -1, 0)
+        for name, (smallest, largest) in BOUNDS.items():
+            low[1:, INDEX[name]], high[1:, INDEX[name]] = smallest, largest
+        self._series.restore(state, bounds=(low, high))
+        columns = dict(zip(NAMES, np.moveaxis(self._series.rows[:, 1:], -1, 0), strict=True))
         for name in ("nonfinite", "dead"):
-            values = columns[INDEX[name]]
-            require(np.isnan(values[np.rint(values) != values]).all(), f"whole numbers of {name}")
-        inverted = columns[INDEX["minimum"]] > columns[INDEX["maximum"]]
+            fractions = columns[name] % 1
+            require(not (fractions > 0).any(), f"whole numbers of {name}")
+        inverted = columns["minimum"] > columns["maximum"]
         require(not inverted.any(), "a minimum that is not above the maximum")
-        for layer, kind in self._recorded():
-            if kind == "y":
-                index = self._keys[layer, kind]
-                unchanged, last = state[f"unchanged.{index}"], state[f"last.{index}"]
-                self._units[index] = unchanged.copy(), last.copy()
+        for layer in self.layers_of("y"):
+            index = self._keys[layer, "y"]
+            last, dtype = state[f"last.{index}"], state[f"last.{index}"].dtype.type
+            require(dtype in (np.float32, np.float64), f"floats in last.{index}")
+            last = checked(state, f"last.{index}", dtype, (None,), (-math.inf, math.inf))
+            unchanged = checked(state, f"unchanged.{index}", np.int64, last.shape)
+            self._units[index] = unchanged.copy(), last.copy()
 
 
 def _thin(kept: Array, dropped: Array) -> Array:

@@ -34,11 +34,9 @@ class Tap(NamedTuple):
 class LayerInfo(NamedTuple):
     """A layer of a recorded network.
 
-    ``name`` is dotted, ``type`` is the name of the class, and ``parent`` is the name of the
-    container, such as ``residual1``, or "" in the network itself. ``in_features`` and
-    ``out_features`` are the widths of input and output in a training step, or None if the layer
-    was not used. ``slope`` is that of an activation below 0, or None: 0.01 of `LeakyReLU`, the
-    value of `PReLU` at the first observed step.
+    ``name`` is dotted, ``type`` is the name of the class, and ``parent`` that of the container, or
+    "". The widths are those in a training step, or None before it. ``slope`` is that of `LeakyReLU`
+    or `PReLU` below 0 at the first observed step, or None.
     """
 
     name: str
@@ -52,19 +50,8 @@ class LayerInfo(NamedTuple):
 class View:
     """Arrays of a network, or their changes in a step, as rows (n, width) for the kernels.
 
-    The rows are computed again only after an array has been replaced.
-
-    Parameters
-    ----------
-    taps : sequence of Tap
-        Locations of the arrays.
-    keys : dict of Key to int
-        Index of each tap's key.
-    max_values : int or None
-        Every stride-th row is recorded, so that there are at most this number of values, or one
-        row. None records all rows.
-    changes : bool, default False
-        Whether to view the changes of the arrays between `keep` and `subtract`.
+    Every stride-th row is recorded, so that at most ``max_values`` values of an array are recorded,
+    or one row. The rows are computed again only after an array has been replaced.
 
     Attributes
     ----------
@@ -150,21 +137,17 @@ def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
 def find_taps(
     net: Sequential, kinds: Collection[str], names: Collection[str] | None, where: str
 ) -> list[Tap]:
-    """Return the taps of these kinds, layer by layer, for the named layers or for all.
-
-    An unknown layer, or a kind that no layer has, raises ValueError.
-    """
+    """Return the taps of these kinds, layer by layer; raise ValueError if a name is unknown."""
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
+    names = list(layers) if names is None else names
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
     # The default kinds are valid for every network, even one without weights.
     valid = {*known, "weight", "weight_grad", "update"}
-    for name in names or ():
-        if name not in layers:
-            raise ValueError(f"{where}: expected layers among {', '.join(layers)}, got {name!r}")
-    for kind in kinds:
-        if kind not in valid:
-            raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {kind!r}")
-    chosen = [taps for name, taps in layers.items() if names is None or name in names]
+    for name in (name for name in names if name not in layers):
+        raise ValueError(f"{where}: expected layers among {', '.join(layers)}, got {name!r}")
+    for kind in (kind for kind in kinds if kind not in valid):
+        raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {kind!r}")
+    chosen = [taps for name, taps in layers.items() if name in names]
     return [taps[kind] for taps in chosen for kind in kinds if kind in taps]
 
 

@@ -278,6 +278,7 @@ def test_a_users_layer_in_plain_numpy_is_recorded():
     ("arguments", "message"),
     [
         ({"slots": 0}, "expected slots to be at least 1, got 0"),
+        ({"slots": 2**21}, "expected slots to be at most 1048576"),
         ({"max_values": 0}, "expected max_values to be"),
     ],
 )

@@ -68,11 +68,14 @@ def test_an_extended_row_keeps_its_numbers_and_is_filled(steps):
     assert np.isnan(series.rows[:, 1:]).all()
 
 
-def test_a_restored_series_continues_like_the_first():
+@pytest.mark.parametrize("capacity", [1, 2, 3, 100])
+def test_a_restored_series_continues_like_the_first(capacity):
     for steps in (0, 1, 3, 5, 10):
-        first, second = record(start(3), range(steps), other=[2]), start(3)
-        second.restore(first.steps(), first.rows)
+        first, second = record(start(capacity), range(steps), other=[2]), start(capacity)
+        state = {"steps": first.steps()[:, None], "rows": first.rows.copy()}
+        second.restore(state, bounds=(-np.inf, np.inf))
         for series in (first, second):
             record(series, range(steps, steps + 7), other=[4])
         np.testing.assert_array_equal(second.rows, first.rows)
         assert second.steps().tolist() == first.steps().tolist()
+        assert second.span == first.span
