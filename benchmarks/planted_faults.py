@@ -534,8 +534,13 @@ GROUPS = (
         (
             ("self.span *= 2", "self.span += 1"),
             ("rows[pairs] = rows[-1]", "pass"),
-            ('side="right")) - 1', 'side="left")) - 1'),
         ),
+    ),
+    Group(
+        "recording",
+        "recording/counts.py",
+        "tests/recording/test_histogram_probe.py",
+        (("if self._pending + view.size > MOST_PENDING:", "if False:"),),
     ),
     Group(
         "recording",
@@ -546,7 +551,7 @@ GROUPS = (
                 "np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])",
                 "np.clip(np.floor(shares * upto[-1]), 1, upto[-1])",
             ),
-            ("if self._pending + view.size > MOST_PENDING:", "if False:"),
+            ('side="right")', 'side="left")'),
             ("ZERO = slice(SIGN - 1, SIGN + 1)", "ZERO = slice(SIGN, SIGN + 1)"),
         ),
     ),

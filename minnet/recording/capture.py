@@ -1,39 +1,31 @@
 """Copies of the buffers of all layers for one batch.
 
-The buffers of a layer are valid only until its next training step. A `Capture` holds copies of
-them. `capture` works on a copy of the network, so the parameters, gradients, buffers, running
-statistics and dropout generators of the network itself do not change.
+`capture` works on a copy of the network, so the parameters, gradients, buffers, running statistics
+and dropout generators of the network itself do not change.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minnet.evaluation import check_loss
-from minnet.layer import Layer
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.recording.statistics import Statistics, describe
-from minnet.recording.taps import layer_taps
-from minnet.validation import Array, as_rows
+from minnet.recording.taps import in_order, layer_taps
+from minnet.validation import Array, as_rows, check_instance
 
 
 class Capture(dict[str, dict[str, Array]]):
     """Buffers of one batch: layer name -> kind -> array, in the order of computation.
 
     The arrays are read-only copies. The kinds are ``y`` and the parameters, such as ``weight``. A
-    training batch also has ``dy``, ``dx`` and the gradients, such as ``weight_grad``.
-
-    Attributes
-    ----------
-    x : ndarray
-        The input of the network, (n, in_features).
-    loss : float or None
-        The loss of the batch, or None if no loss was given.
+    training batch also has ``dy``, ``dx`` and the gradients, such as ``weight_grad``. ``x`` is the
+    input of the network, (n, in_features), and ``loss`` the loss of the batch or None.
 
     Examples
     --------
@@ -62,13 +54,7 @@ class Capture(dict[str, dict[str, Array]]):
         raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {name!r}")
 
     def kind(self, kind: str) -> dict[str, Array]:
-        """Return layer name -> array for the layers that have this kind.
-
-        Raises
-        ------
-        ValueError
-            If no layer has this kind.
-        """
+        """Return layer name -> array for the layers that have this kind, at least one."""
         kind = str(kind)
         found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
         if not found:
@@ -113,10 +99,9 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
 
     Raises
     ------
-    TypeError
-        If net is not a Sequential, or x does not hold real numbers.
-    ValueError
-        If only one of y and loss is given, or x is not (n, in_features) with at least one row.
+    TypeError, ValueError
+        If net is not a Sequential, only one of y and loss is given, or x is not (n, in_features)
+        with at least one row.
     FloatingPointError
         If an output or a gradient is not finite; the message names the layer.
 
@@ -128,8 +113,7 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
     >>> captured["dense1"]["weight_grad"].shape
     (4, 2)
     """
-    if not isinstance(net, Sequential):
-        raise TypeError(f"capture: expected a Sequential, got {type(net).__name__}")
+    check_instance(net, Sequential, "capture")
     if (y is None) != (loss is None):
         given = "only the loss" if y is None else "only y"
         raise ValueError(
@@ -147,31 +131,14 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
         loss = copy.deepcopy(loss)
         value = loss.forward(output, y)
         net.backward(loss.backward())
-    buffers: dict[str, dict[str, Array]] = {}
-    for name, layer, result in _outputs(net.layers, x, evaluate=loss is None):
+    buffers: dict[str, dict[str, Any]] = {}
+    for name, layer, result in in_order(net.layers, x if loss is None else None):
         buffers[name] = {"y": result}
         for kind, tap in layer_taps(name, layer).items():
-            array = getattr(tap.owner, tap.attribute)
-            available = array is not None and (loss is not None or kind in layer.params)
-            if available and kind != "update":
-                buffers[name][kind] = array
+            recorded = kind in layer.params if loss is None else kind != "update"
+            if recorded and tap.array is not None:
+                buffers[name][kind] = tap.array
     return Capture(buffers, x, value)
-
-
-def _outputs(
-    layers: Iterable[Layer], x: Array, *, evaluate: bool, prefix: str = ""
-) -> Iterator[tuple[str, Layer, Array]]:
-    """Yield name, layer and output of every layer, in the order of computation.
-
-    With ``evaluate``, the output is computed from the layer's input x. Otherwise it is the y of the
-    last training step.
-    """
-    for layer in layers:
-        name = f"{prefix}{layer.name}"
-        inner: Iterable[Layer] = getattr(layer, "layers", ())
-        yield from _outputs(inner, x, evaluate=evaluate, prefix=f"{name}.")
-        x = as_rows(layer.forward(x, training=False), x.dtype, layer) if evaluate else layer.y
-        yield name, layer, x
 
 
 def _frozen(array: Array) -> Array:

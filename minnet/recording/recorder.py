@@ -2,8 +2,7 @@
 
 `minnet.fit` calls `observe` at every step, after the backward pass and before the optimizer's step.
 A recorder reads the arrays of the network in place and never writes to them, so the results of
-training are bitwise equal with and without it. It stores counts or statistics and, until the next
-step, copies of the weights whose updates are recorded.
+training are bitwise equal with and without it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -20,11 +20,12 @@ import numpy as np
 from minnet.files import opened_file, write_file
 from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import LAST, OBSERVED, Key, Series, require
-from minnet.recording.taps import LayerInfo, View, describe_layers, find_nonfinite, find_taps
-from minnet.validation import Array, as_names, count, in_range, one_of
+from minnet.recording.series import LAST, OBSERVED, Series, State, checked, require
+from minnet.recording.taps import Key, LayerInfo, View, describe_layers, find_nonfinite, find_taps
+from minnet.validation import Array, as_names, check_instance, count, in_range, one_of
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
+RUN: Key = ("", "run")  # numbers of the whole run
 VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
 
 
@@ -47,15 +48,12 @@ class Recorder(ABC):
 
     Attributes
     ----------
-    kinds : tuple of str
-        The requested kinds of arrays.
-    every : int
-        Steps whose number is a multiple of this are observed.
+    kinds, every
+        As in the constructor.
     observed : int
         Number of observed steps.
     network : tuple of LayerInfo
-        Name, class, container, widths and slope of each layer of the network, in order, as they
-        were at the first observed step. It is empty in the files of older versions.
+        The layers at the first observed step; empty in the files of older versions.
     rows : int
         Number of rows of the batch at the first observed step, or 0 before it.
     failure : Failure or None
@@ -63,7 +61,6 @@ class Recorder(ABC):
     """
 
     _format: ClassVar[str]  # name of the format of the files
-    _series: Series
     _max_values: int | None = None  # largest number of values of an array to read
 
     def __init__(
@@ -72,7 +69,9 @@ class Recorder(ABC):
         every: int,
         layers: Sequence[str] | None,
         budget: float | None,
+        *,
         settings: Mapping[str, Any],
+        series: Series,
     ) -> None:
         where = type(self).__name__
         self.kinds = _names(kinds, where, "kinds")
@@ -85,6 +84,9 @@ class Recorder(ABC):
         # The arguments of the constructor as JSON values, for the files.
         general = {"kinds": self.kinds, "every": self.every, "layers": self._only, "budget": budget}
         self._settings = general | dict(settings)
+        self._keys: dict[Key, int] = {RUN: 0}
+        self._series = series
+        self._series.add_keys(1)
         self._last_step = -1
         self.network: tuple[LayerInfo, ...] = ()
         self.rows = 0
@@ -108,10 +110,8 @@ class Recorder(ABC):
         self.__dict__.update(state)
         self._forget_network()
 
-    # Hooks of the subclasses.
-
     @abstractmethod
-    def _record(self, net: Sequential, view: View) -> None:
+    def _record(self, step: int, net: Sequential, view: View) -> None:
         """Record every stride-th row of the arrays in view."""
 
     @abstractmethod
@@ -128,22 +128,27 @@ class Recorder(ABC):
 
         Raises
         ------
-        ValueError
-            If step is not greater than the last observed one, if the network lacks the requested
-            layers or kinds, or if the update of another network is still to be recorded.
-        TypeError
-            If net is not a Sequential, or step is not a whole number.
+        TypeError, ValueError
+            If step is not a whole number greater than the last observed one, if net is not a
+            Sequential with the requested layers and kinds, or if the update of another network is
+            still to be recorded.
         """
         began = perf_counter()
-        self._check_step(step, net)
+        where = type(self).__name__
+        check_instance(net, Sequential, where)
+        if count(step, where, "step", least=0) <= self._last_step:
+            raise ValueError(
+                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
+                "each run, and pass step= to train_step"
+            )
         arrays, weights = self._views.get(net) or self._find_views(net)
         awaited, due = self._awaits_update, not step % self.every and began >= self._skips_until
         if awaited:
             weights.update()
             if not weights.kept:
                 raise ValueError(
-                    f"{type(self).__name__}: expected the network of the last step, whose update "
-                    "is awaited, got another one; create a probe for each network"
+                    f"{where}: expected the network of the last step, whose update is awaited, got "
+                    "another one; create a probe for each network"
                 )
             self._awaits_update = False
             self._record_updates(weights)
@@ -152,7 +157,7 @@ class Recorder(ABC):
                 self._history = net.history
             arrays.update()
             self._series.begin(step)
-            self._record(net, arrays)
+            self._record(step, net, arrays)
             if "update" in self.kinds:
                 weights.update()
                 weights.keep(self.observed)
@@ -166,70 +171,55 @@ class Recorder(ABC):
             self._timed = True
 
     def end(self, run: Any, error: BaseException | None) -> None:
-        """Set `failure` if the training ``run`` ended because a value was not finite.
-
-        `minnet.fit` calls this with ``run.net`` and ``run.optimizer``.
-        """
+        """Set `failure` if the ``run`` of `minnet.fit` ended because a value was not finite."""
         if isinstance(error, FloatingPointError):
             key = find_nonfinite(run.net)
             self.failure = Failure(run.optimizer.steps, *key, str(error))
 
-    def _check_step(self, step: int, net: Sequential) -> None:
-        where = type(self).__name__
-        if not isinstance(net, Sequential):
-            raise TypeError(f"{where}: expected a Sequential, got {type(net).__name__}")
-        if count(step, where, "step", least=0) <= self._last_step:
-            raise ValueError(
-                f"{where}: expected a step after {self._last_step}, got {step}; create a probe for "
-                "each run, and pass step= to train_step"
-            )
-
     def _find_views(self, net: Sequential) -> tuple[View, View]:
         """Return views of the arrays to record, and of the changes of weights."""
         taps = find_taps(net, self.kinds, self._only, type(self).__name__)
-        self._series.add_keys(tap.key for tap in taps)
+        for tap in taps:
+            self._keys.setdefault(tap.key, len(self._keys))
+        self._series.add_keys(len(self._keys))
         self.network, self.rows = describe_layers(net), len(net.y) if net.y is not None else 0
         weights = [tap for tap in taps if tap.key[1] == "update"]
         arrays = [tap for tap in taps if tap.key[1] != "update"]
-        keys, most = self._series.keys, self._max_values
+        keys, most = self._keys, self._max_values
         self._views[net] = View(arrays, keys, most), View(weights, keys, most, changes=True)
         return self._views[net]
 
     # Reading.
 
+    def _observed(self, index: int) -> bool:
+        return bool(self._series.observed(index).any())
+
+    def _recorded(self) -> list[Key]:
+        return [key for key, index in self._keys.items() if key != RUN and self._observed(index)]
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the recorded layers."""
-        return tuple(dict.fromkeys(name for name, _ in self._series.recorded()))
+        return tuple(dict.fromkeys(name for name, _ in self._recorded()))
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
         """Return the layers with a recording of this kind, in the order of the network."""
-        return tuple(name for name, other in self._series.recorded() if other == str(kind))
+        return tuple(name for name, other in self._recorded() if other == str(kind))
 
     def steps(self, layer: str, kind: str) -> Array:
-        """Return the first and the last step of each slot, (slots, 2).
-
-        All layers and kinds share these steps. Slots in which this array was missing are omitted.
-        """
-        return self._series.steps(self._key(layer, kind))
+        """Return the first and the last step of each slot in which this array existed, (n, 2)."""
+        observed = self._series.observed(self._index(layer, kind))
+        return self._series.steps()[observed, :OBSERVED]
 
     def epochs(self, name: str) -> tuple[Array, Array]:
         """Return the last step of each epoch, and a metric of the epoch, both (epochs,).
 
-        Parameters
-        ----------
-        name : {"loss", "accuracy", "val_loss", "val_accuracy", "lr"}
-            Metric in the `History` of the `minnet.fit` that called the probe. Epochs without it are
-            omitted. The epochs of a loop of `minnet.train_step` are not known.
-
-        Raises
-        ------
-        ValueError
-            If the name is unknown.
+        The metric is "loss", "accuracy", "val_loss", "val_accuracy" or "lr" in the `History` of the
+        `minnet.fit` that called the probe; another name raises ValueError. Epochs without it are
+        omitted. The epochs of a loop of `minnet.train_step` are not known.
         """
-        one_of(name, EPOCH_METRICS, "epochs", "")
         table = self._epoch_table()
-        values = table[:, 1 + EPOCH_METRICS.index(name)]
+        values = table[:, 1 + EPOCH_METRICS.index(one_of(name, EPOCH_METRICS, "epochs", ""))]
         known = ~np.isnan(values)
         return table[known, 0].astype(np.int64), values[known]
 
@@ -238,20 +228,21 @@ class Recorder(ABC):
         history = self._history
         if history is None:
             return self._epochs
-        columns = [[steps - 1 for steps in history.epoch_steps]]
-        columns += [getattr(history, name) for name in EPOCH_METRICS]
-        table = np.full((len(columns[0]), len(columns)), np.nan)
-        for k, column in enumerate(columns):
-            table[: len(column), k] = column
+        columns = [getattr(history, name) for name in EPOCH_METRICS]
+        ends = [steps - 1 for steps in history.epoch_steps]
+        table = np.array([*zip_longest(ends, *columns, fillvalue=np.nan)])
+        table = table.reshape(-1, 1 + len(columns))
         table = table[table[:, 0] >= 0]
         earlier = self._epochs[self._epochs[:, 0] < table[:, 0].min(initial=np.inf)]
         return np.concatenate([earlier, table])
 
-    def _key(self, layer: str, kind: str) -> Key:
-        key = layer, kind = str(layer), str(kind)
-        if key in self._series.keys and self._series.observed(key).any():
-            return key
-        kinds = [other for name, other in self._series.recorded() if name == layer]
+    def _index(self, layer: str, kind: str) -> int:
+        """Return the index of a key; raise KeyError if it was not observed."""
+        layer, kind = str(layer), str(kind)
+        index = self._keys.get((layer, kind))
+        if index is not None and self._observed(index):
+            return index
+        kinds = [other for name, other in self._recorded() if name == layer]
         expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
         if kinds:
             expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
@@ -265,25 +256,18 @@ class Recorder(ABC):
 
     def _state(self) -> dict[str, Array]:
         """Return the arrays to write to a file."""
-        return self._series.state()
+        series = self._series
+        return {"steps": series.steps()[:, np.newaxis], "rows": series.rows}
 
-    def _restore(self, state: dict[str, Array]) -> None:
-        """Restore what `_state` returned."""
-        self._series.restore(state)
+    @abstractmethod
+    def _restore(self, state: State) -> None:
+        """Restore what `_state` returned; raise ValueError if it is impossible."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the recording to a file, completely or not at all, as `minnet.save` does.
-
-        The file is compressed. It also holds ``network``, ``rows``, ``failure`` and the epochs.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; FileNotFoundError if the folder does not exist.
-        """
+        """Write the recording to a compressed file; failures are handled as in `minnet.save`."""
         contents = {
             "settings": self._settings,
-            "keys": {str(index): key for key, index in self._series.keys.items()},
+            "keys": {str(index): key for key, index in self._keys.items()},
             "network": self.network,
             "rows": self.rows,
             "failure": self.failure,
@@ -293,36 +277,29 @@ class Recorder(ABC):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the recording in a file that `save` wrote.
+        """Return the recording in a file that `save` wrote, which can be continued.
 
-        The recording can be continued together with the run. An update that was not yet known when
-        the recording was saved is missing.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the file does not exist.
-        ValueError
-            If the file is damaged, or of another format or version.
+        An update that was not yet known when the recording was saved is missing. A file that is
+        damaged, or of another format or version, raises ValueError.
         """
-        where = f"{cls.__name__}.load"
-        with opened_file(path, where, cls._format, 3, VERSION, compressed=True) as (
-            manifest,
-            state,
-        ):
+        where, versions = f"{cls.__name__}.load", (3, VERSION)
+        with opened_file(path, where, cls._format, *versions, compressed=True) as (manifest, state):
             probe = cls(**manifest["settings"])
             keys = [(str(layer), str(kind)) for layer, kind in manifest["keys"].values()]
-            require(len(set(keys)) == len(keys), "different keys")
-            probe._series.add_keys(keys)
+            require(keys[:1] == [RUN] and len(set(keys)) == len(keys), "different keys")
+            probe._keys = {key: index for index, key in enumerate(keys)}
+            probe._series.add_keys(len(keys))
             probe._restore(state)
-            steps = state["steps"][:, 0]
+            if "epochs" in state:
+                shape = None, probe._epochs.shape[1]
+                probe._epochs = checked(state, "epochs", np.float64, shape, (-np.inf, np.inf))
+            steps = probe._series.steps()
             probe.observed = int(steps[:, OBSERVED].sum())
             probe._last_step = int(steps[:, LAST].max(initial=-1))
             probe.network = tuple(LayerInfo(*layer) for layer in manifest.get("network", ()))
             probe.rows = manifest.get("rows", 0)
             failure = manifest.get("failure")
             probe.failure = failure and Failure(*failure)
-            probe._epochs = state.get("epochs", probe._epochs)
         return probe
 
 

@@ -7,25 +7,28 @@ therefore kept step by step, and the memory of a long run stops growing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minnet.validation import Array, count
 
 FIRST, LAST, OBSERVED = range(3)
 MOST = 2**53  # upper bound of the steps and counts in a file; sums of counts fit into int64
 MERGED_AT_ONCE = 8192  # numbers, so that temporary arrays stay in the cache
-
-Key = tuple[str, str]  # a layer's dotted name, and a kind
-RUN: Key = ("", "run")  # numbers of the whole run
+ROWS, MOST_ROWS = 64, 2**20  # allocated at the first step, and the largest capacity
+State: TypeAlias = Mapping[str, Array]  # arrays of a file
+Bounds: TypeAlias = tuple[ArrayLike, ArrayLike]  # smallest and largest number in an array
+COUNTS = 0, MOST
 
 
 class Series:
-    """Rows of numbers for several keys. All keys share the rows and their steps.
+    """Rows of numbers (entries, width), in which each key owns entries.
 
-    A row is an array (entries, width). Here each key has one entry; a subclass may use several.
+    Keys are numbered. They share the rows and their steps. A key was observed in a row if one of
+    the numbers in the key's first entry differs from ``fill``.
 
     Parameters
     ----------
@@ -37,46 +40,48 @@ class Series:
         Function of (earlier rows, later rows) that returns merged rows, all (n, entries, width).
     fill : {0, nan}
         Value in new rows. It determines the dtype: int64 for 0, float64 for nan.
-
-    Attributes
-    ----------
-    keys : dict of Key to int
-        The index of each key, in order; `RUN` has index 0.
-    span : int
-        Number of observed steps of a complete row, a power of 2; the last row may have fewer.
     """
 
     def __init__(
         self, capacity: int, width: int, merge: Callable[[Array, Array], Array], fill: float
     ) -> None:
         self._capacity, self._merge, self._fill = capacity, merge, fill
-        self.keys: dict[Key, int] = {RUN: 0}
-        self.span, self._entries = 1, 1
-        self._memory: Array = np.full((capacity, 1, width), fill)  # rows in use come first
+        self.owners: Array = np.zeros(0, np.int64)  # the key that owns each entry
+        self.keys = 0  # number of keys with an entry of `add_keys`
+        self.span = 1  # number of observed steps of each row but the last, a power of 2
+        self._memory: Array = np.full((0, 0, width), fill)  # rows in use first
         self._steps: list[list[int]] = []  # FIRST, LAST and OBSERVED of each row in use
 
     # Recording.
 
-    def add_keys(self, keys: Iterable[Key]) -> None:
-        """Add the keys that are unknown."""
-        for key in keys:
-            self.keys.setdefault(key, len(self.keys))
-        self.extend(len(self.keys))
+    def add_keys(self, number: int) -> None:
+        """Add an entry for each new key, so that there are at least this number of keys."""
+        self.add_entries(np.arange(self.keys, number))
+        self.keys = max(self.keys, number)
 
-    def extend(self, entries: int) -> None:
-        """Extend each row to at least this number of entries."""
-        self._entries = max(self._entries, entries)
+    def add_entries(self, owners: Array) -> None:
+        """Add an entry to each row for each of these owners."""
+        self.owners = np.append(self.owners, owners)
+        self._reserve(len(self._memory), len(self.owners))
+
+    def _reserve(self, rows: int, entries: int) -> None:
+        """Enlarge the memory if it has fewer rows or entries."""
         old = self._memory
-        if entries > old.shape[1]:
-            # All at once, because writing to new memory row by row takes several times as long.
-            shape = len(old), entries + entries // 2, old.shape[2]
-            self._memory = np.full(shape, self._fill, old.dtype)
-            self._memory[:, : old.shape[1]] = old
+        if rows > len(old) or entries > old.shape[1]:
+            # By half, because writing to new memory at every step takes several times as long.
+            entries = entries + entries // 2 if entries > old.shape[1] else old.shape[1]
+            self._memory = np.full((max(rows, len(old)), entries, old.shape[2]), self._fill)
+            self._memory[: len(old), : old.shape[1]] = old
 
     def begin(self, step: int) -> None:
         """Begin an observed step, in a new row if the last one is complete."""
-        if not self._steps or self._steps[-1][OBSERVED] == self.span:
-            self._begin_row(step)
+        if len(self._steps) == self._capacity and self.row_steps == self.span:
+            self._halve()
+        # After merging, a last row without a neighbour is not complete.
+        if self.row_steps in (0, self.span):
+            self._steps.append([step, step, 0])
+            if len(self._steps) > len(self._memory):
+                self._reserve(min(max(2 * len(self._memory), ROWS), self._capacity), 0)
         last = self._steps[-1]
         last[LAST] = step
         last[OBSERVED] += 1
@@ -87,22 +92,10 @@ class Series:
         return self._steps[-1][OBSERVED] if self._steps else 0
 
     @property
-    def last_step(self) -> int:
-        """The last observed step."""
-        return self._steps[-1][LAST]
-
-    @property
     def row(self) -> Array:
         """The row of the current step, (entries, width)."""
-        row: Array = self._memory[len(self._steps) - 1, : self._entries]
+        row: Array = self._memory[len(self._steps) - 1, : len(self.owners)]
         return row
-
-    def _begin_row(self, step: int) -> None:
-        if len(self._steps) == self._capacity:
-            self._halve()
-        # After merging, a last row without a neighbour is not complete.
-        if self.row_steps in (0, self.span):
-            self._steps.append([step, step, 0])
 
     def _halve(self) -> None:
         """Merge neighbouring rows; a last row without a neighbour is unchanged."""
@@ -126,78 +119,74 @@ class Series:
     @property
     def rows(self) -> Array:
         """The rows in use, (rows, entries, width)."""
-        return self._memory[: len(self._steps), : self._entries]
+        return self._memory[: len(self._steps), : len(self.owners)]
 
-    def observed(self, key: Key) -> Array:
-        """Return a mask of the rows that have numbers of this key, (rows,)."""
-        return np.asarray(~np.isnan(self.rows[:, self.keys[key]]).all(axis=1))
+    def observed(self, key: int) -> Array:
+        """Return a mask of the rows in which the key was observed, (rows,)."""
+        first = self.rows[:, int(np.argmax(self.owners == key))]
+        return np.asarray((~np.isnan(first) & (first != self._fill)).any(axis=1))
 
-    def recorded(self) -> list[Key]:
-        """Return the keys that were observed, in order, without `RUN`."""
-        return [key for key in self.keys if key != RUN and self.observed(key).any()]
+    def of(self, key: int) -> Array:
+        """Return the numbers of a key in the rows in which it was observed, (n, own, width)."""
+        numbers: Array = self.rows[self.observed(key)][:, self.owners == key]
+        return numbers
 
-    def steps(self, key: Key = RUN) -> Array:
-        """Return the first and the last step of each row that has numbers of this key, (n, 2)."""
-        steps = np.array(self._steps, np.int64).reshape(-1, 3)[:, :OBSERVED]
-        return steps if key == RUN else steps[self.observed(key)]
-
-    def find(self, key: Key, step: int) -> int:
-        """Return the index in ``steps(key)`` of the row that contains step; -1 is the last row.
-
-        A step before the first observed one or after the last one raises ValueError.
-        """
-        steps, step = self.steps(key), count(step, "series", "step", least=-1)
-        if step == -1:
-            return len(steps) - 1
-        first, last = int(steps[0, FIRST]), int(steps[-1, LAST])
-        if not first <= step <= last:
-            raise ValueError(
-                f"step: expected {first} to {last}, the observed steps, or -1 for the last one, "
-                f"got {step}"
-            )
-        return int(np.searchsorted(steps[:, FIRST], step, side="right")) - 1
+    def steps(self) -> Array:
+        """Return the first, the last and the number of observed steps of each row, (rows, 3)."""
+        return np.array(self._steps, np.int64).reshape(-1, 3)
 
     # Files.
 
-    def state(self) -> dict[str, Array]:
-        """Return the arrays to write to a file: ``steps`` (rows, 1, 3) and ``rows``."""
-        return {"steps": np.array(self._steps, np.int64).reshape(-1, 1, 3), "rows": self.rows}
-
-    def restore(self, state: dict[str, Array]) -> None:
-        """Restore what `state` returned for the same keys; raise ValueError if it is invalid.
-
-        In older files, ``steps`` is (rows, keys, 3), with those of `RUN` first.
-        """
-        steps, rows = state["steps"], state["rows"]
-        require(steps.dtype == np.int64 and rows.dtype == self._memory.dtype, "arrays of numbers")
-        steps = steps[:, 0].reshape(len(steps), 3)
+    def restore(self, state: State, name: str = "rows", bounds: Bounds = COUNTS) -> None:
+        """Restore ``steps`` and the rows of a file; raise ValueError if they are impossible."""
+        # In version 3, each key has steps; those of the run come first.
+        steps = checked(state, "steps", np.int64, (None, None, 3))[:, 0]
+        first, last, observed = steps.T
+        # A single row may be incomplete.
+        self.span = 1 << (int(observed[0]) - 1).bit_length() if len(steps) else 1
         require(
-            len(rows) == len(steps) <= self._capacity
-            and rows.shape[1] <= self._entries
-            and rows.shape[2:] == self._memory.shape[2:],
-            f"up to {self._capacity} rows of {self._entries} entries",
-        )
-        ends, observed = steps[:, :OBSERVED].ravel(), steps[:, OBSERVED]
-        self.span = int(observed[0]) if len(steps) else 1
-        require(
-            (ends >= 0).all()
-            and (ends < MOST).all()
-            and (ends[1:] - ends[:-1] >= np.arange(max(ends.size - 1, 0)) % 2).all(),
-            "ascending steps",
+            len(steps) <= self._capacity
+            and (first <= last).all()
+            and (last[:-1] < first[1:]).all(),
+            f"up to {self._capacity} rows of ascending steps",
         )
         require(
             (observed >= 1).all()
-            and (observed <= ends[1::2] - ends[::2] + 1).all()
-            and (observed[:-1] == self.span).all()
-            and (observed <= self.span).all()
-            and self.span & (self.span - 1) == 0,
+            and (observed <= np.minimum(last - first + 1, self.span)).all()
+            and (observed[:-1] == self.span).all(),
             "the same number of observed steps, a power of 2, in all rows but the last",
         )
+        shape = len(steps), len(self.owners), self._memory.shape[2]
+        rows = checked(state, name, self._memory.dtype.type, shape, bounds)
+        self._reserve(len(steps), 0)
         self._steps = steps.tolist()
-        self.rows[:, : rows.shape[1]] = rows
+        self.rows[...] = rows
+
+
+def checked(
+    state: State, name: str, dtype: type, shape: tuple[int | None, ...], bounds: Bounds = COUNTS
+) -> Array:
+    """Return an array of a file; raise ValueError unless it is as expected, None for any length."""
+    array = state[name]
+    require(
+        array.dtype == dtype
+        and array.ndim == len(shape)
+        and all(length in (None, n) for length, n in zip(shape, array.shape, strict=True))
+        and not ((array < bounds[0]) | (array > bounds[1])).any(),
+        f"possible numbers of {name}, {dtype.__name__} of shape {shape}".replace("None", "n"),
+    )
+    return array
 
 
 def require(condition: Any, expected: str) -> None:
     """Raise ValueError unless the content of a file is as expected."""
     if not condition:
         raise ValueError(f"expected {expected}")
+
+
+def count_up_to(most: int, value: Any, where: str, name: str) -> int:
+    """Return value as an int from 1 to ``most``, or raise."""
+    number = count(value, where, name)
+    if number > most:
+        raise ValueError(f"{where}: expected {name} to be at most {most}, got {number}")
+    return number

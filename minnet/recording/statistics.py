@@ -1,9 +1,8 @@
-"""Summary statistics and distributions of activations, gradients or weights.
+"""Summary statistics and distributions of activations, gradients or weights, in float64.
 
-Unlike in `numpy.histogram`, exact zeros are separate from the other values, because the zeros of a
-ReLU layer are a point mass, which has no density. The range of an axis covers the bulk of the
-values, so that a few distant values do not compress the others. Values outside the range are
-counted. Everything is computed in float64.
+Exact zeros are separate from the other values, because the zeros of a ReLU layer are a point mass,
+which has no density. The range of an axis covers the bulk of the values, so that a few distant
+values do not compress the others. Values outside the range are counted.
 """
 
 import math
@@ -39,7 +38,7 @@ class Statistics:
 class Sample:
     """Values of an array that are not 0, and the number of all values."""
 
-    values: Array  # values that are not exactly 0, or log10 of their magnitudes, (values,)
+    values: Array  # or log10 of their magnitudes, (values,)
     count: int  # number of all values, zeros included
     log: bool = False  # whether values are log10 of magnitudes
 
@@ -82,12 +81,8 @@ def describe(array: Any) -> Statistics:
 
     Raises
     ------
-    TypeError
-        If array does not hold real numbers.
-    ValueError
-        If it is empty.
-    FloatingPointError
-        If it holds NaN or infinity, which have no moments and no density.
+    TypeError, ValueError, FloatingPointError
+        If array does not hold real numbers, is empty, or holds NaN or infinity.
 
     Examples
     --------
@@ -105,9 +100,8 @@ def describe(array: Any) -> Statistics:
 def summarize(values: Array, out: Array) -> Array:
     """Fill out (9,) with the statistics of float values (size,), and return it.
 
-    The first seven are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite
-    values, in float64. The last two are the share of exact zeros and the number of NaN and
-    infinities.
+    They are mean, std, skewness, kurtosis, minimum, maximum and RMS of the finite values, the share
+    of exact zeros, and the number of NaN and infinities.
     """
     summarize_values(values, out)
     if not out[8]:
@@ -137,10 +131,8 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
 
     Raises
     ------
-    ValueError
-        If y is not (n, units) with at least two rows.
-    TypeError, FloatingPointError
-        As `describe`.
+    TypeError, ValueError, FloatingPointError
+        As `describe`, and if y is not (n, units) with at least two rows.
 
     Examples
     --------
@@ -206,10 +198,8 @@ def in_common_unit(samples: Mapping[Name, Sample]) -> tuple[dict[Name, Sample], 
         half = -exponent // 2  # two steps, because 10^-exponent may overflow
         with np.errstate(over="ignore", under="ignore"):
             return {
-                name: replace(
-                    sample, values=sample.values * 10.0**half * 10.0 ** (-exponent - half)
-                )
-                for name, sample in samples.items()
+                name: replace(s, values=s.values * 10.0**half * 10.0 ** (-exponent - half))
+                for name, s in samples.items()
             }
 
     exponent = 0
@@ -218,10 +208,9 @@ def in_common_unit(samples: Mapping[Name, Sample]) -> tuple[dict[Name, Sample], 
         if not any(s.log for s in samples.values()) and not 1 / _MOST < largest < _MOST and largest:
             exponent += max(math.floor(math.log10(largest)), -323 - exponent)
         largest = max(map(abs, bulk_range(divided(exponent).values())))
-    units = divided(exponent) if exponent else samples
     return {
-        name: replace(sample, values=np.clip(sample.values, -_MOST, _MOST))
-        for name, sample in units.items()
+        name: replace(s, values=np.clip(s.values, -_MOST, _MOST))
+        for name, s in (divided(exponent) if exponent else samples).items()
     }, exponent
 
 

@@ -11,31 +11,34 @@ import numpy as np
 
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
-from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import MOST, Key, Series, require
+from minnet.recording.recorder import DEFAULT_KINDS, RUN, Recorder
+from minnet.recording.series import MOST, MOST_ROWS, Series, State, checked, count_up_to, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
-from minnet.validation import Array, count, one_of
+from minnet.validation import Array, one_of
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
     "saturated", "dead", "ratio",
 )  # fmt: skip
-SUMMARY = NAMES.index("saturated")  # the names before this are those of `summarize`
-RMS = NAMES.index("rms")
 INDEX = {name: index for index, name in enumerate(NAMES)}
+SUMMARY = INDEX["saturated"]  # the names before this are those of `summarize`
+RMS = INDEX["rms"]
 RUN_NAMES = ("loss", "lr", "accuracy", "gradient_norm")  # in the first columns of `RUN`
 # Outside these bounds the slope is less than an eighth of that at 0; tanh x = 2 σ(2x) - 1.
 SATURATION = {"Sigmoid": (0.03, 0.97), "Tanh": (-0.94, 0.94)}
 KIND_OF = {"saturated": "y", "dead": "y", "ratio": "update"}  # statistics of one kind only
+# Bounds of the statistics in a file; the others are not bounded.
+BOUNDS = dict.fromkeys(("std", "rms", "ratio"), (0.0, math.inf))
+BOUNDS |= dict.fromkeys(("zeros", "saturated"), (0.0, 1.0))
+BOUNDS |= dict.fromkeys(("nonfinite", "dead"), (0.0, MOST))
 
 
 class StatisticsProbe(Recorder):
     """Record the statistics in ``NAMES`` for each layer and kind at each observed step.
 
-    - ``mean``, ``std``, ``skewness``, ``kurtosis`` (the excess), ``minimum``, ``maximum`` and
-      ``rms`` are computed from the finite values, in float64. Definitions are those of
-      `minnet.recording.describe`; ``rms`` is the root mean square.
+    - ``mean``, ``std``, ``skewness``, ``kurtosis``, ``minimum`` and ``maximum`` are those of the
+      finite values, as in `minnet.recording.describe`; ``rms`` is their root mean square.
     - ``zeros`` is the share of exact zeros, and ``nonfinite`` the number of NaN and infinities.
     - ``saturated``, for ``y`` only, is the share of entries outside the bounds that ``SATURATION``
       gives for the class of the layer.
@@ -46,11 +49,10 @@ class StatisticsProbe(Recorder):
 
     An undefined statistic is nan.
 
-    At most ``points`` steps are kept. When more are observed, every second point is dropped, and
-    from then on only every second observed step is kept. This is repeated whenever all points are
-    in use. A point has the statistics of its own step, except that ``minimum``, ``maximum``,
-    ``nonfinite`` (the sum) and ``dead`` (the largest) cover all observed steps before the next
-    point.
+    Whenever all points are in use, every second point is dropped, and from then on only half as
+    many of the observed steps are kept. A point has the statistics of its own step, except that
+    ``minimum``, ``maximum``, ``nonfinite`` (the sum) and ``dead`` (the largest) cover all observed
+    steps before the next point.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ class StatisticsProbe(Recorder):
     points : int, default 1024
         Maximum number of steps to keep.
     window : int, default 100
-        A unit is dead if it has not changed for this number of observed steps. At the beginning of
-        a run, the number is that of the steps observed so far.
+        A unit is dead if it has not changed for this number of observed steps or, at the beginning
+        of a run, in all of them.
 
     Examples
     --------
@@ -92,18 +94,18 @@ class StatisticsProbe(Recorder):
         window: int = 100,
         budget: float | None = None,
     ) -> None:
-        points = count(points, "StatisticsProbe", "points")
-        self.window = count(window, "StatisticsProbe", "window")
+        points = count_up_to(MOST_ROWS, points, "StatisticsProbe", "points")
+        self.window = count_up_to(MOST, window, "StatisticsProbe", "window")
         settings = {"points": points, "window": self.window}
-        super().__init__(kinds, every, layers, budget, settings)
-        self._series = Series(points, len(NAMES), _thin, math.nan)
-        # By layer: number of steps for which each unit has not changed, and its last value.
-        self._units: dict[str, tuple[Array, Array]] = {}
+        series = Series(points, len(NAMES), _thin, math.nan)
+        super().__init__(kinds, every, layers, budget, settings=settings, series=series)
+        # By key: number of steps for which each unit has not changed, and its last value.
+        self._units: dict[int, tuple[Array, Array]] = {}
         self._norm = any(kind.endswith("_grad") for kind in self.kinds)
 
     # Recording.
 
-    def _record(self, net: Sequential, view: View) -> None:
+    def _record(self, step: int, net: Sequential, view: View) -> None:
         table = np.full((1 + len(view.taps), len(NAMES)), math.nan)
         table[0, :3] = [net.metrics.get(name, math.nan) for name in RUN_NAMES[:3]]
         if self._norm:
@@ -112,7 +114,7 @@ class StatisticsProbe(Recorder):
             tap, values = view.taps[k], view.values[k]
             summarize(values, out[:SUMMARY])
             if tap.key[1] == "y":
-                out[INDEX["dead"]] = self._count_dead(tap.key[0], view.rows[k])
+                out[INDEX["dead"]] = self._count_dead(view.indices[k], view.rows[k])
                 bounds = SATURATION.get(type(tap.layer).__name__)
                 if bounds is not None:
                     out[INDEX["saturated"]] = count_outside(values, *bounds) / values.size
@@ -129,12 +131,12 @@ class StatisticsProbe(Recorder):
             table[:, INDEX["ratio"]] = table[:, RMS] / before
         self._write(weights.indices, table)
 
-    def _count_dead(self, name: str, y: Array) -> float:
+    def _count_dead(self, index: int, y: Array) -> float:
         """Return the number of units that are dead after this step."""
-        last = self._units[name][1] if name in self._units else None
+        unchanged, last = self._units.get(index, (None, None))
         if last is None or (last.shape, last.dtype) != (y.shape[1:], y.dtype):
-            self._units[name] = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
-        unchanged, last = self._units[name]
+            unchanged, last = np.zeros(y.shape[1], np.int64), np.full_like(y[0], np.nan)
+            self._units[index] = unchanged, last
         dead = follow_units(y, unchanged, last, min(self.window, self.observed + 1))
         if self.observed == 0 and len(y) == 1:
             return math.nan  # one row does not show which units never change
@@ -147,60 +149,43 @@ class StatisticsProbe(Recorder):
 
     # Reading.
 
-    def _table(self, key: Key) -> Array:
-        """Return the statistics of a key, (points, len(NAMES))."""
-        table: Array = self._series.rows[self._series.observed(key), self._series.keys[key]]
+    def _table(self, layer: str, kind: str) -> Array:
+        """Return the statistics of a layer and kind, (points, len(NAMES))."""
+        table: Array = self._series.of(self._index(layer, kind))[:, 0]
         return table
 
     def series(self, layer: str, kind: str, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and the statistic ``name`` at each of them, both (points,).
 
-        Raises
-        ------
-        KeyError
-            If nothing was recorded for that layer and kind.
-        ValueError
-            If the statistic is unknown, or does not exist for this kind.
+        A layer or kind that was not recorded raises KeyError. A name that is unknown, or does not
+        exist for this kind, raises ValueError.
         """
-        key = self._key(layer, kind)
+        table = self._table(layer, kind)
         one_of(name, NAMES, "series", "")
         if KIND_OF.get(name, kind) != kind:
             raise ValueError(f"series: expected kind {KIND_OF[name]!r} for {name!r}, got {kind!r}")
-        return self.steps(layer, kind)[:, 0], self._table(key)[:, INDEX[name]]
+        return self.steps(layer, kind)[:, 0], table[:, INDEX[name]]
 
     def run(self, name: str) -> tuple[Array, Array]:
         """Return the kept steps, and a quantity of the whole run at each of them, both (points,).
 
-        Parameters
-        ----------
-        name : {"loss", "lr", "accuracy", "gradient_norm"}
-            The first three are read from ``net.metrics``, which `minnet.train_step` sets; a missing
-            one is nan. The last is the norm of ``net.grad`` after clipping. It is nan unless the
-            gradient of a parameter, such as ``weight_grad``, is among the kinds.
-
-        Raises
-        ------
-        ValueError
-            If the name is unknown.
+        "loss", "lr" and "accuracy" are read from ``net.metrics``, which `minnet.train_step` sets; a
+        missing one is nan. "gradient_norm" is the norm of ``net.grad`` after clipping. It is nan
+        unless the gradient of a parameter, such as ``weight_grad``, is among the kinds. Another
+        name raises ValueError.
         """
-        one_of(name, RUN_NAMES, "run", "")
-        return self._series.steps()[:, 0], self._series.rows[:, 0, RUN_NAMES.index(name)]
+        column = RUN_NAMES.index(one_of(name, RUN_NAMES, "run", ""))
+        return self._series.steps()[:, 0], self._series.rows[:, self._keys[RUN], column]
 
     def dead_units(self, layer: str) -> Array:
         """Return a mask of the units that were dead at the last observed step, (units,)."""
-        self._key(layer, "y")
-        unchanged, _ = self._units[layer]
+        unchanged, _ = self._units[self._index(layer, "y")]
         return np.asarray(unchanged >= min(self.window, self.observed))
 
     def to_frame(self) -> Any:
-        """Return all statistics as a pandas.DataFrame, with a row for each layer, kind and step.
+        """Return a pandas.DataFrame with the columns layer, kind, step and those in ``NAMES``.
 
-        The columns are ``layer``, ``kind``, ``step`` and those in ``NAMES``.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
+        ImportError is raised if pandas is not installed.
         """
         try:
             pandas = import_module("pandas")
@@ -211,49 +196,38 @@ class StatisticsProbe(Recorder):
             ) from error
         rows = [
             (*key, step, *numbers)
-            for key in self._series.recorded()
-            for step, numbers in zip(self.steps(*key)[:, 0], self._table(key), strict=True)
+            for key in self._recorded()
+            for step, numbers in zip(self.steps(*key)[:, 0], self._table(*key), strict=True)
         ]
         return pandas.DataFrame(rows, columns=["layer", "kind", "step", *NAMES])
 
     # Files.
 
     def _state(self) -> dict[str, Array]:
-        state = self._series.state()
-        for name, (unchanged, last) in self._units.items():
-            index = self._series.keys[name, "y"]
+        state = super()._state()
+        for index, (unchanged, last) in self._units.items():
             state |= {f"unchanged.{index}": unchanged, f"last.{index}": last}
         return state
 
-    def _restore(self, state: dict[str, Array]) -> None:
-        super()._restore(state)
-        require(state["rows"].shape[1:] == (len(self._series.keys), len(NAMES)), "rows of all keys")
-        _check_table(self._series.rows[:, 1:])
-        for name in self.layers_of("y"):
-            index = self._series.keys[name, "y"]
-            unchanged, last = state[f"unchanged.{index}"], state[f"last.{index}"]
-            require(
-                unchanged.dtype == np.int64
-                and last.dtype in (np.float32, np.float64)
-                and unchanged.shape == last.shape == (unchanged.size,)
-                and ((unchanged >= 0) & (unchanged < MOST)).all(),
-                f"a number of steps and a value for each unit of {name!r}",
-            )
-            self._units[name] = unchanged.copy(), last.copy()
-
-
-def _check_table(table: Array) -> None:
-    """Raise ValueError if a statistic, (..., len(NAMES)), has an impossible value."""
-    most = {"zeros": 1, "saturated": 1, "nonfinite": MOST, "dead": MOST}
-    for name in ("std", "rms", "ratio", *most):
-        values = table[..., INDEX[name]]
-        below = values < 0
-        require(not (below | (values > most.get(name, math.inf))).any(), f"a possible {name}")
-    for name in ("nonfinite", "dead"):
-        values = table[..., INDEX[name]]
-        require(np.isnan(values[np.rint(values) != values]).all(), f"whole numbers of {name}")
-    inverted = table[..., INDEX["minimum"]] > table[..., INDEX["maximum"]]
-    require(not inverted.any(), "a minimum that is not above the maximum")
+    def _restore(self, state: State) -> None:
+        shape = len(self._keys), len(NAMES)
+        low, high = np.full(shape, -math.inf), np.full(shape, math.inf)
+        for name, (smallest, largest) in BOUNDS.items():
+            low[1:, INDEX[name]], high[1:, INDEX[name]] = smallest, largest
+        self._series.restore(state, bounds=(low, high))
+        columns = dict(zip(NAMES, np.moveaxis(self._series.rows[:, 1:], -1, 0), strict=True))
+        for name in ("nonfinite", "dead"):
+            fractions = columns[name] % 1
+            require(not (fractions > 0).any(), f"whole numbers of {name}")
+        inverted = columns["minimum"] > columns["maximum"]
+        require(not inverted.any(), "a minimum that is not above the maximum")
+        for layer in self.layers_of("y"):
+            index = self._keys[layer, "y"]
+            last, dtype = state[f"last.{index}"], state[f"last.{index}"].dtype.type
+            require(dtype in (np.float32, np.float64), f"floats in last.{index}")
+            last = checked(state, f"last.{index}", dtype, (None,), (-math.inf, math.inf))
+            unchanged = checked(state, f"unchanged.{index}", np.int64, last.shape)
+            self._units[index] = unchanged.copy(), last.copy()
 
 
 def _thin(kept: Array, dropped: Array) -> Array:

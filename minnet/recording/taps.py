@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minnet.layer import Layer, Param
 from minnet.layers.activations import PReLU
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import Key
-from minnet.validation import Array
+from minnet.validation import Array, as_rows
 
-BUFFERS = ("y", "dy", "dx")
+Key: TypeAlias = tuple[str, str]  # a layer's dotted name, and a kind
 
 
 class Tap(NamedTuple):
@@ -25,15 +24,19 @@ class Tap(NamedTuple):
     owner: Layer | Param
     attribute: str
 
+    @property
+    def array(self) -> Array | None:
+        """The array, or None if it has not been computed."""
+        array: Array | None = getattr(self.owner, self.attribute)
+        return array
+
 
 class LayerInfo(NamedTuple):
     """A layer of a recorded network.
 
-    ``name`` is dotted, ``type`` is the name of the class, and ``parent`` is the name of the
-    container, such as ``residual1``, or "" in the network itself. ``in_features`` and
-    ``out_features`` are the widths of input and output in a training step, or None if the layer
-    was not used. ``slope`` is that of an activation below 0, or None: 0.01 of `LeakyReLU`, the
-    value of `PReLU` at the first observed step.
+    ``name`` is dotted, ``type`` is the name of the class, and ``parent`` that of the container, or
+    "". The widths are those in a training step, or None before it. ``slope`` is that of `LeakyReLU`
+    or `PReLU` below 0 at the first observed step, or None.
     """
 
     name: str
@@ -47,20 +50,8 @@ class LayerInfo(NamedTuple):
 class View:
     """Arrays of a network, or their changes in a step, as rows (n, width) for the kernels.
 
-    Arrays are usually the same from step to step, so the rows are computed again only after an
-    array has been replaced.
-
-    Parameters
-    ----------
-    taps : sequence of Tap
-        Locations of the arrays.
-    keys : dict of Key to int
-        Index of each tap's key in the series of the recorder.
-    max_values : int or None
-        Every stride-th row is recorded, so that there are at most this number of values, or one
-        row. None records all rows.
-    changes : bool, default False
-        Whether to view the changes of the arrays, as computed by `keep` and `subtract`.
+    Every stride-th row is recorded, so that at most ``max_values`` values of an array are recorded,
+    or one row. The rows are computed again only after an array has been replaced.
 
     Attributes
     ----------
@@ -75,8 +66,7 @@ class View:
     kept : bool
         Whether the arrays are those of the last `keep`.
     arguments : object
-        Prepared arguments of a kernel. A recorder sets them; they are None after `update` has
-        computed the rows again.
+        Arguments of a kernel, prepared by the recorder; None after an array has been replaced.
     """
 
     def __init__(
@@ -98,13 +88,9 @@ class View:
         found = [array if array is not None and array.size else None for array in arrays]
         if self._found is not None and all(map(operator.is_, found, self._found)):
             return
-        pairs = [
-            (tap, array, _as_rows(array, tap.layer.dtype))
-            for tap, array in zip(self._all, found, strict=True)
-            if array is not None
-        ]
-        self.taps = [tap for tap, _, _ in pairs]
-        self._current = [rows for _, _, rows in pairs]
+        pairs = [(tap, x) for tap, x in zip(self._all, found, strict=True) if x is not None]
+        self.taps = [tap for tap, _ in pairs]
+        self._current = [_contiguous_rows(x, tap.layer.dtype) for tap, x in pairs]
         self.rows = [np.empty_like(x) for x in self._current] if self._changes else self._current
         self.values = [rows.ravel() for rows in self.rows]
         self.strides = [_stride(rows, self._max_values) for rows in self.rows]
@@ -112,9 +98,9 @@ class View:
         self.size = sum(rows.size for rows in self.rows)
         self.arguments: Any = None
         self.kept = False
-        # If the rows of an array are a copy, they must be copied again at every step.
-        shared = all(np.may_share_memory(array, rows) for _, array, rows in pairs)
-        self._found = found if shared else None
+        # Rows that are a copy of an array must be copied again at every step.
+        shared = (np.may_share_memory(x, y) for (_, x), y in zip(pairs, self._current, strict=True))
+        self._found = found if all(shared) else None
 
     def keep(self, offset: int) -> None:
         """Copy the recorded rows of the arrays, beginning with row ``offset % stride``."""
@@ -138,7 +124,7 @@ def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
 
     The parameters of a container are those of the layers inside it, and are not included.
     """
-    locations: dict[str, tuple[Layer | Param, str]] = {kind: (layer, kind) for kind in BUFFERS}
+    locations: dict[str, tuple[Layer | Param, str]] = {k: (layer, k) for k in ("y", "dy", "dx")}
     for param_name, param in layer.params.items():
         if "." not in param_name:
             locations[param_name] = param, "value"
@@ -151,20 +137,17 @@ def layer_taps(name: str, layer: Layer) -> dict[str, Tap]:
 def find_taps(
     net: Sequential, kinds: Collection[str], names: Collection[str] | None, where: str
 ) -> list[Tap]:
-    """Return the taps of these kinds, layer by layer, for the named layers or for all.
-
-    An unknown layer, or a kind that no layer has, raises ValueError.
-    """
+    """Return the taps of these kinds, layer by layer; raise ValueError if a name is unknown."""
     layers = {name: layer_taps(name, layer) for name, layer in net.walk()}
-    unknown = [name for name in names or () if name not in layers]
-    if unknown:
-        raise ValueError(f"{where}: expected layers among {', '.join(layers)}, got {unknown[0]!r}")
+    names = list(layers) if names is None else names
     known = dict.fromkeys(kind for taps in layers.values() for kind in taps)
     # The default kinds are valid for every network, even one without weights.
-    unknown = [kind for kind in kinds if kind not in {*known, "weight", "weight_grad", "update"}]
-    if unknown:
-        raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {unknown[0]!r}")
-    chosen = [taps for name, taps in layers.items() if names is None or name in names]
+    valid = {*known, "weight", "weight_grad", "update"}
+    for name in (name for name in names if name not in layers):
+        raise ValueError(f"{where}: expected layers among {', '.join(layers)}, got {name!r}")
+    for kind in (kind for kind in kinds if kind not in valid):
+        raise ValueError(f"{where}: expected kinds among {', '.join(known)}, got {kind!r}")
+    chosen = [taps for name, taps in layers.items() if name in names]
     return [taps[kind] for taps in chosen for kind in kinds if kind in taps]
 
 
@@ -172,38 +155,43 @@ def describe_layers(net: Sequential) -> tuple[LayerInfo, ...]:
     """Return a description of each layer, in the order of `Sequential.walk`."""
     layers = []
     for name, layer in net.walk():
-        width_in, width_out = (a if a is None else a.shape[-1] for a in (layer.x, layer.y))
+        width_in, width_out = (None if a is None else a.shape[-1] for a in (layer.x, layer.y))
         slope = getattr(layer, "negative_slope", None)
         if isinstance(layer, PReLU):
             slope = float(layer.slope.value[0])
         parent = name.rpartition(".")[0]
-        kind = type(layer).__name__
-        layers.append(LayerInfo(name, kind, parent, width_in, width_out, slope))
+        layers.append(LayerInfo(name, type(layer).__name__, parent, width_in, width_out, slope))
     return tuple(layers)
+
+
+def in_order(
+    layers: Iterable[Layer], x: Array | None = None, prefix: str = ""
+) -> Iterator[tuple[str, Layer, Array | None]]:
+    """Yield name, layer and output in the order of computation, a container after its layers.
+
+    The outputs are those for the rows x in evaluation or, without x, of the last training step.
+    """
+    for layer in layers:
+        name = f"{prefix}{layer.name}"
+        yield from in_order(getattr(layer, "layers", ()), x, f"{name}.")
+        if x is not None:
+            x = as_rows(layer.forward(x, training=False), x.dtype, layer)
+        yield name, layer, layer.y if x is None else x
 
 
 def find_nonfinite(net: Sequential) -> Key:
     """Return the key of the first array of a step with NaN or infinity; see `Failure`."""
-    passes = [(name, layer, [*layer.params, "y"]) for name, layer in in_order(net.layers)]
-    passes += [
-        (name, layer, ["dy", *(f"{kind}_grad" for kind in layer.params), "dx"])
-        for name, layer in reversed(list(net.walk()))
+    taps = {name: layer_taps(name, layer) for name, layer in net.walk()}
+    keys = [
+        (name, kind) for name, layer, _ in in_order(net.layers) for kind in (*layer.params, "y")
     ]
-    for name, layer, kinds in passes:
-        taps = layer_taps(name, layer)
-        for tap in (taps[kind] for kind in kinds if kind in taps):
-            array = getattr(tap.owner, tap.attribute)
-            if array is not None and not np.isfinite(array).all():
-                return tap.key
+    for name, layer in reversed([*net.walk()]):
+        keys += [(name, kind) for kind in ("dy", *(f"{k}_grad" for k in layer.params), "dx")]
+    for name, kind in keys:
+        array = taps[name][kind].array if kind in taps[name] else None
+        if array is not None and not np.isfinite(array).all():
+            return name, kind
     return "", "loss"
-
-
-def in_order(layers: Iterable[Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield (dotted name, layer) in the order of computation, a container after its layers."""
-    for layer in layers:
-        name = f"{prefix}{layer.name}"
-        yield from in_order(getattr(layer, "layers", ()), f"{name}.")
-        yield name, layer
 
 
 def _stride(rows: Array, max_values: int | None) -> int:
@@ -214,7 +202,7 @@ def _stride(rows: Array, max_values: int | None) -> int:
     return -(-len(rows) // max(max_values // width, 1))
 
 
-def _as_rows(array: Array, dtype: np.dtype[Any]) -> Array:
+def _contiguous_rows(array: Array, dtype: np.dtype[Any]) -> Array:
     if array.dtype != dtype or not array.flags.carray:
         array = np.require(array, dtype, ["C", "A", "W"])
     return array if array.ndim == 2 else array.reshape(len(array) if array.ndim else 1, -1)

@@ -11,7 +11,6 @@ from minnet.recording import (
     MINUS_INFINITY,
     PLUS_INFINITY,
     ZERO,
-    histogram_probe,
 )
 
 DTYPES = [np.float32, np.float64]
@@ -111,7 +110,7 @@ def test_reading_in_between_changes_nothing():
 
 
 def test_counters_are_moved_before_an_int32_overflows(monkeypatch):
-    monkeypatch.setattr(histogram_probe, "MOST_PENDING", 20)
+    monkeypatch.setattr("minnet.recording.counts.MOST_PENDING", 20)
     pending = []
     net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=2)
     set_output(net, np.ones((4, 4)))
@@ -242,6 +241,18 @@ def test_quantiles_include_zeros_and_infinities_and_leave_nan_out():
         probe.quantile("only", "y", 1.5)
 
 
+def test_a_step_between_observed_ones_is_found():
+    net, probe = network(), HistogramProbe(["y"], layers=["only"], slots=4)
+    for step in range(8):
+        set_output(net, [[2.0 ** (step // 2)] * 4])
+        probe.observe(3 * step, net)
+    assert probe.steps("only", "y").tolist() == [[0, 3], [6, 9], [12, 15], [18, 21]]
+    by_slot = probe.quantiles("only", "y", 0.5).tolist()
+    assert len(set(by_slot)) == 4
+    for step, slot in {0: 0, 3: 0, 5: 0, 6: 1, 20: 3, 21: 3, -1: 3}.items():
+        assert probe.quantile("only", "y", 0.5, step=step) == by_slot[slot]
+
+
 def test_a_step_outside_the_observed_ones_raises():
     probe = recorded([[1.0] * 4], [[5.0] * 4])
     with pytest.raises(ValueError, match=r"step: expected 0 to 1, the observed steps, .* got 2"):
@@ -267,6 +278,7 @@ def test_a_users_layer_in_plain_numpy_is_recorded():
     ("arguments", "message"),
     [
         ({"slots": 0}, "expected slots to be at least 1, got 0"),
+        ({"slots": 2**21}, "expected slots to be at most 1048576"),
         ({"max_values": 0}, "expected max_values to be"),
     ],
 )

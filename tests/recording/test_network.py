@@ -160,7 +160,7 @@ def test_activity_without_units_raises():
     run(network(), probe, epochs=1)
     with pytest.raises(KeyError, match=r"HistogramProbe\(units=True\)"):
         probe.activity("relu1")
-    with pytest.raises(TypeError, match="expected units to be True or False, got 1"):
+    with pytest.raises(TypeError, match="expected units as True or False, got 1"):
         HistogramProbe(units=1)
 
 

@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import pickle
+import tracemalloc
 import weakref
 import zipfile
 from weakref import WeakKeyDictionary
@@ -406,6 +407,7 @@ COUNTS = [
     ("rows", lambda rows: rows + 1), ("rows", lambda rows: rows.astype(float)),
     ("rows", lambda rows: rows[:1]), ("rows", lambda rows: rows[:, :2]),
     ("blocks", lambda blocks: blocks[::-1] * 0), ("blocks", lambda blocks: blocks.astype(float)),
+    ("blocks", at(0, -1)), ("blocks", at(0, 129 * 99)), ("epochs", lambda table: table[:, :2]),
     ("unit_rows", lambda rows: rows + 2**53), ("unit_rows", lambda rows: -rows),
     ("unit_rows", lambda rows: rows[:, :3]), ("unit_layers", lambda layers: layers * 9),
 ]  # fmt: skip
@@ -442,6 +444,36 @@ def test_impossible_numbers_in_a_file_raise(make, name, change, tmp_path):
     damage(path, name, change)
     with pytest.raises(ValueError, match=r"cannot read .*run.npz: "):
         make.load(path)
+
+
+@both
+def test_a_file_cannot_demand_memory_for_rows_that_it_does_not_have(make, tmp_path):
+    path, probe = tmp_path / "run.npz", make(["y"], layers=["relu1"])
+    run(network(), probe, epochs=1)
+    probe.save(path)
+    name = "slots" if make is HistogramProbe else "points"
+    tampered(path, set_to("settings", name, 2**20))
+    tracemalloc.start()
+    again = make.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    np.testing.assert_array_equal(again.steps("relu1", "y"), probe.steps("relu1", "y"))
+    tampered(path, set_to("settings", name, 10**9))
+    with pytest.raises(ValueError, match=f"expected {name} to be at most 1048576, got 10000000"):
+        make.load(path)
+
+
+@both
+def test_a_file_cannot_demand_memory_for_keys_that_it_does_not_have(make, tmp_path):
+    path, probe = tmp_path / "run.npz", make(["y"], layers=["relu1"])
+    run(network(), probe, epochs=1)
+    probe.save(path)
+    tampered(path, lambda manifest: manifest["keys"].update({f"{k}": ["", k] for k in range(9999)}))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="cannot read"):
+        make.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
 
 
 @both

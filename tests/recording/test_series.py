@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from minnet.recording.series import RUN, Series
+from minnet.recording.series import Series
 
-OTHER = ("dense1", "dx")
+RUN, OTHER = range(2)
 
 
 def merged(one, two):
@@ -15,12 +15,12 @@ def merged(one, two):
 
 def start(capacity):
     series = Series(capacity, 2, merged, np.nan)
-    series.add_keys([RUN, OTHER])
+    series.add_keys(2)
     return series
 
 
 def record(series, steps, other=()):
-    """Add 1 and the step to the numbers of RUN, and 1 to those of OTHER at some steps."""
+    """Add 1 and the step to the numbers of a key, and 1 to those of another at some steps."""
     for step in steps:
         series.begin(3 * step)
         series.row[0] = merged(series.row[0], np.array([1, step]))
@@ -33,7 +33,7 @@ def record(series, steps, other=()):
 @pytest.mark.parametrize("steps", [1, 2, 3, 8, 9, 65, 1000])
 def test_no_step_is_lost_and_rows_cover_equally_many(steps, capacity):
     series = record(start(capacity), range(steps))
-    rows, ends = series.rows[:, 0], series.steps() // 3
+    rows, ends = series.rows[:, 0], series.steps()[:, :2] // 3
     assert len(rows) <= capacity
     assert rows[:, 0].sum() == steps
     assert (rows[:-1, 0] == series.span).all()
@@ -47,20 +47,11 @@ def test_no_step_is_lost_and_rows_cover_equally_many(steps, capacity):
 
 def test_a_key_has_the_rows_in_which_it_was_observed():
     series = record(start(4), range(30), other=[5, 6, 20, 21, 22])
-    assert series.steps().tolist() == [[0, 21], [24, 45], [48, 69], [72, 87]]
+    assert series.steps().tolist() == [[0, 21, 8], [24, 45, 8], [48, 69, 8], [72, 87, 6]]
     assert series.span == 8
-    assert series.steps(OTHER).tolist() == [[0, 21], [48, 69]]
-    assert series.rows[series.observed(OTHER), 1, 0].tolist() == [2, 3]
-    assert series.recorded() == [OTHER]
-    assert record(start(4), range(30)).recorded() == []
-
-
-def test_a_step_between_observed_ones_is_found():
-    series = record(start(4), range(8))
-    assert series.steps().tolist() == [[0, 3], [6, 9], [12, 15], [18, 21]]
-    assert [series.find(RUN, step) for step in (0, 3, 5, 6, 20, 21, -1)] == [0, 0, 0, 1, 3, 3, 3]
-    with pytest.raises(ValueError, match=r"expected 0 to 21, the observed steps, .* got 22"):
-        series.find(RUN, 22)
+    assert series.observed(OTHER).tolist() == [True, False, True, False]
+    assert series.of(OTHER)[:, 0, 0].tolist() == [2, 3]
+    assert not record(start(4), range(30)).observed(OTHER).any()
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5, 40])
@@ -68,7 +59,7 @@ def test_an_extended_row_keeps_its_numbers_and_is_filled(steps):
     series = record(start(16), range(steps))
     before = series.rows.copy()
     for entries in (3, 4, 40):
-        series.extend(entries)
+        series.add_entries(np.full(entries - len(series.owners), 2))
         np.testing.assert_array_equal(series.rows[:, :2], before)
         assert series.rows.shape == (len(before), entries, 2)
         assert np.isnan(series.rows[:, 2:]).all()
@@ -77,25 +68,14 @@ def test_an_extended_row_keeps_its_numbers_and_is_filled(steps):
     assert np.isnan(series.rows[:, 1:]).all()
 
 
-def test_a_restored_series_continues_like_the_first():
+@pytest.mark.parametrize("capacity", [1, 2, 3, 100])
+def test_a_restored_series_continues_like_the_first(capacity):
     for steps in (0, 1, 3, 5, 10):
-        first, second = record(start(3), range(steps), other=[2]), start(3)
-        second.restore(first.state())
+        first, second = record(start(capacity), range(steps), other=[2]), start(capacity)
+        state = {"steps": first.steps()[:, None], "rows": first.rows.copy()}
+        second.restore(state, bounds=(-np.inf, np.inf))
         for series in (first, second):
             record(series, range(steps, steps + 7), other=[4])
         np.testing.assert_array_equal(second.rows, first.rows)
-        assert second.steps(OTHER).tolist() == first.steps(OTHER).tolist()
-
-
-def test_a_file_with_steps_of_each_key_is_restored():
-    series = start(3)
-    steps = np.array([[[0, 3, 2], [0, 0, 1]], [[6, 6, 1], [0, 0, 0]]])
-    series.restore({"steps": steps, "rows": np.full((2, 2, 2), 5.0)})
-    assert series.steps().tolist() == [[0, 3], [6, 6]]
-    assert (series.span, series.row_steps) == (2, 1)
-
-
-@pytest.mark.parametrize(("steps", "rows"), [((2, 2, 2), (2, 2, 2)), ((2, 1, 3), (2, 9, 2))])
-def test_arrays_of_another_shape_are_not_restored(steps, rows):
-    with pytest.raises(ValueError, match=r"reshape|expected up to 3 rows of 2 entries"):
-        start(3).restore({"steps": np.ones(steps, int), "rows": np.zeros(rows)})
+        assert second.steps().tolist() == first.steps().tolist()
+        assert second.span == first.span

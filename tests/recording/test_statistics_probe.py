@@ -184,6 +184,8 @@ def test_an_unknown_number_raises():
     [
         ({"points": 0}, "expected points to be at least 1, got 0"),
         ({"window": 0}, "expected window to be at least 1"),
+        ({"window": 2**60}, "expected window to be at most"),
+        ({"points": 2**21}, "expected points to be at most 1048576"),
     ],
 )
 def test_arguments_out_of_range_raise(arguments, message):
