@@ -235,8 +235,8 @@ def test_it_runs_as_a_script_and_as_a_notebook(ran):
     assert not missing(prose_numbers(text_of(ran.cells)), ran.output)
     assert not list(ran.folder.iterdir())
     assert [path.name for path in ran.home.iterdir()] == ["lecture.ipynb"]
-    # Both need less than two times 20 seconds of a core, and so does each cell.
-    assert ran.seconds < 40
+    # Both need less than twice what two cores do in 20 seconds, and so does each cell.
+    assert ran.seconds < 80
 
 
 def test_the_notebook_shows_all_pictures_and_stays_small(ran):
