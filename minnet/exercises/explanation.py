@@ -62,8 +62,9 @@ class Search:
     def later(self) -> tuple[str, Mutant] | None:
         """Return another wrong result that a likely mutant explains, and the mutant.
 
-        The mutant must not change the first wrong result, which it does not explain. If there is
-        none, return a less likely mutant that explains the first wrong result, or None.
+        Unless it is a known mistake, the mutant must not change the first wrong result, which it
+        does not explain. If there is none, return a less likely mutant that explains the first
+        wrong result, or None.
         """
         first, *later = self.wrong
         for name in (*later, first):
@@ -75,7 +76,7 @@ class Search:
                 certain = (
                     alike > 1 or mutant.cost < 2 or name not in self.mutants.exercise.tolerances
                 )
-                alone = name == first or self.mutants.is_right(mutant, first)
+                alone = name == first or mutant.known or self.mutants.is_right(mutant, first)
                 if likely and certain and alone and "swapped" not in mutant.options:
                     return name, mutant
         return None
@@ -98,8 +99,7 @@ class Search:
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
-        A mutant that would change a right result comes last. If it is no edit of a step, it must
-        be a known mistake that explains most of the wrong results.
+        A mutant that would change a right result comes last; one that is no edit is left out.
         """
         mutants, found = self.mutants, self.found[name]
         alike = [
@@ -110,10 +110,7 @@ class Search:
         ]  # fmt: skip
         spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
         return sorted(
-            (
-                each for each in alike
-                if each.edits or id(each) not in spoiling or self._mostly(each)
-            ),
+            (each for each in alike if each.edits or id(each) not in spoiling),
             key=lambda each: (
                 id(each) in spoiling, -self._explained(each), each.cost,
                 self._elsewhere(each, name), each.rank,
@@ -155,10 +152,6 @@ class Search:
             self.mutants.agree(name, self.found[name], self.mutants.result(mutant, name))
             for name in (self.found if names is None else names)
         )
-
-    def _mostly(self, mutant: Mutant) -> bool:
-        """Return whether it is a known mistake that explains most of the wrong results."""
-        return mutant.known is not None and 2 * self._wrong(mutant) > len(self.wrong)
 
     def _wrong(self, mutant: Mutant) -> int:
         """Return how many of the wrong results agree with those of a mutant."""

@@ -5,9 +5,9 @@ of formulas. The rules of ``operators.txt`` begin with the kind of a node and of
 
 - nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, one that is ``given`` as
   an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a
-  ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose
-  result has ``rows`` or is a ``vector``, one with a ``state`` between calls, and one that is
-  ``updated``, which reads its earlier value;
+  ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose result
+  has ``rows`` or is a ``vector``, one with a ``state`` between calls, and one that is ``updated``,
+  which reads its earlier value;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
