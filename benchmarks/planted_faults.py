@@ -317,9 +317,9 @@ GROUPS = (
         "optimizers.py",
         "tests/test_optimizers.py tests/test_continuing.py tests/test_regularization.py",
         (
-            ("exceeds(self.net.grad[part], LARGEST[self.dtype])", "False"),
-            ("if self._gradients() == self._used:", "if False:"),
-            ("if self.net.dtype != self.dtype:", "if False:"),
+            ("exceeds(net.grad[part], limit)", "False"),
+            ("self._used == (net.gradients, Param.assigned) or", ""),
+            (" or net.dtype != self.dtype:", ":"),
             (
                 "self.decay_bias or param.value.ndim == 2",
                 "self.decay_bias or param.value.ndim == 1",

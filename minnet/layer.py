@@ -8,7 +8,7 @@ The base class does the rest for all layers: `Layer.forward` validates x and all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -88,12 +88,12 @@ class Layer(Differentiable):
     can_skip_dx: ClassVar[bool] = False
     is_container: ClassVar[bool] = False
     _bound: bool = False  # whether a network contains the layer
-    _stateless: bool = False  # whether a container is known to have no state
+    _stateful: Sequence[Layer] | None = None  # of a container, the layers inside that have state
     _y: Array | None = None
     _dx: Array | None = None
     _params: Params | None = None
     _drawn: Mapping[str, Array] | None = None  # values drawn before the first build, as drawn
-    _state_before: tuple[tuple[Array, Array], ...] = ()
+    _state_before: Sequence[tuple[Array, Array]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -139,8 +139,8 @@ class Layer(Differentiable):
         self.check_rows(len(x))
         if x is not self.x:
             x = self._apart(x, "_y", "_dx")
-        if not self._stateless:
-            self._state_before = tuple((array, array.copy()) for array in self.state.values())
+        stateful = (self,) if self._stateful is None else self._stateful
+        self._state_before = [(a, a.copy()) for layer in stateful for a in layer.state.values()]
         try:
             return self.forward_rows(x, True)
         except BaseException:
@@ -231,8 +231,9 @@ class Layer(Differentiable):
         if not self._pending:
             self._require_pending("forward(x, training=True)")
         self._pending = False
-        rows = len(dy) if input_gradient or not self.can_skip_dx else 0
-        shape, dx = (rows, self.x.shape[1]), self._dx
+        shape, dx = self.x.shape, self._dx
+        if self.can_skip_dx and not input_gradient:
+            shape = 0, shape[1]
         if dx is None or dx.shape != shape:
             dx = self._dx = grown(dx, shape, self.dtype)
         self.dy, self.dx = dy if self.own else read_only(dy), dx
