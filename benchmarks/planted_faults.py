@@ -317,9 +317,9 @@ GROUPS = (
         "optimizers.py",
         "tests/test_optimizers.py tests/test_continuing.py tests/test_regularization.py",
         (
-            ("exceeds(net.grad[part], limit)", "False"),
-            ("self._used == (net.gradients, Param.assigned) or", ""),
-            (" or net.dtype != self.dtype:", ":"),
+            ("if exceeds(net.grad, limit):", "if False:"),
+            ("if self._used == (net.gradients, Param.assigned):", "if False:"),
+            ("if self.net.dtype != self.dtype:", "if False:"),
             (
                 "self.decay_bias or param.value.ndim == 2",
                 "self.decay_bias or param.value.ndim == 1",

@@ -139,6 +139,8 @@ class Layer(Differentiable):
         self.check_rows(len(x))
         if x is not self.x:
             x = self._apart(x, "_y", "_dx")
+        elif len(x) != len(self.y):  # x was reshaped in place, and needs another y
+            x = x.view()
         stateful = (self,) if self._stateful is None else self._stateful
         self._state_before = [(a, a.copy()) for layer in stateful for a in layer.state.values()]
         try:
@@ -210,13 +212,13 @@ class Layer(Differentiable):
 
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Allocate y and compute it; in training, keep x and y for the backward pass."""
-        shape = len(x), self.out_features or x.shape[1]
-        if training:
-            self._pending, y = False, self._y
-            if y is None or y.shape != shape:
-                y = self._y = grown(y, shape, self.dtype)
+        if not training:
+            y = np.empty((len(x), self.out_features or x.shape[1]), self.dtype)
         else:
-            y = np.empty(shape, self.dtype)
+            self._pending, y = False, self._y
+            if x is not self.x or y is not self.y or y is None:  # not those of the last step
+                y = grown(y, (len(x), self.out_features or x.shape[1]), self.dtype)
+                self._y = y
         if self.own:
             self.compute(x, y, training)
         else:
@@ -236,10 +238,12 @@ class Layer(Differentiable):
             shape = 0, shape[1]
         if dx is None or dx.shape != shape:
             dx = self._dx = grown(dx, shape, self.dtype)
-        self.dy, self.dx = dy if self.own else read_only(dy), dx
+        self.dx = dx
         if self.own:
+            self.dy = dy
             self.differentiate(dy, dx)
         else:
+            self.dy = read_only(dy)
             filled = {"dx": dx} | {f"params[{k!r}].grad": p.grad for k, p in self.params.items()}
             self._guarded(self.differentiate, (self.dy, dx), filled)
         return dx

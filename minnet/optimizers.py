@@ -6,7 +6,6 @@ neither they nor their entries of the state arrays of theta's length change.
 """
 
 import math
-from typing import NoReturn
 
 import numpy as np
 
@@ -64,6 +63,7 @@ class Optimizer:
     def __init__(self, net: Sequential, lr: float) -> None:
         check_instance(net, Sequential, type(self).__name__)
         self.net, self.dtype = net, net.dtype
+        self._largest = LARGEST[self.dtype]
         self.lr, self.steps = lr, 0
         self.history: History | None = None
         # For each trainable part of theta: whether it decays, and the number of its frozen steps.
@@ -100,19 +100,16 @@ class Optimizer:
             large for the dtype. The error names the parameter; parameters and state are unchanged.
         """
         net = self.net
-        if self._used == (net.gradients, Param.assigned) or net.dtype != self.dtype:
-            self._refuse_step()
         if self._parts_for != (Param.changes, self.decay_bias):
-            found = parts(net.params.values(), self._group)
-            self._parts = [(part, *group) for part, group in found if group]
-            self._any_frozen = len(self._parts) < len(found)
-            self._parts_for = Param.changes, self.decay_bias
-        limit = LARGEST[self.dtype]
-        if self.lr > limit:
-            limit *= limit / self.lr
-        for part, _, _ in self._parts:
-            if exceeds(net.grad[part], limit):
-                self._refuse_gradient(limit)
+            self._find_parts()
+        if self._used == (net.gradients, Param.assigned):
+            raise RuntimeError(
+                f"{self}: expected net.backward(dy) before each step, got no gradient since the "
+                "last one; to use your own, assign net.grad or the grad of a parameter"
+            )
+        limit = self._largest if self.lr <= self._largest else self._largest**2 / self.lr
+        if exceeds(net.grad, limit):
+            self._check_gradient(limit)
         for part, decays, frozen in self._parts:
             self._part_steps = max(self.steps + 1 - frozen, 1)
             self.update(part, self.weight_decay if decays else 0.0)
@@ -141,20 +138,22 @@ class Optimizer:
             frozen = int(self.frozen_steps[[*self.net.params.values()].index(param)])
         return self.decay_bias or param.value.ndim == 2, frozen
 
-    def _refuse_step(self) -> NoReturn:
-        """Raise the error for a network that has no new gradient, or has been rebuilt."""
+    def _find_parts(self) -> None:
+        """Find the trainable parts of theta; raise RuntimeError if its dtype has changed."""
         if self.net.dtype != self.dtype:
             raise RuntimeError(
                 f"{self}: expected a network of {self.dtype}, got {self.net.dtype}; create a new "
                 "optimizer after net.build"
             )
-        raise RuntimeError(
-            f"{self}: expected net.backward(dy) before each step, got no gradient since the last "
-            "one; to use your own, assign net.grad or the grad of a parameter"
-        )
+        found = parts(self.net.params.values(), self._group)
+        self._parts = [(part, *group) for part, group in found if group]
+        self._any_frozen = len(self._parts) < len(found)
+        self._parts_for = Param.changes, self.decay_bias
 
-    def _refuse_gradient(self, limit: float) -> NoReturn:
-        """Raise the error that names the parameter with the largest gradient."""
+    def _check_gradient(self, limit: float) -> None:
+        """Raise the error for the largest gradient of a trainable parameter, if above limit."""
+        if not any(exceeds(self.net.grad[part], limit) for part, _, _ in self._parts):
+            return
         name, largest = largest_gradient(self.net)
         repair = "clip it with clip_norm" if np.isfinite(largest) else "lower the learning rate"
         raise FloatingPointError(

@@ -203,7 +203,7 @@ def as_target_rows(
     ValueError
         If a label is not a class, lengths or widths differ, or a row does not sum to 1.
     """
-    array = _converted(target, where, "target")
+    array = target if type(target) is np.ndarray else _converted(target, where, "target")
     n, classes = shape
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(
