@@ -212,13 +212,12 @@ class Layer(Differentiable):
 
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Allocate y and compute it; in training, keep x and y for the backward pass."""
-        if not training:
-            y = np.empty((len(x), self.out_features or x.shape[1]), self.dtype)
-        else:
+        if training:
             self._pending, y = False, self._y
-            if x is not self.x or y is not self.y or y is None:  # not those of the last step
-                y = grown(y, (len(x), self.out_features or x.shape[1]), self.dtype)
-                self._y = y
+            if y is None or y is not self.y or x is not self.x:  # not those of the last step
+                y = self._y = grown(y, (len(x), self.out_features or x.shape[1]), self.dtype)
+        else:
+            y = np.empty((len(x), self.out_features or x.shape[1]), self.dtype)
         if self.own:
             self.compute(x, y, training)
         else:

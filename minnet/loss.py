@@ -119,9 +119,11 @@ class Loss(Differentiable):
     def _as_output(self, output: Any, target: Any) -> Array:
         """Return output as rows of float64 or float32."""
         dtype = getattr(output, "dtype", FLOAT32)
-        double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
+        if dtype is not FLOAT32:
+            double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
+            dtype = FLOAT64 if double else FLOAT32
         try:
-            rows = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
+            rows = as_rows(output, dtype, self, "output")
         except ValueError as error:
             if np.ndim(target) == 2 and np.ndim(output) == 1:
                 raise ValueError(

@@ -73,7 +73,9 @@ class Optimizer:
         self._part_steps = 1  # steps of the part that is updated, with the present one
         # These numbers differ after every backward pass or assignment of a gradient. Before the
         # first backward pass there is no gradient to use.
-        self._used = None if net.gradients else (net.gradients, Param.assigned)
+        self._used: tuple[int, int] | None = None
+        if net.gradients == 0:
+            self._used = net.gradients, Param.assigned
 
     @property
     def settings(self) -> dict[str, float]:
@@ -330,9 +332,10 @@ class Adam(Optimizer):
         self.frozen_steps = np.zeros(len(net.params), np.int64)
 
     def update(self, part: slice, decay: float) -> None:
-        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self._part_steps
-        mean, square = self.mean[part], self.square[part]
-        kernels.adam(self.net.grad[part], *settings, mean, square, self.net.theta[part])
+        kernels.adam(
+            self.net.grad[part], self.lr, self.beta1, self.beta2, self.eps, decay,
+            self._part_steps, self.mean[part], self.square[part], self.net.theta[part],
+        )  # fmt: skip
 
 
 class AdamW(Adam):
