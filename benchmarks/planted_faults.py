@@ -268,8 +268,9 @@ GROUPS = (
             ('self._apart(x, "_y", "_dx")', "x"),
             ('self._apart(dy, "_dx")', "dy"),
             ("array[...] = before", "pass"),
-            ("rows = len(dy) if input_gradient or not self.can_skip_dx else 0", "rows = len(dy)"),
-            ("y = np.empty(shape, self.dtype)", "y = self._y = grown(self._y, shape, self.dtype)"),
+            ("if self.can_skip_dx and not input_gradient:", "if False:"),
+            ("y = np.empty((len(x),", "y = self._y = grown(self._y, (len(x),"),
+            ("elif len(x) != len(self.y):", "elif False:"),
         ),
     ),
     Group(
@@ -317,8 +318,8 @@ GROUPS = (
         "optimizers.py",
         "tests/test_optimizers.py tests/test_continuing.py tests/test_regularization.py",
         (
-            ("exceeds(self.net.grad[part], limit)", "False"),
-            ("if self._gradients() == self._used:", "if False:"),
+            ("if exceeds(net.grad, limit):", "if False:"),
+            ("if self._used == (net.gradients, Param.assigned):", "if False:"),
             ("if self.net.dtype != self.dtype:", "if False:"),
             (
                 "self.decay_bias or param.value.ndim == 2",

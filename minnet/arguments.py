@@ -61,6 +61,8 @@ def check_loop(
 
 def _check_observers(given: Any, method: str, where: str, expected: str) -> None:
     """Raise TypeError unless given is a list of objects, not classes, with this method."""
+    if isinstance(given, tuple) and not given:
+        return
     listed = isinstance(given, list | tuple)
     if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
         raise TypeError(f"{where}: expected a list of {expected}, got {shown(given)}")

@@ -100,7 +100,7 @@ def check_loss(net: Any, loss: Any, where: str) -> None:
     """Raise TypeError or ValueError unless loss fits the last layer of the network."""
     check_instance(net, Sequential, where)
     check_instance(loss, Loss, where)
-    if loss.takes_logits and isinstance(net.layers[-1], Softmax | Sigmoid):
+    if loss.takes_logits and isinstance(net.layers[-1], (Softmax, Sigmoid)):
         raise ValueError(
             f"{where}: {loss} takes logits, but the network ends in {net.layers[-1]}, which would "
             "be applied twice; remove that layer"

@@ -8,7 +8,7 @@ The base class does the rest for all layers: `Layer.forward` validates x and all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -88,12 +88,12 @@ class Layer(Differentiable):
     can_skip_dx: ClassVar[bool] = False
     is_container: ClassVar[bool] = False
     _bound: bool = False  # whether a network contains the layer
-    _stateless: bool = False  # whether a container is known to have no state
+    _stateful: Sequence[Layer] | None = None  # of a container, the layers inside that have state
     _y: Array | None = None
     _dx: Array | None = None
     _params: Params | None = None
     _drawn: Mapping[str, Array] | None = None  # values drawn before the first build, as drawn
-    _state_before: tuple[tuple[Array, Array], ...] = ()
+    _state_before: Sequence[tuple[Array, Array]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -139,8 +139,10 @@ class Layer(Differentiable):
         self.check_rows(len(x))
         if x is not self.x:
             x = self._apart(x, "_y", "_dx")
-        if not self._stateless:
-            self._state_before = tuple((array, array.copy()) for array in self.state.values())
+        elif len(x) != len(self.y):  # x was reshaped in place, and needs another y
+            x = x.view()
+        stateful = (self,) if self._stateful is None else self._stateful
+        self._state_before = [(a, a.copy()) for layer in stateful for a in layer.state.values()]
         try:
             return self.forward_rows(x, True)
         except BaseException:
@@ -211,13 +213,12 @@ class Layer(Differentiable):
 
     def forward_rows(self, x: Array, training: bool) -> Array:
         """Allocate y and compute it; in training, keep x and y for the backward pass."""
-        shape = len(x), self.out_features or x.shape[1]
         if training:
             self._pending, y = False, self._y
-            if y is None or y.shape != shape:
-                y = self._y = grown(y, shape, self.dtype)
+            if y is None or y is not self.y or x is not self.x:  # not those of the last step
+                y = self._y = grown(y, (len(x), self.out_features or x.shape[1]), self.dtype)
         else:
-            y = np.empty(shape, self.dtype)
+            y = np.empty((len(x), self.out_features or x.shape[1]), self.dtype)
         if self.own:
             self.compute(x, y, training)
         else:
@@ -232,14 +233,17 @@ class Layer(Differentiable):
         if not self._pending:
             self._require_pending("forward(x, training=True)")
         self._pending = False
-        rows = len(dy) if input_gradient or not self.can_skip_dx else 0
-        shape, dx = (rows, self.x.shape[1]), self._dx
+        shape, dx = self.x.shape, self._dx
+        if self.can_skip_dx and not input_gradient:
+            shape = 0, shape[1]
         if dx is None or dx.shape != shape:
             dx = self._dx = grown(dx, shape, self.dtype)
-        self.dy, self.dx = dy if self.own else read_only(dy), dx
+        self.dx = dx
         if self.own:
+            self.dy = dy
             self.differentiate(dy, dx)
         else:
+            self.dy = read_only(dy)
             filled = {"dx": dx} | {f"params[{k!r}].grad": p.grad for k, p in self.params.items()}
             self._guarded(self.differentiate, (self.dy, dx), filled)
         return dx

@@ -120,9 +120,11 @@ class Loss(Differentiable):
         """Return output as rows of float64 or float32."""
         values = output.to_numpy() if hasattr(output, "columns") else output  # a pandas.DataFrame
         dtype = getattr(values, "dtype", FLOAT32)
-        double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
+        if dtype is not FLOAT32:
+            double = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 8
+            dtype = FLOAT64 if double else FLOAT32
         try:
-            rows = as_rows(output, FLOAT64 if double else FLOAT32, self, "output")
+            rows = as_rows(output, dtype, self, "output")
         except ValueError as error:
             if np.ndim(target) == 2 and np.ndim(output) == 1:
                 raise ValueError(

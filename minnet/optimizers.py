@@ -6,7 +6,6 @@ neither they nor their entries of the state arrays of theta's length change.
 """
 
 import math
-from typing import NoReturn
 
 import numpy as np
 
@@ -64,13 +63,19 @@ class Optimizer:
     def __init__(self, net: Sequential, lr: float) -> None:
         check_instance(net, Sequential, type(self).__name__)
         self.net, self.dtype = net, net.dtype
+        self._largest = LARGEST[self.dtype]
         self.lr, self.steps = lr, 0
         self.history: History | None = None
-        self._parts: list[tuple[slice, tuple[bool, int] | None]] = []
-        self._part_steps = 1  # steps of the part that is updated, with the present one
+        # For each trainable part of theta: whether it decays, and the number of its frozen steps.
+        self._parts: list[tuple[slice, bool, int]] = []
         self._parts_for: tuple[int, bool] | None = None  # what _parts was computed for
-        # Gradients up to the last step; before the first backward pass there is none to use.
-        self._used = None if net.gradients else self._gradients()
+        self._any_frozen = False
+        self._part_steps = 1  # steps of the part that is updated, with the present one
+        # These numbers differ after every backward pass or assignment of a gradient. Before the
+        # first backward pass there is no gradient to use.
+        self._used: tuple[int, int] | None = None
+        if net.gradients == 0:
+            self._used = net.gradients, Param.assigned
 
     @property
     def settings(self) -> dict[str, float]:
@@ -96,26 +101,24 @@ class Optimizer:
             If an entry of the gradient is not finite, or its square or its product with lr is too
             large for the dtype. The error names the parameter; parameters and state are unchanged.
         """
-        self._check_network()
-        current = Param.changes, self.decay_bias
-        if current != self._parts_for:
-            params = self.net.params.values()
-            self._parts, self._parts_for = parts(params, self._group), current
-        any_frozen = False
-        limit = min(LARGEST[self.dtype], MOST[self.dtype] / max(self.lr, 1.0))
-        for part, group in self._parts:
-            any_frozen = any_frozen or group is None
-            if group is not None and exceeds(self.net.grad[part], limit):
-                self._refuse_gradient(limit)
-        for part, group in self._parts:
-            if group is not None:
-                decays, frozen = group
-                self._part_steps = max(self.steps + 1 - frozen, 1)
-                self.update(part, self.weight_decay if decays else 0.0)
-        if any_frozen and self.frozen_steps is not None:
-            self.frozen_steps += [not param.trainable for param in self.net.params.values()]
+        net = self.net
+        if self._parts_for != (Param.changes, self.decay_bias):
+            self._find_parts()
+        if self._used == (net.gradients, Param.assigned):
+            raise RuntimeError(
+                f"{self}: expected net.backward(dy) before each step, got no gradient since the "
+                "last one; to use your own, assign net.grad or the grad of a parameter"
+            )
+        limit = self._largest if self.lr <= self._largest else self._largest**2 / self.lr
+        if exceeds(net.grad, limit):
+            self._check_gradient(limit)
+        for part, decays, frozen in self._parts:
+            self._part_steps = max(self.steps + 1 - frozen, 1)
+            self.update(part, self.weight_decay if decays else 0.0)
+        if self._any_frozen and self.frozen_steps is not None:
+            self.frozen_steps += [not param.trainable for param in net.params.values()]
         self.steps += 1
-        self._used = self._gradients()
+        self._used = net.gradients, Param.assigned
 
     def resume(self, lr: float, steps: int, history: History | None) -> None:
         """Continue a training after these steps, with the current state arrays."""
@@ -137,25 +140,22 @@ class Optimizer:
             frozen = int(self.frozen_steps[[*self.net.params.values()].index(param)])
         return self.decay_bias or param.value.ndim == 2, frozen
 
-    def _gradients(self) -> tuple[int, int]:
-        """Return numbers that differ after every backward pass or assignment of a gradient."""
-        return self.net.gradients, Param.assigned
-
-    def _check_network(self) -> None:
-        """Raise RuntimeError if the network has no new gradient, or has been rebuilt."""
-        if self._gradients() == self._used:
-            raise RuntimeError(
-                f"{self}: expected net.backward(dy) before each step, got no gradient since the "
-                "last one; to use your own, assign net.grad or the grad of a parameter"
-            )
+    def _find_parts(self) -> None:
+        """Find the trainable parts of theta; raise RuntimeError if its dtype has changed."""
         if self.net.dtype != self.dtype:
             raise RuntimeError(
                 f"{self}: expected a network of {self.dtype}, got {self.net.dtype}; create a new "
                 "optimizer after net.build"
             )
+        found = parts(self.net.params.values(), self._group)
+        self._parts = [(part, *group) for part, group in found if group]
+        self._any_frozen = len(self._parts) < len(found)
+        self._parts_for = Param.changes, self.decay_bias
 
-    def _refuse_gradient(self, limit: float) -> NoReturn:
-        """Raise the error that names the parameter with the largest gradient."""
+    def _check_gradient(self, limit: float) -> None:
+        """Raise the error for the largest gradient of a trainable parameter, if above limit."""
+        if not any(exceeds(self.net.grad[part], limit) for part, _, _ in self._parts):
+            return
         name, largest = largest_gradient(self.net)
         repair = "clip it with clip_norm" if np.isfinite(largest) else "lower the learning rate"
         raise FloatingPointError(
@@ -332,9 +332,10 @@ class Adam(Optimizer):
         self.frozen_steps = np.zeros(len(net.params), np.int64)
 
     def update(self, part: slice, decay: float) -> None:
-        settings = self.lr, self.beta1, self.beta2, self.eps, decay, self._part_steps
-        mean, square = self.mean[part], self.square[part]
-        kernels.adam(self.net.grad[part], *settings, mean, square, self.net.theta[part])
+        kernels.adam(
+            self.net.grad[part], self.lr, self.beta1, self.beta2, self.eps, decay,
+            self._part_steps, self.mean[part], self.square[part], self.net.theta[part],
+        )  # fmt: skip
 
 
 class AdamW(Adam):

@@ -156,8 +156,10 @@ def parameter(name: str) -> Any:
     """Return a property that reads ``params[name]`` of a layer, or None without that parameter."""
 
     def get(layer: Any) -> Param | None:
-        params: dict[str, Param] = layer._params or layer.params  # not drawn yet, or none
-        return params.get(name)
+        try:
+            return layer._params[name]  # type: ignore[no-any-return]
+        except (KeyError, TypeError):  # no such parameter, or none are drawn yet
+            return layer.params.get(name)  # type: ignore[no-any-return]
 
     def refuse(layer: Any, value: Any) -> None:
         raise AttributeError(f"{layer}: {name} cannot be replaced; assign layer.{name}.value")

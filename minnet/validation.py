@@ -207,7 +207,7 @@ def as_target_rows(
     ValueError
         If a label is not a class, lengths or widths differ, or a row does not sum to 1.
     """
-    array = to_numpy(target, where, "target")
+    array = target if type(target) is np.ndarray else to_numpy(target, where, "target")
     n, classes = shape
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(

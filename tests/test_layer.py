@@ -343,3 +343,11 @@ def test_settings_are_validated_whenever_they_are_assigned(make, name, refused, 
     setattr(layer, name, accepted)
     assert type(getattr(layer, name)) is float
     assert getattr(layer, name) == float(accepted)
+
+
+def test_an_input_that_was_reshaped_in_place_has_an_output_of_the_new_shape():
+    relu, x = ReLU(), np.ones((4, 6), np.float32)
+    relu.forward(x, training=True)
+    x.resize((8, 3), refcheck=False)
+    np.testing.assert_array_equal(relu.forward(x, training=True), x)
+    np.testing.assert_array_equal(relu.backward(x), x)

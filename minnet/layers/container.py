@@ -107,7 +107,7 @@ class Container(Layer):
         for layer in self.layers:
             layer.build_parts(rng, dtype)
         self._params = Params(self.draw_params(rng), complete=True)
-        self._stateless = not self.state
+        self._stateful = [layer for layer in self.layers if layer.state]
         for layer in self.layers:
             layer._bound = True
 

@@ -133,9 +133,7 @@ class Sequential(Container):
             If the gradient that reaches the first layer is not finite. The error names the layer
             in which it became non-finite. The gradients of the parameters are not checked.
         """
-        self._require_pending("forward(x, training=True)")
-        self._pending = False
-        self.dy = dy
+        self._pending, self.dy = False, dy
         for layer in reversed(self.layers[1:]):
             dy = layer.backward_rows(dy)
         if first_nonfinite_row(dy) >= 0:
