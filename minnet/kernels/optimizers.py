@@ -36,6 +36,16 @@ def raise_subnormal(v: Any) -> Any:
     return TINY64 if 0 < v < TINY64 else v
 
 
+@inline
+def require_entries(state: Any, theta: Any) -> None:
+    """Raise ValueError unless state has an entry for each parameter; a kernel checks no index."""
+    if state.size != theta.size:
+        raise ValueError(
+            "optimizer: expected state arrays of theta's size, got another size; assign to the "
+            "entries, as in optimizer.square[...] = 0"
+        )
+
+
 @kernel("(const T[::1], float64, float64, boolean, float64, T[::1], T[::1])", fastmath=FAST)
 def sgd(
     grad: Array,
@@ -50,6 +60,7 @@ def sgd(
 
     g is grad + weight_decay theta.
     """
+    require_entries(velocity, theta)
     dtype = theta.dtype.type
     rate, mu, decay = dtype(lr), dtype(momentum), dtype(weight_decay)
     if nesterov:
@@ -74,6 +85,7 @@ def plain_sgd(grad: Array, lr: float, weight_decay: float, theta: Array) -> None
 @kernel("(const T[::1], float64, float64, float64, T[::1], T[::1])", fastmath=FAST)
 def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta: Array) -> None:
     """s = rho s + (1 - rho) g²; theta -= lr g / (sqrt(s) + eps)."""
+    require_entries(square, theta)
     dtype = theta.dtype.type
     rate, keep, fresh, floor = dtype(lr), dtype(rho), dtype(1.0 - rho), dtype(eps)
     for k in range(theta.size):
@@ -85,6 +97,7 @@ def rmsprop(grad: Array, lr: float, rho: float, eps: float, square: Array, theta
 @kernel("(const T[::1], float64, float64, T[::1], T[::1])", fastmath=FAST)
 def adagrad(grad: Array, lr: float, eps: float, square: Array, theta: Array) -> None:
     """s = s + g²; theta -= lr g / (sqrt(s) + eps)."""
+    require_entries(square, theta)
     rate, floor = theta.dtype.type(lr), theta.dtype.type(eps)
     for k in range(theta.size):
         g = grad[k]
@@ -113,6 +126,8 @@ def adam(
     m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ) correct the bias of m and s, which start at 0. With
     AdamW, theta is first multiplied by 1 - lr weight_decay; Adam uses weight_decay = 0.
     """
+    require_entries(mean, theta)
+    require_entries(square, theta)
     dtype = theta.dtype.type
     keep1, fresh1 = dtype(beta1), dtype(1.0 - beta1)
     keep2, fresh2 = dtype(beta2), dtype(1.0 - beta2)
