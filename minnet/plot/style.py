@@ -126,7 +126,7 @@ def _check_options(where: str, title: Any = None, figsize: Any = None, **flags: 
     if figsize is not None:
         expected = "figsize as (width, height) in inches"
         check_instance(figsize, tuple | list | np.ndarray, where, expected)
-        if len(figsize) != 2:
+        if getattr(figsize, "ndim", 1) != 1 or len(figsize) != 2:
             raise ValueError(f"{where}: expected {expected}, got {shown(figsize)}")
         for side in figsize:
             in_range(

@@ -43,7 +43,8 @@ PASSED_ON = {
 }
 # Called by minnet itself with arrays that are validated already, or defined by scikit-learn.
 INTERNAL = {
-    "append", "append_step", "as_target", "backward_layers", "backward_rows", "build_parts",
+    "append", "append_step", "as_target", "backward_layers", "backward_rows", "begin",
+    "build_parts",
     "check", "check_attributes", "check_eps", "check_rows", "check_theta", "check_widths",
     "choose_names", "compute", "describe", "differentiate", "draw_params", "end", "forget_buffers",
     "forward_layers", "forward_rows",
@@ -53,8 +54,8 @@ INTERNAL = {
 }  # fmt: skip
 FIXED = {"weight", "bias", "gamma", "beta", "slope"}  # parameters, which cannot be replaced
 RECORDS = {
-    "History", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError", "Failure",
-    "LayerInfo",
+    "History", "Replay", "Statistics", "Recommendation", "Table", "WrongAnswer", "GradientError",
+    "Failure", "LayerInfo",
 }  # fmt: skip
 # Arguments for which a hostile value is not a fault: sizes of loops, and documented freedom.
 SKIPPED = {
