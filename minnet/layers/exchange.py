@@ -80,7 +80,7 @@ def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> Non
             continue
         try:
             value = as_array(values[name], array.dtype, label, "value")
-        except TypeError as error:
+        except (TypeError, FloatingPointError) as error:
             problems.append(str(error))
             continue
         arrays[name] = array, value
@@ -88,9 +88,7 @@ def fill(net: Container, values: Any, where: str, *, keras: bool = False) -> Non
             note = ", which is the transpose" if value.shape == array.shape[::-1] else ""
             problems.append(f"{label}: expected shape {array.shape}, got {value.shape}{note}")
         elif not np.isfinite(value).all():
-            problems.append(
-                f"{label}: expected finite {value.dtype}, got NaN, infinity or larger numbers"
-            )
+            problems.append(f"{label}: expected finite {value.dtype}, got NaN or infinity")
         elif path.endswith(".running_var") and (value < 0).any():
             problems.append(f"{label}: expected variances >= 0, got {value.min()}")
     # PyTorch counts the batches of a BatchNorm, but uses the number only without a momentum.
