@@ -69,6 +69,18 @@ def numerical_gradient(f: Function, x: Any, *, step: float = STEP) -> Array:
         raise TypeError(f"numerical_gradient: expected a function f(x), got {shown(f)}")
     point = as_array(x, FLOAT64, "numerical_gradient", "a point x").copy()
     check_finite(point, "numerical_gradient: x")
+    gradient = _central(f, point, step)
+    for index in map(tuple, np.argwhere(~np.isfinite(gradient))):
+        raise FloatingPointError(
+            "numerical_gradient: expected f to return a finite number, got NaN, infinity or a "
+            f"difference that overflows near x = {point[index]:g}; choose a point x, or a step, at "
+            "which f does not overflow"
+        )
+    return gradient
+
+
+def _central(f: Function, point: Array, step: float = STEP) -> Array:
+    """Return the central differences of f; not finite where f is not."""
     gradient = np.empty_like(point)
     for index in np.ndindex(point.shape):
         value = float(point[index])
@@ -95,12 +107,8 @@ def _slope(f: Function, point: Array, index: tuple[int, ...], low: float, high: 
                 f"numerical_gradient: expected f to return a number, got {values[-1]!r}; return "
                 "a sum over the entries"
             )
-        if not np.isfinite(values[-1]):
-            raise FloatingPointError(
-                f"numerical_gradient: expected f to return a finite number, got {values[-1]} at "
-                f"x = {moved[index]:g}; choose a point x, or a step, at which f does not overflow"
-            )
-    return float((values[1] - values[0]) / (ends[1] - ends[0]))
+    with np.errstate(all="ignore"):
+        return float((values[1] - values[0]) / (ends[1] - ends[0]))
 
 
 def check_layer(
@@ -247,7 +255,7 @@ def _compare(
     Differences within the rounding error of f are accepted, so that a gradient of exactly 0 passes,
     such as that of a bias before BatchNorm.
     """
-    expected, found, noise = numerical_gradient(f, point), found.copy(), 10 * rounding / STEP
+    expected, found, noise = _central(f, point), found.copy(), 10 * rounding / STEP
     for border in map(tuple, np.argwhere(np.isnan(expected))):
         slopes = _slopes(f, point, border)
         least, most = np.abs(slopes).min(initial=np.inf), np.abs(slopes).max(initial=0.0)
