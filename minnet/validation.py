@@ -86,7 +86,7 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
             return np.require(array, dtype, ["C", "A"])
     except FloatingPointError:  # a number that dtype cannot hold
         with np.errstate(over="ignore", under="ignore"):
-            check_finite(array.astype(dtype), f"{where}: {name}", array)
+            check_finite(array.astype(dtype, order="C"), f"{where}: {name}", array)
         raise
 
 

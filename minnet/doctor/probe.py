@@ -15,7 +15,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer
 from minnet.training import Run
-from minnet.validation import count
+from minnet.validation import as_flag, count
 
 
 class Doctor:
@@ -47,7 +47,7 @@ class Doctor:
     """
 
     def __init__(self, validation_data: tuple[Any, Any] | None = None, trials: bool = True) -> None:
-        self.validation_data, self.trials = validation_data, bool(trials)
+        self.validation_data, self.trials = validation_data, as_flag(trials, "Doctor", "trials")
         self._case: Case | None = None
         self._problem = "no training was observed; pass the doctor to fit, probes=[doctor]"
 
@@ -63,6 +63,7 @@ class Doctor:
 
     def observe(self, step: int, net: Sequential) -> None:
         """Keep the loss of the step and, at some steps, the parameters."""
+        count(step, "Doctor", "step", least=0)
         if self._case is not None:
             self._case.observe(net)
 

@@ -48,7 +48,7 @@ def find_wrong(exercise: Exercise, answer: Any, seed: int) -> WrongAnswer | None
 def summary(exercise: Exercise) -> str:
     """Return the number of distinct wrong answers, and those that would be accepted."""
     mutants = mutants_of(exercise, exercise.case(0))
-    text = f"{len(mutants.classes())} distinct mistakes, "
+    text = f"{len(mutants.classes)} distinct mistakes, "
     text += f"{len(mutants.reference.known)} of them in words of their own"
     likely = list(accepted(exercise))
     return f"{text}; {len(likely)} would be accepted: {'; '.join(likely)}" if likely else text
@@ -61,7 +61,7 @@ def accepted(exercise: Exercise) -> Iterator[str]:
     """
     mutants = mutants_of(exercise, exercise.case(0))
     found: dict[str, None] = {}
-    for mutant in mutants.undetected():
+    for mutant in mutants.undetected if mutants.classes else ():
         steps = ", ".join(mutants.reference.steps[key].meaning for key in mutant.changed)
         text = f"{steps}: {mutant.words}" if steps else mutant.words
         if mutant.cost <= 1 and not any(part in text for part in mutants.reference.equal):

@@ -1,26 +1,25 @@
 """Wrong answers generated from a reference.
 
 All edits of `minnet.exercises.operators` are made one at a time, and at all places where the same
-slip is possible. Each mutant is run as an answer is, on the inputs of the check, and only up to the
-result that is needed.
+slip is possible. Each mutant is run as an answer is, on the inputs of the check. Mutants with equal
+results form a class, which is represented by the likeliest one.
 """
 
 import ast
 import pickle
-import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
-from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
+from minnet.exercises.exercise import Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import Program, snapshot
 from minnet.exercises.reference import Key, Known, Reference, Trees, Values, compiled, parse
@@ -55,9 +54,9 @@ class Mutant:
     factor : str
         A factor between its result and the one found, such as "N = 6".
     results : dict of str to ndarray
-        The results computed so far.
-    ended : bool
-        Whether these are all results, up to an exception or a value that is not finite.
+        The results, up to the first exception or value that is not finite.
+    variants : dict of int to Mutant
+        The likeliest mutants with these results, by form.
     """
 
     edits: tuple[Edit, ...]
@@ -69,14 +68,12 @@ class Mutant:
     known: Known | None = None
     factor: str = ""
     results: Results = field(default_factory=dict)
-    ended: bool = False
+    variants: dict[int, "Mutant"] = field(default_factory=dict)
 
     @property
-    def rank(self) -> tuple[int, ...]:
-        """Likelier mutants have smaller ranks: costs, steps, depth of the change, words."""
-        depth = sum(len(edit.path) for edit in self.edits)
-        total = sum({edit.words: edit.cost for edit in self.edits}.values())
-        return self.cost, total, len(self.changed) if self.edits else 0, depth, len(self.words)
+    def rank(self) -> tuple[int, int, int]:
+        """Likelier mutants have smaller ranks: cost, depth of the change, number of words."""
+        return self.cost, sum(len(edit.path) for edit in self.edits), len(self.words)
 
     def program(self, reference: Reference) -> Program:
         """Return the wrong answer."""
@@ -121,6 +118,11 @@ class Mutants:
     ----------
     right : dict of str to ndarray
         The right results.
+    classes : list of Mutant
+        One mutant for each different set of wrong results: known, single and consistent ones.
+    undetected : list of Mutant
+        The mutants that change a step and have the right results: either the formulas are equal,
+        or the inputs do not distinguish them.
     """
 
     def __init__(self, exercise: Exercise, case: Case) -> None:
@@ -128,22 +130,7 @@ class Mutants:
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
         self.public = program.attributes.union(self.reference.returns)
-        self._equal: list[Mutant] = []  # changes of a step that have no effect on it
-
-    @cached_property
-    def again(self) -> "Mutants":
-        """The mutants on the inputs of `AGAIN`."""
-        return mutants_of(self.exercise, self.exercise.case(AGAIN))
-
-    def values(self, name: str) -> dict[str, Array]:
-        """Return the arrays of the right program after a result, by meaning."""
-        program = Program(self.reference)
-        results_of(self.exercise, program, self.case, name)
-        return {
-            meaning: program.values[each]
-            for each, meaning in self.reference.meanings.items()
-            if isinstance(program.values.get(each), np.ndarray)
-        }
+        self.undetected: list[Mutant] = []
 
     def trace(self, form: int) -> dict[Key, list[Values]]:
         """Return the values before each execution of each step of the right program."""
@@ -152,46 +139,22 @@ class Mutants:
         return trace
 
     @cached_property
-    def all(self) -> list[Mutant]:
-        """The known, single and consistent mutants, the likeliest first."""
+    def classes(self) -> list[Mutant]:
+        """One mutant for each different set of results: known, single and consistent ones."""
         generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
         for form in range(self.reference.forms):
             trees = self.reference.trees(form)
             possible = list(self._possible(form, trees))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
             groups += _groups([edit for edit, _ in possible])
-            groups += _parallel([edit for edit, _ in possible], trees)
             generated += [self.mutant(group, form, trees) for group in groups]
-        return sorted(generated, key=lambda each: each.rank)
-
-    def classes(self) -> dict[bytes, Mutant]:
-        """Return the likeliest mutant for each different set of wrong results."""
-        classes: dict[bytes, Mutant] = {}
-        for mutant in self.all:
-            results = [self.result(mutant, name) for name in self.right]
-            if self.is_wrong(mutant):
-                classes.setdefault(digest(value for value in results if value is not None), mutant)
+        classes = self.distinct(generated)
+        self.undetected += [mutant for mutant in generated if not self.is_wrong(mutant)]
         return classes
-
-    def undetected(self) -> Iterator[Mutant]:
-        """Yield the mutants that change a step and have the right results.
-
-        Either the formulas are equal, or the inputs do not distinguish them.
-        """
-        yield from (mutant for mutant in self.all if not self.is_wrong(mutant))
-        yield from self._equal
-
-    def result(self, mutant: Mutant, name: str) -> Array | None:
-        """Return a result of a mutant; None if an exception or NaN comes before it."""
-        if name not in mutant.results and not mutant.ended:
-            program = mutant.program(self.reference)
-            mutant.results = results_of(self.exercise, program, self.case, name)
-            mutant.ended = name not in mutant.results
-        return mutant.results.get(name)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
-        found, right = self.result(mutant, name), self.right[name]
+        found, right = mutant.results.get(name), self.right[name]
         if name in self.exercise.tolerances:
             return found is not None and self.agree(name, found, right)
         return equal(found, right)
@@ -200,12 +163,25 @@ class Mutants:
         """Return whether any result of a mutant differs from the right one."""
         return any(not self.is_right(mutant, name) for name in self.right)
 
-    def agree(self, name: str, found: Array, expected: Array | None) -> bool:
+    def agree(self, name: str, found: Array, expected: Array) -> bool:
         """Return whether two values of a result agree within its tolerance."""
-        if expected is None:
-            return False
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
         return same(found, expected, self.right[name], tolerance)
+
+    def run(self, mutant: Mutant, until: str | None = None) -> Results:
+        """Return the results of a mutant, up to the one with that name."""
+        return results_of(self.exercise, mutant.program(self.reference), self.case, until)
+
+    def distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
+        """Run mutants and return the likeliest one for each different set of wrong results."""
+        classes: dict[bytes, Mutant] = {}
+        for mutant in sorted(generated, key=lambda each: each.rank):
+            mutant.results = self.run(mutant)
+            if mutant.results and self.is_wrong(mutant):
+                likeliest = classes.setdefault(digest(mutant.results.values()), mutant)
+                if mutant.edits:
+                    likeliest.variants.setdefault(mutant.form, mutant)
+        return list(classes.values())
 
     def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""
@@ -228,7 +204,7 @@ class Mutants:
                 if complete and all(map(equal, found_values, right)):
                     mutant = self.mutant([edit], form, trees)
                     if ast.dump(mutant.changed[key]) != ast.dump(trees[key]):
-                        self._equal.append(mutant)
+                        self.undetected.append(mutant)
                     continue
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
@@ -261,8 +237,8 @@ class Mutants:
         return Mutant(tuple(changes), words, cost, changed, form)
 
     def _known(self) -> Iterator[Mutant]:
-        for known, form in product(self.reference.known, range(self.reference.forms)):
-            yield Mutant((), known.message, 0, dict(known.changes), form, known=known)
+        for known in self.reference.known:
+            yield Mutant((), known.message, 0, dict(known.changes), known=known)
 
     def _orders(self) -> Iterator[Mutant]:
         """Yield the mutants in which a step is executed before another that depends on it."""
@@ -312,21 +288,6 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
             if len(group) > 1 and ids not in given:
                 given.add(ids)
                 yield group
-
-
-def _parallel(possible: Sequence[Edit], trees: Trees) -> Iterator[list[Edit]]:
-    """Yield the edits that apply one rule at one place of all steps with equal formulas.
-
-    Such formulas differ in names alone, as those of two running means do.
-    """
-    alike: dict[Any, dict[Key, Edit]] = {}
-    for edit in possible:
-        formula = re.sub(r"id='\w+'", "", ast.dump(trees[edit.step]))
-        if "BinOp" in formula and not isinstance(edit.rewrite, partial):
-            alike.setdefault((formula, edit.path, edit.rewrite), {})[edit.step] = edit
-    for by_step in alike.values():
-        if len({edit.words for edit in by_step.values()}) > 1:
-            yield [*by_step.values()]
 
 
 def _values(tree: ast.expr, snapshots: Sequence[Values]) -> list[Any]:

@@ -7,12 +7,9 @@ requires the recorded results. An answer can therefore run in a separate process
 
 import copy
 import os
-import signal
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +19,7 @@ from unittest import mock
 import numpy as np
 
 from minnet.checks import numerical_gradient
-from minnet.exercises.exercise import AGAIN, Case, Exercise, ResultError, Results
+from minnet.exercises.exercise import Case, Exercise, ResultError, Results
 from minnet.validation import Array
 
 _MINNET, _PACKAGES = (Path(file).resolve().parents[1] for file in (__file__, np.__file__))
@@ -49,8 +46,6 @@ class Observation:
         Copies of the results, up to the first fault.
     fault : Fault or None
         The first fault.
-    again : dict of str to ndarray
-        The results for the inputs of `AGAIN`, on which an explanation is tested, too.
     derivatives : callable
         Returns the derivatives of the answer's own forward by name, from finite differences.
     logits : ndarray or None
@@ -59,53 +54,26 @@ class Observation:
 
     results: Results = field(default_factory=dict)
     fault: Fault | None = None
-    again: Results = field(default_factory=dict)
     derivatives: Callable[[], Results] = dict
     logits: Array | None = None
 
 
 def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observation:
-    """Run the answer twice on the inputs, and on others; then in a network if `train` is True."""
+    """Run the answer twice on the inputs, and then in a network if `train` is True."""
     results, fault = _collect(exercise, answer, case)
     fault = fault or _second_run(exercise, answer, case, results)
-    again, _ = _collect(exercise, answer, exercise.case(AGAIN)) if results else ({}, None)
     if fault is not None:
-        return Observation(results, fault, again)
+        return Observation(results, fault)
     derivatives = partial(_numerical_derivatives, exercise, answer, case)
-    observation = Observation(results, None, again, derivatives)
+    observation = Observation(results, derivatives=derivatives)
     if train and exercise.train is not None:
         try:
             with np.errstate(all="ignore"):
                 observation.logits = exercise.train(answer)
-        except TimeoutError:  # a slow answer is not wrong
-            return observation
         except Exception as error:
             reason = f"in a network on the digits it stops with {describe_error(error)}."
             observation.fault = Fault("network", f"alone it works, but {reason}")
     return observation
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise a TimeoutError in the running code after some seconds, and again after as many.
-
-    It has an effect in the main thread alone, and not on Windows.
-    """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not (is_main and hasattr(signal, "setitimer")):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"no end within {seconds:g} seconds; look for an endless loop")
-
-    handler = signal.signal(signal.SIGALRM, stop)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler)
 
 
 class LoudErrstate(np.errstate):

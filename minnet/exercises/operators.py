@@ -3,11 +3,10 @@
 An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.txt`` give the edits
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
-- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, one that is ``given`` as
-  an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a
-  ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose result
-  has ``rows`` or is a ``vector``, one with a ``state`` between calls, and one that is ``updated``,
-  which reads its earlier value;
+- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, a ``matrix``, a
+  ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``; ``mean`` or any
+  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, one with a
+  ``state`` between calls, and one that is ``updated``, which reads its earlier value;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
@@ -145,8 +144,7 @@ def _of_node(node: ast.expr, scope: Scope, exponent: bool) -> Iterator[Change]:
         case ast.Constant(value=int() | float()) | ast.UnaryOp(operand=ast.Constant()):
             yield from _of_kind("exponent" if exponent else "constant", "", scope, "")
         case ast.Name(id=name) if name in scope.values:
-            given = name not in scope.steps and isinstance(scope.values[name], np.ndarray)
-            for kind in (*_kinds(scope.values[name]), *(("given",) if given else ())):
+            for kind in _kinds(scope.values[name]):
                 yield from _of_kind(kind, scope.meanings[name], scope, name)
         case ast.Call(func=ast.Name(id=name)) if name in REDUCTIONS:
             for kind in ("mean", "reduction") if name == "mean" else ("reduction",):
@@ -165,11 +163,7 @@ def _kinds(value: Any) -> Iterator[str]:
         if 0 < value < 1:
             yield "share"
     elif isinstance(value, np.ndarray):
-        yield from ("array", "value")
-        if value.ndim > 1:
-            yield "matrix"
-        elif value.dtype.kind == "i":
-            yield "indices"
+        yield from ("array", "value", "matrix") if value.ndim > 1 else ("array", "value")
     elif isinstance(value, list | tuple):
         yield "list"
 

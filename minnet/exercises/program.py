@@ -123,8 +123,6 @@ class Program:
     ----------
     attributes : set of str
         The attributes of objects that have been read.
-    values : dict
-        The latest values by name.
     """
 
     def __init__(
@@ -141,7 +139,6 @@ class Program:
     ) -> None:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
-        self.values: Values = {}
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
         self.shared, self.kept = shared, kept
         self.common: Values = {}
@@ -195,7 +192,6 @@ class Model:
     def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
         """Execute the steps of a method; return one result, a tuple of several, or None."""
         program, values = self._program, self._values
-        program.values = values
         values.update(program.common)
         values.update(zip(method.arguments, args, strict=False))
         values.update(kwargs)

@@ -135,7 +135,7 @@ def replay(
     Replay('A small network'; 3 layers)
     >>> page.save("page.html")  # doctest: +SKIP
     """
-    if isinstance(other, Sequence):
+    if isinstance(other, list | tuple) and 1 <= len(other) <= 3:
         other = replay(*other)
     for name, value, expected in (
         ("histograms", histograms, HistogramProbe),
@@ -144,10 +144,15 @@ def replay(
         ("other", other, Replay),
         ("title", title, str),
     ):
-        if value is not None and not isinstance(value, expected):
+        if not isinstance(value, expected) and (value is not None or name == "title"):
             raise TypeError(
                 f"replay: expected {name} as {expected.__name__}, got {type(value).__name__}"
             )
+    if diagnosis is not None and not hasattr(diagnosis, "findings"):
+        raise TypeError(
+            f"replay: expected diagnosis as a Diagnosis, got {type(diagnosis).__name__}; use "
+            "doctor.diagnosis()"
+        )
     kinds = {kind for probe in (histograms, statistics) if probe for kind in probe.kinds}
     findings = () if diagnosis is None else diagnosis.findings
     run = read_run(title, histograms, statistics, history, findings)

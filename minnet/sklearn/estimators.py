@@ -112,15 +112,18 @@ class _MLP(base.BaseEstimator):
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
-            y_numeric=base.is_regressor(self), reset=new,
+            self, _unmasked(X, "X"), _unmasked(y, "y"), accept_sparse="csr", dtype=dtype,
+            multi_output=True, y_numeric=base.is_regressor(self), reset=new,
         )  # fmt: skip
         X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         targets = self._targets(y, new, partial, classes)
         if weights is not None:
             weights = as_sample_weight(weights, len(y), "fit")
         rows, held_out = Rows(X, targets, self._weights(y, weights)), None
-        random_state = check_random_state(self.random_state)
+        seed = self.random_state
+        if isinstance(seed, int | np.integer) and not 0 <= seed < 2**32:
+            raise ValueError(f"fit: expected random_state from 0 to 2**32 - 1, got {seed}")
+        random_state = check_random_state(seed)
         if new:
             self._start(rows, random_state)
         if self.early_stopping:
@@ -221,7 +224,7 @@ class _MLP(base.BaseEstimator):
         """Return the output of the network, (n, outputs)."""
         check_is_fitted(self, "network_")
         dtype = self.network_.dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
+        X = validate_data(self, _unmasked(X, "X"), accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
 
@@ -402,6 +405,15 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
 
     def _targets(self, y: Array, new: bool, partial: bool, classes: Any) -> Array:
         return y.reshape(len(y), -1)
+
+
+def _unmasked(array: Any, name: str) -> Any:
+    """Return array; raise TypeError if it is masked, because scikit-learn ignores the mask."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"expected {name} as an array, got a masked array; use {name}.filled(value)"
+        )
+    return array
 
 
 def _dense(X: Any) -> Any:

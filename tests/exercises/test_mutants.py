@@ -218,7 +218,7 @@ def test_messages_hold_no_name_of_the_reference_that_the_stub_does_not_have(exer
     reference, stub = exercise.reference, files.stub(exercise)
     private = {step.name for step in reference.steps.values()} - set(re.findall(r"\w+", stub))
     generated = Mutants(exercise, exercise.case(0))
-    for mutant in generated.all:
+    for mutant in generated.classes:
         for name in generated.right:
             text = words.sentence(name, mutant, reference)
             assert not private & set(re.findall(r"\w+_\w+", text)), text

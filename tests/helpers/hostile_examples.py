@@ -90,7 +90,7 @@ def recorded() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(32, 3)), np.arange(32) % 2
     net = Sequential([Dense(3, 4), ReLU(), Dense(4, 2)], rng=0)
-    probes = [HistogramProbe(), StatisticsProbe()]
+    probes = [HistogramProbe(units=True), StatisticsProbe()]
     history = minnet.fit(
         net, x, y, loss=SoftmaxCrossEntropy(), optimizer=SGD(net), epochs=3, batch_size=8,
         probes=probes, rng=0, validation_data=(x, y),
@@ -189,6 +189,8 @@ SPECIAL: dict[str, Callable[[World], Any] | None] = {
     "StatisticsProbe.layers": None,
     "StatisticsProbe.every": lambda w: 1,
     "StatisticsProbe.run.name": lambda w: "loss",
+    "HistogramProbe.epochs.name": lambda w: "loss",
+    "StatisticsProbe.epochs.name": lambda w: "loss",
     "HistogramProbe.quantile.step": lambda w: -1,
     "HistogramProbe.load.path": lambda w: saved(w, "counts.npz", recorded()["counts"].save),
     "StatisticsProbe.load.path": lambda w: saved(w, "numbers.npz", recorded()["numbers"].save),

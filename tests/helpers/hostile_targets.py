@@ -9,6 +9,7 @@ parameter has no example is an error, so that new functions are covered as soon 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -264,7 +265,9 @@ def _method_caller(name: str, kind: type, method: str) -> Any:
         elif name.startswith("sklearn."):
             made.set_params(max_iter=2, random_state=0)
             if not method.endswith("fit"):
-                made.fit(world.x, world.labels)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # two epochs do not suffice
+                    made.fit(world.x, world.labels)
         return getattr(made, method)
 
     return prepare
