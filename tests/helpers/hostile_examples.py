@@ -191,6 +191,7 @@ SPECIAL: dict[str, Callable[[World], Any] | None] = {
     "StatisticsProbe.run.name": lambda w: "loss",
     "HistogramProbe.epochs.name": lambda w: "loss",
     "StatisticsProbe.epochs.name": lambda w: "loss",
+    "plot.animate.probe": lambda w: recorded()["counts"],
     "HistogramProbe.quantile.step": lambda w: -1,
     "HistogramProbe.load.path": lambda w: saved(w, "counts.npz", recorded()["counts"].save),
     "StatisticsProbe.load.path": lambda w: saved(w, "numbers.npz", recorded()["numbers"].save),
