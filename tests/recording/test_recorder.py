@@ -208,7 +208,7 @@ def test_unknown_layers_kinds_and_steps_raise_before_anything_is_recorded(make):
             probe.observe(4, other)
     with pytest.raises(TypeError, match="expected a Sequential, got Dense"):
         probe.observe(4, Dense(2, 2))
-    with pytest.raises(TypeError, match=r"expected step as a whole number, got 4\.5"):
+    with pytest.raises(TypeError, match=r"expected step to be a whole number, got 4\.5"):
         probe.observe(4.5, net)
     assert probe.steps("dense1", "y").tolist() == [[3, 3]]
     assert probe.layers_of("update") == ()
