@@ -166,7 +166,7 @@ def replay(
             f"replay: expected a recording of y or dy, got {', '.join(sorted(kinds))}; use "
             'HistogramProbe(["y", "dy"])'
         )
-    if other is None:
+    if not isinstance(other, Replay):
         return Replay(title, [run])
     if len(other._runs) > 1:
         raise ValueError("replay: expected other as the replay of one training, got one of two")
