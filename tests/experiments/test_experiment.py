@@ -90,7 +90,7 @@ def test_the_folder_has_report_metrics_and_figures(results, out):
     files = {path.name for path in out.iterdir()}
     drawn = [*(f"curves_of_{label}" for label in results.trials), "accuracy", "loss"]
     figures = {f"{name}.{end}" for name in drawn for end in ("png", "svg")}
-    assert files == {"report.md", "metrics.json", "trials", *figures}
+    assert files == {"report.md", "metrics.json", "replay.html", "trials", *figures}
     for name in figures:
         start = (out / name).read_bytes()[:6]
         assert start in (b"\x89PNG\r\n", b"<?xml ")
