@@ -96,13 +96,13 @@ def _attenuation(rng: Rng, mild: bool) -> Case:
         twin = twin.but(lr=0.05)
     kind = pick(rng, "sigmoid", "sigmoid", "tanh_small", "relu_small")
     if kind == "sigmoid":
-        sick = twin.but(activation="sigmoid", init="glorot_uniform")
+        faulty = twin.but(activation="sigmoid", init="glorot_uniform")
     elif kind == "tanh_small":
-        sick = twin.but(activation="tanh", init="lecun_normal", init_scale=0.6)
+        faulty = twin.but(activation="tanh", init="lecun_normal", init_scale=0.6)
         twin = twin.but(activation="tanh")
     else:
-        sick = twin.but(init="glorot_uniform", init_scale=0.7)
-    return Case("attenuation", "", sick, twin, tuple(dense(k) for k in range(3)))
+        faulty = twin.but(init="glorot_uniform", init_scale=0.7)
+    return Case("attenuation", "", faulty, twin, tuple(dense(k) for k in range(3)))
 
 
 def _saturation(rng: Rng, mild: bool) -> Case:
@@ -128,15 +128,17 @@ def _explosion(rng: Rng, mild: bool) -> Case:
 
 def _dead_units(rng: Rng, mild: bool) -> Case:
     twin = base(rng, activation="relu")
-    sick = twin.but(bias=-float(rng.uniform(2, 8)))
-    return Case("dead_units", "", sick, twin)
+    faulty = twin.but(bias=-float(rng.uniform(2, 8)))
+    return Case("dead_units", "", faulty, twin)
 
 
 def _symmetry(rng: Rng, mild: bool) -> Case:
     twin = base(rng, NONLINEAR)
     value = pick(rng, "zeros", "ones", "const")
-    sick = twin.but(init={"zeros": "zeros", "ones": "constant:1", "const": "constant:0.05"}[value])
-    return Case("symmetry", "", sick, twin, tuple(dense(k) for k in range(len(twin.hidden))))
+    faulty = twin.but(
+        init={"zeros": "zeros", "ones": "constant:1", "const": "constant:0.05"}[value]
+    )
+    return Case("symmetry", "", faulty, twin, tuple(dense(k) for k in range(len(twin.hidden))))
 
 
 def _init_too_small(rng: Rng, mild: bool) -> Case:
@@ -250,12 +252,12 @@ def _frozen_layer(rng: Rng, mild: bool) -> Case:
 
 def _overfitting(rng: Rng, mild: bool) -> Case:
     name = pick(rng, "diabetes", "overlap", "diabetes", "linear", "overlap")
-    sick = base(rng, (name,), activation=pick(rng, "relu", "tanh", "gelu"))
+    faulty = base(rng, (name,), activation=pick(rng, "relu", "tanh", "gelu"))
     rows = pick(rng, 60, 100, 150)
-    sick = sick.but(hidden=(pick(rng, 64, 128),) * 2, rows=rows, batch=16)
-    sick = sick.but(optimizer="adam", lr=0.003, epochs=int(rng.integers(40, 100)))
-    twin = pick(rng, sick.but(l2=0.01), sick.but(early_stop=True), sick.but(dropout=0.5))
-    return Case("overfitting", "", sick, twin)
+    faulty = faulty.but(hidden=(pick(rng, 64, 128),) * 2, rows=rows, batch=16)
+    faulty = faulty.but(optimizer="adam", lr=0.003, epochs=int(rng.integers(40, 100)))
+    twin = pick(rng, faulty.but(l2=0.01), faulty.but(early_stop=True), faulty.but(dropout=0.5))
+    return Case("overfitting", "", faulty, twin)
 
 
 def _over_regularized(rng: Rng, mild: bool) -> Case:

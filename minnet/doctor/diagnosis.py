@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,12 +38,17 @@ WORSE, SLOW = 0.02, 0.1  # points behind the training at a quarter of the steps 
 
 def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     """Return the diagnosis of an observed training."""
-    causes = [cause for family in FAMILIES.values() for cause in family]
-    suspicions = [s for cause in causes if (s := suspicion_of(cause, case)) is not None]
+    suspicions, checked = [], list(FAMILIES)
+    for cause in (cause for family in FAMILIES.values() for cause in family):
+        try:
+            suspicion = cause(case)
+        except Exception as error:  # of a user's layer, on the rows or steps that it receives
+            checked.append(f"not {cause.__name__}, because of {type(error).__name__}: {error}")
+        else:
+            suspicions += [suspicion] if suspicion is not None else []
     for suspicion in suspicions:
         suspicion.needed = required_gain(case, suspicion)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
-    checked = list(FAMILIES)
     if trials:
         checked += confirm(case, suspicions)
         confirmed = [s for s in suspicions if is_confirmed(s)]
@@ -54,19 +58,6 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
-
-
-def suspicion_of(cause: Callable[[Case], Suspicion | None], case: Case) -> Suspicion | None:
-    """Return a suspicion; None if a user's layer raises on the rows or steps that it receives."""
-    try:
-        return cause(case)
-    except Exception:
-        if DEBUG:
-            raise
-        return None
-
-
-DEBUG = False  # whether an exception in a cause is raised
 
 
 def required_gain(case: Case, suspicion: Suspicion) -> float:
@@ -108,8 +99,12 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
             for remedy in suspicion.remedies[:3]:
                 if is_worth_a_trial(case, suspicion, remedy):
                     trials.attempt(remedy, suspicion)
-            heals = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
-            if heals and is_confirmed(suspicion) and (best is None or rank(suspicion) > rank(best)):
+            enough = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
+            if (
+                enough
+                and is_confirmed(suspicion)
+                and (best is None or rank(suspicion) > rank(best))
+            ):
                 best = suspicion
     for suspicion in suspicions:
         suspicion.remedies.sort(key=suspicion.gain_of, reverse=True)
