@@ -272,6 +272,11 @@ def _column(ax: Axes) -> int:
 class _FewTicks(LogLocator):
     """Ticks of a logarithmic axis: powers of ten for many decades, round numbers for few."""
 
+    def nonsingular(self, vmin: float, vmax: float) -> tuple[float, float]:
+        # equal but for rounding is equal: the axis then covers the decades around the value
+        low, high = super().nonsingular(vmin, vmin if np.isclose(vmin, vmax, atol=0) else vmax)
+        return low, high
+
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         decades = np.log10(vmax) - np.log10(vmin)
         if decades < 0.9:
@@ -292,6 +297,6 @@ def _log_axis(ax: Axes, name: Literal["x", "y"]) -> None:
 
 
 def _short(value: float) -> str:
-    if 1e-3 <= value <= 1e3 or not np.isclose(value, 10.0 ** np.round(np.log10(value))):
+    if 1e-3 <= value <= 1e3 or not np.isclose(value, 10.0 ** np.round(np.log10(value)), atol=0):
         return f"{value:g}"
     return style.power_of_ten(value)

@@ -179,7 +179,7 @@ def _words(name: str, value: Any) -> list[str]:
 
 @contextmanager
 def _results_in(out: Path) -> Iterator[None]:
-    """Create the folder; print how to continue a stopped run or avoid a download."""
+    """Create the folder; say how to continue a stopped run or avoid a download."""
     if out.is_file():
         raise FileExistsError(f"{out} is a file; --out needs a folder")
     (out / "trials").mkdir(parents=True, exist_ok=True)
@@ -187,12 +187,10 @@ def _results_in(out: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         stored = len(list((out / "trials").glob("*.json")))
-        print(
-            f"\n{stored} training{' is' if stored == 1 else 's are'} stored in {out / 'trials'}; "
-            "the same command continues from there",
-            file=sys.stderr,
-        )
-        raise
+        raise KeyboardInterrupt(
+            f"stopped: {stored} training{' is' if stored == 1 else 's are'} stored in "
+            f"{out / 'trials'}; the same command continues from there"
+        ) from None
     except FileNotFoundError:
         print("no download is needed for: --data digits, and claims --quick", file=sys.stderr)
         raise

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 
 from minnet.plot import parts, style
 from minnet.recording import HistogramProbe
-from minnet.validation import Array
+from minnet.validation import Array, in_range
 
 BARS = 60
+HOUR = 3600
 
 
 @style.styled
@@ -37,7 +38,7 @@ def animate(
     layer : str
         Name of the layer.
     seconds : float, default 12
-        Duration of the animation.
+        Duration of the animation, up to an hour.
     kind, ax, title, figsize
         As described in `minnet.plot`.
 
@@ -50,11 +51,10 @@ def animate(
     Raises
     ------
     ValueError
-        If seconds is not positive.
+        If seconds is not in (0, 3600].
     """
     parts.recorded(probe, HistogramProbe, kind, [layer], "animate")
-    if not seconds > 0:
-        raise ValueError(f"animate: expected seconds > 0, got {seconds!r}")
+    in_range(seconds, "animate", "seconds", lambda value: 0 < value <= HOUR, "in (0, 3600]")
     ax = style.axes(ax, figsize=figsize, where="animate")
     edges, densities = _densities(probe, layer, kind)
     zeros, steps = probe.zeros(layer, kind), probe.steps(layer, kind)

@@ -253,6 +253,22 @@ def test_zeros_on_a_log_axis_are_excluded_and_counted():
     curves({"nothing": [[0.0, np.nan]]}, log=True)._repr_png_()
 
 
+@pytest.mark.parametrize("value", [3.7e-9, 0.1, 1e12])
+def test_values_that_differ_by_rounding_only_have_an_axis_around_them(value):
+    for other in (value, np.nextafter(value, np.inf), value * (1 + 1e-9)):
+        low, high = rows({"a": [value, other]}, log=True).axes[0].get_xlim()
+        assert low < value / 2
+        assert high > value * 1.1
+
+
+def test_ticks_of_a_log_axis_show_their_values():
+    ax = rows({"a": [2e-9, 5e-9]}, log=True).axes[0]
+    ax.figure.draw_without_rendering()
+    labels = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert "10⁻⁹" not in labels
+    assert len(set(labels)) == len(labels)
+
+
 def test_an_interval_beyond_the_range_of_floats_is_drawn():
     curves({"a": [[1e-30, 1e30], [1.0, 2.0]]}, log=True)._repr_png_()
 

@@ -39,7 +39,7 @@ def test_a_frame_shows_densities_zeros_and_step_of_its_slot(probe):
 
 
 def test_seconds_and_layer_are_validated(probe):
-    with pytest.raises(ValueError, match="expected seconds > 0, got 0"):
+    with pytest.raises(ValueError, match=r"expected seconds to be in \(0, 3600\], got 0"):
         minnet.plot.animate(probe, "relu1", seconds=0)
     with pytest.raises(ValueError, match="relu9"):
         minnet.plot.animate(probe, "relu9")
