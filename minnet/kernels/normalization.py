@@ -42,7 +42,7 @@ import math
 import numpy as np
 
 from minnet.kernels import Array
-from minnet.kernels.jit import kernel
+from minnet.kernels.jit import inline, kernel
 
 FAST = ("contract", "nsz")
 
@@ -175,6 +175,13 @@ def batchnorm_backward(
             dx[i, j] = scale[j] * (dy[i, j] - shift[j] - (x[i, j] - centre[j]) * slope[j])
 
 
+@inline
+def rounded(x: Array, mean: float, rstd: float) -> tuple[float, float, float]:
+    """Return mean and rstd in the dtype of x, and what is missing in x̂ = (x - mean) rstd - rest."""
+    centre = x.dtype.type(mean)
+    return centre, x.dtype.type(rstd), x.dtype.type((mean - centre) * rstd)
+
+
 @kernel(
     "(const T[:, ::1], const T[::1], const T[::1], float64, float64[:, ::1], "
     "float64[:, ::1], T[:, ::1])",
@@ -188,25 +195,33 @@ def groupnorm_forward(
     x and y are (n, features). mean and rstd, (n, groups), are filled too. Return the first row with
     a variance that is not finite, or -1.
     """
-    n, features = x.shape
-    bad = -1
-    groups = mean.shape[1]
-    width = features // groups
+    n, groups = mean.shape
+    width = x.shape[1] // groups
+    x, y = x.reshape(n, groups, width), y.reshape(n, groups, width)
+    gamma, beta = gamma.reshape(groups, width), beta.reshape(groups, width)
+    bad, fours = -1, width - width % 4
     for i in range(n):
         for g in range(groups):
-            start, stop = g * width, (g + 1) * width
-            total = np.float64(0.0)
-            for j in range(start, stop):
-                total += x[i, j]
-            centre = total / width
-            squares = np.float64(0.0)
-            for j in range(start, stop):
-                squares += (x[i, j] - centre) ** 2
-            scale = 1.0 / math.sqrt(squares / width + eps)
-            for j in range(start, stop):
-                y[i, j] = (x[i, j] - centre) * scale * gamma[j] + beta[j]
-            mean[i, g] = centre
-            rstd[i, g] = scale
+            total, squares = np.float64(0.0), np.float64(0.0)
+            for j in range(0, fours, 4):
+                first_two = np.float64(x[i, g, j]) + x[i, g, j + 1]
+                total += first_two + (np.float64(x[i, g, j + 2]) + x[i, g, j + 3])
+            for j in range(fours, width):
+                total += x[i, g, j]
+            m = total / width
+            for j in range(0, fours, 4):
+                a, b = x[i, g, j] - m, x[i, g, j + 1] - m
+                c, d = x[i, g, j + 2] - m, x[i, g, j + 3] - m
+                squares += (a * a + b * b) + (c * c + d * d)
+            for j in range(fours, width):
+                d = x[i, g, j] - m
+                squares += d * d
+            mean[i, g] = m
+            rstd[i, g] = 1.0 / math.sqrt(squares / width + eps)
+            centre, scale, rest = rounded(x, mean[i, g], rstd[i, g])
+            for j in range(width):
+                x_hat = (x[i, g, j] - centre) * scale - rest
+                y[i, g, j] = x_hat * gamma[g, j] + beta[g, j]
             if bad < 0 and not math.isfinite(squares):
                 bad = i
     return bad
@@ -231,25 +246,31 @@ def groupnorm_backward(
 
     dgamma = Σ dy x̂ and dbeta = Σ dy, with sums over the rows.
     """
-    n, features = x.shape
-    groups = mean.shape[1]
-    width = features // groups
-    sum_dy, sum_dy_x_hat = np.zeros(features), np.zeros(features)
+    n, groups = mean.shape
+    width = x.shape[1] // groups
+    shape = n, groups, width
+    x, dy, dx = x.reshape(shape), dy.reshape(shape), dx.reshape(shape)
+    gamma = gamma.reshape(groups, width)
+    dgamma, dbeta = dgamma.reshape(groups, width), dbeta.reshape(groups, width)
+    sum_dy, sum_dy_x_hat = np.zeros((groups, width)), np.zeros((groups, width))
     for i in range(n):
         for g in range(groups):
-            start, stop = g * width, (g + 1) * width
-            centre, scale = mean[i, g], rstd[i, g]
-            sum_g = np.float64(0.0)
-            sum_g_x_hat = np.float64(0.0)
-            for j in range(start, stop):
-                x_hat = (x[i, j] - centre) * scale
-                sum_dy[j] += dy[i, j]
-                sum_dy_x_hat[j] += dy[i, j] * x_hat
-                sum_g += gamma[j] * dy[i, j]
-                sum_g_x_hat += gamma[j] * dy[i, j] * x_hat
-            for j in range(start, stop):
-                x_hat = (x[i, j] - centre) * scale
-                dx[i, j] = scale * (gamma[j] * dy[i, j] - (sum_g + x_hat * sum_g_x_hat) / width)
-    for j in range(features):
-        dgamma[j] = sum_dy_x_hat[j]
-        dbeta[j] = sum_dy[j]
+            centre, scale, rest = rounded(x, mean[i, g], rstd[i, g])
+            for j in range(width):
+                x_hat = (x[i, g, j] - centre) * scale - rest
+                sum_dy[g, j] += dy[i, g, j]
+                sum_dy_x_hat[g, j] += dy[i, g, j] * x_hat
+            sum_g, sum_g_x_hat = np.float64(0.0), np.float64(0.0)
+            for j in range(width):
+                x_hat = (x[i, g, j] - centre) * scale - rest
+                sum_g += gamma[g, j] * dy[i, g, j]
+                sum_g_x_hat += gamma[g, j] * dy[i, g, j] * x_hat
+            mean_g = x.dtype.type(sum_g / width)
+            mean_g_x_hat = x.dtype.type(sum_g_x_hat / width)
+            for j in range(width):
+                x_hat = (x[i, g, j] - centre) * scale - rest
+                dx[i, g, j] = scale * (gamma[g, j] * dy[i, g, j] - mean_g - x_hat * mean_g_x_hat)
+    for g in range(groups):
+        for j in range(width):
+            dgamma[g, j] = sum_dy_x_hat[g, j]
+            dbeta[g, j] = sum_dy[g, j]
