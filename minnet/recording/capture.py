@@ -17,7 +17,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.recording.statistics import Statistics, describe
 from minnet.recording.taps import in_order, layer_taps
-from minnet.validation import Array, as_rows, check_instance
+from minnet.validation import Array, as_rows, check_instance, shown
 
 
 class Capture(dict[str, dict[str, Array]]):
@@ -50,8 +50,10 @@ class Capture(dict[str, dict[str, Array]]):
             self[name] = {kind: _frozen(array) for kind, array in kinds.items()}
         self.x, self.loss = _frozen(x), loss
 
-    def __missing__(self, name: str) -> dict[str, Array]:
-        raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {name!r}")
+    def __getitem__(self, name: str) -> dict[str, Array]:
+        if not isinstance(name, str) or name not in self:
+            raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {shown(name)}")
+        return super().__getitem__(name)
 
     def kind(self, kind: str) -> dict[str, Array]:
         """Return layer name -> array for the layers that have this kind, at least one."""
