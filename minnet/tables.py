@@ -94,7 +94,7 @@ def from_csv(
     from minnet.columns import to_features
 
     if not isinstance(target, NAME):
-        raise TypeError(f"from_csv: expected target as the name of a column, got {target!r}")
+        raise TypeError(f"from_csv: expected target as the name of a column, got {shown(target)}")
     dtype, frame = as_float_dtype(dtype), read_csv(path, **options)
     categorical = _names(categorical, "categorical")
     columns, unused = [*frame.columns], [str(target), *_names(drop, "drop")]
@@ -208,7 +208,7 @@ def _names(given: Names, argument: str) -> list[str]:
     names = [given] if isinstance(given, NAME) else given
     collected = isinstance(names, Collection) and getattr(names, "ndim", 1) == 1
     if not collected or not all(isinstance(name, NAME) for name in names):
-        raise TypeError(f"from_csv: expected {argument} as names of columns, got {given!r}")
+        raise TypeError(f"from_csv: expected {argument} as names of columns, got {shown(given)}")
     return [str(name) for name in names]
 
 

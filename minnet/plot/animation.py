@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from minnet.plot import parts, style
 from minnet.recording import HistogramProbe
-from minnet.validation import Array
+from minnet.validation import Array, positive
 
 BARS = 60
 
@@ -49,12 +49,11 @@ def animate(
 
     Raises
     ------
-    ValueError
-        If seconds is not positive.
+    TypeError, ValueError
+        If seconds is not a positive number.
     """
     parts.recorded(probe, HistogramProbe, kind, [layer], "animate")
-    if not seconds > 0:
-        raise ValueError(f"animate: expected seconds > 0, got {seconds!r}")
+    seconds = positive(seconds, "animate", "seconds")
     ax = style.axes(ax, figsize=figsize, where="animate")
     edges, densities = _densities(probe, layer, kind)
     zeros, steps = probe.zeros(layer, kind), probe.steps(layer, kind)
