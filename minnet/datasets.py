@@ -30,6 +30,7 @@ from minnet.validation import (
     as_rows,
     check_finite,
     one_of,
+    to_numpy,
 )
 
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
@@ -134,7 +135,8 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 
     arrays: list[Rows] = []
     for i, x in enumerate((x_train, *others)):
-        where, single = f"standardize: array {i}", getattr(x, "dtype", None) == np.float32
+        where = f"standardize: array {i}"
+        single = to_numpy(x, where, "values").dtype == np.float32
         arrays.append(as_rows(x, FLOAT32 if single else FLOAT64, where, "values"))
         shape, features = arrays[i].shape, arrays[0].shape[1]
         if shape[0] == 0 or shape[1] != features:

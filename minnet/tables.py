@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype, as_rng, is_whole, shown
+from minnet.validation import as_float_dtype, as_rng, fraction, is_whole, shown
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -193,7 +193,10 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
         seed: Any = rng
         if not (is_whole(rng) and 0 <= rng < 2**32):
             seed = as_rng(rng, "rng").integers(2**32)
-        options = {"test_size": float(test_size), "stratify": y if stratify else None}
+        options: dict[str, Any] = {
+            "test_size": fraction(test_size, "split", "test_size"),
+            "stratify": y if stratify else None,
+        }
         parts: list[Any] = train_test_split(x, y, random_state=int(seed), **options)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
@@ -241,7 +244,7 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     if task not in (None, "classification"):
         raise ValueError(
             "from_csv: expected task as 'classification', or 'regression' with a target of "
-            f"numbers, got {task!r} with {column.dtype}; choose the other one"
+            f"numbers, got {shown(task)} with {column.dtype}; choose the other one"
         )
     if task is None:
         _check_text(column)

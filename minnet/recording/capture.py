@@ -57,13 +57,13 @@ class Capture(dict[str, dict[str, Array]]):
 
     def kind(self, kind: str) -> dict[str, Array]:
         """Return layer name -> array for the layers that have this kind, at least one."""
-        kind = str(kind)
-        found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
+        known = isinstance(kind, str)
+        found = {name: kinds[kind] for name, kinds in self.items() if known and kind in kinds}
         if not found:
             kinds = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
             repair = "" if "dy" in kinds else "; for gradients, use capture(net, x, y, loss)"
             raise ValueError(
-                f"Capture: expected a kind among {', '.join(kinds)}, got {kind!r}{repair}"
+                f"Capture: expected a kind among {', '.join(kinds)}, got {shown(kind)}{repair}"
             )
         return found
 

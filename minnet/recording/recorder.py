@@ -204,7 +204,9 @@ class Recorder(ABC):
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
         """Return the layers with a recording of this kind, in the order of the network."""
-        return tuple(name for name, other in self._recorded() if other == str(kind))
+        return tuple(
+            name for name, other in self._recorded() if isinstance(kind, str) and other == kind
+        )
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot in which this array existed, (n, 2)."""
@@ -238,15 +240,15 @@ class Recorder(ABC):
 
     def _index(self, layer: str, kind: str) -> int:
         """Return the index of a key; raise KeyError if it was not observed."""
-        layer, kind = str(layer), str(kind)
-        index = self._keys.get((layer, kind))
+        known = isinstance(layer, str)
+        index = self._keys.get((layer, kind)) if known and isinstance(kind, str) else None
         if index is not None and self._observed(index):
             return index
-        kinds = [other for name, other in self._recorded() if name == layer]
+        kinds = [other for name, other in self._recorded() if known and name == layer]
         expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
         if kinds:
             expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
-        raise KeyError(f"{type(self).__name__}: expected {expected}, got {got!r}")
+        raise KeyError(f"{type(self).__name__}: expected {expected}, got {shown(got)}")
 
     def __repr__(self) -> str:
         observed = f"{self.observed} steps of {len(self.layers)} layers"

@@ -89,7 +89,7 @@ def _is_own(warning: warnings.WarningMessage, target: Target, parameter: inspect
         return False
     if target.name == "numerical_gradient":  # of the caller's function
         return True
-    if "missing from font" in text:  # Matplotlib's advice for names in other scripts
+    if "missing from font" in text or "Animation was deleted" in text:  # advice of Matplotlib
         return True
     named = (parameter.name, "minnet", *target.name.removesuffix(" =").split("."))
     return text.startswith("fit:") or any(word in text for word in named)
