@@ -5,6 +5,14 @@ Its modules include `plot`, `datasets`, `initializers`, `schedules`, `checks` an
 Importing minnet is fast, because numba, matplotlib and scikit-learn are loaded at first use.
 """
 
+import os
+import sys
+
+if [os.path.basename(name) for name in sys.argv[:1]] in (["-m"], ["minnet"]):  # the command
+    from minnet import interruptions
+
+    interruptions.end_at_ctrl_c()
+
 from typing import TYPE_CHECKING, Any
 
 from minnet import checks, datasets, initializers, schedules

@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 import minnet
-from minnet import lectures
+from minnet import interruptions, lectures
 from minnet.exercises import command as exercises
 from minnet.experiments import command as experiments
 from minnet.files import as_path
@@ -15,6 +16,8 @@ from minnet.replay import command as replays
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command ``minnet`` with the given arguments or sys.argv; return the exit code."""
+    if signal.getsignal(signal.SIGINT) is interruptions.end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # imports are complete
     if hasattr(sys.stdout, "reconfigure"):  # some consoles cannot print an arrow
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)

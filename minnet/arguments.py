@@ -13,9 +13,9 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.memory import grown
 from minnet.optimizers import Optimizer
-from minnet.regularization import Regularizer
+from minnet.regularization import Regularizer, as_limit
 from minnet.stopping import EarlyStopping
-from minnet.validation import Array, as_sample_weight, check_instance, count, positive, shown
+from minnet.validation import Array, as_sample_weight, check_instance, count, shown
 
 
 def check_step(
@@ -35,7 +35,7 @@ def check_step(
         check_instance(regularizer, Regularizer, where, "a Regularizer such as L2(1e-4)")
     _check_observers(probes, "observe", where, "probes such as [HistogramProbe()]")
     if clip_norm is not None:
-        positive(clip_norm, where, "clip_norm")
+        as_limit(clip_norm, net, where, "clip_norm")
     if optimizer.net is not net:
         raise ValueError(
             f"{where}: the optimizer belongs to another network; create one for this one"
@@ -73,7 +73,7 @@ def stops_training(callback: Any, net: Sequential, history: History) -> bool:
     stops = callback.on_epoch(net, history)
     if not isinstance(stops, bool | np.bool_ | None):
         raise TypeError(
-            f"fit: expected on_epoch of {callback!r} to return True, False or None, got "
+            f"fit: expected on_epoch of {shown(callback)} to return True, False or None, got "
             f"{shown(stops)}"
         )
     return bool(stops)
@@ -139,7 +139,7 @@ def _class_factors(loss: Loss, y: Array, class_weight: Any) -> Any:
 
     try:
         return compute_sample_weight(class_weight, y.ravel())
-    except (ValueError, IndexError) as error:
+    except Exception as error:
         raise ValueError(
             'fit: expected class_weight as "balanced" or as a dict of labels in y to weights, got '
             f"{shown(class_weight)}"

@@ -22,7 +22,16 @@ from minnet.tables import Labels, Rows, split
 from minnet.tables import Table as Table
 from minnet.tables import from_csv as from_csv
 from minnet.tables import read_csv as read_csv
-from minnet.validation import FLOAT32, FLOAT64, as_float_dtype, as_rows, check_finite
+from minnet.validation import (
+    FLOAT32,
+    FLOAT64,
+    as_flag,
+    as_float_dtype,
+    as_rows,
+    check_finite,
+    one_of,
+    to_numpy,
+)
 
 Split: TypeAlias = tuple[tuple[Rows, Labels], tuple[Rows, Labels]]
 
@@ -111,7 +120,7 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
     TypeError, ValueError
         If an array is not numeric, is empty, or has another shape than (n, features).
     FloatingPointError
-        If an array holds NaN or infinity.
+        If an array holds NaN or infinity, or a result does.
 
     Examples
     --------
@@ -126,7 +135,8 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 
     arrays: list[Rows] = []
     for i, x in enumerate((x_train, *others)):
-        where, single = f"standardize: array {i}", getattr(x, "dtype", None) == np.float32
+        where = f"standardize: array {i}"
+        single = to_numpy(x, where, "values").dtype == np.float32
         arrays.append(as_rows(x, FLOAT32 if single else FLOAT64, where, "values"))
         shape, features = arrays[i].shape, arrays[0].shape[1]
         if shape[0] == 0 or shape[1] != features:
@@ -135,8 +145,19 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
                 f"array, got shape {shape}"
             )
         check_finite(arrays[i], where)  # StandardScaler ignores NaN as missing values
-    scaler = StandardScaler().fit(arrays[0])
-    return tuple(np.ascontiguousarray(scaler.transform(x)) for x in arrays)
+    # Very large and very small features are scaled by powers of 2, exactly, so that their squares
+    # are normal numbers. Constant features, whose scale_ is 1, are scaled back.
+    largest = np.abs(arrays[0]).max(axis=0).astype(np.float64)
+    powers = np.where((largest > 1e100) | (largest < 1e-100), np.frexp(largest)[1], 0)
+    with np.errstate(over="ignore", under="ignore"):
+        if powers.any():
+            arrays = [np.ldexp(x, -powers) for x in arrays]
+        scaler = StandardScaler().fit(arrays[0])
+        back = np.where(scaler.scale_ == 1, powers, 0)
+        arrays = [np.ldexp(scaler.transform(x), back) for x in arrays]
+    for i, x in enumerate(arrays):
+        check_finite(x, f"standardize: result {i}")
+    return tuple(np.ascontiguousarray(x) for x in arrays)
 
 
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:
@@ -208,8 +229,7 @@ def fetch(name: str, data_home: Home = None) -> Path:
     FileNotFoundError, ValueError
         As in `mnist`; ValueError also for an unknown `name`.
     """
-    if name not in [*idx.CHECKSUMS]:
-        raise ValueError(f"fetch: expected one of {', '.join(idx.CHECKSUMS)}, got {name!r}")
+    one_of(name, idx.CHECKSUMS, "fetch", "name")
     folder = idx.locate(name, data_home, download=True)
     idx.read(folder, name)
     return folder
@@ -223,7 +243,8 @@ def _split(x: Rows, y: Labels, test_size: float, rng: Rng, dtype: DTypeLike) -> 
 
 def _images(name: str, data_home: Home, download: bool, dtype: DTypeLike) -> Split:
     dtype = as_float_dtype(dtype)
-    folder = idx.locate(name, data_home, download=download and data_home is None)
+    download = as_flag(download, name, "download") and data_home is None
+    folder = idx.locate(name, data_home, download=download)
     contents = idx.read(folder, name)
     x_train, x_test = (np.divide(x.reshape(len(x), -1), 255, dtype=dtype) for x in contents[::2])
     y_train, y_test = (y.astype(np.int64) for y in contents[1::2])

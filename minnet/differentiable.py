@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from minnet.memory import writable
 from minnet.validation import Array
 
 
@@ -53,9 +54,20 @@ class Differentiable:
         excluded = {*self.buffers, "_bound", "_theta", "_grad"}
         return {key: value for key, value in self.__dict__.items() if key not in excluded}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(writable(state))
+
     def __copy__(self) -> Self:
         # A shallow copy would share parameters or buffers with the original.
         return copy.deepcopy(self)
+
+
+def apart(array: Array, buffers: Iterable[Array | None]) -> Array:
+    """Return array, or a copy if it shares memory with one of these buffers."""
+    if array.base is None:  # buffers are views of allocated memory
+        return array
+    shared = any(b is not None and np.may_share_memory(array, b) for b in buffers)
+    return array.copy() if shared else array
 
 
 # Guards for layers and losses that are not part of minnet.

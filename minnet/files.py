@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from minnet.validation import Array
+from minnet.validation import Array, shown
 from minnet.version import __version__
 
 MANIFEST = "manifest.json"
@@ -134,7 +134,7 @@ def as_path(path: AnyPath, where: str = "path") -> Path:
     """Return path with "~" expanded; raise TypeError or ValueError if it is no path."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise TypeError(f"{where}: expected a path, got {path!r}; use a str such as 'net.npz'")
+        raise TypeError(f"{where}: expected a path, got {shown(path)}; use a str such as 'net.npz'")
     try:
         valid = "\0" not in text and os.fsencode(text)
     except UnicodeEncodeError:
@@ -158,7 +158,7 @@ def open_file(path: AnyPath, where: str) -> io.BufferedReader:
         if kind == stat.S_IFREG:  # O_NONBLOCK, in case a pipe has replaced the file since
             return open(path, "rb", opener=lambda name, flags: os.open(name, flags | NONBLOCK))
     except OSError as error:
-        text = f"cannot open it, {error.strerror}"
+        text = f"expected the path of a file that can be opened, got an error: {error.strerror}"
         if error.errno == errno.ENOENT:
             text = "no such file (the path is used as given, no suffix is added)"
         raise OSError(error.errno, f"{where}: {text}", str(path.absolute())) from error
@@ -174,7 +174,11 @@ def read_bytes(path: AnyPath, where: str, most: int | None = None) -> bytes:
     """Return the content of a regular file; raise OSError if it has more than ``most`` bytes."""
     with open_file(path, where) as file:
         most = os.fstat(file.fileno()).st_size if most is None else most
-        data = file.read(most + 1)
+        try:
+            data = file.read(most + 1)
+        except OSError as error:
+            text = f"{where}: cannot read it, {error.strerror}; use another copy"
+            raise OSError(error.errno, text, str(path)) from error
     if len(data) > most:
         text = f"{where}: expected at most {most:,} bytes, got more; shorten the file"
         raise OSError(errno.EFBIG, text, str(path))

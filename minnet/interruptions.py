@@ -1,11 +1,24 @@
-"""Delay Ctrl-C until a training step is complete."""
+"""Ctrl-C: delay it until a training step is complete, and end the command while it starts."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
+
+
+def end_at_ctrl_c() -> None:
+    """Let Ctrl-C end the process at once, without a traceback of the imports of the command."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+
+
+def end(number: int, frame: FrameType | None) -> None:
+    """End the process, as the handler of a signal."""
+    os.write(2, b"\nstopped\n")
+    os._exit(130)
 
 
 class Interruptions:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minnet.differentiable import Differentiable, guarded, read_only
+from minnet.differentiable import Differentiable, apart, guarded, read_only
 from minnet.memory import grown
 from minnet.param import Param as Param
 from minnet.param import Params, bind
@@ -202,12 +202,8 @@ class Layer(Differentiable):
 
     def _apart(self, array: Array, *names: str) -> Array:
         """Return array, or a copy if it shares memory with these buffers of the layer or inside."""
-        if array.base is None:  # buffers are views of allocated memory
-            return array
         layers = (self, *(layer for _, layer in self.walk()))
-        held = (getattr(layer, name) for layer in layers for name in names)
-        shared = any(b is not None and np.may_share_memory(array, b) for b in held)
-        return array.copy() if shared else array
+        return apart(array, (getattr(layer, name) for layer in layers for name in names))
 
     # The same passes without validation, for arrays that one layer of a network passes to another.
 

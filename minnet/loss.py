@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from minnet.differentiable import Differentiable, guarded, read_only
+from minnet.differentiable import Differentiable, apart, guarded, read_only
+from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.kernels.losses import one_hot
 from minnet.memory import grown
 from minnet.validation import (
@@ -23,6 +24,7 @@ from minnet.validation import (
     as_target_rows,
     check_finite,
     is_number,
+    shown,
 )
 
 
@@ -95,7 +97,12 @@ class Loss(Differentiable):
         self._pending = False
         rows = self._as_output(output, target)
         target = self.as_target(target, rows.shape, rows.dtype)
-        if target.ndim == 1:
+        filled = self._one_hot, self.dx, getattr(self, "probabilities", None)
+        if rows is not self.output:  # which did not share memory with them
+            rows = apart(rows, filled)
+        if target.ndim == 2:
+            target = apart(target, filled)
+        else:
             labels, target = target, grown(self._one_hot, rows.shape, rows.dtype)
             one_hot(target, labels)
             self._one_hot = target
@@ -139,7 +146,7 @@ class Loss(Differentiable):
         """Return the loss by a `compute` that is not minnet's own."""
         value: Any = self.compute(read_only(output), read_only(target))
         if not is_number(value):
-            raise TypeError(f"{self}: expected compute to return a number, got {value!r}")
+            raise TypeError(f"{self}: expected compute to return a number, got {shown(value)}")
         return float(value)
 
     def _computed_by_row(self, output: Array, target: Array) -> float:
@@ -179,6 +186,8 @@ class Loss(Differentiable):
         ------
         RuntimeError
             If no forward pass is pending.
+        FloatingPointError
+            If the gradient is not finite.
         """
         self._require_pending("forward(output, target)")
         output, target = self.output, self.target
@@ -191,6 +200,11 @@ class Loss(Differentiable):
             dx[self.row_weights == 0] = 0  # also where it was not finite
             with np.errstate(under="ignore"):
                 dx *= self.row_weights[:, None]
+        if first_nonfinite_row(dx) >= 0:
+            raise FloatingPointError(
+                f"{self}: expected a finite gradient, got NaN or a number too large for "
+                f"{dx.dtype}; scale outputs and targets"
+            )
         self._pending = False
         return dx
 

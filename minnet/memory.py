@@ -32,6 +32,17 @@ def zeros_like(array: Array) -> Array:
     return zeros
 
 
+def writable(value: Any) -> Any:
+    """Return value with copies of its read-only arrays, if it is an array or a dict of such values.
+
+    Large arrays reach a process of joblib as read-only memory maps.
+    """
+    if type(value) is dict:
+        return {key: writable(item) for key, item in value.items()}
+    read_only = isinstance(value, np.ndarray) and not value.flags.writeable
+    return np.array(value) if read_only else value
+
+
 def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return an array of this shape in the memory of buffer if it fits, else in new memory.
 

@@ -6,6 +6,7 @@ neither they nor their entries of the state arrays of theta's length change.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from minnet.history import History
 from minnet.kernels import optimizers as kernels
 from minnet.kernels.finiteness import exceeds
 from minnet.layers.sequential import Sequential
-from minnet.memory import zeros_like
+from minnet.memory import writable, zeros_like
 from minnet.param import Param, parts
 from minnet.regularization import largest_gradient
 from minnet.validation import (
@@ -162,6 +163,9 @@ class Optimizer:
             f"{self}: expected gradients up to {limit:.1e}, whose square and product with lr are "
             f"finite in {self.dtype}, got {largest:.3g} for {name}; {repair}, or scale the data"
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(writable(state))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from minnet.memory import empty
-from minnet.validation import FLOAT32, FLOAT64, Array, as_array, as_flag, fill
+from minnet.memory import empty, writable
+from minnet.validation import FLOAT32, FLOAT64, Array, as_array, as_flag, fill, shown
 
 Key = TypeVar("Key")
 
@@ -92,6 +92,10 @@ class Param:
         self._trainable = as_flag(trainable, self.name, "trainable")
         Param.changes += 1
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in writable(state[1]).items():
+            setattr(self, name, value)
+
     def __repr__(self) -> str:
         frozen = "" if self.trainable else ", trainable=False"
         return f"Param(shape={self.value.shape}, dtype={self.value.dtype}{frozen})"
@@ -117,7 +121,9 @@ class Params(dict[str, Param]):
 
     def __setitem__(self, name: str, param: Param) -> None:
         if not isinstance(param, Param):
-            raise TypeError(f"params[{name!r}]: expected a Param, got {param!r}; use Param(array)")
+            raise TypeError(
+                f"params[{name!r}]: expected a Param, got {shown(param)}; use Param(array)"
+            )
         if name in self and self[name] is not param:
             raise ValueError(f"params[{name!r}] exists already; assign params[{name!r}].value")
         if self.complete and name not in self:

@@ -11,7 +11,15 @@ import numpy as np
 
 from minnet.layers.sequential import Sequential
 from minnet.param import Param, parts
-from minnet.validation import Array, check_instance, non_negative, positive, setting
+from minnet.validation import (
+    SMALLEST,
+    Array,
+    check_instance,
+    in_range,
+    non_negative,
+    positive,
+    setting,
+)
 
 
 class Regularizer:
@@ -112,8 +120,8 @@ def clip_grad_norm(net: Sequential, max_norm: float) -> float:
     >>> clip_grad_norm(net, 1.0), net.grad
     (5.0, array([0.6, 0.8, 0. ], dtype=float32))
     """
-    max_norm = positive(max_norm, "clip_grad_norm", "max_norm")
     grads = _trainable(net, "clip_grad_norm")
+    max_norm = as_limit(max_norm, net, "clip_grad_norm", "max_norm")
     sizes = [_largest(grad) for grad in grads]
     largest = float(np.max(sizes, initial=0.0))  # NaN if one is NaN
     if not math.isfinite(largest):
@@ -154,8 +162,8 @@ def clip_grad_value(net: Sequential, limit: float) -> None:
     >>> net.grad
     array([ 1. , -1. ,  0.5], dtype=float32)
     """
-    limit = positive(limit, "clip_grad_value", "limit")
     grads = _trainable(net, "clip_grad_value")
+    limit = as_limit(limit, net, "clip_grad_value", "limit")
     largest = [_largest(grad) for grad in grads]
     if any(map(math.isnan, largest)):
         raise FloatingPointError(
@@ -165,6 +173,13 @@ def clip_grad_value(net: Sequential, limit: float) -> None:
     for grad, most in zip(grads, largest, strict=True):
         if most > limit:
             np.clip(grad, -limit, limit, out=grad)
+
+
+def as_limit(limit: float, net: Sequential, where: str, name: str) -> float:
+    """Return a limit of gradients as a float; raise unless the dtype of net can hold it."""
+    positive(limit, where, name)
+    least = SMALLEST[net.dtype]
+    return in_range(limit, where, name, lambda v: v >= least, f"at least {least:.1e}")
 
 
 def largest_gradient(net: Sequential) -> tuple[str, float]:

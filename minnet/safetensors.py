@@ -9,6 +9,7 @@ from typing import Any
 from minnet.files import AnyPath, read_bytes, replacing, require_finite
 from minnet.layers import exchange
 from minnet.layers.sequential import Sequential
+from minnet.validation import check_instance
 
 
 def save_safetensors(net: Sequential, path: AnyPath) -> None:
@@ -50,8 +51,7 @@ def load_safetensors(net: Sequential, path: AnyPath) -> Sequential:
 
 
 def _library(net: Any, where: str) -> Any:
-    if not isinstance(net, Sequential):
-        raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
+    check_instance(net, Sequential, where, f"{where}(net, path) with a Sequential")
     try:
         from safetensors import numpy as library
     except ImportError as error:

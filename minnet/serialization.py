@@ -13,7 +13,7 @@ from minnet.files import AnyPath, opened_file, require_finite, write_file
 from minnet.history import History
 from minnet.layers.sequential import Sequential
 from minnet.optimizers import Optimizer
-from minnet.validation import Array, non_negative
+from minnet.validation import Array, check_instance, non_negative, shown
 
 FORMAT, VERSION = "minnet weights", 2  # version 1 has no generators, optimizer and history
 
@@ -72,8 +72,7 @@ def save(
     if optimizer is not None:
         settings, history = _settings(optimizer), history or optimizer.history
         contents["optimizer"] = {"settings": settings, "lr": optimizer.lr, "steps": optimizer.steps}
-    if not isinstance(history, History | None):
-        raise TypeError(f"save: expected history as a History, got {history!r}; use net.history")
+    check_instance(history, History | None, "save", "history as a History")
     require_finite(arrays, "save")
     if history is not None:
         contents["history"], by_step = history.to_state()
@@ -170,15 +169,14 @@ def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) 
 
 def _arrays(net: Sequential, where: str, optimizer: Optimizer | None) -> dict[str, Array]:
     """Return all parameters and state arrays by name, without copying."""
-    if not isinstance(net, Sequential):
-        raise TypeError(f"{where}: expected {where}(net, path) with a Sequential, got {net!r}")
+    check_instance(net, Sequential, where, f"{where}(net, path) with a Sequential")
     params = {name: param.value for name, param in net.params.items()}
     state: dict[str, Any] = dict(net.state)
     for name, again in net.state.items():
         array = state[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
             raise TypeError(
-                f"{where}: expected state {name} as an array of real numbers, got {array!r}"
+                f"{where}: expected state {name} as an array of real numbers, got {shown(array)}"
             )
         same = array.size == 0 or np.may_share_memory(array, again)
         if name in params or not same or not array.flags.writeable:
@@ -188,8 +186,7 @@ def _arrays(net: Sequential, where: str, optimizer: Optimizer | None) -> dict[st
             )
     if optimizer is None:
         return params | state
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{where}: expected an Optimizer of the network, got {optimizer!r}")
+    check_instance(optimizer, Optimizer, where, "an Optimizer of the network")
     if optimizer.net is not net:
         raise ValueError(f"{where}: the optimizer belongs to another network; create one for net")
     return params | state | {f"optimizer/{name}": a for name, a in optimizer.state.items()}

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype, as_rng, is_whole, shown
+from minnet.validation import as_float_dtype, as_rng, fraction, is_whole, shown
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -94,7 +94,7 @@ def from_csv(
     from minnet.columns import to_features
 
     if not isinstance(target, NAME):
-        raise TypeError(f"from_csv: expected target as the name of a column, got {target!r}")
+        raise TypeError(f"from_csv: expected target as the name of a column, got {shown(target)}")
     dtype, frame = as_float_dtype(dtype), read_csv(path, **options)
     categorical = _names(categorical, "categorical")
     columns, unused = [*frame.columns], [str(target), *_names(drop, "drop")]
@@ -193,7 +193,10 @@ def split(x: Any, y: Any, test_size: float, rng: Rng, *, stratify: bool = True) 
         seed: Any = rng
         if not (is_whole(rng) and 0 <= rng < 2**32):
             seed = as_rng(rng, "rng").integers(2**32)
-        options = {"test_size": float(test_size), "stratify": y if stratify else None}
+        options: dict[str, Any] = {
+            "test_size": fraction(test_size, "split", "test_size"),
+            "stratify": y if stratify else None,
+        }
         parts: list[Any] = train_test_split(x, y, random_state=int(seed), **options)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
@@ -208,7 +211,7 @@ def _names(given: Names, argument: str) -> list[str]:
     names = [given] if isinstance(given, NAME) else given
     collected = isinstance(names, Collection) and getattr(names, "ndim", 1) == 1
     if not collected or not all(isinstance(name, NAME) for name in names):
-        raise TypeError(f"from_csv: expected {argument} as names of columns, got {given!r}")
+        raise TypeError(f"from_csv: expected {argument} as names of columns, got {shown(given)}")
     return [str(name) for name in names]
 
 
@@ -241,7 +244,7 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     if task not in (None, "classification"):
         raise ValueError(
             "from_csv: expected task as 'classification', or 'regression' with a target of "
-            f"numbers, got {task!r} with {column.dtype}; choose the other one"
+            f"numbers, got {shown(task)} with {column.dtype}; choose the other one"
         )
     if task is None:
         _check_text(column)

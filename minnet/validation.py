@@ -29,7 +29,7 @@ def shown(value: Any) -> str:
         return f"an integer of {value.bit_length()} bits"
     try:
         text = repr(value.item() if isinstance(value, np.generic) else value)
-    except ValueError:  # repr of integers of thousands of digits
+    except Exception:  # of the object's own __repr__
         text = f"an object of type {type(value).__name__}"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
@@ -41,7 +41,7 @@ def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return dtype as a NumPy dtype; raise unless it is float32 or float64."""
     try:
         found = None if dtype is None else np.dtype(dtype)
-    except (TypeError, ValueError):
+    except Exception:  # also of the object's own methods
         found = None
     if found is None:
         raise TypeError(
@@ -92,9 +92,13 @@ def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Ar
 
 def to_numpy(x: Any, where: object, name: str) -> Array:
     """Return x as a NumPy array; raise TypeError if it is None, masked or not convertible."""
-    if x is None or isinstance(x, np.ma.MaskedArray):
-        got = "None" if x is None else f"a masked array; use {name}.filled(value)"
-        raise TypeError(f"{where}: expected {name} as an array, got {got}")
+    if x is None:
+        raise TypeError(f"{where}: expected {name} as an array, got None")
+    rows = x if isinstance(x, list | tuple) else (x,)
+    if any(isinstance(row, np.ma.MaskedArray) for row in rows):
+        raise TypeError(
+            f"{where}: expected {name} as an array, got a masked array; use {name}.filled(value)"
+        )
     try:
         return np.asarray(x)
     except Exception as error:
@@ -209,6 +213,8 @@ def as_target_rows(
     """
     array = target if type(target) is np.ndarray else to_numpy(target, where, "target")
     n, classes = shape
+    if array.ndim == 0 and array.dtype == object:
+        as_array(target, dtype, where, "target")  # raises the error for such objects
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(
             f"{where}: expected a target of {n} labels (n,) or rows of probabilities "
@@ -301,7 +307,10 @@ def as_names(given: Any, where: object, name: str) -> tuple[str, ...]:
     """Return given, a name or an iterable of names, as a tuple; raise TypeError otherwise."""
     alone = isinstance(given, str) or not isinstance(given, Iterable)
     alone = alone or getattr(given, "ndim", 1) != 1
-    names = (given,) if alone else tuple(given)
+    try:
+        names = (given,) if alone else tuple(given)
+    except Exception:  # of the object's own __iter__
+        names = (None,)
     if not all(isinstance(each, str) for each in names):
         raise TypeError(f"{where}: expected {name} as names, got {shown(given)}")
     return names

@@ -599,3 +599,14 @@ def test_a_tolerance_that_is_not_positive_is_refused(tolerance):
 def test_the_step_grows_with_the_point(x):
     gradient = numerical_gradient(lambda v: float(3 * v.sum()), [x])
     np.testing.assert_allclose(gradient, 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "target"),
+    [
+        (SigmoidBinaryCrossEntropy(), [[40.0]], [[1.0]]),
+        (MeanSquaredError(), [[0.1 + 0.2]], [[0.3]]),
+    ],
+)
+def test_check_loss_accepts_gradients_of_the_size_of_rounding_errors(loss, output, target):
+    assert check_loss(loss, output, target)["dx"] < 1e-6

@@ -195,3 +195,15 @@ def test_standardize_keeps_the_dtype_and_returns_contiguous_rows(dtype):
 def test_standardize_raises_for_invalid_arrays(arrays, error, message):
     with pytest.raises(error, match=message):
         datasets.standardize(*arrays)
+
+
+@pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 1e-320])
+def test_standardize_scales_very_large_and_very_small_features(size):
+    values, others = datasets.standardize([[size, size], [-size, size]], [[0.0, size]])
+    np.testing.assert_allclose(values, [[1, 0], [-1, 0]], rtol=1e-3)
+    np.testing.assert_allclose(others, [[0, 0]])
+
+
+def test_download_is_a_flag(tmp_path):
+    with pytest.raises(TypeError, match="download as True or False"):
+        datasets.mnist(tmp_path, download="no")

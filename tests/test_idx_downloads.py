@@ -117,7 +117,9 @@ def test_fetch_downloads_into_the_given_folder(tiny, downloads, mirrors, tmp_pat
 
 
 def test_fetch_raises_with_the_known_names_for_an_unknown_one():
-    with pytest.raises(ValueError, match="expected one of mnist, fashion_mnist, got 'cifar'"):
+    with pytest.raises(
+        ValueError, match="expected name as one of mnist, fashion_mnist, got 'cifar'"
+    ):
         datasets.fetch("cifar")
 
 

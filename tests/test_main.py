@@ -1,6 +1,7 @@
 """The command: output, files, and errors."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import date
@@ -304,3 +305,22 @@ def test_damaged_data_are_reported(tmp_path, capsys):
         (folder / f"{name}-ubyte").write_bytes(b"no idx file")
     assert main(["data", "mnist", "--home", str(tmp_path)]) == 1
     assert "idx" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a signal needs POSIX")
+def test_ctrl_c_during_the_imports_of_the_command_is_one_line():
+    # The module is replaced by one that sends Ctrl-C when it is imported.
+    code = """
+import importlib.abc, os, runpy, signal, sys
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "minnet.checks":
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+sys.argv[:] = ["-m", "--version"]
+runpy.run_module("minnet", run_name="__main__")
+"""
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr.split()) == (130, ["stopped"])

@@ -1,8 +1,11 @@
 """Aligned allocation, and buffers that grow."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+import minnet
 from minnet import Adam, Dense, ReLU, Sequential
 from minnet.memory import empty, grown, zeros_like
 
@@ -73,3 +76,33 @@ def test_a_larger_shape_or_another_dtype_gets_new_memory(
 
 def test_an_array_that_was_not_allocated_by_grown_is_replaced() -> None:
     assert grown(np.zeros((2, 3), np.float32), (5, 3), FLOAT32).shape == (5, 3)
+
+
+@pytest.mark.parametrize("kind", ["adam", "batchnorm", "dense", "probe"])
+def test_an_object_with_read_only_arrays_trains_on(kind):
+    # As in a process of joblib, which maps large arrays into memory.
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(8, 3)), np.arange(8) % 2
+    net = minnet.Sequential([minnet.Dense(3, 4), minnet.BatchNorm(4), minnet.Dense(4, 2)], rng=0)
+    optimizer, probe = minnet.Adam(net), minnet.HistogramProbe()
+    layers = {"batchnorm": minnet.BatchNorm(3).build(), "dense": minnet.Dense(3, 3).build(rng=0)}
+
+    def again(net, optimizer, probe):
+        minnet.fit(
+            net, x, labels, loss=minnet.SoftmaxCrossEntropy(), optimizer=optimizer, epochs=1,
+            batch_size=4, rng=0, probes=[probe],
+        )  # fmt: skip
+        return net.theta
+
+    again(net, optimizer, probe)
+    objects = layers.get(kind, (net, optimizer, probe))
+    buffers = []
+    data = pickle.dumps(objects, protocol=5, buffer_callback=buffers.append)
+    copies = pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+    if kind in layers:
+        for layer in (objects, copies):
+            layer.forward(x, training=True)
+            layer.backward(x)
+        np.testing.assert_array_equal(copies.dx, objects.dx)
+    else:
+        np.testing.assert_array_equal(again(*copies), again(*objects))

@@ -243,3 +243,12 @@ def test_clipping_leaves_frozen_parameters_out():
     for param in net.params.values():
         param.trainable = False
     assert clip_grad_norm(net, 0.5) == 0.0
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+def test_a_limit_that_the_dtype_cannot_hold_is_refused(clip):
+    net = Sequential([Dense(2, 1, bias=False)], rng=0)
+    net.grad = [1.0, 1.0]
+    with pytest.raises(ValueError, match=r"at least 1.2e-38, got 1e-50"):
+        clip(net, 1e-50)
+    assert net.grad.tolist() == [1.0, 1.0]

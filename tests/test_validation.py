@@ -5,10 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import minnet
 from minnet import (
     BatchNorm,
     Dense,
@@ -389,3 +391,41 @@ def test_only_float32_and_float64_are_float_dtypes():
     assert as_float_dtype(float) == np.float64
     with pytest.raises(ValueError, match="dtype: expected float32 or float64, got int64"):
         as_float_dtype(int)
+
+
+class Unfriendly:
+    """An object whose methods raise."""
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+    def __iter__(self):
+        raise RuntimeError("no iter")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        minnet.SGD,
+        lambda x: minnet.Dense(3, 2, bias=x),
+        lambda x: minnet.Sequential([minnet.Dense(3, 2)], rng=x),
+        lambda x: minnet.Sequential([x]),
+        minnet.HistogramProbe,
+        lambda x: minnet.check_layer(x, (2, 3)),
+        lambda x: minnet.save(minnet.Sequential([minnet.Dense(3, 2)]), x),
+    ],
+)
+def test_an_object_whose_methods_raise_is_a_type_error(call):
+    with pytest.raises(TypeError, match="expected"):
+        call(Unfriendly())
+
+
+def test_masked_arrays_in_a_list_are_refused():
+    rows = [np.ma.masked_array([1.0, 2.0], [True, False])] * 2
+    with pytest.raises(TypeError, match="masked array"):
+        minnet.Sequential([minnet.Dense(2, 1)]).predict(rows)
+
+
+def test_a_sparse_target_is_refused_with_the_repair():
+    with pytest.raises(TypeError, match=r"csr_array.*target\.toarray\(\)"):
+        minnet.SoftmaxCrossEntropy().forward(np.eye(3), scipy.sparse.csr_array(np.eye(3)))

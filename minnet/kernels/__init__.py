@@ -37,7 +37,8 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     """
     valid = isinstance(dtypes, list | tuple | set | frozenset) and dtypes
     if not valid or not all(dtype in ("float32", "float64") for dtype in dtypes):
-        raise ValueError(f"warmup: expected dtypes 'float32', 'float64' or both, got {dtypes!r}")
+        got = dtypes if valid else type(dtypes).__name__
+        raise ValueError(f"warmup: expected dtypes 'float32', 'float64' or both, got {got}")
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
     versions = [

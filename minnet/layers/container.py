@@ -28,8 +28,10 @@ class Container(Layer):
     def __init__(self, layers: Sequence[Layer | tuple[str, Layer]]) -> None:
         kind = type(self).__name__
         if isinstance(layers, Layer) or not isinstance(layers, Sequence) or not layers:
-            raise TypeError(f"{kind}: expected a list of at least one layer, got {layers!r}")
+            raise TypeError(f"{kind}: expected a list of at least one layer, got {shown(layers)}")
         pairs = [pair if isinstance(pair, tuple) else ("", pair) for pair in layers]
+        if any(len(pair) != 2 for pair in pairs):
+            raise TypeError(f"{kind}: expected layers or pairs (name, layer), got {shown(layers)}")
         self.layers = tuple(layer for _, layer in pairs)
         for number, layer in enumerate(self.layers, start=1):
             self._check_item(number, layer)
@@ -45,7 +47,7 @@ class Container(Layer):
         item = f"{type(self).__name__}: item {number}"
         if not isinstance(layer, Layer):
             repair = f"; create one: {layer.__name__}(...)" if isinstance(layer, type) else ""
-            raise TypeError(f"{item}: expected a Layer, got {layer!r}{repair}")
+            raise TypeError(f"{item}: expected a Layer, got {shown(layer)}{repair}")
         if isinstance(layer, Container) and layer.is_network:
             raise TypeError(
                 f"{item}: expected a layer, got the network {layer}; create its layers in one list"
@@ -119,7 +121,7 @@ class Container(Layer):
         return {f"{la.name}.{key}": a for la in self.layers for key, a in la.state.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         for layer in self.layers:
             layer._bound = True
 

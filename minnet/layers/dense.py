@@ -1,11 +1,13 @@
 """Dense layer: one matrix product in the forward pass, two in the backward pass."""
 
+from typing import Any
+
 import numpy as np
 
 from minnet import initializers
 from minnet.kernels.dense import add_row, column_sum
 from minnet.layer import Layer, Param, parameter
-from minnet.validation import Array, count, shown
+from minnet.validation import Array, as_array, as_flag, count, shown
 
 Init = str | initializers.Initializer
 dot = np.ndarray.dot  # np.dot without the overhead of its dispatch
@@ -49,6 +51,9 @@ class Dense(Layer):
     in_features: int
     out_features: int
     can_skip_dx = True
+    # Of copies whose initializers cannot be pickled.
+    init = staticmethod(initializers.glorot_uniform)
+    bias_init = staticmethod(initializers.zeros)
 
     def __init__(
         self,
@@ -61,9 +66,7 @@ class Dense(Layer):
     ) -> None:
         self.in_features = count(in_features, "Dense", "in_features")
         self.out_features = count(out_features, "Dense", "out_features")
-        if not isinstance(bias, bool | np.bool_):
-            raise TypeError(f"Dense: expected bias as True or False, got {bias!r}; see bias_init")
-        self.has_bias = bool(bias)
+        self.has_bias = as_flag(bias, "Dense", "bias")
         self.init = initializers.get(init)
         self.bias_init = initializers.get(bias_init)
 
@@ -80,7 +83,7 @@ class Dense(Layer):
         self, init: initializers.Initializer, shape: tuple[int, ...], rng: np.random.Generator
     ) -> Param:
         try:
-            value = np.asarray(init(shape, rng=rng, dtype=self.dtype), dtype=self.dtype)
+            value = as_array(init(shape, rng=rng, dtype=self.dtype), self.dtype, self, "W or b")
         except TypeError as error:
             raise TypeError(
                 f"{self}: expected an initializer f(shape, *, rng, dtype) that returns an array, "
@@ -92,6 +95,15 @@ class Dense(Layer):
                 f"shape {value.shape}{'' if value.shape != shape else ' with NaN or infinity'}"
             )
         return Param(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        for name in ("init", "bias_init"):
+            function = getattr(state[name], "func", state[name])  # of a functools.partial
+            # Lambdas and local functions cannot be pickled. After build they are not needed.
+            if "<" in getattr(function, "__qualname__", "") and self._drawn is None:
+                del state[name]
+        return state
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         dot(x, self.weight.value, out=y)

@@ -50,8 +50,8 @@ def animate(
 
     Raises
     ------
-    ValueError
-        If seconds is not in (0, 3600].
+    TypeError, ValueError
+        If seconds is not a number in (0, 3600].
     """
     parts.recorded(probe, HistogramProbe, kind, [layer], "animate")
     in_range(seconds, "animate", "seconds", lambda value: 0 < value <= HOUR, "in (0, 3600]")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from minnet.plot import parts, style
-from minnet.validation import Array, to_numpy
+from minnet.validation import Array, shown, to_numpy
 
 
 @style.styled
@@ -114,15 +114,18 @@ def _counts(
             f"confusion: expected true and predicted labels of the same shape (n,), got "
             f"{true.shape} and {predicted.shape}; outputs.argmax(axis=1) returns labels"
         )
+    for labels in (true, predicted):
+        if labels.dtype.kind in "mMcV":
+            raise TypeError(f"confusion: expected labels as integers or text, got {labels.dtype}")
     try:
         classes = found = unique_labels(true, predicted)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"confusion: expected labels of one kind in true and predicted; {error}"
         ) from error
     if names is not None:
-        if isinstance(names, str | Mapping) or np.ndim(names) != 1:
-            raise TypeError(f"confusion: expected names as a list, got {names!r}")
+        if isinstance(names, str | Mapping) or to_numpy(names, "confusion", "names").ndim != 1:
+            raise TypeError(f"confusion: expected names as a list, got {shown(names)}")
         if len(set(names)) < len(names):
             raise ValueError(f"confusion: expected different names, got {names}; rename some")
         classes = np.asarray(names) if found.dtype.kind in "UO" else np.arange(len(names))

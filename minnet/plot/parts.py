@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from minnet.plot import style
 from minnet.recording import Capture, HistogramProbe, StatisticsProbe, statistics
 from minnet.recording.statistics import Sample
-from minnet.validation import Array, as_names
+from minnet.validation import Array, as_names, shown
 
 Data = Capture | Mapping[str, Any]
 Probe = HistogramProbe | StatisticsProbe
@@ -121,9 +121,9 @@ def recorded(
     if not found:
         kinds = [name for name in probe.kinds if probe.layers_of(name)]
         raise ValueError(
-            f"{where}: expected a recording of {kind!r}, got one of "
+            f"{where}: expected a recording of {shown(kind)}, got one of "
             f"{', '.join(kinds) or 'nothing'}; request the kind before the run, "
-            f"{expected.__name__}([{kind!r}])"
+            f"{expected.__name__}([{shown(kind)}])"
         )
     return chosen_layers(found, layers, f"{where}: expected layers with {kind!r}")
 

@@ -121,10 +121,11 @@ def gradient_flow(
         As described in `minnet.plot`.
     """
     names = parts.recorded(probe, StatisticsProbe, kind, layers, "gradient_flow")
+    theory = {} if theory is None else theory
+    check_instance(theory, Mapping, "gradient_flow", "theory as a dict of layer -> std")
     parts.chosen_layers(names, theory or names, "gradient_flow: expected layers of theory")
     predicted = {
-        name: positive(std, "gradient_flow", f"theory of {name!r}")
-        for name, std in (theory or {}).items()
+        name: positive(std, "gradient_flow", f"theory of {name!r}") for name, std in theory.items()
     }
     if predicted and not lines:
         raise ValueError(

@@ -17,7 +17,7 @@ from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
 from minnet.recording.statistics import Statistics, describe
 from minnet.recording.taps import in_order, layer_taps
-from minnet.validation import Array, as_rows, check_instance
+from minnet.validation import Array, as_rows, check_instance, shown
 
 
 class Capture(dict[str, dict[str, Array]]):
@@ -50,18 +50,20 @@ class Capture(dict[str, dict[str, Array]]):
             self[name] = {kind: _frozen(array) for kind, array in kinds.items()}
         self.x, self.loss = _frozen(x), loss
 
-    def __missing__(self, name: str) -> dict[str, Array]:
-        raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {name!r}")
+    def __getitem__(self, name: str) -> dict[str, Array]:
+        if not isinstance(name, str) or name not in self:
+            raise KeyError(f"Capture: expected a layer among {', '.join(self)}, got {shown(name)}")
+        return super().__getitem__(name)
 
     def kind(self, kind: str) -> dict[str, Array]:
         """Return layer name -> array for the layers that have this kind, at least one."""
-        kind = str(kind)
-        found = {name: kinds[kind] for name, kinds in self.items() if kind in kinds}
+        known = isinstance(kind, str)
+        found = {name: kinds[kind] for name, kinds in self.items() if known and kind in kinds}
         if not found:
             kinds = dict.fromkeys(kind for kinds in self.values() for kind in kinds)
             repair = "" if "dy" in kinds else "; for gradients, use capture(net, x, y, loss)"
             raise ValueError(
-                f"Capture: expected a kind among {', '.join(kinds)}, got {kind!r}{repair}"
+                f"Capture: expected a kind among {', '.join(kinds)}, got {shown(kind)}{repair}"
             )
         return found
 

@@ -20,7 +20,7 @@ from minnet.recording.counts import ZEROS, Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
 from minnet.recording.series import MOST_ROWS, Series, State, checked, count_up_to, require
 from minnet.recording.taps import View
-from minnet.validation import FLOAT64, Array, as_array, as_flag, count
+from minnet.validation import FLOAT64, Array, as_array, as_flag, count, shown
 
 # Indices of the bins in ascending order of value: three bins of NaN, -inf, 2040 bins of finite
 # numbers, +inf, three bins of NaN. The bins of negative numbers are reversed, because the index of
@@ -278,7 +278,7 @@ def _quantiles(counts: Array, q: ArrayLike) -> Array:
     """Return the quantiles q of each row of counts in ascending order of value, (rows, ...)."""
     shares = as_array(q, FLOAT64, "quantile", "q")
     if not ((shares >= 0) & (shares <= 1)).all():
-        raise ValueError(f"quantile: expected q to be in 0..1, got {q!r}")
+        raise ValueError(f"quantile: expected q to be in 0..1, got {shown(q)}")
     counts = counts[:, MINUS_INFINITY : PLUS_INFINITY + 1]
     results = np.full((len(counts), *shares.shape), np.nan)
     for k, (row, upto) in enumerate(zip(counts, np.cumsum(counts, axis=1), strict=True)):

@@ -20,9 +20,9 @@ import numpy as np
 from minnet.files import opened_file, write_file
 from minnet.history import EPOCH_METRICS, History
 from minnet.layers.sequential import Sequential
-from minnet.recording.series import LAST, OBSERVED, Series, State, checked, require
+from minnet.recording.series import LAST, MOST, OBSERVED, Series, State, checked, require
 from minnet.recording.taps import Key, LayerInfo, View, describe_layers, find_nonfinite, find_taps
-from minnet.validation import Array, as_names, check_instance, count, in_range, one_of
+from minnet.validation import Array, as_names, check_instance, count, in_range, one_of, shown
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 RUN: Key = ("", "run")  # numbers of the whole run
@@ -204,7 +204,9 @@ class Recorder(ABC):
 
     def layers_of(self, kind: str) -> tuple[str, ...]:
         """Return the layers with a recording of this kind, in the order of the network."""
-        return tuple(name for name, other in self._recorded() if other == str(kind))
+        return tuple(
+            name for name, other in self._recorded() if isinstance(kind, str) and other == kind
+        )
 
     def steps(self, layer: str, kind: str) -> Array:
         """Return the first and the last step of each slot in which this array existed, (n, 2)."""
@@ -238,15 +240,15 @@ class Recorder(ABC):
 
     def _index(self, layer: str, kind: str) -> int:
         """Return the index of a key; raise KeyError if it was not observed."""
-        layer, kind = str(layer), str(kind)
-        index = self._keys.get((layer, kind))
+        known = isinstance(layer, str)
+        index = self._keys.get((layer, kind)) if known and isinstance(kind, str) else None
         if index is not None and self._observed(index):
             return index
-        kinds = [other for name, other in self._recorded() if name == layer]
+        kinds = [other for name, other in self._recorded() if known and name == layer]
         expected, got = f"a recorded layer ({', '.join(self.layers) or 'there is none yet'})", layer
         if kinds:
             expected, got = f"a recorded kind of {layer!r} ({', '.join(kinds)})", kind
-        raise KeyError(f"{type(self).__name__}: expected {expected}, got {got!r}")
+        raise KeyError(f"{type(self).__name__}: expected {expected}, got {shown(got)}")
 
     def __repr__(self) -> str:
         observed = f"{self.observed} steps of {len(self.layers)} layers"
@@ -291,22 +293,26 @@ class Recorder(ABC):
             probe._series.add_keys(len(keys))
             probe._restore(state)
             if "epochs" in state:
-                shape = None, probe._epochs.shape[1]
-                probe._epochs = checked(state, "epochs", np.float64, shape, (-np.inf, np.inf))
+                shape, most = (None, probe._epochs.shape[1]), np.finfo(np.float64).max
+                epochs = checked(state, "epochs", np.float64, shape, (-most, most))
+                last = epochs[:, 0]
+                ascending = (np.diff(last, prepend=-1) > 0).all() and (last == np.rint(last)).all()
+                require(ascending and (last <= MOST).all(), "ascending last steps of the epochs")
+                probe._epochs = epochs
             steps = probe._series.steps()
             probe.observed = int(steps[:, OBSERVED].sum())
             probe._last_step = int(steps[:, LAST].max(initial=-1))
-            probe.network = tuple(LayerInfo(*layer) for layer in manifest.get("network", ()))
-            probe.rows = manifest.get("rows", 0)
-            failure = manifest.get("failure")
-            probe.failure = failure and Failure(*failure)
+            if manifest["version"] == VERSION:
+                probe.network = tuple(LayerInfo(*layer) for layer in manifest["network"])
+                probe.rows = count(manifest["rows"], where, "rows", least=0)
+                probe.failure = manifest["failure"] and Failure(*manifest["failure"])
         return probe
 
 
 def _names(given: Any, where: str, argument: str) -> tuple[str, ...]:
     names = as_names(given, where, argument)
     if not names or "" in names:
-        raise TypeError(f"{where}: expected {argument} as at least one name, got {given!r}")
+        raise TypeError(f"{where}: expected {argument} as at least one name, got {shown(given)}")
     if len(set(names)) < len(names):
-        raise ValueError(f"{where}: expected each name once in {argument}, got {given!r}")
+        raise ValueError(f"{where}: expected each name once in {argument}, got {shown(given)}")
     return names

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minnet.memory import writable
 from minnet.validation import Array, count
 
 FIRST, LAST, OBSERVED = range(3)
@@ -51,6 +52,9 @@ class Series:
         self.span = 1  # number of observed steps of each row but the last, a power of 2
         self._memory: Array = np.full((0, 0, width), fill)  # rows in use first
         self._steps: list[list[int]] = []  # FIRST, LAST and OBSERVED of each row in use
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(writable(state))
 
     # Recording.
 

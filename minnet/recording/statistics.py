@@ -292,6 +292,7 @@ def cumulative(sample: Sample) -> tuple[Array, Array]:
     return values[kept], ((below + np.cumsum(counts)) / sample.count)[kept]
 
 
+@np.errstate(under="ignore")
 def kernel_density(sample: Sample, at: Array) -> Array:
     """Return the Gaussian kernel density estimate at each point; its area is 1 - zeros.
 

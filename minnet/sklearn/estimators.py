@@ -112,7 +112,7 @@ class _MLP(base.BaseEstimator):
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
         X, y = validate_data(
-            self, _unmasked(X, "X"), _unmasked(y, "y"), accept_sparse="csr", dtype=dtype,
+            self, _checked(X, "X"), _checked(y, "y"), accept_sparse="csr", dtype=dtype,
             multi_output=True, y_numeric=base.is_regressor(self), reset=new,
         )  # fmt: skip
         X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
@@ -224,7 +224,7 @@ class _MLP(base.BaseEstimator):
         """Return the output of the network, (n, outputs)."""
         check_is_fitted(self, "network_")
         dtype = self.network_.dtype
-        X = validate_data(self, _unmasked(X, "X"), accept_sparse="csr", dtype=dtype, reset=False)
+        X = validate_data(self, _checked(X, "X"), accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
 
@@ -407,12 +407,15 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
         return y.reshape(len(y), -1)
 
 
-def _unmasked(array: Any, name: str) -> Any:
-    """Return array; raise TypeError if it is masked, because scikit-learn ignores the mask."""
+def _checked(array: Any, name: str) -> Any:
+    """Return array; raise TypeError if it is masked or X is text, which scikit-learn accepts."""
+    repair = ""
     if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(
-            f"expected {name} as an array, got a masked array; use {name}.filled(value)"
-        )
+        repair = f"a masked array; use {name}.filled(value)"
+    elif name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SU":
+        repair = "one of strings; use X.astype(float)"
+    if repair:
+        raise TypeError(f"expected {name} as an array, got {repair}")
     return array
 
 

@@ -126,7 +126,7 @@ def attempt(
     world = World(folder, double)
     outcome = _run(target, parameter, hostile.make, world, by_position)
     found = list(problems(target, parameter, hostile, outcome))
-    if hostile.twin is not None and not _computes_in_float32(target, outcome.value):
+    if hostile.twin is not None and not _computes_in_other_dtype(target, outcome.value, double):
         twin = _run(target, parameter, hostile.twin, World(folder, double), by_position)
         refused = outcome.error is not None and target.name != "Param.grad ="
         if twin.error is None and refused:
@@ -142,11 +142,11 @@ def attempt(
     ]
 
 
-def _computes_in_float32(target: Target, value: Any) -> bool:
-    """Return whether value is a list or float16 for a loss, which then computes in float32."""
+def _computes_in_other_dtype(target: Target, value: Any, double: bool) -> bool:
+    """Return whether a loss computes value in another dtype than the twin."""
     owner = owner_of(target)
-    half = isinstance(value, np.ndarray) and value.dtype == np.float16
-    return (half or isinstance(value, list)) and isinstance(owner, type) and issubclass(owner, Loss)
+    wide = isinstance(value, np.ndarray) and value.dtype.itemsize >= 8
+    return isinstance(owner, type) and issubclass(owner, Loss) and wide != double
 
 
 def _run(

@@ -89,7 +89,7 @@ def _is_own(warning: warnings.WarningMessage, target: Target, parameter: inspect
         return False
     if target.name == "numerical_gradient":  # of the caller's function
         return True
-    if "missing from font" in text:  # Matplotlib's advice for names in other scripts
+    if "missing from font" in text or "Animation was deleted" in text:  # advice of Matplotlib
         return True
     named = (parameter.name, "minnet", *target.name.removesuffix(" =").split("."))
     return text.startswith("fit:") or any(word in text for word in named)
@@ -113,8 +113,6 @@ def _foreign(target: Target, parameter: inspect.Parameter, error: BaseException)
         return ""
     if not isinstance(error, REFUSALS) or isinstance(error, UnicodeError):
         return f"wrong exception type: {shown}"
-    if target.name == "Capture[...]" and isinstance(error, TypeError):
-        return ""  # of dict
     line = linecache.getline(*frame).strip()
     if not frame[0].startswith(PACKAGE) or frame[0].startswith(KERNELS + "jit"):
         return f"raw message: {shown} ({Path(frame[0]).name}:{frame[1]})"
@@ -165,7 +163,7 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
     if parameter.name in ROWS and not traits & {"finite", "real", "array0"}:
         converted = "flag" in traits or hostile.label == "(1, 2, 3)"
         alone = hostile.label in ("np.array([0.5])", "[]")
-        converted |= alone and target.name in ("numerical_gradient", "Param")
+        converted |= alone and target.name in ("numerical_gradient", "Param", "recording.describe")
         return (hostile in scalars() and not converted) or "nonfinite" in traits
     return False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import os
 import warnings
 from collections.abc import Callable
@@ -113,7 +114,42 @@ def scalars() -> tuple[Hostile, ...]:
         _value("np.ma.masked", np.ma.masked),
         _value("pd.NA", pd.NA),
         _value("slice(None)", slice(None)),
+        _value("Number.ONE", Number.ONE, one, 1),
+        _value("np.complex64(1)", np.complex64(1)),
+        _value("np.bytes_(b'x')", np.bytes_(b"x")),
+        _value("np.ma.masked_array(0.5, True)", np.ma.masked_array(0.5, True)),
+        _value("{'a': 1}.keys()", {"a": 1}.keys()),
+        _value("Unfriendly()", Unfriendly()),
     )
+
+
+class Number(enum.IntEnum):
+    """An enumeration whose members are integers."""
+
+    ONE = 1
+
+
+class Unfriendly:
+    """An object whose methods raise."""
+
+    def _raise(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("unfriendly")
+
+    __repr__ = __len__ = __iter__ = __bool__ = __float__ = __array__ = _raise
+
+
+class Tensor:
+    """An array of another library, which NumPy can convert."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return self.array.astype(dtype or self.array.dtype)
+
+
+class Subclass(np.ndarray):
+    """An array of a class derived from ndarray."""
 
 
 def _returns_none(*args: Any, **kwargs: Any) -> None:
@@ -178,6 +214,13 @@ def arrays(x: np.ndarray, start: str = "x") -> list[Hostile]:
         layout(f"x.astype({swapped.str!r})", lambda x: x.astype(swapped)),
         layout("x.tolist()", lambda x: x.tolist()),
         layout("pd.DataFrame(x)", _table),
+        layout("Tensor(x)", Tensor),
+        layout("x.view(Subclass)", lambda x: x.copy().view(Subclass)),
+        layout("np.array([x])[0]", lambda x: np.array([x])[0]),
+        variant("list of masked rows", lambda x: [np.ma.masked_array(r, True) for r in x], "wrong"),
+        variant("x.astype(object)", lambda x: x.astype(object), "wrong"),
+        variant("np.zeros(x.shape, 'm8[s]')", lambda x: np.zeros(x.shape, "m8[s]"), "wrong"),
+        variant("np.zeros(x.shape, 'V4')", lambda x: np.zeros(x.shape, "V4"), "wrong"),
         variant("np.ma.masked_array(x, mask=True)", lambda x: np.ma.masked_array(x, True), "wrong"),
         variant("x.astype(complex)", lambda x: x.astype(complex), "wrong"),
         variant("x.astype(str)", lambda x: x.astype(str), "wrong"),
@@ -288,6 +331,8 @@ def paths(folder: Path) -> list[Hostile]:
 
 def snapshot(value: Any) -> Any:
     """Return the bytes of an argument, to find out later whether it has changed."""
+    if isinstance(value, Tensor):
+        value = value.array
     if isinstance(value, np.ma.MaskedArray):
         return value.shape, str(value)
     if isinstance(value, np.ndarray):

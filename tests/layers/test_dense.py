@@ -1,5 +1,7 @@
 """Dense: y = xW + b, three gradients, and errors that name the widths."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,23 @@ def test_numpy_integers_are_widths():
 
 def test_the_description_shows_the_widths():
     assert repr(Dense(784, 100)) == str(Dense(784, 100)) == "Dense(784->100)"
+
+
+@pytest.mark.parametrize("name", ["init", "bias_init"])
+def test_a_network_with_a_local_initializer_can_be_pickled(name):
+    net = Sequential([Dense(2, 3, **{name: lambda shape, *, rng, dtype: np.ones(shape, dtype)})])
+    twin = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(twin.theta, net.theta)
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "text"),
+    [
+        ("x", TypeError, "real numbers"),
+        (1j, TypeError, "real numbers"),
+        (1e39, FloatingPointError, "too large for float32"),
+    ],
+)
+def test_an_initializer_must_return_real_numbers_of_the_dtype(made, error, text):
+    with pytest.raises(error, match=text):
+        Sequential([Dense(3, 2, init=lambda shape, **options: np.full(shape, made))])

@@ -187,3 +187,9 @@ def test_the_layers_of_a_network_cannot_be_replaced():
 def test_calls_from_other_frameworks_are_refused_with_the_right_call(wrong, error, words):
     with pytest.raises(error, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("item", [(ReLU(),), (), ("a", ReLU(), 1)])
+def test_an_item_that_is_no_pair_is_a_type_error(item):
+    with pytest.raises(TypeError, match=r"Sequential: expected layers or pairs \(name, layer\)"):
+        Sequential([item])

@@ -238,3 +238,8 @@ def test_the_axis_of_very_small_values_names_its_unit():
     ax = plot.histograms({"dense1": np.arange(1, 9) * 1e-310}).axes[0]
     heights, edges, _ = ax.patches[0].get_data()
     assert (heights * np.diff(edges)).sum() == pytest.approx(1)
+
+
+def test_a_density_ignores_underflow():
+    with np.errstate(all="raise"):
+        plot.density({"a": np.append(np.linspace(1, 2, 30), 1e3)})

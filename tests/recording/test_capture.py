@@ -243,3 +243,9 @@ def test_a_loss_that_does_not_fit_is_refused(layers, loss, error, message):
     net = minnet.Sequential(layers, rng=0)
     with pytest.raises(error, match=f"^capture: .*{message}"):
         minnet.capture(net, np.ones((3, 4)), [0, 1, 0], loss)
+
+
+def test_a_layer_that_is_no_name_is_a_key_error():
+    captured = minnet.capture(minnet.Sequential([minnet.Dense(2, 1)], rng=0), np.ones((1, 2)))
+    with pytest.raises(KeyError, match=r"expected a layer among dense1, got \[\]"):
+        captured[[]]
