@@ -87,7 +87,15 @@ def guarded(method: Any, inputs: Sequence[Any], filled: Mapping[str, Array]) -> 
     bits = {name: array.view(f"u{array.itemsize}") for name, array in filled.items()}
     for array in bits.values():
         array[...] = _UNFILLED[array.itemsize]
-    returned = method(*inputs)
+    try:
+        returned = method(*inputs)
+    except Exception as error:
+        name, arrays = method.__name__, " and ".join(filled)
+        error.add_note(
+            f"in {name} of {method.__self__}: it fills {arrays} in place, and its other arguments "
+            "are read-only"
+        )
+        raise
     for name, array in bits.items():
         unfilled = (array == _UNFILLED[array.itemsize]).any()
         if unfilled or returned is not None:

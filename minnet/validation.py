@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from ctypes import c_float
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -167,9 +167,9 @@ def check_finite(x: Array, where: object, given: Any = None, repair: str = "") -
         got += f", too large for {x.dtype},"
         repair = "scale the values, or use dtype=np.float64"
     elif np.isinf(number) and not repair:
-        repair = f"remove such rows, or scale the data; the largest {x.dtype} is "
-        repair += f"{np.finfo(x.dtype).max:.1e}"
-    repair = repair or "remove such rows, or replace the values with numpy.nan_to_num"
+        repair = f"remove such rows; if it was a number above {np.finfo(x.dtype).max:.1e}, the "
+        repair += f"largest {x.dtype}, scale the data"
+    repair = repair or "remove such rows, or replace the values, as by the mean of their column"
     raise FloatingPointError(f"{where}: expected finite values, got {got} at {place}; {repair}")
 
 
@@ -223,11 +223,7 @@ def as_target_rows(
     if array.ndim == 2:
         return _as_probabilities(array, shape, dtype, where)
     if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{where}: expected integer labels, got dtype {array.dtype}; use labels.astype(int), "
-            "or numpy.unique(labels, return_inverse=True)[1] for names; one-hot rows have shape "
-            "(n, classes)"
-        )
+        _refuse_labels(array, where)
     labels = array
     if not _is_valid(array, INT64):
         if array.size and array.max() > np.iinfo(np.int64).max:
@@ -247,6 +243,24 @@ def as_target_rows(
             f"{row}{repair}"
         )
     return labels
+
+
+def _refuse_labels(array: Array, where: object) -> NoReturn:
+    """Raise TypeError for labels (n,) that are not integers."""
+    got = f"dtype {array.dtype}"
+    repair = (
+        "use labels.astype(int), or numpy.unique(labels, return_inverse=True)[1] for names; "
+        "one-hot rows have shape (n, classes)"
+    )
+    missing = np.array([str(label) in ("nan", "None", "<NA>", "NaT") for label in array])
+    fractions = array % 1 != 0 if array.dtype.kind == "f" else missing
+    if missing.any():
+        got += f" and no label in row {missing.argmax()}"
+        repair = "remove the rows without a label"
+    elif fractions.any():
+        got += f" and {array[fractions.argmax()]} in row {fractions.argmax()}"
+        repair = "use a loss for numbers, such as MeanSquaredError with target[:, None]"
+    raise TypeError(f"{where}: expected integer labels, got {got}; {repair}")
 
 
 def _as_probabilities(

@@ -429,3 +429,33 @@ def test_masked_arrays_in_a_list_are_refused():
 def test_a_sparse_target_is_refused_with_the_repair():
     with pytest.raises(TypeError, match=r"csr_array.*target\.toarray\(\)"):
         minnet.SoftmaxCrossEntropy().forward(np.eye(3), scipy.sparse.csr_array(np.eye(3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.0, np.nan, 1.0], "no label in row 1; remove the rows without a label"),
+        (np.array([0, None, 1]), "no label in row 1; remove the rows without a label"),
+        ([0.5, 1.0, 2.0], r"0.5 in row 0; use a loss for numbers, such as MeanSquaredError"),
+        ([0.0, 1.0, 2.0], "got dtype float64; use labels.astype\\(int\\)"),
+    ],
+)
+def test_labels_that_are_not_integers_get_advice_that_fits_them(labels, message):
+    with pytest.raises(TypeError, match=message):
+        minnet.SoftmaxCrossEntropy().forward(np.zeros((3, 3)), labels)
+
+
+def test_an_error_in_a_method_of_a_users_layer_names_the_layer():
+    class Double(minnet.Layer):
+        def compute(self, x, y, training):
+            x *= 2
+            y[...] = x
+
+        def differentiate(self, dy, dx):
+            dx[...] = 2 * dy
+
+    net = minnet.Sequential([minnet.Dense(2, 3), Double()])
+    with pytest.raises(ValueError, match="read-only") as raised:
+        net.forward(np.ones((4, 2)), training=True)
+    (note,) = raised.value.__notes__
+    assert note.startswith("in compute of layer 2 'double1' Double(): it fills y in place")

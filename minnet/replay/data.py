@@ -205,7 +205,7 @@ def _activities(histograms: HistogramProbe, layers: Sequence[str]) -> Named:
     """Yield the share of rows in which each unit of these layers is on.
 
     The share of a unit is at most 1 / ``levels`` smaller than ``shares`` / ``levels``; 0 is exact.
-    Of many units, every k-th is included. ``off`` counts all units that are on for no row.
+    Of many units, every k-th is included. ``off`` counts all units that are off for all rows.
     """
     for layer in (name for name in histograms.layers_of("y") if name in layers):
         try:

@@ -204,14 +204,14 @@ const KEYS = {
   l: () => set({ axis: AXES[(AXES.indexOf(state.axis) + 1) % AXES.length] }),
   d: () => theme(document.documentElement.dataset.theme === "light"),
   c: swap,
-  "?": () => $("help").showModal(),
+  "?": () => $("help").open ? $("help").close() : $("help").showModal(),
 };
 
 function onKey(event) {
   const key = event.key.length > 1 ? event.key : event.key.toLowerCase();
   const used = event.target.matches("select") || (key === " " && event.target.matches("button, a"));
   const modified = event.ctrlKey || event.metaKey || event.altKey;
-  if (used || modified || $("help").open || !KEYS[key]) return;
+  if (used || modified || ($("help").open && key !== "?") || !KEYS[key]) return;
   event.preventDefault();
   KEYS[key](event);
 }

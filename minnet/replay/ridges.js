@@ -143,7 +143,7 @@ const ridges = {
     const { dist } = this.cells[0].parts[0], slot = index(dist, state.step);
     const other = runs.length > 1 ? ` Solid line: ${runs[1 - state.front].label}.` : "";
     const text = `Filled: values ${span(dist, slot)}${other && ` of ${front().label}`}. Dotted: the first step.${other} ` +
-      "Each curve is scaled to the height of its row; its peak is the largest share of values in a " +
+      "Each curve is scaled to the height of its row; its peak is the share of values in the fullest " +
       "hundredth of the axis. The stem at 0 is the share of exact zeros. The axes cover the inner 98% " +
       "of the values of the whole training. A symlog axis is linear near 0 and logarithmic farther " +
       "out, so that a normal distribution has two humps on it.";

@@ -333,7 +333,7 @@ const units = {
     if (series !== this.shown || !series) this.drawLayer(series);
     if (!series) return;
     const slot = index(series, state.step), { name } = layers[series.layer];
-    this.note.text(`${series.off[slot]} of ${series.units} units of ${name} are on for no row ` +
+    this.note.text(`${series.off[slot]} of ${series.units} units of ${name} are off for all rows ` +
       `${span(series, slot)}.`);
   },
   drawLayer(series) {
@@ -343,7 +343,7 @@ const units = {
     const number = series.shares.length / series.steps.length, every = Math.ceil(series.units / number);
     const root = heading("units", `Units of ${front().layers[series.layer].name}`, "A line for each " +
       `${every > 1 ? `${every}th ` : ""}unit. The darker, the larger the share of rows with y > 0. Red: ` +
-      "on for no row.");
+      "off for all rows.");
     this.note = root.append("p");
     const high = clamp(number * 3, 60, 190), svg = stepPlot(root, high + 4, "Activity of units");
     const steps = columnSteps(), table = colorTable(UNITS);

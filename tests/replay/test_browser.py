@@ -208,6 +208,9 @@ def test_keys_select_layers_axis_theme_and_help(opened):
     press(browser, "?")
     assert run(browser, "return document.getElementById('help').open")
     assert "layer dense1:" in press(browser, "ArrowDown")  # the list of keys is in front
+    press(browser, "?")
+    assert not run(browser, "return document.getElementById('help').open")
+    press(browser, "?")
     run(browser, "document.querySelector('#help button').click()")
     assert not run(browser, "return document.getElementById('help').open")
     assert console(browser) == []
@@ -331,7 +334,7 @@ def test_all_units_that_are_never_on_are_counted(opened, recorded):
     off = int((histograms.activity("relu3")[-1] == 0).sum())
     browser = opened("dead", step=59, layer="relu3")
     text = run(browser, "return document.getElementById('units').textContent")
-    assert f"{off} of 24 units of relu3 are on for no row at step 59." in text
+    assert f"{off} of 24 units of relu3 are off for all rows at step 59." in text
     assert off > 0
 
 
