@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from minnet.doctor import generalization, rates, rows, signals, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis
@@ -41,7 +43,8 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     suspicions, checked = [], list(FAMILIES)
     for cause in (cause for family in FAMILIES.values() for cause in family):
         try:
-            suspicion = cause(case)
+            with np.errstate(all="ignore"):
+                suspicion = cause(case)
         except Exception as error:  # of a user's layer, on the rows or steps that it receives
             checked.append(f"not {cause.__name__}, because of {type(error).__name__}: {error}")
         else:

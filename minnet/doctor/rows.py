@@ -116,7 +116,7 @@ def label_noise(case: Case) -> Suspicion | None:
     Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
     labels, x, pair = case.labels, case.training.x, case.training.validation
-    if labels is None or len(labels) < 40:
+    if labels is None or len(labels) < 40 or not np.ptp(x, axis=0).any():
         return None
     wrong, agreement = contradictions(x, labels, x, labels)
     clear = float(wrong[agreement >= np.median(agreement)].mean())
