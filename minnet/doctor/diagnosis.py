@@ -15,17 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from minnet.doctor import generalization, rates, rows, signals, structure
+from minnet.doctor import rows, signals, steps, structure
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.findings import Diagnosis
-from minnet.doctor.remedies import ACTIONS, Remedy
+from minnet.doctor.findings import Diagnosis, Remedy
+from minnet.doctor.remedies import ACTIONS
 
 FAMILIES = {
     "layers, loss and gradients": structure.CAUSES,
     "inputs, targets and labels": rows.CAUSES,
     "signals and initial weights": signals.CAUSES,
-    "learning rate and batch size": rates.CAUSES,
-    "overfitting and regularization": generalization.CAUSES,
+    "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
 FLOOR = 0.1  # seconds that trials of a short training may take
@@ -48,7 +47,9 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         except Exception as error:  # of a user's layer, on the rows or steps that it receives
             checked.append(f"not {cause.__name__}, because of {type(error).__name__}: {error}")
         else:
-            suspicions += [suspicion] if suspicion is not None else []
+            if suspicion is not None:
+                suspicion.cause = cause.__name__
+                suspicions.append(suspicion)
     for suspicion in suspicions:
         suspicion.needed = required_gain(case, suspicion)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
