@@ -59,7 +59,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     else:
         confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
     if case.diverged and not confirmed:
-        confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
+        confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
 
@@ -124,7 +124,8 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
     if not suspicion.gains:
         return True
     if remedy.action == suspicion.remedies[0].action:
-        return suspicion.gain > 0 or case.diverged
+        unsure = suspicion.certain and not is_confirmed(suspicion)
+        return suspicion.gain > 0 or case.diverged or unsure
     return suspicion.cause == "overfitting" or not is_confirmed(suspicion)
 
 
@@ -145,8 +146,9 @@ class Trials:
 
         A trial takes half of the steps. It ends at a quarter if it is behind the training,
         and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end. The gain is measured from the end of the training, for a certain fault from the
-        same step.
+        of the end, or if it is behind although the fault is certain. The gain is measured from the
+        end of the training, but at least from a constant output; for a certain fault from the same
+        step.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
         end, lead, taken = case.end.points, 0.0, 0
@@ -170,7 +172,9 @@ class Trials:
                 if share == 0.25 and behind and points < end - WORSE and not certain:
                     break
                 ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
-                undecided = ahead and points < end + needed and not certain
+                undecided = ahead and points < end + needed
+                if certain:
+                    undecided = max(lead, points - end) <= -HARM
                 if share == 0.5 and not (undecided and self.left >= training.steps * cost):
                     break
         except FloatingPointError:
@@ -186,4 +190,5 @@ class Trials:
         text = f"{remedy.text}; tried for {taken} steps: {result}"
         suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
         self.texts.append(text)
-        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - end
+        least = end if certain or case.diverged else max(end, case.constant)
+        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - least

@@ -115,7 +115,7 @@ def over_regularized(case: Case) -> Suspicion | None:
     if dropout >= 0.3:
         remedies.insert(0 if dropout >= 0.6 else len(remedies), remedy("set_dropout", 0.0))
     return Suspicion(
-        0.8 if dropout > 0.7 else 0.62 if strong else 0.4,
+        0.8 if dropout > 0.7 else 0.72 if penalty >= 0.03 else 0.62 if strong else 0.4,
         f"With a penalty of strength {penalty:.3g} and dropout of {dropout:.2g}, the network "
         f"reaches only {points:.1%} on the training rows; the weights of the first layer end at "
         f"{sizes[1] / sizes[0]:.2g} of their first RMS.",
