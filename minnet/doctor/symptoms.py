@@ -84,7 +84,7 @@ class Block:
             return
         self.z_rms, self.dz = rms(self.layer.y), rms(self.layer.dy)
         self.h_std = float(np.sqrt(h.var(axis=0).mean()))
-        if self.kind:
+        if self.kind and self.kind not in SATURATION:  # a tanh is 0 only for weights of 0
             self.dead = float((h == 0).all(axis=0).mean())
         if self.kind in SATURATION:
             low, high = SATURATION[self.kind]
