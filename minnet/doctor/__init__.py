@@ -4,8 +4,7 @@
 """
 
 from minnet.doctor.diagnosis import CAUSES
-from minnet.doctor.findings import Diagnosis, Finding
+from minnet.doctor.findings import Diagnosis, Finding, Remedy
 from minnet.doctor.probe import Doctor, diagnose
-from minnet.doctor.remedies import Remedy
 
 __all__ = ["CAUSES", "Diagnosis", "Doctor", "Finding", "Remedy", "diagnose"]

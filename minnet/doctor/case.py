@@ -9,8 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from minnet.doctor.findings import Finding
-from minnet.doctor.remedies import Remedy
+from minnet.doctor.findings import Finding, Remedy
 from minnet.doctor.symptoms import Symptoms, measure, network_at
 from minnet.doctor.training import Score, Training, constant_points, labels_in
 from minnet.layers.sequential import Sequential
@@ -23,32 +22,18 @@ WINDOWS = 20  # of the loss curve
 
 @dataclass
 class Suspicion:
-    """A possible finding, before remedies are tried.
+    """A possible finding, before remedies are tried."""
 
-    Attributes
-    ----------
-    cause, explanation, remedies, layer, step, evidence
-        As in `Finding`.
-    strength : float
-        Strength of the symptoms, 0 to 1; the strongest suspicion is tried first.
-    needed : float
-        Gain in points that a remedy must bring in a trial.
-    certain : bool
-        Whether the fault is proved without a trial.
-    gains : dict of str to float
-        Gain of each tried remedy.
-    """
-
-    cause: str
+    strength: float  # of the symptoms, 0 to 1; the strongest suspicion is tried first
     explanation: str
     remedies: list[Remedy]
     evidence: dict[str, float]
-    strength: float
-    needed: float = 0.015
-    certain: bool = False
     layer: str | None = None
     step: int = 0
-    gains: dict[str, float] = field(default_factory=dict)
+    needed: float = 0.015  # gain in points that a remedy must bring in a trial
+    certain: bool = False  # whether the fault is proved without a trial
+    cause: str = ""
+    gains: dict[str, float] = field(default_factory=dict)  # of the tried remedies
 
     @property
     def gain(self) -> float:
@@ -68,18 +53,10 @@ class Suspicion:
 
 
 class Case:
-    """An observed training.
+    """An observed training: its copy before the first step, and what was observed.
 
-    Attributes
-    ----------
-    training : Training
-        The training as it was before the first step, ready to be repeated.
-    looks : list of (int, Snapshot)
-        Parameters and state before some steps, the first and the last among them.
-    losses : list of float
-        Loss of every step.
-    error : BaseException or None
-        The exception that ended the training.
+    ``looks`` are steps with the parameters and state before them, the first and the last step among
+    them. ``losses`` has the loss of every step, and ``error`` what ended the training, if anything.
     """
 
     def __init__(self, training: Training) -> None:
@@ -130,22 +107,19 @@ class Case:
         """Number of outputs."""
         return self.training.net.out_features or self.training.x.shape[1]
 
-    # Symptoms.
+    # Symptoms before the first step, at about a quarter, and at the last finite parameters.
 
     @cached_property
-    def first(self) -> Symptoms:
-        """Symptoms before the first step."""
+    def first(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[0])
 
     @cached_property
-    def middle(self) -> Symptoms:
-        """Symptoms at about a quarter of the training."""
+    def middle(self) -> Symptoms:  # noqa: D102
         near = min(self.looks, key=lambda look: abs(look[0] - self.steps // 4))
         return measure(self.training, *near)
 
     @cached_property
-    def last(self) -> Symptoms:
-        """Symptoms at the last step with finite parameters."""
+    def last(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[-1])
 
     @cached_property
@@ -190,11 +164,11 @@ class Case:
         return self.scores[-1][1]
 
     @cached_property
-    def train_end(self) -> Score:
-        """Score at the end on the training rows."""
+    def train_end(self) -> float:
+        """Points at the end on the training rows."""
         net = network_at(self.training, self.looks[-1][1])
-        score = self.training.score(net, training_rows=True)
-        return Score(min(score.points, self.constant), math.inf) if self.diverged else score
+        points = self.training.score(net, training_rows=True).points
+        return min(points, self.constant) if self.diverged else points
 
     @cached_property
     def score_error(self) -> float:
@@ -206,17 +180,17 @@ class Case:
     def fits(self) -> bool:
         """Whether the network fits the training rows well at the end."""
         low = self.curve[-1] <= max(0.15 * self.curve[0], 1.3 * self.curve.min())
-        return bool(low) and self.train_end.points > max(0.75, self.constant + 0.05)
+        return bool(low) and self.train_end > max(0.75, self.constant + 0.05)
 
     @property
     def gap(self) -> float:
         """Points at the end on the training rows minus those on the validation rows."""
-        return self.train_end.points - self.end.points
+        return self.train_end - self.end.points
 
     @property
     def fitted(self) -> bool:
         """Whether another learning rate cannot improve the fit to the training rows much."""
-        return self.train_end.points > 0.985 or (self.fits and self.gap > 0.1)
+        return self.train_end > 0.985 or (self.fits and self.gap > 0.1)
 
     @cached_property
     def curve(self) -> Array:

@@ -13,17 +13,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from minnet.doctor import generalization, rates, rows, signals, structure
+import numpy as np
+
+from minnet.doctor import rows, signals, steps, structure
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.findings import Diagnosis
-from minnet.doctor.remedies import ACTIONS, Remedy
+from minnet.doctor.findings import Diagnosis, Remedy
+from minnet.doctor.remedies import ACTIONS
 
 FAMILIES = {
     "layers, loss and gradients": structure.CAUSES,
     "inputs, targets and labels": rows.CAUSES,
     "signals and initial weights": signals.CAUSES,
-    "learning rate and batch size": rates.CAUSES,
-    "overfitting and regularization": generalization.CAUSES,
+    "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
 FLOOR = 0.1  # seconds that trials of a short training may take
@@ -41,11 +42,14 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     suspicions, checked = [], list(FAMILIES)
     for cause in (cause for family in FAMILIES.values() for cause in family):
         try:
-            suspicion = cause(case)
+            with np.errstate(all="ignore"):
+                suspicion = cause(case)
         except Exception as error:  # of a user's layer, on the rows or steps that it receives
             checked.append(f"not {cause.__name__}, because of {type(error).__name__}: {error}")
         else:
-            suspicions += [suspicion] if suspicion is not None else []
+            if suspicion is not None:
+                suspicion.cause = cause.__name__
+                suspicions.append(suspicion)
     for suspicion in suspicions:
         suspicion.needed = required_gain(case, suspicion)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
@@ -55,7 +59,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
     else:
         confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
     if case.diverged and not confirmed:
-        confirmed = [s for s in suspicions if s.cause == "lr_too_high"]
+        confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
 
@@ -120,7 +124,8 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
     if not suspicion.gains:
         return True
     if remedy.action == suspicion.remedies[0].action:
-        return suspicion.gain > 0 or case.diverged
+        unsure = suspicion.certain and not is_confirmed(suspicion)
+        return suspicion.gain > 0 or case.diverged or unsure
     return suspicion.cause == "overfitting" or not is_confirmed(suspicion)
 
 
@@ -141,8 +146,9 @@ class Trials:
 
         A trial takes half of the steps. It ends at a quarter if it is behind the training,
         and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end. The gain is measured from the end of the training, for a certain fault from the
-        same step.
+        of the end, or if it is behind although the fault is certain. The gain is measured from the
+        end of the training, but at least from a constant output; for a certain fault from the same
+        step.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
         end, lead, taken = case.end.points, 0.0, 0
@@ -166,7 +172,9 @@ class Trials:
                 if share == 0.25 and behind and points < end - WORSE and not certain:
                     break
                 ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
-                undecided = ahead and points < end + needed and not certain
+                undecided = ahead and points < end + needed
+                if certain:
+                    undecided = max(lead, points - end) <= -HARM
                 if share == 0.5 and not (undecided and self.left >= training.steps * cost):
                     break
         except FloatingPointError:
@@ -182,4 +190,5 @@ class Trials:
         text = f"{remedy.text}; tried for {taken} steps: {result}"
         suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
         self.texts.append(text)
-        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - end
+        least = end if certain or case.diverged else max(end, case.constant)
+        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - least

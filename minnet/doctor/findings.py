@@ -1,15 +1,34 @@
-"""Results of a diagnosis: findings, each with its evidence and remedies, and the report."""
+"""Results of a diagnosis: remedies, findings with their evidence, and the report."""
 
 from __future__ import annotations
 
 import html
 import textwrap
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from minnet.doctor.remedies import Remedy
-
 WIDTH = 96  # columns of the report
+
+
+@dataclass
+class Remedy:
+    """A change of the training.
+
+    Attributes
+    ----------
+    action, arguments : str, dict
+        Name of the change, such as "set_lr", and its arguments, such as {"value": 0.01}.
+    text : str
+        The change in words, with the result of the trial if there was one.
+    """
+
+    action: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.action}({', '.join(map(str, self.arguments.values()))})"
 
 
 @dataclass
@@ -18,8 +37,8 @@ class Finding:
 
     Attributes
     ----------
-    cause : str
-        One of the names in `minnet.doctor.CAUSES`.
+    cause, explanation : str
+        One of the names in `minnet.doctor.CAUSES`, and the cause in plain English.
     layer : str or None
         Name of the layer concerned, such as "dense2"; None if the cause concerns no single layer.
     step : int
@@ -28,8 +47,6 @@ class Finding:
         Between 0 and 1.
     evidence : dict of str to float
         The numbers that decided.
-    explanation : str
-        The cause in plain English.
     remedies : list of Remedy
         Changes of the training, best first.
     """
@@ -42,16 +59,13 @@ class Finding:
     explanation: str
     remedies: list[Remedy] = field(default_factory=list)
 
-    @property
-    def title(self) -> str:
-        """Cause, layer, step and confidence in one line."""
+    def lines(self) -> list[str]:
+        """Return title, explanation, evidence and remedies as paragraphs."""
         place = f" in {self.layer}" if self.layer else ""
-        return f"{self.cause}{place}, step {self.step}, confidence {self.confidence:.2f}"
-
-    @property
-    def numbers(self) -> str:
-        """The evidence in one line."""
-        return ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+        title = f"{self.cause}{place}, step {self.step}, confidence {self.confidence:.2f}"
+        remedies = (f"- {remedy.text}" for remedy in self.remedies)
+        return [title, self.explanation, f"Evidence: {numbers}.", *remedies]
 
 
 @dataclass
@@ -93,29 +107,25 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [self.title]
         for number, finding in enumerate(self.findings, start=1):
-            lines += ["", f"{number}. {finding.title}", *_wrapped(finding.explanation, "   ")]
-            lines += _wrapped(f"Evidence: {finding.numbers}.", "   ")
-            for remedy in finding.remedies:
-                lines += _wrapped(remedy.text, "   - ")
+            title, *texts = finding.lines()
+            lines += ["", f"{number}. {title}", *_wrapped(texts, "   ")]
         if self.checked:
-            lines += ["", "Checked:", *(line for text in self.checked for line in _wrapped(text))]
+            lines += ["", "Checked:", *_wrapped(f"- {text}" for text in self.checked)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        found = "".join(
-            f"<li><b>{html.escape(finding.title)}</b><br>{html.escape(finding.explanation)}<br>"
-            f"<small>Evidence: {html.escape(finding.numbers)}.</small>"
-            f"{_items(remedy.text for remedy in finding.remedies)}</li>"
-            for finding in self.findings
-        )
-        checked = f"<details><summary>Checked</summary>{_items(self.checked)}</details>"
-        title = f"<p><b>{html.escape(self.title)}</b></p>"
-        return f"{title}<ol>{found}</ol>{checked if self.checked else ''}"
+        items = []
+        for finding in self.findings:
+            title, *texts = map(html.escape, finding.lines())
+            items.append(f"<li><b>{title}</b><br>{'<br>'.join(texts)}</li>")
+        checked = "".join(f"<li>{html.escape(text)}</li>" for text in self.checked)
+        page = f"<p><b>{html.escape(self.title)}</b></p><ol>{''.join(items)}</ol>"
+        return page + f"<details><summary>Checked</summary><ul>{checked}</ul></details>"
 
 
-def _wrapped(text: str, indent: str = "- ") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
-
-
-def _items(texts: Any) -> str:
-    return f"<ul>{''.join(f'<li>{html.escape(text)}</li>' for text in texts)}</ul>"
+def _wrapped(texts: Iterable[str], indent: str = "") -> list[str]:
+    lines = []
+    for text in texts:
+        hanging = indent + "  " * text.startswith("- ")
+        lines += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=hanging)
+    return lines

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minnet import initializers, losses
+from minnet.doctor.findings import Remedy
 from minnet.doctor.training import Training, labels_in
 from minnet.layer import Layer
 from minnet.layers import activations
@@ -33,28 +34,36 @@ ACTIVATIONS: dict[str, Callable[[], Layer]] = {
     "relu": activations.ReLU, "leaky_relu": activations.LeakyReLU, "tanh": activations.Tanh,
 }  # fmt: skip
 NORMALIZATIONS = BatchNorm, LayerNorm, GroupNorm
+TEXTS = {
+    "set_lr": "set the learning rate to {:.2g}",
+    "set_init": "initialize with {} and biases of 0",
+    "set_activation": "use {} in the hidden layers, and draw the weights for it",
+    "insert_activation": "insert {} between the weighted layers, and draw the weights for it",
+    "add_batchnorm": "insert BatchNorm before each hidden activation",
+    "add_residual": "add skip connections around layers of one width",
+    "clip_norm": "clip the gradient to norm {:.2g}",
+    "scale_inputs": "standardize each column by the training rows, so that constant ones become 0",
+    "scale_targets": "standardize the targets, and convert the predictions back",
+    "drop_constant_features": "drop the constant columns",
+    "set_loss": "end the network in a Dense of the right width without activation, and use {}",
+    "add_output_layer": "append a Dense with one output for each class, and use a loss on logits",
+    "fix_backward": "correct differentiate of {}",
+    "unfreeze": "train the weights of {}",
+    "set_regularization": "set the strength of the penalty to {:.2g}",
+    "set_dropout": "set dropout after each hidden activation to {:.2g}",
+    "set_batch_size": "use batches of {} rows",
+    "early_stopping": "stop when the validation loss no longer falls",
+    "check_labels": "check the labels that contradict those of the nearest rows",
+}
 
 
-@dataclass
-class Remedy:
-    """A change of the training.
+def remedy(action: str, value: Any = None, **arguments: Any) -> Remedy:
+    """Return a remedy with its text."""
+    arguments |= {} if value is None else {"value": value}
+    return Remedy(action, arguments, TEXTS[action].format(*arguments.values()))
 
-    Attributes
-    ----------
-    action : str
-        Name of the change, such as "set_lr".
-    arguments : dict
-        Arguments of the action, such as {"value": 0.01}.
-    text : str
-        The change in words, with the result of the trial if there was one.
-    """
 
-    action: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    text: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.action}({', '.join(map(str, self.arguments.values()))})"
+# Layers.
 
 
 def matrix_of(layer: Layer) -> tuple[Array | None, Array | None]:
@@ -80,9 +89,6 @@ def is_activation(layer: Layer) -> bool:
     return not isinstance(layer, others) and not is_weighted(layer)
 
 
-# Layers.
-
-
 def rebuilt(training: Training, layers: Sequence[Layer]) -> Training:
     """Return a training of a network of copies of these layers, with their present parameters."""
     copies = [copy.deepcopy(layer) for layer in layers]
@@ -98,11 +104,10 @@ def set_init(training: Training, value: str) -> Training:
     """Draw all matrices by an initializer, and set the other parameters beside them to 0."""
     generator, rule = np.random.default_rng(SEED), initializers.get(value)
     for _, layer in training.net.walk():
-        if is_weighted(layer):
-            for param in layer.params.values():
-                param.value = 0.0
-                if param.value.ndim == 2:
-                    param.value = rule(param.value.shape, rng=generator, dtype=layer.dtype)
+        for param in layer.params.values() if is_weighted(layer) else ():
+            param.value = 0.0
+            if param.value.ndim == 2:
+                param.value = rule(param.value.shape, rng=generator, dtype=layer.dtype)
     return training
 
 
@@ -134,12 +139,11 @@ def insert_activation(training: Training, value: str) -> Training:
 
 def add_batchnorm(training: Training) -> Training:
     """Insert batch normalization between each hidden weighted layer and the activation after it."""
-    layers = training.net.layers
     found: list[Layer] = []
-    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+    for layer in training.net.layers:
+        if found and is_weighted(found[-1]) and is_activation(layer):
+            found.append(BatchNorm(found[-1].out_features or 1))
         found.append(layer)
-        if is_weighted(layer) and after is not None and is_activation(after):
-            found.append(BatchNorm(layer.out_features or 1))
     return rebuilt(training, found)
 
 
@@ -180,14 +184,11 @@ def unfreeze(training: Training, layer: str) -> Training:
 
 def set_loss(training: Training, value: str) -> Training:
     """Set the loss, drop the activation of the output, and give the output the right width."""
-    layers, loss = training.net.layers, getattr(losses, value)()
-    layers = layers[: last_weighted(layers) + 1]
-    training = with_targets(training, loss)
-    width = 1 if training.y.ndim > 1 else int(training.y.max()) + 1
-    last = layers[-1]
-    if last.out_features != width and training.y.ndim == 1:
-        layers = (*layers[:-1], Dense(last.in_features or 1, width))
-    return rebuilt(training, layers)
+    training = with_targets(training, getattr(losses, value)())
+    *layers, last = training.net.layers[: last_weighted(training.net.layers) + 1]
+    if training.y.ndim == 1 and last.out_features != (classes := int(training.y.max()) + 1):
+        last = Dense(last.in_features or 1, classes)
+    return rebuilt(training, [*layers, last])
 
 
 def add_output_layer(training: Training) -> Training:
@@ -206,9 +207,7 @@ def with_targets(training: Training, loss: Loss) -> Training:
             return y
         return labels[:, None].astype(training.net.dtype) if loss.multilabel else labels
 
-    pair = training.validation
-    held = None if pair is None else (pair[0], converted(pair[1]))
-    return replace(training, loss=loss, y=converted(training.y), validation=held)
+    return replace(training.with_rows(y=converted), loss=loss)
 
 
 # Steps.
@@ -238,12 +237,12 @@ def set_batch_size(training: Training, value: int) -> Training:
 def set_regularization(training: Training, value: float) -> Training:
     """Set the strength of the penalty and of the weight decay, or add an L2 penalty."""
     optimizer, regularizer = training.optimizer, training.regularizer
-    if optimizer.weight_decay:
-        optimizer.weight_decay = value
     if regularizer is not None:
         regularizer.strength = value
     elif not optimizer.weight_decay and value:
         regularizer = L2(value)
+    if optimizer.weight_decay:
+        optimizer.weight_decay = value
     return replace(training, regularizer=regularizer)
 
 
@@ -252,14 +251,12 @@ def set_regularization(training: Training, value: float) -> Training:
 
 def scale_inputs(training: Training) -> Training:
     """Standardize the columns of the rows."""
-    return with_inputs(training, standardization(training.x))
+    return training.with_rows(x=standardization(training.x))
 
 
 def scale_targets(training: Training) -> Training:
     """Standardize the targets."""
-    convert, pair = standardization(training.y), training.validation
-    held = None if pair is None else (pair[0], convert(pair[1]))
-    return replace(training, y=convert(training.y), validation=held)
+    return training.with_rows(y=standardization(training.y))
 
 
 def drop_constant_features(training: Training) -> Training:
@@ -270,14 +267,8 @@ def drop_constant_features(training: Training) -> Training:
     if not isinstance(first, Dense):
         raise TypeError(f"{first}: expected a Dense to drop columns of the input")
     layers[k] = Dense(int(keep.sum()), first.out_features, bias=first.has_bias, init=first.init)
-    return rebuilt(with_inputs(training, lambda rows: np.ascontiguousarray(rows[:, keep])), layers)
-
-
-def with_inputs(training: Training, convert: Callable[[Array], Array]) -> Training:
-    """Return a training with converted rows."""
-    pair = training.validation
-    held = None if pair is None else (convert(pair[0]), pair[1])
-    return replace(training, x=convert(training.x), validation=held)
+    training = training.with_rows(x=lambda rows: np.ascontiguousarray(rows[:, keep]))
+    return rebuilt(training, layers)
 
 
 def standardization(rows: Array) -> Callable[[Array], Array]:

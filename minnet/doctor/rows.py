@@ -7,12 +7,14 @@ import math
 import numpy as np
 
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import NORMALIZATIONS, Remedy, constant_columns
+from minnet.doctor.remedies import NORMALIZATIONS, constant_columns, remedy, standardization
 from minnet.doctor.training import labels_in
 from minnet.validation import Array
 
 NEIGHBOURS = 10
+LEAST = 40  # rows whose labels are compared
 MOST = 1000  # rows that are compared with each other
+RANDOM = 0.9  # disagreeing labels, as a share of those for labels drawn at random
 
 
 def unscaled_inputs(case: Case) -> Suspicion | None:
@@ -21,34 +23,29 @@ def unscaled_inputs(case: Case) -> Suspicion | None:
     The curvature of the loss along a weight grows with the square of the column, so one learning
     rate cannot suit columns of different scales. LeCun et al. (1998), Efficient BackProp, 4.3.
     """
-    training = case.training
-    if isinstance(training.net.layers[0], NORMALIZATIONS):
-        return None
-    x = training.x
+    x = case.training.x
     mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     varies = std > 1e-6 * np.abs(mean)
-    if not varies.any():
+    if isinstance(case.training.net.layers[0], NORMALIZATIONS) or not varies.any():
         return None
     mean, std = mean[varies], std[varies]
     size = float(np.sqrt(np.mean(mean**2 + std**2)))
-    largest, typical = float(np.quantile(std, 0.9)), float(np.median(std))
-    spread = largest / max(float(np.quantile(std, 0.1)), 1e-12)
+    low, typical, largest = (max(float(np.quantile(std, q)), 1e-12) for q in (0.1, 0.5, 0.9))
     offset = float(np.median(np.abs(mean) / std))
     signs = max(
-        abs(math.log10(max(size, 1e-12))) / math.log10(4),
-        math.log10(max(offset, 1e-12)) / math.log10(4),
-        math.log10(max(largest / typical, 1.0)) / math.log10(8),
+        abs(math.log(max(size, 1e-12), 4)),
+        math.log(max(offset, 1e-12), 4),
+        math.log(largest / typical, 8),
     )
     if signs < 1:
         return None
     return Suspicion(
-        "unscaled_inputs",
+        min(0.6 + 0.12 * signs, 0.9),
         f"The RMS of the inputs is {size:.3g}; the standard deviations of their columns range over "
-        f"a factor of {spread:.3g}, and a typical mean is {offset:.2g} standard deviations from 0. "
-        "No single learning rate suits the weights of all columns.",
-        [Remedy("scale_inputs", {}, "standardize each column by the training rows")],
-        {"input_rms": size, "scale_ratio": spread, "offset": offset},
-        strength=min(0.6 + 0.12 * signs, 0.9),
+        f"a factor of {largest / low:.3g}, and a typical mean is {offset:.2g} standard deviations "
+        "from 0. No single learning rate suits the weights of all columns.",
+        [remedy("scale_inputs")],
+        {"input_rms": size, "scale_ratio": largest / low, "offset": offset},
     )
 
 
@@ -66,13 +63,12 @@ def unscaled_targets(case: Case) -> Suspicion | None:
     if not std or (0.1 <= std <= 10 and mean < 5 * max(std, 1.0)):
         return None
     return Suspicion(
-        "unscaled_targets",
+        0.85,
         f"The targets have a standard deviation of {std:.3g} and a mean of {mean:.3g}, while the "
         "outputs of a new network are near 1. The first errors and gradients have this scale, and "
         "training must first bridge it.",
-        [Remedy("scale_targets", {}, "standardize the targets, and convert the predictions back")],
+        [remedy("scale_targets")],
         {"target_std": std, "target_mean": mean},
-        strength=0.85,
     )
 
 
@@ -84,25 +80,27 @@ def constant_features(case: Case) -> Suspicion | None:
     """
     x = case.training.x
     constant = constant_columns(x)
-    share = float(constant.mean())
-    if not constant.any() or constant.all():
+    if not np.ptp(x, axis=0).any():
+        return Suspicion(
+            0.9,
+            "All rows of the input are equal, so the network cannot distinguish them, and its best "
+            "output is a constant. Check how the inputs were read and scaled.",
+            [remedy("drop_constant_features")],
+            {"columns": x.shape[1]},
+            certain=True,
+        )
+    if not constant.any():
         return None
+    powers = np.square(x, dtype=np.float64).mean(axis=0)
+    weight = float(powers[constant].sum() / powers.sum())
     size = float(np.abs(x[0, constant]).max())
-    others = float(np.sqrt(np.mean(np.square(x[:, ~constant], dtype=np.float64))))
-    power = float(np.square(x[0, constant], dtype=np.float64).sum())
-    rest = others**2 * float((~constant).sum())
-    weight = power / (power + rest)
     return Suspicion(
-        "constant_features",
+        0.5 + 0.42 * weight,
         f"{int(constant.sum())} of {x.shape[1]} input columns have the same value in every row, up "
         f"to {size:.3g}, and hold {weight:.0%} of the power of the input. They carry no "
         "information, but their weights receive large gradients.",
-        [
-            Remedy("drop_constant_features", {}, "drop the constant columns"),
-            Remedy("scale_inputs", {}, "standardize each column, which makes constant ones 0"),
-        ],
-        {"columns": constant.sum(), "share": share, "largest": size, "share_of_power": weight},
-        strength=0.5 + 0.42 * weight,
+        [remedy("drop_constant_features"), remedy("scale_inputs")],
+        {"columns": constant.sum(), "largest": size, "share_of_power": weight},
         needed=0.01 if weight > 0.5 else 0.02,
     )
 
@@ -111,32 +109,34 @@ def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
     If labels are replaced at random, a row disagrees with its neighbours even where they agree with
-    each other, and more often than a validation row with its nearest training rows. Classes that
-    overlap disagree only at their borders, and equally often for validation rows.
+    each other, and more often than a validation row with the validation rows nearest to it. Classes
+    that overlap disagree only at their borders, and equally often for validation rows. If nearly as
+    many rows disagree as for labels drawn at random, and the network only guesses, then the labels
+    are wrong even if those of the validation rows are, too.
     Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
     labels, x, pair = case.labels, case.training.x, case.training.validation
-    if labels is None or len(labels) < 40:
+    if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
     wrong, agreement = contradictions(x, labels, x, labels)
     clear = float(wrong[agreement >= np.median(agreement)].mean())
-    share, held, error = float(wrong.mean()), math.nan, 0.0
+    share, held, limit = float(wrong.mean()), math.nan, 0.06
     held_labels = None if pair is None else labels_in(pair[1])
-    if pair is not None and held_labels is not None:
-        others = contradictions(pair[0], held_labels, x, labels)[0]
+    if pair is not None and held_labels is not None and len(held_labels) >= LEAST:
+        others = contradictions(pair[0], held_labels, pair[0], held_labels)[0]
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
-        error = math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others)))
-    limit = max(0.06, 3 * error)
-    if clear < 0.06 or (clear < 0.12 if math.isnan(held) else share - held < limit):
-        return None
+        limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
+    guessing = case.end.points < case.constant + 3 * case.score_error
+    if share < RANDOM * (1 - np.bincount(labels).max() / len(labels)) or not guessing:
+        if clear < 0.06 or (clear < 0.12 if math.isnan(held) else share - held < limit):
+            return None
     return Suspicion(
-        "label_noise",
+        min(0.5 + share, 0.92),
         f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
         f"another label than those neighbours; of all training rows {share:.0%}"
         + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
-        [Remedy("check_labels", {}, "check the labels that contradict those of the nearest rows")],
+        [remedy("check_labels")],
         {"contradicting": clear, "all_rows": share, "validation_rows": held},
-        strength=min(0.5 + share, 0.92),
         certain=True,
     )
 
@@ -146,13 +146,10 @@ def contradictions(x: Array, y: Array, others: Array, labels: Array) -> tuple[Ar
 
     Columns are standardized, and at most `MOST` rows of each are used.
     """
-    mean, std = others.mean(axis=0), others.std(axis=0)
-    varies = std > 1e-6 * np.abs(mean)
-    scale = np.where(varies, std, 1)
-    rng, same = np.random.default_rng(0), x is others
+    rng, same, convert = np.random.default_rng(0), x is others, standardization(others)
     base = rng.permutation(len(others))[:MOST]
     rows = base if same else rng.permutation(len(x))[:MOST]
-    found, known = (((r - mean) / scale)[:, varies] for r in (x[rows], others[base]))
+    found, known = convert(x[rows]), convert(others[base])
     distances = np.square(known).sum(axis=1) - 2 * found @ known.T
     if same:
         np.fill_diagonal(distances, np.inf)
@@ -162,4 +159,4 @@ def contradictions(x: Array, y: Array, others: Array, labels: Array) -> tuple[Ar
     return counts.argmax(axis=1) != y[rows], counts.max(axis=1)
 
 
-CAUSES = (constant_features, unscaled_inputs, unscaled_targets, label_noise)
+CAUSES = constant_features, unscaled_inputs, unscaled_targets, label_noise

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from minnet import initializers
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import Remedy
-from minnet.doctor.symptoms import Symptoms
+from minnet.doctor.findings import Remedy
+from minnet.doctor.remedies import remedy
+from minnet.doctor.symptoms import Block, Symptoms
 
-BATCHNORM = Remedy("add_batchnorm", {}, "insert BatchNorm before each hidden activation")
 SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
 
@@ -19,26 +20,21 @@ def draw_weights(case: Case) -> Remedy:
     """Return the remedy that draws the weights by the rule for the most frequent activation."""
     kinds = [block.kind for block in case.first.hidden if block.kind]
     try:
-        name = initializers.recommend(max(kinds, key=kinds.count)).name
+        return remedy("set_init", initializers.recommend(max(kinds, key=kinds.count)).name)
     except ValueError:  # no activation, or one of the user's
-        name = "he_normal"
-    return Remedy("set_init", {"value": name}, f"initialize with {name} and biases of 0")
+        return remedy("set_init", "he_normal")
 
 
-def use_activation(value: str = "relu") -> Remedy:
-    """Return the remedy that replaces the hidden activations."""
-    rule = initializers.recommend(value).name
-    return Remedy(
-        "set_activation", {"value": value}, f"use {value} in the hidden layers, with {rule}"
-    )
+def of_weights(case: Case, strength: float, text: str, block: Block, **options: Any) -> Suspicion:
+    """Return a suspicion against the initial weights of a block."""
+    remedies = [draw_weights(case), remedy("add_batchnorm")]
+    return Suspicion(strength, text, remedies, layer=block.name, **options)
 
 
 def gradient_ratio(symptoms: Symptoms) -> float:
     """Return RMS(dz) of the first hidden layer over that of the last one."""
     hidden = symptoms.hidden
-    if not hidden or not hidden[-1].dz:
-        return 1.0
-    return max(hidden[0].dz / hidden[-1].dz, 1e-30)
+    return max(hidden[0].dz / hidden[-1].dz, 1e-30) if hidden and hidden[-1].dz else 1.0
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -68,22 +64,21 @@ def attenuation(case: Case) -> Suspicion | None:
     if len(small) * 2 > len(hidden) or min(b.spread for b in hidden) < EQUAL:
         strength = 0.2  # it follows from the initial weights
     kinds, factor = {b.kind for b in hidden}, ratio ** (1 / (len(hidden) - 1))
-    remedies = [BATCHNORM, use_activation()]
+    remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu")]
     if "Sigmoid" in kinds:
-        remedies = [use_activation(), BATCHNORM]
+        remedies.reverse()
     elif "ReLU" in kinds:
-        remedies = [draw_weights(case), BATCHNORM]
+        remedies = [draw_weights(case), remedy("add_batchnorm")]
     return Suspicion(
-        "attenuation",
+        strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
         f"factor of {1 / ratio:.3g}, or by {1 / factor:.2g} per layer. The first layers receive "
         "too little gradient to learn in the time of this training.",
-        [*remedies, Remedy("add_residual", {}, "add skip connections around layers of one width")],
+        [*remedies, remedy("add_residual")],
         {"gradient_ratio": ratio, "factor_per_layer": factor},
-        strength=strength,
+        hidden[0].name,
+        case.first.step if start <= later else middle.step,
         needed=0.02,
-        layer=hidden[0].name,
-        step=case.first.step if start <= later else middle.step,
     )
 
 
@@ -102,19 +97,27 @@ def explosion(case: Case) -> Suspicion | None:
     if largest < 8 or gain < 1.15:
         return None
     return Suspicion(
-        "explosion",
+        min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
         f"The gain of each layer is {gain:.2f} times the one that keeps the scale. Over "
         f"{len(hidden)} hidden layers the signal grows by a factor of {growth:.3g}, and the "
         f"gradient, on the way back, by {ratio:.3g}. The first updates are too large.",
-        [
-            draw_weights(case),
-            Remedy("clip_norm", {"value": 1.0}, "clip the gradient to norm 1"),
-            BATCHNORM,
-        ],
+        [draw_weights(case), remedy("clip_norm", 1.0), remedy("add_batchnorm")],
         {"gain_per_layer": gain, "signal_growth": growth, "gradient_growth": ratio},
-        strength=min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
-        layer=max(case.first.blocks, key=lambda b: b.dw).name,
+        max(case.first.blocks, key=lambda b: b.dw).name,
     )
+
+
+def most(case: Case, name: str) -> tuple[Symptoms, Block, float, bool] | None:
+    """Return where a share of a hidden block is large, the share, and whether from the start.
+
+    Equal units, which have a cause of their own, do not count.
+    """
+    for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
+        shares = [(getattr(b, name), b) for b in symptoms.hidden if b.spread > EQUAL]
+        share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
+        if block is not None and share > limit:
+            return symptoms, block, share, symptoms is case.first
+    return None
 
 
 def saturation(case: Case) -> Suspicion | None:
@@ -123,23 +126,19 @@ def saturation(case: Case) -> Suspicion | None:
     A unit whose input is far from 0 passes on less than an eighth of the largest slope, so neither
     its weights nor the layers before it learn. Glorot & Bengio (2010), AISTATS, section 3.
     """
-    for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
-        block = max(symptoms.hidden, key=lambda b: b.saturated, default=None)
-        if block is None or block.saturated <= limit:
-            continue
-        start = symptoms is case.first  # saturation that begins later often follows from the lr
-        return Suspicion(
-            "saturation",
-            f"{block.saturated:.0%} of the outputs of the {block.kind} after {block.name} are at "
-            f"its limits at step {symptoms.step}, because the RMS of its inputs is "
-            f"{block.z_rms:.3g}. There the slope is almost 0, so the gradient hardly passes.",
-            [*[draw_weights(case)] * start, BATCHNORM, use_activation()],
-            {"saturated": block.saturated, "input_rms": block.z_rms},
-            strength=0.6 + 0.25 * block.saturated if start else 0.2 + 0.1 * block.saturated,
-            layer=block.name,
-            step=symptoms.step,
-        )
-    return None
+    if (found := most(case, "saturated")) is None:
+        return None
+    symptoms, block, share, start = found  # a later saturation often follows from the lr
+    return Suspicion(
+        0.6 + 0.25 * share if start else 0.2 + 0.1 * share,
+        f"{share:.0%} of the outputs of the {block.kind} after {block.name} are at its limits at "
+        f"step {symptoms.step}, because the RMS of its inputs is {block.z_rms:.3g}. There the "
+        "slope is almost 0, so the gradient hardly passes.",
+        [*[draw_weights(case)] * start, remedy("add_batchnorm"), remedy("set_activation", "relu")],
+        {"saturated": share, "input_rms": block.z_rms},
+        block.name,
+        symptoms.step,
+    )
 
 
 def dead_units(case: Case) -> Suspicion | None:
@@ -148,27 +147,20 @@ def dead_units(case: Case) -> Suspicion | None:
     Their gradient is 0, so they do not recover. A negative bias, inputs of one sign or one large
     step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
-    for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
-        blocks = [b for b in symptoms.hidden if b.spread > EQUAL]
-        block = max(blocks, key=lambda b: b.dead, default=None)
-        if block is None or block.dead <= limit:
-            continue
-        remedies = [use_activation("leaky_relu"), BATCHNORM]
-        strength = 0.2 + 0.1 * block.dead  # units that die later often follow from the lr
-        if symptoms is case.first:
-            remedies.insert(0, draw_weights(case))
-            strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * block.dead
-        return Suspicion(
-            "dead_units",
-            f"{block.dead:.0%} of the units of {block.name} have an output of 0 for every row at "
-            f"step {symptoms.step}. Their gradient is 0, so training does not change them.",
-            remedies,
-            {"dead": block.dead, "mean_bias": block.bias},
-            strength=strength,
-            layer=block.name,
-            step=symptoms.step,
-        )
-    return None
+    if (found := most(case, "dead")) is None:
+        return None
+    symptoms, block, share, start = found  # units that die later often do because of the lr
+    strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share if start else 0.2 + 0.1 * share
+    others = [remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")]
+    return Suspicion(
+        strength,
+        f"{share:.0%} of the units of {block.name} have an output of 0 for every row at step "
+        f"{symptoms.step}. Their gradient is 0, so training does not change them.",
+        [*[draw_weights(case)] * start, *others],
+        {"dead": share, "mean_bias": block.bias},
+        block.name,
+        symptoms.step,
+    )
 
 
 def symmetry(case: Case) -> Suspicion | None:
@@ -179,17 +171,14 @@ def symmetry(case: Case) -> Suspicion | None:
     """
     for block, later in zip(case.first.hidden, case.last.hidden, strict=True):
         if block.spread < EQUAL:
-            return Suspicion(
-                "symmetry",
+            text = (
                 f"All units of {block.name} begin with equal weights: the deviation between them "
                 f"is {block.spread:.2g} of their RMS, and {later.spread:.2g} after training. Equal "
-                "units receive equal gradients.",
-                [draw_weights(case), BATCHNORM],
-                {"spread_at_start": block.spread, "spread_at_end": later.spread},
-                strength=0.88 if later.spread < 0.3 else 0.4,
-                needed=0.01,
-                layer=block.name,
+                "units receive equal gradients."
             )
+            evidence = {"spread_at_start": block.spread, "spread_at_end": later.spread}
+            strength = 0.88 if later.spread < 0.3 else 0.4
+            return of_weights(case, strength, text, block, evidence=evidence, needed=0.01)
     return None
 
 
@@ -204,40 +193,35 @@ def init_too_small(case: Case) -> Suspicion | None:
     if len(blocks) * 2 <= len(hidden):
         return None
     scale, last = geometric_mean(b.scale for b in blocks), hidden[-1]
-    return Suspicion(
-        "init_too_small",
+    text = (
         f"The weights of {blocks[0].name} begin {1 / scale:.3g} times smaller than the scale that "
         f"keeps the signal. The outputs of {last.name} have a standard deviation of "
-        f"{last.h_std:.2g} between rows, so all rows look alike and the gradient is small.",
-        [draw_weights(case), BATCHNORM],
-        {"scale": scale, "output_std": last.h_std},
-        strength=min(0.55 - 0.2 * math.log10(scale), 0.87),
-        layer=blocks[0].name,
+        f"{last.h_std:.2g} between rows, so all rows look alike and the gradient is small."
     )
+    evidence = {"scale": scale, "output_std": last.h_std}
+    strength = min(0.55 - 0.2 * math.log10(scale), 0.87)
+    return of_weights(case, strength, text, blocks[0], evidence=evidence)
 
 
 def init_too_large(case: Case) -> Suspicion | None:
     """Initial weights so large that the first outputs are far off or the units saturate.
 
     With n Var W above 1, or 2 before a ReLU, the outputs and the first loss are large: much more
-    than ln C for C classes. Training then spends its steps on undoing the first weights.
-    He et al. (2015), ICCV.
+    than ln C for C classes. Training then undoes the first weights. He et al. (2015), ICCV.
     """
     blocks = [b for b in case.first.blocks if b.scale > LARGE and not b.normalized]
     block = max(blocks, key=lambda b: b.scale, default=None)
     if block is None:
         return None
     saturated = max((b.saturated for b in case.first.hidden), default=0.0)
-    return Suspicion(
-        "init_too_large",
+    text = (
         f"The weights of {block.name} begin {block.scale:.3g} times larger than the scale that "
-        f"keeps the signal. The first loss is {case.first.loss:.3g}"
-        + (f", and {saturated:.0%} of the units saturate." if saturated > 0.1 else "."),
-        [draw_weights(case), BATCHNORM],
-        {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated},
-        strength=min(0.5 + 0.35 * math.log10(block.scale), 0.87) - 0.1 * (saturated > 0.3),
-        layer=block.name,
+        f"keeps the signal. The first loss is {case.first.loss:.3g}, and {saturated:.0%} of the "
+        "outputs of a layer saturate."
     )
+    evidence = {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated}
+    strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87) - 0.1 * (saturated > 0.3)
+    return of_weights(case, strength, text, block, evidence=evidence)
 
 
 CAUSES = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from minnet.checks import GradientError, check_loss
 from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import Remedy, is_activation, is_weighted, matrix_of
+from minnet.doctor.remedies import is_activation, is_weighted, matrix_of, remedy
 from minnet.doctor.symptoms import batch_of, find_blocks, network_at
 from minnet.layer import Layer
 from minnet.layers.activations import Softmax
@@ -35,23 +35,16 @@ def missing_nonlinearity(case: Case) -> Suspicion | None:
                 continue
             if before is not None and linear:
                 return Suspicion(
-                    "missing_nonlinearity",
+                    0.9,
                     f"No nonlinear function separates {before.path} and {layer.path}. Together "
                     "these layers compute a linear function, which one layer can compute as well.",
-                    [insert("relu", "ReLU"), insert("tanh", "tanh")],
-                    {"widths": before.out_features or 0},
-                    strength=0.9,
+                    [remedy("insert_activation", "relu"), remedy("insert_activation", "tanh")],
+                    {"width": before.out_features or 0},
+                    before.path,
                     certain=True,
-                    layer=before.path,
                 )
             before, linear = layer, True
     return None
-
-
-def insert(value: str, name: str) -> Remedy:
-    """Return the remedy that inserts an activation."""
-    text = f"insert {name} between the weighted layers, and draw the weights for it"
-    return Remedy("insert_activation", {"value": value}, text)
 
 
 def is_linear(layer: Layer) -> bool:
@@ -123,18 +116,8 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
     target = "SoftmaxCrossEntropy" if case.classes else "MeanSquaredError"
     if case.classes == 2 and width == 1:
         target = "SigmoidBinaryCrossEntropy"
-    outputs = case.classes if target == "SoftmaxCrossEntropy" else width
-    text = f"end the network in a Dense of {outputs} outputs without activation, and use {target}"
-    return Suspicion(
-        "output_loss_mismatch",
-        reason,
-        [Remedy("set_loss", {"value": target}, text)],
-        evidence,
-        strength=strength,
-        needed=needed,
-        certain=certain,
-        layer=ends,
-    )
+    remedies = [remedy("set_loss", target)]
+    return Suspicion(strength, reason, remedies, evidence, ends, needed=needed, certain=certain)
 
 
 def sum_of_outputs(case: Case) -> float:
@@ -165,17 +148,15 @@ def no_output_layer(case: Case) -> Suspicion | None:
     tail = [layer for layer in blocks[-1].others if is_activation(layer)] if blocks else []
     if not tail or isinstance(tail[-1], Softmax) or not width > classes > 0:
         return None
-    text = f"append Dense({width}, {classes}) without activation, and use a loss on logits"
     return Suspicion(
-        "no_output_layer",
+        0.95,
         f"The network ends in {tail[-1].path} with {width} outputs, but there are {classes} "
         "classes. A hidden layer serves as the output, so its activation limits the logits, and "
         "the surplus outputs belong to no class.",
-        [Remedy("add_output_layer", {}, text)],
+        [remedy("add_output_layer")],
         {"outputs": width, "classes": classes},
-        strength=0.95,
+        tail[-1].path,
         certain=True,
-        layer=tail[-1].path,
     )
 
 
@@ -197,15 +178,14 @@ def wrong_gradient(case: Case) -> Suspicion | None:
     for where, error in errors.items():
         if error > TOLERANCE:
             return Suspicion(
-                "wrong_gradient",
+                1.0,
                 f"The backward pass of {where} is not the derivative of its forward pass: it "
                 f"differs from finite differences by {error:.1%}. The optimizer follows a "
                 "direction other than that of the steepest descent.",
-                [Remedy("fix_backward", {"layer": where}, f"correct differentiate of {where}")],
+                [remedy("fix_backward", layer=where)],
                 {"relative_error": error},
-                strength=1.0,
+                where,
                 certain=True,
-                layer=where,
             )
     return None
 
@@ -293,15 +273,14 @@ def frozen_layer(case: Case) -> Suspicion | None:
                 continue
             reason = "trainable is False" if frozen else "the optimizer skips them"
         return Suspicion(
-            "frozen_layer",
+            0.9,
             f"The weights of {block.name} are exactly the same after {case.steps} steps, because "
             f"{reason}. The other layers can only use the random features of this layer.",
-            [Remedy("unfreeze", {"layer": block.name}, f"train the weights of {block.name}")],
+            [remedy("unfreeze", layer=block.name)],
             {"steps": case.steps, "gradient_rms": block.dw},
-            strength=0.9,
+            block.name,
             needed=0.01,
             certain=not frozen,
-            layer=block.name,
         )
     return None
 

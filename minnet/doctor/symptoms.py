@@ -32,44 +32,22 @@ IDEAL_GAIN |= dict.fromkeys(("SiLU", "Swish", "GELU"), 1.5) | {"ELU": 1.2}
 
 @dataclass
 class Block:
-    """Numbers of a weighted layer and of the layers up to the next one.
-
-    Attributes
-    ----------
-    name : str
-        Name of the weighted layer.
-    w, dw, dz : float
-        RMS of the weights W, of their gradient, and of the gradient of z.
-    gain : float
-        √(n Var W) relative to the gain that keeps the scale of the signal.
-    scale : float
-        Standard deviation of W relative to the smallest of the usual rules if it is below that, or
-        to the largest if it is above; 1 in between. The rules are those of LeCun, Glorot and He.
-    spread : float
-        Deviation between the columns of W relative to w; 0 if all units have equal weights.
-    bias : float
-        Mean of the biases.
-    z_rms, h_std : float
-        RMS of z, and standard deviation of h over the rows.
-    saturated, dead : float
-        Share of the entries of h at which the slope is below an eighth of the largest, and share of
-        the units whose output is 0 for every row.
-    """
+    """Numbers of a weighted layer and of the layers up to the next one."""
 
     name: str
     layer: Layer
     others: list[Layer]
-    w: float = 0.0
-    dw: float = 0.0
-    dz: float = 0.0
-    gain: float = 1.0
-    scale: float = 1.0
-    spread: float = 1.0
-    bias: float = 0.0
+    w: float = 0.0  # RMS of the weights W
+    dw: float = 0.0  # RMS of their gradient
+    dz: float = 0.0  # RMS of the gradient of z
+    gain: float = 1.0  # √(n Var W) relative to the gain that keeps the scale of the signal
+    scale: float = 1.0  # of W relative to the range of the rules of LeCun, Glorot and He; 1 inside
+    spread: float = 1.0  # deviation between the columns of W relative to w; 0 for equal units
+    bias: float = 0.0  # mean of the biases
     z_rms: float = 0.0
-    h_std: float = 0.0
-    saturated: float = 0.0
-    dead: float = 0.0
+    h_std: float = 0.0  # standard deviation of h over the rows
+    saturated: float = 0.0  # share of h at which the slope is below an eighth of the largest
+    dead: float = 0.0  # share of the units whose output is 0 for every row
 
     @property
     def kind(self) -> str:
@@ -106,7 +84,7 @@ class Block:
             return
         self.z_rms, self.dz = rms(self.layer.y), rms(self.layer.dy)
         self.h_std = float(np.sqrt(h.var(axis=0).mean()))
-        if self.kind:
+        if self.kind and self.kind not in SATURATION:  # a tanh is 0 only for weights of 0
             self.dead = float((h == 0).all(axis=0).mean())
         if self.kind in SATURATION:
             low, high = SATURATION[self.kind]

@@ -70,11 +70,11 @@ class Training:
 
     def copy(self) -> Self:
         """Return a copy that shares rows and targets only."""
-        net, generator = copy.deepcopy(self.net), copy.deepcopy(self.generator)
+        net = copy.deepcopy(self.net)
         net.history = None
-        loss, regularizer = copy.deepcopy(self.loss), copy.deepcopy(self.regularizer)
-        twin = replace(self, loss=loss, regularizer=regularizer, generator=generator)
-        return twin.with_net(net)
+        names = ("loss", "regularizer", "generator")
+        copies = {name: copy.deepcopy(getattr(self, name)) for name in names}
+        return replace(self, **copies).with_net(net)
 
     def with_net(self, net: Sequential) -> Self:
         """Return this training with another network; zero optimizer state if its size differs."""
@@ -91,6 +91,16 @@ class Training:
         optimizer.resume(optimizer.lr, optimizer.steps, None)
         return replace(self, net=net, optimizer=optimizer)
 
+    def with_rows(
+        self,
+        x: Callable[[Array], Array] = np.asarray,
+        y: Callable[[Array], Array] = np.asarray,
+    ) -> Self:
+        """Return this training with converted rows and targets, also those of the validation."""
+        pair = self.validation
+        held = None if pair is None else (x(pair[0]), y(pair[1]))
+        return replace(self, x=x(self.x), y=y(self.y), validation=held)
+
     @property
     def lr(self) -> float:
         """The learning rate, of a schedule the largest one."""
@@ -99,11 +109,6 @@ class Training:
         start = self.optimizer.steps
         steps = np.unique(np.linspace(start, start + self.steps - 1, 50).astype(int))
         return max(float(self.schedule(int(step))) for step in steps)
-
-    @property
-    def epochs(self) -> float:
-        """Number of planned passes over the rows."""
-        return self.steps / self.batches().per_epoch
 
     def batches(self) -> Batches:
         """Return the batches of the training rows."""
@@ -134,9 +139,9 @@ class Training:
     def scored_rows(self, *, training_rows: bool = False) -> tuple[Array, Array]:
         """Return some validation rows or, if there are none or on request, training rows."""
         held = None if training_rows else self.validation
-        pair = (self.x, self.y) if held is None else held
-        stride = -(-len(pair[0]) // MOST_ROWS)
-        return pair[0][::stride], pair[1][::stride]
+        x, y = (self.x, self.y) if held is None else held
+        stride = -(-len(x) // MOST_ROWS)
+        return x[::stride], y[::stride]
 
     def score(self, net: Sequential, *, training_rows: bool = False) -> Score:
         """Return the score of a network on the validation rows, or on training rows."""
@@ -171,10 +176,12 @@ def labels_in(y: Array) -> Array | None:
 def points_of(output: Array, y: Array, loss: Loss) -> float:
     """Return the accuracy or R² of an output (n, features)."""
     labels, threshold = labels_in(y), 0.0 if loss.takes_logits else 0.5
-    if labels is not None and output.shape[1] > 1:
-        return float((output.argmax(axis=1) == labels).mean())
     if labels is not None:
-        answers = output[:, 0] > threshold if labels.max() == 1 else np.rint(output[:, 0])
+        answers = np.rint(output[:, 0])
+        if output.shape[1] > 1:
+            answers = output.argmax(axis=1)
+        elif labels.max() == 1:
+            answers = output[:, 0] > threshold
         return float((answers == labels).mean())
     if loss.multilabel:
         return float(((output > threshold) == (y > 0.5)).mean())
@@ -182,9 +189,7 @@ def points_of(output: Array, y: Array, loss: Loss) -> float:
         return float((output.argmax(axis=1) == y.argmax(axis=1)).mean())
     variance = float(y.var(axis=0, dtype=np.float64).mean())
     error = float(np.square(output - y, dtype=np.float64).mean())
-    if variance == 0:
-        return float(error < 1e-6)
-    return max(1 - error / variance, -1.0)
+    return max(1 - error / variance, -1.0) if variance else float(error < 1e-6)
 
 
 def constant_points(y: Array) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minnet.experiments import replays, report
+from minnet.experiments.diagnoses import diagnose, steps_of
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
 from minnet.experiments.trial import Record, Trials
@@ -103,9 +104,10 @@ class Experiment:
         """Write ``report.md``, ``metrics.json``, ``replay.html``, and figures as PNG and SVG."""
         title = f"{self.name}{' with the settings of the article' if results.as_article else ''}"
         trials = {label: [run.as_dict() for run in runs] for label, runs in results.trials.items()}
+        diagnoses = {label: diagnose(runs[0].setup) for label, runs in results.trials.items()}
         metrics = {
             "experiment": title, "command": results.command, "versions": report.versions(),
-            "trials": trials,
+            "trials": trials, "diagnoses": {k: v.to_dict() for k, v in diagnoses.items()},
         }  # fmt: skip
         report.write_json(out / "metrics.json", metrics)
         settings = report.settings_table(results.trials)
@@ -113,11 +115,14 @@ class Experiment:
         if results.quick:
             parts.append(f"This was a quick run ({report.listed(self.quick)}). {QUICK_NOTE}")
         parts += ["## Results", self.text(results)]
+        counts = {steps_of(runs[0].setup) for runs in results.trials.values()}
+        note = f"Causes of poor training in the first {max(counts)} steps with the first seed:"
+        parts += ["## Diagnosis", note, report.diagnosis_list(diagnoses)]
         parts += ["## Settings", settings, "## Figures"]
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
-        replay = replays.replay_of(results.trials, results.records)
+        replay = replays.replay_of(results.trials, results.records, diagnoses)
         replay.save(out / "replay.html")
         parts.append(f"[Replay of the training: {replay.title}](replay.html)")
         write_text(out / "report.md", "\n\n".join(parts) + "\n", "report")

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 import minnet
 from minnet import plot
+from minnet.doctor import Diagnosis
 from minnet.experiments import charts
 from minnet.experiments.intervals import mean
 from minnet.experiments.measures import STATISTICS, distribution
@@ -236,6 +237,18 @@ def listed(settings: Mapping[str, Any]) -> str:
     'rows up to 6000, epochs 2'
     """
     return ", ".join(f"{name} {_written(name, value)}" for name, value in settings.items())
+
+
+def diagnosis_list(diagnoses: Mapping[str, Diagnosis]) -> str:
+    """Return a list of the labels with their findings, each with its best remedy."""
+    lines = []
+    for label, diagnosis in diagnoses.items():
+        lines.append(f"- {label}: {diagnosis.title.removeprefix('Diagnosis: ').rstrip('.')}.")
+        for finding in diagnosis.findings:
+            title, text, evidence, *remedies = finding.lines()
+            best = f" Remedy: {remedies[0].removeprefix('- ')}." if remedies else ""
+            lines.append(f"    - {title}: {text} {evidence}{best}")
+    return "\n".join(lines)
 
 
 def origin(command: str) -> str:

@@ -155,7 +155,7 @@ def _train(setup: Setup, record: bool) -> tuple[Trial, Record | None]:
         for _ in range(setup.epochs):
             started = time.perf_counter()
             history = fit(
-                net, data.x, _targets(setup, data.labels), loss=setup.make_loss(),
+                net, data.x, targets(setup, data.labels), loss=setup.make_loss(),
                 optimizer=optimizer, epochs=1, batch_size=batch_size, rng=order,
                 probes=[statistics, histograms] if record else [],
                 regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
@@ -219,10 +219,11 @@ def snapshot(setup: Setup, net: Sequential) -> Snapshot:
 def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
     """Return the outputs and gradients of all layers on the first training batch."""
     data, batch = setup.load(), slice(setup.batch_size)
-    return capture(net, data.x[batch], _targets(setup, data.labels[batch]), setup.make_loss())
+    return capture(net, data.x[batch], targets(setup, data.labels[batch]), setup.make_loss())
 
 
-def _targets(setup: Setup, labels: Array) -> Array:
+def targets(setup: Setup, labels: Array) -> Array:
+    """Return the targets of labels in the form that the loss of a setup takes."""
     if setup.loss == "squared_error":
         return np.eye(setup.load().classes, dtype=np.float32)[labels]
     return labels
@@ -236,7 +237,7 @@ def _evaluate(setup: Setup, net: Sequential) -> dict[str, float]:
         ("val", data.x_test, data.labels_test),
     ):
         output = net.predict(x)
-        values[f"{rows}_loss"] = setup.make_loss().forward(output, _targets(setup, labels))
+        values[f"{rows}_loss"] = setup.make_loss().forward(output, targets(setup, labels))
         values[f"{rows}_accuracy"] = float((output.argmax(axis=1) == labels).mean())
     return values
 

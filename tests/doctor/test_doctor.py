@@ -315,3 +315,40 @@ def test_the_validation_data_of_the_doctor_is_validated_by_fit():
         minnet.fit(net, DIGITS_X, DIGITS_Y, loss=SoftmaxCrossEntropy(), optimizer=SGD(net),
                    epochs=1, batch_size=32,
                    probes=[Doctor((DIGITS_X[:, :3], DIGITS_Y))])  # fmt: skip
+
+
+def test_a_training_that_diverged_has_a_finding_even_if_no_remedy_helps():
+    net = healthy_net()
+    net.theta *= 1e12
+    diagnosis = observed(net, (DIGITS_X, DIGITS_Y), DIGITS_TEST, lr=1e30, epochs=1).diagnosis()
+    assert diagnosis.findings
+    assert not any(text.startswith("not ") for text in diagnosis.checked)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_rows_that_are_all_equal_are_the_cause_and_do_not_contradict_their_labels(value):
+    x, y = np.full((60, 4), value), RNG.integers(0, 2, 60)
+    net = Sequential([Dense(4, 8), ReLU(), Dense(8, 2)], rng=0)
+    found = observed(net, (x, y), (x, y)).diagnosis().findings
+    causes = [finding.cause for finding in found]
+    assert causes[0] == "constant_features"
+    assert "label_noise" not in causes
+
+
+@pytest.mark.parametrize("wrong", ["training labels", "all labels", "other rows"])
+@pytest.mark.parametrize("validated", [False, True])
+def test_labels_of_other_rows_are_found_with_and_without_validation_rows(wrong, validated):
+    x_test, y_test = DIGITS_TEST
+    rng = np.random.default_rng(0)
+    labels = np.roll(DIGITS_Y, 1) if wrong == "other rows" else rng.permutation(DIGITS_Y)
+    test = (x_test, rng.permutation(y_test) if wrong == "all labels" else y_test)
+    doctor = observed(healthy_net(), (DIGITS_X, labels), test if validated else None)
+    assert doctor.diagnosis().findings[0].cause == "label_noise"
+
+
+def test_a_remedy_that_only_reaches_a_constant_output_does_not_help():
+    x = np.random.default_rng(1).standard_normal((400, 4))
+    y = np.random.default_rng(2).integers(0, 2, 400)  # without relation to x
+    net = Sequential([Dense(4, 8), Tanh(), Dense(8, 2)], rng=0)
+    doctor = observed(net, (x[:300], y[:300]), (x[300:], y[300:]), lr=0.5)
+    assert "lr_too_high" not in [finding.cause for finding in doctor.diagnosis().findings]
