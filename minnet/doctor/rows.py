@@ -126,10 +126,12 @@ def label_noise(case: Case) -> Suspicion | None:
         others = contradictions(pair[0], held_labels, pair[0], held_labels)[0]
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
         limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
+    chance = 1 - np.bincount(labels).max() / len(labels)
     guessing = case.end.points < case.constant + 3 * case.score_error
-    if share < RANDOM * (1 - np.bincount(labels).max() / len(labels)) or not guessing:
-        if clear < 0.06 or (clear < 0.12 if math.isnan(held) else share - held < limit):
-            return None
+    unrelated = share >= RANDOM * chance and guessing
+    noisy = clear >= (0.12 if math.isnan(held) else 0.06) and not share - held < limit
+    if not (unrelated or noisy):
+        return None
     return Suspicion(
         min(0.5 + share, 0.92),
         f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
