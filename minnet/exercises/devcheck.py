@@ -58,13 +58,15 @@ def accepted(exercise: Exercise) -> Iterator[str]:
     """Yield the likely mutants with the right results for which the reference states no reason.
 
     Each is a wrong answer that would be accepted, unless its formula equals that of the reference.
+    Known mistakes may have no effect in some forms; `reference_problems` examines the first one.
     """
     mutants = mutants_of(exercise, exercise.case(0))
     found: dict[str, None] = {}
     for mutant in mutants.undetected():
         steps = ", ".join(mutants.reference.steps[key].meaning for key in mutant.changed)
         text = f"{steps}: {mutant.words}" if steps else mutant.words
-        if mutant.cost <= 1 and not any(part in text for part in mutants.reference.equal):
+        stated = mutant.known or any(part in text for part in mutants.reference.equal)
+        if mutant.cost <= 1 and not stated:
             found[text] = None
     yield from found
 
