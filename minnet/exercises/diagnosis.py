@@ -7,7 +7,6 @@ right derivative of a wrong forward.
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,13 @@ import numpy as np
 from minnet.exercises import network, relations, words
 from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Results
-from minnet.exercises.explanation import explain, explain_later
+from minnet.exercises.explanation import Search
 from minnet.exercises.mutants import mutants_of, results_of
-from minnet.exercises.observation import Observation, observe
+from minnet.exercises.observation import Observation, observe, time_limit
 from minnet.exercises.program import Program
 
 ACCURACY = 0.7
+SECONDS = 60.0  # for one run of an answer in this process
 
 
 class WrongAnswer(AssertionError):  # noqa: N818 - the answer is wrong, not the program
@@ -57,7 +57,12 @@ def diagnose_answer(
 ) -> WrongAnswer | None:
     """Run an answer on the inputs of a seed; return the diagnosis, or None if it is right."""
     case = exercise.case(seed)
-    return diagnose_in_stages(exercise, case, partial(observe, exercise, answer, case), train=train)
+
+    def run(train: bool) -> Observation:
+        with time_limit(SECONDS):
+            return observe(exercise, answer, case, train)
+
+    return diagnose_in_stages(exercise, case, run, train=train)
 
 
 def diagnose_in_stages(
@@ -141,20 +146,25 @@ def _explain(
         return dtype, "dtype", None
     differing = [name for name in found if not agrees(exercise, name, found, right)]
     mutants = mutants_of(exercise, case)
-    mutant, name = explain(mutants, found, differing), differing[0]
+    with time_limit(SECONDS):
+        again = observation.again()
+    search = Search(mutants, found, differing, again)
+    mutant, name = search.first(), differing[0]
     fault = observation.fault
     if mutant is None and fault is not None and fault.id == "second_run_differs":
         return fault.message, fault.id, dict(words.HINTS)[fault.id]
     if mutant is None and dtype is not None:
         return dtype, "dtype", None
+    related = None
     if mutant is None and relations.relation(case, right, found, first) is None:
-        name, mutant = explain_later(mutants, found, differing) or (first, None)
+        related = search.related()
+        name, mutant = (related is None and search.later()) or (first, None)
     if mutant is not None:
         message = words.sentence(name, mutant, exercise.reference)
         if mutant.known is not None:
             return message, mutant.known.id, mutant.known.hint
         return message, mutant.words, words.hint(mutant.words)
-    message = relations.describe(case, right, found, wrong)
+    message = related or relations.describe(case, right, found, wrong)
     if first == exercise.forward:
         slopes = observation.derivatives()
         fits = [name in found and close(found[name], value) for name, value in slopes.items()]

@@ -16,6 +16,8 @@ import numpy as np
 from minnet.exercises.reference import Reference, read
 from minnet.validation import Array
 
+AGAIN = 2**33  # seed of further inputs, on which an explanation is tested
+
 Results = dict[str, Any]
 
 

@@ -4,113 +4,266 @@ The first wrong result is compared with that of all mutants, then with that of p
 the other wrong results are compared.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, product
 
 import numpy as np
 
 from minnet.exercises.compare import TOLERANCE, digest
 from minnet.exercises.exercise import Results
-from minnet.exercises.mutants import Mutant, Mutants
+from minnet.exercises.mutants import Mutant, Mutants, results_of
 from minnet.exercises.reference import Key
-from minnet.exercises.relations import quantity
+from minnet.exercises.relations import fitted, quantity, with_values
 from minnet.validation import Array
 
-MOST_LIKELY, MOST_PAIRED = 12, 70  # mutants of a step of which pairs are run
+Group = dict[int, Mutant]  # mutants with the same value of a result, by form
+
+MOST_LIKELY, MOST_PAIRED = 8, 40  # mutants of a step of which pairs are run
+MOST_PAIRS = 2000  # pairs that are run for a result
 FEW = 10  # entries of a result that may agree with a mutant by accident
 
 
-def explain(mutants: Mutants, found: Results, wrong: Sequence[str]) -> Mutant | None:
-    """Return the mutant, or the pair of mutants, that explains the first wrong result, or None."""
-    first = wrong[0]
-    singles = _ranked(mutants, mutants.classes, first, found, wrong)
-    likely = [
-        mutant for mutant in singles if not _far_fetched(mutants, mutant, first, found, wrong)
-    ]
-    if not likely and not _few_values(found[first]) and first not in mutants.exercise.tolerances:
-        usable = _usable(mutants, first, found, wrong)
-        pairs = mutants.distinct(_pairs(mutants, usable, first, found[first]))
-        likely = _ranked(mutants, pairs, first, found, wrong)
-        likely = likely or list(_scaled(mutants, usable, first, found[first]))
-    return likely[0] if likely else None
+class Search:
+    """The mutants that explain the wrong results of an answer.
 
-
-def explain_later(
-    mutants: Mutants, found: Results, wrong: Sequence[str]
-) -> tuple[str, Mutant] | None:
-    """Return another wrong result that a likely mutant explains, and the mutant.
-
-    If there is none, return a far-fetched mutant that explains the first wrong result, or None.
+    Parameters
+    ----------
+    mutants : Mutants
+        The mutants on the inputs of the check.
+    found : dict of str to ndarray
+        The results of the answer.
+    wrong : sequence of str
+        The names of the wrong ones.
+    again : dict of str to ndarray
+        The results of the answer for the inputs of `AGAIN`.
     """
-    first, *later = wrong
-    for name in (*later, first):
-        few = _accidental(found[name]) or (found[name].size == 1 and name != first)
-        for mutant in () if few else _ranked(mutants, mutants.classes, name, found, wrong):
-            alike = _explained(mutants, mutant, found, wrong)
-            likely = name == first or (mutant.cost < 3 and 2 * alike >= len(wrong))
-            certain = alike > 1 or mutant.cost < 2 or name not in mutants.exercise.tolerances
-            if likely and certain and "swapped" not in mutant.options:
-                return name, mutant
-    return None
+
+    def __init__(
+        self, mutants: Mutants, found: Results, wrong: Sequence[str], again: Results
+    ) -> None:
+        self.mutants, self.found, self.wrong, self.again = mutants, found, wrong, again
+
+    def first(self) -> Mutant | None:
+        """Return the mutant, or the pair of mutants, that explains the first wrong result."""
+        mutants, name = self.mutants, self.wrong[0]
+        found = self.found[name]
+        likely: list[Mutant] = []
+        for cost in (1, 2, 4):  # a mutant that explains everything is better than less likely ones
+            if not likely or self._explained(likely[0]) < len(self.found):
+                ranked = self._ranked(name, (each for each in mutants.all if each.cost <= cost))
+                likely = [each for each in ranked if not self._far_fetched(each, name)]
+        certain = likely and (likely[0].cost < 2 or 2 * self._wrong(likely[0]) >= len(self.wrong))
+        if certain or _few_values(found) or name in mutants.exercise.tolerances:
+            return likely[0] if likely else None
+        usable = self._usable(name)
+        pairs = self._ranked(name, self._pairs(usable, name, every=not likely))
+        pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
+        if not likely and (not pairs or pairs[0].cost > 2):
+            pairs = [*self._scaled(usable, name), *pairs]
+        likely = sorted([*likely, *pairs[:1]], key=lambda each: -self._wrong(each))
+        return likely[0] if likely else None
+
+    def later(self) -> tuple[str, Mutant] | None:
+        """Return another wrong result that a likely mutant explains, and the mutant.
+
+        Unless it is a known mistake, the mutant must not change the first wrong result, which it
+        does not explain. If there is none, return a less likely mutant that explains the first
+        wrong result, or None.
+        """
+        first, *later = self.wrong
+        likely = [
+            each for each in self.mutants.all if each.cost < 3 and "swapped" not in each.options
+        ]
+        alone = [each for each in likely if each.known or self.mutants.is_right(each, first)]
+        for name in (*later, first):
+            if _accidental(self.found[name]) or (self.found[name].size == 1 and name != first):
+                continue
+            for mutant in self._ranked(name, likely if name == first else alone):
+                alike = self._wrong(mutant)
+                most = 2 * alike >= len(self.wrong) or name == first
+                statistic = name in self.mutants.exercise.tolerances
+                if most and (alike > 1 or mutant.cost < 2 or not statistic):
+                    return name, mutant
+        return None
+
+    def related(self) -> str | None:
+        """Describe the first wrong result by the right one and a step of the solution, or None."""
+        name = self.wrong[0]
+        if self.again and name not in self.again:
+            return None
+        first, second = (
+            _with_steps(mutants, name, found)
+            for mutants, found in (
+                (self.mutants, self.found),
+                (self.mutants.again, self.again or self.mutants.again.right),
+            )
+        )
+        alike = [text for text in first if text in second or not self.again]
+        return f"{name} is {alike[0]}." if alike else None
+
+    def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
+        """Return the mutants that agree with a wrong result, the one that explains most first.
+
+        A mutant that would change a right result comes last; one that is no edit is left out.
+        """
+        mutants, found = self.mutants, self.found[name]
+        alike = [
+            mutant for mutant in (mutants.all if candidates is None else candidates)
+            if mutants.agree(name, found, mutants.result(mutant, name))
+            and not mutants.is_right(mutant, name)
+            and self._confirmed(mutant, name)
+        ]  # fmt: skip
+        spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
+        return sorted(
+            (each for each in alike if each.edits or id(each) not in spoiling),
+            key=lambda each: (
+                id(each) in spoiling, -self._explained(each), each.cost,
+                self._elsewhere(each, name), each.rank,
+            ),
+        )  # fmt: skip
+
+    def _elsewhere(self, mutant: Mutant, name: str) -> float:
+        """Return how far from the step of the result a wrong whole step, or sign, is; or 0."""
+        if not (mutant.words.startswith("it ") or "sign" in mutant.words):
+            return 0.0
+        first, *_ = name.split()
+        steps = (self.mutants.reference.steps[key] for key in mutant.changed)
+        if any(step.name == first or step.meaning in name for step in steps):
+            return 0.0
+        return 1 / (1 + max((position for _, position in mutant.changed), default=0))
+
+    def _confirmed(self, mutant: Mutant, name: str, factor: str = "") -> bool:
+        """Return whether a mutant agrees for the inputs of `AGAIN`, too, as far as is known."""
+        if name not in self.again or "shared" in mutant.options:  # earlier runs change the class
+            return True
+        mutants = self.mutants.again
+        program = mutant.program(mutants.reference)
+        found = self.again[name]
+        expected = results_of(mutants.exercise, program, mutants.case, name).get(name)
+        if expected is None or expected.shape != found.shape:
+            return False
+        ratio = fitted(found, expected) if factor else 1.0
+        same_factor = not factor or quantity(mutants.case, ratio) == factor
+        return same_factor and mutants.agree(name, found, ratio * expected)
+
+    def _spoils(self, mutant: Mutant) -> bool:
+        """Return whether a mutant would change a right result."""
+        right = [name for name in self.found if name not in self.wrong]
+        return self._explained(mutant, right) < len(right)
+
+    def _explained(self, mutant: Mutant, names: Iterable[str] | None = None) -> int:
+        """Return how many of the results agree with those of a mutant."""
+        return sum(
+            self.mutants.agree(name, self.found[name], self.mutants.result(mutant, name))
+            for name in (self.found if names is None else names)
+        )
+
+    def _wrong(self, mutant: Mutant) -> int:
+        """Return how many of the wrong results agree with those of a mutant."""
+        return self._explained(mutant, self.wrong)
+
+    def _far_fetched(self, mutant: Mutant, name: str) -> bool:
+        """Return whether the agreement of a mutant may be an accident."""
+        if mutant.known and not self._spoils(mutant):
+            return False
+        if "swapped" in mutant.options:
+            return self._explained(mutant) < 2
+        if _few_values(self.found[name]) and self._spoils(mutant):
+            return True
+        if name in self.mutants.exercise.tolerances and mutant.cost > 1:
+            return self._wrong(mutant) < 2  # a statistic agrees by accident
+        explained = [each for each in self.wrong if self._explained(mutant, [each])]
+        if all(map(self._weak, explained)):
+            repeated = len(explained) > 1 or all(map(self._weak, self.wrong))
+            return mutant.cost >= 2 or not repeated
+        return mutant.cost >= 3 and 2 * len(explained) < len(self.wrong)
+
+    def _weak(self, name: str) -> bool:
+        """Return whether a result may agree with a mutant by accident."""
+        statistic = name in self.mutants.exercise.tolerances and self.found[name].size == 1
+        return statistic or _accidental(self.found[name])
+
+    def _usable(self, name: str) -> list[Group]:
+        """Return the mutants that change a result and none before it, by value and form."""
+        mutants = self.mutants
+        before = list(itertools.takewhile(lambda each: each != name, mutants.right))
+        before = [each for each in before if each in self.found and each not in self.wrong]
+        usable: dict[bytes, Group] = {}
+        for mutant in mutants.all:
+            value = mutants.result(mutant, name) if mutant.edits else None
+            if value is None or mutants.is_right(mutant, name):
+                continue
+            if all(mutants.is_right(mutant, each) for each in before):
+                usable.setdefault(digest([value]), {}).setdefault(mutant.form, mutant)
+        return list(usable.values())
+
+    def _pairs(self, usable: Sequence[Group], name: str, *, every: bool) -> Iterator[Mutant]:
+        """Yield the pairs of mutants that have a wrong result; if not every, independent ones."""
+        mutants, found = self.mutants, self.found[name]
+        values = [_likeliest(group).results[name] for group in usable]
+        pairs = [
+            (usable[one], usable[other])
+            for one, other in _independent(values, found, mutants.right[name])
+        ]
+        possible = [group for group in usable if every and _is_paired(_likeliest(group))]
+        by_step: dict[Key, list[Group]] = {}
+        for group in possible:
+            for step in {each.edits[0].step for each in group.values()}:
+                by_step.setdefault(step, []).append(group)
+        ranked: list[tuple[float, Group, Group]] = []
+        for groups, most in [(each, MOST_LIKELY) for each in by_step.values()] + [
+            (possible, MOST_PAIRED)
+        ]:
+            each = [
+                (rank + MOST_PAIRED * self._spoils(_likeliest(group)), group)
+                for rank, group in enumerate(groups[:MOST_PAIRED])
+            ]
+            each.sort(key=lambda pair: pair[0])
+            ranked += [
+                (i + j, one, other)
+                for i, one in each[:most]
+                for j, other in each
+                if i < j or most < MOST_PAIRED
+            ]
+        pairs += [(one, other) for _, one, other in sorted(ranked, key=lambda pair: pair[0])]
+        given: set[tuple[int, int]] = set()
+        for one, other in pairs:
+            if len(given) > 2 * MOST_PAIRS:
+                break
+            for form in {*one, *other}:
+                first, second = (_in_form(mutants, each, form) for each in (one, other))
+                if first is None or second is None or (id(first), id(second)) in given:
+                    continue
+                given |= {(id(first), id(second)), (id(second), id(first))}
+                pair = mutants.pair(first, second, form)
+                if mutants.agree(name, found, mutants.result(pair, name)):
+                    yield pair
+
+    def _scaled(self, usable: Sequence[Group], name: str) -> Iterator[Mutant]:
+        """Yield the mutants whose result, times a quantity of the exercise, is the one found."""
+        found = self.found[name]
+        for group in usable:
+            mutant = _likeliest(group)
+            value = mutant.results[name]
+            if value.shape == found.shape and value.size > 1 and np.isfinite(value).all():
+                factor = fitted(found, value)
+                text = quantity(self.mutants.case, factor) or ""
+                alike = text and self.mutants.agree(name, found, factor * value)
+                if alike and self._confirmed(mutant, name, text):
+                    yield replace(mutant, factor=text)
 
 
-def _ranked(
-    mutants: Mutants, candidates: Sequence[Mutant], name: str, found: Results, wrong: Sequence[str]
-) -> list[Mutant]:
-    """Return the mutants that agree with a wrong result, the one that explains most first.
-
-    A mutant that would change a right result comes last.
-    """
-    alike = [
-        mutant for mutant in candidates
-        if name in mutant.results and mutant.results[name].shape == found[name].shape
-        and not mutants.is_right(mutant, name)
-        and mutants.agree(name, found[name], mutant.results[name])
-    ]  # fmt: skip
-    return sorted(
-        alike,
-        key=lambda mutant: (
-            _spoils(mutants, mutant, found, wrong),
-            -_explained(mutants, mutant, found),
-            mutant.rank,
-        ),
-    )
+def _likeliest(group: Group) -> Mutant:
+    return next(iter(group.values()))
 
 
-def _spoils(mutants: Mutants, mutant: Mutant, found: Results, wrong: Sequence[str]) -> bool:
-    """Return whether a mutant would change a right result."""
-    return any(each not in wrong and not mutants.is_right(mutant, each) for each in found)
-
-
-def _explained(
-    mutants: Mutants, mutant: Mutant, found: Results, names: Iterable[str] | None = None
-) -> int:
-    """Return how many of the results agree with those of a mutant."""
-    results = mutant.results
-    return sum(
-        each in results and mutants.agree(each, found[each], results[each])
-        for each in names or found
-    )
-
-
-def _far_fetched(
-    mutants: Mutants, mutant: Mutant, name: str, found: Results, wrong: Sequence[str]
-) -> bool:
-    """Return whether the agreement of a mutant may be an accident."""
-    explained = _explained(mutants, mutant, found)
-    if "swapped" in mutant.options:
-        return explained < 2
-    if _few_values(found[name]) and _spoils(mutants, mutant, found, wrong):
-        return True
-    if name in mutants.exercise.tolerances and mutant.cost > 1:
-        return _explained(mutants, mutant, found, wrong) < 2  # a statistic agrees by accident
-    if _accidental(found[name]) and all(
-        _accidental(value) for each, value in found.items()
-        if each in wrong and mutants.agree(each, value, mutant.results.get(each, value + 1))
-    ):  # fmt: skip
-        return mutant.cost >= 2
-    return mutant.cost >= 3 and 2 * explained < len(found)
+def _with_steps(mutants: Mutants, name: str, found: Results) -> list[str]:
+    """Return descriptions of a result by the right one and a step of the solution."""
+    value, right = found[name], mutants.right[name]
+    if value.shape != right.shape or _few_values(value) or _few_values(right):
+        return []
+    return list(with_values(mutants.case, value, right, mutants.values(name)))
 
 
 def _accidental(found: Array) -> bool:
@@ -127,80 +280,45 @@ def _few_values(found: Array) -> bool:
     return values.size <= 3 and bool((values == np.round(values)).all())
 
 
-def _usable(mutants: Mutants, name: str, found: Results, wrong: Sequence[str]) -> list[Mutant]:
-    """Return the mutants that change a result and no right one, one for each value of it."""
-    usable: dict[bytes, Mutant] = {}
-    for mutant in sorted(mutants.classes, key=lambda each: each.rank):
-        changed = name in mutant.results and not mutants.is_right(mutant, name)
-        if mutant.edits and changed and not _spoils(mutants, mutant, found, wrong):
-            usable.setdefault(digest([mutant.results[name]]), mutant)
-    return list(usable.values())
+def _is_paired(mutant: Mutant) -> bool:
+    """Return whether a mutant is likely, and not found by `_independent` as a wrong factor is."""
+    return mutant.cost < 2 or (mutant.cost == 2 and not mutant.words.startswith("it is "))
 
 
-def _pairs(mutants: Mutants, usable: Sequence[Mutant], name: str, found: Array) -> Iterator[Mutant]:
-    """Yield the pairs of mutants that have this wrong result."""
-    pairs = [*_independent(usable, name, found, mutants.right[name])]
-    possible = [mutant for mutant in usable if mutant.cost <= 2]
-    by_step: dict[Key, list[Mutant]] = {}
-    for mutant in possible:
-        for step in {each.edits[0].step for each in mutant.variants.values()}:
-            by_step.setdefault(step, []).append(mutant)
-    for each in by_step.values():
-        pairs += [*product(each[:MOST_LIKELY], each[:MOST_PAIRED])]
-    pairs += combinations(possible[:MOST_PAIRED], 2)
-    trees = [mutants.reference.trees(form) for form in range(mutants.reference.forms)]
-    given: set[tuple[int, int]] = set()
-    for one, other in pairs:
-        for form in {*one.variants, *other.variants}:
-            first, second = (_in_form(mutants, each, form) for each in (one, other))
-            if first is None or second is None or (id(first), id(second)) in given:
-                continue
-            given |= {(id(first), id(second)), (id(second), id(first))}
-            pair = mutants.mutant((*first.edits, *second.edits), form, trees[form])
-            result = mutants.run(pair, name).get(name)
-            if result is not None and mutants.agree(name, found, result):
-                yield pair
-
-
-def _scaled(
-    mutants: Mutants, usable: Sequence[Mutant], name: str, found: Array
-) -> Iterator[Mutant]:
-    """Yield the mutants whose result, times a quantity of the exercise, is the one found."""
-    for mutant in usable:
-        value = mutant.results[name].astype(np.float64)
-        if value.shape == found.shape and value.size > 1 and np.isfinite(value).all():
-            factor = float((found * value).sum() / max(np.square(value).sum(), 1e-12))
-            text = quantity(mutants.case, factor)
-            if text is not None and mutants.agree(name, found, factor * value):
-                yield replace(mutant, factor=text)
-
-
-def _in_form(mutants: Mutants, mutant: Mutant, form: int) -> Mutant | None:
-    """Return a mutant of the same class in a form, if there is one."""
-    if form in mutant.variants:
-        return mutant.variants[form]
+def _in_form(mutants: Mutants, group: Group, form: int) -> Mutant | None:
+    """Return a mutant with the same result in a form, if there is one."""
+    if form in group:
+        return group[form]
+    mutant = _likeliest(group)
     steps = [mutants.reference.steps[edit.step] for edit in mutant.edits]
     same = all(step.text(form) == step.text(mutant.form) for step in steps)
     return mutant if same else None
 
 
-def _independent(
-    mutants: Sequence[Mutant], name: str, found: Array, right: Array
-) -> Iterator[tuple[Mutant, Mutant]]:
-    """Yield the pairs whose effects on a result add up, or multiply, to the value found.
+def _independent(values: Sequence[Array], found: Array, right: Array) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of values whose effects add up, or multiply, to the value found.
 
     Two mistakes in different terms give a + b = found + right, two in different factors give
     a b = found right. Random weights make one number of each array.
     """
-    alike = [each for each in mutants if each.results[name].shape == found.shape == right.shape]
+    alike = [i for i, value in enumerate(values) if value.shape == found.shape == right.shape]
     if not alike or found.size < 2:
         return
     weights = np.random.default_rng(0).normal(size=found.size)
-    values = np.array([mutant.results[name].ravel() for mutant in alike], dtype=np.float64)
+    rows = np.array([values[i].ravel() for i in alike], dtype=np.float64)
     for transform in (np.asarray, lambda value: np.log(np.abs(value))):
         with np.errstate(all="ignore"):
-            numbers = transform(values) @ weights
+            numbers = transform(rows) @ weights
             target = (transform(found.ravel()) + transform(right.ravel())) @ weights
-            agrees = np.abs(numbers[:, None] + numbers - target) <= TOLERANCE * max(abs(target), 1)
-        for one, other in np.argwhere(np.triu(agrees, 1))[:MOST_PAIRED]:
-            yield alike[one], alike[other]
+            margin = TOLERANCE * max(abs(target), 1)
+            order = np.argsort(numbers)
+            order = order[np.isfinite(numbers[order])]
+            first = np.searchsorted(numbers[order], target - numbers - margin)
+            last = np.searchsorted(numbers[order], target - numbers + margin, side="right")
+        found_pairs = (
+            (alike[one], alike[other])
+            for one in sorted(order)
+            for other in sorted(order[first[one] : last[one]])
+            if one < other
+        )
+        yield from itertools.islice(found_pairs, MOST_PAIRED)

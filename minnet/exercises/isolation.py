@@ -183,6 +183,7 @@ def _receive(stream: BinaryIO, replies: "queue.SimpleQueue[bytes | None]") -> No
 def pack(observation: Observation) -> bytes:
     """Return an observation as an npz file, without pickle."""
     arrays = {f"result {name}": value for name, value in observation.results.items()}
+    arrays |= {f"again {name}": value for name, value in observation.again().items()}
     arrays |= {f"derivative {name}": value for name, value in observation.derivatives().items()}
     if observation.fault is not None:
         arrays["fault"] = np.array([observation.fault.id, observation.fault.message[:PRINTED]])
@@ -204,6 +205,7 @@ def unpack(data: bytes) -> Observation:
     return Observation(
         results=_with_prefix(arrays, "result "),
         fault=None if fault is None else Fault(*(str(text) for text in fault.ravel()[:2])),
+        again=partial(_with_prefix, arrays, "again "),
         derivatives=partial(_with_prefix, arrays, "derivative "),
         logits=arrays.get("logits"),
     )

@@ -1,28 +1,29 @@
 """Wrong answers generated from a reference.
 
 All edits of `minnet.exercises.operators` are made one at a time, and at all places where the same
-slip is possible. Each mutant is run as an answer is, on the inputs of the check. Mutants with equal
-results form a class, which is represented by the likeliest one.
+slip is possible. Each mutant is run as an answer is, on the inputs of the check, and only up to the
+result that is needed.
 """
 
 import ast
 import pickle
+import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations, product
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
-from minnet.exercises.exercise import Case, Exercise, Results
+from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import Program, snapshot
-from minnet.exercises.reference import Key, Known, Reference, Trees, Values, compiled, parse
+from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
 from minnet.validation import Array
 
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
@@ -43,8 +44,6 @@ class Mutant:
         What is wrong, for a message.
     cost : int
         How unlikely the mistake is.
-    changed : dict
-        The changed steps.
     form : int
         The form of the reference that is changed.
     options : dict
@@ -54,26 +53,35 @@ class Mutant:
     factor : str
         A factor between its result and the one found, such as "N = 6".
     results : dict of str to ndarray
-        The results, up to the first exception or value that is not finite.
-    variants : dict of int to Mutant
-        The likeliest mutants with these results, by form.
+        The results computed so far.
+    right : dict of str to bool
+        Which of them have been compared with the right ones, and are equal.
+    ended : bool
+        Whether these are all results, up to an exception or a value that is not finite.
     """
 
     edits: tuple[Edit, ...]
     words: str
     cost: int
-    changed: Trees = field(default_factory=dict)
     form: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     known: Known | None = None
     factor: str = ""
     results: Results = field(default_factory=dict)
-    variants: dict[int, "Mutant"] = field(default_factory=dict)
+    right: dict[str, bool] = field(default_factory=dict)
+    ended: bool = False
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """Likelier mutants have smaller ranks: cost, depth of the change, number of words."""
-        return self.cost, sum(len(edit.path) for edit in self.edits), len(self.words)
+    def rank(self) -> tuple[int, ...]:
+        """Likelier mutants have smaller ranks: costs, steps, depth of the change, words."""
+        depth = sum(len(edit.path) for edit in self.edits)
+        total = sum({edit.words: edit.cost for edit in self.edits}.values())
+        return self.cost, total, len({edit.step for edit in self.edits}), depth, len(self.words)
+
+    @cached_property
+    def changed(self) -> Codes:
+        """The changed steps, compiled."""
+        return apply(self.edits) if self.known is None else self.known.changes
 
     def program(self, reference: Reference) -> Program:
         """Return the wrong answer."""
@@ -118,11 +126,6 @@ class Mutants:
     ----------
     right : dict of str to ndarray
         The right results.
-    classes : list of Mutant
-        One mutant for each different set of wrong results: known, single and consistent ones.
-    undetected : list of Mutant
-        The mutants that change a step and have the right results: either the formulas are equal,
-        or the inputs do not distinguish them.
     """
 
     def __init__(self, exercise: Exercise, case: Case) -> None:
@@ -130,7 +133,23 @@ class Mutants:
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
         self.public = program.attributes.union(self.reference.returns)
-        self.undetected: list[Mutant] = []
+        self._equal: list[Mutant] = []  # changes of a step that have no effect on it
+        self._pairs: dict[tuple[int, int, int], Mutant] = {}
+
+    @cached_property
+    def again(self) -> "Mutants":
+        """The mutants on the inputs of `AGAIN`."""
+        return mutants_of(self.exercise, self.exercise.case(AGAIN))
+
+    def values(self, name: str) -> dict[str, Array]:
+        """Return the arrays of the right program after a result, by meaning."""
+        program = Program(self.reference)
+        results_of(self.exercise, program, self.case, name)
+        return {
+            meaning: program.values[each]
+            for each, meaning in self.reference.meanings.items()
+            if isinstance(program.values.get(each), np.ndarray)
+        }
 
     def trace(self, form: int) -> dict[Key, list[Values]]:
         """Return the values before each execution of each step of the right program."""
@@ -139,72 +158,93 @@ class Mutants:
         return trace
 
     @cached_property
-    def classes(self) -> list[Mutant]:
-        """One mutant for each different set of results: known, single and consistent ones."""
+    def all(self) -> list[Mutant]:
+        """The known, single and consistent mutants, the likeliest first."""
         generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
         for form in range(self.reference.forms):
-            trees = self.reference.trees(form)
-            possible = list(self._possible(form, trees))
+            possible = list(self._possible(form))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
             groups += _groups([edit for edit, _ in possible])
-            generated += [self.mutant(group, form, trees) for group in groups]
-        classes = self.distinct(generated)
-        self.undetected += [mutant for mutant in generated if not self.is_wrong(mutant)]
+            groups += _parallel([edit for edit, _ in possible])
+            generated += [mutant_of(group, form) for group in groups]
+        return sorted(generated, key=lambda each: each.rank)
+
+    def classes(self) -> dict[bytes, Mutant]:
+        """Return the likeliest mutant for each different set of wrong results."""
+        classes: dict[bytes, Mutant] = {}
+        for mutant in self.all:
+            results = [self.result(mutant, name) for name in self.right]
+            if self.is_wrong(mutant):
+                classes.setdefault(digest(value for value in results if value is not None), mutant)
         return classes
+
+    def undetected(self) -> Iterator[Mutant]:
+        """Yield the mutants that change a step and have the right results.
+
+        Either the formulas are equal, or the inputs do not distinguish them.
+        """
+        yield from (mutant for mutant in self.all if not self.is_wrong(mutant))
+        yield from self._equal
+
+    def result(self, mutant: Mutant, name: str) -> Array | None:
+        """Return a result of a mutant; None if an exception or NaN comes before it."""
+        if name not in mutant.results and not mutant.ended:
+            program = mutant.program(self.reference)
+            until = None if mutant.results else name  # no third run
+            mutant.results = results_of(self.exercise, program, self.case, until)
+            mutant.ended = until is None or name not in mutant.results
+        return mutant.results.get(name)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
-        found, right = mutant.results.get(name), self.right[name]
-        if name in self.exercise.tolerances:
-            return found is not None and self.agree(name, found, right)
-        return equal(found, right)
+        if name not in mutant.right:
+            found, right = self.result(mutant, name), self.right[name]
+            if name in self.exercise.tolerances:
+                mutant.right[name] = found is not None and self.agree(name, found, right)
+            else:
+                mutant.right[name] = equal(found, right)
+        return mutant.right[name]
 
     def is_wrong(self, mutant: Mutant) -> bool:
         """Return whether any result of a mutant differs from the right one."""
         return any(not self.is_right(mutant, name) for name in self.right)
 
-    def agree(self, name: str, found: Array, expected: Array) -> bool:
+    def pair(self, first: Mutant, second: Mutant, form: int) -> Mutant:
+        """Return the mutant with the edits of two others."""
+        key = id(first), id(second), form
+        if key not in self._pairs:
+            self._pairs[key] = mutant_of((*first.edits, *second.edits), form)
+        return self._pairs[key]
+
+    def agree(self, name: str, found: Array, expected: Array | None) -> bool:
         """Return whether two values of a result agree within its tolerance."""
+        if expected is None:
+            return False
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
         return same(found, expected, self.right[name], tolerance)
 
-    def run(self, mutant: Mutant, until: str | None = None) -> Results:
-        """Return the results of a mutant, up to the one with that name."""
-        return results_of(self.exercise, mutant.program(self.reference), self.case, until)
-
-    def distinct(self, generated: Iterable[Mutant]) -> list[Mutant]:
-        """Run mutants and return the likeliest one for each different set of wrong results."""
-        classes: dict[bytes, Mutant] = {}
-        for mutant in sorted(generated, key=lambda each: each.rank):
-            mutant.results = self.run(mutant)
-            if mutant.results and self.is_wrong(mutant):
-                likeliest = classes.setdefault(digest(mutant.results.values()), mutant)
-                if mutant.edits:
-                    likeliest.variants.setdefault(mutant.form, mutant)
-        return list(classes.values())
-
-    def _possible(self, form: int, trees: Trees) -> Iterator[tuple[Edit, bool]]:
+    def _possible(self, form: int) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""
         affected = self.reference.affected(form) & self.reference.needed(form, self.public)
         for key, executions in self.trace(form).items():
             if key not in affected:
                 continue
             snapshots = self._chosen(key, executions)
-            right = _values(trees[key], snapshots)
+            tree = self.reference.steps[key].tree(form)
+            right = _values(compiled(tree), snapshots)
             if not right or (isinstance(right[0], int) and not self.reference.reads(key, key)):
                 continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
             values = snapshots[-1] | self._assigned(snapshots[0])
-            each = list(edits(self.reference, key, trees[key], values, right[-1]))
+            each = list(edits(self.reference, key, tree, values, right[-1]))
             for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
-                found_values = _values(apply(trees[key], [edit]), snapshots)
+                found_values = _values(edit.code, snapshots)
                 complete = len(found_values) == len(right)
                 if not found_values:
                     continue
                 if complete and all(map(equal, found_values, right)):
-                    mutant = self.mutant([edit], form, trees)
-                    if ast.dump(mutant.changed[key]) != ast.dump(trees[key]):
-                        self.undetected.append(mutant)
+                    if ast.dump(edit.changed) != ast.dump(tree):
+                        self._equal.append(mutant_of([edit], form))
                     continue
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
@@ -224,21 +264,9 @@ class Mutants:
         start = self.reference.start
         return {name: value for name, value in values.items() if value is not start.get(name)}
 
-    def mutant(self, changes: Sequence[Edit], form: int, trees: Trees) -> Mutant:
-        """Return the mutant with several edits."""
-        by_step: dict[Key, list[Edit]] = defaultdict(list)
-        by_words: dict[str, list[Edit]] = defaultdict(list)
-        for edit in changes:
-            by_step[edit.step].append(edit)
-            by_words[edit.words].append(edit)
-        changed = {key: apply(trees[key], edits) for key, edits in by_step.items()}
-        words = " and ".join(dict.fromkeys(map(in_words, by_words.values())))
-        cost = max(edit.cost for edit in changes)
-        return Mutant(tuple(changes), words, cost, changed, form)
-
     def _known(self) -> Iterator[Mutant]:
-        for known in self.reference.known:
-            yield Mutant((), known.message, 0, dict(known.changes), known=known)
+        for known, form in product(self.reference.known, range(self.reference.forms)):
+            yield Mutant((), known.message, 0, form, known=known)
 
     def _orders(self) -> Iterator[Mutant]:
         """Yield the mutants in which a step is executed before another that depends on it."""
@@ -267,6 +295,15 @@ class Mutants:
                 yield Mutant((), words, 1, options={"shared": names, "kept": kept})
 
 
+def mutant_of(changes: Sequence[Edit], form: int) -> Mutant:
+    """Return the mutant with several edits."""
+    by_words: dict[str, list[Edit]] = {}
+    for edit in changes:
+        by_words.setdefault(edit.words, []).append(edit)
+    words = " and ".join(dict.fromkeys(map(in_words, by_words.values())))
+    return Mutant(tuple(changes), words, max(edit.cost for edit in changes), form)
+
+
 def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
     """Yield the edits with equal words: in one step, and from a step or up to a step."""
     places: dict[str, dict[Key, dict[Any, list[Edit]]]] = {}
@@ -280,8 +317,10 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
     given: set[tuple[int, ...]] = set()
     for steps in places.values():
         each = [list(step.values()) for step in steps.values()]
-        ranges = [each[:end] for end in range(2, len(each) + 1)]
-        ranges += [each[start:] for start in range(1, len(each))] + [[step] for step in each]
+        ranges = [each, *([step] for step in each)]
+        if each[0][0][0].cost < 3:
+            ranges += [each[:end] for end in range(2, len(each))]
+            ranges += [each[start:] for start in range(1, len(each))]
         for chosen, variant in product(ranges, (0, -1)):
             group = tuple(variants[variant] for step in chosen for variants in step)
             ids = tuple(map(id, group))
@@ -290,13 +329,37 @@ def _groups(possible: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
                 yield group
 
 
-def _values(tree: ast.expr, snapshots: Sequence[Values]) -> list[Any]:
+def _parallel(possible: Sequence[Edit]) -> Iterator[list[Edit]]:
+    """Yield the edits that apply one rule at one place of all steps with equal formulas.
+
+    Such formulas differ in names alone, as those of two running means do.
+    """
+    alike: dict[Any, dict[Key, Edit]] = {}
+    trees = {edit.step: edit.tree for edit in possible}
+    formulas = {step: re.sub(r"id='\w+'", "", ast.dump(tree)) for step, tree in trees.items()}
+    for edit in possible:
+        formula = formulas[edit.step]
+        if "BinOp" in formula and not isinstance(edit.rewrite, partial):
+            alike.setdefault((formula, edit.path, edit.rewrite), {})[edit.step] = edit
+    for by_step in alike.values():
+        if len({edit.words for edit in by_step.values()}) > 1:
+            yield [*by_step.values()]
+
+
+def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
     """Return the values of an expression, up to the first exception."""
     values: list[Any] = []
-    code = compiled(tree)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names = {*_names(code)}
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
         for each in snapshots:
             values.append(eval(code, snapshot(each, names)))
     return values
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that an expression reads, also in its comprehensions."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)

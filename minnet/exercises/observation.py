@@ -7,9 +7,12 @@ requires the recorded results. An answer can therefore run in a separate process
 
 import copy
 import os
+import signal
+import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +22,7 @@ from unittest import mock
 import numpy as np
 
 from minnet.checks import numerical_gradient
-from minnet.exercises.exercise import Case, Exercise, ResultError, Results
+from minnet.exercises.exercise import AGAIN, Case, Exercise, ResultError, Results
 from minnet.validation import Array
 
 _MINNET, _PACKAGES = (Path(file).resolve().parents[1] for file in (__file__, np.__file__))
@@ -46,6 +49,8 @@ class Observation:
         Copies of the results, up to the first fault.
     fault : Fault or None
         The first fault.
+    again : callable
+        Returns the results for the inputs of `AGAIN`, on which an explanation is tested, too.
     derivatives : callable
         Returns the derivatives of the answer's own forward by name, from finite differences.
     logits : ndarray or None
@@ -54,26 +59,53 @@ class Observation:
 
     results: Results = field(default_factory=dict)
     fault: Fault | None = None
+    again: Callable[[], Results] = dict
     derivatives: Callable[[], Results] = dict
     logits: Array | None = None
 
 
 def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observation:
-    """Run the answer twice on the inputs, and then in a network if `train` is True."""
+    """Run the answer twice on the inputs, and on others; then in a network if `train` is True."""
     results, fault = _collect(exercise, answer, case)
     fault = fault or _second_run(exercise, answer, case, results)
+    again = partial(_results_again, exercise, answer)
     if fault is not None:
-        return Observation(results, fault)
+        return Observation(results, fault, again)
     derivatives = partial(_numerical_derivatives, exercise, answer, case)
-    observation = Observation(results, derivatives=derivatives)
+    observation = Observation(results, None, again, derivatives)
     if train and exercise.train is not None:
         try:
             with np.errstate(all="ignore"):
                 observation.logits = exercise.train(answer)
+        except TimeoutError:  # a slow answer is not wrong
+            return observation
         except Exception as error:
             reason = f"in a network on the digits it stops with {describe_error(error)}."
             observation.fault = Fault("network", f"alone it works, but {reason}")
     return observation
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise a TimeoutError in the running code after some seconds, and again after as many.
+
+    It has an effect in the main thread alone, and not on Windows.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and hasattr(signal, "setitimer")):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"no end within {seconds:g} seconds; look for an endless loop")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
 
 
 class LoudErrstate(np.errstate):
@@ -108,6 +140,11 @@ def _collect(exercise: Exercise, answer: Any, case: Case) -> tuple[Results, Faul
         except (Exception, SystemExit) as error:
             return results, _error_fault(exercise, error, results)
     return results, None
+
+
+def _results_again(exercise: Exercise, answer: Any) -> Results:
+    """Return the results for the inputs of `AGAIN`."""
+    return _collect(exercise, answer, exercise.case(AGAIN))[0]
 
 
 def _error_fault(exercise: Exercise, error: BaseException, results: Results) -> Fault:

@@ -3,26 +3,37 @@
 An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.txt`` give the edits
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:
 
-- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, a ``matrix``, a
-  ``list``, or of a ``value`` (number or array); a ``constant`` or an ``exponent``; ``mean`` or any
-  ``reduction``; a whole ``step``, one whose result has ``rows`` or is a ``vector``, one with a
-  ``state`` between calls, and one that is ``updated``, which reads its earlier value;
+- nodes: a name of a ``number``, a ``share`` between 0 and 1, an ``array``, one that is ``given`` as
+  an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a
+  ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose result
+  has ``rows`` or is a ``vector``, one with a ``state`` between calls, and one that is ``updated``,
+  which reads its earlier value;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.
 """
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from minnet.exercises import rules
-from minnet.exercises.reference import REDUCTIONS, Key, Reference, Values, node_like, parse
+from minnet.exercises.reference import (
+    REDUCTIONS,
+    Codes,
+    Key,
+    Reference,
+    Values,
+    compiled,
+    node_like,
+    parse,
+)
 from minnet.exercises.scope import Scope, is_number
 
 Path = tuple[tuple[str, int | None], ...]
@@ -38,6 +49,8 @@ class Edit:
     ----------
     step : Key
         The step that is changed.
+    tree : ast.expr
+        The step as it is.
     path : Path
         Fields that lead from the tree to the node.
     rewrite : callable
@@ -51,11 +64,23 @@ class Edit:
     """
 
     step: Key
+    tree: ast.expr
     path: Path
     rewrite: Rewrite
     words: str
     cost: int
     alone: str = ""
+
+    @cached_property
+    def changed(self) -> ast.expr:
+        """The step after this edit."""
+        changed: ast.expr = _replace(self.tree, self.path, self.rewrite)
+        return changed
+
+    @cached_property
+    def code(self) -> CodeType:
+        """The step after this edit, compiled."""
+        return compiled(self.changed)
 
 
 def edits(
@@ -70,17 +95,17 @@ def edits(
         path, body = (("body", None),), tree.body
         if reference.stateful and "'" not in step.when:
             for change in _of_rules(tree, scope):
-                yield Edit(key, (), *change)
+                yield Edit(key, tree, (), *change)
     powers = (node for node in ast.walk(body) if isinstance(node, ast.BinOp))
     exponents = {node.right for node in powers if isinstance(node.op, ast.Pow)}
     for inner, node in nodes(body):
         for change in (*_of_rules(node, scope), *_of_node(node, scope, node in exponents)):
-            yield Edit(key, path + inner, *change)
+            yield Edit(key, tree, path + inner, *change)
     for change in _of_step(key, body, scope, reference, result):
-        yield Edit(key, path, *change)
+        yield Edit(key, tree, path, *change)
     for one, another, alone in _exchangeable(body, scope):
         words = f"{scope.meanings[one]} and {scope.meanings[another]} are exchanged"
-        yield Edit(key, path, partial(_exchange, one, another), words, 2, alone)
+        yield Edit(key, tree, path, partial(_exchange, one, another), words, 2, alone)
 
 
 def in_words(changes: Sequence[Edit]) -> str:
@@ -102,11 +127,22 @@ def nodes(tree: Any, path: Path = ()) -> Iterator[tuple[Path, ast.expr]]:
             yield from nodes(child, (*path, (field, None)))
 
 
-def apply(tree: ast.expr, changes: Sequence[Edit]) -> ast.expr:
-    """Return the tree after edits; those of inner nodes come first."""
+def apply(changes: Iterable[Edit]) -> Codes:
+    """Return the compiled steps after edits; those of inner nodes come first."""
+    by_step: dict[Key, list[Edit]] = {}
+    for edit in changes:
+        by_step.setdefault(edit.step, []).append(edit)
+    return {key: _together(edits) for key, edits in by_step.items()}
+
+
+def _together(changes: Sequence[Edit]) -> CodeType:
+    """Return a step after some edits."""
+    if len(changes) == 1:
+        return changes[0].code
+    tree = changes[0].tree
     for edit in sorted(changes, key=lambda edit: len(edit.path), reverse=True):
         tree = _replace(tree, edit.path, edit.rewrite)
-    return tree
+    return compiled(tree)
 
 
 def _replace(tree: Any, path: Path, rewrite: Rewrite) -> Any:
@@ -144,7 +180,8 @@ def _of_node(node: ast.expr, scope: Scope, exponent: bool) -> Iterator[Change]:
         case ast.Constant(value=int() | float()) | ast.UnaryOp(operand=ast.Constant()):
             yield from _of_kind("exponent" if exponent else "constant", "", scope, "")
         case ast.Name(id=name) if name in scope.values:
-            for kind in _kinds(scope.values[name]):
+            given = name not in scope.steps and isinstance(scope.values[name], np.ndarray)
+            for kind in (*_kinds(scope.values[name]), *(("given",) if given else ())):
                 yield from _of_kind(kind, scope.meanings[name], scope, name)
         case ast.Call(func=ast.Name(id=name)) if name in REDUCTIONS:
             for kind in ("mean", "reduction") if name == "mean" else ("reduction",):
@@ -163,7 +200,11 @@ def _kinds(value: Any) -> Iterator[str]:
         if 0 < value < 1:
             yield "share"
     elif isinstance(value, np.ndarray):
-        yield from ("array", "value", "matrix") if value.ndim > 1 else ("array", "value")
+        yield from ("array", "value")
+        if value.ndim > 1:
+            yield "matrix"
+        elif value.dtype.kind == "i":
+            yield "indices"
     elif isinstance(value, list | tuple):
         yield "list"
 

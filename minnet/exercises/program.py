@@ -19,13 +19,12 @@ import numpy as np
 from minnet.exercises.reference import (
     ELEMENTWISE,
     REDUCTIONS,
+    Codes,
     Key,
     Loop,
     Method,
     Reference,
-    Trees,
     Values,
-    compiled,
 )
 from minnet.validation import Array
 
@@ -103,8 +102,8 @@ class Program:
     ----------
     reference : Reference
         The right steps.
-    changed : dict
-        Syntax trees by key, in place of the reference's own.
+    changed : dict, optional
+        Compiled steps by key, in place of the reference's own.
     form : int, default 0
         Which of the alternative forms is used.
     order : tuple of Key, optional
@@ -123,12 +122,14 @@ class Program:
     ----------
     attributes : set of str
         The attributes of objects that have been read.
+    values : dict
+        The latest values by name.
     """
 
     def __init__(
         self,
         reference: Reference,
-        changed: Trees | None = None,
+        changed: Codes | None = None,
         form: int = 0,
         *,
         order: tuple[Key, Key] | None = None,
@@ -139,11 +140,11 @@ class Program:
     ) -> None:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
+        self.values: Values = {}
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
         self.shared, self.kept = shared, kept
         self.common: Values = {}
-        codes = dict(reference.codes[form])
-        codes |= {key: compiled(tree) for key, tree in (changed or {}).items()}
+        codes = reference.codes[form] | (changed or {})
         self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
             name: [] for name in reference.methods
         }
@@ -192,6 +193,7 @@ class Model:
     def call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
         """Execute the steps of a method; return one result, a tuple of several, or None."""
         program, values = self._program, self._values
+        program.values = values
         values.update(program.common)
         values.update(zip(method.arguments, args, strict=False))
         values.update(kwargs)

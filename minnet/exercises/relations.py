@@ -5,7 +5,8 @@ reported; otherwise the entry with the largest error, which entries are wrong, h
 which other results are right.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,20 @@ def _entries(case: Case, right: Results, name: str, found: Array) -> str:
     if found.size == 1:
         return text
     if error < ROUNDED:
-        return f"{text}: right to about 3 digits, as if rounded or stored in float16"
+        return f"{text}: right to about 3 digits{_rounding(found)}"
     scale = max(np.abs(expected).max(), 1e-6)
     wrong = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
     if wrong.all():
         return text + _along_axes(found, expected)
-    relation = _relation(case, found[wrong], expected[wrong])
+    relation = _relation(case, found[wrong], expected[wrong]) if found[wrong].any() else "0"
     return f"{text}; {_where(case, wrong)}" + (f", where it is {relation}" if relation else "")
+
+
+def _rounding(found: Array) -> str:
+    """Return how the entries of a result are rounded, if they are."""
+    if (found == found.astype(np.float16)).all():
+        return ", as if stored in float16"
+    return ", as if rounded" if any(close(found, found.round(n)) for n in range(5)) else ""
 
 
 def _others(case: Case, right: Results, found: Results, name: str) -> Iterator[tuple[str, Any]]:
@@ -99,6 +107,7 @@ def _relations(case: Case, found: Array, expected: Array) -> Iterator[str]:
         yield f"{factor} times what it should be"
     if found.size < 2:
         return
+    yield from _limited(found, expected)
     if close(found, np.full_like(found, found.flat[0])):
         yield f"the number {found.flat[0]:.6g} in every entry"
     shift = float((found - expected).flat[0])
@@ -119,6 +128,35 @@ def _relations(case: Case, found: Array, expected: Array) -> Iterator[str]:
             yield f"{slope:.6g} times what it should be, plus {shift:.6g}"
 
 
+def with_values(
+    case: Case, found: Array, expected: Array, values: Mapping[str, Array]
+) -> Iterator[str]:
+    """Describe a result as the right one plus, times or divided by a multiple of another value."""
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    for meaning, value in values.items():
+        if value.size < 2 or value.dtype.kind != "f" or value.ndim > b.ndim:
+            continue
+        with suppress(ValueError), np.errstate(all="ignore"):  # another shape
+            other = np.broadcast_to(value, b.shape)
+            for word, one, whole in (
+                ("plus", a - b, other), ("times", a, b * other), ("divided by", a, b / other),
+            ):  # fmt: skip
+                factor = fitted(one, whole)
+                text = "" if np.isclose(factor, 1) else quantity(case, factor)
+                if text is not None and close(one, factor * whole):
+                    yield f"what it should be, {word} {text and text + ' times '}{meaning}"
+
+
+def _limited(found: Array, expected: Array) -> Iterator[str]:
+    """Describe values that are right within limits, some of which are reached."""
+    low, high = found.min(), found.max()
+    below, above = (expected < low).sum() > 1, (expected > high).sum() > 1
+    if not (below or above) or not close(found, np.clip(expected, low, high)) or low == high:
+        return
+    limits = f"at least {low:.6g}" if below else f"at most {high:.6g}"
+    yield f"limited to values of {limits}" + (f" and at most {high:.6g}" if below and above else "")
+
+
 def _factor(case: Case, found: Array, expected: Array) -> str | None:
     """Return the constant factor between two results as text, such as "N = 6", or None.
 
@@ -127,13 +165,19 @@ def _factor(case: Case, found: Array, expected: Array) -> str | None:
     """
     if not expected.any():
         return None
-    factor = float((found * expected).sum() / np.square(expected).sum())
+    factor = fitted(found, expected)
     if not close(found, factor * expected) or not 1e-6 < abs(factor) < 1e6:
         return None
     text = quantity(case, factor)
     if text is not None or expected.size == 1 or abs(factor - 1) < ROUNDED:
         return text
     return f"{factor:.6g}"
+
+
+def fitted(found: Array, expected: Array) -> float:
+    """Return the factor by which a result differs from another one, as well as one can."""
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    return float((a * b).sum() / max(np.square(b).sum(), 1e-300))
 
 
 def quantity(case: Case, factor: float) -> str | None:
@@ -161,10 +205,19 @@ def _quantities(case: Case) -> Iterator[tuple[str, float]]:
             yield f"(1 - {name})", 1 - value
             if value != 1:
                 yield f"1/(1 - {name})", 1 / (1 - value)
+    for letter, size in sizes.items():
+        yield f"({letter} - 1)", size - 1
 
 
 def _where(case: Case, wrong: Array) -> str:
-    """Describe which entries are wrong: those with certain inputs, or rows or columns."""
+    """Describe which entries are wrong: a row or column, or those with certain inputs."""
+    names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
+    ranges = [_range(wrong, axis, what) for axis, what in enumerate(names)]
+    for axis, text in enumerate(ranges):
+        others = tuple(each for each in range(wrong.ndim) if each != axis)
+        whole = (wrong.any(axis=others) == wrong.all(axis=others)).all()
+        if text and whole and text.endswith(("is wrong", "is right")):
+            return text
     for name, value in vars(case).items():
         if (
             isinstance(value, np.ndarray)
@@ -174,18 +227,23 @@ def _where(case: Case, wrong: Array) -> str:
             text = _condition(name.rsplit("_", 1)[-1], value, wrong)
             if text is not None:
                 return f"the wrong entries are those where {text}"
-    names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
-    for axis, what in enumerate(names):
-        others = tuple(each for each in range(wrong.ndim) if each != axis)
-        found = np.flatnonzero(wrong.any(axis=others)).tolist()
-        count = wrong.shape[axis]
-        if len(found) == 1 < count:
-            return f"only {what} {found[0]} is wrong"
-        if len(found) == count - 1 > 1:
-            return f"only {what} {({*range(count)} - {*found}).pop()} is right"
-        if len(found) < count:
-            return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
-    return f"{wrong.mean():.0%} of the entries are wrong"
+    share = f"{wrong.mean():.0%} of the entries are wrong"
+    return next(filter(None, ranges), share)
+
+
+def _range(wrong: Array, axis: int, what: str) -> str | None:
+    """Describe the wrong entries along an axis; None if they are everywhere."""
+    others = tuple(each for each in range(wrong.ndim) if each != axis)
+    found = np.flatnonzero(wrong.any(axis=others)).tolist()
+    count = wrong.shape[axis]
+    if len(found) == 1 < count:
+        place = "the last " if found[0] == count - 1 else "the first " if found[0] == 0 else ""
+        return f"only {place}{what}{'' if place else f' {found[0]}'} is wrong"
+    if len(found) == count - 1 > 1:
+        return f"only {what} {({*range(count)} - {*found}).pop()} is right"
+    if len(found) < count:
+        return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
+    return None
 
 
 def _condition(name: str, value: Array, wrong: Array) -> str | None:

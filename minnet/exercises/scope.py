@@ -9,6 +9,7 @@ import numpy as np
 
 from minnet.exercises.reference import ELEMENTWISE, REDUCTIONS, Reference, Values, parse
 from minnet.exercises.rules import Bindings
+from minnet.validation import Array
 
 CONSTANTS = "0.0 1.0 2.0 0.5 0.9 0.99 0.999 0.1 0.01 0.001 1e-05 1e-07 1e-08".split()  # noqa: SIM905
 FUNCTION_WORDS = ELEMENTWISE | REDUCTIONS
@@ -44,15 +45,18 @@ class Scope:
     def others(self, kind: str, name: str) -> Iterator[dict[str, ast.expr]]:
         """Yield what X, and Y, may stand for in the rules of ``operators.txt``.
 
-        A kind is ``number``, ``constant``, ``array``, ``value`` for a number or array, ``like`` for
-        an array of the same shape, ``gradient`` for that of the name, ``function``, or ``two`` for
-        two numbers. S stands for the name.
+        A kind is ``number``, ``size`` for a whole number above 1, ``constant``, ``array``,
+        ``value`` for a number or array, ``like`` for an array of the same shape, ``shares`` for
+        such an array of numbers between 0 and 1, ``gradient`` for that of the name, ``function``,
+        or ``two`` for two numbers. S stands for the name.
         """
         shape = np.shape(self.values[name]) if name in self.arrays else None
         like = [each for each in self.arrays if self.values[each].shape == shape]
         names: dict[str, Iterable[str]] = {
             "": [""], "number": self.scalars, "constant": CONSTANTS, "array": self.arrays,
             "value": [*self.scalars, *self.arrays], "like": like, "function": self.functions,
+            "size": [each for each in self.scalars if _is_size(self.values[each])],
+            "shares": [each for each in like if _are_shares(self.values[each])],
             "gradient": [each for each in like if each == f"d{name}" and each in self.steps],
         }  # fmt: skip
         if kind == "two":
@@ -78,7 +82,8 @@ class Scope:
             case ast.Attribute(value=value, attr="T"):
                 return f"the transpose of {self.describe(value)}"
             case ast.UnaryOp(operand=operand):
-                return self.describe(operand)
+                minus = "-" * (isinstance(node.op, ast.USub) and isinstance(operand, ast.Constant))
+                return minus + self.describe(operand)
             case ast.Call(func=ast.Name(id="where")):
                 return "the distinction of cases"
             case ast.Call(func=ast.Name(id=name), args=[argument, *_]):
@@ -98,6 +103,14 @@ class Scope:
             case ast.Compare(left=left):
                 return f"the condition on {self.describe(left)}"
         return "a part"
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and bool(value > 1)
+
+
+def _are_shares(value: Array) -> bool:
+    return value.dtype.kind == "f" and bool(np.all((value > 0) & (value < 1)))
 
 
 def is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from minnet.exercises.catalog import names
 from minnet.exercises.diagnosis import WrongAnswer
 
 SOLUTIONS = Path(__file__).parent / "solutions"
-EACH = pytest.mark.parametrize("exercise", catalog(), ids=names())
+EACH = pytest.mark.parametrize("exercise", catalog(), ids=names(), scope="module")
 
 
 def _right(name):

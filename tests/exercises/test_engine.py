@@ -1,5 +1,6 @@
 """Diagnosis of answers: known mistakes, faults, constant factors, shapes, the worst entry."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from minnet.exercises import WrongAnswer, check, files, find, network, relations
 from minnet.exercises.compare import relative_error
-from minnet.exercises.diagnosis import diagnose
+from minnet.exercises.diagnosis import diagnose, diagnose_answer
 from minnet.exercises.exercise import Case, Exercise, returned
 from minnet.exercises.observation import Observation, observe
 
@@ -131,8 +132,8 @@ def _in_row(right, row):
         (lambda right: _in_row(right.T, 1).T, "; only column 1 is wrong"),
         (lambda right: np.where(right < 0, 0.1 * right, right),
          "; the wrong entries are those where x is negative, where it is 0.1 times what"),
-        (lambda right: np.minimum(right, 1.5), "those where x is above 0."),
-        (lambda right: np.clip(right, -1, 1), "those where |x| is above 0."),
+        (lambda right: np.minimum(right, 1.5), "y is limited to values of at most 1.5."),
+        (lambda right: np.clip(right, -1, 1), "limited to values of at least -1 and at most 1."),
         (lambda right: right * np.arange(2, 7), "; each column has a factor of its own, such as 2"),
         (lambda right: right + np.arange(2, 8)[:, None], "; each row is shifted by a number"),
         (lambda right: right * (2 + np.cos(right)), "; all entries are too "),
@@ -176,7 +177,7 @@ def test_a_right_derivative_of_a_wrong_forward_is_reported():
         (lambda x, dy: (2.3, dy), "y has shape (), but should have (6, 5)."),
         (lambda x, dy: ((2 * x).astype("f4"), dy), "y is float32, but should be float64"),
         (lambda x, dy: (x.astype("f4"), 2 * dy), "y: 2 is missing as a factor."),
-        (lambda x, dy: (2.0002 * x, 2 * dy), ": right to about 3 digits, as if rounded"),
+        (lambda x, dy: (2.0002 * x, 2 * dy), ": right to about 3 digits. Right: dx"),
         (lambda x, dy: (x > 0, dy), "y holds True and False, but should hold numbers."),
         (
             lambda x, dy: None,
@@ -461,3 +462,13 @@ def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
     path.write_text("def clipping(grads, max_norm):\n    return 7\n", encoding="utf-8-sig")
     answer = files.answer_in(find(14), files.read_source(path), str(path))
     assert answer([], 1.0) == 7
+
+
+def test_an_endless_loop_is_reported_with_its_line(monkeypatch):
+    def endless(x, dy):
+        while True:
+            pass
+
+    monkeypatch.setattr("minnet.exercises.diagnosis.SECONDS", 0.1)
+    wrong = diagnose_answer(exercise(), endless, 0, train=False)
+    assert re.search(r"TimeoutError in line \d+, .*; look for an endless loop", str(wrong))

@@ -28,8 +28,8 @@ CREDIT = sum(name.startswith("dlogits") for name in RESULTS) / (len(RESULTS) + 2
 def graded(tmp_path_factory):
     """Grade all submissions once by the command; return the rows by name, and the folder."""
     root = tmp_path_factory.mktemp("course")
-    (root / "endless" / "pipe").mkdir(parents=True)
-    os.mkfifo(root / "endless" / "pipe" / FILE)
+    (root / "endless" / "fifo").mkdir(parents=True)
+    os.mkfifo(root / "endless" / "fifo" / FILE)
     rows = {}
     groups = (("handed_in", SUBMISSIONS, 120), ("endless", ENDLESS, 2))
     for group, submissions, timeout in groups:
@@ -233,10 +233,14 @@ def test_banned_imports_are_found(source, banned, tmp_path):
 
 def test_an_observation_is_restored_from_its_bytes():
     observation = Observation(
-        {"y of a": np.eye(2)}, Fault("error", "it stops."), lambda: {"dx": np.ones(3)}
+        {"y of a": np.eye(2)},
+        Fault("error", "it stops."),
+        again=lambda: {"y of a": np.zeros(2)},
+        derivatives=lambda: {"dx": np.ones(3)},
     )
     restored = isolation.unpack(isolation.pack(observation))
     np.testing.assert_array_equal(restored.results["y of a"], np.eye(2))
+    np.testing.assert_array_equal(restored.again()["y of a"], np.zeros(2))
     np.testing.assert_array_equal(restored.derivatives()["dx"], np.ones(3))
     assert restored.fault == Fault("error", "it stops.")
     assert restored.logits is None

@@ -117,7 +117,7 @@ ENDLESS = {
     "endless_import": ("while True: print('x')\n", "timeout", "not end within 2 seconds"),
     "slow": ("import time\ntime.sleep(1.2)\n" + STUDENT, "timeout", "not end within 2 seconds"),
     "opens_a_pipe": (
-        "open(__file__.replace('opens_a_pipe', 'pipe'))\n", "timeout", "not end within 2 seconds",
+        "open(__file__.replace('opens_a_pipe', 'fifo'))\n", "timeout", "not end within 2 seconds",
     ),
     "stops_itself": (
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import network
-from minnet.exercises.exercise import Case, Exercise
+from minnet.exercises.compare import close
+from minnet.exercises.exercise import Case, Exercise, Invariant
 from minnet.layer import Layer, Param
 from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
 N, FEATURES, NARROW, NARROW_ROWS = 6, 5, 3, 4
+SECOND, AGAIN = "y of the second batch", "y of the second batch after backward"
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -48,10 +50,11 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "dx", dense.backward(case.dy)
     yield "dweight", dense.dweight
     yield "dbias", dense.dbias
-    yield "y of the second batch", dense.forward(case.next_x)
+    yield SECOND, dense.forward(case.next_x)
     yield "dx of the second batch", dense.backward(case.next_dy)
     yield "dweight of the second batch", dense.dweight
     yield "dbias of the second batch", dense.dbias
+    yield AGAIN, dense.forward(case.next_x)
     yield "dx of a narrow layer", narrow.backward(case.narrow_dy)
     yield "dweight of a narrow layer", narrow.dweight
     yield "dbias of a narrow layer", narrow.dbias
@@ -77,6 +80,13 @@ class Adapted(Layer):
         self.params["weight"].grad, self.params["bias"].grad = self.dense.dweight, self.dense.dbias
 
 
+UNCHANGED = Invariant(
+    "changed_by_backward",
+    "backward changes the weight or the bias: the same x has another y after it.",
+    "Is the step of gradient descent part of backward, or does an optimizer make it later?",
+    lambda case, results: close(results[AGAIN], results[SECOND]),
+)
+
 EXERCISE = Exercise(
     number=1,
     name="dense",
@@ -85,6 +95,7 @@ EXERCISE = Exercise(
     answer="Dense",
     inputs=inputs,
     run=run,
+    invariants=(UNCHANGED,),
     derivatives={"dx": "x", "dweight": "weight", "dbias": "bias"},
     train=lambda answer: network.train([Dense(64, 16), Tanh(), Adapted(answer)]),
 )

@@ -83,6 +83,14 @@ def _is_perpendicular(name: str, results: Results) -> bool:
     return np.allclose(products, np.diag(lengths), atol=1e-6) or not np.allclose(lengths, 1)
 
 
+def _is_orthonormal_if_wide(case: Case, results: Results) -> bool:
+    """Return whether a wide weight has orthonormal rows, or a tall one no such columns."""
+    tall, wide = (results[f"inner products of a {name} weight"] for name in ("tall", "wide"))
+    return np.allclose(wide, np.eye(len(wide)), atol=1e-6) or not np.allclose(
+        tall, np.eye(len(tall)), atol=1e-6
+    )
+
+
 INVARIANTS = (
     *_each(
         RULES, "transposed",
@@ -101,6 +109,11 @@ INVARIANTS = (
         "Which shapes do the two factors of np.linalg.qr have, for a tall matrix and a wide one?",
         lambda name, results:
             results[f"weight of a {name} orthogonal layer"].shape == ORTHOGONAL[name],
+    ),
+    *_each(
+        (*RULES, "orthogonal"), "zeros", "all weights of {} are 0.",
+        "What does the formula give for the fans of a weight, such as 9 and 7?",
+        lambda rule, results: np.any(results[f"two layers of {rule}"]),
     ),
     *_each(
         (*RULES, "orthogonal"), "repeated",
@@ -140,6 +153,13 @@ INVARIANTS = (
         "columns or rows of a {} orthogonal weight have the length 1, but are not perpendicular.",
         "Which decomposition of a random matrix gives columns that are perpendicular?",
         _is_perpendicular,
+    ),
+    Invariant(
+        "wide_not_orthonormal",
+        "the columns of a tall orthogonal weight are orthonormal, but the rows of a wide one are "
+        "not.",
+        "How can a tall matrix with orthonormal columns become a wide one with orthonormal rows?",
+        _is_orthonormal_if_wide,
     ),
 )  # fmt: skip
 

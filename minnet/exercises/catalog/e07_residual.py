@@ -19,6 +19,7 @@ from minnet.validation import Array
 
 ROWS, FEATURES = (6, 7, 7), 5
 DWEIGHT, CALLS = "dweight of the branch", "calls of the branch"
+WRITTEN = "writing into the output of the branch"
 
 
 class Branch:
@@ -27,17 +28,20 @@ class Branch:
     def __init__(self, weight: Array) -> None:
         self.weight, self.dweight = weight, np.zeros_like(weight)
         self.calls = [0, 0]  # of forward and backward
+        self.written = False  # whether the block wrote into the output
 
     def forward(self, x: Array) -> Array:
         """Return F(x)."""
         self.calls[0] += 1
         self.x = x.copy()
-        self.y = y = np.tanh(x @ self.weight)
-        return np.array(y)
+        self.y = np.tanh(x @ self.weight)
+        self.output = np.array(self.y)
+        return self.output
 
     def backward(self, dy: Array) -> Array:
         """Set dweight and return the gradient with respect to x."""
         self.calls[1] += 1
+        self.written |= not np.array_equal(self.output, self.y)
         through_tanh = dy * (1 - self.y**2)
         self.dweight = self.x.T @ through_tanh
         dx: Array = through_tanh @ self.weight.T
@@ -78,6 +82,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "y of a batch with as many rows", block.forward(case.other_x)
     yield "dx of a batch with as many rows", block.backward(case.other_dy)
     yield CALLS, np.array(branch.calls)
+    yield WRITTEN, float(branch.written)
     x = case.x.copy()
     block = answer(BranchInPlace(case.weight))
     yield "y around a branch that works in place", block.forward(x)
@@ -99,6 +104,13 @@ CALLED_ONCE = Invariant(
     lambda case, results: (results[CALLS] <= len(ROWS)).all() or results[CALLS][1] < len(ROWS),
 )
 
+OUTPUT_KEPT = Invariant(
+    "branch_output_changed",
+    "it writes into the array that branch.forward returned, which the branch may still need.",
+    "Which of your lines use += or [...] = on that array?",
+    lambda case, results: results[WRITTEN] == 0,
+)
+
 EXERCISE = Exercise(
     number=7,
     name="residual",
@@ -107,8 +119,8 @@ EXERCISE = Exercise(
     answer="Residual",
     inputs=inputs,
     run=run,
-    invariants=(CALLED_ONCE,),
-    clues=frozenset({CALLS}),
+    invariants=(CALLED_ONCE, OUTPUT_KEPT),
+    clues=frozenset({CALLS, WRITTEN}),
     derivatives={"dx": "x", DWEIGHT: "weight"},
     train=train,
 )

@@ -21,6 +21,7 @@ from minnet.validation import Array
 
 ROWS, FEATURES = (6, 4, 4), 5
 SECOND_Y, EVALUATED = "y of the second batch", "y of the second batch in evaluation"
+AFTER = "dx after an evaluation"
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -64,6 +65,9 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield EVALUATED, layer.forward(case.next_x, False)
     yield "y of other rows in evaluation", layer.forward(case.other_x, False)
     yield "y of a single row", layer.forward(case.x[:1], True)
+    layer.forward(case.x, True)
+    layer.forward(case.x[::-1].copy(), False)
+    yield AFTER, layer.backward(case.dy)
 
 
 def train(answer: Any) -> Array:
@@ -80,6 +84,13 @@ SAME_IN_EVALUATION = Invariant(
     lambda case, results: close(results[EVALUATED], results[SECOND_Y]),
 )
 
+FROM_TRAINING = Invariant(
+    "state_of_evaluation",
+    "backward uses the rows of an evaluation; it belongs to the last forward in training.",
+    "What does forward store, and should it do so in evaluation?",
+    lambda case, results: close(results[AFTER], results["dx"]),
+)
+
 EXERCISE = Exercise(
     number=10,
     name="layernorm",
@@ -88,7 +99,8 @@ EXERCISE = Exercise(
     answer="LayerNorm",
     inputs=inputs,
     run=run,
-    invariants=(SAME_IN_EVALUATION,),
+    invariants=(SAME_IN_EVALUATION, FROM_TRAINING),
+    clues=frozenset({AFTER}),
     derivatives={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
     train=train,
 )

@@ -46,10 +46,11 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
         ("momentum alone", STEPS, (case.momentum, 0.0, 0.0)),
         ("all three", STEPS, (case.momentum, case.l1, case.l2)),
     ):
-        optimizer, other = answer(*arguments), answer(*arguments)
+        optimizer, other = answer(*arguments), answer(*(value / 2 for value in arguments))
         weight, bias = case.weight, case.bias
         if what != "momentum alone":
             yield f"penalty with {what}", optimizer.penalty(weight)
+            yield f"penalty of another weight with {what}", optimizer.penalty(case.other_weight)
         for step in range(steps):
             lr = float(case.lr[step])
             values = optimizer.step(weight, bias, case.dweight[step], case.dbias[step], lr)

@@ -34,7 +34,8 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
         return rng.uniform(0.1, 0.5, ROWS) * (row % 2 if kind == "relu" else 1)
 
     for changes in (
-        *(0 * row, 0 * row, 0.2 * batch),  # constant, or within each batch alone
+        *(0 * row, 0 * row, 0.2 * batch, 0.4 - 0.2 * batch),  # constant, or within each batch
+        *(0.3 * (row == end - 1) for end in (*ENDS, ROWS)),  # the last row of a batch alone
         *((batch != still) * alive() for still in range(3)),
         *((batch == lively) * alive() for lively in range(3)),
         tolerance * 0.4 * rng.random(ROWS),

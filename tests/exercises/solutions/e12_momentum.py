@@ -55,6 +55,8 @@ class Momentum:
             dweight = dweight + slope
         if mistake == "bias_penalised":
             dbias = dbias + self.slope(bias)
+        if mistake == "bias_penalised_by_l2":
+            dbias = dbias + 2 * self.l2 * bias
         self.weight_velocity = self.faster(self.weight_velocity, dweight, lr)
         self.bias_velocity = self.faster(self.bias_velocity, dbias, lr)
         by_weight, by_bias = self.weight_velocity, self.bias_velocity
@@ -190,6 +192,7 @@ WRONG = {
         "l2_without_2",
         "l2_halved",
         "bias_penalised",
+        "bias_penalised_by_l2",
         "uphill",
         "lr_in_velocity",
         "averaged",

@@ -165,7 +165,9 @@ class Wrong(Distributions):
             edges[-1] += 1e-9
         pairs = list(pairwise(edges))
         counts = np.array([np.sum((v >= a) & (v < b)) for a, b in pairs])
-        if self.mistake in ("tie_in_lower_bin", "first_bin_closed"):
+        if self.mistake == "tie_in_both_bins":
+            counts = np.array([np.sum((v >= a) & (v <= b)) for a, b in pairs])
+        elif self.mistake in ("tie_in_lower_bin", "first_bin_closed"):
             counts = np.array([np.sum((v > a) & (v <= b)) for a, b in pairs])
             counts[0] += np.sum(v == edges[0]) if self.mistake == "first_bin_closed" else 0
         elif self.mistake != "last_edge_left_out":
@@ -221,6 +223,7 @@ WRONG = {
         "not_copied",
         "zeros_left_out",
         "tie_in_lower_bin",
+        "tie_in_both_bins",
         "first_bin_closed",
         "last_edge_left_out",
         "into_end_bins",
