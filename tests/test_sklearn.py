@@ -267,7 +267,7 @@ def test_outputs_have_the_form_of_the_targets():
         ({"batch_size": 0}, ValueError, "expected batch_size to be at least 1"),
         ({"max_iter": 0}, ValueError, "expected epochs to be at least 1"),
         ({"momentum": 1.5, "solver": "sgd"}, ValueError, "expected momentum to be in"),
-        ({"dropout": 1.0}, ValueError, "Dropout: expected p to be in"),
+        ({"dropout": 1.0}, ValueError, "fit: expected dropout to be in"),
         ({"dtype": "float16"}, ValueError, "dtype: expected float32 or float64"),
         ({"init": "he"}, ValueError, "got 'he'"),
         ({"early_stopping": True, "validation_fraction": 0.001}, ValueError, "validation rows"),
@@ -404,3 +404,10 @@ def test_flags_must_be_true_or_false(name):
 def test_the_error_for_a_share_of_validation_rows_names_the_parameter(share):
     with pytest.raises((ValueError, TypeError), match="expected validation_fraction to be"):
         classifier(early_stopping=True, validation_fraction=share).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", ["S", "U", "M8[s]"])
+def test_rows_of_text_or_dates_are_refused(kind):
+    x, y = np.zeros((20, 3)).astype(kind), np.arange(20) % 2
+    with pytest.raises(TypeError, match=r"X as an array, got one of text or dates; use X.astype"):
+        MLPClassifier().fit(x, y)

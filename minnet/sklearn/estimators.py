@@ -26,7 +26,15 @@ from minnet.layers.dense import Init
 from minnet.sklearn import objective
 from minnet.sklearn.objective import Objective, Rows
 from minnet.training import Probe
-from minnet.validation import Array, as_float_dtype, as_sample_weight, count, in_range, is_number
+from minnet.validation import (
+    Array,
+    as_float_dtype,
+    as_sample_weight,
+    count,
+    fraction,
+    in_range,
+    is_number,
+)
 
 ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
     "identity": None, "logistic": minnet.Sigmoid, "tanh": minnet.Tanh, "relu": minnet.ReLU,
@@ -182,11 +190,12 @@ class _MLP(base.BaseEstimator):
             )
         activation, layers = ACTIVATIONS[self.activation], list[minnet.Layer]()
         init = "glorot_uniform" if self.init is None else self.init
+        dropout = fraction(self.dropout, "fit", "dropout")
         for fan_in, fan_out in pairwise(sizes[:-1]):
             layers.append(minnet.Dense(fan_in, fan_out, bias=not self.batch_norm, init=init))
             layers += [minnet.BatchNorm(fan_out)] if self.batch_norm else []
             layers += [activation()] if activation else []
-            layers += [minnet.Dropout(self.dropout)] if self.dropout else []
+            layers += [minnet.Dropout(dropout)] if dropout else []
         return [*layers, minnet.Dense(sizes[-2], sizes[-1], init=init)]
 
     def _new_optimizer(self) -> minnet.Optimizer:
@@ -408,12 +417,12 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
 
 
 def _checked(array: Any, name: str) -> Any:
-    """Return array; raise TypeError if it is masked or X is text, which scikit-learn accepts."""
+    """Return array; raise TypeError if it is masked or X is text or dates, which scikit-learn accepts."""
     repair = ""
     if isinstance(array, np.ma.MaskedArray):
         repair = f"a masked array; use {name}.filled(value)"
-    elif name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SU":
-        repair = "one of strings; use X.astype(float)"
+    elif name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SUMm":
+        repair = "one of text or dates; use X.astype(float)"
     if repair:
         raise TypeError(f"expected {name} as an array, got {repair}")
     return array
