@@ -80,7 +80,10 @@ GROUPS = (
             ("shift[j] = sum_dy[j] / n - rest * sum_dy_x_hat * rstd / n", "shift[j] = 0.0"),
             ("dbeta[j] = sum_dy[j]\n        scale", "dbeta[j] = sum_dy[j] / n\n        scale"),
             ("mean_g - x_hat * mean_g_x_hat)", "mean_g)"),
-            ("sum_g_x_hat += gamma[g, j] * dy[i, g, j] * x_hat", "sum_g_x_hat += dy[i, g, j] * x_hat"),
+            (
+                "sum_g_x_hat += gamma[g, j] * dy[i, g, j] * x_hat",
+                "sum_g_x_hat += dy[i, g, j] * x_hat",
+            ),
             ("(mean - centre) * rstd", "0.0"),
         ),
     ),

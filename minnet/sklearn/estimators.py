@@ -417,7 +417,7 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
 
 
 def _checked(array: Any, name: str) -> Any:
-    """Return array; raise TypeError if it is masked or X is text or dates, which scikit-learn accepts."""
+    """Return array; raise TypeError for a masked array and for rows of text or dates."""
     repair = ""
     if isinstance(array, np.ma.MaskedArray):
         repair = f"a masked array; use {name}.filled(value)"
