@@ -10,6 +10,7 @@ from minnet.memory import empty, writable
 from minnet.validation import FLOAT32, FLOAT64, Array, as_array, as_flag, fill, shown
 
 Key = TypeVar("Key")
+UNUSED = "a parameter"  # name of a Param that is not part of a layer yet
 
 
 class Param:
@@ -50,7 +51,7 @@ class Param:
     assigned: ClassVar[int] = 0  # number of assignments to grad, of all parameters
 
     def __init__(self, value: Any) -> None:
-        self.name, self.trainable = "a parameter", True
+        self.name, self.trainable = UNUSED, True
         array = as_array(value, FLOAT64, self.name, "value")
         dtype = FLOAT64 if np.asarray(value).dtype == FLOAT64 else FLOAT32
         self._value, self._grad = np.empty(array.shape, dtype), np.zeros(array.shape, dtype)
@@ -126,6 +127,11 @@ class Params(dict[str, Param]):
             )
         if name in self and self[name] is not param:
             raise ValueError(f"params[{name!r}] exists already; assign params[{name!r}].value")
+        if name not in self and param.name != UNUSED:
+            raise ValueError(
+                f"params[{name!r}]: expected a new Param, got that of {param.name!r}, which would "
+                "be moved from its layer; create one for each layer"
+            )
         if self.complete and name not in self:
             raise ValueError(
                 f"params[{name!r}]: the parameters of this layer are complete, and a new one would "

@@ -154,3 +154,15 @@ def test_a_gradient_may_be_changed_in_place():
     param.grad += [1.0, 2.0]
     param.grad *= 2
     assert param.grad.tolist() == [2, 4]
+
+
+def test_a_param_belongs_to_one_layer():
+    gain, one, other = Param([1.0, 2.0]), ReLU(), ReLU()
+    one.params["gain"] = gain
+    one.params["gain"] = gain
+    with pytest.raises(ValueError, match=r"expected a new Param, got that of 'gain'"):
+        other.params["gain"] = gain
+    with pytest.raises(ValueError, match="expected a new Param"):
+        one.params["twin"] = gain
+    assert list(one.params) == ["gain"]
+    assert not other.params
