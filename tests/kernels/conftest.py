@@ -7,6 +7,14 @@ import pytest
 from minnet.kernels import jit
 
 
+@pytest.fixture(autouse=True)
+def kernels_of_tests_are_forgotten():
+    """Remove the kernels that a test has defined, which `minnet.warmup` would compile."""
+    yield
+    for name in [name for name in jit.kernels if not name.startswith("minnet.")]:
+        del jit.kernels[name]
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """Return the folder of the cache keys, below an empty MINNET_CACHE_DIR."""
