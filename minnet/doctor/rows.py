@@ -118,12 +118,13 @@ def label_noise(case: Case) -> Suspicion | None:
     labels, x, pair = case.labels, case.training.x, case.training.validation
     if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
-    wrong, agreement = contradictions(x, labels, x, labels)
+    wrong, agreement = contradictions(x, labels)
     clear = float(wrong[agreement >= np.median(agreement)].mean())
     share, held, limit = float(wrong.mean()), math.nan, 0.06
     held_labels = None if pair is None else labels_in(pair[1])
     if pair is not None and held_labels is not None and len(held_labels) >= LEAST:
-        others = contradictions(pair[0], held_labels, pair[0], held_labels)[0]
+        # More rows have nearer neighbours, so as many are compared as in training.
+        others = contradictions(pair[0], held_labels, min(len(x), MOST))[0]
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
         limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
     chance = 1 - np.bincount(labels).max() / len(labels)
@@ -143,22 +144,19 @@ def label_noise(case: Case) -> Suspicion | None:
     )
 
 
-def contradictions(x: Array, y: Array, others: Array, labels: Array) -> tuple[Array, Array]:
+def contradictions(x: Array, labels: Array, most: int = MOST) -> tuple[Array, Array]:
     """Return whether rows contradict their nearest other rows, and how many of those agree.
 
-    Columns are standardized, and at most `MOST` rows of each are used.
+    Columns are standardized, and at most ``most`` rows are used.
     """
-    rng, same, convert = np.random.default_rng(0), x is others, standardization(others)
-    base = rng.permutation(len(others))[:MOST]
-    rows = base if same else rng.permutation(len(x))[:MOST]
-    found, known = convert(x[rows]), convert(others[base])
-    distances = np.square(known).sum(axis=1) - 2 * found @ known.T
-    if same:
-        np.fill_diagonal(distances, np.inf)
-    k = min(NEIGHBOURS, len(base) - 2)
-    near = labels[base][np.argpartition(distances, k, axis=1)[:, :k]]
+    rows = np.random.default_rng(0).permutation(len(x))[:most]
+    known, y = standardization(x)(x[rows]), labels[rows]
+    distances = np.square(known).sum(axis=1) - 2 * known @ known.T
+    np.fill_diagonal(distances, np.inf)
+    k = min(NEIGHBOURS, len(rows) - 2)
+    near = y[np.argpartition(distances, k, axis=1)[:, :k]]
     counts = np.stack([(near == c).sum(axis=1) for c in range(int(labels.max()) + 1)], axis=1)
-    return counts.argmax(axis=1) != y[rows], counts.max(axis=1)
+    return counts.argmax(axis=1) != y, counts.max(axis=1)
 
 
 CAUSES = constant_features, unscaled_inputs, unscaled_targets, label_noise

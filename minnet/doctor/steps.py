@@ -107,13 +107,13 @@ def over_regularized(case: Case) -> Suspicion | None:
     penalty = training.regularizer.strength if training.regularizer is not None else 0.0
     penalty = max(penalty, training.optimizer.weight_decay)
     dropout = max((la.p for _, la in training.net.walk() if isinstance(la, Dropout)), default=0.0)
-    if (not penalty and dropout < 0.3) or points > 0.985:
+    if (not penalty and dropout <= 0.5) or points > 0.985:  # 0.5 is the usual probability
         return None
-    strong = penalty >= 3e-3 or dropout >= 0.6
+    strong = penalty >= 3e-3 or dropout > 0.5
     sizes = [max(s.blocks[0].w if s.blocks else 1.0, 1e-30) for s in (case.first, case.last)]
     remedies = [remedy("set_regularization", value) for value in (0.0, penalty / 100) if penalty]
-    if dropout >= 0.3:
-        remedies.insert(0 if dropout >= 0.6 else len(remedies), remedy("set_dropout", 0.0))
+    if dropout > 0.5:
+        remedies.insert(0, remedy("set_dropout", 0.0))
     return Suspicion(
         0.8 if dropout > 0.7 else 0.72 if penalty >= 0.03 else 0.62 if strong else 0.4,
         f"With a penalty of strength {penalty:.3g} and dropout of {dropout:.2g}, the network "
