@@ -14,7 +14,7 @@ from minnet.exercises.compare import TOLERANCE, digest
 from minnet.exercises.exercise import Results
 from minnet.exercises.mutants import Mutant, Mutants, results_of
 from minnet.exercises.reference import Key
-from minnet.exercises.relations import fitted, quantity, with_values
+from minnet.exercises.relations import as_if_rounded, fitted, quantity, with_values
 from minnet.validation import Array
 
 Group = dict[int, Mutant]  # mutants with the same value of a result, by form
@@ -243,6 +243,9 @@ class Search:
     def _scaled(self, usable: Sequence[Group], name: str) -> Iterator[Mutant]:
         """Yield the mutants whose result, times a quantity of the exercise, is the one found."""
         found = self.found[name]
+        right = self.mutants.right[name]
+        if found.shape == right.shape and as_if_rounded(found, right):
+            return
         for group in usable:
             mutant = _likeliest(group)
             value = mutant.results[name]

@@ -21,7 +21,7 @@ from minnet.layers.activations import Tanh
 from minnet.layers.dense import Dense
 from minnet.validation import Array
 
-N, FEATURES, NARROW, NARROW_ROWS = 6, 5, 3, 4
+N, FEATURES, NARROW, NARROW_ROWS = 6, 5, 3, 8
 SECOND, AGAIN = "y of the second batch", "y of the second batch after backward"
 
 

@@ -1,10 +1,11 @@
 """Exercise 3, softmax and cross-entropy together, from logits and labels.
 
 The numbers of rows and classes differ, so that a wrong axis or factor changes the numbers. The last
-class does not occur among the first labels, so that classes cannot be counted from the labels.
-Large logits come last. Their smallest probability is exactly 0, but its logarithm is finite. They
-share a batch with ordinary rows, which shows whether each row has a maximum of its own. They are
-then doubled, which shows whether the loss has a limit.
+class does not occur among the first labels, so that classes cannot be counted from the labels. In
+one row another class has the same logit as the label.
+Large logits come last. Their smallest probability is exactly 0, but its logarithm is finite. In one
+row all of them are large and negative. They share a batch with ordinary rows, which shows whether
+each row has a maximum of its own. They are then doubled, which shows whether the loss has a limit.
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ ADDED = "loss added by twice as large logits"
 
 def inputs(rng: np.random.Generator) -> Case:
     """Draw logits and labels, then logits of about ±1e4, and labels of unlikely classes."""
-    large = rng.normal(size=(LARGE, CLASSES))
-    large[:, 0] += rng.uniform(0.8e4, 1.2e4, size=LARGE)
-    large[:, 3] -= rng.uniform(0.8e4, 1.2e4, size=LARGE)
+    signs = np.array([[1, 0, 0, -1], [-1, -1, -1, -1], [-1, 0, 0, 1]])
+    logits, labels = (
+        2 * rng.normal(size=(N, CLASSES)),
+        rng.permutation(np.arange(N) % (CLASSES - 1)),
+    )
+    logits[0, labels[0]] = logits[0, labels[0] - 1]
+    large = signs * rng.uniform(0.8e4, 1.2e4, size=(LARGE, 1))
     return Case(
-        logits=2 * rng.normal(size=(N, CLASSES)),
-        labels=rng.permutation(np.arange(N) % (CLASSES - 1)),
-        large_logits=large,
+        logits=logits,
+        labels=labels,
+        large_logits=large + rng.normal(size=large.shape),
         large_labels=np.array([1, 3, 2]),
     )
 

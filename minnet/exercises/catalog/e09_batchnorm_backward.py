@@ -1,7 +1,8 @@
 """Exercise 9, the three gradients of BatchNorm.
 
 γ, dy and a large eps are drawn at random: γ = 1 would hide a missing γ, the gradient of Σy² is
-about 0, and a small eps would hide that it is left out. dγ is compared before dx, because dγ has
+about 0, and a small eps would hide that it is left out. γ has both signs, and a second batch has
+another number of rows. dγ is compared before dx, because dγ has
 one form only: a wrong x̂ shows there, however dx is written.
 """
 
@@ -19,27 +20,31 @@ from minnet.layers.dense import Dense
 from minnet.layers.normalization import BatchNorm
 from minnet.validation import Array
 
-N, FEATURES = 7, 5
+N, NEXT_ROWS, FEATURES = 7, 4, 5
 
 
 def inputs(rng: np.random.Generator) -> Case:
-    """Draw a batch whose columns have means and deviations of their own."""
+    """Draw two batches whose columns have means and deviations of their own."""
+    mean, deviation = rng.uniform(0.5, 1.5, FEATURES), rng.uniform(0.4, 0.8, FEATURES)
     return Case(
-        x=rng.normal(size=(N, FEATURES)) * rng.uniform(0.4, 0.8, FEATURES)
-        + rng.uniform(0.5, 1.5, FEATURES),
-        gamma=rng.uniform(0.5, 2.0, FEATURES),
+        x=rng.normal(mean, deviation, size=(N, FEATURES)),
+        next_x=rng.normal(mean, deviation, size=(NEXT_ROWS, FEATURES)),
+        gamma=rng.uniform(0.5, 2.0, FEATURES) * rng.permutation([1, 1, 1, -1, -1]),
         beta=rng.normal(size=FEATURES),
         eps=float(rng.uniform(0.05, 0.1)),
         dy=rng.normal(size=(N, FEATURES)),
+        next_dy=rng.normal(size=(NEXT_ROWS, FEATURES)),
     )
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """One call; dx comes last."""
-    values = answer(case.x, case.gamma, case.beta, case.eps, case.dy)
-    results = dict(returned(values, "dx", "dgamma", "dbeta"))
-    for name in ("dgamma", "dbeta", "dx"):
-        yield name, results[name]
+    """Two batches; dx comes last in each."""
+    batches = ("", case.x, case.dy), (" of the second batch", case.next_x, case.next_dy)
+    for which, x, dy in batches:
+        values = answer(x, case.gamma, case.beta, case.eps, dy)
+        results = dict(returned(values, "dx", "dgamma", "dbeta"))
+        for name in ("dgamma", "dbeta", "dx"):
+            yield name + which, results[name]
 
 
 class Adapted(BatchNorm):

@@ -21,7 +21,7 @@ from minnet.validation import Array
 
 ROWS, FEATURES = (6, 4, 4), 5
 SECOND_Y, EVALUATED = "y of the second batch", "y of the second batch in evaluation"
-AFTER = "dx after an evaluation"
+BEFORE, AFTER = "dx before an evaluation", "dx after an evaluation"
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -46,16 +46,16 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two steps of training, the second beside another layer; then evaluation, also of one row."""
+    """Two steps of training, the second beside another layer; then evaluation."""
     layer = answer(case.gamma, case.beta, case.eps)
     yield "y", layer.forward(case.x, True)
     dx = layer.backward(case.dy)
     yield "dgamma", layer.dgamma
     yield "dbeta", layer.dbeta
     yield "dx", dx
-    yield SECOND_Y, layer.forward(case.next_x, True)
     other = answer(case.other_gamma, case.other_beta, case.other_eps)
     yield "y of another layer", other.forward(case.other_x, True)
+    yield SECOND_Y, layer.forward(case.next_x, True)
     dx = layer.backward(case.next_dy)
     yield "dgamma of the second batch", layer.dgamma
     yield "dbeta of the second batch", layer.dbeta
@@ -64,9 +64,12 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield "dgamma of another layer", other.dgamma
     yield EVALUATED, layer.forward(case.next_x, False)
     yield "y of other rows in evaluation", layer.forward(case.other_x, False)
-    yield "y of a single row", layer.forward(case.x[:1], True)
+    layer.forward(case.x, True)
+    yield BEFORE, layer.backward(case.dy)
     layer.forward(case.x, True)
     layer.forward(case.x[::-1].copy(), False)
+    narrow = answer(case.gamma[1:], case.beta[1:], case.other_eps)
+    yield "y of a single row", narrow.forward(case.x[:1, 1:], True)
     yield AFTER, layer.backward(case.dy)
 
 
@@ -88,7 +91,7 @@ FROM_TRAINING = Invariant(
     "state_of_evaluation",
     "backward uses the rows of an evaluation; it belongs to the last forward in training.",
     "What does forward store, and should it do so in evaluation?",
-    lambda case, results: close(results[AFTER], results["dx"]),
+    lambda case, results: close(results[AFTER], results[BEFORE]),
 )
 
 EXERCISE = Exercise(
@@ -100,7 +103,7 @@ EXERCISE = Exercise(
     inputs=inputs,
     run=run,
     invariants=(SAME_IN_EVALUATION, FROM_TRAINING),
-    clues=frozenset({AFTER}),
+    clues=frozenset({BEFORE, AFTER}),
     derivatives={"dx": "x", "dgamma": "gamma", "dbeta": "beta"},
     train=train,
 )

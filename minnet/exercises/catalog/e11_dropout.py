@@ -21,7 +21,8 @@ from minnet.validation import Array
 
 ROWS, NEXT_ROWS, FEATURES, SMALL = 300, 200, 60, (60, 5, 6)
 IDLE, SHARE = "share of x dropped in evaluation", "share of x dropped"
-MEAN = "mean factor from x to y"
+OTHER_SHARE = "share of x dropped by another layer"
+MEAN, FOREIGN = "mean factor from x to y", "use of the generators of other layers"
 ZERO = "share of dx dropped where x is 0"
 WHEN = ("", " beside another layer", " after an evaluation")
 UNLIKE = tuple(f"share of entries dropped in y or dx alone{when}" for when in WHEN)
@@ -39,12 +40,15 @@ def inputs(rng: np.random.Generator) -> Case:
     second = {"next_x": batch(NEXT_ROWS, FEATURES), "next_dy": batch(NEXT_ROWS, FEATURES)}
     second["next_x"][rng.random((NEXT_ROWS, FEATURES)) < 1 / 2] = 0.0
     p, seed = float(rng.uniform(0.15, 0.2)), int(rng.integers(2**31))
-    return Case(**first, **second, small=batch(*SMALL), p=p, seed=seed)
+    return Case(**first, **second, small=batch(*SMALL), p=p, other_p=2 * p, seed=seed)
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Evaluation, a step of training, small batches, then steps with another forward between."""
-    dropout, *others = (answer(case.p, np.random.default_rng(case.seed + i)) for i in range(3))
+    rngs = [np.random.default_rng(case.seed + i) for i in range(4)]
+    p = (case.p, case.p, case.p, case.other_p)
+    dropout, *others = (answer(*each) for each in zip(p, rngs, strict=True))
+    unused = [rng.bit_generator.state for rng in rngs[1:]]
     y = _like(case.x, "y in evaluation", dropout.forward(case.x, False))
     yield IDLE, np.mean(y == 0)
     yield "kept entries of y in evaluation", _filled(case.x, y)
@@ -52,12 +56,14 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield SHARE, np.mean(y == 0)
     yield "kept entries of y", _filled(case.x, y)
     yield MEAN, np.mean(y / case.x)
+    yield FOREIGN, float([rng.bit_generator.state for rng in rngs[1:]] != unused)
     dx = _like(case.dy, "dx", dropout.backward(case.dy))
     yield UNLIKE[0], np.mean((y == 0) != (dx == 0))
     yield "kept entries of dx", _filled(case.dy, dx)
     small = [_like(x, "y", others[0].forward(x, True)) == 0 for x in case.small]
     yield SPREADS, _spreads(y == 0, np.reshape(small, (len(small), -1)))
     yield LAYERS, float(np.any(y == 0) and np.array_equal(y, others[1].forward(case.x, True)))
+    yield OTHER_SHARE, np.mean(_like(case.x, "y", others[2].forward(case.x, True)) == 0)
     x, dy, some = case.next_x, case.next_dy, case.next_x != 0
     for i in (1, 2):
         y = _like(x, "y", dropout.forward(x, True)).copy()
@@ -165,6 +171,6 @@ EXERCISE = Exercise(
     inputs=inputs,
     run=run,
     invariants=INVARIANTS,
-    tolerances=dict.fromkeys((IDLE, SHARE, *UNLIKE), 0.12) | {ZERO: 0.3} | WIDE,
+    tolerances=dict.fromkeys((IDLE, SHARE, OTHER_SHARE, *UNLIKE), 0.12) | {ZERO: 0.3} | WIDE,
     train=train,
 )

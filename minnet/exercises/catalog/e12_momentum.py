@@ -58,11 +58,13 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
             (_, weight), (_, bias) = returned(values, "weight", "bias")
             yield f"weight {when}", weight
             yield f"bias {when}", bias
-            if what == "all three" and step == 1:
-                gradients = case.other_dweight[0], case.other_dbias[0]
+            if what == "all three" and step > 0:
+                gradients = case.other_dweight[step], case.other_dbias[step]
                 values = other.step(case.other_weight, case.other_bias, *gradients, lr)
                 for name, value in returned(values, "weight", "bias"):
-                    yield f"{name} of another optimizer", value
+                    yield f"{name} of another optimizer after step {step}", value
+        if what == "all three":
+            yield "penalty of the last weight", optimizer.penalty(weight)
 
 
 class Adapted(Optimizer):

@@ -25,6 +25,8 @@ from minnet.validation import Array
 STEPS, SAME = 3, ((4, 5), (4, 5))
 SHAPES = {"rmsprop": SAME, "adam": SAME, "another adam": ((5, 6), (8,), (1, 2))}
 WEIGHTS = ("first weight", "second weight", "third weight")
+TURNS = (*["rmsprop"] * 2, "adam", "rmsprop", "another adam", *["adam"] * 2, *["another adam"] * 2)
+OTHER_SETTINGS = (0.1, 0.8, 0.95, 0.02)
 
 
 def inputs(rng: np.random.Generator) -> Case:
@@ -42,22 +44,24 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Three steps of each optimizer, then another look at the first result."""
-    for name, shapes in SHAPES.items():
-        settings = (0.1, 0.8, 0.95, 0.02) if name == "another adam" else case.settings.tolist()
-        optimizer, kept = answer(name.split()[-1], *settings), []
-        for t in range(STEPS):
-            params, grads = (
-                [getattr(case, f"{kind}[{i}] of {name}")[t] for i in range(len(shapes))]
-                for kind in ("params", "grads")
-            )
-            new = optimizer.step(params, grads)
-            if not isinstance(new, list | tuple) or len(new) != len(shapes):
-                raise ResultError("step should return a list of arrays, one for each in params.")
-            for each, weight in zip(WEIGHTS, new, strict=False):
-                yield f"{each} after step {t + 1} of {name}", weight
-            kept.append(new[0])
-        yield f"first weight after step 1 of {name} at the end", kept[0]
+    """Three steps of each optimizer, in turns, and another look at the first result."""
+    settings = dict.fromkeys(SHAPES, case.settings.tolist()) | {"another adam": OTHER_SETTINGS}
+    each = {name: answer(name.split()[-1], *settings[name]) for name in SHAPES}
+    kept: dict[str, list[Any]] = {name: [] for name in SHAPES}
+    for name in TURNS:
+        t, indices = len(kept[name]), range(len(SHAPES[name]))
+        params, grads = (
+            [getattr(case, f"{kind}[{i}] of {name}")[t] for i in indices]
+            for kind in ("params", "grads")
+        )
+        new = each[name].step(params, grads)
+        if not isinstance(new, list | tuple) or len(new) != len(indices):
+            raise ResultError("step should return a list of arrays, one for each in params.")
+        for which, weight in zip(WEIGHTS, new, strict=False):
+            yield f"{which} after step {t + 1} of {name}", weight
+        kept[name].append(new[0])
+        if t == STEPS - 1:
+            yield f"first weight after step 1 of {name} at the end", kept[name][0]
 
 
 class Adapted(optimizers.Optimizer):

@@ -41,7 +41,7 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
         tolerance * 0.4 * rng.random(ROWS),
         tolerance * 0.8 * rng.random(ROWS),
         *(tolerance * size * (row % 2) for size in (0.004, 1.5, 2.5, 5)),
-        *(tolerance * size * (row == 8) for size in (1.6, 3.5, 30)),
+        *(tolerance * size * (row == 8) for size in (0.8, 1.6, 3.5, 30)),
         *(tolerance * size * rng.random(ROWS) ** 4 for size in (1.2, 1.5, 2, 3)),
         tolerance * 0.7 * ((row + 1) % 3 - 1),  # the first row lies in the middle
         tolerance * 0.7 * np.array([0, -1, 1])[batch],

@@ -57,6 +57,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     yield from histogram(case.edges, " after another batch")
     yield "density after another batch", distributions.density(case.edges)
     yield "cdf after another batch", distributions.cdf(case.points)
+    yield from histogram(case.edges[1:], " of fewer bins")
     capture(another, batches[2])
     yield "cdf of another object", another.cdf(case.points)
 
