@@ -40,13 +40,13 @@ def inputs(rng: np.random.Generator) -> Case:
     second = {"next_x": batch(NEXT_ROWS, FEATURES), "next_dy": batch(NEXT_ROWS, FEATURES)}
     second["next_x"][rng.random((NEXT_ROWS, FEATURES)) < 1 / 2] = 0.0
     p, seed = float(rng.uniform(0.15, 0.2)), int(rng.integers(2**31))
-    return Case(**first, **second, small=batch(*SMALL), p=p, other_p=2 * p, seed=seed)
+    return Case(**first, **second, small=batch(*SMALL), p=p, seed=seed)
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Evaluation, a step of training, small batches, then steps with another forward between."""
     rngs = [np.random.default_rng(case.seed + i) for i in range(4)]
-    p = (case.p, case.p, case.p, case.other_p)
+    p = (case.p, case.p, case.p, 2 * case.p)
     dropout, *others = (answer(*each) for each in zip(p, rngs, strict=True))
     unused = [rng.bit_generator.state for rng in rngs[1:]]
     y = _like(case.x, "y in evaluation", dropout.forward(case.x, False))

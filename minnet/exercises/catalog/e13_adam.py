@@ -3,8 +3,8 @@
 The first gradients are positive, so that a missing square shows as a wrong number before a root of
 a negative number does. The betas are small for the same reason: β · t stays below 1 in the second
 step. Two weights of one shape show what the state of one adds to the other; those of another adam
-have different shapes. The parameters change between the steps. The last gradient of the last weight
-is 0, where adam still moves on.
+have different shapes. The optimizers take turns, which shows what they share, and the parameters
+change between the steps. The last gradient of the last weight is 0, where adam still moves on.
 """
 
 from __future__ import annotations
