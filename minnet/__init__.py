@@ -5,12 +5,9 @@ Its modules include `plot`, `datasets`, `initializers`, `schedules`, `checks` an
 Importing minnet is fast, because numba, matplotlib and scikit-learn are loaded at first use.
 """
 
-import os
-import sys
+from minnet import interruptions
 
-if [os.path.basename(name) for name in sys.argv[:1]] in (["-m"], ["minnet"]):  # the command
-    from minnet import interruptions
-
+if interruptions.is_command():  # before the other imports, which take a while
     interruptions.end_at_ctrl_c()
 
 from typing import TYPE_CHECKING, Any

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from itertools import pairwise
 from types import FrameType
 from typing import Any
+
+
+def is_command() -> bool:
+    """Return whether this process runs ``minnet`` or ``python -m minnet``, and not other code."""
+    if sys.argv[:1] == ["-m"]:  # Python looks for the module, which need not be minnet
+        return ("-m", "minnet") in pairwise(sys.orig_argv)
+    return os.path.basename("".join(sys.argv[:1])) == "minnet"
 
 
 def end_at_ctrl_c() -> None:

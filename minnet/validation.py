@@ -167,9 +167,12 @@ def check_finite(x: Array, where: object, given: Any = None, repair: str = "") -
         got += f", too large for {x.dtype},"
         repair = "scale the values, or use dtype=np.float64"
     elif np.isinf(number) and not repair:
-        repair = f"remove such rows; if it was a number above {np.finfo(x.dtype).max:.1e}, the "
-        repair += f"largest {x.dtype}, scale the data"
-    repair = repair or "remove such rows, or replace the values, as by the mean of their column"
+        repair = "remove such rows, or scale the data if they hold numbers above the largest "
+        repair += f"{x.dtype}, {np.finfo(x.dtype).max:.1e}"
+    repair = (
+        repair
+        or "remove such rows, or replace the values, for instance by the mean of their column"
+    )
     raise FloatingPointError(f"{where}: expected finite values, got {got} at {place}; {repair}")
 
 

@@ -319,8 +319,24 @@ class Finder(importlib.abc.MetaPathFinder):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Finder())
 sys.argv[:] = ["-m", "--version"]
+sys.orig_argv[:] = ["python", "-m", "minnet", "--version"]
 runpy.run_module("minnet", run_name="__main__")
 """
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr.split()) == (130, ["stopped"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a signal needs POSIX")
+def test_ctrl_c_is_left_to_other_packages_that_import_minnet(tmp_path):
+    package = tmp_path / "course"
+    package.mkdir()
+    (package / "__init__.py").write_text("import minnet\n")
+    (package / "__main__.py").write_text(
+        "import signal\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n    print('saved')\n"
+    )
+    command = [sys.executable, "-m", "course"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "saved\n")

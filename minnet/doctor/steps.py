@@ -45,8 +45,8 @@ def lr_too_high(case: Case) -> Suspicion | None:
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return Suspicion(
         strength,
-        f"With a learning rate of {case.lr:.3g} the first update changes the weights of a layer by "
-        f"{update:.2%} of their size. The loss begins at {curve[0]:.3g}; {end}.",
+        f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
+        f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
         [set_lr(case.lr / factor), set_lr(case.lr / factor / 10)],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=case.steps if case.diverged else 0,
@@ -67,9 +67,9 @@ def lr_too_low(case: Case) -> Suspicion | None:
     fall = float((curve[0] - curve[-1]) / max(abs(curve[0]), 1e-12))
     return Suspicion(
         0.45 if case.update < 1e-3 else 0.3,
-        f"With a learning rate of {case.lr:.3g} the first update changes the weights by only "
-        f"{case.update:.2g} of their size, and the loss falls by {fall:.0%} from {curve[0]:.3g} to "
-        f"{curve[-1]:.3g} in {case.steps} steps.",
+        f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
+        f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
+        f"{case.steps} steps.",
         [set_lr(factor * case.lr), set_lr((factor / 10 if factor > 10 else 100) * case.lr)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
         step=case.steps,

@@ -19,11 +19,9 @@ def replay_of(
     found = diagnoses or {}
     first, *others = records
     remedy = max(others, key=lambda label: _accuracy(trials[label][0]), default=None)
-    other = (
-        None
-        if remedy is None
-        else _replay(remedy, trials[remedy][0], records[remedy], found.get(remedy))
-    )
+    other = None
+    if remedy is not None:
+        other = _replay(remedy, trials[remedy][0], records[remedy], found.get(remedy))
     return _replay(first, trials[first][0], records[first], found.get(first), other)
 
 

@@ -5,7 +5,8 @@ E[x²] - μ² can be negative, and for x with an offset of 1e4 even two passes h
 the variance. The passes over (n, features) use the dtype of x. The rounding error of the mean in
 that dtype is corrected by one constant for each column, so large offsets are accurate.
 
-Sums over the rows are updated once for four rows, because each update loads and stores a float64.
+Sums are updated once for four values: the sum of a column is loaded and stored in each update, and
+the updates of a single sum have to wait for each other.
 
 References
 ----------
@@ -177,7 +178,7 @@ def batchnorm_backward(
 
 @inline
 def rounded(x: Array, mean: float, rstd: float) -> tuple[float, float, float]:
-    """Return mean and rstd in the dtype of x, and what is missing in x̂ = (x - mean) rstd - rest."""
+    """Return centre, scale and rest, in the dtype of x, with x̂ = (x - centre) scale - rest."""
     centre = x.dtype.type(mean)
     return centre, x.dtype.type(rstd), x.dtype.type((mean - centre) * rstd)
 
