@@ -346,14 +346,14 @@ def test_labels_of_other_rows_are_found_with_and_without_validation_rows(wrong, 
     assert doctor.diagnosis().findings[0].cause == "label_noise"
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.3, True), (0.0, False)])
-def test_noisy_labels_are_told_from_few_rows_by_the_validation_rows(share, expected):
-    rng, rows = np.random.default_rng(0), slice(300)
+@pytest.mark.parametrize(("n", "share", "expected"), [(300, 0.3, True), (80, 0.0, False)])
+def test_noisy_labels_are_told_from_few_rows_by_the_validation_rows(n, share, expected):
+    rng, rows = np.random.default_rng(0), slice(n)
     labels = DIGITS_Y[rows].copy()
     noisy = rng.random(len(labels)) < share
     labels[noisy] = rng.integers(0, 10, noisy.sum())
     x_test, y_test = DIGITS_TEST
-    test = np.concatenate([x_test, DIGITS_X[300:]]), np.concatenate([y_test, DIGITS_Y[300:]])
+    test = np.concatenate([x_test, DIGITS_X[n:]]), np.concatenate([y_test, DIGITS_Y[n:]])
     net = Sequential([Dense(64, 32), ReLU(), Dense(32, 10)], rng=0)
     found = observed(
         net, (DIGITS_X[rows], labels), test, optimizer=Adam(net), epochs=30
