@@ -1,4 +1,4 @@
-"""Diagnosis of the networks of an experiment, from a short training under a doctor."""
+"""Diagnosis of the networks of an experiment, from another training under a doctor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from minnet.experiments.setup import Setup
 from minnet.experiments.trial import TEST_ROWS, targets
 from minnet.training import fit
 
-LEAST, MOST, SHARE = 30, 100, 0.25  # steps that are observed, as a share of the training
+LEAST = 30  # steps that are observed, unless fewer are planned
+WORK = 1e10  # most steps times rows of a batch times parameters beyond that
 
 
 def steps_of(setup: Setup) -> int:
-    """Return the number of steps that are observed; trials of remedies take as many at most."""
+    """Return the number of steps that are observed; trials of remedies take as many at most.
+
+    The first part of a training looks like one that learns too slowly, so only trainings of large
+    networks are not observed to the end.
+    """
     planned = setup.epochs * math.ceil(len(setup.load().x) / setup.batch_size)
-    return max(min(int(SHARE * planned), MOST), LEAST)
+    affordable = int(WORK / (setup.batch_size * setup.build().theta.size))
+    return min(planned, max(affordable, LEAST))
 
 
 def diagnose(setup: Setup) -> Diagnosis:
