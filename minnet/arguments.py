@@ -65,7 +65,8 @@ def _check_observers(given: Any, method: str, where: str, expected: str) -> None
         return
     listed = isinstance(given, list | tuple)
     if not listed or any(isinstance(item, type) or not hasattr(item, method) for item in given):
-        raise TypeError(f"{where}: expected a list of {expected}, got {shown(given)}")
+        repair = "; put it into a list" if hasattr(given, method) else ""
+        raise TypeError(f"{where}: expected a list of {expected}, got {shown(given)}{repair}")
 
 
 def stops_training(callback: Any, net: Sequential, history: History) -> bool:

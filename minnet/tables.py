@@ -3,6 +3,7 @@
 import csv
 import re
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -159,7 +160,8 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
     if parts := {"chunksize", "iterator"} & options.keys():
         raise ValueError(f"read_csv: expected options that give one table, got {parts}; omit them")
     path = as_path(path, "read_csv")
-    open_file(path, "read_csv").close()  # raises for a pipe, a device or a folder
+    with open_file(path, "read_csv") as file:  # raises for a pipe, a device or a folder
+        encoding = "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "cp1252"
     line = {name: options[name] for name in LINE_OPTIONS & options.keys()}
     line |= {"header": None, "nrows": 1, "quoting": csv.QUOTE_NONE, "keep_default_na": False}
     try:
@@ -179,7 +181,7 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
     except Exception as error:  # pandas raises errors of many kinds for a damaged file
         raise ValueError(
             f"read_csv: cannot read {path}: {error}; correct it, or pass the options of "
-            "pandas.read_csv that it needs, such as encoding='cp1252' or sep='|'"
+            f"pandas.read_csv that it needs, such as encoding={encoding!r} or sep='|'"
         ) from error
     return frame.set_axis([str(name) for name in frame], axis=1)
 
@@ -252,7 +254,7 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     if len(rare := classes[np.bincount(labels) < 2]):
         raise ValueError(
             f"from_csv: expected at least 2 rows of each class, got one of {rare.tolist()}; remove "
-            "these rows, or use task='regression' if the target is a number"
+            "these rows, or use from_csv(task='regression') with fit if the target is a number"
         )
     return labels.astype(np.int64), classes
 

@@ -267,12 +267,18 @@ def test_the_help_of_an_experiment_lists_the_options(capsys):
     assert "None" not in reported
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_before_training(vanishing, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["file", "file/runs"])
+def test_a_folder_that_cannot_be_made_is_an_error_before_training(
+    vanishing, tmp_path, capsys, name
+):
     (tmp_path / "file").write_text("in the way")
-    assert run(tmp_path / "file") == 1
+    assert run(tmp_path / name) == 1
     reported = capsys.readouterr()
     assert "minnet: " in reported.err
-    assert f"{tmp_path / 'file'} is a file; --out needs a folder" in reported.err
+    assert "cannot create the folder, Not a directory; choose another one with --out" in (
+        reported.err
+    )
+    assert str(tmp_path / name) in reported.err
     assert "accuracy" not in reported.out
     assert vanishing == []
 

@@ -213,6 +213,11 @@ def test_anything_else_than_a_list_of_callbacks_raises(callbacks):
         train(network(), callbacks)
 
 
+def test_a_single_callback_or_probe_raises_with_the_advice_to_use_a_list():
+    with pytest.raises(TypeError, match=r"got .*EarlyStopping.*; put it into a list$"):
+        train(network(), EarlyStopping())
+
+
 def test_ctrl_c_takes_effect_after_the_callbacks_and_nothing_is_restored():
     class Press(Weights):
         def on_epoch(self, net, history):

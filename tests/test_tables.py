@@ -316,6 +316,14 @@ def test_a_table_that_cannot_be_used_is_an_error(write, text, target, options, m
         from_csv(path, target, **options)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_the_advice_for_a_file_of_another_encoding_works(write, encoding):
+    path = write(table().replace("kind", "größe"), encoding)
+    with pytest.raises(ValueError, match=f"cannot read .*encoding='{encoding}'"):
+        from_csv(path, "größe")
+    assert from_csv(path, "größe", encoding=encoding).classes is not None
+
+
 def test_a_missing_file_and_a_missing_package_are_errors(write, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         from_csv(tmp_path / "none.csv", "kind")

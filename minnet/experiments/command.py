@@ -180,9 +180,11 @@ def _words(name: str, value: Any) -> list[str]:
 @contextmanager
 def _results_in(out: Path) -> Iterator[None]:
     """Create the folder; say how to continue a stopped run or avoid a download."""
-    if out.is_file():
-        raise FileExistsError(f"{out} is a file; --out needs a folder")
-    (out / "trials").mkdir(parents=True, exist_ok=True)
+    try:
+        (out / "trials").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"cannot create the folder, {error.strerror}; choose another one with --out"
+        raise OSError(error.errno, text, str(out)) from error
     try:
         yield
     except KeyboardInterrupt:
