@@ -10,6 +10,7 @@ import pytest
 
 from minnet.__main__ import main
 from minnet.exercises import WrongAnswer, check
+from minnet.experiments.claims.ledger import CLAIMS
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -93,6 +94,9 @@ def test_the_ledger_that_it_names_is_whole_and_counted_right():
     assert claims["command"] == "minnet claims"
     assert [claim["number"] for claim in claims["claims"]] == list(range(1, 21))
     assert all(len(claim["seeds"]) >= 10 for claim in claims["claims"])
+    for stored, claim in zip(claims["claims"], CLAIMS, strict=True):
+        texts = {name: getattr(claim, name) for name in ("statement", "measured", "rule")}
+        assert texts.items() <= stored.items()
     counted = Counter(claim["verdict"] for claim in claims["claims"])
     assert counted == {"holds": 8, "fails": 4, "conditional": 8}
     counts = "Eight hold, four fail, eight hold only under a condition, and none is undecided."
