@@ -1,8 +1,9 @@
 """Benchmark of recording: recorded steps compared with bare steps of the same library.
 
 Every value of each layer is recorded in every step, unless a candidate's name contains a number of
-values (rows are sampled) or a budget (steps are skipped). "Counting alone" calls only the counting
-kernel, on as many arrays of the same sizes. Each timed call
+values (rows are sampled) or a budget (steps are skipped). "Replay" is the recording for a replay
+page as in README: histograms and statistics, each with a budget of 4%. "Counting alone" calls
+only the counting kernel, on as many arrays of the same sizes. Each timed call
 starts a new recording. The first steps of a recording are the most expensive ones, because each of
 them has a row of its own. PyTorch uses hooks and `torch.histc`, as its users do.
 """
@@ -20,6 +21,7 @@ BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
 SAMPLED = 1024  # values of an array, in whole rows
 BUDGET = 0.05  # share of the time
+REPLAY_BUDGET = 0.04  # of each of the two probes for a replay page
 STEPS = {"iris": 1000, "vanishing": 100, "initializers": 1000, "batchnorm": 1000}
 QUICK_STEPS = 20
 BARE = {"minnet": "minnet", "torch": "torch eager, fused"}
@@ -58,6 +60,7 @@ def candidates(network: Network, number: int) -> list[Candidate]:
         histograms(f"all, {SAMPLED} values", ALL, max_values=SAMPLED),
         histograms(f"all, budget {BUDGET:.0%}", ALL, budget=BUDGET),
         minnet("statistics, y dy", probe="statistics", kinds=BUFFERS),
+        minnet("replay", probe="replay", kinds=BUFFERS, budget=REPLAY_BUDGET),
         torch("eager, fused"),
         torch("hooks and histc, y dy", kinds=BUFFERS),
         torch("hooks and histc, all", kinds=ALL),

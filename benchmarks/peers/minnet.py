@@ -17,9 +17,23 @@ import minnet as m
 from benchmarks.networks import Network
 from benchmarks.peers import Repeated
 from minnet.layers import dense
+from minnet.training import Probe
 
 ACTIVATIONS = {"relu": m.ReLU, "sigmoid": m.Sigmoid}
-PROBES = {"histograms": m.HistogramProbe, "statistics": m.StatisticsProbe}
+
+
+def replay_probes(kinds: Sequence[str], budget: float) -> list[Probe]:
+    """Return the two probes that README uses for a replay page; update ratios need "update"."""
+    values = m.HistogramProbe(kinds, slots=256, units=True, budget=budget)
+    return [values, m.StatisticsProbe((*kinds, "update"), budget=budget)]
+
+
+PROBES: dict[str, Callable[..., list[Probe]]] = {
+    "": lambda kinds: [],
+    "histograms": lambda kinds, **options: [m.HistogramProbe(kinds, **options)],
+    "statistics": lambda kinds: [m.StatisticsProbe(kinds)],
+    "replay": replay_probes,
+}
 
 
 def step(network: Network) -> functools.partial[float]:
@@ -44,11 +58,11 @@ def plain_step(network: Network) -> Callable[[], float]:
 def steps(
     network: Network, number: int, *, probe: str = "", kinds: Sequence[str] = (), **options: Any
 ) -> Repeated:
-    """Return ``number`` training steps, recorded by a new probe if one is given."""
+    """Return ``number`` training steps, recorded by new probes if a kind of probe is given."""
     train_step = step(network)
 
     def train(number: int) -> None:
-        probes = [PROBES[probe](kinds, **options)] if probe else []
+        probes = PROBES[probe](kinds, **options)
         for k in range(number):
             train_step(probes=probes, step=k)
 

@@ -341,9 +341,9 @@ const units = {
     d3.select("#units").text("");
     if (!series) return;
     const number = series.shares.length / series.steps.length, every = Math.ceil(series.units / number);
-    const root = heading("units", `Units of ${front().layers[series.layer].name}`, "A line for each " +
-      `${every > 1 ? `${every}th ` : ""}unit. The darker, the larger the share of rows with y > 0. Red: ` +
-      "off for all rows.");
+    const root = heading("units", `Units of ${front().layers[series.layer].name}`, "A line for " +
+      `${every > 1 ? `one unit in ${every}` : "each unit"}. The darker, the larger the share of rows with ` +
+      "y > 0. Red: off for all rows.");
     this.note = root.append("p");
     const high = clamp(number * 3, 60, 190), svg = stepPlot(root, high + 4, "Activity of units");
     const steps = columnSteps(), table = colorTable(UNITS);
