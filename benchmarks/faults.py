@@ -352,7 +352,9 @@ def interrupted(folder: Path, arguments: Sequence[str], moment: float, fresh: bo
     if "Traceback" in err and "minnet" not in err:
         return ""  # in the start of Python, before minnet is imported
     lines = [line for line in err.splitlines() if line.strip() and "\r" not in line]
-    if found.code == 0 or (found.code == 130 and "Traceback" not in err and len(lines) <= 1):
+    # Python restores the default action of signals while it exits. A shell reports 130 then, too.
+    stopped = found.code in (130, -signal.SIGINT)
+    if found.code == 0 or (stopped and "Traceback" not in err and len(lines) <= 1):
         damaged = damaged_files(folder / "out") if (folder / "out").exists() else []
         return f"half-written: {damaged}" if damaged else ""
     return f"Ctrl-C after {moment:.2f} s: {found}"
