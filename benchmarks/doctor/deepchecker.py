@@ -59,12 +59,12 @@ RAISED = 10, 0.1  # factors of the learning rate
 LOWERED = 0.1, 0.01
 
 
-def deepchecker(seen: Observer) -> list[Finding]:
+def deepchecker(observer: Observer) -> list[Finding]:
     """Return what the checks report, those before training first, then by step."""
-    if not seen.looks:
+    if not observer.looks:
         return []
     checks = data, initial, activations, weights, updates, curve
-    return ranked(found for check in checks for found in check(seen))
+    return ranked(found for check in checks for found in check(observer))
 
 
 def almost(a: float, b: float) -> bool:
@@ -79,9 +79,9 @@ def is_normalized(values: Any) -> bool:
     return ranged or (almost(values.mean(), 0) and almost(values.std(), 1))
 
 
-def data(seen: Observer) -> Iterator[Finding]:
+def data(observer: Observer) -> Iterator[Finding]:
     """Features and targets that are constant or not normalized, over all columns or each."""
-    x, y = seen.run.batches.x, seen.run.batches.y
+    x, y = observer.run.batches.x, observer.run.batches.y
     if not is_normalized(x):
         constant = x.std(axis=0) == 0
         if constant.any():
@@ -90,15 +90,15 @@ def data(seen: Observer) -> Iterator[Finding]:
         if not all(map(is_normalized, x.T[~constant])):
             scale = remedy("scale_inputs")
             yield finding("unnormalized features", "unscaled_inputs", 0, None, scale)
-    if not seen.run.loss.classifies and not is_normalized(y):
+    if not observer.run.loss.classifies and not is_normalized(y):
         scale = remedy("scale_targets")
         yield finding("unnormalized targets", "unscaled_targets", 0, None, scale)
 
 
-def initial(seen: Observer) -> Iterator[Finding]:
+def initial(observer: Observer) -> Iterator[Finding]:
     """Weights, biases and loss before training, and gradients after the first step."""
-    classes = seen.classes()
-    for unit in seen.looks[0].units():
+    classes = observer.classes()
+    for unit in observer.looks[0].units():
         n, m = unit.weight.shape
         variance = float(unit.weight.var())
         if variance <= 1e-8:
@@ -114,21 +114,21 @@ def initial(seen: Observer) -> Iterator[Finding]:
         if classes and bias is not None and bias.value.sum() != 0:
             cause = "saturation" if unit.bounded else "dead_units"
             yield finding("nonzero biases", cause, 0, unit.name, INIT, NORMALIZE)
-    loss, expected = seen.looks[0].loss, math.log(max(classes, 1))
+    loss, expected = observer.looks[0].loss, math.log(max(classes, 1))
     if expected and abs(loss - expected) >= LOSS_DEVIATION * expected:
         yield finding("initial loss", "init_too_large", 0, None, INIT, NORMALIZE)
-    look = seen.looks[min(1, len(seen.looks) - 1)]
+    look = observer.looks[min(1, len(observer.looks) - 1)]
     for unit in look.units():
-        if unit.layer.trainable and gradient_error(seen, look, unit.name) > GRADIENT_ERROR:
+        if unit.layer.trainable and gradient_error(observer, look, unit.name) > GRADIENT_ERROR:
             yield finding("gradient", "wrong_gradient", 0, unit.name, remedy("fix_backward"))
 
 
-def gradient_error(seen: Observer, look: Look, name: str) -> float:
+def gradient_error(observer: Observer, look: Look, name: str) -> float:
     """Return the relative error of a weight's gradient in a random direction, for three rows."""
     if any(isinstance(layer, Dropout) for _, layer in look.net.walk()):
         return 0.0
-    net, loss = copy.deepcopy(look.net).build(dtype=np.float64), copy.deepcopy(seen.run.loss)
-    x, y, param = seen.x[:3].astype(np.float64), seen.y[:3], net[name].params["weight"]
+    net, loss = copy.deepcopy(look.net).build(dtype=np.float64), copy.deepcopy(observer.run.loss)
+    x, y, param = observer.x[:3].astype(np.float64), observer.y[:3], net[name].params["weight"]
     start = param.value.copy()
     direction = np.random.default_rng(0).standard_normal(start.shape)
 
@@ -147,9 +147,9 @@ def gradient_error(seen: Observer, look: Look, name: str) -> float:
     return abs(analytic - slope) / size if size > 1e-7 else 0.0
 
 
-def activations(seen: Observer) -> Iterator[Finding]:
+def activations(observer: Observer) -> Iterator[Finding]:
     """Dead and saturated units, outputs of a layer with a small or large scale, and the output."""
-    for look in seen.looks[1:]:
+    for look in observer.looks[1:]:
         for unit in look.hidden():
             h = unit.outputs
             where = look.step, unit.name
@@ -163,9 +163,9 @@ def activations(seen: Observer) -> Iterator[Finding]:
                 yield finding("unstable activations", "attenuation", *where, INIT, NORMALIZE)
             if h.std() > HIGH_STD * F_ACTIVATION**0.5:
                 yield finding("unstable activations", "explosion", *where, INIT, NORMALIZE)
-    outputs, y = [look.net.y for look in seen.looks], seen.run.batches.y
-    last = seen.looks[-1].units()[-1].name
-    if (classes := seen.classes()) and outputs[-1].shape[1] != max(classes, 2):
+    outputs, y = [look.net.y for look in observer.looks], observer.run.batches.y
+    last = observer.looks[-1].units()[-1].name
+    if (classes := observer.classes()) and outputs[-1].shape[1] != max(classes, 2):
         add = remedy("add_output_layer")
         yield finding("invalid output", "no_output_layer", 0, last, add)
     elif not classes and y.ndim > 1 and len(outputs) >= WINDOW:
@@ -183,16 +183,18 @@ def saturated_share(unit: Unit) -> float:
     return float((np.abs(scaled).mean(axis=0) > SATURATION).mean())
 
 
-def weights(seen: Observer) -> Iterator[Finding]:
+def weights(observer: Observer) -> Iterator[Finding]:
     """Signs, zeros and size of the weights, and size of their gradients."""
-    for look, unit in seen.tensors():
+    for look, unit in observer.tensors():
         where, weight = (look.step, unit.name), unit.weight
         if (weight < 0).mean() > NEGATIVE_SHARE:
             yield finding("negative weights", "dead_units", *where, INIT, LEAKY)
         if (np.abs(weight) < DEAD).mean() > DEAD_WEIGHTS:
             yield finding("dead weights", "init_too_small", *where, INIT)
         if np.abs(weight).mean() > LARGEST:
-            yield finding("diverging weights", "lr_too_high", *where, *change_lr(seen, *LOWERED))
+            yield finding(
+                "diverging weights", "lr_too_high", *where, *change_lr(observer, *LOWERED)
+            )
         size = np.abs(unit.grad).mean() if unit.layer.trainable else 1.0
         if size < VANISHING:
             yield finding("vanishing gradient", "attenuation", *where, RELU, NORMALIZE)
@@ -201,18 +203,18 @@ def weights(seen: Observer) -> Iterator[Finding]:
             yield finding("exploding gradient", "explosion", *where, clip, INIT)
 
 
-def updates(seen: Observer) -> Iterator[Finding]:
+def updates(observer: Observer) -> Iterator[Finding]:
     """Size of the updates relative to the weights, and of the penalty relative to the loss."""
     overwhelmed: Counter[str] = Counter()
-    for look, unit in seen.tensors():
+    for look, unit in observer.tensors():
         where, ratio = (look.step, unit.name), look.updates.get(unit.name, 1e-3)
         if ratio == 0:
             yield finding("untrained weights", "frozen_layer", *where, remedy("unfreeze"))
         elif math.log10(ratio) > HIGH_UPDATE:
-            yield finding("fast updates", "lr_too_high", *where, *change_lr(seen, *LOWERED))
+            yield finding("fast updates", "lr_too_high", *where, *change_lr(observer, *LOWERED))
         elif math.log10(ratio) < LOW_UPDATE:
-            yield finding("slow updates", "lr_too_low", *where, *change_lr(seen, *RAISED))
-        if (penalty := seen.run.regularizer) is not None and unit.layer.trainable:
+            yield finding("slow updates", "lr_too_low", *where, *change_lr(observer, *RAISED))
+        if (penalty := observer.run.regularizer) is not None and unit.layer.trainable:
             size = float(np.linalg.norm(penalty.gradient(unit.weight)))
             large = size >= OVERWHELMING * float(np.linalg.norm(unit.grad))
             overwhelmed[unit.name] = overwhelmed[unit.name] + 1 if large else 0
@@ -221,25 +223,25 @@ def updates(seen: Observer) -> Iterator[Finding]:
                 yield finding("overwhelming penalty", "over_regularized", *where, *remedies)
 
 
-def curve(seen: Observer) -> Iterator[Finding]:
+def curve(observer: Observer) -> Iterator[Finding]:
     """A loss that is not finite, does not fall, diverges, or fluctuates."""
-    lowered, end = change_lr(seen, *LOWERED), len(seen.losses)
-    if seen.failed:
+    lowered, end = change_lr(observer, *LOWERED), len(observer.losses)
+    if observer.failed:
         yield finding("infinite loss", "lr_too_high", end, None, *lowered)
-    history = seen.history
+    history = observer.history
     perfect = [k for k, share in enumerate(history.accuracy) if share == 1]
     if perfect:
         end = history.epoch_steps[perfect[0]]
-    steps = [look.step for look in seen.looks if look.step <= end]
-    means = [float(np.mean(seen.losses[a:b])) for a, b in pairwise(steps) if a < b]
+    steps = [look.step for look in observer.looks if look.step <= end]
+    means = [float(np.mean(observer.losses[a:b])) for a, b in pairwise(steps) if a < b]
     for k in range(WINDOW, len(means) + 1):
         ratios = [b / a if a else 1.0 for a, b in pairwise(means[k - WINDOW : k])]
         if min(ratios) > 1 - DECREASE:
-            raised = change_lr(seen, *RAISED)
+            raised = change_lr(observer, *RAISED)
             yield finding("stagnated loss", "lr_too_low", steps[k], None, *raised)
         if min(ratios) >= INCREASE:
             yield finding("diverging loss", "lr_too_high", steps[k], None, *lowered)
     losses = np.array(history.loss[: perfect[0] if perfect else None])[-SMOOTH_WINDOW:]
     turns = np.count_nonzero(np.diff(np.diff(losses) > 0)) if len(losses) > 2 else 0
     if len(losses) - turns < SMOOTH * len(losses):
-        yield finding("fluctuating loss", "lr_too_high", len(seen.losses), None, *lowered)
+        yield finding("fluctuating loss", "lr_too_high", len(observer.losses), None, *lowered)

@@ -103,7 +103,7 @@ class Observer:
     def begin(self, run: Run) -> None:
         """Choose the steps of the looks and the rows."""
         n, data = run.epochs * run.batches.per_epoch, run.batches
-        self.run, self.lr, self.planned = run, run.optimizer.lr, n
+        self.run, self.lr = run, run.optimizer.lr
         steps = {0, 1, 4, n // 16, n // 8, n // 4, n // 2, 3 * n // 4, n - 1}
         self._due = sorted(steps, reverse=True)
         chosen = np.random.default_rng(0).permutation(len(data.x))[:ROWS]
@@ -184,9 +184,9 @@ RELU, LEAKY = remedy("set_activation", "relu"), remedy("set_activation", "leaky_
 NORMALIZE = remedy("add_batchnorm")
 
 
-def change_lr(seen: Observer, *factors: float) -> list[Remedy]:
+def change_lr(observer: Observer, *factors: float) -> list[Remedy]:
     """Return remedies that multiply the learning rate."""
-    return [remedy("set_lr", float(f"{factor * seen.lr:.3g}")) for factor in factors]
+    return [remedy("set_lr", float(f"{factor * observer.lr:.3g}")) for factor in factors]
 
 
 def finding(rule: str, cause: str, step: int, layer: str | None, *remedies: Remedy) -> Finding:

@@ -46,38 +46,38 @@ SWING, SWINGS = 0.03, 0.2  # zeta, eta
 JUDGED = 0.3  # share of the epochs after which accuracies are judged
 
 
-def autotrainer(seen: Observer) -> list[Finding]:
-    """Return the first problem that AutoTrainer finds.
+def autotrainer(observer: Observer) -> list[Finding]:
+    """Return the first problem that AutoTrainer reports.
 
     The order of remedies is the published one, without changes of the optimizer, and with ELU for
-    SELU. AutoTrainer checks every third epoch, and is made for classification.
+    SELU. The published tool checks every third epoch, and only accepts classification.
     """
     elu, init = remedy("set_activation", "elu"), remedy("set_init", "he_normal")
     causes: dict[str, tuple[str, list[Remedy]]] = {
         "dying ReLU": ("dead_units", [elu, NORMALIZE, init, LEAKY]),
         "exploding gradient": ("explosion", [elu, RELU, remedy("clip_norm", 1.0)]),
         "vanishing gradient": ("attenuation", [elu, RELU, NORMALIZE]),
-        "slow convergence": ("lr_too_low", change_lr(seen, 10, 100, 1000)),
-        "oscillating loss": ("lr_too_high", change_lr(seen, 0.1, 0.01, 0.001)),
+        "slow convergence": ("lr_too_low", change_lr(observer, 10, 100, 1000)),
+        "oscillating loss": ("lr_too_high", change_lr(observer, 0.1, 0.01, 0.001)),
     }
-    for step, problem in problems(seen):
+    for step, problem in problems(observer):
         cause, remedies = causes[problem]
         by_layer = cause in ("dead_units", "explosion", "attenuation")
-        layer = seen.looks[0].units()[0].name if by_layer else None
+        layer = observer.looks[0].units()[0].name if by_layer else None
         return [finding(problem, cause, step, layer, *remedies)]
     return []
 
 
-def problems(seen: Observer) -> Iterator[tuple[int, str]]:
+def problems(observer: Observer) -> Iterator[tuple[int, str]]:
     """Yield steps and names of problems. Gradients count only if the accuracy is too low."""
-    accuracies, size = seen.accuracies(), seen.run.batches.per_epoch
+    accuracies, size = observer.accuracies(), observer.run.batches.per_epoch
     poor = slow = False
     counted: Counter[str] = Counter()
-    for look in seen.looks[1:]:
+    for look in observer.looks[1:]:
         counted.update(gradient_problems(look))
         epochs = look.step // size
         train, held = (values[:epochs] for values in accuracies)
-        judged = len(train) > 1 and epochs >= JUDGED * seen.run.epochs
+        judged = len(train) > 1 and epochs >= JUDGED * observer.run.epochs
         if judged:
             poor |= min(max(train), max(held)) < SATISFIED
             slow |= max(np.diff(train).max(), np.diff(held).max()) < SLOW
@@ -89,12 +89,12 @@ def problems(seen: Observer) -> Iterator[tuple[int, str]]:
                 yield look.step, "slow convergence"
         elif judged and oscillates(train):
             yield look.step, "oscillating loss"
-    if seen.failed:
-        yield len(seen.losses), "exploding gradient"
+    if observer.failed:
+        yield len(observer.losses), "exploding gradient"
 
 
 def gradient_problems(look: Look) -> Iterator[str]:
-    """Yield the names of the problems that AutoTrainer sees in the gradients."""
+    """Yield the names of the problems that the gradients of a look have."""
     units = [unit for unit in look.units() if unit.layer.trainable]
     grads = [param.grad for unit in units for param in unit.layer.params.values()]
     if sum((g == 0).sum() for g in grads) >= DYING * sum(g.size for g in grads):
@@ -124,67 +124,85 @@ VANISHING = 1e-7
 UNCHANGED, UNCHANGED_ACCURACY, WIDER = 5, 20, 10.0
 
 
-def deepdiagnosis(seen: Observer) -> list[Finding]:
-    """Return the first symptom that DeepDiagnosis finds, after the cause that its fix names.
+def deepdiagnosis(observer: Observer) -> list[Finding]:
+    """Return the first symptom that DeepDiagnosis reports, after the cause of the published fix.
 
-    The published fixes are decided in this order for most symptoms: weights of too low or high
-    variance, inputs outside [-1, 1], learning rate, and a fix of the symptom itself. The published
-    variance is that of the mean weights; that of the weights, as in the paper, is used here. A mean
-    of exactly 0, a published numerical error, is read as all values 0, because the gradient of the
-    weights before a softmax has mean 0.
+    For most symptoms, the published fix depends on weights of too low or high variance, on inputs
+    outside [-1, 1], and on the learning rate, in this order; otherwise it treats the symptom. The
+    published code computes the variance of mean weights; here it is that of the weights, as in the
+    paper. A mean of exactly 0 is a numerical error in the published code; here all values must be
+    0, because the gradient of the weights before a softmax has mean 0. Published checks are at the
+    end of each epoch, and those of unchanged values after five epochs.
     """
-    for number, look in enumerate(seen.looks[1:] or seen.looks, start=1):
-        for rule, cause, layer, order, remedies in symptoms(seen, look, number):
+    for number, look in enumerate(observer.looks[1:] or observer.looks, start=1):
+        for rule, cause, layer, order, remedies in symptoms(observer, look, number):
             symptom = finding(rule, cause, look.step, layer, *remedies)
-            return ranked([*published_fix(seen, look, rule, order), symptom])
-    if seen.failed:
-        return [finding("Invalid Loss", "lr_too_high", len(seen.losses), None,
-                        *change_lr(seen, 0.1, 0.01))]  # fmt: skip
+            return ranked([*published_fix(observer, look, rule, order), symptom])
+    if observer.failed:
+        return [finding("Invalid Loss", "lr_too_high", len(observer.losses), None,
+                        *change_lr(observer, 0.1, 0.01))]  # fmt: skip
     return []
 
 
 Symptom = tuple[str, str, str | None, str, list[Remedy]]
 
 
-def symptoms(seen: Observer, look: Look, number: int) -> Iterator[Symptom]:
+def symptoms(observer: Observer, look: Look, number: int) -> Iterator[Symptom]:
     """Yield rule, cause, layer, order of the fixes (w, x, l), and remedies of each symptom."""
-    init, raised = remedy("set_init", "he_normal"), change_lr(seen, 10)
-    units, last = look.units(), look is seen.looks[-1]
-    if number == 1 and out_of_range(seen, units[-1]):
-        loss = "SoftmaxCrossEntropy" if seen.classes() else "MeanSquaredError"
-        yield "Out of Range", "output_loss_mismatch", units[-1].name, "", [remedy("set_loss", loss)]
-    for unit in units:
+    looks = observer.looks[: number + 1]
+    if number == 1 and out_of_range(observer, unit := look.units()[-1]):
+        loss = "SoftmaxCrossEntropy" if observer.classes() else "MeanSquaredError"
+        yield "Out of Range", "output_loss_mismatch", unit.name, "", [remedy("set_loss", loss)]
+    yield from activation_symptoms(look, at_end=look is observer.looks[-1])
+    raised = change_lr(observer, 10)
+    if unchanged([other.loss for other in looks]):
+        yield "Loss Not Decreasing", "lr_too_low", None, "wxl", raised
+    accuracies = observer.history.accuracy if look is observer.looks[-1] else []
+    if any(unchanged(accuracies[:k], UNCHANGED_ACCURACY) for k in range(1, len(accuracies) + 1)):
+        yield "Accuracy Not Increasing", "lr_too_low", None, "wxl", raised
+    if 0 in accuracies:
+        yield "Invalid Accuracy", "lr_too_low", None, "l", raised
+    yield from weight_symptoms(look)
+    for index, unit in enumerate(look.units()):
+        same = [other.units()[index] for other in looks]
+        if unchanged([other.weight.mean() for other in same]):
+            yield "Unchanged Weights", "frozen_layer", unit.name, "wl", [remedy("unfreeze")]
+        if unchanged([other.outputs.mean() for other in same]):
+            yield "Unchanged Outputs", "lr_too_low", unit.name, "wl", raised
+        if unit.layer.trainable and unchanged([other.grad.mean() for other in same]):
+            yield "Unchanged Gradients", "lr_too_low", unit.name, "wl", raised
+
+
+def activation_symptoms(look: Look, *, at_end: bool) -> Iterator[Symptom]:
+    """Yield the symptoms of activations, that of dead ReLUs only at the end."""
+    for unit in look.units():
         h = unit.outputs
         if not h.any():
             yield "Numerical Error", "dead_units", unit.name, "wxl", [LEAKY]
-        if last and unit.kind == "relu" and (h <= 0).mean() >= INACTIVE:
+        if at_end and unit.kind == "relu" and (h <= 0).mean() >= INACTIVE:
             yield "Dead Node", "dead_units", unit.name, "xwl", [LEAKY, NORMALIZE]
         if unit.bounded and (np.abs(unit.inputs) >= SATURATED_AT).mean() > SATURATED:
             yield "Saturated Activation", "saturation", unit.name, "xwl", [RELU, NORMALIZE]
-    if unchanged([other.loss for other in seen.looks[:number]]):
-        yield "Loss Not Decreasing", "lr_too_low", None, "wxl", raised
-    accuracies = seen.history.accuracy if last else []
-    if any(unchanged(accuracies[:k], UNCHANGED_ACCURACY) for k in range(1, len(accuracies) + 1)):
-        yield "Accuracy Not Increasing", "lr_too_low", None, "wxl", raised
-    for unit in reversed(units):
+
+
+def weight_symptoms(look: Look) -> Iterator[Symptom]:
+    """Yield the symptoms of weights and their gradients, those of the last layer first."""
+    for unit in reversed(look.units()):
         if unit.layer.trainable and not unit.grad.any():
             yield "Numerical Error in delta Weights", "attenuation", unit.name, "", [RELU]
         if unit.layer.trainable and np.abs(unit.grad).mean() < VANISHING:
             yield "Vanishing Gradient", "attenuation", unit.name, "l", [RELU, NORMALIZE]
         if not unit.weight.any():
+            init = remedy("set_init", "he_normal")
             yield "Numerical Error in Weights", "symmetry", unit.name, "wxl", [init]
-        means = [u.weight.mean() for other in seen.looks[: number + 1] for u in other.units()
-                 if u.name == unit.name]  # fmt: skip
-        if unchanged(means):
-            yield "Unchanged Weights", "frozen_layer", unit.name, "wl", [remedy("unfreeze")]
 
 
-def out_of_range(seen: Observer, unit: Unit) -> bool:
+def out_of_range(observer: Observer, unit: Unit) -> bool:
     """Return whether the activation of the output cannot produce the targets.
 
     An output without activation is right for a loss on logits, as softmax is in Keras.
     """
-    y, loss = seen.run.batches.y, seen.run.loss
+    y, loss = observer.run.batches.y, observer.run.loss
     ranges = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "owntanh": (-1.0, 1.0)}
     ranges |= {"relu": (0.0, np.inf), "elu": (-1.0, np.inf)}
     if unit.activation is None:
@@ -200,8 +218,8 @@ def unchanged(values: Sequence[float], count: int = UNCHANGED) -> bool:
     return len(values) >= count and len(set(map(float, values[-count:]))) == 1
 
 
-def published_fix(seen: Observer, look: Look, rule: str, order: str) -> list[Finding]:
-    """Return the cause that the published decision tree names before a fix of the symptom."""
+def published_fix(observer: Observer, look: Look, rule: str, order: str) -> list[Finding]:
+    """Return the cause to which the published decision tree leads before a fix of the symptom."""
     units = look.units()
     for check in order:
         if check == "w":
@@ -211,17 +229,17 @@ def published_fix(seen: Observer, look: Look, rule: str, order: str) -> list[Fin
                     cause = "init_too_small" if small else "init_too_large"
                     init = remedy("set_init", "he_normal")
                     return [finding(f"{rule}: weights", cause, look.step, unit.name, init)]
-        elif check == "x" and np.abs(seen.run.batches.x).max() > 1:
+        elif check == "x" and np.abs(observer.run.batches.x).max() > 1:
             scale = remedy("scale_inputs")
             return [finding(f"{rule}: inputs", "unscaled_inputs", look.step, None, scale)]
         elif check == "l":
             for unit in units:
                 size = np.linalg.norm(unit.weight) or 1.0
-                ratio = float(seen.lr * np.linalg.norm(unit.grad) / size)
+                ratio = float(observer.lr * np.linalg.norm(unit.grad) / size)
                 if unit.layer.trainable and not LOW_LR <= ratio <= HIGH_LR:
                     high = ratio > HIGH_LR
                     cause = "lr_too_high" if high else "lr_too_low"
-                    remedies = change_lr(seen, *((0.1, 0.01) if high else (10, 100)))
+                    remedies = change_lr(observer, *((0.1, 0.01) if high else (10, 100)))
                     return [finding(f"{rule}: learning rate", cause, look.step, None, *remedies)]
     return []
 

@@ -36,27 +36,28 @@ NOT_DECREASING = 10
 IMBALANCE, MISPREDICTED = 10.0, 0.7
 
 
-def sagemaker(seen: Observer) -> list[Finding]:
+def sagemaker(observer: Observer) -> list[Finding]:
     """Return what all rules report, ordered by the step of the report."""
-    return ranked([*sagemaker_tensors(seen), *loss_rules(seen), *class_rule(seen)])
+    return ranked([*sagemaker_tensors(observer), *loss_rules(observer), *class_rule(observer)])
 
 
-def sagemaker_tensors(seen: Observer) -> list[Finding]:
+def sagemaker_tensors(observer: Observer) -> list[Finding]:
     """Return what the rules about weights, gradients and activations report.
 
-    With default parameters, Overfit alone reports most healthy trainings.
+    Those about losses and classes are left out. With default parameters, Overfit reports most
+    healthy trainings, since it accepts a validation loss of at most 1.1 times the training loss.
     """
-    found = [*tensor_rules(seen), *initialization_rule(seen)]
-    if seen.failed:
-        remedies = [remedy("clip_norm", 1.0), *change_lr(seen, 0.1)]
-        found.append(finding("ExplodingTensor", "explosion", len(seen.losses), None, *remedies))
+    found = [*tensor_rules(observer), *initialization_rule(observer)]
+    if observer.failed:
+        remedies = [remedy("clip_norm", 1.0), *change_lr(observer, 0.1)]
+        found.append(finding("ExplodingTensor", "explosion", len(observer.losses), None, *remedies))
     return ranked(found)
 
 
-def tensor_rules(seen: Observer) -> Iterator[Finding]:
+def tensor_rules(observer: Observer) -> Iterator[Finding]:
     """Rules about one tensor: the mean or share of its values, or its change."""
     before: dict[str, list[Any]] = {}
-    for look, unit in seen.tensors():
+    for look, unit in observer.tensors():
         where = look.step, unit.name
         if unit.layer.trainable and np.abs(unit.grad).mean() < VANISHING:
             yield finding("VanishingGradient", "attenuation", *where, RELU, NORMALIZE)
@@ -75,23 +76,26 @@ def tensor_rules(seen: Observer) -> Iterator[Finding]:
             yield finding("AllZero", "symmetry", *where, init)
         ratio = look.updates.get(unit.name, 1.0)
         if ratio > LARGE_UPDATE:
-            yield finding("WeightUpdateRatio", "lr_too_high", *where, *change_lr(seen, 0.1, 0.01))
+            yield finding(
+                "WeightUpdateRatio", "lr_too_high", *where, *change_lr(observer, 0.1, 0.01)
+            )
         if ratio < SMALL_UPDATE:
-            yield finding("WeightUpdateRatio", "lr_too_low", *where, *change_lr(seen, 10, 100))
+            yield finding("WeightUpdateRatio", "lr_too_low", *where, *change_lr(observer, 10, 100))
         last = before.setdefault(unit.name, [])
         last.append(unit.weight)
         if len(last) > 2 and all(np.allclose(a, b) for a, b in pairwise(last[-3:])):
-            remedies = [remedy("unfreeze"), *change_lr(seen, 10)]
+            remedies = [remedy("unfreeze"), *change_lr(observer, 10)]
             yield finding("UnchangedTensor", "frozen_layer", *where, *remedies)
 
 
-def initialization_rule(seen: Observer) -> Iterator[Finding]:
+def initialization_rule(observer: Observer) -> Iterator[Finding]:
     """PoorWeightInitialization: variances of ReLU inputs, and the range of gradients.
 
-    The finding is init_too_large if the variance grows with depth.
+    The cause is init_too_large if the variance grows with depth. The loss of the first steps is not
+    used, since the guide does not state how it is combined with the other two criteria.
     """
     init = remedy("set_init", "he_normal")
-    for look in seen.looks:
+    for look in observer.looks:
         units = [unit for unit in look.units() if unit.kind == "relu"]
         if look.step >= INIT_STEPS or not units:
             continue
@@ -104,14 +108,14 @@ def initialization_rule(seen: Observer) -> Iterator[Finding]:
             yield finding("PoorWeightInitialization", cause, look.step, name, init, NORMALIZE)
 
 
-def loss_rules(seen: Observer) -> Iterator[Finding]:
+def loss_rules(observer: Observer) -> Iterator[Finding]:
     """LossNotDecreasing, Overfit and Overtraining."""
-    history = seen.history
+    history = observer.history
     train, held = history.loss, history.val_loss
     step = dict(enumerate(history.epoch_steps))
     for k in range(NOT_DECREASING, len(held), NOT_DECREASING):
         if held[k] >= held[k - NOT_DECREASING]:
-            remedies = change_lr(seen, 10, 0.1)
+            remedies = change_lr(observer, 10, 0.1)
             yield finding("LossNotDecreasing", "lr_too_low", step[k], None, *remedies)
     l2, stop = remedy("set_regularization", 0.01), remedy("early_stopping")
     over = [v - t > OVERFIT_RATIO * t for v, t in zip(held, train, strict=False)]
@@ -133,12 +137,12 @@ def waited(values: Sequence[float], delta: float) -> list[int]:
     return counts
 
 
-def class_rule(seen: Observer) -> Iterator[Finding]:
+def class_rule(observer: Observer) -> Iterator[Finding]:
     """ClassImbalance, which has no counterpart among the causes of minnet; label_noise is near."""
-    if not (classes := seen.classes()) or not seen.looks:
+    if not (classes := observer.classes()) or not observer.looks:
         return
-    counts = np.bincount(seen.run.batches.y, minlength=classes)
-    look, labels = seen.looks[-1], seen.y
+    counts = np.bincount(observer.run.batches.y, minlength=classes)
+    look, labels = observer.looks[-1], observer.y
     wrong = look.net.y.argmax(axis=1) != labels
     missed = max(wrong[labels == c].mean() for c in np.unique(labels))
     if counts.max() > IMBALANCE * max(counts.min(), 1) or missed > MISPREDICTED:

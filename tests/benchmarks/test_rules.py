@@ -131,10 +131,10 @@ def test_the_observer_changes_nothing_and_looks_at_the_steps_of_the_doctor():
     net, x, y, arguments = build(HEALTHY, 0)
     doctor = minnet.Doctor()
     minnet.fit(net, x, y, probes=[doctor], **arguments)
-    seen = observed("healthy")
-    assert np.array_equal(net.theta, seen.run.net.theta)
-    assert [look.step for look in seen.looks] == [step for step, _ in doctor._case.looks]
-    assert seen.losses == doctor._case.losses
+    observer = observed("healthy")
+    assert np.array_equal(net.theta, observer.run.net.theta)
+    assert [look.step for look in observer.looks] == [step for step, _ in doctor._case.looks]
+    assert observer.losses == doctor._case.losses
 
 
 def test_an_update_is_the_change_of_a_weight_relative_to_its_size():
