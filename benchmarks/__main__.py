@@ -85,7 +85,7 @@ def _measure(name: str, plan: Plan, options: argparse.Namespace) -> Report:
 
 def _plan(options: argparse.Namespace) -> Plan:
     base = QUICK if options.quick else PLAN
-    names = ("rounds", "seconds", "seeds", "sample")
+    names = ("rounds", "seconds", "seeds", "sample", "out")
     chosen = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(base, only=frozenset(options.only), **given)
@@ -104,7 +104,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"turns of each candidate ({PLAN.rounds})")
     parser.add_argument("--seconds", type=float, help=f"length of a turn ({PLAN.seconds})")
     parser.add_argument("--seeds", type=int, help=f"trainings of each estimator ({PLAN.seeds})")
-    parser.add_argument("--sample", type=int, help=f"diagnosed trainings ({doctor.SAMPLE})")
+    parser.add_argument("--sample", type=int, help=f"diagnosed configurations ({doctor.SAMPLE})")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -117,7 +117,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--against", type=Path, metavar="PATH",
         help="compare with minnet of another source tree instead of other libraries",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, help="folder for the numbers as JSON, and the picture")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the numbers as JSON, the picture, and the doctor's records",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="test that everything runs; times are meaningless"
     )

@@ -61,7 +61,9 @@ class Plan:
     seeds : int
         Number of seeds over which scores are compared.
     sample : int
-        Number of trainings that the doctor diagnoses; 0 for the default.
+        Number of configurations that the doctor diagnoses; 0 for the default.
+    out : Path or None
+        Folder in which a long measurement keeps its records, so that it can be continued.
     """
 
     rounds: int = 7
@@ -72,6 +74,7 @@ class Plan:
     quick: bool = False
     seeds: int = 10
     sample: int = 0
+    out: Path | None = None
 
     def chosen(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates of the selected libraries."""

@@ -12,7 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,7 +124,7 @@ def write(path: Path, report: Report, plan: Plan, machine: Mapping[str, Any]) ->
     """Write all rounds of all candidates, and the figures, as JSON."""
     content = {
         "surroundings": dict(machine),
-        "plan": {**asdict(plan), "only": sorted(plan.only)},
+        "plan": {**asdict(replace(plan, out=None)), "only": sorted(plan.only)},
         "contests": {
             name: [result.entry() for result in results]
             for name, results in report.contests.items()

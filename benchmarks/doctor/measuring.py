@@ -1,4 +1,4 @@
-"""Run the labelled trainings, diagnose them, apply the remedies, and count."""
+"""Run the labelled trainings, diagnose them by each method, apply the remedies, and count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,23 @@ import numpy as np
 
 import minnet
 from benchmarks.doctor.cases import Case
+from benchmarks.doctor.observing import Observer
+from benchmarks.doctor.rules import RULES
 from benchmarks.doctor.settings import REGRESSION, Setting, build, points
-from minnet.doctor import Remedy
+from minnet.doctor import Diagnosis, Remedy
 
 SEEDS = (0, 1, 2)
 REPAIRS = 3  # remedies that are retrained
+DOCTOR, RANDOM = "minnet", "random remedy"
+METHODS = DOCTOR, *RULES, RANDOM
 HARM = 0.03  # points by which the healthy twin must be better, in the mean over the seeds
 
 
 @dataclass
 class Record:
-    """Result of one diagnosed training."""
+    """Result of one training, diagnosed by one method."""
 
+    method: str
     key: str
     cause: str
     group: str
@@ -39,7 +44,6 @@ class Record:
     layer: str | None = None
     right_layer: bool | None = None
     repairs: list[float] = field(default_factory=list)
-    random_repair: bool = False
     remedies: list[str] = field(default_factory=list)
     seconds: float = 0.0
     diagnosis_seconds: float = 0.0
@@ -64,25 +68,38 @@ def trained(setting: Setting, seed: int, probes: Iterable[Any] = ()) -> tuple[fl
 
 
 class Cache:
-    """Points of trainings, kept in a file."""
+    """Points of trainings, kept in a file of JSON lines."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.values: dict[str, float] = {}
-        if path and path.exists():
-            self.values = json.loads(path.read_text())
+        self.values: dict[str, float] = dict(read_lines(path)) if path else {}
 
     def points(self, setting: Setting, seed: int) -> float:
         """Return the points of a training."""
         key = repr((setting, seed))
         if key not in self.values:
             self.values[key] = trained(setting, seed)[0]
+            if self.path:
+                append_line(self.path, [key, self.values[key]])
         return self.values[key]
 
-    def save(self) -> None:
-        """Write the file."""
-        if self.path:
-            self.path.write_text(json.dumps(self.values))
+
+def read_lines(path: Path) -> list[Any]:
+    """Return the values in a file of JSON lines, and remove an incomplete last line from it."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    complete = text[: text.rfind("\n") + 1]
+    if complete != text:
+        path.write_text(complete, encoding="utf-8")
+    return [json.loads(line) for line in complete.split("\n")[:-1]]
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Append a value to a file of JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def harm(case: Case, cache: Cache) -> float:
@@ -134,49 +151,52 @@ def repair(case: Case, remedy: Remedy) -> Setting:
     return s.but(**changes[remedy.action])
 
 
-def diagnose(case: Case, seed: int, cache: Cache, *, repairs: bool = True) -> Record:
-    """Train under the doctor, diagnose, and retrain with the first three remedies."""
+def diagnose(case: Case, seed: int, cache: Cache, method: str = DOCTOR) -> Record:
+    """Train under a method's probe, diagnose, and retrain with the first three remedies."""
     twin = cache.points(case.twin, seed) if case.twin else math.nan
     record = Record(
-        case.key, case.cause, case.group, seed, case.held_out, harm(case, cache), 0.0, twin,
-        setting=repr(case.setting),
+        method, case.key, case.cause, case.group, seed, case.held_out, harm(case, cache),
+        cache.points(case.setting, seed), twin, setting=repr(case.setting),
     )  # fmt: skip
+    remedies = [random_remedy(case, seed)]
+    if method != RANDOM:
+        diagnosis = diagnosis_by(method, case, seed, record)
+        record.causes = [finding.cause for finding in diagnosis.findings]
+        record.text = str(diagnosis)
+        remedies = [remedy for finding in diagnosis.findings for remedy in finding.remedies]
+        if diagnosis.findings:
+            first = diagnosis.findings[0]
+            record.layer = first.layer
+        if case.layers:
+            record.right_layer = record.layer in case.layers
+    for remedy in remedies[: REPAIRS if case.cause else 0]:
+        record.remedies.append(str(remedy))
+        try:
+            record.repairs.append(cache.points(repair(case, remedy), seed))
+        except (ValueError, TypeError):
+            record.repairs.append(-1.0)
+    return record
+
+
+def diagnosis_by(method: str, case: Case, seed: int, record: Record) -> Diagnosis:
+    """Return a method's diagnosis, and enter its times, or the error, into the record."""
     net, x, y, arguments = build(case.setting, seed)
-    doctor = minnet.Doctor(arguments["validation_data"])
+    probe = minnet.Doctor(arguments["validation_data"]) if method == DOCTOR else Observer()
     began = time.perf_counter()
     with contextlib.suppress(FloatingPointError):
-        minnet.fit(net, x, y, probes=[doctor], **arguments)
+        minnet.fit(net, x, y, probes=[probe], **arguments)
     record.seconds = time.perf_counter() - began
-    record.points = cache.points(case.setting, seed)
-    began = time.perf_counter()
+    began, diagnosis = time.perf_counter(), Diagnosis()
     try:
-        diagnosis = doctor.diagnosis()
+        if isinstance(probe, Observer):
+            with np.errstate(all="ignore"):
+                diagnosis = Diagnosis(RULES[method](probe))
+        else:
+            diagnosis = probe.diagnosis()
     except Exception as error:
         record.error = repr(error)
-        return record
     record.diagnosis_seconds = time.perf_counter() - began
-    record.causes = [finding.cause for finding in diagnosis.findings]
-    record.text = str(diagnosis)
-    if case.cause and repairs and REPAIRS > 1:
-        with contextlib.suppress(ValueError, TypeError):
-            control = cache.points(repair(case, random_remedy(case, seed)), seed)
-            record.random_repair = control >= twin - tolerance(record)
-    if diagnosis.findings:
-        first = diagnosis.findings[0]
-        record.layer = first.layer
-        if case.layers and first.cause == case.cause:
-            record.right_layer = first.layer in case.layers
-        if repairs and case.cause:
-            listed = [r for f in diagnosis.findings for r in f.remedies]
-            for remedy in listed[:REPAIRS]:
-                record.remedies.append(
-                    f"{remedy.action}({', '.join(map(str, remedy.arguments.values()))})"
-                )
-                try:
-                    record.repairs.append(cache.points(repair(case, remedy), seed))
-                except (ValueError, TypeError):
-                    record.repairs.append(-1.0)
-    return record
+    return diagnosis
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
@@ -216,8 +236,3 @@ def random_remedy(case: Case, seed: int) -> Remedy:
     action = sorted(ACTIONS)[rng.integers(len(ACTIONS))]
     value = ACTIONS[action][rng.integers(len(ACTIONS[action]))]
     return Remedy(action, {} if value is None else {"value": value})
-
-
-def write(path: Path, records: list[Record]) -> None:
-    """Write all records as JSON."""
-    path.write_text(json.dumps([asdict(r) for r in records], indent=1, ensure_ascii=False))
