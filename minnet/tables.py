@@ -180,7 +180,7 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
         raise
     except Exception as error:  # pandas raises errors of many kinds for a damaged file
         raise ValueError(
-            f"read_csv: cannot read {path}: {error}; correct it, or pass the options of "
+            f"read_csv: cannot read the path {path}: {error}; correct it, or pass the options of "
             f"pandas.read_csv that it needs, such as encoding={encoding!r} or sep='|'"
         ) from error
     return frame.set_axis([str(name) for name in frame], axis=1)

@@ -5,6 +5,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 import sklearn
 from sklearn import datasets
@@ -258,7 +259,15 @@ def test_outputs_have_the_form_of_the_targets():
     ("settings", "error", "message"),
     [
         ({"activation": "selu"}, ValueError, "expected activation as one of identity, .* 'selu'"),
-        ({"solver": "lbfgs"}, ValueError, "expected solver 'adam' or 'sgd', got 'lbfgs'"),
+        ({"solver": "lbfgs"}, ValueError, "expected solver as one of adam, sgd, got 'lbfgs'"),
+        ({"solver": pandas.NA}, TypeError, "expected solver as one of adam, sgd, got <NA>"),
+        ({"batch_size": pandas.NA}, TypeError, "expected batch_size to be a whole"),
+        (
+            {"batch_size": "all"},
+            ValueError,
+            "expected batch_size as \"auto\" or a number, got 'all'",
+        ),
+        ({"n_iter_no_change": pandas.NA}, TypeError, "expected n_iter_no_change to be"),
         ({"alpha": -1.0}, ValueError, "expected alpha to be non-negative"),
         ({"l1": "much"}, TypeError, "expected l1 to be a number"),
         ({"tol": -1.0}, ValueError, "expected tol to be non-negative"),
@@ -409,5 +418,7 @@ def test_the_error_for_a_share_of_validation_rows_names_the_parameter(share):
 @pytest.mark.parametrize("kind", ["S", "U", "M8[s]"])
 def test_rows_of_text_or_dates_are_refused(kind):
     x, y = np.zeros((20, 3)).astype(kind), np.arange(20) % 2
-    with pytest.raises(TypeError, match=r"X as an array, got one of text or dates; use X.astype"):
+    with pytest.raises(
+        TypeError, match=r"X as an array of numbers, got text or dates; use X.astype"
+    ):
         MLPClassifier().fit(x, y)

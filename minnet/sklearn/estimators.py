@@ -28,12 +28,16 @@ from minnet.sklearn.objective import Objective, Rows
 from minnet.training import Probe
 from minnet.validation import (
     Array,
+    as_flag,
     as_float_dtype,
     as_sample_weight,
     count,
     fraction,
     in_range,
     is_number,
+    one_of,
+    shown,
+    to_numpy,
 )
 
 ACTIVATIONS: dict[str, Callable[[], minnet.Layer] | None] = {
@@ -115,14 +119,15 @@ class _MLP(base.BaseEstimator):
     ) -> tuple[Rows, Rows | None]:
         """Set attributes, network and optimizer; return training rows and validation rows."""
         for name in FLAGS:
-            if not isinstance(flag := getattr(self, name), bool | np.bool_):
-                raise TypeError(f"fit: expected {name} as True or False, got {flag!r}")
+            as_flag(getattr(self, name), "fit", name)
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
-        X, y = validate_data(
-            self, _checked(X, "X"), _checked(y, "y"), accept_sparse="csr", dtype=dtype,
-            multi_output=True, y_numeric=base.is_regressor(self), reset=new,
-        )  # fmt: skip
+        X, y = _checked(X, "fit", "X"), _checked(y, "fit", "y")
+        with np.errstate(over="ignore"):  # infinity is an error
+            X, y = validate_data(
+                self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
+                y_numeric=base.is_regressor(self), reset=new,
+            )  # fmt: skip
         X, y = _dense(X), column_or_1d(y, warn=True) if y.shape[1:] == (1,) else y
         targets = self._targets(y, new, partial, classes)
         if weights is not None:
@@ -137,7 +142,9 @@ class _MLP(base.BaseEstimator):
         if self.early_stopping:
             rows, held_out = self._split(rows, random_state)
         if not partial or not hasattr(self, "_optimizer"):
-            self._optimizer, self.probes_ = self._new_optimizer(), copy.deepcopy(self.probes)
+            self._optimizer, self.probes_ = self._new_optimizer(), self.probes
+            if isinstance(self.probes, list | tuple):  # `minnet.fit` refuses other types
+                self.probes_ = copy.deepcopy(self.probes)
         return rows, held_out
 
     def _weights(self, y: Array, weights: Array | None) -> Array | None:
@@ -183,12 +190,8 @@ class _MLP(base.BaseEstimator):
         self.best_loss_, self.best_validation_score_, self._unimproved = math.inf, -math.inf, 0
 
     def _layers(self, sizes: Sequence[int]) -> list[minnet.Layer]:
-        if self.activation not in [*ACTIVATIONS]:
-            raise ValueError(
-                f"fit: expected activation as one of {', '.join(ACTIVATIONS)}, got "
-                f"{self.activation!r}; for other layers use minnet.fit"
-            )
-        activation, layers = ACTIVATIONS[self.activation], list[minnet.Layer]()
+        activation = ACTIVATIONS[one_of(self.activation, ACTIVATIONS, "fit", "activation")]
+        layers = list[minnet.Layer]()
         init = "glorot_uniform" if self.init is None else self.init
         dropout = fraction(self.dropout, "fit", "dropout")
         for fan_in, fan_out in pairwise(sizes[:-1]):
@@ -200,19 +203,23 @@ class _MLP(base.BaseEstimator):
 
     def _new_optimizer(self) -> minnet.Optimizer:
         net, lr = self.network_, self.learning_rate_init
-        if self.solver == "adam":
+        if one_of(self.solver, ("adam", "sgd"), "fit", "solver") == "adam":
             return objective.EpsilonAdam(net, lr, (self.beta_1, self.beta_2), self.epsilon)
-        if self.solver == "sgd":
-            nesterov = bool(self.nesterovs_momentum and self.momentum)
-            return minnet.SGD(net, lr, self.momentum, nesterov)
-        raise ValueError(f"fit: expected solver 'adam' or 'sgd', got {self.solver!r}; use 'adam'")
+        nesterov = bool(self.nesterovs_momentum and self.momentum)
+        return minnet.SGD(net, lr, self.momentum, nesterov)
 
     def _run(self, rows: Rows, held_out: Rows | None, epochs: int) -> bool:
         """Train on the rows; return whether training stopped before the last epoch."""
         x, targets, weights = rows
         loss = self._objective()
         monitor = objective.Monitor(self, loss, held_out)
-        size = 200 if self.batch_size == "auto" else count(self.batch_size, "fit", "batch_size")
+        size = 200
+        if not isinstance(self.batch_size, str):
+            size = count(self.batch_size, "fit", "batch_size")
+        elif self.batch_size != "auto":
+            raise ValueError(
+                f'fit: expected batch_size as "auto" or a number, got {shown(self.batch_size)}'
+            )
         size = min(size, len(x))
         self.n_iter_ = 0
         try:
@@ -233,7 +240,9 @@ class _MLP(base.BaseEstimator):
         """Return the output of the network, (n, outputs)."""
         check_is_fitted(self, "network_")
         dtype = self.network_.dtype
-        X = validate_data(self, _checked(X, "X"), accept_sparse="csr", dtype=dtype, reset=False)
+        X = _checked(X, "predict", "X")
+        with np.errstate(over="ignore"):  # infinity is an error
+            X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
 
@@ -371,7 +380,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
             if not numbers or not set(given) <= set(self.classes_):
                 raise ValueError(
                     'fit: expected class_weight as "balanced" or as a dict from the classes '
-                    f"{self.classes_} to weights, got {given!r}"
+                    f"{self.classes_} to weights, got {shown(given)}"
                 )
             rows = np.concatenate([y, self.classes_])  # rows of a partial_fit can lack classes
         factors: Array = compute_sample_weight(given, rows)[: len(y)]
@@ -416,15 +425,14 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
         return y.reshape(len(y), -1)
 
 
-def _checked(array: Any, name: str) -> Any:
-    """Return array; raise TypeError for a masked array and for rows of text or dates."""
-    repair = ""
-    if isinstance(array, np.ma.MaskedArray):
-        repair = f"a masked array; use {name}.filled(value)"
-    elif name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SUMm":
-        repair = "one of text or dates; use X.astype(float)"
-    if repair:
-        raise TypeError(f"expected {name} as an array, got {repair}")
+def _checked(array: Any, where: str, name: str) -> Any:
+    """Return array; raise TypeError for masked rows and, in X, for rows of text or dates."""
+    if array is not None and not sparse.issparse(array):  # scikit-learn reports None
+        to_numpy(array, where, name)
+    if name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SUMm":
+        raise TypeError(
+            f"{where}: expected X as an array of numbers, got text or dates; use X.astype(float)"
+        )
     return array
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import minnet
 from minnet.regularization import L1, L2, Regularizer
 from minnet.stopping import Snapshot
-from minnet.validation import Array, count, non_negative
+from minnet.validation import Array, count, is_number, non_negative
 
 
 class Objective(minnet.Loss):
@@ -86,9 +86,9 @@ class Monitor(Regularizer):
             non_negative(getattr(estimator, name), "fit", name) for name in ("alpha", "l1", "tol")
         )
         self.terms = [(L2, alpha / 2), (L1, l1)]
-        self.patience = math.inf
-        if estimator.n_iter_no_change != math.inf:
-            self.patience = count(estimator.n_iter_no_change, "fit", "n_iter_no_change")
+        self.patience = estimator.n_iter_no_change
+        if not (is_number(self.patience) and self.patience == math.inf):
+            self.patience = count(self.patience, "fit", "n_iter_no_change")
         self.sum, self.rows = 0.0, 0  # of the epoch so far
         self.stopped, self.best = False, Snapshot(estimator.network_)
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from helpers.hostile_examples import EXPECTED
 from helpers.hostile_targets import Target
 from helpers.hostile_values import Hostile, scalars
 
@@ -111,6 +112,8 @@ def _foreign(target: Target, parameter: inspect.Parameter, error: BaseException)
     frame = _last_frame(error.__traceback__)
     if target.name.startswith(("sklearn.", "plot.learning_curves")) and "sklearn" in frame[0]:
         return ""
+    if isinstance(error, AssertionError) and target.name in EXPECTED:
+        return ""  # the result of the example, with a value that is not hostile here
     if not isinstance(error, REFUSALS) or isinstance(error, UnicodeError):
         return f"wrong exception type: {shown}"
     line = linecache.getline(*frame).strip()
@@ -139,6 +142,8 @@ def _last_frame(traceback: TracebackType | None) -> tuple[str, int]:
 def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile) -> bool:
     """Return whether no reading of the parameter allows this value."""
     traits, annotation = hostile.traits, _annotation(parameter)
+    if target.name.startswith("sklearn.") and parameter.name == "X" and "csr" in hostile.label:
+        return False  # the estimators accept sparse rows
     if "wrong" in traits:
         return True
     if "CrossEntropy" in target.name and "-inf" in hostile.label and parameter.name == "output":
