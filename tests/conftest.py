@@ -12,6 +12,14 @@ import pytest
 pytest.register_assert_rewrite("helpers")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Run the tests of a file in one process, so that their fixtures are computed once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c():
     """Let Ctrl-C be heard, by child processes as well: a shell's background jobs ignore it."""
