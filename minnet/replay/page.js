@@ -91,7 +91,9 @@ function sentence() {
   }
   if (read("zeros") >= 0) parts.push(`${percent(read("zeros"))} of the outputs are zero`);
   if (loss) parts.push(`loss ${number(loss.values[index(loss, step)])}`);
-  if (read("dead") >= 0) parts.push(`${read("dead")} of ${run.layers[layer].units} units are dead`);
+  if (read("dead") >= 0) {
+    parts.push(`${read("dead")} of ${run.layers[layer].units} units are dead (constant for many steps)`);
+  }
   const when = step > run.last ? ` (this training ended at step ${run.last})`
     : recorded !== step ? ` (recorded at step ${recorded})` : "";
   const name = runs.length > 1 ? `${run.label}, step` : "Step";
@@ -148,6 +150,8 @@ function update() {
   $("sentence").textContent = sentence();
 }
 
+const isDark = () => document.documentElement.dataset.theme === "dark";
+
 function theme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   $("theme").textContent = dark ? "Light" : "Dark";
@@ -202,7 +206,7 @@ const KEYS = {
   ArrowDown: () => set({ layer: state.layer + 1 }),
   " ": play,
   l: () => set({ axis: AXES[(AXES.indexOf(state.axis) + 1) % AXES.length] }),
-  d: () => theme(document.documentElement.dataset.theme === "light"),
+  d: () => { theme(!isDark()); draw(); },
   c: swap,
   "?": () => $("help").open ? $("help").close() : $("help").showModal(),
 };
@@ -219,7 +223,7 @@ function onKey(event) {
 // Print everything in light colours on one page. The page is laid out so much wider than the paper
 // that it has the proportions of the paper, and then scaled down.
 function preparePrint() {
-  preparePrint.theme = document.documentElement.dataset.theme;
+  preparePrint.dark = isDark();
   theme(false);
   const { body } = document, { width, height } = PAPER;
   body.classList.add("printed");
@@ -232,7 +236,7 @@ function preparePrint() {
 }
 
 function endPrint() {
-  theme(preparePrint.theme === "dark");
+  theme(preparePrint.dark);
   document.body.classList.remove("printed");
   Object.assign(document.body.style, { width: "", zoom: "" });
   draw();
@@ -250,7 +254,8 @@ async function start() {
   $("map").parentNode.hidden = !names.length;
   Object.assign($("step"), { min: first, max: last });
   $("swap").hidden = runs.length < 2;
-  Object.assign(state, { step: first, map: names[0] ?? "" });
+  const [layer] = Object.keys(runs[0].table.units ?? { 0: 0 }); // of the first activation
+  Object.assign(state, { step: first, layer: Number(layer), map: names[0] ?? "" });
   draw();
   readAddress();
   $("step").oninput = (event) => { pause(); set({ step: Number(event.target.value) }); };

@@ -5,7 +5,8 @@ const NARROWEST = 3; // pixels of a bar in a distribution
 const DECADES = 12; // of a logarithmic colour scale
 const HALF = 1020; // bins of negative finite values
 const PALE_TO_DARK = ["#fcfdbf", "#fec287", "#fb8761", "#de4968", "#8c2981", "#3b0f70", "#000004"];
-const DEPTHS = ["#440154", "#3b528b", "#21918c", "#5ec962", "#d8c520"];
+const DEPTHS = ["#440154", "#3b528b", "#21918c", "#5ec962", "#d8c520"]; // of the first to the last layer
+const DEPTHS_ON_DARK = ["#c9a0ff", "#8fb1ff", "#45cfc6", "#90e283", "#f3e45c"];
 const UNITS = ["#e8f1fa", "#6fa8dc", "#0b2f5b"];
 const COLUMNS = [
   { title: "Before the activation", kind: "y" },
@@ -96,8 +97,9 @@ function span({ steps, ends }, slot) {
     : `in steps ${steps[slot]} to ${ends[slot]}`;
 }
 
+// 256 colours from the background's to the opposite one, so that large values stand out.
 function colorTable(stops) {
-  const color = d3.interpolateRgbBasis(stops);
+  const color = d3.interpolateRgbBasis(isDark() ? stops.toReversed() : stops);
   return d3.range(256).map((k) => d3.rgb(color(k / 255)));
 }
 
@@ -114,7 +116,7 @@ function colorScale(name) {
   const place = (v) => clamp((transform(v) - low) / (high - low), 0, 1);
   const text = log ? (end) => number(10 ** end) : percent;
   return {
-    table, low: text(low), high: text(high),
+    table, low: text(low), high: text(high), ends: isDark() ? ["dark", "pale"] : ["pale", "dark"],
     color: (v) => (v >= 0 ? table[Math.round(255 * place(v))] : undefined),
   };
 }
@@ -132,8 +134,10 @@ const network = {
     const { layers, label, table } = front(), from = firstShown();
     const to = Math.min(from + LAYERS, layers.length);
     this.scale = colorScale("rms");
+    const { low, high, ends } = this.scale;
     const root = heading("network", runs.length > 1 ? `Network, ${label}` : "Network", table.rms
-      ? `Colour: RMS of the gradient dy, ${this.scale.low} (pale) to ${this.scale.high} (dark).` : "");
+      ? `Colour: RMS of the gradient dy on a logarithmic scale, from ${low} or less (${ends[0]}) to ` +
+        `${high} (${ends[1]}).` : "");
     this.boxes = root.append("div").attr("class", "boxes").selectAll("button")
       .data(d3.range(from, to)).join("button").attr("type", "button")
       .attr("title", (layer) => layers[layer].name).on("click", (_, layer) => set({ layer }));
@@ -188,8 +192,9 @@ const maps = {
     this.frames = [];
     if (!state.map) return;
     const scale = colorScale(state.map);
-    const root = heading("maps", `Map: ${MAPS[state.map].text}`, "Click or drag to select a step and a " +
-      "layer. NaN and infinity are hatched.");
+    const root = heading("maps", `Map: ${MAPS[state.map].text}`, `${MAPS[state.map].log
+      ? "The colours are logarithmic. " : ""}Click or drag to select a step and a layer. ` +
+      "NaN and infinity are hatched.");
     for (const run of runs.filter(({ table }) => table[state.map])) this.drawRun(root, run, scale);
   },
   drawRun(root, run, scale) {
@@ -302,8 +307,8 @@ const ratio = {
     const values = series.flatMap((one) => Array.from(one.values)).filter(usable);
     const [low, high] = d3.extent([...values, 1e-5, 1e-1]);
     const root = heading("ratio", `Update ratio${runs.length > 1 ? `, ${front().label}` : ""}`, "RMS of " +
-      "the update divided by RMS of the weight. A line for each layer, from dark (first) to light " +
-      "(last). The band is 1e\u22124 to 1e\u22122.");
+      "the update divided by RMS of the weight. A line for each layer, from purple (first) to yellow " +
+      "(last). Band: usual ratios, 1e\u22124 to 1e\u22122. The last update is not recorded.");
     const bottom = 115, scale = d3.scaleLog([low, high], [bottom, 8]);
     const svg = stepPlot(root, bottom, "Update ratio");
     svg.insert("rect", "*").attr("class", "band").attr("x", left).attr("width", right - left)
@@ -313,7 +318,7 @@ const ratio = {
     addLeftAxis(svg, d3.axisLeft(scale).tickFormat(tickText)
       .tickValues(powers.filter((power) => power % every === 0).map((power) => 10 ** power)));
     const line = ({ steps, values: own }) => d3.line((_, k) => x(steps[k]), scale).defined(usable)(own);
-    const color = d3.interpolateRgbBasis(DEPTHS);
+    const color = d3.interpolateRgbBasis(isDark() ? DEPTHS_ON_DARK : DEPTHS);
     this.lines = svg.append("g").selectAll("path").data(series).join("path").attr("class", "thick")
       .style("stroke", (_, k) => color(k / Math.max(series.length - 1, 1))).attr("d", line);
     addCursor(svg, 4, bottom);
@@ -342,8 +347,8 @@ const units = {
     if (!series) return;
     const number = series.shares.length / series.steps.length, every = Math.ceil(series.units / number);
     const root = heading("units", `Units of ${front().layers[series.layer].name}`, "A line for " +
-      `${every > 1 ? `one unit in ${every}` : "each unit"}. The darker, the larger the share of rows with ` +
-      "y > 0. Red: off for all rows.");
+      `${every > 1 ? `one unit in ${every}` : "each unit"}. The ${isDark() ? "brighter" : "darker"}, the ` +
+      "larger the share of rows with y > 0. Red: off for all rows of the batch.");
     this.note = root.append("p");
     const high = clamp(number * 3, 60, 190), svg = stepPlot(root, high + 4, "Activity of units");
     const steps = columnSteps(), table = colorTable(UNITS);

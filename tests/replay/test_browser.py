@@ -165,7 +165,7 @@ def test_a_link_opens_step_layer_axis_and_map(opened):
 ])  # fmt: skip
 def test_a_wrong_link_opens_the_page_all_the_same(opened, address):
     browser = opened("healthy", **address)
-    assert "layer dense1" in settled(browser)
+    assert "layer relu1" in settled(browser)
     assert console(browser) == []
 
 
@@ -174,7 +174,7 @@ def test_the_address_follows_step_and_layer(opened):
     press(browser, "ArrowRight")
     press(browser, "ArrowDown")
     browser.execute_async_script("setTimeout(arguments[0], 400)")
-    assert run(browser, "return location.hash") == "#step=1&layer=relu1&axis=auto&map=rms"
+    assert run(browser, "return location.hash") == "#step=1&layer=dense2&axis=auto&map=rms"
 
 
 def test_keys_move_the_step(opened):
@@ -193,8 +193,8 @@ def test_keys_move_the_step(opened):
 
 def test_keys_select_layers_axis_theme_and_help(opened):
     browser = opened("healthy")
-    assert "layer relu1:" in press(browser, "ArrowDown")
-    assert "layer dense1:" in press(browser, "ArrowUp")
+    assert "layer dense2:" in press(browser, "ArrowDown")
+    assert "layer relu1:" in press(browser, "ArrowUp")
     assert "layer dense1:" in press(browser, "ArrowUp")
     axes = []
     for _ in range(3):
@@ -205,6 +205,14 @@ def test_keys_select_layers_axis_theme_and_help(opened):
     before = run(browser, theme)
     press(browser, "d")
     assert {before, run(browser, theme)} == {"light", "dark"}
+    large = "return getComputedStyle([...document.querySelectorAll('#network button')].at(-1)).color"
+    note = "return document.querySelector('#network small').textContent"
+    for expected, ends in (("light", "(pale) to 0.0"), ("dark", "(dark) to 0.0")):
+        if run(browser, theme) != expected:
+            press(browser, "d")
+        assert ends in run(browser, note)
+        # The largest gradient has the colour farthest from the background, so its text has the other.
+        assert (run(browser, large) == "rgb(255, 255, 255)") == (expected == "light")
     press(browser, "?")
     assert run(browser, "return document.getElementById('help').open")
     assert "layer dense1:" in press(browser, "ArrowDown")  # the list of keys is in front
