@@ -371,7 +371,11 @@ def as_rng(rng: Any, where: object) -> np.random.Generator:
 
 def is_number(value: Any) -> bool:
     """Return whether value is one real number, rather than an array, a text or None."""
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
+    try:
+        array = np.asarray(value)
+    except Exception:  # of a ragged list, or of the object's own methods
+        return False
+    return array.ndim == 0 and array.dtype.kind in "fiub"
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

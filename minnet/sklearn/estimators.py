@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -31,10 +32,12 @@ from minnet.validation import (
     as_flag,
     as_float_dtype,
     as_sample_weight,
+    check_instance,
     count,
     fraction,
     in_range,
     is_number,
+    is_whole,
     one_of,
     shown,
     to_numpy,
@@ -101,7 +104,8 @@ class _MLP(base.BaseEstimator):
         rows, held_out = draft._prepare(X, y, weights, partial, classes)
         steps = draft._optimizer.steps
         try:
-            stopped = draft._run(rows, held_out, 1 if partial else self.max_iter)
+            epochs = 1 if partial else count(self.max_iter, "fit", "max_iter")
+            stopped = draft._run(rows, held_out, epochs)
         finally:
             if draft._optimizer.steps > steps:
                 self.__dict__ = draft.__dict__
@@ -120,10 +124,13 @@ class _MLP(base.BaseEstimator):
         """Set attributes, network and optimizer; return training rows and validation rows."""
         for name in FLAGS:
             as_flag(getattr(self, name), "fit", name)
+        verbose: Any = self.verbose
+        if not isinstance(verbose, bool | np.bool_):
+            count(verbose, "fit", "verbose", least=0)
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
         X, y = _checked(X, "fit", "X"), _checked(y, "fit", "y")
-        with np.errstate(over="ignore"):  # infinity is an error
+        with np.errstate(over="ignore", invalid="ignore"):  # validate_data refuses infinity
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
                 y_numeric=base.is_regressor(self), reset=new,
@@ -133,10 +140,7 @@ class _MLP(base.BaseEstimator):
         if weights is not None:
             weights = as_sample_weight(weights, len(y), "fit")
         rows, held_out = Rows(X, targets, self._weights(y, weights)), None
-        seed = self.random_state
-        if isinstance(seed, int | np.integer) and not 0 <= seed < 2**32:
-            raise ValueError(f"fit: expected random_state from 0 to 2**32 - 1, got {seed}")
-        random_state = check_random_state(seed)
+        random_state = self._generator()
         if new:
             self._start(rows, random_state)
         if self.early_stopping:
@@ -146,6 +150,19 @@ class _MLP(base.BaseEstimator):
             if isinstance(self.probes, list | tuple):  # `minnet.fit` refuses other types
                 self.probes_ = copy.deepcopy(self.probes)
         return rows, held_out
+
+    def _generator(self) -> np.random.RandomState:
+        """Return the generator of random_state."""
+        seed = self.random_state
+        if not is_whole(seed):
+            check_instance(
+                seed, np.random.RandomState | ModuleType | None, "fit",
+                "random_state as an int, a RandomState or None",
+            )  # fmt: skip
+        elif not 0 <= seed < 2**32:
+            raise ValueError(f"fit: expected random_state from 0 to 2**32 - 1, got {seed}")
+        generator: np.random.RandomState = check_random_state(seed)
+        return generator
 
     def _weights(self, y: Array, weights: Array | None) -> Array | None:
         """Return the weights of the rows, multiplied by those of their classes, or None."""
@@ -176,7 +193,7 @@ class _MLP(base.BaseEstimator):
         seed = source.randint(np.iinfo(np.int32).max)
         self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
         hidden = self.hidden_layer_sizes
-        hidden = [*hidden] if np.iterable(hidden) else [hidden]
+        hidden = [*hidden] if isinstance(hidden, Sequence | np.ndarray) else [hidden]
         layers = self._layers([rows.x.shape[1], *hidden, rows.targets.shape[1]])
         net = self.network_ = minnet.Sequential(layers, rng=self._rng, dtype=rows.x.dtype)
         for layer in net if self.init is None else ():
@@ -230,6 +247,9 @@ class _MLP(base.BaseEstimator):
                 schedule=self.schedule, shuffle=self.shuffle, probes=self.probes_,
                 callbacks=[monitor], rng=self._rng,
             )  # fmt: skip
+        except FloatingPointError as error:
+            text = str(error).replace("net.history", "history_")
+            raise FloatingPointError(f"fit: {text}; lower learning_rate_init") from error
         finally:
             self.history_ = self.network_.history
             if held_out is not None:
@@ -241,7 +261,7 @@ class _MLP(base.BaseEstimator):
         check_is_fitted(self, "network_")
         dtype = self.network_.dtype
         X = _checked(X, "predict", "X")
-        with np.errstate(over="ignore"):  # infinity is an error
+        with np.errstate(over="ignore", invalid="ignore"):  # validate_data refuses infinity
             X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
@@ -357,6 +377,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
                 "classes=numpy.unique(labels)"
             )
         if new:
+            if classes is not None:
+                to_numpy(classes, "partial_fit", "classes")
             own = classes is None or type_of_target(y).startswith("multilabel")
             self._binarizer = LabelBinarizer().fit(y if own else classes)
             self.classes_ = self._binarizer.classes_
@@ -426,9 +448,11 @@ class MLPRegressor(base.RegressorMixin, base.MultiOutputMixin, _MLP):
 
 
 def _checked(array: Any, where: str, name: str) -> Any:
-    """Return array; raise TypeError for masked rows and, in X, for rows of text or dates."""
+    """Return array; raise TypeError for masked rows, and for an X of text or dates."""
     if array is not None and not sparse.issparse(array):  # scikit-learn reports None
-        to_numpy(array, where, name)
+        values = to_numpy(array, where, name)
+        if values.ndim == 0 and name == "y":
+            raise TypeError(f"{where}: expected y as an array, got {shown(array)}")
     if name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SUMm":
         raise TypeError(
             f"{where}: expected X as an array of numbers, got text or dates; use X.astype(float)"

@@ -212,7 +212,7 @@ def _used(result: Any, target: Target, world: World) -> Any:
     if target.name.startswith("schedules.") and callable(result):
         return [result(step) for step in (0, 1, 5, 100)]
     if target.name in ("sklearn.MLPClassifier", "sklearn.MLPRegressor"):
-        if result.max_iter == 200:
+        if isinstance(result.max_iter, int) and result.max_iter == 200:
             result.max_iter = 2
         result.fit(world.x, world.labels)
         return result.predict(world.x)

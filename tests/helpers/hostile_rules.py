@@ -142,8 +142,12 @@ def _last_frame(traceback: TracebackType | None) -> tuple[str, int]:
 def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile) -> bool:
     """Return whether no reading of the parameter allows this value."""
     traits, annotation = hostile.traits, _annotation(parameter)
-    if target.name.startswith("sklearn.") and parameter.name == "X" and "csr" in hostile.label:
-        return False  # the estimators accept sparse rows
+    if target.name.startswith("sklearn.") and parameter.name in ("X", "y"):
+        if re.search(r"sp\.|astype\(object\)", hostile.label):
+            return False  # scikit-learn requires that sparse rows and numbers as objects are used
+        labels = parameter.name == "y" and "Classifier" in target.name
+        if labels and re.search(r"m8|astype\(str\)", hostile.label):
+            return False  # labels can be of any type with an order
     if "wrong" in traits:
         return True
     if "CrossEntropy" in target.name and "-inf" in hostile.label and parameter.name == "output":

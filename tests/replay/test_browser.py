@@ -205,14 +205,17 @@ def test_keys_select_layers_axis_theme_and_help(opened):
     before = run(browser, theme)
     press(browser, "d")
     assert {before, run(browser, theme)} == {"light", "dark"}
-    large = "return getComputedStyle([...document.querySelectorAll('#network button')].at(-1)).color"
+    large = (
+        "return getComputedStyle([...document.querySelectorAll('#network button')].at(-1)).color"
+    )
     note = "return document.querySelector('#network small').textContent"
     for expected, ends in (("light", "(pale) to 0.0"), ("dark", "(dark) to 0.0")):
         if run(browser, theme) != expected:
             press(browser, "d")
         assert ends in run(browser, note)
-        # The largest gradient has the colour farthest from the background, so its text has the other.
-        assert (run(browser, large) == "rgb(255, 255, 255)") == (expected == "light")
+        # The colour of the largest gradient is far from the background's, unlike that of its text.
+        color = run(browser, f"return getComputedStyle({last}).color")
+        assert (color == "rgb(255, 255, 255)") == (expected == "light")
     press(browser, "?")
     assert run(browser, "return document.getElementById('help').open")
     assert "layer dense1:" in press(browser, "ArrowDown")  # the list of keys is in front
