@@ -205,9 +205,7 @@ def test_keys_select_layers_axis_theme_and_help(opened):
     before = run(browser, theme)
     press(browser, "d")
     assert {before, run(browser, theme)} == {"light", "dark"}
-    large = (
-        "return getComputedStyle([...document.querySelectorAll('#network button')].at(-1)).color"
-    )
+    last = "[...document.querySelectorAll('#network button')].at(-1)"
     note = "return document.querySelector('#network small').textContent"
     for expected, ends in (("light", "(pale) to 0.0"), ("dark", "(dark) to 0.0")):
         if run(browser, theme) != expected:
