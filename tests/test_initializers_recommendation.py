@@ -34,6 +34,10 @@ def test_orthogonal_weights_are_recommended_for_deep_networks(activation):
         assert recommend(activation, depth=depth).name == "orthogonal"
 
 
+def test_ten_weight_layers_are_deep():
+    assert DEEP == 10
+
+
 def test_the_reason_contains_the_gain_for_deep_relu_networks():
     assert "partial(orthogonal, gain=2**0.5)" in recommend("relu", depth=DEEP).reason
     assert "gain" not in recommend("tanh", depth=DEEP).reason

@@ -712,3 +712,8 @@ def test_a_gradient_too_large_for_the_dtype_is_refused():
     assert loss.forward([[3e38]], [[-3e38]]) == pytest.approx(3.6e77, rel=1e-6)
     with pytest.raises(FloatingPointError, match=r"MeanSquaredError.*too large for float32"):
         loss.backward()
+
+
+def test_outputs_of_longdouble_are_computed_in_float64():
+    output, target = np.array([[1 / 3]], np.longdouble), np.array([[0.1]])
+    assert MeanSquaredError().forward(output, target) == (float(output[0, 0]) - 0.1) ** 2

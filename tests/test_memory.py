@@ -74,6 +74,14 @@ def test_a_larger_shape_or_another_dtype_gets_new_memory(
     assert not np.shares_memory(other, buffer)
 
 
+def test_a_shape_that_fits_only_from_the_start_of_the_memory_is_allocated() -> None:
+    for _ in range(16):  # buffers start at different places of their memory
+        buffer = grown(None, (8,), FLOAT32)
+        assert buffer.base is not None
+        most = buffer.base.nbytes // 4
+        assert grown(buffer, (most,), FLOAT32).shape == (most,)
+
+
 def test_an_array_that_was_not_allocated_by_grown_is_replaced() -> None:
     assert grown(np.zeros((2, 3), np.float32), (5, 3), FLOAT32).shape == (5, 3)
 

@@ -572,3 +572,15 @@ def test_a_state_array_of_another_size_is_refused_before_anything_moves(kind, na
     with pytest.raises(ValueError, match="expected state arrays of theta's size"):
         opt.step()
     np.testing.assert_array_equal(net.theta, before)
+
+
+def test_an_optimizer_of_another_dtype_raises_and_changes_nothing():
+    net = Sequential([Dense(3, 2)], rng=0)
+    optimizer = SGD(net, lr=0.1)
+    net.build(rng=0, dtype=np.float64)
+    net.forward(np.ones((4, 3)), training=True)
+    net.backward(np.ones((4, 2)))
+    before = net.theta.copy()
+    with pytest.raises(RuntimeError, match="expected a network of float32, got float64; create"):
+        optimizer.step()
+    np.testing.assert_array_equal(net.theta, before)

@@ -69,17 +69,13 @@ def summarize_values(x: Array, out: Array) -> None:
     The last number is 1, and the others are invalid, if a value is not finite or if powers of the
     values could overflow or underflow in float64. Skewness and kurtosis of a constant are NaN.
     """
-    n, sums, centre, shift, m2 = x.size, np.zeros(7), 0.0, 0.0, 0.0
+    # Sums about the mean of the first values lose few digits: shift² is at most n / LANES times m2.
+    n, sums, centre = x.size, np.zeros(7), 0.0
     for k in range(min(n, LANES)):
         centre += x[k] / min(n, LANES)
-    for _ in range(2):
-        power_sums(x, centre, sums)
-        shift = sums[0] / n
-        m2 = sums[1] / n - shift * shift
-        if shift * shift < 16 * m2:
-            break
-        centre += shift  # digits were lost, because the centre was far from the mean
-        shift = 0.0
+    power_sums(x, centre, sums)
+    shift = sums[0] / n
+    m2 = sums[1] / n - shift * shift
     m3 = sums[2] / n - shift * (3 * sums[1] / n - 2 * shift * shift)
     m4 = sums[3] / n - shift * (4 * sums[2] / n - 6 * shift * sums[1] / n + 3 * shift**3)
     low, high, mean = sums[4], sums[5], centre + shift

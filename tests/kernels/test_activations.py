@@ -234,3 +234,10 @@ def test_any_floats_match_numpy(data):
     x = data.draw(hnp.arrays(dtype, shape, elements=elements))
     for kernel, rule in FORWARD.values():
         same(run(kernel, x), twin(rule, x), dtype)
+
+
+def test_elu_of_small_negative_numbers_has_full_precision():
+    x = -np.logspace(-300, -3, 50).reshape(2, 25)
+    y = np.empty_like(x)
+    kernels.elu_forward(x, 1.0, y)
+    np.testing.assert_allclose(y, np.expm1(x), rtol=1e-15)

@@ -55,3 +55,13 @@ def test_nan_and_infinity_affect_their_own_row_and_column_only(bad, dtype):
     add_row(y, b[0])
     np.testing.assert_array_equal(y, a + b[0])
     np.testing.assert_allclose(db, a.sum(axis=0, dtype=float), rtol=1e-6)
+
+
+@DTYPES
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_add_row_finds_a_value_that_is_not_finite_at_any_place(bad, dtype):
+    for place in range(12):
+        y, b = np.ones((4, 3), dtype), np.ones(3, dtype)
+        assert add_row(y, b)
+        y.flat[place] = bad
+        assert not add_row(y, b)

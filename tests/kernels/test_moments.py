@@ -83,3 +83,9 @@ def test_steps_without_a_change_are_counted_for_each_unit(dtype):
         found.append(unchanged.tolist())
     assert found == [[1, 1, 0, 1, 0], [2, 1, 1, 2, 0], [3, 2, 2, 0, 0], [4, 3, 3, 1, 1]]
     assert dead == [0, 2, 3, 3]
+
+
+def test_an_offset_costs_no_digits():
+    x, out = 1e6 + np.random.default_rng(0).normal(size=1000), np.empty(9)
+    summarize_values(x, out)
+    np.testing.assert_allclose(out, numpys(x), rtol=1e-9, atol=1e-9)

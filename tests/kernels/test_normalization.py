@@ -103,6 +103,13 @@ def test_rounding_error_of_the_mean_is_corrected():
     np.testing.assert_allclose(dgamma, -np.sqrt(0.5), rtol=1e-6)
 
 
+def test_the_column_whose_unbiased_variance_is_infinite_in_float32_is_returned():
+    x = np.array([[1, 1.5e19], [-1, -1.5e19]], np.float32)  # unbiased variance 4.5e38
+    mean, var = np.empty(2), np.empty(2)
+    assert kernels.column_statistics(x, mean, var) == 1
+    assert kernels.column_statistics(x / 2, mean, var) == -1
+
+
 @BOTH
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_the_first_column_without_a_finite_variance_is_returned_and_the_others_are_right(
