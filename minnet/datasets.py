@@ -136,8 +136,8 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
     arrays: list[Rows] = []
     for i, x in enumerate((x_train, *others)):
         where = f"standardize: array {i}"
-        single = to_numpy(x, where, "values").dtype == np.float32
-        arrays.append(as_rows(x, FLOAT32 if single else FLOAT64, where, "values"))
+        dtype = to_numpy(x, where, "values").dtype.newbyteorder("=")
+        arrays.append(as_rows(x, FLOAT32 if dtype == FLOAT32 else FLOAT64, where, "values"))
         shape, features = arrays[i].shape, arrays[0].shape[1]
         if shape[0] == 0 or shape[1] != features:
             raise ValueError(

@@ -162,6 +162,14 @@ def test_standardize_uses_only_the_training_rows():
     np.testing.assert_array_equal(x_test, kept[1])
 
 
+def test_standardize_does_not_depend_on_the_byte_order():
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    for given in (x.astype(">f4"), x.astype("<f4")):
+        for found in datasets.standardize(given, given):
+            assert found.dtype == np.float32
+            np.testing.assert_array_equal(found, datasets.standardize(x, x)[0])
+
+
 def test_standardize_only_shifts_a_constant_feature():
     x = np.full((7, 1), 0.1, dtype=np.float32)
     z, shifted = datasets.standardize(x, x + np.float32(2))

@@ -117,6 +117,8 @@ def _counts(
     for labels in (true, predicted):
         if labels.dtype.kind in "mMcV":
             raise TypeError(f"confusion: expected labels as integers or text, got {labels.dtype}")
+        if labels.dtype.kind == "u" and labels.max() >= 2**63:
+            raise ValueError(f"confusion: expected labels below 2**63, got {labels.max()}")
     try:
         classes = found = unique_labels(true, predicted)
     except (TypeError, ValueError) as error:

@@ -124,6 +124,7 @@ def test_a_new_figure_grows_with_the_classes_and_long_names_do_not_overlap():
         ([0, 1], [0], {}, r"of the same shape \(n,\), got \(2,\) and \(1,\); outputs\.argmax"),
         ([0, 1], np.eye(2), {}, r"got \(2,\) and \(2, 2\); outputs\.argmax\(axis=1\)"),
         ([], [], {}, r"got \(0,\) and \(0,\)"),
+        ([2**64 - 1], [1], {}, r"expected labels below 2\*\*63, got 18446744073709551615"),
         (
             [0, 3], [0, 1], {"names": ["a", "b"]},
             r"expected a name for each label, got none for \[3\]; there are 2 names, for \[0, 1\]",
