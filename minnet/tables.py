@@ -100,11 +100,15 @@ def from_csv(
     categorical = _names(categorical, "categorical")
     columns, unused = [*frame.columns], [str(target), *_names(drop, "drop")]
     unknown = [name for name in (*unused, *categorical) if name not in columns]
-    if unknown or len(frame) < 2 or set(columns) == set(unused):
+    problem = f"at least 2 rows, got {len(frame)} rows" if len(frame) < 2 else ""
+    if set(columns) == set(unused):
+        problem = f"a column besides the target, got {columns}"
+    if unknown:
+        problem = f"names among the columns {columns}, got unknown names {unknown}"
+    if problem:
         raise ValueError(
-            "from_csv: expected at least 2 rows, known names and a column besides the target, got "
-            f"{len(frame)} rows, columns {columns} and unknown names {unknown}; check sep, and for "
-            "a file without header use header=None and the names 0, 1, 2, ..."
+            f"from_csv: expected {problem}; check sep, and for a file without header use "
+            "header=None and the names 0, 1, 2, ..."
         )
     y, classes = _targets(frame[str(target)], task, dtype)
     frame = frame.drop(columns=unused)
@@ -172,7 +176,9 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
         if sep and len(sep) == 1 and not {"header", "names"} & options.keys():
             header = next(csv.reader([first], delimiter=sep, skipinitialspace=True))
             if repeated := {name for name in header if name and header.count(name) > 1}:
-                raise ValueError(f"expected different names of columns, got {repeated} repeatedly")
+                raise ValueError(
+                    f"expected unique names of columns, got {repeated} more than once"
+                )
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
             frame = pandas.read_csv(path, **settings)
@@ -254,7 +260,7 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
     if len(rare := classes[np.bincount(labels) < 2]):
         raise ValueError(
             f"from_csv: expected at least 2 rows of each class, got one of {rare.tolist()}; remove "
-            "these rows, or use from_csv(task='regression') with fit if the target is a number"
+            "these rows, or use task='regression' if the target is a number"
         )
     return labels.astype(np.int64), classes
 

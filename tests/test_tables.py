@@ -291,7 +291,7 @@ FAULTS = {
     "long first row": ("x,y\n1,a,b\n1,a,b\n", "y", {}, "cannot read .*[Ll]ength of header"),
     "open quote": ('x,y\n1,"a\n1,b\n', "y", {}, "cannot read .*EOF inside string"),
     "repeated name": (
-        "a,y,y\n1,2,c\n2,3,d\n", "y", {}, "different names of columns, got {'y'}",
+        "a,y,y\n1,2,c\n2,3,d\n", "y", {}, "unique names of columns, got {'y'}",
     ),
     "infinity": (
         numbers(lambda i: "-inf" if i == 7 else i), "y", {},

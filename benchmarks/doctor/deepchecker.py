@@ -80,7 +80,7 @@ def is_normalized(values: Any) -> bool:
 
 
 def data(observer: Observer) -> Iterator[Finding]:
-    """Features and targets that are constant or not normalized, over all columns or each."""
+    """Features and targets that are constant or not normalized, in all columns or in any."""
     x, y = observer.run.batches.x, observer.run.batches.y
     if not is_normalized(x):
         constant = x.std(axis=0) == 0

@@ -114,7 +114,7 @@ class PlainDense(Layer):
 
 
 class SkippingSGD(SGD):
-    """SGD that does not update the first weights."""
+    """SGD that does not update the first ``skip`` parameters."""
 
     skip = 0
 

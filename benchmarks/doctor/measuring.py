@@ -111,7 +111,7 @@ def harm(case: Case, cache: Cache) -> float:
 
 
 def is_tuned(case: Case, cache: Cache) -> bool:
-    """Return whether other learning rates or an early end are not better by 3 points."""
+    """Return whether no other learning rate, nor early stopping, is better by 3 points."""
     s, seeds = case.setting, SEEDS[:2]
     mine = sum(cache.points(s, seed) for seed in seeds)
     others = [s.but(lr=s.lr * 0.1), s.but(lr=s.lr * 10), s.but(early_stop=True)]

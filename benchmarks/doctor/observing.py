@@ -89,7 +89,7 @@ class Look:
 
 
 class Observer:
-    """Probe for `minnet.fit` that looks at the same steps as `minnet.Doctor`.
+    """Probe for `minnet.fit` that looks at the steps which `Doctor` observes in small networks.
 
     A look is left out if the pass on the fixed rows is not finite. ``failed`` states whether the
     training ended with a FloatingPointError.

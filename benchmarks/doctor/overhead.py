@@ -45,8 +45,8 @@ def overheads(rounds: int, *, quick: bool = False) -> str:
             f"{statistics.median(elapsed):.3f}", f"{min(elapsed):.3f} to {max(elapsed):.3f}",
             f"{statistics.median(processor):.3f}",
         ])  # fmt: skip
-    columns = ["network", "sizes", "steps", "step", "with doctor", "median ratio", "range",
-               "of processor time"]  # fmt: skip
+    columns = ["network", "sizes", "steps", "without doctor", "with doctor", "median ratio",
+               "range", "processor time ratio"]  # fmt: skip
     return table(columns, rows)
 
 

@@ -2,8 +2,9 @@
 
 Every configuration is trained with a seed under the probe of each method. Faulty ones count only if
 their healthy twin is better by 3 points in the mean of three seeds, healthy ones only if neither a
-tenth nor ten times their learning rate is better by 3 points. A third of the configurations is held
-out: the rules of the doctor were tuned without them. Intervals are Wilson's, over configurations.
+tenth nor ten times their learning rate nor early stopping is better by 3 points in the mean of two
+seeds. A third of the configurations is held out: the rules of the doctor were tuned without them.
+Intervals are Wilson's, over configurations.
 
 With ``--out`` every record and every retraining is appended to a file of JSON lines in the folder.
 The same command continues a run that was stopped. Remove the files after a change of the code.
@@ -78,7 +79,7 @@ def parts(records: Sequence[Record]) -> str:
 
 
 def measure(sample: int, out: Path | None = None, *, seed: int = 0) -> list[Record]:
-    """Return the records of this many configurations by all methods, the kept ones first."""
+    """Return the records of this many configurations by all methods; kept ones are reused."""
     cache = Cache(out and out / "doctor-points.jsonl")
     path = out and out / "doctor-records.jsonl"
     records = [Record(**line) for line in read_lines(path)] if path else []

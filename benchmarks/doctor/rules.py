@@ -69,7 +69,7 @@ def autotrainer(observer: Observer) -> list[Finding]:
 
 
 def problems(observer: Observer) -> Iterator[tuple[int, str]]:
-    """Yield steps and names of problems. Gradients count only if the accuracy is too low."""
+    """Yield steps and names of problems. Gradients count if the accuracy is low or rises slowly."""
     accuracies, size = observer.accuracies(), observer.run.batches.per_epoch
     poor = slow = False
     counted: Counter[str] = Counter()
@@ -219,7 +219,7 @@ def unchanged(values: Sequence[float], count: int = UNCHANGED) -> bool:
 
 
 def published_fix(observer: Observer, look: Look, rule: str, order: str) -> list[Finding]:
-    """Return the cause to which the published decision tree leads before a fix of the symptom."""
+    """Return what the published tree diagnoses before it treats the symptom, as a list."""
     units = look.units()
     for check in order:
         if check == "w":

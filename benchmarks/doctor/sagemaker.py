@@ -128,7 +128,7 @@ def loss_rules(observer: Observer) -> Iterator[Finding]:
 
 
 def waited(values: Sequence[float], delta: float) -> list[int]:
-    """Return after each value for how many values the lowest one has not fallen by delta."""
+    """Return, for each value, how many values ago the lowest one last fell by delta."""
     best, count, counts = np.inf, 0, []
     for value in values:
         improves = value < best - delta

@@ -14,14 +14,14 @@ from minnet.experiments.trial import TEST_ROWS, targets
 from minnet.training import fit
 
 LEAST = 30  # steps that are observed, unless fewer are planned
-WORK = 1e10  # most steps times rows of a batch times parameters beyond that
+WORK = 1e10  # limit of steps * rows of a batch * parameters, for more than LEAST steps
 
 
 def steps_of(setup: Setup) -> int:
     """Return the number of steps that are observed; trials of remedies take as many at most.
 
-    The first part of a training looks like one that learns too slowly, so only trainings of large
-    networks are not observed to the end.
+    The start of any training resembles one with a low learning rate. Therefore only trainings of
+    large networks are cut short.
     """
     planned = setup.epochs * math.ceil(len(setup.load().x) / setup.batch_size)
     affordable = int(WORK / (setup.batch_size * setup.build().theta.size))

@@ -112,7 +112,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def _record(self, step: int, net: Sequential, view: View) -> None:
-        """Record every stride-th row of the arrays in view."""
+        """Record the arrays in view; of each, only the rows given by its stride (see `View`)."""
 
     @abstractmethod
     def _record_updates(self, weights: View) -> None:

@@ -130,7 +130,7 @@ class _MLP(base.BaseEstimator):
         new = not hasattr(self, "network_") or not (partial or self.warm_start)
         dtype = [np.float64, np.float32] if self.dtype is None else as_float_dtype(self.dtype)
         X, y = _checked(X, "fit", "X"), _checked(y, "fit", "y")
-        with np.errstate(over="ignore", invalid="ignore"):  # validate_data refuses infinity
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity raises
             X, y = validate_data(
                 self, X, y, accept_sparse="csr", dtype=dtype, multi_output=True,
                 y_numeric=base.is_regressor(self), reset=new,
@@ -188,7 +188,8 @@ class _MLP(base.BaseEstimator):
 
     def _start(self, rows: Rows, random_state: Any) -> None:
         """Create the network and empty the records of earlier trainings."""
-        # A copy, so that the first draws are the initial weights, as in scikit-learn.
+        # The seed is drawn from a copy, so that random_state draws the weights first, as in
+        # scikit-learn.
         source = copy.deepcopy(random_state) if self.init is None else random_state
         seed = source.randint(np.iinfo(np.int32).max)
         self._rng = np.random.default_rng(seed)  # also of the shuffling, in this and later calls
@@ -261,7 +262,7 @@ class _MLP(base.BaseEstimator):
         check_is_fitted(self, "network_")
         dtype = self.network_.dtype
         X = _checked(X, "predict", "X")
-        with np.errstate(over="ignore", invalid="ignore"):  # validate_data refuses infinity
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity raises
             X = validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False)
         output: Array = self.network_.predict(_dense(X))
         return output
@@ -388,7 +389,8 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
             found = known if labels is None else set(unique_labels(labels))
             if not found <= known or (complete and found < known):
                 raise ValueError(
-                    f"fit: expected the classes of the first call, {self.classes_}, got "
+                    f"{'partial_fit' if partial else 'fit'}: expected the classes of the first "
+                    f"call, {self.classes_}, got "
                     f"{unique_labels(labels)}; create a new estimator for other classes"
                 )
         return self._binarizer.transform(y)

@@ -48,7 +48,7 @@ class SigmoidLoss(Objective, minnet.SigmoidBinaryCrossEntropy):
 
 
 class SquaredLoss(Objective, minnet.MeanSquaredError):
-    """Half the squared error, averaged over the outputs; its gradient is that of their sum."""
+    """Half the squared error, averaged over the outputs; its gradient is summed over them."""
 
     def factors(self, outputs: int) -> tuple[float, float]:
         return 0.5, 0.5 * outputs
