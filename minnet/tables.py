@@ -176,9 +176,7 @@ def read_csv(path: AnyPath, **options: Any) -> Any:
         if sep and len(sep) == 1 and not {"header", "names"} & options.keys():
             header = next(csv.reader([first], delimiter=sep, skipinitialspace=True))
             if repeated := {name for name in header if name and header.count(name) > 1}:
-                raise ValueError(
-                    f"expected unique names of columns, got {repeated} more than once"
-                )
+                raise ValueError(f"expected unique names of columns, got {repeated} more than once")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # a row that is too long
             frame = pandas.read_csv(path, **settings)

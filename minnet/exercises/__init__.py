@@ -20,7 +20,7 @@ from minnet.exercises.catalog import catalog, find
 from minnet.exercises.diagnosis import WrongAnswer, diagnose_answer
 from minnet.exercises.exercise import Exercise
 from minnet.exercises.output import folded_output
-from minnet.validation import count
+from minnet.validation import count, shown
 
 __all__ = ["WrongAnswer", "catalog", "check", "find"]
 
@@ -56,7 +56,9 @@ def check(exercise: int | str | Exercise, answer: Any, *, seed: int | None = Non
     """
     exercise = exercise if isinstance(exercise, Exercise) else find(exercise)
     if not callable(answer):
-        raise TypeError(f"{exercise}: expected the {exercise.answer} of the stub, got {answer!r}")
+        raise TypeError(
+            f"{exercise}: expected the {exercise.answer} of the stub, got {shown(answer)}"
+        )
     random = int(np.random.default_rng().integers(1, 2**32))
     seeds = [0, random] if seed is None else [count(seed, "check", "seed", least=0)]
     with folded_output():

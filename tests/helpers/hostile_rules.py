@@ -146,7 +146,7 @@ def _must_refuse(target: Target, parameter: inspect.Parameter, hostile: Hostile)
         if re.search(r"sp\.|astype\(object\)", hostile.label):
             return False  # scikit-learn requires that sparse rows and numbers as objects are used
         labels = parameter.name == "y" and "Classifier" in target.name
-        if labels and re.search(r"m8|astype\(str\)", hostile.label):
+        if labels and re.search(r"[mM]8|astype\(str\)", hostile.label):
             return False  # labels can be of any type with an order
     if "wrong" in traits:
         return True

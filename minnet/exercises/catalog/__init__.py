@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 from runpy import run_path
 
 from minnet.exercises.exercise import Exercise
+from minnet.validation import shown
 
 
 @cache
@@ -54,11 +55,11 @@ def find(exercise: int | str) -> Exercise:
     >>> find("e01") is find(1) is find("dense")
     True
     """
-    requested = str(exercise).strip().lower()
+    requested = str(exercise).strip().lower() if isinstance(exercise, int | str | Path) else ""
     for file in names():
         label, name = file.split("_", 1)
         if requested in (file, label, name) or requested.removeprefix("e").zfill(2) == label[1:]:
             return load(file)
     if requested.endswith(".py") and Path(str(exercise)).is_file():
         return _defined_in(Path(str(exercise)).resolve())
-    raise ValueError(f"there is no exercise {exercise!r}; there are {', '.join(names())}")
+    raise ValueError(f"there is no exercise {shown(exercise)}; there are {', '.join(names())}")
