@@ -19,6 +19,7 @@ from minnet.doctor import rows, signals, steps, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis, Remedy
 from minnet.doctor.remedies import ACTIONS
+from minnet.doctor.training import step_seconds
 
 FAMILIES = {
     "layers, loss and gradients": structure.CAUSES,
@@ -27,7 +28,7 @@ FAMILIES = {
     "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
-FLOOR = 0.1  # seconds that trials of a short training may take
+FLOOR = 0.2  # seconds that trials of a short training may take, by `step_seconds`
 DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
 WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training
@@ -130,16 +131,12 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
 
 
 class Trials:
-    """Trials of remedies on copies, for at most as many steps as the training has planned.
-
-    Short trainings have `FLOOR` seconds, estimated from the size of the network.
-    """
+    """Trials of remedies on copies, for at most the time that the training takes, or `FLOOR`."""
 
     def __init__(self, case: Case, bar: Any) -> None:
-        self.case, self.bar, training = case, bar, case.training
-        values = training.net.theta.size * min(training.batch_size, len(training.x))
-        seconds = 2e-5 * len(list(training.net.walk())) + 3e-10 * values
-        self.left, self.texts = max(float(training.steps), FLOOR / seconds), list[str]()
+        self.case, self.bar = case, bar
+        self.left = max(case.training.steps * step_seconds(case.training) - case.spent, FLOOR)
+        self.texts: list[str] = []
 
     def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
         """Try a remedy and record the gain in points, unless it cannot be tried.
@@ -156,11 +153,13 @@ class Trials:
             points = min((score for _, score in case.scores), key=lambda score: score.loss).points
             suspicion.gains[str(remedy)] = points - end
             return
-        if remedy.action not in ACTIONS or self.left <= 0:
+        if remedy.action not in ACTIONS:
             return
         try:
             training = ACTIONS[remedy.action](case.training.copy(), **remedy.arguments)
-            cost = (8 + training.batch_size) / (8 + case.training.batch_size)  # of a step
+            cost = step_seconds(training)
+            if self.left < training.steps / 2 * cost:
+                return
             stops = {max(int(training.steps * share), 1): share for share in (0.25, 0.5, 1.0)}
             for taken in training.run():
                 self.bar.update()

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import NORMALIZATIONS, constant_columns, remedy, standardization
-from minnet.doctor.training import labels_in
+from minnet.doctor.case import USUAL, Case, Suspicion
+from minnet.doctor.remedies import (
+    NORMALIZATIONS,
+    constant_columns,
+    remedy,
+    set_lr,
+    standardization,
+)
+from minnet.doctor.training import answers_of, labels_in, step_seconds
 from minnet.validation import Array
 
 NEIGHBOURS = 10
 LEAST = 40  # rows whose labels are compared
 MOST = 1000  # rows that are compared with each other
 RANDOM = 0.9  # disagreeing labels, as a share of those for labels drawn at random
+SURE = 0.1  # share of wrong rows among the surest ones that shows noise without validation rows
+INDEPENDENT = 0.55  # the same, relative to the share of all rows; 1 for labels drawn at random
 
 
 def unscaled_inputs(case: Case) -> Suspicion | None:
@@ -108,40 +117,81 @@ def constant_features(case: Case) -> Suspicion | None:
 def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
-    If labels are replaced at random, a row disagrees with its neighbours even where they agree with
-    each other, and more often than a validation row with the validation rows nearest to it. Classes
-    that overlap disagree only at their borders, and equally often for validation rows. If nearly as
-    many rows disagree as for labels drawn at random, and the network only guesses, then the labels
-    are wrong even if those of the validation rows are, too.
+    If labels are replaced at random, a row disagrees with its neighbours equally often whether or
+    not they agree with each other, and more often than a validation row with the validation rows
+    nearest to it. Classes that overlap disagree at their borders, and equally often for validation
+    rows. If nearly as many rows disagree as for labels drawn at random, and the network only
+    guesses, then the labels are wrong even if those of the validation rows are, too. Where the
+    validation rows show no difference, a network trained on half of the rows must not predict the
+    labels of the others better than their neighbours do.
     Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
     labels, x, pair = case.labels, case.training.x, case.training.validation
     if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
     wrong, agreement = contradictions(x, labels)
-    clear = float(wrong[agreement >= np.median(agreement)].mean())
-    share, held, limit = float(wrong.mean()), math.nan, 0.06
+    clear, share, held, limit = surest(wrong, agreement), float(wrong.mean()), math.nan, 0.06
     held_labels = None if pair is None else labels_in(pair[1])
     if pair is not None and held_labels is not None and len(held_labels) >= LEAST:
         # More rows have nearer neighbours, so as many are compared as in training.
         others = contradictions(pair[0], held_labels, min(len(x), MOST))[0]
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
         limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
-    chance = 1 - np.bincount(labels).max() / len(labels)
-    guessing = case.end.points < case.constant + 3 * case.score_error
-    unrelated = share >= RANDOM * chance and guessing
-    noisy = clear >= (0.12 if math.isnan(held) else 0.06) and not share - held < limit
-    if not (unrelated or noisy):
-        return None
+    if not (clear >= 0.06 and share - held >= limit):
+        chance = 1 - np.bincount(labels).max() / len(labels)
+        guessing = case.end.points < case.constant + 3 * case.score_error
+        suspicious = share >= RANDOM * chance and guessing
+        suspicious |= math.isnan(held) and clear >= max(SURE, INDEPENDENT * share)
+        if not suspicious or is_predictable(case, labels, share):
+            return None
     return Suspicion(
         min(0.5 + share, 0.92),
-        f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
-        f"another label than those neighbours; of all training rows {share:.0%}"
+        f"Of the quarter of the training rows whose {NEIGHBOURS} nearest neighbours agree best, "
+        f"{clear:.0%} have another label than those neighbours; of all training rows {share:.0%}"
         + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
         [remedy("check_labels")],
         {"contradicting": clear, "all_rows": share, "validation_rows": held},
         certain=True,
     )
+
+
+def surest(wrong: Array, confidence: Array) -> float:
+    """Return the share of wrong rows in the quarter with the largest confidence."""
+    order = np.argsort(confidence, kind="stable")
+    return float(wrong[order[-max(len(order) // 4, 1) :]].mean())
+
+
+def is_predictable(case: Case, labels: Array, share: float) -> bool:
+    """Return whether a copy trained on half of the rows predicts the labels of the others.
+
+    It must be wrong less often than the neighbours, whose share of wrong rows is given, and less
+    often where its output is confident. If the network did not move, its steps are enlarged.
+    """
+    training = case.training.copy()
+    if case.update < USUAL and case.train_end < case.constant + 0.05:
+        training = set_lr(training, case.lr * USUAL / max(case.update, 1e-9))
+    order = np.random.default_rng(0).permutation(len(labels))
+    known, others = order[: len(order) // 2], order[len(order) // 2 :][:MOST]
+    weights = None if training.weights is None else training.weights[known]
+    training = replace(
+        training, x=training.x[known], y=training.y[known], weights=weights,
+        steps=max(training.steps // 2, 1), batch_size=min(training.batch_size, len(known)),
+    )  # fmt: skip
+    case.spent += training.steps * step_seconds(training)
+    try:
+        for _ in training.run():
+            pass
+        output = training.net.predict(case.training.x[others])
+    except (FloatingPointError, ValueError):
+        return False
+    wrong = answers_of(output, labels, training.loss) != labels[others]
+    confidence = np.abs(output[:, 0])
+    if output.shape[1] > 1:
+        confidence = np.diff(np.sort(output, axis=1)[:, -2:])[:, 0]
+    error = math.sqrt(share * (1 - share) / len(wrong))
+    if wrong.mean() > share - 2 * error:
+        return False
+    return surest(wrong, confidence) < max(SURE, INDEPENDENT * float(wrong.mean()))
 
 
 def contradictions(x: Array, labels: Array, most: int = MOST) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from minnet.doctor.symptoms import Block, Symptoms
 
 SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
+SAME = 1e-5  # below which the deviation is only rounding
 
 
 def draw_weights(case: Case) -> Remedy:
@@ -50,34 +51,28 @@ def attenuation(case: Case) -> Suspicion | None:
     slope, which is at most 1/4 for a sigmoid. Over L layers the factors multiply.
     Hochreiter (1991), diploma thesis, TU München; Glorot & Bengio (2010), AISTATS.
     """
-    hidden, middle = case.first.hidden, case.middle
-    if len(hidden) < 3:
-        return None
-    start = later = gradient_ratio(case.first)
-    if middle.blocks[0].w > 0.3 * hidden[0].w:  # otherwise a penalty has shrunk the weights
-        later = gradient_ratio(middle)
-    ratio = min(start, later)
-    if ratio > 0.25:
+    hidden, ratio = case.first.hidden, gradient_ratio(case.first)
+    if len(hidden) < 3 or ratio > 0.25:
         return None
     strength = min(0.5 - 0.12 * math.log10(ratio), 0.85)
     small = [b for b in hidden if b.scale < SMALL and not b.normalized]
     if len(small) * 2 > len(hidden) or min(b.spread for b in hidden) < EQUAL:
         strength = 0.2  # it follows from the initial weights
     kinds, factor = {b.kind for b in hidden}, ratio ** (1 / (len(hidden) - 1))
-    remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu")]
+    remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu"), remedy("add_residual")]
     if "Sigmoid" in kinds:
-        remedies.reverse()
+        remedies = [remedy("set_activation", value) for value in ("relu", "tanh")] + remedies[:1]
     elif "ReLU" in kinds:
-        remedies = [draw_weights(case), remedy("add_batchnorm")]
+        remedies[1] = draw_weights(case)
+        remedies[:2] = remedies[1::-1]
     return Suspicion(
         strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
         f"factor of {1 / ratio:.3g}, or by {1 / factor:.2g} per layer. The first layers receive "
         "too little gradient to learn in the time of this training.",
-        [*remedies, remedy("add_residual")],
+        remedies,
         {"gradient_ratio": ratio, "factor_per_layer": factor},
         hidden[0].name,
-        case.first.step if start <= later else middle.step,
         needed=0.02,
     )
 
@@ -94,7 +89,7 @@ def explosion(case: Case) -> Suspicion | None:
     ratio, gain = gradient_ratio(case.first), geometric_mean(b.gain for b in hidden)
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
-    if largest < 8 or gain < 1.15:
+    if largest < (3 if case.diverged else 8) or gain < 1.15:
         return None
     return Suspicion(
         min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
@@ -177,8 +172,10 @@ def symmetry(case: Case) -> Suspicion | None:
                 "units receive equal gradients."
             )
             evidence = {"spread_at_start": block.spread, "spread_at_end": later.spread}
-            strength = 0.88 if later.spread < 0.3 else 0.4
-            return of_weights(case, strength, text, block, evidence=evidence, needed=0.01)
+            strength, equal = 0.88 if later.spread < 0.3 else 0.4, later.spread < SAME
+            return of_weights(
+                case, strength, text, block, evidence=evidence, needed=0.01, certain=equal
+            )
     return None
 
 
@@ -220,7 +217,9 @@ def init_too_large(case: Case) -> Suspicion | None:
         "outputs of a layer saturate."
     )
     evidence = {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated}
-    strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87) - 0.1 * (saturated > 0.3)
+    strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87)
+    if saturated > 0.3:  # a consequence with a name of its own
+        strength = min(strength, 0.58)
     return of_weights(case, strength, text, block, evidence=evidence)
 
 

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from minnet.doctor.case import Case, Suspicion
+from minnet.doctor.case import USUAL, Case, Suspicion
 from minnet.doctor.findings import Remedy
 from minnet.doctor.remedies import remedy
 from minnet.layers.dropout import Dropout
 
 SMALL_BATCH = 8
-USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
 
 
 def set_lr(value: float) -> Remedy:
@@ -47,7 +46,7 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength,
         f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
-        [set_lr(case.lr / factor), set_lr(case.lr / factor / 10)],
+        [set_lr(case.lr / f) for f in (factor, factor / 10, factor * 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=case.steps if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
@@ -136,7 +135,7 @@ def overfitting(case: Case) -> Suspicion | None:
         return None
     lowest, best = min((score.loss, step) for step, score in case.scores)
     rise = case.end.loss / lowest if lowest > 0 else 1.0
-    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.08):
+    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.15):
         return None
     return Suspicion(
         min(0.3 + case.gap + 0.1 * (rise - 1), 0.6),
