@@ -90,6 +90,11 @@ class Case:
         return isinstance(self.error, FloatingPointError)
 
     @property
+    def failed(self) -> bool:
+        """Whether the training diverged or is no better than a constant output."""
+        return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
+
+    @property
     def steps(self) -> int:
         """Number of observed steps."""
         return len(self.losses)

@@ -4,7 +4,8 @@
 2. Remedies of the strongest suspicions are tried on copies of the training, from the same first
    weights and with the same order of rows, for half of the steps.
 3. A suspicion is confirmed if its fault is certain, or if a remedy gains enough: at half of the
-   steps the copy must be better than the training at its end.
+   steps the copy must be better than the training at its end. If the training is no better than a
+   constant output and no remedy helps, strong symptoms suffice.
 4. Confirmed suspicions are ordered by certainty, strength of the symptoms and gain.
 """
 
@@ -59,7 +60,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         confirmed = [s for s in suspicions if is_confirmed(s)]
     else:
         confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
-    if case.diverged and not confirmed:
+    if case.failed and not confirmed:
         confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)

@@ -118,8 +118,8 @@ def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
     If labels are replaced at random, a row disagrees with its neighbours equally often whether or
-    not they agree with each other, and more often than a validation row with the validation rows
-    nearest to it. Classes that overlap disagree at their borders, and equally often for validation
+    not they agree with each other, and more often than a validation row with its nearest training
+    rows. Classes that overlap disagree at their borders, and equally often for validation
     rows. If nearly as many rows disagree as for labels drawn at random, and the network only
     guesses, then the labels are wrong even if those of the validation rows are, too. Where the
     validation rows show no difference, a network trained on half of the rows must not predict the
@@ -130,18 +130,19 @@ def label_noise(case: Case) -> Suspicion | None:
     if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
     wrong, agreement = contradictions(x, labels)
-    clear, share, held, limit = surest(wrong, agreement), float(wrong.mean()), math.nan, 0.06
+    clear, share, held = surest(wrong, agreement), float(wrong.mean()), math.nan
+    independent, excess = clear >= max(SURE, INDEPENDENT * share), 0.0
     held_labels = None if pair is None else labels_in(pair[1])
-    if pair is not None and held_labels is not None and len(held_labels) >= LEAST:
-        # More rows have nearer neighbours, so as many are compared as in training.
-        others = contradictions(pair[0], held_labels, min(len(x), MOST))[0]
+    if pair is not None and held_labels is not None:
+        others, _ = contradictions(x, labels, pair[0], held_labels)
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
-        limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
-    if not (clear >= 0.06 and share - held >= limit):
+        error = math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others)))
+        excess = (share - held) / max(1.5 * error if independent else 3 * error, 0.06)
+    if clear < 0.06 or excess < 1:
         chance = 1 - np.bincount(labels).max() / len(labels)
         guessing = case.end.points < case.constant + 3 * case.score_error
         suspicious = share >= RANDOM * chance and guessing
-        suspicious |= math.isnan(held) and clear >= max(SURE, INDEPENDENT * share)
+        suspicious |= math.isnan(held) and independent
         if not suspicious or is_predictable(case, labels, share):
             return None
     return Suspicion(
@@ -194,19 +195,26 @@ def is_predictable(case: Case, labels: Array, share: float) -> bool:
     return surest(wrong, confidence) < max(SURE, INDEPENDENT * float(wrong.mean()))
 
 
-def contradictions(x: Array, labels: Array, most: int = MOST) -> tuple[Array, Array]:
-    """Return whether rows contradict their nearest other rows, and how many of those agree.
+def contradictions(
+    x: Array, labels: Array, others: Array | None = None, other_labels: Array | None = None
+) -> tuple[Array, Array]:
+    """Return whether rows contradict the nearest rows of x, and how many of those agree.
 
-    Columns are standardized, and at most ``most`` rows are used.
+    Columns are standardized by x. At most `MOST` rows of x are used, and as many of the other rows.
+    Without others the rows of x are compared with each other.
     """
-    rows = np.random.default_rng(0).permutation(len(x))[:most]
-    known, y = standardization(x)(x[rows]), labels[rows]
-    distances = np.square(known).sum(axis=1) - 2 * known @ known.T
-    np.fill_diagonal(distances, np.inf)
+    rows, convert = np.random.default_rng(0).permutation(len(x))[:MOST], standardization(x)
+    known, y = convert(x[rows]), labels[rows]
+    queried, answers = known, y
+    if others is not None and other_labels is not None:
+        queried, answers = convert(others[:MOST]), other_labels[:MOST]
+    distances = np.square(known).sum(axis=1) - 2 * queried @ known.T
+    if others is None:
+        np.fill_diagonal(distances, np.inf)
     k = min(NEIGHBOURS, len(rows) - 2)
     near = y[np.argpartition(distances, k, axis=1)[:, :k]]
     counts = np.stack([(near == c).sum(axis=1) for c in range(int(labels.max()) + 1)], axis=1)
-    return counts.argmax(axis=1) != y, counts.max(axis=1)
+    return counts.argmax(axis=1) != answers, counts.max(axis=1)
 
 
 CAUSES = constant_features, unscaled_inputs, unscaled_targets, label_noise

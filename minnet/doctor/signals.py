@@ -61,7 +61,7 @@ def attenuation(case: Case) -> Suspicion | None:
     kinds, factor = {b.kind for b in hidden}, ratio ** (1 / (len(hidden) - 1))
     remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu"), remedy("add_residual")]
     if "Sigmoid" in kinds:
-        remedies = [remedy("set_activation", value) for value in ("relu", "tanh")] + remedies[:1]
+        remedies = [remedies[1], remedies[0], remedy("set_activation", "tanh")]
     elif "ReLU" in kinds:
         remedies[1] = draw_weights(case)
         remedies[:2] = remedies[1::-1]
@@ -137,9 +137,9 @@ def saturation(case: Case) -> Suspicion | None:
 
 
 def dead_units(case: Case) -> Suspicion | None:
-    """ReLU units whose output is 0 for every row.
+    """ReLU units whose output is 0 for nearly every row.
 
-    Their gradient is 0, so they do not recover. A negative bias, inputs of one sign or one large
+    Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one large
     step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
     if (found := most(case, "dead")) is None:
@@ -149,8 +149,9 @@ def dead_units(case: Case) -> Suspicion | None:
     others = [remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")]
     return Suspicion(
         strength,
-        f"{share:.0%} of the units of {block.name} have an output of 0 for every row at step "
-        f"{symptoms.step}. Their gradient is 0, so training does not change them.",
+        f"{share:.0%} of the units of {block.name} have an output of 0 for at least 98% of the "
+        f"rows at step {symptoms.step}. There their gradient is 0, so training hardly changes "
+        "them.",
         [*[draw_weights(case)] * start, *others],
         {"dead": share, "mean_bias": block.bias},
         block.name,

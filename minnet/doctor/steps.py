@@ -135,7 +135,7 @@ def overfitting(case: Case) -> Suspicion | None:
         return None
     lowest, best = min((score.loss, step) for step, score in case.scores)
     rise = case.end.loss / lowest if lowest > 0 else 1.0
-    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.15):
+    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.3):
         return None
     return Suspicion(
         min(0.3 + case.gap + 0.1 * (rise - 1), 0.6),
