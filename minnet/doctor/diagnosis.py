@@ -29,7 +29,7 @@ FAMILIES = {
     "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
-FLOOR = 0.2  # seconds that trials of a short training may take, by `step_seconds`
+FLOOR = 0.1  # seconds that trials of a short training may take, by `step_seconds`
 DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
 WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training

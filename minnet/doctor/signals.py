@@ -89,10 +89,10 @@ def explosion(case: Case) -> Suspicion | None:
     ratio, gain = gradient_ratio(case.first), geometric_mean(b.gain for b in hidden)
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
-    if largest < (3 if case.diverged else 8) or gain < 1.15:
+    if largest < (3 if case.diverged else 5) or gain < 1.15:
         return None
     return Suspicion(
-        min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
+        min(0.66 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
         f"The gain of each layer is {gain:.2f} times the one that keeps the scale. Over "
         f"{len(hidden)} hidden layers the signal grows by a factor of {growth:.3g}, and the "
         f"gradient, on the way back, by {ratio:.3g}. The first updates are too large.",
@@ -139,8 +139,8 @@ def saturation(case: Case) -> Suspicion | None:
 def dead_units(case: Case) -> Suspicion | None:
     """ReLU units whose output is 0 for nearly every row.
 
-    Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one large
-    step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
+    Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one
+    large step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
     if (found := most(case, "dead")) is None:
         return None

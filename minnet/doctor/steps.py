@@ -40,13 +40,13 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.5
     factor = 10.0
     if case.diverged or update > 1:
-        factor = max(10.0 ** round(math.log10(min(max(update, 1e-9), 1e30) / USUAL)), 10.0)
+        factor = 10.0 ** int(math.log10(min(max(update, 10 * USUAL), 1e30) / USUAL))
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return Suspicion(
         strength,
         f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
-        [set_lr(case.lr / f) for f in (factor, factor / 10, factor * 10) if f > 1],
+        [set_lr(case.lr / f) for f in (factor, factor * 10, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=case.steps if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
