@@ -9,10 +9,10 @@ import numpy as np
 
 from minnet.doctor.case import USUAL, Case, Suspicion
 from minnet.doctor.remedies import (
+    ACTIONS,
     NORMALIZATIONS,
     constant_columns,
     remedy,
-    set_lr,
     standardization,
 )
 from minnet.doctor.training import answers_of, labels_in, step_seconds
@@ -170,7 +170,7 @@ def is_predictable(case: Case, labels: Array, share: float) -> bool:
     """
     training = case.training.copy()
     if case.update < USUAL and case.train_end < case.constant + 0.05:
-        training = set_lr(training, case.lr * USUAL / max(case.update, 1e-9))
+        training = ACTIONS["set_lr"](training, case.lr * USUAL / max(case.update, 1e-9))
     order = np.random.default_rng(0).permutation(len(labels))
     known, others = order[: len(order) // 2], order[len(order) // 2 :][:MOST]
     weights = None if training.weights is None else training.weights[known]

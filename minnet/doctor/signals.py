@@ -10,7 +10,7 @@ from minnet import initializers
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Remedy
 from minnet.doctor.remedies import remedy
-from minnet.doctor.symptoms import Block, Symptoms
+from minnet.doctor.symptoms import Block
 
 SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
@@ -32,9 +32,8 @@ def of_weights(case: Case, strength: float, text: str, block: Block, **options: 
     return Suspicion(strength, text, remedies, layer=block.name, **options)
 
 
-def gradient_ratio(symptoms: Symptoms) -> float:
+def gradient_ratio(hidden: list[Block]) -> float:
     """Return RMS(dz) of the first hidden layer over that of the last one."""
-    hidden = symptoms.hidden
     return max(hidden[0].dz / hidden[-1].dz, 1e-30) if hidden and hidden[-1].dz else 1.0
 
 
@@ -51,7 +50,7 @@ def attenuation(case: Case) -> Suspicion | None:
     slope, which is at most 1/4 for a sigmoid. Over L layers the factors multiply.
     Hochreiter (1991), diploma thesis, TU München; Glorot & Bengio (2010), AISTATS.
     """
-    hidden, ratio = case.first.hidden, gradient_ratio(case.first)
+    hidden, ratio = case.first.hidden, gradient_ratio(case.first.hidden)
     if len(hidden) < 3 or ratio > 0.25:
         return None
     strength = min(0.5 - 0.12 * math.log10(ratio), 0.85)
@@ -63,8 +62,7 @@ def attenuation(case: Case) -> Suspicion | None:
     if "Sigmoid" in kinds:
         remedies = [remedies[1], remedies[0], remedy("set_activation", "tanh")]
     elif "ReLU" in kinds:
-        remedies[1] = draw_weights(case)
-        remedies[:2] = remedies[1::-1]
+        remedies = [draw_weights(case), remedies[0], remedies[2]]
     return Suspicion(
         strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
@@ -86,7 +84,7 @@ def explosion(case: Case) -> Suspicion | None:
     hidden = [b for b in case.first.hidden if not b.normalized]
     if len(hidden) < 4:
         return None
-    ratio, gain = gradient_ratio(case.first), geometric_mean(b.gain for b in hidden)
+    ratio, gain = gradient_ratio(case.first.hidden), geometric_mean(b.gain for b in hidden)
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
     if largest < (3 if case.diverged else 5) or gain < 1.15:
@@ -102,17 +100,15 @@ def explosion(case: Case) -> Suspicion | None:
     )
 
 
-def most(case: Case, name: str) -> tuple[Symptoms, Block, float, bool] | None:
-    """Return where a share of a hidden block is large, the share, and whether from the start.
+def worst(case: Case, name: str) -> tuple[Block, float] | None:
+    """Return the hidden block of which the largest share is saturated or dead before training.
 
-    Equal units, which have a cause of their own, do not count.
+    Equal units, which have a cause of their own, do not count. Units that saturate or die later
+    often do because of the learning rate.
     """
-    for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
-        shares = [(getattr(b, name), b) for b in symptoms.hidden if b.spread > EQUAL]
-        share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
-        if block is not None and share > limit:
-            return symptoms, block, share, symptoms is case.first
-    return None
+    shares = [(getattr(b, name), b) for b in case.first.hidden if b.spread > EQUAL]
+    share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
+    return None if block is None or share <= 0.3 else (block, share)
 
 
 def saturation(case: Case) -> Suspicion | None:
@@ -121,18 +117,17 @@ def saturation(case: Case) -> Suspicion | None:
     A unit whose input is far from 0 passes on less than an eighth of the largest slope, so neither
     its weights nor the layers before it learn. Glorot & Bengio (2010), AISTATS, section 3.
     """
-    if (found := most(case, "saturated")) is None:
+    if (found := worst(case, "saturated")) is None:
         return None
-    symptoms, block, share, start = found  # a later saturation often follows from the lr
+    block, share = found
     return Suspicion(
-        0.6 + 0.25 * share if start else 0.2 + 0.1 * share,
-        f"{share:.0%} of the outputs of the {block.kind} after {block.name} are at its limits at "
-        f"step {symptoms.step}, because the RMS of its inputs is {block.z_rms:.3g}. There the "
+        0.6 + 0.25 * share,
+        f"{share:.0%} of the outputs of the {block.kind} after {block.name} are at its limits "
+        f"before the first step, because the RMS of its inputs is {block.z_rms:.3g}. There the "
         "slope is almost 0, so the gradient hardly passes.",
-        [*[draw_weights(case)] * start, remedy("add_batchnorm"), remedy("set_activation", "relu")],
+        [draw_weights(case), remedy("add_batchnorm"), remedy("set_activation", "relu")],
         {"saturated": share, "input_rms": block.z_rms},
         block.name,
-        symptoms.step,
     )
 
 
@@ -142,20 +137,16 @@ def dead_units(case: Case) -> Suspicion | None:
     Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one
     large step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
-    if (found := most(case, "dead")) is None:
+    if (found := worst(case, "dead")) is None:
         return None
-    symptoms, block, share, start = found  # units that die later often do because of the lr
-    strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share if start else 0.2 + 0.1 * share
-    others = [remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")]
+    block, share = found
     return Suspicion(
-        strength,
+        (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share,
         f"{share:.0%} of the units of {block.name} have an output of 0 for at least 98% of the "
-        f"rows at step {symptoms.step}. There their gradient is 0, so training hardly changes "
-        "them.",
-        [*[draw_weights(case)] * start, *others],
+        "rows before the first step. There their gradient is 0, so training hardly changes them.",
+        [draw_weights(case), remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
         {"dead": share, "mean_bias": block.bias},
         block.name,
-        symptoms.step,
     )
 
 
