@@ -29,7 +29,7 @@ def lr_too_high(case: Case) -> Suspicion | None:
     finite = curve[np.isfinite(curve)]
     rises = float(np.maximum(np.diff(finite), 0).sum())
     rough = rises / np.ptp(finite) if rises else 0.0
-    if update < 0.5 * USUAL and curve[-1] < 1.02 * curve.min() and not case.diverged:
+    if update < 0.5 * USUAL and curve[-1] <= curve[0] and not case.diverged:
         return None
     strength = 0.35 if update > 0.03 or curve[-1] > 1.02 * curve.min() else 0.25
     if case.diverged:
