@@ -173,9 +173,8 @@ def is_predictable(case: Case, labels: Array, share: float) -> bool:
         training = ACTIONS["set_lr"](training, case.lr * USUAL / max(case.update, 1e-9))
     order = np.random.default_rng(0).permutation(len(labels))
     known, others = order[: len(order) // 2], order[len(order) // 2 :][:MOST]
-    weights = None if training.weights is None else training.weights[known]
     training = replace(
-        training, x=training.x[known], y=training.y[known], weights=weights,
+        training, x=training.x[known], y=training.y[known], weights=None,
         steps=max(training.steps // 2, 1), batch_size=min(training.batch_size, len(known)),
     )  # fmt: skip
     case.spent += training.steps * step_seconds(training)

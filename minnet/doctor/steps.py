@@ -7,16 +7,10 @@ import math
 import numpy as np
 
 from minnet.doctor.case import USUAL, Case, Suspicion
-from minnet.doctor.findings import Remedy
 from minnet.doctor.remedies import remedy
 from minnet.layers.dropout import Dropout
 
 SMALL_BATCH = 8
-
-
-def set_lr(value: float) -> Remedy:
-    """Return the remedy that sets the learning rate, rounded to three digits."""
-    return remedy("set_lr", float(f"{value:.3g}"))
 
 
 def lr_too_high(case: Case) -> Suspicion | None:
@@ -48,7 +42,7 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength,
         f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
-        [set_lr(case.lr / f) for f in (factor, factor * 10, factor / 10) if f > 1],
+        [remedy("set_lr", case.lr / f) for f in (factor, factor * 10, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=case.steps if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
@@ -71,7 +65,7 @@ def lr_too_low(case: Case) -> Suspicion | None:
         f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
         f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
         f"{case.steps} steps.",
-        [set_lr(factor * case.lr), set_lr((factor / 10 if factor > 10 else 100) * case.lr)],
+        [remedy("set_lr", f * case.lr) for f in (factor, factor / 10 if factor > 10 else 100)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
         step=case.steps,
         needed=0.08,
@@ -92,7 +86,7 @@ def batch_too_small(case: Case) -> Suspicion | None:
         f"Each step uses {batch} of {n} rows. The gradient of so few rows is mostly noise, and at "
         f"a learning rate of {case.lr:.3g} the parameters follow it; the loss ends at "
         f"{case.curve[-1]:.3g}.",
-        [remedy("set_batch_size", min(32, max(n // 4, batch))), set_lr(case.lr / 10)],
+        [remedy("set_batch_size", min(32, max(n // 4, batch))), remedy("set_lr", case.lr / 10)],
         {"batch": batch, "rows": n},
         needed=max(0.03, case.score_error),
     )
