@@ -110,7 +110,7 @@ def constant_features(case: Case) -> Suspicion | None:
         "information, but their weights receive large gradients.",
         [remedy("drop_constant_features"), remedy("scale_inputs")],
         {"columns": constant.sum(), "largest": size, "share_of_power": weight},
-        needed=0.01 if weight > 0.5 else 0.02,
+        needed=0.01 if weight > 0.5 else 0.02 if weight > 0.2 else 0.04,
     )
 
 
