@@ -100,7 +100,7 @@ def explosion(case: Case) -> Suspicion | None:
     )
 
 
-def worst(case: Case, name: str) -> tuple[Block, float] | None:
+def worst(case: Case, name: str, limit: float) -> tuple[Block, float] | None:
     """Return the hidden block of which the largest share is saturated or dead before training.
 
     Equal units, which have a cause of their own, do not count. Units that saturate or die later
@@ -108,7 +108,7 @@ def worst(case: Case, name: str) -> tuple[Block, float] | None:
     """
     shares = [(getattr(b, name), b) for b in case.first.hidden if b.spread > EQUAL]
     share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
-    return None if block is None or share <= 0.3 else (block, share)
+    return None if block is None or share <= limit else (block, share)
 
 
 def saturation(case: Case) -> Suspicion | None:
@@ -117,7 +117,7 @@ def saturation(case: Case) -> Suspicion | None:
     A unit whose input is far from 0 passes on less than an eighth of the largest slope, so neither
     its weights nor the layers before it learn. Glorot & Bengio (2010), AISTATS, section 3.
     """
-    if (found := worst(case, "saturated")) is None:
+    if (found := worst(case, "saturated", 0.3)) is None:
         return None
     block, share = found
     return Suspicion(
@@ -137,7 +137,7 @@ def dead_units(case: Case) -> Suspicion | None:
     Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one
     large step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
-    if (found := worst(case, "dead")) is None:
+    if (found := worst(case, "dead", 0.5)) is None:
         return None
     block, share = found
     return Suspicion(
@@ -147,6 +147,7 @@ def dead_units(case: Case) -> Suspicion | None:
         [draw_weights(case), remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
         {"dead": share, "mean_bias": block.bias},
         block.name,
+        needed=0.015 if share > 0.8 else 0.04,  # the other units may suffice
     )
 
 
