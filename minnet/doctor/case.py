@@ -18,6 +18,7 @@ from minnet.validation import Array
 
 LARGE = 1_000_000  # parameters above which fewer copies are kept
 WINDOWS = 20  # of the loss curve
+USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Case:
         self.looks: list[tuple[int, Snapshot]] = []
         self.losses: list[float] = []
         self.error: BaseException | None = None
+        self.spent = 0.0  # estimated seconds of copies that were trained to examine causes
         n = training.steps
         due = {0, 1, n // 4, n // 2, n - 1}
         if training.net.theta.size < LARGE:
@@ -88,6 +90,11 @@ class Case:
         return isinstance(self.error, FloatingPointError)
 
     @property
+    def failed(self) -> bool:
+        """Whether the training diverged or is no better than a constant output."""
+        return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
+
+    @property
     def steps(self) -> int:
         """Number of observed steps."""
         return len(self.losses)
@@ -107,16 +114,11 @@ class Case:
         """Number of outputs."""
         return self.training.net.out_features or self.training.x.shape[1]
 
-    # Symptoms before the first step, at about a quarter, and at the last finite parameters.
+    # Symptoms before the first step, and at the last finite parameters.
 
     @cached_property
     def first(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[0])
-
-    @cached_property
-    def middle(self) -> Symptoms:  # noqa: D102
-        near = min(self.looks, key=lambda look: abs(look[0] - self.steps // 4))
-        return measure(self.training, *near)
 
     @cached_property
     def last(self) -> Symptoms:  # noqa: D102

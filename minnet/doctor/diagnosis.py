@@ -4,7 +4,8 @@
 2. Remedies of the strongest suspicions are tried on copies of the training, from the same first
    weights and with the same order of rows, for half of the steps.
 3. A suspicion is confirmed if its fault is certain, or if a remedy gains enough: at half of the
-   steps the copy must be better than the training at its end.
+   steps the copy must be better than the training at its end. If the training is no better than a
+   constant output and no remedy helps, strong symptoms suffice.
 4. Confirmed suspicions are ordered by certainty, strength of the symptoms and gain.
 """
 
@@ -19,6 +20,7 @@ from minnet.doctor import rows, signals, steps, structure
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Diagnosis, Remedy
 from minnet.doctor.remedies import ACTIONS
+from minnet.doctor.training import step_seconds
 
 FAMILIES = {
     "layers, loss and gradients": structure.CAUSES,
@@ -27,7 +29,7 @@ FAMILIES = {
     "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
-FLOOR = 0.1  # seconds that trials of a short training may take
+FLOOR = 0.1  # seconds that trials of a short training may take, by `step_seconds`
 DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
 WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training
@@ -58,7 +60,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         confirmed = [s for s in suspicions if is_confirmed(s)]
     else:
         confirmed = [s for s in suspicions if s.certain or s.strength >= STRONG]
-    if case.diverged and not confirmed:
+    if case.failed and not confirmed:
         confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
@@ -130,16 +132,12 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
 
 
 class Trials:
-    """Trials of remedies on copies, for at most as many steps as the training has planned.
-
-    Short trainings have `FLOOR` seconds, estimated from the size of the network.
-    """
+    """Trials of remedies on copies, for at most the time that the training takes, or `FLOOR`."""
 
     def __init__(self, case: Case, bar: Any) -> None:
-        self.case, self.bar, training = case, bar, case.training
-        values = training.net.theta.size * min(training.batch_size, len(training.x))
-        seconds = 2e-5 * len(list(training.net.walk())) + 3e-10 * values
-        self.left, self.texts = max(float(training.steps), FLOOR / seconds), list[str]()
+        self.case, self.bar = case, bar
+        self.left = max(case.training.steps * step_seconds(case.training) - case.spent, FLOOR)
+        self.texts: list[str] = []
 
     def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
         """Try a remedy and record the gain in points, unless it cannot be tried.
@@ -156,11 +154,13 @@ class Trials:
             points = min((score for _, score in case.scores), key=lambda score: score.loss).points
             suspicion.gains[str(remedy)] = points - end
             return
-        if remedy.action not in ACTIONS or self.left <= 0:
+        if remedy.action not in ACTIONS:
             return
         try:
             training = ACTIONS[remedy.action](case.training.copy(), **remedy.arguments)
-            cost = (8 + training.batch_size) / (8 + case.training.batch_size)  # of a step
+            cost = step_seconds(training)
+            if self.left < training.steps / 2 * cost:
+                return
             stops = {max(int(training.steps * share), 1): share for share in (0.25, 0.5, 1.0)}
             for taken in training.run():
                 self.bar.update()

@@ -58,7 +58,9 @@ TEXTS = {
 
 
 def remedy(action: str, value: Any = None, **arguments: Any) -> Remedy:
-    """Return a remedy with its text."""
+    """Return a remedy with its text; a float is rounded to three digits."""
+    if isinstance(value, float):
+        value = float(f"{value:.3g}")
     arguments |= {} if value is None else {"value": value}
     return Remedy(action, arguments, TEXTS[action].format(*arguments.values()))
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.remedies import NORMALIZATIONS, constant_columns, remedy, standardization
-from minnet.doctor.training import labels_in
+from minnet.doctor.case import USUAL, Case, Suspicion
+from minnet.doctor.remedies import (
+    ACTIONS,
+    NORMALIZATIONS,
+    constant_columns,
+    remedy,
+    standardization,
+)
+from minnet.doctor.training import answers_of, labels_in, step_seconds
 from minnet.validation import Array
 
 NEIGHBOURS = 10
 LEAST = 40  # rows whose labels are compared
 MOST = 1000  # rows that are compared with each other
 RANDOM = 0.9  # disagreeing labels, as a share of those for labels drawn at random
+SURE = 0.1  # share of wrong rows among the surest ones that shows noise without validation rows
+INDEPENDENT = 0.55  # the same, relative to the share of all rows; 1 for labels drawn at random
 
 
 def unscaled_inputs(case: Case) -> Suspicion | None:
@@ -101,42 +110,45 @@ def constant_features(case: Case) -> Suspicion | None:
         "information, but their weights receive large gradients.",
         [remedy("drop_constant_features"), remedy("scale_inputs")],
         {"columns": constant.sum(), "largest": size, "share_of_power": weight},
-        needed=0.01 if weight > 0.5 else 0.02,
+        needed=0.01 if weight > 0.5 else 0.02 if weight > 0.2 else 0.04,
     )
 
 
 def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
-    If labels are replaced at random, a row disagrees with its neighbours even where they agree with
-    each other, and more often than a validation row with the validation rows nearest to it. Classes
-    that overlap disagree only at their borders, and equally often for validation rows. If nearly as
-    many rows disagree as for labels drawn at random, and the network only guesses, then the labels
-    are wrong even if those of the validation rows are, too.
+    If labels are replaced at random, a row disagrees with its neighbours equally often whether or
+    not they agree with each other, and more often than a validation row with its nearest training
+    rows. Classes that overlap disagree at their borders, and equally often for validation
+    rows. If nearly as many rows disagree as for labels drawn at random, and the network only
+    guesses, then the labels are wrong even if those of the validation rows are, too. Where the
+    validation rows show no difference, a network trained on half of the rows must not predict the
+    labels of the others better than their neighbours do.
     Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
     labels, x, pair = case.labels, case.training.x, case.training.validation
     if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
     wrong, agreement = contradictions(x, labels)
-    clear = float(wrong[agreement >= np.median(agreement)].mean())
-    share, held, limit = float(wrong.mean()), math.nan, 0.06
+    clear, share, held = surest(wrong, agreement), float(wrong.mean()), math.nan
+    independent, excess = clear >= max(SURE, INDEPENDENT * share), 0.0
     held_labels = None if pair is None else labels_in(pair[1])
-    if pair is not None and held_labels is not None and len(held_labels) >= LEAST:
-        # More rows have nearer neighbours, so as many are compared as in training.
-        others = contradictions(pair[0], held_labels, min(len(x), MOST))[0]
+    if pair is not None and held_labels is not None:
+        others, _ = contradictions(x, labels, pair[0], held_labels)
         held, both = float(others.mean()), float(np.concatenate([wrong, others]).mean())
-        limit = max(limit, 3 * math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others))))
-    chance = 1 - np.bincount(labels).max() / len(labels)
-    guessing = case.end.points < case.constant + 3 * case.score_error
-    unrelated = share >= RANDOM * chance and guessing
-    noisy = clear >= (0.12 if math.isnan(held) else 0.06) and not share - held < limit
-    if not (unrelated or noisy):
-        return None
+        error = math.sqrt(both * (1 - both) * (1 / len(wrong) + 1 / len(others)))
+        excess = (share - held) / max(1.5 * error if independent else 3 * error, 0.06)
+    if clear < 0.06 or excess < 1:
+        chance = 1 - np.bincount(labels).max() / len(labels)
+        guessing = case.end.points < case.constant + 3 * case.score_error
+        suspicious = share >= RANDOM * chance and guessing
+        suspicious |= math.isnan(held) and independent
+        if not suspicious or is_predictable(case, labels, share):
+            return None
     return Suspicion(
         min(0.5 + share, 0.92),
-        f"Of the training rows whose {NEIGHBOURS} nearest neighbours agree best, {clear:.0%} have "
-        f"another label than those neighbours; of all training rows {share:.0%}"
+        f"Of the quarter of the training rows whose {NEIGHBOURS} nearest neighbours agree best, "
+        f"{clear:.0%} have another label than those neighbours; of all training rows {share:.0%}"
         + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
         [remedy("check_labels")],
         {"contradicting": clear, "all_rows": share, "validation_rows": held},
@@ -144,19 +156,64 @@ def label_noise(case: Case) -> Suspicion | None:
     )
 
 
-def contradictions(x: Array, labels: Array, most: int = MOST) -> tuple[Array, Array]:
-    """Return whether rows contradict their nearest other rows, and how many of those agree.
+def surest(wrong: Array, confidence: Array) -> float:
+    """Return the share of wrong rows in the quarter with the largest confidence."""
+    order = np.argsort(confidence, kind="stable")
+    return float(wrong[order[-max(len(order) // 4, 1) :]].mean())
 
-    Columns are standardized, and at most ``most`` rows are used.
+
+def is_predictable(case: Case, labels: Array, share: float) -> bool:
+    """Return whether a copy trained on half of the rows predicts the labels of the others.
+
+    It must be wrong less often than the neighbours, whose share of wrong rows is given, and less
+    often where its output is confident. If the network did not move, its steps are enlarged.
     """
-    rows = np.random.default_rng(0).permutation(len(x))[:most]
-    known, y = standardization(x)(x[rows]), labels[rows]
-    distances = np.square(known).sum(axis=1) - 2 * known @ known.T
-    np.fill_diagonal(distances, np.inf)
+    training = case.training.copy()
+    if case.update < USUAL and case.train_end < case.constant + 0.05:
+        training = ACTIONS["set_lr"](training, case.lr * USUAL / max(case.update, 1e-9))
+    order = np.random.default_rng(0).permutation(len(labels))
+    known, others = order[: len(order) // 2], order[len(order) // 2 :][:MOST]
+    training = replace(
+        training, x=training.x[known], y=training.y[known], weights=None,
+        steps=max(training.steps // 2, 1), batch_size=min(training.batch_size, len(known)),
+    )  # fmt: skip
+    case.spent += training.steps * step_seconds(training)
+    try:
+        for _ in training.run():
+            pass
+        output = training.net.predict(case.training.x[others])
+    except (FloatingPointError, ValueError):
+        return False
+    wrong = answers_of(output, labels, training.loss) != labels[others]
+    confidence = np.abs(output[:, 0])
+    if output.shape[1] > 1:
+        confidence = np.diff(np.sort(output, axis=1)[:, -2:])[:, 0]
+    error = math.sqrt(share * (1 - share) / len(wrong))
+    if wrong.mean() > share - 2 * error:
+        return False
+    return surest(wrong, confidence) < max(SURE, INDEPENDENT * float(wrong.mean()))
+
+
+def contradictions(
+    x: Array, labels: Array, others: Array | None = None, other_labels: Array | None = None
+) -> tuple[Array, Array]:
+    """Return whether rows contradict the nearest rows of x, and how many of those agree.
+
+    Columns are standardized by x. At most `MOST` rows of x are used, and as many of the other rows.
+    Without others the rows of x are compared with each other.
+    """
+    rows, convert = np.random.default_rng(0).permutation(len(x))[:MOST], standardization(x)
+    known, y = convert(x[rows]), labels[rows]
+    queried, answers = known, y
+    if others is not None and other_labels is not None:
+        queried, answers = convert(others[:MOST]), other_labels[:MOST]
+    distances = np.square(known).sum(axis=1) - 2 * queried @ known.T
+    if others is None:
+        np.fill_diagonal(distances, np.inf)
     k = min(NEIGHBOURS, len(rows) - 2)
     near = y[np.argpartition(distances, k, axis=1)[:, :k]]
     counts = np.stack([(near == c).sum(axis=1) for c in range(int(labels.max()) + 1)], axis=1)
-    return counts.argmax(axis=1) != y, counts.max(axis=1)
+    return counts.argmax(axis=1) != answers, counts.max(axis=1)
 
 
 CAUSES = constant_features, unscaled_inputs, unscaled_targets, label_noise

@@ -10,10 +10,11 @@ from minnet import initializers
 from minnet.doctor.case import Case, Suspicion
 from minnet.doctor.findings import Remedy
 from minnet.doctor.remedies import remedy
-from minnet.doctor.symptoms import Block, Symptoms
+from minnet.doctor.symptoms import Block
 
 SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
+SAME = 1e-5  # below which the deviation is only rounding
 
 
 def draw_weights(case: Case) -> Remedy:
@@ -31,9 +32,8 @@ def of_weights(case: Case, strength: float, text: str, block: Block, **options: 
     return Suspicion(strength, text, remedies, layer=block.name, **options)
 
 
-def gradient_ratio(symptoms: Symptoms) -> float:
+def gradient_ratio(hidden: list[Block]) -> float:
     """Return RMS(dz) of the first hidden layer over that of the last one."""
-    hidden = symptoms.hidden
     return max(hidden[0].dz / hidden[-1].dz, 1e-30) if hidden and hidden[-1].dz else 1.0
 
 
@@ -50,34 +50,27 @@ def attenuation(case: Case) -> Suspicion | None:
     slope, which is at most 1/4 for a sigmoid. Over L layers the factors multiply.
     Hochreiter (1991), diploma thesis, TU München; Glorot & Bengio (2010), AISTATS.
     """
-    hidden, middle = case.first.hidden, case.middle
-    if len(hidden) < 3:
-        return None
-    start = later = gradient_ratio(case.first)
-    if middle.blocks[0].w > 0.3 * hidden[0].w:  # otherwise a penalty has shrunk the weights
-        later = gradient_ratio(middle)
-    ratio = min(start, later)
-    if ratio > 0.25:
+    hidden, ratio = case.first.hidden, gradient_ratio(case.first.hidden)
+    if len(hidden) < 3 or ratio > 0.25:
         return None
     strength = min(0.5 - 0.12 * math.log10(ratio), 0.85)
     small = [b for b in hidden if b.scale < SMALL and not b.normalized]
     if len(small) * 2 > len(hidden) or min(b.spread for b in hidden) < EQUAL:
         strength = 0.2  # it follows from the initial weights
     kinds, factor = {b.kind for b in hidden}, ratio ** (1 / (len(hidden) - 1))
-    remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu")]
+    remedies = [remedy("add_batchnorm"), remedy("set_activation", "relu"), remedy("add_residual")]
     if "Sigmoid" in kinds:
-        remedies.reverse()
+        remedies = [remedies[1], remedies[0], remedy("set_activation", "tanh")]
     elif "ReLU" in kinds:
-        remedies = [draw_weights(case), remedy("add_batchnorm")]
+        remedies = [draw_weights(case), remedies[0], remedies[2]]
     return Suspicion(
         strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
         f"factor of {1 / ratio:.3g}, or by {1 / factor:.2g} per layer. The first layers receive "
         "too little gradient to learn in the time of this training.",
-        [*remedies, remedy("add_residual")],
+        remedies,
         {"gradient_ratio": ratio, "factor_per_layer": factor},
         hidden[0].name,
-        case.first.step if start <= later else middle.step,
         needed=0.02,
     )
 
@@ -91,13 +84,13 @@ def explosion(case: Case) -> Suspicion | None:
     hidden = [b for b in case.first.hidden if not b.normalized]
     if len(hidden) < 4:
         return None
-    ratio, gain = gradient_ratio(case.first), geometric_mean(b.gain for b in hidden)
+    ratio, gain = gradient_ratio(case.first.hidden), geometric_mean(b.gain for b in hidden)
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
-    if largest < 8 or gain < 1.15:
+    if largest < (3 if case.diverged else 5) or gain < 1.15:
         return None
     return Suspicion(
-        min(0.6 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
+        min(0.66 + 0.1 * math.log10(largest), 0.85) if gain < 3.5 else 0.6,
         f"The gain of each layer is {gain:.2f} times the one that keeps the scale. Over "
         f"{len(hidden)} hidden layers the signal grows by a factor of {growth:.3g}, and the "
         f"gradient, on the way back, by {ratio:.3g}. The first updates are too large.",
@@ -107,17 +100,15 @@ def explosion(case: Case) -> Suspicion | None:
     )
 
 
-def most(case: Case, name: str) -> tuple[Symptoms, Block, float, bool] | None:
-    """Return where a share of a hidden block is large, the share, and whether from the start.
+def worst(case: Case, name: str, limit: float) -> tuple[Block, float] | None:
+    """Return the hidden block of which the largest share is saturated or dead before training.
 
-    Equal units, which have a cause of their own, do not count.
+    Equal units, which have a cause of their own, do not count. Units that saturate or die later
+    often do because of the learning rate.
     """
-    for symptoms, limit in ((case.first, 0.3), (case.last, 0.5)):
-        shares = [(getattr(b, name), b) for b in symptoms.hidden if b.spread > EQUAL]
-        share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
-        if block is not None and share > limit:
-            return symptoms, block, share, symptoms is case.first
-    return None
+    shares = [(getattr(b, name), b) for b in case.first.hidden if b.spread > EQUAL]
+    share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
+    return None if block is None or share <= limit else (block, share)
 
 
 def saturation(case: Case) -> Suspicion | None:
@@ -126,40 +117,37 @@ def saturation(case: Case) -> Suspicion | None:
     A unit whose input is far from 0 passes on less than an eighth of the largest slope, so neither
     its weights nor the layers before it learn. Glorot & Bengio (2010), AISTATS, section 3.
     """
-    if (found := most(case, "saturated")) is None:
+    if (found := worst(case, "saturated", 0.3)) is None:
         return None
-    symptoms, block, share, start = found  # a later saturation often follows from the lr
+    block, share = found
     return Suspicion(
-        0.6 + 0.25 * share if start else 0.2 + 0.1 * share,
-        f"{share:.0%} of the outputs of the {block.kind} after {block.name} are at its limits at "
-        f"step {symptoms.step}, because the RMS of its inputs is {block.z_rms:.3g}. There the "
+        0.6 + 0.25 * share,
+        f"{share:.0%} of the outputs of the {block.kind} after {block.name} are at its limits "
+        f"before the first step, because the RMS of its inputs is {block.z_rms:.3g}. There the "
         "slope is almost 0, so the gradient hardly passes.",
-        [*[draw_weights(case)] * start, remedy("add_batchnorm"), remedy("set_activation", "relu")],
+        [draw_weights(case), remedy("add_batchnorm"), remedy("set_activation", "relu")],
         {"saturated": share, "input_rms": block.z_rms},
         block.name,
-        symptoms.step,
     )
 
 
 def dead_units(case: Case) -> Suspicion | None:
-    """ReLU units whose output is 0 for every row.
+    """ReLU units whose output is 0 for nearly every row.
 
-    Their gradient is 0, so they do not recover. A negative bias, inputs of one sign or one large
-    step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
+    Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one
+    large step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
-    if (found := most(case, "dead")) is None:
+    if (found := worst(case, "dead", 0.5)) is None:
         return None
-    symptoms, block, share, start = found  # units that die later often do because of the lr
-    strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share if start else 0.2 + 0.1 * share
-    others = [remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")]
+    block, share = found
     return Suspicion(
-        strength,
-        f"{share:.0%} of the units of {block.name} have an output of 0 for every row at step "
-        f"{symptoms.step}. Their gradient is 0, so training does not change them.",
-        [*[draw_weights(case)] * start, *others],
+        (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share,
+        f"{share:.0%} of the units of {block.name} have an output of 0 for at least 98% of the "
+        "rows before the first step. There their gradient is 0, so training hardly changes them.",
+        [draw_weights(case), remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
         {"dead": share, "mean_bias": block.bias},
         block.name,
-        symptoms.step,
+        needed=0.015 if share > 0.8 else 0.04,  # the other units may suffice
     )
 
 
@@ -177,8 +165,10 @@ def symmetry(case: Case) -> Suspicion | None:
                 "units receive equal gradients."
             )
             evidence = {"spread_at_start": block.spread, "spread_at_end": later.spread}
-            strength = 0.88 if later.spread < 0.3 else 0.4
-            return of_weights(case, strength, text, block, evidence=evidence, needed=0.01)
+            strength, equal = 0.88 if later.spread < 0.3 else 0.4, later.spread < SAME
+            return of_weights(
+                case, strength, text, block, evidence=evidence, needed=0.01, certain=equal
+            )
     return None
 
 
@@ -220,7 +210,9 @@ def init_too_large(case: Case) -> Suspicion | None:
         "outputs of a layer saturate."
     )
     evidence = {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated}
-    strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87) - 0.1 * (saturated > 0.3)
+    strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87)
+    if saturated > 0.3:  # a consequence with a name of its own
+        strength = min(strength, 0.58)
     return of_weights(case, strength, text, block, evidence=evidence)
 
 

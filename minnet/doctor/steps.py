@@ -6,18 +6,11 @@ import math
 
 import numpy as np
 
-from minnet.doctor.case import Case, Suspicion
-from minnet.doctor.findings import Remedy
+from minnet.doctor.case import USUAL, Case, Suspicion
 from minnet.doctor.remedies import remedy
 from minnet.layers.dropout import Dropout
 
 SMALL_BATCH = 8
-USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
-
-
-def set_lr(value: float) -> Remedy:
-    """Return the remedy that sets the learning rate, rounded to three digits."""
-    return remedy("set_lr", float(f"{value:.3g}"))
 
 
 def lr_too_high(case: Case) -> Suspicion | None:
@@ -30,6 +23,8 @@ def lr_too_high(case: Case) -> Suspicion | None:
     finite = curve[np.isfinite(curve)]
     rises = float(np.maximum(np.diff(finite), 0).sum())
     rough = rises / np.ptp(finite) if rises else 0.0
+    if update < 0.5 * USUAL and curve[-1] <= curve[0] and not case.diverged:
+        return None
     strength = 0.35 if update > 0.03 or curve[-1] > 1.02 * curve.min() else 0.25
     if case.diverged:
         strength = 0.7
@@ -41,13 +36,13 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.5
     factor = 10.0
     if case.diverged or update > 1:
-        factor = max(10.0 ** round(math.log10(min(max(update, 1e-9), 1e30) / USUAL)), 10.0)
+        factor = 10.0 ** int(math.log10(min(max(update, 10 * USUAL), 1e30) / USUAL))
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return Suspicion(
         strength,
         f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
-        [set_lr(case.lr / factor), set_lr(case.lr / factor / 10)],
+        [remedy("set_lr", case.lr / f) for f in (factor, factor * 10, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=case.steps if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
@@ -70,7 +65,7 @@ def lr_too_low(case: Case) -> Suspicion | None:
         f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
         f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
         f"{case.steps} steps.",
-        [set_lr(factor * case.lr), set_lr((factor / 10 if factor > 10 else 100) * case.lr)],
+        [remedy("set_lr", f * case.lr) for f in (factor, factor / 10 if factor > 10 else 100)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
         step=case.steps,
         needed=0.08,
@@ -91,7 +86,7 @@ def batch_too_small(case: Case) -> Suspicion | None:
         f"Each step uses {batch} of {n} rows. The gradient of so few rows is mostly noise, and at "
         f"a learning rate of {case.lr:.3g} the parameters follow it; the loss ends at "
         f"{case.curve[-1]:.3g}.",
-        [remedy("set_batch_size", min(32, max(n // 4, batch))), set_lr(case.lr / 10)],
+        [remedy("set_batch_size", min(32, max(n // 4, batch))), remedy("set_lr", case.lr / 10)],
         {"batch": batch, "rows": n},
         needed=max(0.03, case.score_error),
     )
@@ -136,7 +131,7 @@ def overfitting(case: Case) -> Suspicion | None:
         return None
     lowest, best = min((score.loss, step) for step, score in case.scores)
     rise = case.end.loss / lowest if lowest > 0 else 1.0
-    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.08):
+    if case.gap < 0.04 or (rise < 1.15 and case.gap < 0.3):
         return None
     return Suspicion(
         min(0.3 + case.gap + 0.1 * (rise - 1), 0.6),
@@ -146,7 +141,7 @@ def overfitting(case: Case) -> Suspicion | None:
         [remedy("set_regularization", 1e-2), remedy("set_dropout", 0.5), remedy("early_stopping")],
         {"gap": case.gap, "rise_of_validation_loss": rise},
         step=best,
-        needed=max(0.025, 1.3 * case.score_error),
+        needed=max(0.025, 2 * case.score_error),  # the best of three remedies is often ahead
     )
 
 

@@ -25,6 +25,7 @@ from minnet.stopping import Snapshot
 from minnet.validation import Array
 
 ROWS = 256  # rows of the batch on which symptoms are measured
+RARE = 0.02  # share of the rows for which a dead unit may be active
 # Gain √(n Var W) that keeps the scale of the signal, where it is not 1.
 IDEAL_GAIN = dict.fromkeys(("ReLU", "LeakyReLU", "PReLU"), 2**0.5)
 IDEAL_GAIN |= dict.fromkeys(("SiLU", "Swish", "GELU"), 1.5) | {"ELU": 1.2}
@@ -47,7 +48,7 @@ class Block:
     z_rms: float = 0.0
     h_std: float = 0.0  # standard deviation of h over the rows
     saturated: float = 0.0  # share of h at which the slope is below an eighth of the largest
-    dead: float = 0.0  # share of the units whose output is 0 for every row
+    dead: float = 0.0  # share of the units whose output is 0 for nearly every row
 
     @property
     def kind(self) -> str:
@@ -85,7 +86,7 @@ class Block:
         self.z_rms, self.dz = rms(self.layer.y), rms(self.layer.dy)
         self.h_std = float(np.sqrt(h.var(axis=0).mean()))
         if self.kind and self.kind not in SATURATION:  # a tanh is 0 only for weights of 0
-            self.dead = float((h == 0).all(axis=0).mean())
+            self.dead = float(((h != 0).mean(axis=0) < RARE).mean())
         if self.kind in SATURATION:
             low, high = SATURATION[self.kind]
             self.saturated = float(((h < low) | (h > high)).mean())

@@ -3,14 +3,19 @@
 import contextlib
 import copy
 import json
+import re
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
 
 import minnet
 from minnet import (
     SGD,
     Adam,
+    AdamW,
     BatchNorm,
     Dense,
     Doctor,
@@ -19,6 +24,7 @@ from minnet import (
     Param,
     ReLU,
     Residual,
+    RMSProp,
     Sequential,
     Sigmoid,
     SigmoidBinaryCrossEntropy,
@@ -27,6 +33,9 @@ from minnet import (
 )
 from minnet.doctor import CAUSES
 from minnet.doctor.remedies import ACTIONS
+from minnet.doctor.steps import overfitting
+from minnet.doctor.training import Score
+from minnet.initializers import constant
 
 (DIGITS_X, DIGITS_Y), DIGITS_TEST = minnet.datasets.digits()
 RNG = np.random.default_rng(0)
@@ -367,3 +376,77 @@ def test_a_remedy_that_only_reaches_a_constant_output_does_not_help():
     net = Sequential([Dense(4, 8), Tanh(), Dense(8, 2)], rng=0)
     doctor = observed(net, (x[:300], y[:300]), (x[300:], y[300:]), lr=0.5)
     assert "lr_too_high" not in [finding.cause for finding in doctor.diagnosis().findings]
+
+
+@pytest.mark.parametrize("optimizer", [SGD, AdamW, RMSProp])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_units_that_stay_equal_are_certain_for_every_optimizer(optimizer, value):
+    init = partial(constant, value=value)
+    net = Sequential([Dense(64, 16, init=init), ReLU(), Dense(16, 10, init="zeros")], rng=0)
+    found = digits(net, optimizer=optimizer(net, lr=0.001), epochs=3).findings
+    assert (found[0].cause, found[0].layer) == ("symmetry", "dense1")
+    assert found[0].evidence["spread_at_end"] < 1e-5
+    assert found[0].confidence > 0.9
+
+
+@pytest.mark.parametrize(("scale", "lr"), [(1.3, 0.1), (1.5, 0.2)])
+def test_growth_over_depth_is_found_whether_or_not_the_training_diverges(scale, lr):
+    layers = [la for _ in range(6) for la in (Dense(32, 32, init="he_normal"), ReLU())]
+    net = Sequential([Dense(64, 32, init="he_normal"), ReLU(), *layers, Dense(32, 10)], rng=0)
+    for k in range(1, 8):
+        net[f"dense{k}"].params["weight"].value *= scale
+    assert digits(net, lr=lr).findings[0].cause == "explosion"
+
+
+@pytest.mark.parametrize(("loss", "gap", "expected"), [(1.0, 0.2, False), (1.5, 0.2, True)])
+def test_overfitting_needs_a_rising_validation_loss(loss, gap, expected):
+    case = SimpleNamespace(
+        training=SimpleNamespace(validation=CURVE), fits=True, gap=gap, train_end=0.95,
+        score_error=0.01, end=Score(0.95 - gap, loss),
+        scores=[(0, Score(0.1, 2.0)), (50, Score(0.7, 0.98)), (100, Score(0.95 - gap, loss))],
+    )  # fmt: skip
+    assert (overfitting(case) is not None) == expected
+
+
+@pytest.mark.parametrize("lr", [1e-5, 0.1])
+@pytest.mark.parametrize("labels", ["overlap", "parity"])
+def test_labels_that_near_rows_do_not_predict_are_not_called_noisy(labels, lr):
+    if labels == "overlap":
+        x, y = make_classification(800, 20, n_informative=6, n_classes=3, random_state=1)
+    else:
+        x = np.random.default_rng(1).choice([-1.0, 1.0], (1000, 20))
+        y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    net = Sequential([Dense(20, 64), ReLU(), Dense(64, 3)], rng=0)
+    found = observed(net, (x, y), None, lr=lr, epochs=30).diagnosis().findings
+    assert "label_noise" not in [finding.cause for finding in found]
+
+
+def test_noisy_labels_of_overlapping_classes_are_found_without_validation_rows():
+    x, y = make_classification(800, 20, n_informative=6, n_classes=3, random_state=1)
+    noisy = RNG.random(len(y)) < 0.5
+    y[noisy] = RNG.integers(0, 3, noisy.sum())
+    net = Sequential([Dense(20, 64), ReLU(), Dense(64, 3)], rng=0)
+    found = observed(net, (x, y), None, epochs=10).diagnosis().findings
+    assert "label_noise" in [finding.cause for finding in found]
+
+
+def test_trials_take_at_most_as_many_steps_as_the_training():
+    doctor = observed(healthy_net(), (DIGITS_X, DIGITS_Y), DIGITS_TEST, lr=0.002, epochs=30)
+    texts = doctor.diagnosis().checked
+    tried = [int(m[1]) for m in (re.search(r"tried for (\d+) steps", t) for t in texts) if m]
+    assert tried
+    assert sum(tried) <= doctor._case.training.steps
+
+
+def test_units_that_are_active_for_few_rows_are_dead():
+    net = Sequential([Dense(64, 64), ReLU(), Dense(64, 10)], rng=0)
+    net["dense1"].params["bias"].value = -3.5
+    found = digits(net, lr=0.05).findings
+    assert (found[0].cause, found[0].layer) == ("dead_units", "dense1")
+
+
+def test_a_learning_rate_far_too_large_for_rmsprop_gets_one_that_trains():
+    net = healthy_net()
+    found = digits(net, optimizer=RMSProp(net, lr=0.3), epochs=8).findings
+    assert found[0].cause == "lr_too_high"
+    assert 5e-4 < found[0].remedies[0].arguments["value"] < 0.02
