@@ -4,6 +4,7 @@
 """
 
 import errno
+import io
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet import Adam, Dense, HistogramProbe, Sequential, StatisticsProbe, plot
+from minnet import Adam, Dense, HistogramProbe, Sequential, StatisticsProbe, files, plot
 from minnet.__main__ import main
 from minnet.exercises import folder as exercises
 from minnet.exercises import grading
@@ -300,3 +301,9 @@ def test_reset_keeps_the_answer_if_the_stub_cannot_be_written(tmp_path):
     with file_size(20), pytest.raises(OSError, match="cannot write"):
         exercises.reset(find(3), tmp_path)
     assert answer.read_text() == "my answer"
+
+
+def test_an_array_in_column_order_is_read_in_its_order():
+    array, file = np.asfortranarray(np.arange(6.0).reshape(2, 3)), io.BytesIO()
+    np.save(file, array)
+    np.testing.assert_array_equal(files.as_array(file.getvalue()), array)

@@ -717,3 +717,10 @@ def test_a_gradient_too_large_for_the_dtype_is_refused():
 def test_outputs_of_longdouble_are_computed_in_float64():
     output, target = np.array([[1 / 3]], np.longdouble), np.array([[0.1]])
     assert MeanSquaredError().forward(output, target) == (float(output[0, 0]) - 0.1) ** 2
+
+
+@pytest.mark.parametrize("total", [0.95, 1.05, 1.002])
+def test_probabilities_whose_sum_is_not_one_are_refused(total):
+    target = np.array([[0.5, 0.5], [total - 0.25, 0.25]])
+    with pytest.raises(ValueError, match="sum"):
+        SoftmaxCrossEntropy().forward(np.zeros((2, 2)), target)

@@ -26,7 +26,15 @@ from minnet import (
     SoftmaxCrossEntropy,
     Tanh,
 )
-from minnet.validation import as_float_dtype, count, fraction, in_range, non_negative, positive
+from minnet.validation import (
+    as_float_dtype,
+    as_rows,
+    count,
+    fraction,
+    in_range,
+    non_negative,
+    positive,
+)
 
 LAYERS = {
     "Dense": lambda: Dense(3, 3),
@@ -459,3 +467,19 @@ def test_an_error_in_a_method_of_a_users_layer_names_the_layer():
         net.forward(np.ones((4, 2)), training=True)
     (note,) = raised.value.__notes__
     assert note.startswith("in compute of layer 2 'double1' Double(): it fills y in place")
+
+
+def test_rows_at_an_unaligned_address_are_copied_to_an_aligned_one():
+    memory = np.zeros(4 * 6 + 1, np.uint8)
+    unaligned = memory[1:].view(np.float32).reshape(2, 3)
+    unaligned[...] = np.arange(6).reshape(2, 3)
+    rows = as_rows(unaligned, np.dtype(np.float32), "test")
+    assert rows.flags.aligned
+    np.testing.assert_array_equal(rows, unaligned)
+
+
+def test_a_positive_number_that_rounds_to_a_subnormal_one_is_refused():
+    net = Sequential([Dense(2, 2)], rng=0)
+    with pytest.raises(ValueError, match=r"eps = 1e-40, as float32, to be positive"):
+        minnet.Adam(net, eps=1e-40)
+    minnet.Adam(Sequential([Dense(2, 2)], rng=0, dtype=np.float64), eps=1e-40)

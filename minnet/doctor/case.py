@@ -56,8 +56,8 @@ class Suspicion:
 class Case:
     """An observed training: its copy before the first step, and what was observed.
 
-    ``looks`` are steps with the parameters and state before them, the first and the last step among
-    them. ``losses`` has the loss of every step, and ``error`` what ended the training, if anything.
+    ``looks`` are pairs (step, parameters and state before it), with the first and the last step.
+    ``losses`` has the loss of every step, and ``error`` what ended the training, if anything.
     """
 
     def __init__(self, training: Training) -> None:
@@ -120,13 +120,18 @@ class Case:
     def first(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[0])
 
+    @property
+    def points_name(self) -> str:
+        """Name of the measure that the points are."""
+        return "accuracy" if self.classes else "R²"
+
     @cached_property
     def last(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[-1])
 
     @cached_property
     def update(self) -> float:
-        """Size of the first update of a matrix relative to the matrix, the largest of all."""
+        """Largest ratio of the norm of a matrix's first update to the norm of the matrix."""
         (first, before), (second, after) = self.looks[0], self.looks[min(1, len(self.looks) - 1)]
         ratios, start = [0.0], 0
         for param in self.training.net.params.values():

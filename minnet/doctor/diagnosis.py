@@ -3,9 +3,9 @@
 1. Each cause examines structure and symptoms, and may return a suspicion with remedies.
 2. Remedies of the strongest suspicions are tried on copies of the training, from the same first
    weights and with the same order of rows, for half of the steps.
-3. A suspicion is confirmed if its fault is certain, or if a remedy gains enough: at half of the
-   steps the copy must be better than the training at its end. If the training is no better than a
-   constant output and no remedy helps, strong symptoms suffice.
+3. A suspicion is confirmed if a remedy gains enough over the end of the training or, if the fault
+   is certain, unless all tried remedies harm. If the training is no better than a constant output
+   and no remedy helps, strong symptoms suffice.
 4. Confirmed suspicions are ordered by certainty, strength of the symptoms and gain.
 """
 
@@ -33,10 +33,11 @@ FLOOR = 0.1  # seconds that trials of a short training may take, by `step_second
 DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
 WEAK = 0.5  # strength below which a gain must exceed the variation at the end of the training
-HARM = 0.05  # loss of points that a remedy of a certain fault may bring
-NEAR = 0.15  # suspicions that are weaker by more than this than a confirmed one are not tried
-WORSE, SLOW = 0.02, 0.1  # points behind the training at a quarter of the steps that end a trial,
-# for weak and for strong symptoms
+HARM = 0.05  # largest decrease of the points that a remedy of a certain fault may cause
+NEAR = 0.15  # a suspicion weaker than the best confirmed one by more than this is not tried
+# A trial that is this many points behind the training at a quarter of the steps ends, SLOW for
+# strong symptoms and WORSE for weak ones.
+WORSE, SLOW = 0.02, 0.1
 
 
 def examine(case: Case, *, trials: bool = True) -> Diagnosis:
@@ -91,8 +92,8 @@ def rank(suspicion: Suspicion) -> float:
 def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
     """Try remedies, those of the strongest suspicion first, and return what was tried.
 
-    A suspicion that is much weaker than one whose remedy has brought at least 30% of what is
-    missing is not tried.
+    A suspicion that is much weaker than the best one so far is not tried, if a remedy of that one
+    has gained at least 30% of the difference from perfect points.
     """
     from tqdm import tqdm  # only here, so that importing minnet is fast
 
@@ -132,7 +133,7 @@ def is_worth_a_trial(case: Case, suspicion: Suspicion, remedy: Remedy) -> bool:
 
 
 class Trials:
-    """Trials of remedies on copies, for at most the time that the training takes, or `FLOOR`."""
+    """Trials of remedies on copies, within the time of the training or, if longer, `FLOOR`."""
 
     def __init__(self, case: Case, bar: Any) -> None:
         self.case, self.bar = case, bar
@@ -144,9 +145,9 @@ class Trials:
 
         A trial takes half of the steps. It ends at a quarter if it is behind the training,
         and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end, or if it is behind although the fault is certain. The gain is measured from the
-        end of the training, but at least from a constant output; for a certain fault from the same
-        step.
+        of the end, or if it is behind although the fault is certain. The gain is the difference
+        from the end of the training or, if better, a constant output; for a certain fault it is
+        the larger of the differences at the same step and at the end.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
         end, lead, taken = case.end.points, 0.0, 0
@@ -183,10 +184,10 @@ class Trials:
         except (ValueError, TypeError, KeyError):  # the remedy does not fit the network
             return
         self.left -= taken * cost
-        word = "accuracy" if case.classes else "R²"
+        word = case.points_name
         result = f"{word} {end:.3f} → {points:.3f}"
         if points < end:
-            result = f"{word} {points:.3f}, that of the training was {points - lead:.3f}"
+            result = f"{word} {points:.3f}, compared with {points - lead:.3f} without the remedy"
         text = f"{remedy.text}; tried for {taken} steps: {result}"
         suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
         self.texts.append(text)

@@ -75,7 +75,7 @@ class Diagnosis:
     Attributes
     ----------
     findings : list of Finding
-        Empty if the training is healthy or too little was observed.
+        Empty if no cause was found or too little was observed.
     checked : list of str
         What was examined, and the remedies that were tried.
     problem : str

@@ -2,7 +2,7 @@
 
 Each action is a function that takes a copy of a training and returns the changed one. It raises
 ValueError, TypeError or KeyError if it does not fit the network. ``early_stopping``,
-``check_labels`` and ``fix_backward`` are actions for people, and have no function.
+``check_labels`` and ``fix_backward`` cannot be applied to a copy, so they have no function.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TEXTS = {
     "drop_constant_features": "drop the constant columns",
     "set_loss": "end the network in a Dense of the right width without activation, and use {}",
     "add_output_layer": "append a Dense with one output for each class, and use a loss on logits",
-    "fix_backward": "correct differentiate of {}",
+    "fix_backward": "correct the method differentiate of {}",
     "unfreeze": "train the weights of {}",
     "set_regularization": "set the strength of the penalty to {:.2g}",
     "set_dropout": "set dropout after each hidden activation to {:.2g}",
@@ -103,7 +103,7 @@ def last_weighted(layers: Sequence[Layer]) -> int:
 
 
 def set_init(training: Training, value: str) -> Training:
-    """Draw all matrices by an initializer, and set the other parameters beside them to 0."""
+    """Draw all matrices by an initializer, and set the other parameters of their layers to 0."""
     generator, rule = np.random.default_rng(SEED), initializers.get(value)
     for _, layer in training.net.walk():
         for param in layer.params.values() if is_weighted(layer) else ():
@@ -216,7 +216,7 @@ def with_targets(training: Training, loss: Loss) -> Training:
 
 
 def set_lr(training: Training, value: float) -> Training:
-    """Set the learning rate, of a schedule the largest one."""
+    """Set the learning rate; of a schedule, its largest value."""
     schedule, factor = training.schedule, value / (training.lr or 1.0)
     if schedule is not None:
         return replace(training, schedule=lambda step: factor * schedule(step))
@@ -287,7 +287,7 @@ def standardization(rows: Array) -> Callable[[Array], Array]:
 
 
 def constant_columns(x: Array) -> Array:
-    """Return whether each column of x has one value only, and this is not 0."""
+    """Return a mask (columns,), True for columns with a single value other than 0."""
     constant: Array = (np.ptp(x, axis=0) <= 1e-6 * np.abs(x[0])) & (x[0] != 0)
     return constant
 

@@ -21,7 +21,7 @@ from minnet.validation import Array
 NEIGHBOURS = 10
 LEAST = 40  # rows whose labels are compared
 MOST = 1000  # rows that are compared with each other
-RANDOM = 0.9  # disagreeing labels, as a share of those for labels drawn at random
+RANDOM = 0.9  # share of contradicting labels, relative to the share for random labels
 SURE = 0.1  # share of wrong rows among the surest ones that shows noise without validation rows
 INDEPENDENT = 0.55  # the same, relative to the share of all rows; 1 for labels drawn at random
 
@@ -74,8 +74,8 @@ def unscaled_targets(case: Case) -> Suspicion | None:
     return Suspicion(
         0.85,
         f"The targets have a standard deviation of {std:.3g} and a mean of {mean:.3g}, while the "
-        "outputs of a new network are near 1. The first errors and gradients have this scale, and "
-        "training must first bridge it.",
+        "outputs of a new network are near 1. The first errors and gradients have the scale of "
+        "the targets, so training is slow or unstable.",
         [remedy("scale_targets")],
         {"target_std": std, "target_mean": mean},
     )
@@ -106,7 +106,7 @@ def constant_features(case: Case) -> Suspicion | None:
     return Suspicion(
         0.5 + 0.42 * weight,
         f"{int(constant.sum())} of {x.shape[1]} input columns have the same value in every row, up "
-        f"to {size:.3g}, and hold {weight:.0%} of the power of the input. They carry no "
+        f"to {size:.3g}, and account for {weight:.0%} of the input's mean square. They carry no "
         "information, but their weights receive large gradients.",
         [remedy("drop_constant_features"), remedy("scale_inputs")],
         {"columns": constant.sum(), "largest": size, "share_of_power": weight},
@@ -199,7 +199,7 @@ def contradictions(
 ) -> tuple[Array, Array]:
     """Return whether rows contradict the nearest rows of x, and how many of those agree.
 
-    Columns are standardized by x. At most `MOST` rows of x are used, and as many of the other rows.
+    Columns are standardized by x. At most `MOST` rows of x and of the others are used.
     Without others the rows of x are compared with each other.
     """
     rows, convert = np.random.default_rng(0).permutation(len(x))[:MOST], standardization(x)

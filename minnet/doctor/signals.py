@@ -101,10 +101,10 @@ def explosion(case: Case) -> Suspicion | None:
 
 
 def worst(case: Case, name: str, limit: float) -> tuple[Block, float] | None:
-    """Return the hidden block of which the largest share is saturated or dead before training.
+    """Return the hidden block with the largest share of saturated or dead outputs, if above limit.
 
-    Equal units, which have a cause of their own, do not count. Units that saturate or die later
-    often do because of the learning rate.
+    The shares are those before training, because later saturation is often an effect of a high
+    learning rate. Blocks of equal units, which have a cause of their own, do not count.
     """
     shares = [(getattr(b, name), b) for b in case.first.hidden if b.spread > EQUAL]
     share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
@@ -142,8 +142,9 @@ def dead_units(case: Case) -> Suspicion | None:
     block, share = found
     return Suspicion(
         (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share,
-        f"{share:.0%} of the units of {block.name} have an output of 0 for at least 98% of the "
-        "rows before the first step. There their gradient is 0, so training hardly changes them.",
+        f"{share:.0%} of the units of {block.name} output 0 after {block.kind} for at least 98% of "
+        "the measured rows before the first step. There their gradient is 0, so training hardly "
+        "changes them.",
         [draw_weights(case), remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
         {"dead": share, "mean_bias": block.bias},
         block.name,
@@ -184,8 +185,8 @@ def init_too_small(case: Case) -> Suspicion | None:
         return None
     scale, last = geometric_mean(b.scale for b in blocks), hidden[-1]
     text = (
-        f"The weights of {blocks[0].name} begin {1 / scale:.3g} times smaller than the scale that "
-        f"keeps the signal. The outputs of {last.name} have a standard deviation of "
+        f"The initial weights of {blocks[0].name} are {scale:.3g} times as large as those that "
+        f"keep the scale of the signal. The outputs of {last.name} have a standard deviation of "
         f"{last.h_std:.2g} between rows, so all rows look alike and the gradient is small."
     )
     evidence = {"scale": scale, "output_std": last.h_std}
@@ -205,9 +206,9 @@ def init_too_large(case: Case) -> Suspicion | None:
         return None
     saturated = max((b.saturated for b in case.first.hidden), default=0.0)
     text = (
-        f"The weights of {block.name} begin {block.scale:.3g} times larger than the scale that "
-        f"keeps the signal. The first loss is {case.first.loss:.3g}, and {saturated:.0%} of the "
-        "outputs of a layer saturate."
+        f"The initial weights of {block.name} are {block.scale:.3g} times as large as those that "
+        f"keep the scale of the signal. The first loss is {case.first.loss:.3g}, and up to "
+        f"{saturated:.0%} of the outputs of a hidden layer are saturated."
     )
     evidence = {"scale": block.scale, "first_loss": case.first.loss, "saturated": saturated}
     strength = min(0.5 + 0.35 * math.log10(block.scale), 0.87)

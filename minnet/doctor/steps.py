@@ -112,8 +112,8 @@ def over_regularized(case: Case) -> Suspicion | None:
     return Suspicion(
         0.8 if dropout > 0.7 else 0.72 if penalty >= 0.03 else 0.62 if strong else 0.4,
         f"With a penalty of strength {penalty:.3g} and dropout of {dropout:.2g}, the network "
-        f"reaches only {points:.1%} on the training rows; the weights of the first layer end at "
-        f"{sizes[1] / sizes[0]:.2g} of their first RMS.",
+        f"reaches only {case.points_name} {points:.3f} on the training rows; the RMS of the first "
+        f"layer's weights ends at {sizes[1] / sizes[0]:.2g} times the initial value.",
         remedies,
         {"penalty": penalty, "dropout": dropout, "training_points": points},
         step=case.steps,
@@ -135,8 +135,8 @@ def overfitting(case: Case) -> Suspicion | None:
         return None
     return Suspicion(
         min(0.3 + case.gap + 0.1 * (rise - 1), 0.6),
-        f"The network reaches {case.train_end:.1%} on the training rows, but "
-        f"{case.end.points:.1%} on the validation rows. The validation loss was lowest at step "
+        f"The network reaches {case.points_name} {case.train_end:.3f} on the training rows, but "
+        f"{case.end.points:.3f} on the validation rows. The validation loss was lowest at step "
         f"{best}, {lowest:.3g}, and is {case.end.loss:.3g} at the end.",
         [remedy("set_regularization", 1e-2), remedy("set_dropout", 0.5), remedy("early_stopping")],
         {"gap": case.gap, "rise_of_validation_loss": rise},

@@ -177,10 +177,11 @@ def wrong_gradient(case: Case) -> Suspicion | None:
         errors[str(case.training.loss)] = loss_error(case)
     for where, error in errors.items():
         if error > TOLERANCE:
+            difference = "" if where == str(case.training.loss) else f" by {error:.1%}"
             return Suspicion(
                 1.0,
                 f"The backward pass of {where} is not the derivative of its forward pass: it "
-                f"differs from finite differences by {error:.1%}. The optimizer follows a "
+                f"differs from finite differences{difference}. The optimizer follows a "
                 "direction other than that of the steepest descent.",
                 [remedy("fix_backward", layer=where)],
                 {"relative_error": error},

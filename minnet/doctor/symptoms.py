@@ -42,13 +42,13 @@ class Block:
     dw: float = 0.0  # RMS of their gradient
     dz: float = 0.0  # RMS of the gradient of z
     gain: float = 1.0  # √(n Var W) relative to the gain that keeps the scale of the signal
-    scale: float = 1.0  # of W relative to the range of the rules of LeCun, Glorot and He; 1 inside
+    scale: float = 1.0  # std of W over the limits of LeCun, Glorot and He; 1 between the limits
     spread: float = 1.0  # deviation between the columns of W relative to w; 0 for equal units
     bias: float = 0.0  # mean of the biases
     z_rms: float = 0.0
     h_std: float = 0.0  # standard deviation of h over the rows
     saturated: float = 0.0  # share of h at which the slope is below an eighth of the largest
-    dead: float = 0.0  # share of the units whose output is 0 for nearly every row
+    dead: float = 0.0  # share of the units whose output is 0 for nearly all measured rows
 
     @property
     def kind(self) -> str:

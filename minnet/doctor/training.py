@@ -103,7 +103,7 @@ class Training:
 
     @property
     def lr(self) -> float:
-        """The learning rate, of a schedule the largest one."""
+        """Learning rate; with a schedule, its largest value over the planned steps."""
         if self.schedule is None:
             return self.optimizer.lr
         start = self.optimizer.steps

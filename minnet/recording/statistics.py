@@ -217,10 +217,9 @@ def in_common_unit(samples: Mapping[Name, Sample]) -> tuple[dict[Name, Sample], 
 def _bulk(values: Array) -> Array:
     if values.size < 10:
         return values
-    quarter, three_quarters = np.quantile(values, [0.25, 0.75])
+    low, quarter, three_quarters, high = np.quantile(values, [0.02, 0.25, 0.75, 0.98])
     reach = 5 * (three_quarters - quarter)
-    low = min(np.quantile(values, 0.02, method="higher"), quarter - reach)
-    high = max(np.quantile(values, 0.98, method="lower"), three_quarters + reach)
+    low, high = min(low, quarter - reach), max(high, three_quarters + reach)
     bulk: Array = values[(values >= low) & (values <= high)]
     return bulk
 

@@ -401,6 +401,7 @@ def test_growth_over_depth_is_found_whether_or_not_the_training_diverges(scale, 
 @pytest.mark.parametrize(("loss", "gap", "expected"), [(1.0, 0.2, False), (1.5, 0.2, True)])
 def test_overfitting_needs_a_rising_validation_loss(loss, gap, expected):
     case = SimpleNamespace(
+        points_name="accuracy",
         training=SimpleNamespace(validation=CURVE), fits=True, gap=gap, train_end=0.95,
         score_error=0.01, end=Score(0.95 - gap, loss),
         scores=[(0, Score(0.1, 2.0)), (50, Score(0.7, 0.98)), (100, Score(0.95 - gap, loss))],

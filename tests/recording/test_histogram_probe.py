@@ -199,6 +199,7 @@ def test_large_arrays_are_sampled_by_whole_rows_in_turn():
     assert probe.coverage("only", "y").tolist() == [0.2] * 5
     one_row = recorded(rows, max_values=1).counts("only", "y")
     assert one_row.sum() == 4
+    assert recorded(rows, max_values=14).counts("only", "y").sum() == 12  # never more than asked
 
 
 def test_updates_of_a_sampled_weight_are_of_the_rows_that_were_copied():

@@ -148,6 +148,23 @@ def test_a_mode_with_one_value_in_twenty_is_inside_the_range():
     assert bulk_range([split_zeros(-values)])[0] == -1000
 
 
+def test_values_within_five_interquartile_ranges_are_inside_the_range():
+    values = np.linspace(0, 1, 999)  # quartiles 0.25 and 0.75
+    assert bulk_range([Sample(np.append(values, 3.2), 1000)]) == (0.0, 3.2)
+    assert bulk_range([Sample(np.append(values, 3.3), 1000)]) == (0.0, 1.0)
+
+
+def test_two_in_a_hundred_values_at_each_end_may_be_outside_of_the_range():
+    for far, inside in ((15, False), (25, True)):  # of 1,000 values
+        values = np.append(np.linspace(0, 1, 1000 - far), np.full(far, -100.0))
+        assert (bulk_range([Sample(values, 1000)])[0] == -100) == inside
+
+
+def test_range_of_values_that_differ_only_by_rounding_is_that_of_one_value():
+    low, high = bulk_range([Sample(np.array([2.0, 2.0 + 1e-12]), 2)])
+    assert (low, high) == pytest.approx((1.0, 3.0))
+
+
 def test_range_covers_every_sample_and_zero_where_there_are_zeros():
     samples = [split_zeros([3.0, 4.0]), split_zeros([0.0, 7.0])]
     assert bulk_range(samples) == (0.0, 7.0)
@@ -235,6 +252,13 @@ def test_density_of_normal_values_is_near_the_normal_density(n):
     at = np.linspace(-3, 3, 61)
     found = kernel_density(Sample(RNG.normal(size=n), n), at)
     np.testing.assert_allclose(found, stats.norm.pdf(at), atol=0.06 if n < 1000 else 0.02)
+
+
+def test_the_bandwidth_is_silvermans():
+    values, at = RNG.normal(size=300), np.linspace(-2, 2, 9)
+    width = 0.9 * min(values.std(ddof=1), stats.iqr(values) / 1.34) * 300**-0.2
+    expected = stats.norm.pdf((at[:, None] - values) / width).mean(axis=1) / width
+    np.testing.assert_allclose(kernel_density(Sample(values, 300), at), expected, rtol=1e-9)
 
 
 def test_density_after_relu_has_area_one_minus_zeros_and_does_not_fall_at_zero():
