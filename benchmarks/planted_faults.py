@@ -589,7 +589,7 @@ GROUPS = (
         "tests/recording/test_statistics.py minnet/recording/statistics.py "
         "tests/plot/test_distributions.py",
         (
-            ("[0.02, 0.25, 0.75, 0.98]", "[0.1, 0.25, 0.75, 0.98]"),
+            ('0.02, method="higher"', '0.1, method="higher"'),
             ("reach = 5 *", "reach = 4 *"),
             ("bw_method=0.9 * spread", "bw_method=1.06 * spread"),
             ("if half > 1e-9 * abs(middle):", "if half > 0:"),

@@ -217,9 +217,11 @@ def in_common_unit(samples: Mapping[Name, Sample]) -> tuple[dict[Name, Sample], 
 def _bulk(values: Array) -> Array:
     if values.size < 10:
         return values
-    low, quarter, three_quarters, high = np.quantile(values, [0.02, 0.25, 0.75, 0.98])
+    quarter, three_quarters = np.quantile(values, [0.25, 0.75])
     reach = 5 * (three_quarters - quarter)
-    low, high = min(low, quarter - reach), max(high, three_quarters + reach)
+    # Without interpolation, which overflows between numbers near both ends of float64.
+    low = min(np.quantile(values, 0.02, method="higher"), quarter - reach)
+    high = max(np.quantile(values, 0.98, method="lower"), three_quarters + reach)
     bulk: Array = values[(values >= low) & (values <= high)]
     return bulk
 
