@@ -22,6 +22,7 @@ Group = dict[int, Mutant]  # mutants with the same value of a result, by form
 MOST_LIKELY, MOST_PAIRED = 8, 40  # mutants of a step of which pairs are run
 MOST_PAIRS = 2000  # pairs that are run for a result
 FEW = 10  # entries of a result that may agree with a mutant by accident
+SEVERAL = 4  # entries of results that agree with a far-fetched mutant by accident at most
 
 
 class Search:
@@ -61,8 +62,7 @@ class Search:
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
         if not likely and (not pairs or pairs[0].cost > 2):
             pairs = [*self._scaled(usable, name), *pairs]
-        likely = sorted([*likely, *pairs[:1]], key=lambda each: -self._wrong(each))
-        return likely[0] if likely else None
+        return min([*likely[:1], *pairs[:1]], key=self._implausible, default=None)
 
     def later(self) -> tuple[str, Mutant] | None:
         """Return another wrong result that a likely mutant explains, and the mutant.
@@ -106,6 +106,7 @@ class Search:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
         A mutant that would change a right result comes last; one that is no edit is left out.
+        One of several changes comes before it, if another wrong result contradicts some of them.
         """
         mutants, found = self.mutants, self.found[name]
         alike = [
@@ -118,7 +119,8 @@ class Search:
         return sorted(
             (each for each in alike if each.edits or id(each) not in spoiling),
             key=lambda each: (
-                id(each) in spoiling, -self._explained(each), each.cost,
+                id(each) in spoiling, self._contradicted(each), -self._explained(each),
+                each.cost,
                 self._elsewhere(each, name), each.rank,
             ),
         )  # fmt: skip
@@ -146,6 +148,19 @@ class Search:
         ratio = fitted(found, expected) if factor else 1.0
         same_factor = not factor or quantity(mutants.case, ratio) == factor
         return same_factor and mutants.agree(name, found, ratio * expected)
+
+    def _contradicted(self, mutant: Mutant) -> bool:
+        """Return whether a mutant of several changes agrees with a result, but not with another.
+
+        Only wrong results that the mutant changes as well are compared.
+        """
+        if len(mutant.changed) == 1:
+            return False
+        changed = [each for each in self.wrong if not self.mutants.is_right(mutant, each)]
+        return self._explained(mutant, changed) < len(changed)
+
+    def _implausible(self, mutant: Mutant) -> tuple[bool, bool, int]:
+        return self._spoils(mutant), self._contradicted(mutant), -self._wrong(mutant)
 
     def _spoils(self, mutant: Mutant) -> bool:
         """Return whether a mutant would change a right result."""
@@ -177,7 +192,8 @@ class Search:
         if all(map(self._weak, explained)):
             repeated = len(explained) > 1 or all(map(self._weak, self.wrong))
             return mutant.cost >= 2 or not repeated
-        return mutant.cost >= 3 and 2 * len(explained) < len(self.wrong)
+        few = sum(self.found[each].size for each in explained) < SEVERAL
+        return mutant.cost >= 3 and few and 2 * len(explained) < len(self.wrong)
 
     def _weak(self, name: str) -> bool:
         """Return whether a result may agree with a mutant by accident."""

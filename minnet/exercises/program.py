@@ -4,7 +4,8 @@ Names of NumPy functions stand without a prefix. The arguments and all results o
 available to later calls of the same object: they are the state. Before its first value the result
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
-``split`` is its inverse, and ``spectral`` is the largest singular value of a matrix.
+``split`` is its inverse, ``cut`` leaves the first
+rows of each, and ``spectral`` is the largest singular value of a matrix.
 """
 
 import copy
@@ -51,6 +52,11 @@ def split(vector: Array, like: Sequence[Array]) -> list[Array]:
     ]
 
 
+def _cut(arrays: Sequence[Array], rows: int) -> list[Array]:
+    """Return the first rows of each array."""
+    return [array[:rows] for array in arrays]
+
+
 def _drawn(method: str) -> Any:
     return lambda rng, *arguments: getattr(rng, method)(*arguments)
 
@@ -84,10 +90,10 @@ def blank(array: Array, index: int, axis: int = 0) -> Array:
 
 OWN = {
     "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
-    "blank": blank, "qr": np.linalg.qr,
+    "blank": blank, "cut": _cut, "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
-BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
+BUILTINS = {function.__name__: function for function in (len, zip, map, range, enumerate, list, dict)}
 NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
 FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
 FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
