@@ -16,7 +16,7 @@ from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Results
 from minnet.exercises.explanation import Search
 from minnet.exercises.mutants import mutants_of, results_of
-from minnet.exercises.observation import Observation, observe, time_limit
+from minnet.exercises.observation import Fault, Observation, observe, time_limit
 from minnet.exercises.program import Program
 
 ACCURACY = 0.7
@@ -100,7 +100,7 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     elif wrong:
         message, mistake, hint = _explain(exercise, case, observation, right, wrong)
     elif fault is not None:
-        message, mistake, hint = fault.message, fault.id, dict(words.HINTS).get(fault.id)
+        message, mistake, hint = _stopped(exercise, case, observation, fault)
     elif missing:
         message, mistake = f"there is no {missing[0]}.", "no_result"
     elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
@@ -134,6 +134,20 @@ def agrees(exercise: Exercise, name: str, found: Results, expected: Results) -> 
     if a.shape != b.shape or (a.dtype != b.dtype and b.ndim > 0):
         return False
     return relative_error(a, b) <= exercise.tolerances.get(name, TOLERANCE)
+
+
+def _stopped(
+    exercise: Exercise, case: Case, observation: Observation, fault: Fault
+) -> tuple[str, str | None, str | None]:
+    """Return message, mistake id and hint for a fault after right results."""
+    error = fault.message.rpartition("`: ")[2] if fault.id == "error" else ""
+    search = Search(mutants_of(exercise, case), observation.results, (), {}) if error else None
+    explained = search and search.stopped(error)
+    if not explained:
+        return fault.message, fault.id, dict(words.HINTS).get(fault.id)
+    text = words.sentence(*explained, exercise.reference).removesuffix(".")
+    mistake = explained[1].words
+    return f"{text}; {fault.message}", mistake, words.hint(mistake)
 
 
 def _explain(

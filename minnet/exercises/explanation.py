@@ -5,6 +5,7 @@ the other wrong results are compared.
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ Group = dict[int, Mutant]  # mutants with the same value of a result, by form
 
 MOST_LIKELY, MOST_PAIRED = 8, 40  # mutants of a step of which pairs are run
 MOST_PAIRS = 2000  # pairs that are run for a result
+SHAPE = r"\(\d+,[\d, ]*\)|size \d+"  # in messages of NumPy
 FEW = 10  # entries of a result that may agree with a mutant by accident
 SEVERAL = 4  # entries of results that agree with a far-fetched mutant by accident at most
 
@@ -84,6 +86,17 @@ class Search:
                 most = 2 * alike >= len(self.wrong) or name == first
                 statistic = name in self.mutants.exercise.tolerances
                 if most and (alike > 1 or mutant.cost < 2 or not statistic):
+                    return name, mutant
+        return None
+
+    def stopped(self, error: str) -> tuple[str, Mutant] | None:
+        """Return the next result, and a mutant that stops before it with the same shapes."""
+        right, numbers = self.mutants.right, sorted(re.findall(SHAPE, error))
+        name = next((each for each in right if each not in self.found), None)
+        for mutant in self.mutants.all if name and len(numbers) > 1 else ():
+            if mutant.cost < 3 and self.mutants.result(mutant, name) is None:
+                same = sorted(re.findall(SHAPE, mutant.error)) == numbers
+                if same and self._explained(mutant) == len(self.found):
                     return name, mutant
         return None
 

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from minnet.exercises import rules
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
-from minnet.exercises.program import Program, snapshot
+from minnet.exercises.program import GUARDED, Program, snapshot
 from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
 from minnet.validation import Array
 
@@ -58,6 +59,8 @@ class Mutant:
         Which of them have been compared with the right ones, and are equal.
     ended : bool
         Whether these are all results, up to an exception or a value that is not finite.
+    error : str
+        The message of the exception after the last result.
     """
 
     edits: tuple[Edit, ...]
@@ -70,6 +73,7 @@ class Mutant:
     results: Results = field(default_factory=dict)
     right: dict[str, bool] = field(default_factory=dict)
     ended: bool = False
+    error: str = ""
 
     @property
     def rank(self) -> tuple[int, ...]:
@@ -99,16 +103,21 @@ def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
 
 
 def results_of(
-    exercise: Exercise, program: Program, case: Case, until: str | None = None
+    exercise: Exercise,
+    program: Program,
+    case: Case,
+    until: str | None = None,
+    mutant: Mutant | None = None,
 ) -> Results:
     """Return the results of a program, up to the one with that name.
 
-    They end at an exception or a value that is not finite, as those of an answer do.
+    They end at an exception, which is recorded in the mutant, or at a value that is not finite, as
+    those of an answer do.
     """
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        with suppress(Exception):
+        try:
             for name, value in exercise.run(program, case):
                 copied = np.array(value)
                 if copied.dtype.kind not in "fiub" or not np.isfinite(copied).all():
@@ -116,6 +125,9 @@ def results_of(
                 results[name] = copied
                 if name == until:
                     break
+        except Exception as error:
+            if mutant is not None:
+                mutant.error = str(error)
     return results
 
 
@@ -132,6 +144,9 @@ class Mutants:
         self.exercise, self.case, self.reference = exercise, case, exercise.reference
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
+        self._last = program.values
+        used = set().union(*(step.names() for step in exercise.reference.steps.values()))
+        self._is_guarded = not used.isdisjoint(GUARDED)
         self.public = program.attributes.union(self.reference.returns)
         self._equal: list[Mutant] = []  # changes of a step that have no effect on it
         self._pairs: dict[tuple[int, int, int], Mutant] = {}
@@ -161,6 +176,7 @@ class Mutants:
     def all(self) -> list[Mutant]:
         """The known, single and consistent mutants, the likeliest first."""
         generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
+        generated += [*self._repeated(), *self._alone(), *self._shifted()]
         for form in range(self.reference.forms):
             possible = list(self._possible(form))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
@@ -191,8 +207,12 @@ class Mutants:
         if name not in mutant.results and not mutant.ended:
             program = mutant.program(self.reference)
             until = None if mutant.results else name  # no third run
-            mutant.results = results_of(self.exercise, program, self.case, until)
+            mutant.results = results_of(self.exercise, program, self.case, until, mutant)
             mutant.ended = until is None or name not in mutant.results
+            not_finite = name not in mutant.results and not mutant.error
+            if not_finite and self._is_guarded and "guarded" not in mutant.options:
+                mutant.options, mutant.ended = mutant.options | {"guarded": True}, False
+                return self.result(mutant, name)
         return mutant.results.get(name)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
@@ -246,6 +266,8 @@ class Mutants:
                     if ast.dump(edit.changed) != ast.dump(tree):
                         self._equal.append(mutant_of([edit], form))
                     continue
+                if not all(map(_is_finite, found_values)):
+                    found_values = _values(edit.code, [each | GUARDED for each in snapshots])
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
                 found.add(key_of_values)
@@ -282,6 +304,45 @@ class Mutants:
         for one, other in combinations(public, 2):
             words = f"{one} is what {other} should be, and the other way round"
             yield Mutant((), words, 1, options={"swapped": (one, other)})
+
+    def _repeated(self) -> Iterator[Mutant]:
+        """Yield the mutants in which the steps from an argument to a result are applied twice."""
+        reference, last = self.reference, self._last
+        for key, step in reference.steps.items():
+            method, reached = reference.methods[key[0]], reference.needed(0, [step.name])
+            used = set().union(*(reference.steps[each].names(0) for each in reached))
+            for name in method.arguments:
+                arrays = [last.get(each) for each in (name, step.name)]
+                shapes = {np.shape(each) if isinstance(each, np.ndarray) else () for each in arrays}
+                if name not in used or len(shapes) > 1 or () in shapes:
+                    continue
+                for names in (method.returns, *((each,) for each in method.returns[:-1])):
+                    words = f"the steps from {reference.meanings[name]} to {step.meaning} "
+                    options = {"twice": (method.name, name, step.name, names)}
+                    yield Mutant((), words + "are applied twice", 2, options=options)
+
+    def _alone(self) -> Iterator[Mutant]:
+        """Yield the mutants that average over the entries of a list what each of them gives."""
+        reference = self.reference
+        for method, name in product(reference.methods.values(), reference.meanings):
+            steps = [step for key, step in reference.steps.items() if key[0] == method.name]
+            read = any(name in step.names() for step in steps)
+            if method.returns and read and isinstance(self._last.get(name), list):
+                words = f"it is computed for each entry of {reference.meanings[name]} alone"
+                options = {"alone": (method.name, name, "mean")}
+                yield Mutant((), f"{words}, and then averaged", 2, options=options)
+
+    def _shifted(self) -> Iterator[Mutant]:
+        """Yield the mutants in which the entries of a list in a loop have other places."""
+        for over in {step.loop.over: None for step in self.reference.steps.values() if step.loop}:
+            tree = parse(over)
+            lists = tree.args if isinstance(tree, ast.Call) and over.startswith("zip(") else [tree]
+            for part, (rule, _) in product(lists, rules.OPERATORS["loop"]):
+                text = ast.unparse(part)
+                new = ast.unparse(rules.fill(rules.pattern(rule.replacement), {"A": part}))
+                words = rule.words.format(A=self.reference.meanings.get(text, "the loop"))
+                options = {"loops": {over: ast.unparse(tree).replace(text, new)}}
+                yield Mutant((), words, rule.cost, options=options)
 
     def _shared(self) -> Iterator[Mutant]:
         """Yield the mutants in which values belong to the class, not to each object."""
@@ -355,6 +416,10 @@ def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
         for each in snapshots:
             values.append(eval(code, snapshot(each, names)))
     return values
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, np.ndarray | float) or bool(np.isfinite(value).all())
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -4,12 +4,12 @@ Names of NumPy functions stand without a prefix. The arguments and all results o
 available to later calls of the same object: they are the state. Before its first value the result
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
-``split`` is its inverse, ``cut`` leaves the first
-rows of each, and ``spectral`` is the largest singular value of a matrix.
+``split`` is its inverse, ``cut`` returns the first rows of each, and ``spectral`` is the largest
+singular value of a matrix.
 """
 
 import copy
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 from types import CodeType
@@ -93,10 +93,15 @@ OWN = {
     "blank": blank, "cut": _cut, "qr": np.linalg.qr,
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
-BUILTINS = {function.__name__: function for function in (len, zip, map, range, enumerate, list, dict)}
+BUILTINS = {
+    function.__name__: function for function in (len, zip, map, range, enumerate, list, dict)
+}
 NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
 FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
 FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
+GUARDED: Values = {
+    "sqrt": lambda x: np.sqrt(np.abs(x)), "log": lambda x: np.log(np.abs(x)),
+}  # fmt: skip
 
 
 class Program:
@@ -120,6 +125,16 @@ class Program:
         The names whose values all objects of the class share.
     kept : bool, default False
         Whether a new object leaves the shared values as they are.
+    twice : tuple of str, optional
+        (method, value, result, names): the steps are executed again with the result in place of
+        the value, and the names keep what this gives.
+    alone : tuple of str, optional
+        (method, name, reduction): the method is executed for each entry of a list alone, and its
+        results are combined.
+    loops : dict, default {}
+        Expressions that take the place of the lists in loops.
+    guarded : bool, default False
+        Whether absolute values are taken before roots and logarithms.
     trace : dict, optional
         Receives, for each step, the values by name before each execution of it. They include the
         results of later steps that do not depend on it.
@@ -142,13 +157,18 @@ class Program:
         swapped: tuple[str, str] | None = None,
         shared: tuple[str, ...] = (),
         kept: bool = False,
+        twice: tuple[str, str, str, Sequence[str]] | None = None,
+        alone: tuple[str, str, str] | None = None,
+        loops: Mapping[str, str] | None = None,
+        guarded: bool = False,
         trace: dict[Key, list[Values]] | None = None,
     ) -> None:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
         self.values: Values = {}
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
-        self.shared, self.kept = shared, kept
+        self.shared, self.kept, self.twice, self.alone = shared, kept, twice, alone
+        self.loops, self.functions = loops or {}, FUNCTIONS | (GUARDED if guarded else {})
         self.common: Values = {}
         codes = reference.codes[form] | (changed or {})
         self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
@@ -182,7 +202,7 @@ class Model:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._values: Values = FUNCTIONS | program.reference.start
+        self._values: Values = program.functions | program.reference.start
         self._called: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -205,14 +225,16 @@ class Model:
         values.update(kwargs)
         values["first"] = method.name not in self._called
         self._called.add(method.name)
-        for loop, group in groupby(program.steps[method.name], key=self._loop):
-            body = list(group)
-            if loop is None:
-                self._execute(body)
-                continue
-            for item in eval(loop.over, values):
-                values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
-                self._execute(body)
+        if program.alone is not None and program.alone[0] == method.name:
+            self._alone(method, *program.alone[1:])
+        else:
+            self._run(method)
+        if program.twice is not None and program.twice[0] == method.name:
+            _, value, result, names = program.twice
+            once = snapshot(values)
+            values[value] = values[result]
+            self._run(method)
+            values.update({name: once[name] for name in once if name not in names})
         if program.kept and len(self._called) == 1:
             values.update(program.common)
         program.common |= {name: values[name] for name in program.shared}
@@ -221,6 +243,30 @@ class Model:
         public = program.public
         results = tuple(values[public.get(name, name)] for name in method.returns)
         return results if len(results) != 1 else results[0]
+
+    def _run(self, method: Method) -> None:
+        """Execute the steps of a method once."""
+        values = self._values
+        for loop, group in groupby(self._program.steps[method.name], key=self._loop):
+            body = list(group)
+            if loop is None:
+                self._execute(body)
+                continue
+            for item in eval(self._program.loops.get(loop.over, loop.over), values):
+                values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
+                self._execute(body)
+
+    def _alone(self, method: Method, name: str, reduction: str) -> None:
+        """Execute a method for each entry of a list alone, and combine the results."""
+        values, results = self._values, []
+        entries = values[name]
+        for entry in entries:
+            values[name] = [entry]
+            self._run(method)
+            results.append([values[each] for each in method.returns])
+        values[name] = entries
+        combined = [FUNCTIONS[reduction](each, axis=0) for each in zip(*results, strict=True)]
+        values.update(zip(method.returns, combined, strict=True))
 
     def _loop(self, step: tuple[Key, str, CodeType]) -> Loop | None:
         return self._program.reference.steps[step[0]].loop
