@@ -92,7 +92,7 @@ class Search:
     def stopped(self, error: str) -> tuple[str, Mutant] | None:
         """Return the next result, and a mutant that stops before it with the same shapes."""
         right, numbers = self.mutants.right, sorted(re.findall(SHAPE, error))
-        name = next((each for each in right if each not in self.found), None)
+        name = next((each for each in right if each not in self.found), "")
         for mutant in self.mutants.all if name and len(numbers) > 1 else ():
             if mutant.cost < 3 and self.mutants.result(mutant, name) is None:
                 same = sorted(re.findall(SHAPE, mutant.error)) == numbers

@@ -66,7 +66,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e05", "z.var()", "(z**2).mean()", "measured with linear: the square of the mean of z"),
         ("e05", "variance / 2 if", "variance if", "the share that the activation keeps is missing"),
         ("e06", "np.histogram(g, bins)", "np.histogram(np.abs(g), bins)",
-         "in g in the histogram, the absolute value of g is used where g belongs"),
+         "in the values of the histogram, the absolute value of g is used where g belongs"),
         ("e06", "np.histogram(g, bins)", "np.histogram(g, bins, density=True)",
          "a density is used where counts belong"),
         ("e06", "np.sqrt(np.mean(g**2))", "np.sqrt(np.sum(g**2)) / len(g)",
