@@ -178,10 +178,9 @@ def _explain(
         if mutant.known is not None:
             return message, mutant.known.id, mutant.known.hint
         return message, mutant.words, words.hint(mutant.words)
-    message = related or relations.describe(case, right, found, wrong)
-    if first == exercise.forward:
+    message = related or relations.describe(case, right, found, [first, *differing])
+    if first == exercise.forward and exercise.derivatives.keys() <= {*differing}:
         slopes = observation.derivatives()
-        fits = [name in found and close(found[name], value) for name, value in slopes.items()]
-        if fits and all(fits):
+        if slopes and all(close(found[name], value) for name, value in slopes.items()):
             message = f"the backward is the right derivative of a wrong forward: {message}"
     return message, None, None

@@ -23,7 +23,7 @@ from minnet.exercises import rules
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
-from minnet.exercises.program import GUARDED, Program, snapshot
+from minnet.exercises.program import GUARDED, Program, names_in, snapshot
 from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
 from minnet.validation import Array
 
@@ -87,9 +87,9 @@ class Mutant:
         """The changed steps, compiled."""
         return apply(self.edits) if self.known is None else self.known.changes
 
-    def program(self, reference: Reference) -> Program:
+    def program(self, reference: Reference, public: frozenset[str] | None = None) -> Program:
         """Return the wrong answer."""
-        return Program(reference, self.changed, self.form, **self.options)
+        return Program(reference, self.changed, self.form, **self.options, public=public)
 
 
 def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
@@ -147,7 +147,7 @@ class Mutants:
         self._last = program.values
         used = set().union(*(step.names() for step in exercise.reference.steps.values()))
         self._is_guarded = not used.isdisjoint(GUARDED)
-        self.public = program.attributes.union(self.reference.returns)
+        self.public = frozenset(program.attributes | self.reference.returns)
         self._equal: list[Mutant] = []  # changes of a step that have no effect on it
         self._pairs: dict[tuple[int, int, int], Mutant] = {}
 
@@ -205,7 +205,7 @@ class Mutants:
     def result(self, mutant: Mutant, name: str) -> Array | None:
         """Return a result of a mutant; None if an exception or NaN comes before it."""
         if name not in mutant.results and not mutant.ended:
-            program = mutant.program(self.reference)
+            program = mutant.program(self.reference, self.public)
             until = None if mutant.results else name  # no third run
             mutant.results = results_of(self.exercise, program, self.case, until, mutant)
             mutant.ended = until is None or name not in mutant.results
@@ -227,7 +227,8 @@ class Mutants:
 
     def is_wrong(self, mutant: Mutant) -> bool:
         """Return whether any result of a mutant differs from the right one."""
-        return any(not self.is_right(mutant, name) for name in self.right)
+        wrong = any(not self.is_right(mutant, name) for name in self.right)
+        return wrong or "guarded" in mutant.options
 
     def pair(self, first: Mutant, second: Mutant, form: int) -> Mutant:
         """Return the mutant with the edits of two others."""
@@ -410,7 +411,7 @@ def _parallel(possible: Sequence[Edit]) -> Iterator[list[Edit]]:
 def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
     """Return the values of an expression, up to the first exception."""
     values: list[Any] = []
-    names = {*_names(code)}
+    names = {*names_in(code)}
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
         for each in snapshots:
@@ -419,12 +420,5 @@ def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
 
 
 def _is_finite(value: Any) -> bool:
-    return not isinstance(value, np.ndarray | float) or bool(np.isfinite(value).all())
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that an expression reads, also in its comprehensions."""
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
+    numbers = isinstance(value, np.ndarray | float) and np.asarray(value).dtype.kind == "f"
+    return not numbers or bool(np.isfinite(value).all())

@@ -9,7 +9,7 @@ singular value of a matrix.
 """
 
 import copy
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 from types import CodeType
@@ -135,6 +135,8 @@ class Program:
         Expressions that take the place of the lists in loops.
     guarded : bool, default False
         Whether absolute values are taken before roots and logarithms.
+    public : frozenset of str, optional
+        The results that are used. Only steps that these and the changed steps need are executed.
     trace : dict, optional
         Receives, for each step, the values by name before each execution of it. They include the
         results of later steps that do not depend on it.
@@ -161,6 +163,7 @@ class Program:
         alone: tuple[str, str, str] | None = None,
         loops: Mapping[str, str] | None = None,
         guarded: bool = False,
+        public: frozenset[str] | None = None,
         trace: dict[Key, list[Values]] | None = None,
     ) -> None:
         self.reference, self.trace = reference, trace
@@ -186,6 +189,10 @@ class Program:
             if later:
                 keys.insert(max(later) + 1, key)
                 keys.remove(key)
+        if public is not None:
+            read = set(twice[2:3] if twice else ()).union(*map(names_in, (changed or {}).values()))
+            needed = reference.needed(form, public | (read & reference.start.keys()))
+            keys = [key for key in keys if key in needed]
         for key in keys:
             self.steps[key[0]].append((key, reference.steps[key].name, codes[key]))
 
@@ -302,3 +309,11 @@ def _has_state(value: Any) -> bool:
     """Return whether a value is a generator, or an object with attributes, such as a layer."""
     is_object = hasattr(value, "__dict__") and not callable(value)
     return is_object or isinstance(value, np.random.Generator)
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """Yield the names that an expression reads, also in its comprehensions."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from names_in(inner)

@@ -24,7 +24,7 @@ N, NEXT_ROWS, FEATURES = 7, 4, 5
 
 
 def inputs(rng: np.random.Generator) -> Case:
-    """Draw two batches whose columns have means and deviations of their own, and a gamma with a 0."""
+    """Draw two batches whose columns have means and deviations of their own, and two gammas."""
     mean, deviation = rng.uniform(0.5, 1.5, FEATURES), rng.uniform(0.4, 0.8, FEATURES)
     return Case(
         x=rng.normal(mean, deviation, size=(N, FEATURES)),
