@@ -91,12 +91,14 @@ class Search:
 
     def stopped(self, error: str) -> tuple[str, Mutant] | None:
         """Return the next result, and a mutant that stops before it with the same shapes."""
-        right, numbers = self.mutants.right, sorted(re.findall(SHAPE, error))
-        name = next((each for each in right if each not in self.found), "")
-        for mutant in self.mutants.all if name and len(numbers) > 1 else ():
-            if mutant.cost < 3 and self.mutants.result(mutant, name) is None:
+        mutants, numbers = self.mutants, sorted(re.findall(SHAPE, error))
+        name = next((each for each in mutants.right if each not in self.found), "")
+        for mutant in mutants.all if name and len(numbers) > 1 else ():
+            if mutant.cost < 3:
+                program = mutant.program(mutants.reference)
+                results = results_of(mutants.exercise, program, mutants.case, name, mutant)
                 same = sorted(re.findall(SHAPE, mutant.error)) == numbers
-                if same and self._explained(mutant) == len(self.found):
+                if name not in results and same and self._explained(mutant) == len(self.found):
                     return name, mutant
         return None
 

@@ -204,6 +204,8 @@ class Mutants:
 
     def result(self, mutant: Mutant, name: str) -> Array | None:
         """Return a result of a mutant; None if an exception or NaN comes before it."""
+        if name not in mutant.results and not self._affects(mutant, name):
+            return self.right[name]
         if name not in mutant.results and not mutant.ended:
             program = mutant.program(self.reference, self.public)
             until = None if mutant.results else name  # no third run
@@ -214,6 +216,14 @@ class Mutants:
                 mutant.options, mutant.ended = mutant.options | {"guarded": True}, False
                 return self.result(mutant, name)
         return mutant.results.get(name)
+
+    def _affects(self, mutant: Mutant, name: str) -> bool:
+        """Return whether a result with the name of a returned value depends on a changed step."""
+        value = name.split()[0]
+        if not mutant.edits or value not in self.reference.returns:
+            return True
+        needed = self.reference.needed(mutant.form, [value])
+        return any(edit.step in needed for edit in mutant.edits)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
