@@ -140,10 +140,11 @@ def _stopped(
     exercise: Exercise, case: Case, observation: Observation, fault: Fault
 ) -> tuple[str, str | None, str | None]:
     """Return message, mistake id and hint for a fault after right results."""
-    error = fault.message.rpartition("`: ")[2] if fault.id == "error" else ""
-    search = Search(mutants_of(exercise, case), observation.results, (), {}) if error else None
-    explained = search and search.stopped(error)
-    if not explained:
+    explained = None
+    if fault.id == "error" and "`: " in fault.message:
+        search = Search(mutants_of(exercise, case), observation.results, (), {})
+        explained = search.stopped(fault.message)
+    if explained is None:
         return fault.message, fault.id, dict(words.HINTS).get(fault.id)
     text = words.sentence(*explained, exercise.reference).removesuffix(".")
     mistake = explained[1].words

@@ -64,7 +64,9 @@ class Search:
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
         if not likely and (not pairs or pairs[0].cost > 2):
             pairs = [*self._scaled(usable, name), *pairs]
-        return min([*likely[:1], *pairs[:1]], key=self._implausible, default=None)
+        key = (self._spoils, self._contradicted, lambda each: -self._wrong(each))
+        likely = [*likely[:1], *pairs[:1]]
+        return min(likely, key=lambda each: [part(each) for part in key], default=None)
 
     def later(self) -> tuple[str, Mutant] | None:
         """Return another wrong result that a likely mutant explains, and the mutant.
@@ -89,33 +91,28 @@ class Search:
                     return name, mutant
         return None
 
-    def stopped(self, error: str) -> tuple[str, Mutant] | None:
+    def stopped(self, message: str) -> tuple[str, Mutant] | None:
         """Return the next result, and a mutant that stops before it with the same shapes."""
+        line, _, error = message.rpartition("`: ")
         mutants, numbers = self.mutants, sorted(re.findall(SHAPE, error))
         name = next((each for each in mutants.right if each not in self.found), "")
         for mutant in mutants.all if name and len(numbers) > 1 else ():
-            if mutant.cost < 3:
+            if mutant.cost < 3 and ("adds" not in mutant.words or "+" in line):
                 program = mutant.program(mutants.reference)
-                results = results_of(mutants.exercise, program, mutants.case, name, mutant)
-                same = sorted(re.findall(SHAPE, mutant.error)) == numbers
+                results = results_of(mutants.exercise, program, mutants.case, name)
+                same = sorted(re.findall(SHAPE, program.error)) == numbers
                 if name not in results and same and self._explained(mutant) == len(self.found):
                     return name, mutant
         return None
 
     def related(self) -> str | None:
         """Describe the first wrong result by the right one and a step of the solution, or None."""
-        name = self.wrong[0]
-        if self.again and name not in self.again:
+        name, mutants = self.wrong[0], self.mutants
+        found, right = self.found[name], mutants.right[name]
+        if found.shape != right.shape or _few_values(found) or _few_values(right):
             return None
-        first, second = (
-            _with_steps(mutants, name, found)
-            for mutants, found in (
-                (self.mutants, self.found),
-                (self.mutants.again, self.again or self.mutants.again.right),
-            )
-        )
-        alike = [text for text in first if text in second or not self.again]
-        return f"{name} is {alike[0]}." if alike else None
+        texts = with_values(mutants.case, found, right, mutants.values(name))
+        return next((f"{name} is {text}." for text in texts), None)
 
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
@@ -165,17 +162,9 @@ class Search:
         return same_factor and mutants.agree(name, found, ratio * expected)
 
     def _contradicted(self, mutant: Mutant) -> bool:
-        """Return whether a mutant of several changes agrees with a result, but not with another.
-
-        Only wrong results that the mutant changes as well are compared.
-        """
-        if len(mutant.changed) == 1:
-            return False
+        """Return whether a mutant of several changes changes a wrong result in another way."""
         changed = [each for each in self.wrong if not self.mutants.is_right(mutant, each)]
-        return self._explained(mutant, changed) < len(changed)
-
-    def _implausible(self, mutant: Mutant) -> tuple[bool, bool, int]:
-        return self._spoils(mutant), self._contradicted(mutant), -self._wrong(mutant)
+        return len(mutant.changed) != 1 and self._explained(mutant, changed) < len(changed)
 
     def _spoils(self, mutant: Mutant) -> bool:
         """Return whether a mutant would change a right result."""
@@ -290,14 +279,6 @@ class Search:
 
 def _likeliest(group: Group) -> Mutant:
     return next(iter(group.values()))
-
-
-def _with_steps(mutants: Mutants, name: str, found: Results) -> list[str]:
-    """Return descriptions of a result by the right one and a step of the solution."""
-    value, right = found[name], mutants.right[name]
-    if value.shape != right.shape or _few_values(value) or _few_values(right):
-        return []
-    return list(with_values(mutants.case, value, right, mutants.values(name)))
 
 
 def _accidental(found: Array) -> bool:

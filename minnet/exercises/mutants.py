@@ -24,7 +24,17 @@ from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import GUARDED, Program, names_in, snapshot
-from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
+from minnet.exercises.reference import (
+    Codes,
+    Key,
+    Known,
+    Method,
+    Reference,
+    Step,
+    Values,
+    compiled,
+    parse,
+)
 from minnet.validation import Array
 
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
@@ -59,8 +69,6 @@ class Mutant:
         Which of them have been compared with the right ones, and are equal.
     ended : bool
         Whether these are all results, up to an exception or a value that is not finite.
-    error : str
-        The message of the exception after the last result.
     """
 
     edits: tuple[Edit, ...]
@@ -73,7 +81,6 @@ class Mutant:
     results: Results = field(default_factory=dict)
     right: dict[str, bool] = field(default_factory=dict)
     ended: bool = False
-    error: str = ""
 
     @property
     def rank(self) -> tuple[int, ...]:
@@ -103,16 +110,11 @@ def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
 
 
 def results_of(
-    exercise: Exercise,
-    program: Program,
-    case: Case,
-    until: str | None = None,
-    mutant: Mutant | None = None,
+    exercise: Exercise, program: Program, case: Case, until: str | None = None
 ) -> Results:
     """Return the results of a program, up to the one with that name.
 
-    They end at an exception, which is recorded in the mutant, or at a value that is not finite, as
-    those of an answer do.
+    They end at an exception or a value that is not finite, as those of an answer do.
     """
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -126,8 +128,7 @@ def results_of(
                 if name == until:
                     break
         except Exception as error:
-            if mutant is not None:
-                mutant.error = str(error)
+            program.error = str(error)
     return results
 
 
@@ -145,8 +146,6 @@ class Mutants:
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
         self._last = program.values
-        used = set().union(*(step.names() for step in exercise.reference.steps.values()))
-        self._is_guarded = not used.isdisjoint(GUARDED)
         self.public = frozenset(program.attributes | self.reference.returns)
         self._equal: list[Mutant] = []  # changes of a step that have no effect on it
         self._pairs: dict[tuple[int, int, int], Mutant] = {}
@@ -176,7 +175,7 @@ class Mutants:
     def all(self) -> list[Mutant]:
         """The known, single and consistent mutants, the likeliest first."""
         generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
-        generated += [*self._repeated(), *self._alone(), *self._shifted()]
+        generated += [*self._repeated(), *self._shifted()]
         for form in range(self.reference.forms):
             possible = list(self._possible(form))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
@@ -205,25 +204,25 @@ class Mutants:
     def result(self, mutant: Mutant, name: str) -> Array | None:
         """Return a result of a mutant; None if an exception or NaN comes before it."""
         if name not in mutant.results and not self._affects(mutant, name):
-            return self.right[name]
+            right: Array = self.right[name]
+            return right
         if name not in mutant.results and not mutant.ended:
             program = mutant.program(self.reference, self.public)
             until = None if mutant.results else name  # no third run
-            mutant.results = results_of(self.exercise, program, self.case, until, mutant)
+            mutant.results = results_of(self.exercise, program, self.case, until)
             mutant.ended = until is None or name not in mutant.results
-            not_finite = name not in mutant.results and not mutant.error
-            if not_finite and self._is_guarded and "guarded" not in mutant.options:
+            not_finite = name not in mutant.results and not program.error
+            if not_finite and "guarded" not in mutant.options:
                 mutant.options, mutant.ended = mutant.options | {"guarded": True}, False
                 return self.result(mutant, name)
         return mutant.results.get(name)
 
     def _affects(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result with the name of a returned value depends on a changed step."""
-        value = name.split()[0]
-        if not mutant.edits or value not in self.reference.returns:
-            return True
+        value, *_ = name.split()
         needed = self.reference.needed(mutant.form, [value])
-        return any(edit.step in needed for edit in mutant.edits)
+        known = mutant.edits and value in self.reference.returns
+        return not known or any(edit.step in needed for edit in mutant.edits)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
@@ -317,31 +316,29 @@ class Mutants:
             yield Mutant((), words, 1, options={"swapped": (one, other)})
 
     def _repeated(self) -> Iterator[Mutant]:
-        """Yield the mutants in which the steps from an argument to a result are applied twice."""
-        reference, last = self.reference, self._last
-        for key, step in reference.steps.items():
-            method, reached = reference.methods[key[0]], reference.needed(0, [step.name])
-            used = set().union(*(reference.steps[each].names(0) for each in reached))
-            for name in method.arguments:
-                arrays = [last.get(each) for each in (name, step.name)]
-                shapes = {np.shape(each) if isinstance(each, np.ndarray) else () for each in arrays}
-                if name not in used or len(shapes) > 1 or () in shapes:
-                    continue
-                for names in (method.returns, *((each,) for each in method.returns[:-1])):
-                    words = f"the steps from {reference.meanings[name]} to {step.meaning} "
-                    options = {"twice": (method.name, name, step.name, names)}
-                    yield Mutant((), words + "are applied twice", 2, options=options)
+        """Yield the mutants in which the steps from an argument to a result are applied twice.
 
-    def _alone(self) -> Iterator[Mutant]:
-        """Yield the mutants that average over the entries of a list what each of them gives."""
-        reference = self.reference
-        for method, name in product(reference.methods.values(), reference.meanings):
-            steps = [step for key, step in reference.steps.items() if key[0] == method.name]
-            read = any(name in step.names() for step in steps)
-            if method.returns and read and isinstance(self._last.get(name), list):
-                words = f"it is computed for each entry of {reference.meanings[name]} alone"
-                options = {"alone": (method.name, name, "mean")}
-                yield Mutant((), f"{words}, and then averaged", 2, options=options)
+        Or they are applied to each entry of a list alone, and what this gives is averaged.
+        """
+        reference, last = self.reference, self._last
+        shapes = {name: getattr(value, "shape", ()) for name, value in last.items()}
+        for key, step in reference.steps.items():
+            method, needed = reference.methods[key[0]], reference.needed(0, [step.name])
+            used = set().union(*(reference.steps[each].names(0) for each in needed))
+            found = {name: meaning for name, meaning in reference.meanings.items() if name in used}
+            for name, meaning in found.items():
+                if name in method.arguments and shapes.get(name) == shapes.get(step.name) != ():
+                    words = f"the steps from {meaning} to {step.meaning} are applied twice"
+                    yield from self._again(method, name, step, words)
+                elif step.name in method.returns and isinstance(last.get(name), list):
+                    words = f"it is computed for each entry of {meaning} alone, and then averaged"
+                    yield from self._again(method, name, None, words)
+
+    def _again(self, method: Method, name: str, step: Step | None, words: str) -> Iterator[Mutant]:
+        cost = 3 if step and name in step.names(0) else 2  # a single step is a slip in a formula
+        for names in dict.fromkeys([method.returns, *((each,) for each in method.returns)]):
+            options = {"again": (method.name, name, step.name if step else "", names)}
+            yield Mutant((), words, cost, options=options)
 
     def _shifted(self) -> Iterator[Mutant]:
         """Yield the mutants in which the entries of a list in a loop have other places."""

@@ -4,8 +4,8 @@ Names of NumPy functions stand without a prefix. The arguments and all results o
 available to later calls of the same object: they are the state. Before its first value the result
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
-``split`` is its inverse, ``cut`` returns the first rows of each, and ``spectral`` is the largest
-singular value of a matrix.
+``split`` is its inverse, ``cut`` returns the first rows of each array, by default as many as the
+shortest one has, and ``spectral`` is the largest singular value of a matrix.
 """
 
 import copy
@@ -52,11 +52,6 @@ def split(vector: Array, like: Sequence[Array]) -> list[Array]:
     ]
 
 
-def _cut(arrays: Sequence[Array], rows: int) -> list[Array]:
-    """Return the first rows of each array."""
-    return [array[:rows] for array in arrays]
-
-
 def _drawn(method: str) -> Any:
     return lambda rng, *arguments: getattr(rng, method)(*arguments)
 
@@ -90,12 +85,11 @@ def blank(array: Array, index: int, axis: int = 0) -> Array:
 
 OWN = {
     "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
-    "blank": blank, "cut": _cut, "qr": np.linalg.qr,
+    "blank": blank, "qr": np.linalg.qr,
+    "cut": lambda arrays, rows=None: [each[: rows or min(map(len, arrays))] for each in arrays],
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
-BUILTINS = {
-    function.__name__: function for function in (len, zip, map, range, enumerate, list, dict)
-}
+BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
 NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
 FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
 FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
@@ -125,14 +119,12 @@ class Program:
         The names whose values all objects of the class share.
     kept : bool, default False
         Whether a new object leaves the shared values as they are.
-    twice : tuple of str, optional
-        (method, value, result, names): the steps are executed again with the result in place of
-        the value, and the names keep what this gives.
-    alone : tuple of str, optional
-        (method, name, reduction): the method is executed for each entry of a list alone, and its
-        results are combined.
-    loops : dict, default {}
-        Expressions that take the place of the lists in loops.
+    again : tuple, optional
+        (method, value, result, names): the method is executed again with the result in place of the
+        value, which gives the names. If the result is "", the method is executed with each entry of
+        a list alone, and the names are averaged.
+    loops : dict, optional
+        Expressions in place of the lists in loops.
     guarded : bool, default False
         Whether absolute values are taken before roots and logarithms.
     public : frozenset of str, optional
@@ -147,6 +139,8 @@ class Program:
         The attributes of objects that have been read.
     values : dict
         The latest values by name.
+    error : str
+        The message of the exception that ended it, or "".
     """
 
     def __init__(
@@ -159,8 +153,7 @@ class Program:
         swapped: tuple[str, str] | None = None,
         shared: tuple[str, ...] = (),
         kept: bool = False,
-        twice: tuple[str, str, str, Sequence[str]] | None = None,
-        alone: tuple[str, str, str] | None = None,
+        again: tuple[str, str, str, Sequence[str]] | None = None,
         loops: Mapping[str, str] | None = None,
         guarded: bool = False,
         public: frozenset[str] | None = None,
@@ -169,8 +162,9 @@ class Program:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
         self.values: Values = {}
+        self.error = ""
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
-        self.shared, self.kept, self.twice, self.alone = shared, kept, twice, alone
+        self.shared, self.kept, self.again = shared, kept, again
         self.loops, self.functions = loops or {}, FUNCTIONS | (GUARDED if guarded else {})
         self.common: Values = {}
         codes = reference.codes[form] | (changed or {})
@@ -190,7 +184,7 @@ class Program:
                 keys.insert(max(later) + 1, key)
                 keys.remove(key)
         if public is not None:
-            read = set(twice[2:3] if twice else ()).union(*map(names_in, (changed or {}).values()))
+            read = set(again[2:3] if again else ()).union(*map(names_in, (changed or {}).values()))
             needed = reference.needed(form, public | (read & reference.start.keys()))
             keys = [key for key in keys if key in needed]
         for key in keys:
@@ -232,15 +226,15 @@ class Model:
         values.update(kwargs)
         values["first"] = method.name not in self._called
         self._called.add(method.name)
-        if program.alone is not None and program.alone[0] == method.name:
-            self._alone(method, *program.alone[1:])
-        else:
-            self._run(method)
-        if program.twice is not None and program.twice[0] == method.name:
-            _, value, result, names = program.twice
+        self._run(method)
+        if program.again is not None and program.again[0] == method.name:
+            _, value, result, names = program.again
             once = snapshot(values)
-            values[value] = values[result]
-            self._run(method)
+            if result:
+                values[value] = values[result]
+                self._run(method)
+            else:
+                self._average(method, value, names)
             values.update({name: once[name] for name in once if name not in names})
         if program.kept and len(self._called) == 1:
             values.update(program.common)
@@ -263,17 +257,15 @@ class Model:
                 values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
                 self._execute(body)
 
-    def _alone(self, method: Method, name: str, reduction: str) -> None:
-        """Execute a method for each entry of a list alone, and combine the results."""
+    def _average(self, method: Method, entries: str, names: Sequence[str]) -> None:
+        """Execute a method for each entry of a list alone, and average the results."""
         values, results = self._values, []
-        entries = values[name]
-        for entry in entries:
-            values[name] = [entry]
+        for entry in values[entries]:
+            values[entries] = [entry]
             self._run(method)
-            results.append([values[each] for each in method.returns])
-        values[name] = entries
-        combined = [FUNCTIONS[reduction](each, axis=0) for each in zip(*results, strict=True)]
-        values.update(zip(method.returns, combined, strict=True))
+            results.append([values[name] for name in names])
+        for name, of_entries in zip(names, zip(*results, strict=True), strict=True):
+            values[name] = np.mean(of_entries, axis=0)
 
     def _loop(self, step: tuple[Key, str, CodeType]) -> Loop | None:
         return self._program.reference.steps[step[0]].loop

@@ -40,10 +40,11 @@ def inputs(rng: np.random.Generator) -> Case:
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
     """Two batches, the second once more with a gamma of 0; dx comes last in each."""
-    first, second = (case.x, case.gamma, case.dy), (case.next_x, case.gamma, case.next_dy)
-    zero = case.next_x, case.zero_gamma, case.next_dy
-    batches = {"": first, " of the second batch": second, " with a gamma of 0": zero}
-    for which, (x, gamma, dy) in batches.items():
+    for which, x, gamma, dy in (
+        ("", case.x, case.gamma, case.dy),
+        (" of the second batch", case.next_x, case.gamma, case.next_dy),
+        (" with a gamma of 0", case.next_x, case.zero_gamma, case.next_dy),
+    ):
         values = answer(x, gamma, case.beta, case.eps, dy)
         results = dict(returned(values, "dx", "dgamma", "dbeta"))
         for name in ("dgamma", "dbeta", "dx"):
