@@ -45,9 +45,7 @@ def add_parser(parser: ArgumentParser) -> None:
     init.add_argument("folder", type=as_path, metavar="DIR")
     add("list", _list, "list the exercises and your progress", answers, timed)
     run = add("run", _run, "check all answers, or one: run 1, run e01_dense.py", answers, timed)
-    run.add_argument(
-        "number", metavar="N", nargs="?", help="number or name, or the file, such as e01_dense.py"
-    )
+    run.add_argument("number", metavar="N", nargs="?", help="number, name, or path of a file")
     add("watch", _watch, "check an answer whenever its file is saved", answers, timed)
     hint = add("hint", _hint, "print a hint, first for the mistake of your last check", answers)
     hint.add_argument("number", metavar="N")

@@ -24,17 +24,7 @@ from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import GUARDED, Program, names_in, snapshot
-from minnet.exercises.reference import (
-    Codes,
-    Key,
-    Known,
-    Method,
-    Reference,
-    Step,
-    Values,
-    compiled,
-    parse,
-)
+from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
 from minnet.validation import Array
 
 KEPT = 8  # sets of mutants kept in memory, one for each exercise and inputs
@@ -329,16 +319,15 @@ class Mutants:
             for name, meaning in found.items():
                 if name in method.arguments and shapes.get(name) == shapes.get(step.name) != ():
                     words = f"the steps from {meaning} to {step.meaning} are applied twice"
-                    yield from self._again(method, name, step, words)
+                    cost, result = 2 + (name in step.names(0)), step.name  # a single step: a slip
                 elif step.name in method.returns and isinstance(last.get(name), list):
                     words = f"it is computed for each entry of {meaning} alone, and then averaged"
-                    yield from self._again(method, name, None, words)
-
-    def _again(self, method: Method, name: str, step: Step | None, words: str) -> Iterator[Mutant]:
-        cost = 3 if step and name in step.names(0) else 2  # a single step is a slip in a formula
-        for names in dict.fromkeys([method.returns, *((each,) for each in method.returns)]):
-            options = {"again": (method.name, name, step.name if step else "", names)}
-            yield Mutant((), words, cost, options=options)
+                    cost, result = 2, ""
+                else:
+                    continue
+                for names in dict.fromkeys([method.returns, *((each,) for each in method.returns)]):
+                    options = {"again": (method.name, name, result, names)}
+                    yield Mutant((), words, cost, options=options)
 
     def _shifted(self) -> Iterator[Mutant]:
         """Yield the mutants in which the entries of a list in a loop have other places."""

@@ -93,9 +93,7 @@ BUILTINS = {function.__name__: function for function in (len, zip, range, enumer
 NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
 FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
 FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
-GUARDED: Values = {
-    "sqrt": lambda x: np.sqrt(np.abs(x)), "log": lambda x: np.log(np.abs(x)),
-}  # fmt: skip
+GUARDED: Values = {"sqrt": lambda x: np.sqrt(np.abs(x)), "log": lambda x: np.log(np.abs(x))}
 
 
 class Program:
