@@ -44,8 +44,8 @@ def add_parser(parser: ArgumentParser) -> None:
     init = add("init", _init, "write the exercises and their tests into a folder")
     init.add_argument("folder", type=as_path, metavar="DIR")
     add("list", _list, "list the exercises and your progress", answers, timed)
-    run = add("run", _run, "check all answers, or one", answers, timed)
-    run.add_argument("number", metavar="N", nargs="?", help="number, name or file of the answer")
+    run = add("run", _run, "check all answers, or one: run 1, run e01_dense.py", answers, timed)
+    run.add_argument("number", metavar="N", nargs="?", help="number, name, or path of a file")
     add("watch", _watch, "check an answer whenever its file is saved", answers, timed)
     hint = add("hint", _hint, "print a hint, first for the mistake of your last check", answers)
     hint.add_argument("number", metavar="N")
@@ -162,7 +162,7 @@ def _hint(options: Namespace) -> int:
     exercise, home = _located(options.number, options.dir)
     mistake = folder.last_mistake(home, exercise) if options.level is None else None
     if mistake is not None:
-        print(f"{mistake['message']}\n\n{mistake['hint']}")
+        print(f"{mistake['message'].split(' Hint: ')[0]}\n\n{mistake['hint']}")
         print(f"\nMore about the exercise: minnet exercises hint {exercise.number} 1")
         return 0
     level = options.level or 1

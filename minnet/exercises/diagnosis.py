@@ -16,7 +16,7 @@ from minnet.exercises.compare import TOLERANCE, close, relative_error
 from minnet.exercises.exercise import Case, Exercise, Invariant, Results
 from minnet.exercises.explanation import Search
 from minnet.exercises.mutants import mutants_of, results_of
-from minnet.exercises.observation import Observation, observe, time_limit
+from minnet.exercises.observation import Fault, Observation, observe, time_limit
 from minnet.exercises.program import Program
 
 ACCURACY = 0.7
@@ -100,7 +100,7 @@ def diagnose(exercise: Exercise, case: Case, observation: Observation) -> WrongA
     elif wrong:
         message, mistake, hint = _explain(exercise, case, observation, right, wrong)
     elif fault is not None:
-        message, mistake, hint = fault.message, fault.id, dict(words.HINTS).get(fault.id)
+        message, mistake, hint = _stopped(exercise, case, observation, fault)
     elif missing:
         message, mistake = f"there is no {missing[0]}.", "no_result"
     elif logits is not None and (accuracy := network.accuracy(logits)) < ACCURACY:
@@ -136,6 +136,21 @@ def agrees(exercise: Exercise, name: str, found: Results, expected: Results) -> 
     return relative_error(a, b) <= exercise.tolerances.get(name, TOLERANCE)
 
 
+def _stopped(
+    exercise: Exercise, case: Case, observation: Observation, fault: Fault
+) -> tuple[str, str | None, str | None]:
+    """Return message, mistake id and hint for a fault after right results."""
+    explained = None
+    if fault.id == "error" and "`: " in fault.message:
+        search = Search(mutants_of(exercise, case), observation.results, (), {})
+        explained = search.stopped(fault.message)
+    if explained is None:
+        return fault.message, fault.id, dict(words.HINTS).get(fault.id)
+    text = words.sentence(*explained, exercise.reference).removesuffix(".")
+    mistake = explained[1].words
+    return f"{text}; {fault.message}", mistake, words.hint(mistake)
+
+
 def _explain(
     exercise: Exercise, case: Case, observation: Observation, right: Results, wrong: list[str]
 ) -> tuple[str, str | None, str | None]:
@@ -164,10 +179,9 @@ def _explain(
         if mutant.known is not None:
             return message, mutant.known.id, mutant.known.hint
         return message, mutant.words, words.hint(mutant.words)
-    message = related or relations.describe(case, right, found, wrong)
-    if first == exercise.forward:
+    message = related or relations.describe(case, right, found, [first, *differing])
+    if first == exercise.forward and exercise.derivatives.keys() <= {*differing}:
         slopes = observation.derivatives()
-        fits = [name in found and close(found[name], value) for name, value in slopes.items()]
-        if fits and all(fits):
+        if slopes and all(close(found[name], value) for name, value in slopes.items()):
             message = f"the backward is the right derivative of a wrong forward: {message}"
     return message, None, None

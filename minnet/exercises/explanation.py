@@ -5,6 +5,7 @@ the other wrong results are compared.
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,9 @@ Group = dict[int, Mutant]  # mutants with the same value of a result, by form
 
 MOST_LIKELY, MOST_PAIRED = 8, 40  # mutants of a step of which pairs are run
 MOST_PAIRS = 2000  # pairs that are run for a result
+SHAPE = r"\(\d+,[\d, ]*\)|size \d+"  # in messages of NumPy
 FEW = 10  # entries of a result that may agree with a mutant by accident
+SEVERAL = 4  # entries of results that agree with a far-fetched mutant by accident at most
 
 
 class Search:
@@ -61,8 +64,9 @@ class Search:
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
         if not likely and (not pairs or pairs[0].cost > 2):
             pairs = [*self._scaled(usable, name), *pairs]
-        likely = sorted([*likely, *pairs[:1]], key=lambda each: -self._wrong(each))
-        return likely[0] if likely else None
+        key = (self._spoils, self._contradicted, lambda each: -self._wrong(each))
+        likely = [*likely[:1], *pairs[:1]]
+        return min(likely, key=lambda each: [part(each) for part in key], default=None)
 
     def later(self) -> tuple[str, Mutant] | None:
         """Return another wrong result that a likely mutant explains, and the mutant.
@@ -87,25 +91,34 @@ class Search:
                     return name, mutant
         return None
 
+    def stopped(self, message: str) -> tuple[str, Mutant] | None:
+        """Return the next result, and a mutant that stops before it with the same shapes."""
+        line, _, error = message.rpartition("`: ")
+        mutants, numbers = self.mutants, sorted(re.findall(SHAPE, error))
+        name = next((each for each in mutants.right if each not in self.found), "")
+        for mutant in mutants.all if name and len(numbers) > 1 else ():
+            if mutant.cost < 3 and ("adds" not in mutant.words or "+" in line):
+                program = mutant.program(mutants.reference)
+                results = results_of(mutants.exercise, program, mutants.case, name)
+                same = sorted(re.findall(SHAPE, program.error)) == numbers
+                if name not in results and same and self._explained(mutant) == len(self.found):
+                    return name, mutant
+        return None
+
     def related(self) -> str | None:
         """Describe the first wrong result by the right one and a step of the solution, or None."""
-        name = self.wrong[0]
-        if self.again and name not in self.again:
+        name, mutants = self.wrong[0], self.mutants
+        found, right = self.found[name], mutants.right[name]
+        if found.shape != right.shape or _few_values(found) or _few_values(right):
             return None
-        first, second = (
-            _with_steps(mutants, name, found)
-            for mutants, found in (
-                (self.mutants, self.found),
-                (self.mutants.again, self.again or self.mutants.again.right),
-            )
-        )
-        alike = [text for text in first if text in second or not self.again]
-        return f"{name} is {alike[0]}." if alike else None
+        texts = with_values(mutants.case, found, right, mutants.values(name))
+        return next((f"{name} is {text}." for text in texts), None)
 
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
         A mutant that would change a right result comes last; one that is no edit is left out.
+        One of several changes comes before it, if another wrong result contradicts some of them.
         """
         mutants, found = self.mutants, self.found[name]
         alike = [
@@ -118,7 +131,8 @@ class Search:
         return sorted(
             (each for each in alike if each.edits or id(each) not in spoiling),
             key=lambda each: (
-                id(each) in spoiling, -self._explained(each), each.cost,
+                id(each) in spoiling, self._contradicted(each), -self._explained(each),
+                each.cost,
                 self._elsewhere(each, name), each.rank,
             ),
         )  # fmt: skip
@@ -146,6 +160,11 @@ class Search:
         ratio = fitted(found, expected) if factor else 1.0
         same_factor = not factor or quantity(mutants.case, ratio) == factor
         return same_factor and mutants.agree(name, found, ratio * expected)
+
+    def _contradicted(self, mutant: Mutant) -> bool:
+        """Return whether a mutant of several changes changes a wrong result in another way."""
+        changed = [each for each in self.wrong if not self.mutants.is_right(mutant, each)]
+        return len(mutant.changed) != 1 and self._explained(mutant, changed) < len(changed)
 
     def _spoils(self, mutant: Mutant) -> bool:
         """Return whether a mutant would change a right result."""
@@ -177,7 +196,8 @@ class Search:
         if all(map(self._weak, explained)):
             repeated = len(explained) > 1 or all(map(self._weak, self.wrong))
             return mutant.cost >= 2 or not repeated
-        return mutant.cost >= 3 and 2 * len(explained) < len(self.wrong)
+        few = sum(self.found[each].size for each in explained) < SEVERAL
+        return mutant.cost >= 3 and few and 2 * len(explained) < len(self.wrong)
 
     def _weak(self, name: str) -> bool:
         """Return whether a result may agree with a mutant by accident."""
@@ -259,14 +279,6 @@ class Search:
 
 def _likeliest(group: Group) -> Mutant:
     return next(iter(group.values()))
-
-
-def _with_steps(mutants: Mutants, name: str, found: Results) -> list[str]:
-    """Return descriptions of a result by the right one and a step of the solution."""
-    value, right = found[name], mutants.right[name]
-    if value.shape != right.shape or _few_values(value) or _few_values(right):
-        return []
-    return list(with_values(mutants.case, value, right, mutants.values(name)))
 
 
 def _accidental(found: Array) -> bool:

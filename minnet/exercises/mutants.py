@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from minnet.exercises import rules
 from minnet.exercises.compare import TOLERANCE, digest, equal, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
-from minnet.exercises.program import Program, snapshot
+from minnet.exercises.program import GUARDED, Program, names_in, snapshot
 from minnet.exercises.reference import Codes, Key, Known, Reference, Values, compiled, parse
 from minnet.validation import Array
 
@@ -83,9 +84,9 @@ class Mutant:
         """The changed steps, compiled."""
         return apply(self.edits) if self.known is None else self.known.changes
 
-    def program(self, reference: Reference) -> Program:
+    def program(self, reference: Reference, public: frozenset[str] | None = None) -> Program:
         """Return the wrong answer."""
-        return Program(reference, self.changed, self.form, **self.options)
+        return Program(reference, self.changed, self.form, **self.options, public=public)
 
 
 def mutants_of(exercise: Exercise, case: Case) -> "Mutants":
@@ -108,7 +109,7 @@ def results_of(
     results: Results = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        with suppress(Exception):
+        try:
             for name, value in exercise.run(program, case):
                 copied = np.array(value)
                 if copied.dtype.kind not in "fiub" or not np.isfinite(copied).all():
@@ -116,6 +117,8 @@ def results_of(
                 results[name] = copied
                 if name == until:
                     break
+        except Exception as error:
+            program.error = str(error)
     return results
 
 
@@ -132,7 +135,8 @@ class Mutants:
         self.exercise, self.case, self.reference = exercise, case, exercise.reference
         program = Program(exercise.reference)
         self.right = results_of(exercise, program, case)
-        self.public = program.attributes.union(self.reference.returns)
+        self._last = program.values
+        self.public = frozenset(program.attributes | self.reference.returns)
         self._equal: list[Mutant] = []  # changes of a step that have no effect on it
         self._pairs: dict[tuple[int, int, int], Mutant] = {}
 
@@ -161,6 +165,7 @@ class Mutants:
     def all(self) -> list[Mutant]:
         """The known, single and consistent mutants, the likeliest first."""
         generated = [*self._known(), *self._orders(), *self._swapped(), *self._shared()]
+        generated += [*self._repeated(), *self._shifted()]
         for form in range(self.reference.forms):
             possible = list(self._possible(form))
             groups: list[Sequence[Edit]] = [[edit] for edit, distinct in possible if distinct]
@@ -188,12 +193,26 @@ class Mutants:
 
     def result(self, mutant: Mutant, name: str) -> Array | None:
         """Return a result of a mutant; None if an exception or NaN comes before it."""
+        if name not in mutant.results and not self._affects(mutant, name):
+            right: Array = self.right[name]
+            return right
         if name not in mutant.results and not mutant.ended:
-            program = mutant.program(self.reference)
+            program = mutant.program(self.reference, self.public)
             until = None if mutant.results else name  # no third run
             mutant.results = results_of(self.exercise, program, self.case, until)
             mutant.ended = until is None or name not in mutant.results
+            not_finite = name not in mutant.results and not program.error
+            if not_finite and "guarded" not in mutant.options:
+                mutant.options, mutant.ended = mutant.options | {"guarded": True}, False
+                return self.result(mutant, name)
         return mutant.results.get(name)
+
+    def _affects(self, mutant: Mutant, name: str) -> bool:
+        """Return whether a result with the name of a returned value depends on a changed step."""
+        value, *_ = name.split()
+        needed = self.reference.needed(mutant.form, [value])
+        known = mutant.edits and value in self.reference.returns
+        return not known or any(edit.step in needed for edit in mutant.edits)
 
     def is_right(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result of a mutant equals the right one, as far as can be measured."""
@@ -207,7 +226,8 @@ class Mutants:
 
     def is_wrong(self, mutant: Mutant) -> bool:
         """Return whether any result of a mutant differs from the right one."""
-        return any(not self.is_right(mutant, name) for name in self.right)
+        wrong = any(not self.is_right(mutant, name) for name in self.right)
+        return wrong or "guarded" in mutant.options
 
     def pair(self, first: Mutant, second: Mutant, form: int) -> Mutant:
         """Return the mutant with the edits of two others."""
@@ -246,6 +266,8 @@ class Mutants:
                     if ast.dump(edit.changed) != ast.dump(tree):
                         self._equal.append(mutant_of([edit], form))
                     continue
+                if not all(map(_is_finite, found_values)):
+                    found_values = _values(edit.code, [each | GUARDED for each in snapshots])
                 key_of_values = digest(found_values)
                 yield edit, key_of_values not in found
                 found.add(key_of_values)
@@ -282,6 +304,42 @@ class Mutants:
         for one, other in combinations(public, 2):
             words = f"{one} is what {other} should be, and the other way round"
             yield Mutant((), words, 1, options={"swapped": (one, other)})
+
+    def _repeated(self) -> Iterator[Mutant]:
+        """Yield the mutants in which the steps from an argument to a result are applied twice.
+
+        Or they are applied to each entry of a list alone, and what this gives is averaged.
+        """
+        reference, last = self.reference, self._last
+        shapes = {name: getattr(value, "shape", ()) for name, value in last.items()}
+        for key, step in reference.steps.items():
+            method, needed = reference.methods[key[0]], reference.needed(0, [step.name])
+            used = set().union(*(reference.steps[each].names(0) for each in needed))
+            found = {name: meaning for name, meaning in reference.meanings.items() if name in used}
+            for name, meaning in found.items():
+                if name in method.arguments and shapes.get(name) == shapes.get(step.name) != ():
+                    words = f"the steps from {meaning} to {step.meaning} are applied twice"
+                    cost, result = 2 + (name in step.names(0)), step.name  # a single step: a slip
+                elif step.name in method.returns and isinstance(last.get(name), list):
+                    words = f"it is computed for each entry of {meaning} alone, and then averaged"
+                    cost, result = 2, ""
+                else:
+                    continue
+                for names in dict.fromkeys([method.returns, *((each,) for each in method.returns)]):
+                    options = {"again": (method.name, name, result, names)}
+                    yield Mutant((), words, cost, options=options)
+
+    def _shifted(self) -> Iterator[Mutant]:
+        """Yield the mutants in which the entries of a list in a loop have other places."""
+        for over in {step.loop.over: None for step in self.reference.steps.values() if step.loop}:
+            tree = parse(over)
+            lists = tree.args if isinstance(tree, ast.Call) and over.startswith("zip(") else [tree]
+            for part, (rule, _) in product(lists, rules.OPERATORS["loop"]):
+                text = ast.unparse(part)
+                new = ast.unparse(rules.fill(rules.pattern(rule.replacement), {"A": part}))
+                words = rule.words.format(A=self.reference.meanings.get(text, "the loop"))
+                options = {"loops": {over: ast.unparse(tree).replace(text, new)}}
+                yield Mutant((), words, rule.cost, options=options)
 
     def _shared(self) -> Iterator[Mutant]:
         """Yield the mutants in which values belong to the class, not to each object."""
@@ -349,7 +407,7 @@ def _parallel(possible: Sequence[Edit]) -> Iterator[list[Edit]]:
 def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
     """Return the values of an expression, up to the first exception."""
     values: list[Any] = []
-    names = {*_names(code)}
+    names = {*names_in(code)}
     with warnings.catch_warnings(), np.errstate(all="ignore"), suppress(Exception):
         warnings.simplefilter("ignore")
         for each in snapshots:
@@ -357,9 +415,6 @@ def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
     return values
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that an expression reads, also in its comprehensions."""
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
+def _is_finite(value: Any) -> bool:
+    numbers = isinstance(value, np.ndarray | float) and np.asarray(value).dtype.kind == "f"
+    return not numbers or bool(np.isfinite(value).all())

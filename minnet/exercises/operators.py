@@ -7,7 +7,7 @@ of formulas. The rules of ``operators.txt`` begin with the kind of a node and of
   an argument, ``indices``, a ``matrix``, a ``list``, or of a ``value`` (number or array); a
   ``constant`` or an ``exponent``; ``mean`` or any ``reduction``; a whole ``step``, one whose result
   has ``rows`` or is a ``vector``, one with a ``state`` between calls, and one that is ``updated``,
-  which reads its earlier value;
+  which reads its earlier value; the list of a ``loop``;
 - values: see `minnet.exercises.scope.Scope.others`.
 
 This module holds the edits that a table cannot express.

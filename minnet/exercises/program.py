@@ -4,11 +4,12 @@ Names of NumPy functions stand without a prefix. The arguments and all results o
 available to later calls of the same object: they are the state. Before its first value the result
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
-``split`` is its inverse, and ``spectral`` is the largest singular value of a matrix.
+``split`` is its inverse, ``cut`` returns the first rows of each array, by default as many as the
+shortest one has, and ``spectral`` is the largest singular value of a matrix.
 """
 
 import copy
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import groupby
 from types import CodeType
@@ -85,12 +86,14 @@ def blank(array: Array, index: int, axis: int = 0) -> Array:
 OWN = {
     "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
     "blank": blank, "qr": np.linalg.qr,
+    "cut": lambda arrays, rows=None: [each[: rows or min(map(len, arrays))] for each in arrays],
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
 BUILTINS = {function.__name__: function for function in (len, zip, range, enumerate, list, dict)}
 NUMPY = {*ELEMENTWISE, *REDUCTIONS, *OTHERS.split()} - {*OWN}
 FUNCTIONS: Values = {name: getattr(np, name) for name in NUMPY} | OWN
 FUNCTIONS |= {"pi": np.pi, "__builtins__": BUILTINS}
+GUARDED: Values = {"sqrt": lambda x: np.sqrt(np.abs(x)), "log": lambda x: np.log(np.abs(x))}
 
 
 class Program:
@@ -114,6 +117,16 @@ class Program:
         The names whose values all objects of the class share.
     kept : bool, default False
         Whether a new object leaves the shared values as they are.
+    again : tuple, optional
+        (method, value, result, names): the method is executed again with the result in place of the
+        value, which gives the names. If the result is "", the method is executed with each entry of
+        a list alone, and the names are averaged.
+    loops : dict, optional
+        Expressions in place of the lists in loops.
+    guarded : bool, default False
+        Whether absolute values are taken before roots and logarithms.
+    public : frozenset of str, optional
+        The results that are used. Only steps that these and the changed steps need are executed.
     trace : dict, optional
         Receives, for each step, the values by name before each execution of it. They include the
         results of later steps that do not depend on it.
@@ -124,6 +137,8 @@ class Program:
         The attributes of objects that have been read.
     values : dict
         The latest values by name.
+    error : str
+        The message of the exception that ended it, or "".
     """
 
     def __init__(
@@ -136,13 +151,19 @@ class Program:
         swapped: tuple[str, str] | None = None,
         shared: tuple[str, ...] = (),
         kept: bool = False,
+        again: tuple[str, str, str, Sequence[str]] | None = None,
+        loops: Mapping[str, str] | None = None,
+        guarded: bool = False,
+        public: frozenset[str] | None = None,
         trace: dict[Key, list[Values]] | None = None,
     ) -> None:
         self.reference, self.trace = reference, trace
         self.attributes: set[str] = set()
         self.values: Values = {}
+        self.error = ""
         self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
-        self.shared, self.kept = shared, kept
+        self.shared, self.kept, self.again = shared, kept, again
+        self.loops, self.functions = loops or {}, FUNCTIONS | (GUARDED if guarded else {})
         self.common: Values = {}
         codes = reference.codes[form] | (changed or {})
         self.steps: dict[str, list[tuple[Key, str, CodeType]]] = {
@@ -160,6 +181,10 @@ class Program:
             if later:
                 keys.insert(max(later) + 1, key)
                 keys.remove(key)
+        if public is not None:
+            read = set(again[2:3] if again else ()).union(*map(names_in, (changed or {}).values()))
+            needed = reference.needed(form, public | (read & reference.start.keys()))
+            keys = [key for key in keys if key in needed]
         for key in keys:
             self.steps[key[0]].append((key, reference.steps[key].name, codes[key]))
 
@@ -176,7 +201,7 @@ class Model:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._values: Values = FUNCTIONS | program.reference.start
+        self._values: Values = program.functions | program.reference.start
         self._called: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -199,14 +224,16 @@ class Model:
         values.update(kwargs)
         values["first"] = method.name not in self._called
         self._called.add(method.name)
-        for loop, group in groupby(program.steps[method.name], key=self._loop):
-            body = list(group)
-            if loop is None:
-                self._execute(body)
-                continue
-            for item in eval(loop.over, values):
-                values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
-                self._execute(body)
+        self._run(method)
+        if program.again is not None and program.again[0] == method.name:
+            _, value, result, names = program.again
+            once = snapshot(values)
+            if result:
+                values[value] = values[result]
+                self._run(method)
+            else:
+                self._average(method, value, names)
+            values.update({name: once[name] for name in once if name not in names})
         if program.kept and len(self._called) == 1:
             values.update(program.common)
         program.common |= {name: values[name] for name in program.shared}
@@ -215,6 +242,28 @@ class Model:
         public = program.public
         results = tuple(values[public.get(name, name)] for name in method.returns)
         return results if len(results) != 1 else results[0]
+
+    def _run(self, method: Method) -> None:
+        """Execute the steps of a method once."""
+        values = self._values
+        for loop, group in groupby(self._program.steps[method.name], key=self._loop):
+            body = list(group)
+            if loop is None:
+                self._execute(body)
+                continue
+            for item in eval(self._program.loops.get(loop.over, loop.over), values):
+                values.update(zip(loop.names, item if len(loop.names) > 1 else [item], strict=True))
+                self._execute(body)
+
+    def _average(self, method: Method, entries: str, names: Sequence[str]) -> None:
+        """Execute a method for each entry of a list alone, and average the results."""
+        values, results = self._values, []
+        for entry in values[entries]:
+            values[entries] = [entry]
+            self._run(method)
+            results.append([values[name] for name in names])
+        for name, of_entries in zip(names, zip(*results, strict=True), strict=True):
+            values[name] = np.mean(of_entries, axis=0)
 
     def _loop(self, step: tuple[Key, str, CodeType]) -> Loop | None:
         return self._program.reference.steps[step[0]].loop
@@ -250,3 +299,11 @@ def _has_state(value: Any) -> bool:
     """Return whether a value is a generator, or an object with attributes, such as a layer."""
     is_object = hasattr(value, "__dict__") and not callable(value)
     return is_object or isinstance(value, np.random.Generator)
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """Yield the names that an expression reads, also in its comprehensions."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from names_in(inner)

@@ -144,6 +144,7 @@ class Reference:
         }
         self.meanings |= words
         self.start: Values = dict.fromkeys(names, 0.0)
+        self._needed: dict[tuple[int, frozenset[str]], set[Key]] = {}
         self.stateful = len(self.methods) > 1
         self.forms = max((len(step.forms) for step in steps.values()), default=1)
         self.returns = {name for method in self.methods.values() for name in method.returns}
@@ -201,12 +202,16 @@ class Reference:
     def needed(self, form: int, results: Iterable[str]) -> set[Key]:
         """Return the steps that some of the results depend on in a form."""
         names = {*results}
-        while True:
+        known = self._needed.get((form, frozenset(names)))
+        while known is None:
             keys = {key for key, step in self.steps.items() if step.name in names}
-            used = set().union(*(self.steps[key].names(form) for key in keys))
+            steps = [self.steps[key] for key in keys]
+            used = set().union(*(step.names(form) for step in steps))
+            used.update(*(_names(step.loop.over) for step in steps if step.loop))
             if used <= names:
-                return keys
+                known = self._needed[form, frozenset(results)] = keys
             names |= used
+        return known
 
     def affected(self, form: int) -> set[Key]:
         """Return the steps whose mutants in a form differ from those in the first form.

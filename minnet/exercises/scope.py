@@ -70,7 +70,8 @@ class Scope:
     def fill(self, words: str, bindings: Bindings, **others: str) -> str:
         """Replace the letters in braces by descriptions."""
         described = {letter: self.describe(part) for letter, part in bindings.items()}
-        return words.format(**(described | others))
+        text = words.format(**(described | others))
+        return text.replace("the condition on the condition on", "the condition on")
 
     def describe(self, node: Any) -> str:  # noqa: PLR0911 - one return for each kind of expression
         """Describe an expression in words without writing it out."""

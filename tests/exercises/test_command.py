@@ -234,7 +234,10 @@ def test_hint_prints_the_hint_for_the_mistake_of_the_last_check(checked_by, fold
     assert run("hint", 1, "--dir", folder) == 0
     kept = json.loads((folder / ".minnet-exercises.json").read_text())["e01 dense"]
     output = capsys.readouterr().out
-    assert output.startswith(f"{kept['message']}\n\n{kept['hint']}\n")
+    message, _, advice = kept["message"].partition(" Hint: ")
+    assert output.startswith(f"{message}\n\n{kept['hint']}\n")
+    assert advice
+    assert output.count("minnet exercises hint") == 1
     assert "mean" in kept["message"]
     assert kept["mistake"]
     if checked_by == "run":

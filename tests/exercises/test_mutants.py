@@ -66,13 +66,15 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e05", "z.var()", "(z**2).mean()", "measured with linear: the square of the mean of z"),
         ("e05", "variance / 2 if", "variance if", "the share that the activation keeps is missing"),
         ("e06", "np.histogram(g, bins)", "np.histogram(np.abs(g), bins)",
-         "in g in the histogram, the absolute value of g is used where g belongs"),
+         "in the values of the histogram, the absolute value of g is used where g belongs"),
         ("e06", "np.histogram(g, bins)", "np.histogram(g, bins, density=True)",
          "a density is used where counts belong"),
         ("e06", "np.sqrt(np.mean(g**2))", "np.sqrt(np.sum(g**2)) / len(g)",
          "rms: in the root mean square, a mean is used where a sum belongs"),
         ("e06", 'batch["gradients"][layer]', 'batch["norm"] * batch["clipped"][layer]',
          "the clipped gradient times the norm is used where g belongs"),
+        ("e06", "np.histogram(g, bins)", "np.histogram(g, bins, (-abs(g).max(), abs(g).max()))",
+         "edges: in the lower end and the upper end, the largest absolute value is used"),
         ("e06", "for batch in log])", "for batch in log[:1]])",
          "rms: in g, only the first entry of log is used"),
         ("e07", "np.maximum(self.z, 0)", "self.z", "y: the ReLU is missing"),
@@ -233,7 +235,8 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "two objects of the class share one learning rate"),
         ("e13", "self.rule, self.lr", "Optimizer.rule, self.lr",
          "two objects of the class share one rule"),
-        ("e14", "max_norm / norm if", "max_norm / (norm + 1e-5) if", "right to about 3 digits"),
+        ("e14", "max_norm / norm if", "max_norm / (norm + 1e-5) if",
+         "in the scale, a small number is added below the division"),
         ("e15", "y.max(axis=0) - y.min(axis=0) <= tolerance",
          "2 * np.abs(y - y.mean(axis=0)).max(axis=0) <= tolerance", "dead units"),
     ], key=lambda row: row[0]),
@@ -434,6 +437,9 @@ def test_a_clue_need_not_be_right_but_helps_to_recognize_a_mistake():
     assert check(doubled, lambda x, w, p: (w, small(x, w, p)[1]), seed=3) is None
     with pytest.raises(WrongAnswer, match="in the weighted input, w is missing as a factor"):
         check(doubled, lambda x, w, p: (x.sum(0) / (1 - p), small(1e3 * x, w, p)[1]), seed=3)
+    with pytest.raises(WrongAnswer) as wrong:
+        check(doubled, lambda x, w, p: (w**3 + x, 1e3 + small(x, w, p)[1]), seed=3)
+    assert "Right" not in str(wrong.value)
 
 
 COUNTER = """
@@ -502,3 +508,134 @@ def test_draws_of_a_mutant_begin_with_the_same_state_of_the_generator():
     assert np.array_equal(results_of(exercise, Program(reference, trace={}), case)["y"], right)
     with pytest.raises(WrongAnswer, match="y: x is missing as a factor"):
         check(exercise, lambda x, rng: rng.normal(0, 2, 5), seed=0)
+
+
+def test_a_message_for_two_results_is_used_only_if_it_explains_both():
+    both = "mistake unscaled\n    a and b are too large.\n    Why?\n    a = sum(weighted, axis=0)\n"
+    text = SMALL + both + "    b = sum(weighted ** 2, axis=0)\n"
+
+    def wrong(x, w, p, rows=6):
+        return small(x, w, p)[0] * (1 - p), ((x * w)[:rows] ** 2).sum(0)
+
+    assert message_of(wrong, text=text) == "a and b are too large."
+    message = message_of(lambda x, w, p: wrong(x, w, p, rows=1), text=text)
+    assert message == "a: the division by 1 minus p is missing."
+
+
+LAYERS = """
+small(x, widths, parts) -> a, b, c
+    shifted = x - mean(x, axis=1, keepdims=True)                       # the shifted input
+    a = exp(shifted) / sum(exp(shifted), axis=1, keepdims=True)        # a
+    b = zeros(0)                                                       # the empty list
+    for part, width in zip(parts, widths)
+        n = len(part)                                                  # the number of rows
+        size = sum(part ** 2) * width + n                              # the size
+        b = array([*b, size])                                          # b
+    joined = concatenate(parts)                                        # all rows
+    root = sqrt(mean(joined ** 2, axis=0) - mean(joined, axis=0) ** 2) # the root
+    c = sum(joined, axis=0) / root                                     # c
+"""
+
+
+def layers(x, widths, parts):
+    a = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    b = np.array([(part**2).sum() * w + len(part) for part, w in zip(parts, widths, strict=True)])
+    joined = np.concatenate(parts)
+    return a, b, joined.sum(0) / joined.std(0)
+
+
+def run_layers(answer, case):
+    parts = [case.first, case.second, case.third]
+    yield from returned(answer(case.x, case.widths, parts), "a", "b", "c")
+
+
+def draw_layers(rng):
+    first, second, third = (rng.normal(2, 1, size=(rows, 3)) for rows in (5, 7, 4))
+    x, widths = rng.normal(size=(6, 4)), rng.uniform(1, 2, size=3)
+    return Case(x=x, widths=widths, first=first, second=second, third=third)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("a", lambda x, w, parts: layers(layers(x, w, parts)[0], w, parts)[0],
+         "the steps from x to a are applied twice."),
+        ("b", lambda x, w, parts: layers(x, np.roll(w, 1), parts)[1],
+         "the entry before the right one is used of widths, and at the first place the last one."),
+        ("b", lambda x, w, parts: np.array([w[i] * (np.sum(p**2) + len(p))
+                                            for i, p in enumerate(parts)]),
+         "in the size, the number of rows is multiplied by width, too."),
+        ("c", lambda x, w, parts: sum(layers(x, w, [part] * 3)[2] for part in parts) / 9,
+         "it is computed for each entry of parts alone, and then averaged."),
+        ("c", lambda x, w, parts: layers(x, w, [part[:4] for part in parts])[2],
+         "in all rows, each entry of parts is cut to the number of rows of the last one."),
+    ],
+)  # fmt: skip
+def test_repeated_shifted_separate_and_bracketed_parts_are_described(name, wrong, message):
+    def answer(x, widths, parts):
+        results = dict(zip("abc", layers(x, widths, parts), strict=True))
+        return tuple((results | {name: wrong(x, widths, parts)}).values())
+
+    exercise = exercise_of(LAYERS, run_layers, inputs=draw_layers)
+    assert check(exercise, layers, seed=3) is None
+    with pytest.raises(WrongAnswer, match=re.escape(f"{name}: {message}")):
+        check(exercise, answer, seed=3)
+
+
+def test_an_absolute_value_that_hides_a_negative_root_does_not_hide_the_mistake():
+    text = "small(x, w, p) -> a, b\n    a = sqrt(x ** 2 + w ** 2)  # a\n    b = x + w  # b\n"
+
+    def wrong(x, w, p):
+        return np.sqrt(np.abs(x**2 - w**2)), x + w
+
+    assert message_of(wrong, text=text) == "a: the square of w has the wrong sign."
+
+
+MASKED = """
+small(x)
+    n = len(x)                        # the number of rows
+forward(x) -> y
+    mask = x > 0                      # the mask
+    y = maximum(x, 0)                 # y
+backward(dy) -> dx
+    dx = dy * mask                    # dx
+"""
+
+
+def test_an_error_of_shapes_is_explained_by_a_mutant_that_stops_with_the_same_shapes():
+    class Masked:
+        def __init__(self, x):
+            self.on = None
+
+        def forward(self, x):
+            self.on = x > 0 if self.on is None else self.on
+            return np.maximum(x, 0)
+
+        def backward(self, dy):
+            return self.on * dy
+
+    def run(answer, case):
+        layer = answer(case.x)
+        for which, rows in ("", 6), (" of the second batch", 4):
+            yield f"y{which}", layer.forward(case.x[:rows])
+            yield f"dx{which}", layer.backward(case.w[:rows])
+
+    exercise = exercise_of(MASKED, run)
+    with pytest.raises(
+        WrongAnswer, match="the mask is kept from the first call; it stops"
+    ) as raised:
+        check(exercise, Masked, seed=3)
+    assert "dx of the second batch" in str(raised.value)
+    assert "could not be broadcast" in str(raised.value)
+    assert raised.value.hint is not None
+
+
+def test_only_steps_that_the_results_or_the_changed_steps_need_are_executed():
+    reference = read(
+        "small(x) -> y\n    unused = x / 0  # unused\n"
+        "    double = 2 * x  # twice x\n    y = x + 1  # y\n"
+    )
+    public = frozenset({"y"})
+    assert Program(reference, public=public)(1.0) == 2.0
+    changed = {("small", 2): compile("double + 1", "", "eval")}
+    assert Program(reference, changed, public=public)(1.0) == 3.0

@@ -24,12 +24,13 @@ N, NEXT_ROWS, FEATURES = 7, 4, 5
 
 
 def inputs(rng: np.random.Generator) -> Case:
-    """Draw two batches whose columns have means and deviations of their own."""
+    """Draw two batches whose columns have means and deviations of their own, and two gammas."""
     mean, deviation = rng.uniform(0.5, 1.5, FEATURES), rng.uniform(0.4, 0.8, FEATURES)
     return Case(
         x=rng.normal(mean, deviation, size=(N, FEATURES)),
         next_x=rng.normal(mean, deviation, size=(NEXT_ROWS, FEATURES)),
         gamma=rng.uniform(0.5, 2.0, FEATURES) * rng.permutation([1, 1, 1, -1, -1]),
+        zero_gamma=rng.uniform(0.5, 2.0, FEATURES) * (np.arange(FEATURES) != 2),
         beta=rng.normal(size=FEATURES),
         eps=float(rng.uniform(0.05, 0.1)),
         dy=rng.normal(size=(N, FEATURES)),
@@ -38,10 +39,13 @@ def inputs(rng: np.random.Generator) -> Case:
 
 
 def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
-    """Two batches; dx comes last in each."""
-    batches = ("", case.x, case.dy), (" of the second batch", case.next_x, case.next_dy)
-    for which, x, dy in batches:
-        values = answer(x, case.gamma, case.beta, case.eps, dy)
+    """Two batches, the second once more with a gamma of 0; dx comes last in each."""
+    for which, x, gamma, dy in (
+        ("", case.x, case.gamma, case.dy),
+        (" of the second batch", case.next_x, case.gamma, case.next_dy),
+        (" with a gamma of 0", case.next_x, case.zero_gamma, case.next_dy),
+    ):
+        values = answer(x, gamma, case.beta, case.eps, dy)
         results = dict(returned(values, "dx", "dgamma", "dbeta"))
         for name in ("dgamma", "dbeta", "dx"):
             yield name + which, results[name]

@@ -28,8 +28,8 @@ def inputs(rng: np.random.Generator) -> Case:
     """Draw three batches whose rows have means and deviations of their own, and two layers."""
 
     def batch(rows: int) -> Array:
-        mean = rng.uniform(0.5, 1.5, (rows, 1)) * rng.choice([-1, 1], (rows, 1))
-        x: Array = rng.normal(mean, rng.uniform(0.4, 0.8, (rows, 1)), (rows, FEATURES))
+        mean = rng.uniform(1.2, 2.0, (rows, 1)) * rng.choice([-1, 1], (rows, 1))
+        x: Array = rng.normal(mean, rng.uniform(0.6, 1.0, (rows, 1)), (rows, FEATURES))
         return x
 
     x, next_x, other_x = map(batch, ROWS)

@@ -46,7 +46,7 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
         ("momentum alone", STEPS, (case.momentum, 0.0, 0.0)),
         ("all three", STEPS, (case.momentum, case.l1, case.l2)),
     ):
-        optimizer, other = answer(*arguments), answer(*(value / 2 for value in arguments))
+        optimizer, other = answer(*arguments), answer(*(0.6 * value for value in arguments))
         weight, bias = case.weight, case.bias
         if what != "momentum alone":
             yield f"penalty with {what}", optimizer.penalty(weight)

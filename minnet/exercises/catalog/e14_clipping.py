@@ -29,6 +29,7 @@ GRADIENTS = {
     " of a shorter gradient": ((0.3, 0.36, 0.28), 1),
     " of a gradient just above max_norm": ((1.65, 1.75), 3),
     " of a gradient just below max_norm": ((0.9, 1.3, 0.6), 3),
+    " of a small gradient": ((0.3, 0.36, 0.28), 0.5),
     " of a gradient of zeros": ((0, 0, 0), 1),
 }
 

@@ -175,6 +175,14 @@ class BranchChangesX(Residual):
         return np.maximum(self.z, 0)
 
 
+class ChangedCopyAdded(Residual):
+    def forward(self, x):
+        own = x + 0.0
+        f = self.branch.forward(own)
+        self.z = f + own
+        return np.maximum(self.z, 0)
+
+
 class BranchCalledAgain(Residual):
     def backward(self, dy):
         self.branch.backward(dy * (self.z > 0))
@@ -201,6 +209,7 @@ WRONG = {
     "relu_slope_at_x": ReluSlopeAtX,
     "relu_after_branch": ReluAfterBranch,
     "branch_changes_x": BranchChangesX,
+    "changed_copy_added": ChangedCopyAdded,
     "branch_called_again": BranchCalledAgain,
     "input_changed": InputChanged,
 }

@@ -148,7 +148,9 @@ class Wrong(Optimizer):
                 continue
             if self.mistake == "t_counts_parameters" and i > 0:
                 self.t += 1
-            step = self.lr * self.move(0 if self.mistake == "state_shared" else i, g)
+            shapes = [each.shape for each in params]
+            own = {"state_shared": 0, "state_of_a_shape": shapes.index(p.shape)}
+            step = self.lr * self.move(own.get(self.mistake, i), g)
             if self.mistake == "input_changed":
                 params[i] -= step
             new.append(p + step if self.mistake == "uphill" else p - step)
@@ -209,6 +211,7 @@ WRONG = {
         "shares_swapped",
         "share_left_out",
         "state_shared",
+        "state_of_a_shape",
         "state_anew",
         "zero_gradient_skipped",
         "rmsprop_by_beta1",
