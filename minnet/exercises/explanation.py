@@ -20,7 +20,7 @@ from minnet.validation import Array
 
 Group = dict[int, Mutant]  # mutants with the same value of a result, by form
 
-MOST_LIKELY, MOST_PAIRED = 8, 40  # mutants of a step of which pairs are run
+MOST_LIKELY, MOST_PAIRED = 8, 40  # largest numbers of mutants of a step that are paired
 MOST_PAIRS = 2000  # pairs that are run for a result
 SHAPE = r"\(\d+,[\d, ]*\)|size \d+"  # in messages of NumPy
 FEW = 10  # entries of a result that may agree with a mutant by accident
@@ -138,7 +138,7 @@ class Search:
         )  # fmt: skip
 
     def _elsewhere(self, mutant: Mutant, name: str) -> float:
-        """Return how far from the step of the result a wrong whole step, or sign, is; or 0."""
+        """Return 0, or a value that decreases with the position of a whole step elsewhere."""
         if not (mutant.words.startswith("it ") or "sign" in mutant.words):
             return 0.0
         first, *_ = name.split()
@@ -314,7 +314,7 @@ def _independent(values: Sequence[Array], found: Array, right: Array) -> Iterato
     """Yield the pairs of values whose effects add up, or multiply, to the value found.
 
     Two mistakes in different terms give a + b = found + right, two in different factors give
-    a b = found right. Random weights make one number of each array.
+    a b = found right. Random weights reduce each array to one number.
     """
     alike = [i for i, value in enumerate(values) if value.shape == found.shape == right.shape]
     if not alike or found.size < 2:

@@ -65,7 +65,7 @@ class Observation:
 
 
 def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observation:
-    """Run the answer twice on the inputs, and on others; then in a network if `train` is True."""
+    """Run the answer twice on the inputs, and in a network if `train` is True."""
     results, fault = _collect(exercise, answer, case)
     fault = fault or _second_run(exercise, answer, case, results)
     again = partial(_results_again, exercise, answer)
@@ -87,7 +87,7 @@ def observe(exercise: Exercise, answer: Any, case: Case, train: bool) -> Observa
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise a TimeoutError in the running code after some seconds, and again after as many.
+    """Raise TimeoutError in the running code, repeatedly at intervals of this many seconds.
 
     It has an effect in the main thread alone, and not on Windows.
     """
@@ -108,8 +108,8 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-class LoudErrstate(np.errstate):
-    """`numpy.errstate` that cannot silence an overflow, which no step of an answer may have."""
+class StrictErrstate(np.errstate):
+    """`numpy.errstate` that reports an overflow even if the caller ignores it."""
 
     def __init__(self, **settings: Any) -> None:
         if settings.get("over", settings.get("all")) == "ignore":
@@ -124,7 +124,7 @@ def _collect(exercise: Exercise, answer: Any, case: Case) -> tuple[Results, Faul
     with (
         warnings.catch_warnings(record=True) as caught,
         np.errstate(all="warn", under="ignore"),
-        mock.patch.object(np, "errstate", LoudErrstate),
+        mock.patch.object(np, "errstate", StrictErrstate),
     ):
         warnings.simplefilter("always")
         try:
@@ -206,8 +206,8 @@ def _second_run(exercise: Exercise, answer: Any, case: Case, first: Results) -> 
         if not _same(value, second.get(name)):
             return Fault(
                 "second_run_differs",
-                f"{name} is different in a second run with the same inputs; does the answer keep "
-                "something outside of itself, or draw from another generator?",
+                f"{name} differs in a second run with the same inputs; does the answer store "
+                "values globally, or draw from another generator?",
             )
     return None
 

@@ -1,4 +1,4 @@
-"""Mutation operators: the slips that are possible in each step of a reference.
+"""Mutation operators: the mistakes that are possible in each step of a reference.
 
 An `Edit` changes one node of the syntax tree of one step. The rules of ``rules.txt`` give the edits
 of formulas. The rules of ``operators.txt`` begin with the kind of a node and of another value X:

@@ -73,8 +73,8 @@ class Step:
     meaning : str
         What the result is, as a noun phrase for a message: "the mean of the batch".
     forms : tuple of str
-        NumPy expressions with the same value. Which slips are natural depends on the form. The
-        second forms of all steps together make one further program, and so on.
+        NumPy expressions with the same value. Which mistakes are likely depends on the form.
+        The second forms of all steps are run as one program, the third forms as another.
     when : str
         A condition, or "". Where it is false, the result keeps its earlier value.
     loop : Loop or None

@@ -30,7 +30,7 @@ def wrong_dtype(name: str, found: Array, expected: Array) -> str | None:
 
 
 def as_if_rounded(found: Array, expected: Array) -> bool:
-    """Return whether a result is that of another dtype: truth values, or right but for rounding."""
+    """Return whether a result is boolean, or right up to rounding to another dtype."""
     return found.dtype.kind == "b" or relative_error(found, expected) < ROUNDED
 
 
@@ -175,7 +175,7 @@ def _factor(case: Case, found: Array, expected: Array) -> str | None:
 
 
 def fitted(found: Array, expected: Array) -> float:
-    """Return the factor by which a result differs from another one, as well as one can."""
+    """Return the least-squares factor from one result to another."""
     a, b = found.astype(np.float64), expected.astype(np.float64)
     return float((a * b).sum() / max(np.square(b).sum(), 1e-300))
 

@@ -1,6 +1,6 @@
-"""Rewriting rules for slips in formulas, which are listed in ``rules.txt``.
+"""Rewriting rules for mistakes in formulas, which are listed in ``rules.txt``.
 
-A rule has a pattern, a replacement, words, and a cost, which is higher for less likely slips. In a
+A rule has a pattern, a replacement, words, and a cost, which is higher for less likely ones. In a
 pattern single capital letters stand for any expression, F for an elementwise function, R for a
 reduction and ``**K`` for any further keywords. In the words, a letter in braces is replaced by a
 description of the expression. Two changes with the same words are the same mistake at two places.
