@@ -302,7 +302,7 @@ def test_a_second_run_that_differs_is_reported():
         return 2 * x + 1e-3 * (len(calls) - 1), 2 * dy
 
     message, mistake = diagnosis(counts)
-    assert message.startswith("y is different in a second run with the same inputs")
+    assert message.startswith("y differs in a second run with the same inputs")
     assert mistake == "second_run_differs"
 
 
