@@ -217,6 +217,7 @@ def full_disk(folder: Path, statement: str, size: int) -> str:
     kept = {path: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
     if first.code or not kept:
         return str(first)
+    size = min(size, max(map(len, kept.values())) // 2)  # a smaller file would fit
     code = f"{SETUP}\ntry:\n    net.theta *= 2; {statement}\nexcept OSError as error:\n"
     second = child("-c", f"{code}    print(error)\n", cwd=folder, size=size)
     left = {path: path.read_bytes() for path in folder.iterdir()}
