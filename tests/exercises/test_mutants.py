@@ -56,6 +56,8 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e04", "weight = rng.normal(0,", "weight = rng.normal(0.5,", "do not have the mean 0"),
         ("e04", "rng.normal(size=shape))[0]", "rng.normal(size=shape))[1]",
          "a tall orthogonal weight does not have the shape"),
+        ("e04", "rng.normal(size=shape))[0]",
+         "np.eye(*shape)[rng.permutation(shape[0])])[0]", "rows or columns are unit vectors"),
         ("e04", "-limit, limit, shape)", "-limit, limit, (fan_in, 1)) + np.zeros(shape)",
          "in the weight of xavier_uniform rows or columns are equal to others"),
         ("e05", "np.mean(x**2)", "np.std(x)",

@@ -154,6 +154,12 @@ INVARIANTS = (
         "Which decomposition of a random matrix gives columns that are perpendicular?",
         _is_perpendicular,
     ),
+    *_each(
+        ORTHOGONAL, "unit_vectors",
+        "most numbers of a {} orthogonal weight are 0: its rows or columns are unit vectors.",
+        "From which random matrix do you start, so that every direction is equally likely?",
+        lambda name, results: np.mean(results[f"weight of a {name} orthogonal layer"] == 0) < 0.5,
+    ),
     Invariant(
         "wide_not_orthonormal",
         "the columns of a tall orthogonal weight are orthonormal, but the rows of a wide one are "
