@@ -2,7 +2,7 @@
 
 Every value of each layer is recorded in every step, unless a candidate's name contains a number of
 values (rows are sampled) or a budget (steps are skipped). "Replay" is the recording for a replay
-page as in README: histograms and statistics, each with a budget of 4%. "Counting alone" calls
+page as in README: histograms and statistics, each with a budget of 2%. "Counting alone" calls
 only the counting kernel, on as many arrays of the same sizes. Each timed call
 starts a new recording. The first steps of a recording are the most expensive ones, because each of
 them has a row of its own. PyTorch uses hooks and `torch.histc`, as its users do.
@@ -21,7 +21,7 @@ BUFFERS = ("y", "dy")
 ALL = (*BUFFERS, "weight", "weight_grad", "update")
 SAMPLED = 1024  # values of an array, in whole rows
 BUDGET = 0.05  # share of the time
-REPLAY_BUDGET = 0.04  # of each of the two probes for a replay page
+REPLAY_BUDGET = 0.02  # of each of the two probes for a replay page
 STEPS = {"iris": 1000, "vanishing": 100, "initializers": 1000, "batchnorm": 1000}
 QUICK_STEPS = 20
 BARE = {"minnet": "minnet", "torch": "torch eager, fused"}
