@@ -34,8 +34,9 @@ def test_orthogonal_weights_are_recommended_for_deep_networks(activation):
         assert recommend(activation, depth=depth).name == "orthogonal"
 
 
-def test_ten_weight_layers_are_deep():
-    assert DEEP == 10
+def test_a_network_of_ten_weight_layers_is_deep_and_one_of_nine_is_not():
+    assert recommend("tanh", depth=10).name == "orthogonal"
+    assert recommend("tanh", depth=9).name != "orthogonal"
 
 
 def test_the_reason_contains_the_gain_for_deep_relu_networks():

@@ -90,6 +90,11 @@ class Case:
         return isinstance(self.error, FloatingPointError)
 
     @property
+    def points_name(self) -> str:
+        """What the points are: accuracy of classes, R² of numbers."""
+        return "accuracy" if self.classes else "R²"
+
+    @property
     def failed(self) -> bool:
         """Whether the training diverged or is no better than a constant output."""
         return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
@@ -119,11 +124,6 @@ class Case:
     @cached_property
     def first(self) -> Symptoms:  # noqa: D102
         return measure(self.training, *self.looks[0])
-
-    @property
-    def points_name(self) -> str:
-        """Name of the measure that the points are."""
-        return "accuracy" if self.classes else "R²"
 
     @cached_property
     def last(self) -> Symptoms:  # noqa: D102

@@ -92,7 +92,8 @@ function sentence() {
   if (read("zeros") >= 0) parts.push(`${percent(read("zeros"))} of the outputs are zero`);
   if (loss) parts.push(`loss ${number(loss.values[index(loss, step)])}`);
   if (read("dead") >= 0) {
-    parts.push(`${read("dead")} of ${run.layers[layer].units} units are dead (constant for many steps)`);
+    const dead = `${read("dead")} of ${run.layers[layer].units} units are dead`;
+    parts.push(`${dead} (same output in all recent steps)`);
   }
   const when = step > run.last ? ` (this training ended at step ${run.last})`
     : recorded !== step ? ` (recorded at step ${recorded})` : "";

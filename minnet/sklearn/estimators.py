@@ -249,8 +249,10 @@ class _MLP(base.BaseEstimator):
                 callbacks=[monitor], rng=self._rng,
             )  # fmt: skip
         except FloatingPointError as error:
-            text = str(error).replace("net.history", "history_")
-            raise FloatingPointError(f"fit: {text}; lower learning_rate_init") from error
+            text = str(error).removesuffix("; net.history holds the completed epochs")
+            raise FloatingPointError(
+                f"fit: {text}; the parameters are learning_rate_init and clip_norm"
+            ) from error
         finally:
             self.history_ = self.network_.history
             if held_out is not None:

@@ -389,13 +389,13 @@ def test_units_that_stay_equal_are_certain_for_every_optimizer(optimizer, value)
     assert found[0].confidence > 0.9
 
 
-@pytest.mark.parametrize(("scale", "lr"), [(1.3, 0.1), (1.5, 0.2)])
-def test_growth_over_depth_is_found_whether_or_not_the_training_diverges(scale, lr):
+@pytest.mark.parametrize("scale", [1.8, 2.0])
+def test_growth_over_depth_is_found_whether_or_not_the_training_diverges(scale):
     layers = [la for _ in range(6) for la in (Dense(32, 32, init="he_normal"), ReLU())]
     net = Sequential([Dense(64, 32, init="he_normal"), ReLU(), *layers, Dense(32, 10)], rng=0)
     for k in range(1, 8):
         net[f"dense{k}"].params["weight"].value *= scale
-    assert digits(net, lr=lr).findings[0].cause == "explosion"
+    assert digits(net, lr=0.05).findings[0].cause == "explosion"
 
 
 @pytest.mark.parametrize(("loss", "gap", "expected"), [(1.0, 0.2, False), (1.5, 0.2, True)])

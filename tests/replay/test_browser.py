@@ -488,3 +488,10 @@ def test_heap_and_work_stay_within_the_limits(opened, page):
     assert np.median(steps) < 0.5 * unit
     browser.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
     assert metrics()["JSHeapUsedSize"] < 60e6
+
+
+def test_the_loss_of_a_single_step_is_drawn_as_a_point(opened):
+    for case, drawn in (("one step", True), ("short", False)):
+        browser = opened(case)
+        found = run(browser, "return document.querySelectorAll('#loss circle').length")
+        assert (found > 0) == drawn, case
