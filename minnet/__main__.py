@@ -40,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True)
     experiments.add_run(commands)
     experiments.add_claims(commands)
-    data = commands.add_parser("data", help="fetch a data set and verify its files")
+    data = commands.add_parser(
+        "data", help="fetch a data set and verify its files",
+        description="Download MNIST or Fashion-MNIST, unless its files are there, and verify them.",
+    )  # fmt: skip
     data.add_argument("name", choices=("mnist", "fashion_mnist"))
     data.add_argument("--home", type=as_path, help="folder of data sets (default: user's cache)")
     data.set_defaults(run=_fetch)

@@ -163,15 +163,15 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:
     """Load MNIST: 70,000 handwritten digits of 28 by 28 pixels, scaled from bytes to [0, 1].
 
-    If `data_home` is given, the four files, packed (``.gz``) or not, are read from
-    ``data_home/mnist`` only. Otherwise they are read from ``$MINNET_DATA/mnist`` or the user's
-    cache, or downloaded into that cache. Instead of the folder ``mnist`` there may be torchvision's
+    If `data_home` is given, the four files, packed (``.gz``) or not, are searched only in it and in
+    its folder ``mnist``. Otherwise they are read from ``$MINNET_DATA/mnist`` or the user's cache,
+    or downloaded into that cache. Instead of the folder ``mnist`` there may be torchvision's
     ``MNIST/raw`` or Keras's ``mnist.npz``.
 
     Parameters
     ----------
     data_home : path, optional
-        Folder that contains the folder ``mnist``, or this folder itself.
+        Folder that contains the folder ``mnist``, or the folder of the files itself.
     download : bool
         Whether missing files may be downloaded; ignored if `data_home` is given.
     dtype : float32 or float64

@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         description="Run the five lectures and write them as notebooks with outputs. Existing "
         "files are kept.",
     )
-    init.add_argument("folder", type=as_path, metavar="DIR")
+    init.add_argument("folder", type=as_path, metavar="DIR", help="folder of the notebooks")
     variants = init.add_mutually_exclusive_group()
     variants.add_argument(
         "--clean",

@@ -98,8 +98,8 @@ def load(net: Sequential, path: AnyPath, *, optimizer: Optimizer | None = None) 
         Used as given: no suffix is added.
     optimizer : Optimizer, optional
         Optimizer of net, created as for the saved training. It receives the state, number of steps
-        and lr in the file, so that `fit` continues that training. Not saved are the count and best
-        weights of `EarlyStopping`.
+        and lr in the file, so that `fit` continues that training. The count and best weights of
+        `EarlyStopping` are not saved.
 
     Raises
     ------

@@ -144,7 +144,7 @@ const ridges = {
     const other = runs.length > 1 ? ` Solid line: ${runs[1 - state.front].label}.` : "";
     const of = other && ` of ${front().label}`;
     const text = `Filled: values ${span(dist, slot)}${of}. Dotted: the first step.${other} Each curve is ` +
-      "scaled to the height of its row; its peak is the share of values in the fullest hundredth of the " +
+      "scaled to the height of its row; its peak is the largest share of values in a hundredth of the " +
       "axis. The stem at 0 is the share of exact zeros, of which 100% is the height of the row. The " +
       "gradient is that of the output after the activation. The axes cover the inner 98% of the values of " +
       "the whole training. A symlog axis is linear near 0 and logarithmic farther out, so that a normal " +

@@ -342,7 +342,7 @@ const units = {
     if (series !== this.shown || !series) this.drawLayer(series);
     if (!series) return;
     const slot = index(series, state.step), { name } = layers[series.layer];
-    this.note.text(`${series.off[slot]} of ${series.units} units of ${name} are off for all rows ` +
+    this.note.text(`${series.off[slot]} of ${series.units} units of ${name} are inactive for all rows ` +
       `${span(series, slot)}.`);
   },
   drawLayer(series) {
@@ -352,7 +352,7 @@ const units = {
     const number = series.shares.length / series.steps.length, every = Math.ceil(series.units / number);
     const root = heading("units", `Units of ${front().layers[series.layer].name}`, "A line for " +
       `${every > 1 ? `one unit in ${every}` : "each unit"}. The ${isDark() ? "brighter" : "darker"}, the ` +
-      "larger the share of rows with y > 0. Red: off for all rows of the batch.");
+      "larger the share of rows with y > 0. Red: inactive for all rows of the batch.");
     this.note = root.append("p");
     const high = clamp(number * 3, 60, 190), svg = stepPlot(root, high + 4, "Activity of units");
     const steps = columnSteps(), table = colorTable(UNITS);

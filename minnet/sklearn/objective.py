@@ -22,7 +22,7 @@ class Objective(minnet.Loss):
     total_weight = 0.0  # of the last batch
 
     def factors(self, outputs: int) -> tuple[float, float]:
-        """Return the factors of the loss and of the gradient of minnet."""
+        """Return the factors by which minnet's loss and gradient are multiplied."""
         return 1.0, 1.0
 
     def forward(self, output: Any, target: Any, *, sample_weight: Any = None) -> float:
@@ -48,7 +48,7 @@ class SigmoidLoss(Objective, minnet.SigmoidBinaryCrossEntropy):
 
 
 class SquaredLoss(Objective, minnet.MeanSquaredError):
-    """Half the squared error, averaged over the outputs; its gradient is summed over them."""
+    """Half the squared error, averaged over the outputs; its gradient sums over them."""
 
     def factors(self, outputs: int) -> tuple[float, float]:
         return 0.5, 0.5 * outputs

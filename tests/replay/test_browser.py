@@ -343,7 +343,7 @@ def test_all_units_that_are_never_on_are_counted(opened, recorded):
     off = int((histograms.activity("relu3")[-1] == 0).sum())
     browser = opened("dead", step=59, layer="relu3")
     text = run(browser, "return document.getElementById('units').textContent")
-    assert f"{off} of 24 units of relu3 are off for all rows at step 59." in text
+    assert f"{off} of 24 units of relu3 are inactive for all rows at step 59." in text
     assert off > 0
 
 
