@@ -20,6 +20,17 @@ def _numbers() -> "array[float]":
     return array("d")
 
 
+def import_pandas(instead: str) -> Any:
+    """Return pandas for ``to_frame``; raise ImportError, which names an alternative, without it."""
+    try:
+        return import_module("pandas")
+    except ImportError as error:
+        raise ImportError(
+            "to_frame: expected pandas, which is not installed; pip install pandas, or read "
+            f"{instead}"
+        ) from error
+
+
 @dataclass(repr=False)
 class History:
     """Metrics of `fit`, by epoch and by step.
@@ -121,13 +132,7 @@ class History:
         Epochs count from 1 and steps from 0. ImportError is raised if pandas is not installed.
         """
         one_of(by, ("epoch", "step"), "to_frame", "by")
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                "to_frame: expected pandas, which is not installed; pip install pandas, or read "
-                "lists such as history.loss"
-            ) from error
+        pandas = import_pandas("lists such as history.loss")
         names, prefix, end = EPOCH_METRICS, "", len(self.loss) + 1
         if by == "step":
             names, prefix, end = STEP_METRICS, "step_", self.steps

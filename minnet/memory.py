@@ -7,7 +7,7 @@ consecutive arrays start at different offsets. ``python -m benchmarks alignment`
 
 import itertools
 import math
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -50,13 +50,10 @@ def grown(buffer: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) ->
     """
     if buffer is not None and buffer.shape == shape and buffer.dtype == dtype:
         return buffer
-    memory = None if buffer is None else buffer.base
-    if buffer is not None and _is_allocated_here(memory) and buffer.dtype == dtype:
-        start = buffer.ctypes.data - memory.ctypes.data
-        if start + math.prod(shape) * dtype.itemsize <= memory.nbytes:
+    if buffer is not None and buffer.dtype == dtype and isinstance(buffer.base, np.ndarray):
+        memory = buffer.base
+        start, size = buffer.ctypes.data - memory.ctypes.data, math.prod(shape) * dtype.itemsize
+        allocated_here = memory.dtype == np.uint8 and memory.flags.writeable
+        if allocated_here and start + size <= memory.nbytes:
             return np.ndarray(shape, dtype, memory, start)
     return empty(shape, dtype)
-
-
-def _is_allocated_here(memory: Any) -> TypeGuard[Array]:
-    return isinstance(memory, np.ndarray) and memory.dtype == np.uint8 and memory.flags.writeable

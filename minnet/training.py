@@ -126,16 +126,14 @@ def train_step(
         If an output, the loss, or the gradient that reaches the first layer is not finite; the
         parameters, and unless it is the gradient also the running statistics, are then unchanged.
     """
-    check_step(
-        "train_step", net, loss=loss, optimizer=optimizer, probes=probes,
-        regularizer=regularizer, clip_norm=clip_norm,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,
+        "clip_norm": clip_norm,
+    }  # fmt: skip
+    check_step("train_step", net, **options)
     if step is not None:
         step = count(step, "train_step", "step", least=0)
-    return _step(
-        net, x, y, loss=loss, optimizer=optimizer, probes=probes, regularizer=regularizer,
-        clip_norm=clip_norm, sample_weight=sample_weight, step=step,
-    )  # fmt: skip
+    return _step(net, x, y, **options, sample_weight=sample_weight, step=step)
 
 
 def _step(

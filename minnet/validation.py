@@ -20,6 +20,7 @@ from minnet.kernels.finiteness import first_nonfinite_row
 from minnet.kernels.losses import first_improper_row, first_invalid_label
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+LARGEST_INT64 = 2**63 - 1
 SMALLEST = {dtype: float(np.finfo(dtype).tiny) for dtype in (FLOAT32, FLOAT64)}  # normal numbers
 
 
@@ -413,12 +414,13 @@ def fraction(value: Any, where: object, name: str) -> float:
     return in_range(value, where, name, lambda v: 0 <= v < 1, "in [0, 1)")
 
 
-def count(value: Any, where: object, name: str, least: int = 1) -> int:
-    """Return value as an int from least to the largest int64, or raise."""
+def count(value: Any, where: object, name: str, least: int = 1, most: int = LARGEST_INT64) -> int:
+    """Return value as an int from least to most, or raise."""
     if not is_whole(value):
         raise TypeError(f"{where}: expected {name} to be a whole number, got {shown(value)}")
-    if not least <= value < 2**63:
-        bound = f"at least {least}" if value < least else "less than 2**63"
+    if not least <= value <= most:
+        bound = f"at most {most}" if most < LARGEST_INT64 else "less than 2**63"
+        bound = f"at least {least}" if value < least else bound
         raise ValueError(f"{where}: expected {name} to be {bound}, got {shown(value)}")
     return int(value)
 

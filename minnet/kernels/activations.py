@@ -1,7 +1,8 @@
 """Forward and backward passes of the activation functions.
 
 All arrays are (n, features). A forward pass fills y from x. A backward pass fills dx from x or y
-and the upstream gradient dy. tanh has no forward kernel, because np.tanh is vectorized.
+and the upstream gradient dy. An elementwise function is one loop over all entries. tanh has no
+forward kernel, because np.tanh is vectorized.
 """
 
 import math
@@ -20,144 +21,130 @@ FAST = ("contract", "nsz")
 @kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def sigmoid_forward(x: Array, y: Array) -> None:
     """y = 1 / (1 + exp(-x)). If exp(-x) overflows to infinity, y is 0."""
-    n, features = x.shape
+    x, y = x.reshape(-1), y.reshape(-1)
     one = x.dtype.type(1)
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = one / (one + exp(-x[i, j]))
+    for k in range(x.size):
+        y[k] = one / (one + exp(-x[k]))
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def sigmoid_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy y (1 - y)."""
-    n, features = y.shape
+    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     one = y.dtype.type(1)
-    for i in range(n):
-        for j in range(features):
-            dx[i, j] = dy[i, j] * y[i, j] * (one - y[i, j])
+    for k in range(y.size):
+        dx[k] = dy[k] * y[k] * (one - y[k])
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def tanh_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy (1 - y²)."""
-    n, features = y.shape
+    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     one = y.dtype.type(1)
-    for i in range(n):
-        for j in range(features):
-            dx[i, j] = dy[i, j] * (one - y[i, j] * y[i, j])
+    for k in range(y.size):
+        dx[k] = dy[k] * (one - y[k] * y[k])
 
 
 @kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def relu_forward(x: Array, y: Array) -> None:
     """y = max(x, 0); NaN propagates."""
-    n, features = x.shape
+    x, y = x.reshape(-1), y.reshape(-1)
     zero = x.dtype.type(0)
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = zero if x[i, j] < zero else x[i, j]
+    for k in range(x.size):
+        y[k] = zero if x[k] < zero else x[k]
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def relu_backward(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy where y > 0, else 0, so that ReLU'(0) = 0."""
-    n, features = y.shape
+    y, dy, dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     zero = y.dtype.type(0)
-    for i in range(n):
-        for j in range(features):
-            dx[i, j] = dy[i, j] if y[i, j] > zero else zero
+    for k in range(y.size):
+        dx[k] = dy[k] if y[k] > zero else zero
 
 
 @kernel("(const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def leaky_relu_forward(x: Array, slope: float, y: Array) -> None:
     """y = x where x > 0, else slope x."""
-    n, features = x.shape
+    x, y = x.reshape(-1), y.reshape(-1)
     zero, a = x.dtype.type(0), x.dtype.type(slope)
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = x[i, j] if x[i, j] > zero else a * x[i, j]
+    for k in range(x.size):
+        y[k] = x[k] if x[k] > zero else a * x[k]
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def leaky_relu_backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
     """dx = dy where x > 0, else slope dy."""
-    n, features = x.shape
+    x, dy, dx = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     zero, a = x.dtype.type(0), x.dtype.type(slope)
-    for i in range(n):
-        for j in range(features):
-            dx[i, j] = dy[i, j] if x[i, j] > zero else a * dy[i, j]
+    for k in range(x.size):
+        dx[k] = dy[k] if x[k] > zero else a * dy[k]
 
 
 @kernel("(const T[:, ::1], const T[:, ::1])")
 def negative_part_dot(x: Array, dy: Array) -> float:
     """Return Σ x dy over the entries with x <= 0, the gradient of a shared slope."""
-    n, features = x.shape
+    x, dy = x.reshape(-1), dy.reshape(-1)
     total = np.float64(0.0)
-    for i in range(n):
-        for j in range(features):
-            if not x[i, j] > 0:
-                total += np.float64(x[i, j]) * dy[i, j]
+    for k in range(x.size):
+        if not x[k] > 0:
+            total += np.float64(x[k]) * dy[k]
     return total
 
 
 @kernel("(const T[:, ::1], float64, T[:, ::1])")
 def elu_forward(x: Array, alpha: float, y: Array) -> None:
     """y = x where x > 0, else alpha (exp(x) - 1). expm1 is accurate near 0."""
-    n, features = x.shape
+    x, y = x.reshape(-1), y.reshape(-1)
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = x[i, j] if x[i, j] > zero else a * math.expm1(x[i, j])
+    for k in range(x.size):
+        y[k] = x[k] if x[k] > zero else a * math.expm1(x[k])
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], float64, T[:, ::1])", fastmath=FAST)
 def elu_backward(x: Array, dy: Array, alpha: float, dx: Array) -> None:
     """dx = dy where x > 0, else dy alpha exp(x)."""
-    n, features = x.shape
+    x, dy, dx = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     zero, a = x.dtype.type(0), x.dtype.type(alpha)
-    for i in range(n):
-        for j in range(features):
-            dx[i, j] = dy[i, j] if x[i, j] > zero else dy[i, j] * a * exp(x[i, j])
+    for k in range(x.size):
+        dx[k] = dy[k] if x[k] > zero else dy[k] * a * exp(x[k])
 
 
 @kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def silu_forward(x: Array, y: Array) -> None:
     """y = x σ(x)."""
-    n, features = x.shape
+    x, y = x.reshape(-1), y.reshape(-1)
     one = x.dtype.type(1)
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = x[i, j] * (one / (one + exp(-x[i, j])))
+    for k in range(x.size):
+        y[k] = x[k] * (one / (one + exp(-x[k])))
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=FAST)
 def silu_backward(x: Array, dy: Array, dx: Array) -> None:
     """dx = dy σ(x) (1 + x (1 - σ(x)))."""
-    n, features = x.shape
+    x, dy, dx = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     one = x.dtype.type(1)
-    for i in range(n):
-        for j in range(features):
-            s = one / (one + exp(-x[i, j]))
-            dx[i, j] = dy[i, j] * s * (one + x[i, j] * (one - s))
+    for k in range(x.size):
+        s = one / (one + exp(-x[k]))
+        dx[k] = dy[k] * s * (one + x[k] * (one - s))
 
 
 @kernel("(const T[:, ::1], T[:, ::1])")
 def gelu_forward(x: Array, y: Array) -> None:
     """y = x Φ(x). The cumulative normal distribution Φ is computed with erfc."""
-    n, features = x.shape
-    for i in range(n):
-        for j in range(features):
-            y[i, j] = x[i, j] * 0.5 * math.erfc(-x[i, j] * INVERSE_ROOT_TWO)
+    x, y = x.reshape(-1), y.reshape(-1)
+    for k in range(x.size):
+        y[k] = x[k] * 0.5 * math.erfc(-x[k] * INVERSE_ROOT_TWO)
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])")
 def gelu_backward(x: Array, dy: Array, dx: Array) -> None:
     """dx = dy (Φ(x) + x φ(x)) with the normal density φ."""
-    n, features = x.shape
-    for i in range(n):
-        for j in range(features):
-            cumulative = 0.5 * math.erfc(-x[i, j] * INVERSE_ROOT_TWO)
-            density = INVERSE_ROOT_TWO_PI * math.exp(-0.5 * x[i, j] * x[i, j])
-            dx[i, j] = dy[i, j] * (cumulative + x[i, j] * density)
+    x, dy, dx = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    for k in range(x.size):
+        cumulative = 0.5 * math.erfc(-x[k] * INVERSE_ROOT_TWO)
+        density = INVERSE_ROOT_TWO_PI * math.exp(-0.5 * x[k] * x[k])
+        dx[k] = dy[k] * (cumulative + x[k] * density)
 
 
 @kernel("(const T[:, ::1], T[:, ::1])", fastmath=FAST)

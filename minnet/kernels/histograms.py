@@ -31,38 +31,11 @@ UNSIGNED = np.uint32(0x7FFFFFFF)
 
 
 @inline
-def bits_of(x: Array) -> Array:
-    """Return the bits of x as float32."""
-    return np.asarray(x, np.float32).view(np.uint32)
-
-
-@inline
-def has_infinities(counts: Array) -> bool:
-    """Return whether a bin of infinity is not empty."""
-    total = 0
-    for k in range(COPIES):
-        total += counts[k, INFINITY] + counts[k, INFINITY + SIGN]
-    return total > 0
-
-
-@inline
-def separate_nan_from_infinity(bits: Array, counts: Array) -> None:
-    """Move each NaN that was counted as infinity to a bin of NaN.
-
-    The first two mantissa bits of such a NaN are 0, like those of infinity.
-    """
-    for j in range(bits.size):
-        bin_index = bits[j] >> SHIFT
-        if bits[j] & UNSIGNED > UNSIGNED_INFINITY and (
-            bin_index == INFINITY or bin_index == INFINITY + SIGN
-        ):
-            counts[0, bin_index] -= 1
-            counts[0, bin_index + np.uint32(1)] += 1
-
-
-@inline
 def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
-    """Count every stride-th row from row start. Neighbouring values go to different copies."""
+    """Count every stride-th row from row start. Neighbouring values go to different copies.
+
+    A NaN whose first two mantissa bits are 0 is counted as infinity and then moved to a bin of NaN.
+    """
     if stride == 1:  # a single long row has only one remainder
         bits = bits.reshape(1, -1)
     n, width = bits.shape
@@ -75,9 +48,13 @@ def count_rows(bits: Array, start: int, stride: int, counts: Array) -> None:
             counts[3, bits[i, j + 3] >> SHIFT] += 1
         for j in range(whole, width):
             counts[0, bits[i, j] >> SHIFT] += 1
-    if has_infinities(counts):
+    if counts[:, INFINITY].sum() + counts[:, INFINITY + SIGN].sum() > 0:
         for i in range(start, n, stride):
-            separate_nan_from_infinity(bits[i], counts)
+            for j in range(width):
+                place, magnitude = bits[i, j] >> SHIFT, bits[i, j] & UNSIGNED
+                if magnitude >> SHIFT == INFINITY and magnitude > UNSIGNED_INFINITY:
+                    counts[0, place] -= 1
+                    counts[0, place + np.uint32(1)] += 1
 
 
 @inline
@@ -118,7 +95,7 @@ def count_floats(
         if x.size:
             place, stride = table[k, 0], table[k, 1]
             start = offset % stride
-            bits = bits_of(x)
+            bits = np.asarray(x, np.float32).view(np.uint32)
             count_rows(bits, start, stride, counts[place])
             if x.itemsize == 8:
                 count_rounded(x, bits, start, stride, counts[place])

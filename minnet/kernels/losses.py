@@ -156,12 +156,10 @@ def sigmoid_binary_cross_entropy_forward(logits: Array, target: Array, weights: 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def sigmoid_binary_cross_entropy_backward(logits: Array, target: Array, dx: Array) -> None:
     """dx = (σ(z) - t) / number of entries."""
-    n, outputs = logits.shape
-    one = logits.dtype.type(1)
-    share = logits.dtype.type(1.0 / (n * outputs))
-    for i in range(n):
-        for j in range(outputs):
-            dx[i, j] = (one / (one + exp(-logits[i, j])) - target[i, j]) * share
+    z, t, dx = logits.reshape(-1), target.reshape(-1), dx.reshape(-1)
+    one, share = z.dtype.type(1), z.dtype.type(1.0 / z.size)
+    for k in range(z.size):
+        dx[k] = (one / (one + exp(-z[k])) - t[k]) * share
 
 
 @kernel("(const T[:, ::1], const T[:, ::1], const float64[::1])")
@@ -178,11 +176,10 @@ def mean_squared_error_forward(output: Array, target: Array, weights: Array) -> 
 @kernel("(const T[:, ::1], const T[:, ::1], T[:, ::1])", fastmath=("contract", "nsz"))
 def mean_squared_error_backward(output: Array, target: Array, dx: Array) -> None:
     """dx = 2 (output - target) / number of entries."""
-    n, outputs = output.shape
-    share = output.dtype.type(2.0 / (n * outputs))
-    for i in range(n):
-        for j in range(outputs):
-            dx[i, j] = (output[i, j] - target[i, j]) * share
+    y, t, dx = output.reshape(-1), target.reshape(-1), dx.reshape(-1)
+    share = y.dtype.type(2.0 / y.size)
+    for k in range(y.size):
+        dx[k] = (y[k] - t[k]) * share
 
 
 @kernel("(const T[:, ::1], const T[:, ::1])")

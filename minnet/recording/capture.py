@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minnet.differentiable import read_only
 from minnet.evaluation import check_loss
 from minnet.layers.sequential import Sequential
 from minnet.losses import Loss
@@ -47,8 +48,8 @@ class Capture(dict[str, dict[str, Array]]):
         self, buffers: Mapping[str, Mapping[str, Array]], x: Array, loss: float | None = None
     ) -> None:
         for name, kinds in buffers.items():
-            self[name] = {kind: _frozen(array) for kind, array in kinds.items()}
-        self.x, self.loss = _frozen(x), loss
+            self[name] = {kind: read_only(np.array(array)) for kind, array in kinds.items()}
+        self.x, self.loss = read_only(np.array(x)), loss
 
     def __getitem__(self, name: str) -> dict[str, Array]:
         if not isinstance(name, str) or name not in self:
@@ -141,9 +142,3 @@ def capture(net: Sequential, x: Any, y: Any = None, loss: Loss | None = None) ->
             if recorded and tap.array is not None:
                 buffers[name][kind] = tap.array
     return Capture(buffers, x, value)
-
-
-def _frozen(array: Array) -> Array:
-    array = np.array(array)
-    array.flags.writeable = False
-    return array

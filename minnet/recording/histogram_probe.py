@@ -18,7 +18,7 @@ from minnet.kernels.moments import count_positive
 from minnet.layers.sequential import Sequential
 from minnet.recording.counts import ZEROS, Counts
 from minnet.recording.recorder import DEFAULT_KINDS, Recorder
-from minnet.recording.series import MOST_ROWS, Series, State, checked, count_up_to, require
+from minnet.recording.series import MOST_ROWS, Series, State, checked, require
 from minnet.recording.taps import View
 from minnet.validation import FLOAT64, Array, as_array, as_flag, count, shown
 
@@ -34,6 +34,7 @@ _NANS = [*range(INFINITY + 1, SIGN), *range(INFINITY + SIGN + 1, BINS)]  # as th
 _magnitudes = np.append((np.arange(INFINITY, dtype=np.uint32) << 21).view(np.float32), 2.0**128)
 EDGES = np.append(-_magnitudes[:0:-1], _magnitudes)  # 2041 edges of FINITE, ascending
 EDGES.flags.writeable = False
+_EDGES_OR_INFINITY = np.array([-np.inf, *EDGES, np.inf])  # of all bins except those of NaN
 
 
 class HistogramProbe(Recorder):
@@ -102,7 +103,7 @@ class HistogramProbe(Recorder):
         units: bool = False,
         budget: float | None = None,
     ) -> None:
-        slots = count_up_to(MOST_ROWS, slots, "HistogramProbe", "slots")
+        slots = count(slots, "HistogramProbe", "slots", most=MOST_ROWS)
         if max_values is not None:
             self._max_values = max_values = count(max_values, "HistogramProbe", "max_values")
         units = as_flag(units, "HistogramProbe", "units")
@@ -274,6 +275,7 @@ class HistogramProbe(Recorder):
                 require((counts <= counts[:, :1]).all(), "at most as many active rows as rows")
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _quantiles(counts: Array, q: ArrayLike) -> Array:
     """Return the quantiles q of each row of counts in ascending order of value, (rows, ...)."""
     shares = as_array(q, FLOAT64, "quantile", "q")
@@ -286,15 +288,8 @@ def _quantiles(counts: Array, q: ArrayLike) -> Array:
             rank = np.clip(np.ceil(shares * upto[-1]), 1, upto[-1])
             index = np.searchsorted(upto, rank, side="left")
             within = (rank - (upto - row)[index] - 0.5) / row[index]
-            results[k] = _interpolated(index, within)
+            low, high = _EDGES_OR_INFINITY[index], _EDGES_OR_INFINITY[index + 1]
+            values = low * (high / low) ** within
+            cases = [index == 0, index == EDGES.size, (low == 0) | (high == 0)]
+            results[k] = np.select(cases, [-np.inf, np.inf, 0.0], values)
     return results
-
-
-def _interpolated(index: Array, within: Array) -> Array:
-    """Return the value at the fraction ``within`` of each bin; index 0 is the bin of -inf."""
-    bins = np.clip(index - 1, 0, EDGES.size - 2)
-    low, high = EDGES[bins], EDGES[bins + 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = low * (high / low) ** within
-    cases = [index == 0, index == EDGES.size, (low == 0) | (high == 0)]
-    return np.select(cases, [-np.inf, np.inf, 0.0], values)

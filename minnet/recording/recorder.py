@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, Self
@@ -26,6 +27,7 @@ from minnet.validation import Array, as_names, check_instance, count, in_range, 
 
 DEFAULT_KINDS = ("y", "dy", "weight", "weight_grad", "update")
 RUN: Key = ("", "run")  # numbers of the whole run
+OF_PROCESS = {"_views", "_awaits_update", "_timed", "_skips_until"}  # not part of a copy
 VERSION = 4  # of the files; version 3 has neither network nor failure, epochs and units
 
 
@@ -62,6 +64,9 @@ class Recorder(ABC):
 
     _format: ClassVar[str]  # name of the format of the files
     _max_values: int | None = None  # largest number of values of an array to read
+    _awaits_update = False  # whether the last update is not recorded yet
+    _timed = False  # the first observation is not timed, because it may compile kernels
+    _skips_until = 0.0  # time of perf_counter in seconds; steps before it are skipped
 
     def __init__(
         self,
@@ -93,22 +98,15 @@ class Recorder(ABC):
         self.failure: Failure | None = None
         self._history: History | None = None  # of the `fit` that called `observe`
         self._epochs: Array = np.zeros((0, 1 + len(EPOCH_METRICS)))  # of a file, as `_epoch_table`
-        self._forget_network()
 
-    def _forget_network(self) -> None:
-        # Weak references, so that a network and its arrays can be freed.
-        self._views: WeakKeyDictionary[Sequential, tuple[View, View]] = WeakKeyDictionary()
-        self._awaits_update = False  # whether the last update is not recorded yet
-        self._timed = False  # the first observation is not timed, because it may compile kernels
-        self._skips_until = 0.0  # time of perf_counter in seconds; steps before it are skipped
+    @cached_property
+    def _views(self) -> WeakKeyDictionary[Sequential, tuple[View, View]]:
+        """Views by network; the references are weak, so that a network can be freed."""
+        return WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the recording without the networks, for a deep copy or a pickle."""
-        return {name: value for name, value in vars(self).items() if name != "_views"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget_network()
+        return {name: value for name, value in vars(self).items() if name not in OF_PROCESS}
 
     @abstractmethod
     def _record(self, step: int, net: Sequential, view: View) -> None:

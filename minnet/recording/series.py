@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minnet.memory import writable
-from minnet.validation import Array, count
+from minnet.validation import Array
 
 FIRST, LAST, OBSERVED = range(3)
 MOST = 2**53  # upper bound of the steps and counts in a file; sums of counts fit into int64
@@ -186,11 +186,3 @@ def require(condition: Any, expected: str) -> None:
     """Raise ValueError unless the content of a file is as expected."""
     if not condition:
         raise ValueError(f"expected {expected}")
-
-
-def count_up_to(most: int, value: Any, where: str, name: str) -> int:
-    """Return value as an int from 1 to ``most``, or raise."""
-    number = count(value, where, name)
-    if number > most:
-        raise ValueError(f"{where}: expected {name} to be at most {most}, got {number}")
-    return number

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from minnet.history import import_pandas
 from minnet.kernels.moments import count_outside, follow_units
 from minnet.layers.sequential import Sequential
 from minnet.recording.recorder import DEFAULT_KINDS, RUN, Recorder
-from minnet.recording.series import MOST, MOST_ROWS, Series, State, checked, count_up_to, require
+from minnet.recording.series import MOST, MOST_ROWS, Series, State, checked, require
 from minnet.recording.statistics import summarize
 from minnet.recording.taps import View
-from minnet.validation import Array, one_of
+from minnet.validation import Array, count, one_of
 
 NAMES = (
     "mean", "std", "skewness", "kurtosis", "minimum", "maximum", "rms", "zeros", "nonfinite",
@@ -94,8 +94,8 @@ class StatisticsProbe(Recorder):
         window: int = 100,
         budget: float | None = None,
     ) -> None:
-        points = count_up_to(MOST_ROWS, points, "StatisticsProbe", "points")
-        self.window = count_up_to(MOST, window, "StatisticsProbe", "window")
+        points = count(points, "StatisticsProbe", "points", most=MOST_ROWS)
+        self.window = count(window, "StatisticsProbe", "window", most=MOST)
         settings = {"points": points, "window": self.window}
         series = Series(points, len(NAMES), _thin, math.nan)
         super().__init__(kinds, every, layers, budget, settings=settings, series=series)
@@ -187,13 +187,7 @@ class StatisticsProbe(Recorder):
 
         ImportError is raised if pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                "to_frame: expected pandas, which is not installed; pip install pandas, or read "
-                "one statistic with series(layer, kind, name)"
-            ) from error
+        pandas = import_pandas("one statistic with series(layer, kind, name)")
         rows = [
             (*key, step, *numbers)
             for key in self._recorded()

@@ -93,9 +93,10 @@ class View:
         self._current = [_contiguous_rows(x, tap.layer.dtype) for tap, x in pairs]
         self.rows = [np.empty_like(x) for x in self._current] if self._changes else self._current
         self.values = [rows.ravel() for rows in self.rows]
-        self.strides = [_stride(rows, self._max_values) for rows in self.rows]
         self.indices = [self._keys[tap.key] for tap in self.taps]
         self.size = sum(rows.size for rows in self.rows)
+        most = self._max_values or self.size
+        self.strides = [-(-len(x) // max(most // x.shape[1], 1)) for x in self.rows]
         self.arguments: Any = None
         self.kept = False
         # Rows that are a copy of an array must be copied again at every step.
@@ -192,14 +193,6 @@ def find_nonfinite(net: Sequential) -> Key:
         if array is not None and not np.isfinite(array).all():
             return name, kind
     return "", "loss"
-
-
-def _stride(rows: Array, max_values: int | None) -> int:
-    """Return the stride that leaves at most ``max_values`` values, but at least one row."""
-    if max_values is None or rows.size <= max_values:
-        return 1
-    width: int = rows.shape[1]
-    return -(-len(rows) // max(max_values // width, 1))
 
 
 def _contiguous_rows(array: Array, dtype: np.dtype[Any]) -> Array:
