@@ -97,7 +97,7 @@ class Layer(Differentiable):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not cls.own:  # what minnet's own compute or differentiate does, others may not do
+        if not cls.own:  # an overridden method may not do what that of minnet does
             for method, promise in (("compute", "finite"), ("differentiate", "can_skip_dx")):
                 if method in vars(cls) and promise not in vars(cls):
                     setattr(cls, promise, False)
@@ -247,8 +247,8 @@ class Layer(Differentiable):
     def _guarded(self, method: Any, arrays: tuple[Any, ...], filled: dict[str, Array]) -> None:
         """Call compute or differentiate of a layer that is not part of minnet.
 
-        It may use the names of buffers for its own arrays, which are replaced by the buffers, but
-        compute may not use those of its input and of the gradients.
+        A layer may assign self.y in compute, and any buffer in differentiate; the buffers are
+        restored afterwards. To assign self.x, self.dy or self.dx in compute raises TypeError.
         """
         kept = {name: getattr(self, name) for name in EXPOSED}
         if method == self.differentiate:

@@ -1,8 +1,8 @@
 """Optimizers.
 
 ``step()`` reads ``net.grad`` and updates ``net.theta`` in one pass. Settings such as ``lr`` may be
-assigned between steps, as a schedule does. Parameters with ``trainable`` False are left out:
-neither they nor their entries of the state arrays of theta's length change.
+assigned between steps, as a schedule does. Parameters with ``trainable`` False and their
+optimizer state do not change.
 """
 
 import math

@@ -71,7 +71,7 @@ def recommend(activation: object, depth: int | None = None) -> Recommendation:
         if key in _HALVING:
             reason += (
                 f". Use functools.partial(orthogonal, gain=2**0.5) for {key}: with gain 1 the "
-                f"signal shrinks by a factor of about {2 ** (depth / 2):.0e}"
+                f"signal shrinks by a factor of about 2^{depth / 2:g}"
             )
         return Recommendation("orthogonal", reason)
     if key in _HALVING:

@@ -93,7 +93,8 @@ class L2(Regularizer):
             return self.strength * float(np.square(weight, dtype=np.float64).sum())
 
     def gradient(self, weight: Array) -> Array:
-        gradient: Array = weight * weight.dtype.type(2.0 * self.strength)
+        with np.errstate(over="ignore"):  # an optimizer refuses infinite gradients
+            gradient: Array = weight * weight.dtype.type(2.0 * self.strength)
         return gradient
 
 

@@ -123,8 +123,8 @@ def train_step(
     ValueError, TypeError
         If the optimizer belongs to another network, or x or y does not fit.
     FloatingPointError
-        If an output, the loss, or the gradient that reaches the first layer is not finite; the
-        parameters, and unless it is the gradient also the running statistics, are then unchanged.
+        If an output, the loss, or the gradient that reaches the first layer is not finite. The
+        parameters are then unchanged; so are the running statistics, unless it is the gradient.
     """
     options: dict[str, Any] = {
         "loss": loss, "optimizer": optimizer, "probes": probes, "regularizer": regularizer,

@@ -56,8 +56,8 @@ def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 def as_array(x: Any, dtype: np.dtype[Any], where: object, name: str = "x") -> Array:
     """Return x as an aligned C-contiguous array of dtype, without a copy if it is one.
 
-    Integers, booleans and other real floats are converted, a network's input x of unsigned bytes
-    with a warning, because images should be scaled to 0..1.
+    Integers, booleans and other real floats are converted. A network's input x of unsigned bytes
+    causes a warning, because images should be scaled to 0..1.
 
     Parameters
     ----------
@@ -355,7 +355,7 @@ def as_rng(rng: Any, where: object) -> np.random.Generator:
     Raises
     ------
     TypeError, ValueError
-        If rng is not None, a whole number >= 0 or a numpy.random.Generator.
+        Unless rng is None, a whole number >= 0 or a numpy.random.Generator.
     """
     if not (is_whole(rng) or isinstance(rng, np.random.Generator | None)):
         raise TypeError(
@@ -448,9 +448,9 @@ def setting(convert: Callable[[Any, str, str], Any]) -> Any:
     """Return a descriptor of an attribute that is validated by each assignment.
 
     ``convert(value, where, name)`` returns what is stored in the object, or raises. A float must
-    pass it also after rounding to the object's ``dtype``, by default float32, and of subnormal
-    numbers to 0. There is no method ``__get__``, so that reading costs no more than for other
-    attributes.
+    also be valid after it is rounded to the object's ``dtype`` (float32 by default), with subnormal
+    numbers rounded to 0. There is no method ``__get__``, so that reading costs no more than for
+    other attributes.
 
     Examples
     --------

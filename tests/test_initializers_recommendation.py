@@ -44,6 +44,11 @@ def test_the_reason_contains_the_gain_for_deep_relu_networks():
     assert "gain" not in recommend("tanh", depth=DEEP).reason
 
 
+def test_the_reason_states_how_far_the_signal_shrinks_at_any_depth():
+    assert "factor of about 2^25;" in recommend("relu", 50).reason + ";"
+    assert "2^1.07374e+09" in recommend("relu", 2**31).reason
+
+
 def test_get_accepts_every_recommended_name():
     for activation in ("relu", "tanh"):
         for depth in (None, DEEP):

@@ -252,3 +252,8 @@ def test_a_limit_that_the_dtype_cannot_hold_is_refused(clip):
     with pytest.raises(ValueError, match=r"at least 1.2e-38, got 1e-50"):
         clip(net, 1e-50)
     assert net.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_gradient_beyond_the_dtype_is_infinite_without_a_warning():
+    weight = np.ones((1, 1), np.float32)
+    assert np.isinf(L2(3e38).gradient(weight)).all()

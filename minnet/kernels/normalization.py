@@ -5,8 +5,8 @@ E[x²] - μ² can be negative, and for x with an offset of 1e4 even two passes h
 the variance. The passes over (n, features) use the dtype of x. The rounding error of the mean in
 that dtype is corrected by one constant for each column, so large offsets are accurate.
 
-Sums are updated once for four values: the sum of a column is loaded and stored in each update, and
-the updates of a single sum have to wait for each other.
+Four values are added before the sum of a column is updated, because each update loads and stores
+the sum, and has to wait for the update before it.
 
 References
 ----------

@@ -51,7 +51,7 @@ class Dense(Layer):
     in_features: int
     out_features: int
     can_skip_dx = True
-    # Of copies whose initializers cannot be pickled.
+    # For unpickled copies whose own initializers could not be pickled.
     init = staticmethod(initializers.glorot_uniform)
     bias_init = staticmethod(initializers.zeros)
 
@@ -107,7 +107,7 @@ class Dense(Layer):
 
     def compute(self, x: Array, y: Array, training: bool) -> None:
         dot(x, self.weight.value, out=y)
-        self.finite = self.has_bias and add_row(y, self.bias.value)
+        self.finite = self.has_bias and add_row(y, self.bias.value)  # which returns if y is finite
 
     def differentiate(self, dy: Array, dx: Array) -> None:
         weight = self.weight

@@ -1,4 +1,4 @@
-"""Rows of the counts in histograms, which hold only the bins that have been used.
+"""Histogram counts by step; only bins in use are stored.
 
 The values of an array usually lie in few of the 2048 bins. An entry of a row is therefore a block
 of 16 neighbouring bins, or of totals. The counters of `minnet.kernels.histograms` are added to the

@@ -230,12 +230,12 @@ class HistogramProbe(Recorder):
         counts, starts = self.counts(layer, kind), self.steps(layer, kind)[:, 0]
         if step is None:
             counts = counts.sum(axis=0, keepdims=True)
-        elif (step := count(step, "series", "step", least=-1)) != -1:
+        elif (step := count(step, "quantile", "step", least=-1)) != -1:
             first, last = starts[0], self.steps(layer, kind)[-1, 1]
             if not first <= step <= last:
                 raise ValueError(
-                    f"step: expected {first} to {last}, the observed steps, or -1 for the last "
-                    f"one, got {step}"
+                    f"quantile: expected step from {first} to {last}, the observed steps, or -1 "
+                    f"for the last one, got {step}"
                 )
             counts = counts[: np.searchsorted(starts, step, side="right")]
         quantiles: Array = _quantiles(counts[-1:], q)[0]

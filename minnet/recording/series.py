@@ -143,7 +143,7 @@ class Series:
 
     def restore(self, state: State, name: str = "rows", bounds: Bounds = COUNTS) -> None:
         """Restore ``steps`` and the rows of a file; raise ValueError if they are impossible."""
-        # In version 3, each key has steps; those of the run come first.
+        # Version 3 stored steps for each key; the first entry is that of the run.
         steps = checked(state, "steps", np.int64, (None, None, 3))[:, 0]
         first, last, observed = steps.T
         # A single row may be incomplete.

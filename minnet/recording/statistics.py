@@ -146,7 +146,8 @@ def dead_units(y: Any, *, tolerance: float = 0.0) -> Array:
             "a unit that never changes cannot be found in one row"
         )
     tolerance = non_negative(tolerance, "dead_units", "tolerance")
-    return np.asarray(numbers.max(axis=0) - numbers.min(axis=0) <= tolerance)
+    with np.errstate(over="ignore"):  # an infinite range is larger than the tolerance
+        return np.asarray(numbers.max(axis=0) - numbers.min(axis=0) <= tolerance)
 
 
 def split_zeros(array: Any, *, log: bool = False, where: str = "split_zeros") -> Sample:

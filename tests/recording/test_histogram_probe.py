@@ -256,7 +256,7 @@ def test_a_step_between_observed_ones_is_found():
 
 def test_a_step_outside_the_observed_ones_raises():
     probe = recorded([[1.0] * 4], [[5.0] * 4])
-    with pytest.raises(ValueError, match=r"step: expected 0 to 1, the observed steps, .* got 2"):
+    with pytest.raises(ValueError, match=r"quantile: expected step from 0 to 1, .* got 2"):
         probe.quantile("only", "y", 0.5, step=2)
 
 

@@ -87,6 +87,10 @@ def test_dead_units_are_those_that_never_change():
     np.testing.assert_array_equal(dead_units(y), [False, True, False, True])
 
 
+def test_a_unit_whose_range_overflows_is_not_dead():
+    assert dead_units(np.array([[1e308, 1.0], [-1e308, 1.0]])).tolist() == [False, True]
+
+
 def test_dead_units_up_to_a_tolerance():
     y = np.array([[0.0, 0.0], [1e-3, 1e-2]])
     assert dead_units(y, tolerance=1e-3).tolist() == [True, False]
