@@ -5,13 +5,9 @@ mode, with weights that change from batch to batch. Its validation curve is from
 epoch. Here both curves belong to the same network at the same time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
-
-from matplotlib.axes import Axes
 
 from minnet import plot
 from minnet.experiments import report
@@ -47,14 +43,13 @@ def draw(results: Results) -> report.Figures:
 
     With the article's settings, add its four curves, which are those of Keras's ``history``.
     """
-
-    def draw_gradients(label: str, ax: Axes) -> None:
-        plot.gradient_flow(results.records[label].statistics, lines=True, ax=ax)
-
+    probes = {label: record.statistics for label, record in results.records.items()}
     ratios = {label: gradient_ratio(AFTER, runs).value for label, runs in results.trials.items()}
     figures: report.Figures = {
         "gradients": (
-            report.panels(results.records, draw_gradients),
+            report.panels(
+                probes, lambda label, ax: plot.gradient_flow(probes[label], lines=True, ax=ax)
+            ),
             "RMS of each layer's weight gradient over training steps. The closer the lines, the "
             "more similar are the gradients of the layers. After training the ratio of the last "
             f"layer to the first is {report.span(ratios)}.",

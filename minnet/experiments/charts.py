@@ -145,8 +145,13 @@ def by_label(
     style.grow(ax, height=0.5 * len(rows) + 1.2)
     if log:
         _log_axis(ax, "x")
-    for row, (seeds, interval) in enumerate(rows):
-        _draw_row(ax, row, seeds, interval, log)
+    for row, (seeds, interval) in enumerate(rows):  # the seeds at slightly different heights
+        ax.plot(np.sort(seeds), row + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
+        ax.hlines(row, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
+        ax.plot(interval.value, row, zorder=4, **_MEAN)
+        text = _excluded([interval], log).replace("\n", " ")
+        options = {"va": "center", "color": INK, "path_effects": style.OUTLINE}
+        style.note(ax, text, (0, row + 0.44), (4, 0), ("axes fraction", "data"), **options)
     several = any(interval.n > 1 for _, interval in rows)
     text = ("geometric mean" if log else "mean") + (",\n95% interval" if several else "")
     handles: list[Artist] = [
@@ -254,16 +259,6 @@ def _draw_lines(
     return style.interval_key(INK, [interval.n for interval in every], log)
 
 
-def _draw_row(ax: Axes, row: int, seeds: Array, interval: Interval, log: bool) -> None:
-    """Draw one row: the seeds at slightly different heights, their mean and its interval."""
-    ax.plot(np.sort(seeds), row + 0.09 * (np.arange(seeds.size) % 5 - 2), **_DOT)
-    ax.hlines(row, interval.low, interval.high, color=INK, linewidth=3.5, zorder=3)
-    ax.plot(interval.value, row, zorder=4, **_MEAN)
-    text = _excluded([interval], log).replace("\n", " ")
-    options = {"va": "center", "color": INK, "path_effects": style.OUTLINE}
-    style.note(ax, text, (0, row + 0.44), (4, 0), ("axes fraction", "data"), **options)
-
-
 def _column(ax: Axes) -> int:
     cell = ax.get_subplotspec()
     return cell.colspan.start if cell is not None else 0
@@ -289,14 +284,13 @@ class _FewTicks(LogLocator):
 
 def _log_axis(ax: Axes, name: Literal["x", "y"]) -> None:
     """Make an axis logarithmic, with few ticks such as 0.01, and 10⁻⁴ outside 0.001 to 1000."""
+
+    def short(value: float, _: object) -> str:
+        power = np.isclose(value, 10.0 ** np.round(np.log10(value)), atol=0)
+        return style.power_of_ten(value) if power and not 1e-3 <= value <= 1e3 else f"{value:g}"
+
     ax.set(**{f"{name}scale": "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     axis.set_major_locator(_FewTicks())
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: _short(value))
-
-
-def _short(value: float) -> str:
-    if 1e-3 <= value <= 1e3 or not np.isclose(value, 10.0 ** np.round(np.log10(value)), atol=0):
-        return f"{value:g}"
-    return style.power_of_ten(value)
+    axis.set_major_formatter(short)

@@ -1,7 +1,5 @@
 """The commands ``minnet run`` and ``minnet claims``."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import shlex
@@ -163,18 +161,12 @@ def _jobs(options: argparse.Namespace) -> int | None:
 def _command(options: argparse.Namespace) -> str:
     """Return the command that gives the same results."""
     words = ["minnet", *(("run", options.experiment) if "experiment" in options else ("claims",))]
-    for name in ("article", "only", "csv", "target", "data", "as_article", "quick", "epochs"):
-        words += _words(name, getattr(options, name, None))
-    words += _words("seed", getattr(options, "seed", 0) or None)
-    return shlex.join([*words, *_words("seeds", options.seeds)])
-
-
-def _words(name: str, value: Any) -> list[str]:
-    """Return the words of an option; none if it was not given."""
-    if value in (None, False, []):
-        return []
-    values = [] if value is True else value if isinstance(value, list) else [value]
-    return [f"--{name.replace('_', '-')}", *map(str, values)]
+    names = "article", "only", "csv", "target", "data", "as_article", "quick", "epochs"
+    for name in (*names, "seed", "seeds"):
+        if value := getattr(options, name, None):
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
 
 
 @contextmanager

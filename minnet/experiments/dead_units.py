@@ -6,10 +6,7 @@ remedies, without code. Adam's learning rate is 30 times its default. It was cho
 large enough that many units die, and small enough that the network still learns.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
@@ -53,7 +50,10 @@ def draw(results: Results) -> report.Figures:
     }
     ended = {label: runs for label, runs in results.trials.items() if networks(runs, AFTER)}
     if ended:
-        share = {label: by_layer(runs, AFTER, "hidden", share_of) for label, runs in ended.items()}
+        share = {
+            label: by_layer(runs, AFTER, "hidden", lambda row: float(row["dead"] / row["units"]))
+            for label, runs in ended.items()
+        }
         figure = charts.by_layer(share, ylabel="share of units that are dead\nafter training")
         figure.axes[0].set_ylim(-0.03, 1.03)
         every = {label: dead_share(runs) for label, runs in results.trials.items()}
@@ -64,11 +64,6 @@ def draw(results: Results) -> report.Figures:
             "mean.",
         )
     return figures
-
-
-def share_of(layer: Mapping[str, Any]) -> float:
-    """Return the share of dead units of a layer in a snapshot."""
-    return float(layer["dead"] / layer["units"])
 
 
 def dead_share(trials: Sequence[Trial]) -> float:

@@ -6,10 +6,7 @@ Scale and learning rate were chosen in small runs: large enough that training di
 enough that a clipped gradient can reduce the initial loss.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,22 +96,16 @@ def summarize(results: Results) -> list[str]:
 
 def gradient_table(trials: Trials) -> str:
     """Return a table of the gradients before training and the growth of dy between layers."""
-
-    def gradient(layer: int, runs: Sequence[Trial]) -> str:
-        layers = by_layer(runs, BEFORE, "dense", "weight_grad_rms")
-        return f"{geometric_mean(layers[layer]).value:.2e}"
-
-    def theory(runs: Sequence[Trial]) -> str:
-        factors = readings.attenuation(networks(runs, BEFORE)[0], SLOPE)
-        return f"{geometric_mean(factors[:-1]).value:.4g}"
-
-    columns: report.Columns = {
-        "RMS of dW, first layer": partial(gradient, 0),
-        "RMS of dW, last layer": partial(gradient, -1),
-        "RMS(dy) over that of the next layer": lambda runs: f"{growth(runs):.4g}",
-        "theory": theory,
-    }
-    return report.label_table(trials, columns)
+    header = "RMS of dW, first layer", "RMS of dW, last layer"
+    rows = []
+    for label, runs in trials.items():
+        first, *_, last = map(geometric_mean, by_layer(runs, BEFORE, "dense", "weight_grad_rms"))
+        factors = readings.attenuation(networks(runs, BEFORE)[0], SLOPE)[:-1]
+        rows.append([
+            label, f"{first.value:.2e}", f"{last.value:.2e}", f"{growth(runs):.4g}",
+            f"{geometric_mean(factors).value:.4g}",
+        ])  # fmt: skip
+    return report.table(["", *header, "RMS(dy) over that of the next layer", "theory"], rows)
 
 
 def growth(trials: Sequence[Trial]) -> float:

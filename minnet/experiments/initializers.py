@@ -5,8 +5,6 @@ and shows the trained network only. Here pixels are in [0, 1], ten logits follow
 layer, and the layers are shown before training, where only the initializer matters, and after it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,9 +1,8 @@
 """Means and shares over seeds with their 95% intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -12,25 +11,15 @@ from minnet.recording.statistics import half_interval
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95% interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The value and the ends of its interval; both ends are nan for fewer than two seeds.
-    n : int
-        Number of seeds from which the value was computed.
-    excluded : int
-        Number of seeds that were excluded.
-    """
+    """A value with its 95% interval."""
 
     value: float
-    low: float
+    low: float  # ends of the interval; both are nan for fewer than two seeds
     high: float
-    n: int
-    excluded: int = field(default=0, kw_only=True)
+    n: int  # number of seeds from which the value was computed
+    excluded: int = field(default=0, kw_only=True)  # number of seeds that were excluded
 
-    def within(self, low: float, high: float) -> Interval:
+    def within(self, low: float, high: float) -> Self:
         """Return the value with its interval clipped, such as that of an accuracy to [0, 1]."""
         first, last = np.clip([self.low, self.high], low, high).tolist()
         return replace(self, low=first, high=last)

@@ -5,8 +5,6 @@ data before the split, and it draws the layers only after training, without an a
 experiment corrects these choices; ``--as-article`` reproduces them.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from minnet import plot

@@ -4,8 +4,6 @@ An extra measure is a function of a network and its data that returns numbers th
 `Setup` requests it by its name in ``MEASURES``, which stored trials contain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

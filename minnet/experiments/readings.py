@@ -4,8 +4,6 @@ A training that diverged (NaN or infinity) counts as a network that guesses, so 
 or loss has a number for every seed. Reports state how many trainings diverged.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence

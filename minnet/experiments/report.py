@@ -1,7 +1,5 @@
 """Reports: tables in Markdown, learning curves, and the files of an experiment."""
 
-from __future__ import annotations
-
 import json
 import math
 import platform

@@ -5,8 +5,6 @@ trainings run through joblib: in this process, in several processes or, with
 ``joblib.parallel_config("dask")``, on a cluster.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -14,11 +12,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Collection, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import minnet
 from minnet.experiments.setup import Setup
@@ -116,7 +113,9 @@ def sweep(
     parallel = joblib.Parallel(1 if alone else jobs, batch_size=1, return_as="generator_unordered")
     tasks = (joblib.delayed(run)(setup, record=setup in recorded) for setup in missing)
     hidden = None if verbose and missing else True  # None: shown on a terminal only
-    with _closing(parallel(tasks)) as done:
+    with warnings.catch_warnings(), closing(parallel(tasks)) as done:
+        # joblib warns if its workers end before all tasks are done, as after Ctrl-C.
+        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         for trial, record in tqdm(done, total=len(missing), unit="training", disable=hidden):
             store.keep(trial, record)
     return [store.trial(setup) for setup in setups]
@@ -131,14 +130,3 @@ def _train_apart(caller: int, setup: Setup, *, record: bool) -> tuple[Trial, Rec
     if os.getpid() != caller and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return train(setup, record=record)
-
-
-@contextmanager
-def _closing(results: Generator[Any]) -> Iterator[Iterator[Any]]:
-    """End the worker processes on leaving, and suppress joblib's warnings about that."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
-        try:
-            yield results
-        finally:
-            results.close()

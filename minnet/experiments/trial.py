@@ -1,22 +1,23 @@
 """Train a `Setup`, and measure every epoch, and every layer before and after training.
 
 A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
-over seeds. A `Record` holds the trained network and a recording of the training, for figures.
+over seeds. A `Record` holds the trained network and a recording of the training, for figures. A
+diagnosis is that of another training under a `Doctor`.
 """
-
-from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from minnet.doctor import Diagnosis, Doctor
 from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
@@ -30,6 +31,8 @@ from minnet.validation import Array
 TEST_ROWS = 1000  # rows whose activations are measured
 EVALUATED = 10_000  # training rows that are evaluated after an epoch
 SLOTS = 64  # points in time that a record keeps
+LEAST = 30  # steps that a diagnosis observes, unless fewer are planned
+WORK = 1e10  # limit of steps * rows of a batch * parameters, for more than LEAST steps
 CURVES = (
     "loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
 )  # fmt: skip
@@ -39,41 +42,30 @@ Snapshot = dict[str, list[dict[str, Any]]]
 
 @dataclass
 class Trial:
-    """The results of one training.
-
-    Attributes
-    ----------
-    setup : Setup
-        Setup that was trained.
-    curves : dict of str to list of float
-        Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
-        ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
-        rows, both with the network at the end of the epoch. ``seconds`` is the training time.
-    start, end : dict
-        The `snapshot` of the network before and after training; None if its outputs or
-        gradients are not finite, and at the end of a training that diverged.
-    measures : dict
-        Results of the setup's ``measures`` by name, at ``start`` and ``end``.
-    stopped : str or None
-        Message of the error that ended a diverged training.
-    """
+    """The results of one training."""
 
     setup: Setup
+    # Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
+    # ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
+    # rows, both with the network at the end of the epoch. ``seconds`` is the training time.
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
+    # The `snapshot` of the network before and after training; None if its outputs or gradients
+    # are not finite, and at the end of a training that diverged.
     start: Snapshot | None = None
     end: Snapshot | None = None
+    # Results of the setup's ``measures`` by name, at ``start`` and ``end``.
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stopped: str | None = None
+    stopped: str | None = None  # message of the error that ended a diverged training
 
     def as_dict(self) -> dict[str, Any]:
         """Return the results for JSON."""
         return {**vars(self), "setup": self.setup.as_dict()}
 
     @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> Trial:
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
         """Return the trial from the result of `as_dict`, with null read as NaN."""
         numbers: dict[str, Any] = {
-            name: None if stored[name] is None else _with_nan(stored[name])
+            name: None if stored[name] is None else plain(stored[name], back=True)
             for name in ("curves", "start", "end", "measures")
         }
         return cls(Setup(**stored["setup"]), **numbers, stopped=stored["stopped"])
@@ -122,7 +114,7 @@ class Record:
         self.histograms.save(f"{stem}.histograms.npz")
 
     @classmethod
-    def load(cls, setup: Setup, stem: Path) -> Record:
+    def load(cls, setup: Setup, stem: Path) -> Self:
         """Return the record from the files of `save`."""
         ended = Path(f"{stem}.net.npz").is_file()
         net = load_net(setup.build(), f"{stem}.net.npz") if ended else None
@@ -191,29 +183,21 @@ def snapshot(setup: Setup, net: Sequential) -> Snapshot:
     """
     outputs = capture(net, setup.load().x_test[:TEST_ROWS])
     gradients = first_batch_gradients(setup, net)
-    return {
-        "hidden": [
-            {
-                "name": name,
-                **distribution(y := outputs[name]["y"]),
-                "saturated": _saturated(layer, y),
-            }
-            for name, layer in net.walk()
-            if isinstance(layer, ACTIVATIONS[setup.activation])
-        ],
-        "dense": [
-            {
-                "name": name,
-                "fan_in": layer.in_features,
-                "fan_out": layer.out_features,
+    rows: Snapshot = {"hidden": [], "dense": []}
+    for name, layer in net.walk():
+        y = outputs[name]["y"]
+        if isinstance(layer, ACTIVATIONS[setup.activation]):
+            low, high = SATURATION.get(type(layer).__name__, (math.nan, math.nan))
+            saturated = math.nan if math.isnan(low) else float(((y < low) | (y > high)).mean())
+            rows["hidden"].append({"name": name, **distribution(y), "saturated": saturated})
+        if isinstance(layer, Dense):
+            rows["dense"].append({
+                "name": name, "fan_in": layer.in_features, "fan_out": layer.out_features,
                 "weight_rms": rms(layer.weight.value),
                 "weight_grad_rms": rms(gradients[name]["weight_grad"]),
                 "dy_rms": rms(gradients[name]["dy"]),
-            }
-            for name, layer in net.walk()
-            if isinstance(layer, Dense)
-        ],
-    }
+            })  # fmt: skip
+    return rows
 
 
 def first_batch_gradients(setup: Setup, net: Sequential) -> Capture:
@@ -242,33 +226,54 @@ def _evaluate(setup: Setup, net: Sequential) -> dict[str, float]:
     return values
 
 
-def _saturated(layer: object, y: Array) -> float:
-    """Return the share of saturated outputs; nan for activations that do not saturate."""
-    if (kind := type(layer).__name__) not in SATURATION:
-        return float("nan")
-    low, high = SATURATION[kind]
-    return float(((y < low) | (y > high)).mean())
-
-
 def _measure(trial: Trial, when: str, net: Sequential) -> None:
     if trial.setup.measures:
         data = trial.setup.load()
         trial.measures[when] = {name: MEASURES[name](net, data) for name in trial.setup.measures}
 
 
-def plain(value: Any) -> Any:
-    """Replace non-finite numbers by None at every level, because JSON does not support them."""
+def observed_steps(setup: Setup) -> int:
+    """Return the number of steps that are observed; trials of remedies take as many at most.
+
+    The start of any training resembles one with a low learning rate. Therefore only trainings of
+    large networks are cut short.
+    """
+    planned = setup.epochs * math.ceil(len(setup.load().x) / setup.batch_size)
+    affordable = int(WORK / (setup.batch_size * setup.build().theta.size))
+    return min(planned, max(affordable, LEAST))
+
+
+def diagnose(setup: Setup) -> Diagnosis:
+    """Return the diagnosis of the first steps of a setup's training.
+
+    They use its first training rows only, and the first test rows as validation rows.
+    """
+    data, net = setup.load(), setup.build()
+    size = min(setup.batch_size, len(data.x))
+    steps, test = observed_steps(setup), slice(TEST_ROWS)
+    rows = slice(steps * size)
+    epochs = math.ceil(steps / math.ceil(len(data.x[rows]) / size))
+    doctor = Doctor((data.x_test[test], targets(setup, data.labels_test[test])))
+    with threadpool_limits(1, user_api="blas"):
+        with suppress(FloatingPointError):  # of a training that diverges
+            fit(
+                net, data.x[rows], targets(setup, data.labels[rows]), loss=setup.make_loss(),
+                optimizer=setup.make_optimizer(net), epochs=min(epochs, setup.epochs),
+                batch_size=size, rng=np.random.default_rng([setup.seed, 1]), probes=[doctor],
+                regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
+            )  # fmt: skip
+        return doctor.diagnosis()
+
+
+def plain(value: Any, *, back: bool = False) -> Any:
+    """Replace non-finite numbers by None at every level, because JSON does not support them.
+
+    With ``back``, replace None by NaN.
+    """
     if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {key: plain(inner, back=back) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [plain(inner, back=back) for inner in value]
+    if back:
+        return math.nan if value is None else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _with_nan(value: Any) -> Any:
-    """Replace None by NaN at every level; the reverse of `plain`."""
-    if isinstance(value, dict):
-        return {name: _with_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_with_nan(inner) for inner in value]
-    return float("nan") if value is None else value

@@ -5,8 +5,6 @@ them fall into two bins, and the layers cannot be distinguished. This experiment
 over the whole training on a logarithmic scale, and the network with one remedy at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
@@ -22,7 +20,7 @@ from minnet.experiments.measures import rms
 from minnet.experiments.readings import BEFORE, STAGES, by_layer, gradient_ratio, networks
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, Trial, first_batch_gradients
-from minnet.recording import SATURATION, Capture
+from minnet.recording import SATURATION
 from minnet.validation import Array
 
 BASELINE = Setup(
@@ -54,11 +52,13 @@ def predicted(trials: Sequence[Trial], last: float) -> list[float]:
     return gradients
 
 
-def pooled(captured: Capture) -> tuple[Array, float]:
+def pooled(record: Record) -> tuple[Array, float]:
     """Return the counts of the article's histogram, (bins,), and the share in the two bins at 0.
 
-    The share is of all gradients, including those outside the histogram.
+    The gradients are those of the trained network on the first training batch. The share is of all
+    gradients, including those outside the histogram.
     """
+    captured = first_batch_gradients(record.setup, record.trained())
     kinds = ("weight_grad", "bias_grad")
     arrays = [array for kind in kinds for array in captured.kind(kind).values()]
     counts: Array = np.sum([np.histogram(array, BINS, RANGE)[0] for array in arrays], axis=0)
@@ -66,20 +66,15 @@ def pooled(captured: Capture) -> tuple[Array, float]:
     return counts, float(middle / sum(array.size for array in arrays))
 
 
-def trained_gradients(record: Record) -> Capture:
-    """Return the gradients of the trained network on the first training batch."""
-    return first_batch_gradients(record.setup, record.trained())
-
-
 def draw(results: Results) -> report.Figures:
     """Return figures of the gradients of the baseline and of all networks.
 
     With the article's settings, add the article's histogram.
     """
-    figures = draw_baseline(results) | draw_layers(results) | draw_maps(results)
+    figures = draw_baseline(results) | draw_networks(results)
     record = results.records["sigmoid"]
     if results.as_article and record.net is not None:
-        counts, share = pooled(trained_gradients(record))
+        counts, share = pooled(record)
         figure, (ax,) = charts.side_by_side([f"Gradients, {BINS} bins"])
         ax.stairs(counts, np.linspace(*RANGE, BINS + 1), fill=True, baseline=0.5)
         ax.set(xlabel="gradient, of all weights and biases", ylabel="count", yscale="log")
@@ -124,8 +119,14 @@ def draw_baseline(results: Results) -> report.Figures:
     }
 
 
-def draw_layers(results: Results) -> report.Figures:
-    """Return the figure of all networks' gradients by layer, before and after training."""
+def draw_networks(results: Results) -> report.Figures:
+    """Return figures of all networks' gradients: by layer, and over the steps."""
+
+    def draw_map(label: str, ax: Axes) -> None:
+        plot.gradient_flow(results.records[label].statistics, limits=limits, ax=ax)
+        report.number_rows(ax)
+
+    limits = readings.gradient_limits(record.statistics for record in results.records.values())
     trials = results.trials
     last = geometric_mean(by_layer(trials["sigmoid"], BEFORE, *WEIGHT_GRADIENT)[-1]).value
     theory = {"sigmoid": predicted(trials["sigmoid"], last)}
@@ -140,24 +141,12 @@ def draw_layers(results: Results) -> report.Figures:
             "of the gradient reaches the first layer. The ratio of the last layer to the first is "
             f"{before} before training, and {after} after it. Dashed lines are predictions. With "
             "several seeds, bands are 95% intervals of the mean.",
-        )
-    }
-
-
-def draw_maps(results: Results) -> report.Figures:
-    """Return the figure of all networks' gradients over the steps."""
-
-    def draw_map(label: str, ax: Axes) -> None:
-        plot.gradient_flow(results.records[label].statistics, limits=limits, ax=ax)
-        report.number_rows(ax)
-
-    limits = readings.gradient_limits(record.statistics for record in results.records.values())
-    return {
+        ),
         "gradient_maps": (
             report.panels(results.records, draw_map, color_bars=True),
             "RMS of each layer's weight gradient over training steps. All panels have one colour "
             f"scale, from 10^{limits[0]:.0f} to 10^{limits[1]:.0f}.",
-        )
+        ),
     }
 
 
@@ -174,7 +163,7 @@ def summarize(results: Results) -> list[str]:
         f"The loss of {classes} equal probabilities is ln {classes} = {np.log(classes):.3f}.",
     ]
     if results.as_article and record.net is not None:
-        _, share = pooled(trained_gradients(record))
+        _, share = pooled(record)
         parts.append(
             f"In the article's histogram, {BINS} bins from {RANGE[0]:g} to {RANGE[1]:g}, the two "
             f"bins at 0 hold {100 * share:.3f}% of all gradients."

@@ -98,7 +98,7 @@ def _write(ax: Axes, counts: Array, shares: Array, digits: int) -> None:
     for (row, column), count in np.ndenumerate(counts):
         share = float(shares[row, column])
         text = f"{count}\n{style.percent(share)}" if count and lines == 2 else f"{count}"
-        color = style.text_color(parts.AMOUNTS(share) if share else "white")
+        color = "white" if share >= parts.DARK else "black"
         options = style.literal(ax, size) | {"color": color}
         ax.text(column, row, text, ha="center", va="center", **options)
 

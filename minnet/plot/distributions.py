@@ -147,7 +147,10 @@ def density(
         if name in curves:
             ax.plot(*curves[name], color=color, label=label)
         else:
-            ax.axvline(_point(units[name]), color=color, label=label)
+            values = units[name].values
+            zero = np.nan if log else 0.0  # a logarithmic axis has no 0
+            middle = float(np.median(values)) if values.size else zero
+            ax.axvline(middle, color=color, label=label)
     style.limits(ax, low, high, ceiling)
     xlabel = parts.quantity(data, kind, log, exponent, list(samples))
     return style.finish(ax, xlabel, "density", title=title)
@@ -191,13 +194,6 @@ def cdf(
         ax.plot(values, share, drawstyle="steps-post", color=color, label=label)
     xlabel = parts.quantity(data, kind, log, exponent, list(samples))
     return style.finish(ax, xlabel, "share of values ≤ x", title=title)
-
-
-def _point(sample: Sample) -> float:
-    """Return the median of the values that are not 0; if there are none, 0, or nan for log."""
-    if sample.values.size:
-        return float(np.median(sample.values))
-    return np.nan if sample.log else 0.0
 
 
 def _drawn_layers(names: Sequence[str], labels: int, chosen: bool) -> list[str]:

@@ -34,6 +34,7 @@ _GROUPS = 64  # number of groups into which a long curve is split
 AMOUNTS = ListedColormap(mpl.colormaps["magma"](np.linspace(0.93, 0.0, 256))).with_extremes(
     bad="white"
 )
+DARK = 102 / 256  # of AMOUNTS; from here on, white text has a higher contrast than black text
 
 
 def has_labels(data: Any) -> bool:

@@ -1,9 +1,7 @@
 """Style shared by all charts: text, colours, figures and axes.
 
-A chart has dark text on a white background, whatever Matplotlib style the user has chosen. On axes
-that the user passes, the plotting area becomes white, and the text around it contrasts with the
-background of the figure. The user's fonts and resolution are used. All other settings are
-Matplotlib's defaults or are set here.
+The user's fonts and resolution are used. All other settings are Matplotlib's defaults or are set
+here.
 """
 
 import io
@@ -106,10 +104,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             plt.draw_if_interactive()  # loads the backend, which can change settings permanently
         kept = {name: mpl.rcParams[name] for name in _USERS}
         kept["font.family"] = [*kept["font.family"], _FALLBACK]
-        options = {
-            name: kwargs[name] for name in ("title", "figsize", "log", "lines") if name in kwargs
-        }
-        _check_options(draw.__name__, **options)
+        _check_options(draw.__name__, **kwargs)
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_STYLE | kept)
@@ -118,9 +113,11 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     return drawn
 
 
-def _check_options(where: str, title: Any = None, figsize: Any = None, **flags: Any) -> None:
-    for name, flag in flags.items():
-        as_flag(flag, where, name)
+def _check_options(
+    where: str, /, *, title: Any = None, figsize: Any = None, **options: Any
+) -> None:
+    for name in ("log", "lines"):
+        as_flag(options.get(name, False), where, name)
     if title is not None:
         check_instance(title, str, where, "title as a str")
     if figsize is not None:
@@ -193,22 +190,6 @@ def ink(ax: Axes) -> str:
         red, green, blue, alpha = to_rgba(figure.get_facecolor())
         light = alpha * (0.3 * red + 0.59 * green + 0.11 * blue) + (1 - alpha) * light
     return INK if light > 0.5 else _PALE
-
-
-def text_color(background: Any) -> str:
-    """Return the colour of text, black or white, that has the higher contrast with a background.
-
-    The contrast is that of the relative luminances, as WCAG 2.2 defines them. It is at least
-    4.5 : 1 on every background.
-    """
-
-    def luminance(color: Any) -> float:
-        values = np.array(to_rgba(color)[:3])
-        linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-        return 0.05 + float(linear @ [0.2126, 0.7152, 0.0722])
-
-    middle = luminance("white") * luminance("black")
-    return "white" if luminance(background) ** 2 < middle else "black"
 
 
 def literal(ax: Axes, size: float) -> dict[str, Any]:

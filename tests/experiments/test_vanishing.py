@@ -286,7 +286,7 @@ def test_the_articles_histogram_is_drawn_for_the_article_alone(ran_as_article, f
 def test_the_articles_histogram_pools_all_weights_and_biases(ran_as_article):
     results, _ = ran_as_article
     record = results.records["sigmoid"]
-    counts, share = vanishing.pooled(vanishing.trained_gradients(record))
+    counts, share = vanishing.pooled(record)
     assert counts.shape == (100,)
     assert counts.sum() == record.net.theta.size
     data = record.setup.load()

@@ -9,8 +9,6 @@ The article does not test L1, L2 and dropout. Here the small network and a netwo
 trained with each of them and, from the same initial weights, without.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import partial

@@ -4,12 +4,13 @@ The rule of a claim is code that uses only the numbers of its trainings, so that
 how the verdict follows from the measurement.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from minnet.experiments import charts
 from minnet.experiments.claims.verdicts import Parts, Verdict, verdict
@@ -18,11 +19,7 @@ from minnet.experiments.readings import Quantity
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Trial, Trials
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-Panel = tuple[str, Callable[[Trials, "Axes | None"], "Figure"]]
+Panel = tuple[str, Callable[[Trials, Axes | None], Figure]]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Claims 5 to 7, on vanishing gradients, saturation and large initial weights (article 001)."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -5,8 +5,6 @@ is tested as well, the missing output layer. The article's guideline is tested o
 activations, initializers and depths.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import partial

@@ -5,8 +5,6 @@ output layer. Here an output layer follows, and the layers are measured before t
 only the initializer matters, and after it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import partial
@@ -61,11 +59,7 @@ def largest_spread(trial: Trial) -> float:
     f"in more than {MAJORITY:.0%} of the seeds. A diverged training counts as one with neither.",
     setups=SYMMETRIC,
     panels=[
-        rows(
-            "Spread of the units",
-            largest_spread,
-            "relative spread,\nlargest of the layers",
-        ),
+        rows("Spread of the units", largest_spread, "relative spread,\nlargest of the layers"),
         rows("Exact zeros", least_zeros, "share of the outputs,\nsmallest of the layers"),
     ],
 )

@@ -4,8 +4,6 @@ A run processes one claim after another. It trains the setups that its folder do
 and reports the verdict. Claims that need the same training share it.
 """
 
-from __future__ import annotations
-
 import math
 import shutil
 import textwrap

@@ -1,7 +1,5 @@
 """Claims 16 to 18, on speed, accuracy and robustness with batch normalization (article 003)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import partial

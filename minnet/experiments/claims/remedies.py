@@ -1,7 +1,5 @@
 """Claims 8 to 10 and 20: effects of vanishing gradients (001), and remedies (001, 000/004)."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 

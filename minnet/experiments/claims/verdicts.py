@@ -5,8 +5,6 @@ side, False if it lies on the other side, and None, undecided, if it contains th
 outcomes of a claim's parts give its verdict.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
