@@ -268,8 +268,9 @@ class _FewTicks(LogLocator):
     """Ticks of a logarithmic axis: powers of ten for many decades, round numbers for few."""
 
     def nonsingular(self, vmin: float, vmax: float) -> tuple[float, float]:
-        # equal but for rounding is equal: the axis then covers the decades around the value
-        low, high = super().nonsingular(vmin, vmin if np.isclose(vmin, vmax, atol=0) else vmax)
+        if 0 < vmin < np.inf and np.isclose(vmin, vmax, atol=0):  # equal but for rounding
+            return vmin / 10, vmax * 10
+        low, high = super().nonsingular(vmin, vmax)
         return low, high
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:

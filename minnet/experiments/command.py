@@ -34,7 +34,7 @@ def add_run(commands: Any) -> None:
     for name, text in EXPERIMENTS.items():
         parser = experiments.add_parser(name, help=text)
         folder = f"runs/{name}, followed by other options, as in runs/{name}-quick-epochs3"
-        add = _add_shared(parser, folder, "1", "fewer rows and epochs, about a minute")
+        add = _add_shared(parser, folder, "1", "shorter training, one to three minutes")
         add("--seed", type=whole(0), default=0, help="first seed (default: 0)")
         add("--epochs", type=whole(1), help="epochs of every network")
         if name not in WITHOUT_ARTICLE:
@@ -47,7 +47,12 @@ def add_run(commands: Any) -> None:
                 "--data", choices=("mnist", "fashion_mnist", "digits"),
                 help="data set; digits come with scikit-learn and need no download",
             )  # fmt: skip
-            add("--csv", type=as_path, metavar="FILE", help="CSV file with a header row, instead")
+            add(
+                "--csv",
+                type=as_path,
+                metavar="FILE",
+                help="CSV file with a header row, instead of --data",
+            )
             add("--target", metavar="COLUMN", help="column of the CSV file that holds the classes")
         parser.set_defaults(
             run=_run, experiment=name, data=None, as_article=False, csv=None, target=None
@@ -61,7 +66,7 @@ def add_claims(commands: Any) -> None:
     )
     quick = "use the small digits; the verdicts do not count"
     add = _add_shared(parser, "runs/claims[-quick]", "that of each claim", quick)
-    add("--article", help="claims of this article only: 000, 001, 002, 003 or 004")
+    add("--article", help="number of an article, such as 002, see README: its claims only")
     add("--only", type=whole(1), nargs="+", default=[], metavar="N", help="these claims only")
     parser.set_defaults(run=_claims)
 

@@ -34,7 +34,7 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One of the articles' experiments."""
+    """An experiment: networks that are trained, and figures and a report of them."""
 
     name: str  # of the command
     summary: str  # a sentence on what is trained

@@ -181,7 +181,11 @@ def verdicts(entries: Sequence[Entry]) -> str:
 def counts(entries: Sequence[Entry]) -> str:
     """Return a sentence with the number of claims for each verdict."""
     found = Counter(entry.finding.verdict.name for entry in entries)
-    return f"Verdicts: {', '.join(f'{found[name]} {name}' for name in NAMES)}."
+    holds, conditional, undecided, fails = (found[name] for name in NAMES)
+    return (
+        f"Verdicts: {holds} hold, {conditional} hold under a condition, {undecided} undecided, "
+        f"{fails} fail."
+    )
 
 
 def write(entries: Sequence[Entry], out: Path, *, command: str, quick: bool = False) -> list[Path]:

@@ -138,7 +138,9 @@ def test_each_verdict_is_counted():
     outcomes = [(True, True), (True, False), (None, None), (None, False)]
     parts = [dict(zip("ab", pair, strict=True)) for pair in outcomes]
     entries = [ledger.Entry(CLAIM, {}, Finding("narrow", "", {}, of)) for of in parts]
-    assert ledger.counts(entries) == "Verdicts: 1 holds, 1 conditional, 2 undecided, 0 fails."
+    assert ledger.counts(entries) == (
+        "Verdicts: 1 hold, 1 hold under a condition, 2 undecided, 0 fail."
+    )
 
 
 def test_a_condition_is_stated_in_the_section_and_not_in_the_summary(tmp_path):
@@ -185,7 +187,7 @@ def test_the_command_prints_each_claim_and_the_table(tmp_path, capsys, monkeypat
     assert main(["claims", "--only", "2", "--seeds", "2", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert " 2. Small networks learn." in printed
-    assert "\n 2. holds\nVerdicts: 1 holds, 0 conditional" in printed
+    assert "\n 2. holds\nVerdicts: 1 hold, 0 hold under a condition" in printed
     assert " 1. " not in printed
     assert json.loads((tmp_path / "claims-2.json").read_text())["command"] == (
         "minnet claims --only 2 --seeds 2"
