@@ -18,6 +18,8 @@ from minnet.validation import Array
 
 LARGE = 1_000_000  # parameters above which fewer copies are kept
 WINDOWS = 20  # of the loss curve
+PER_LAYER = 0.005  # seconds of copies and of their symptoms and scores, for each layer
+MILDER = 4.0  # factor by which a learning rate is lowered first
 USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
 
 
@@ -65,7 +67,8 @@ class Case:
         self.looks: list[tuple[int, Snapshot]] = []
         self.losses: list[float] = []
         self.error: BaseException | None = None
-        self.spent = 0.0  # estimated seconds of copies that were trained to examine causes
+        # Estimated seconds of the examination, without trials of remedies.
+        self.spent = PER_LAYER * len(list(training.net.walk()))
         n = training.steps
         due = {0, 1, n // 4, n // 2, n - 1}
         if training.net.theta.size < LARGE:
@@ -205,3 +208,10 @@ class Case:
         parts = np.array_split(np.array(self.losses), min(WINDOWS, len(self.losses)))
         means = [float(part.mean()) for part in parts]
         return np.array([*means, math.inf] if self.diverged else means)
+
+    @cached_property
+    def roughness(self) -> float:
+        """Sum of the rises of the curve relative to its range; 0 for one that only falls."""
+        finite = self.curve[np.isfinite(self.curve)]
+        rises = float(np.maximum(np.diff(finite), 0).sum())
+        return rises / float(np.ptp(finite)) if rises else 0.0

@@ -139,29 +139,45 @@ class Trials:
         self.case, self.bar = case, bar
         self.left = max(case.training.steps * step_seconds(case.training) - case.spent, FLOOR)
         self.texts: list[str] = []
+        self.results: dict[tuple[str, bool], tuple[float, float, Remedy] | None] = {}
 
     def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
-        """Try a remedy and record the gain in points, unless it cannot be tried.
+        """Record the gain of a remedy in points, unless it cannot be tried.
+
+        The gain is the difference from the end of the training or, if better, a constant output;
+        for a certain fault it is the larger of the differences at the same step and at the end.
+        A remedy of several suspicions is tried once.
+        """
+        case, certain, key = self.case, suspicion.certain, (str(remedy), suspicion.certain)
+        if key not in self.results:
+            self.results[key] = self.result(remedy, suspicion)
+        if (result := self.results[key]) is None:
+            return
+        points, lead, tried = result
+        suspicion.remedies[suspicion.remedies.index(remedy)] = tried
+        end = case.end.points
+        least = end if certain or case.diverged else max(end, case.constant)
+        suspicion.gains[key[0]] = max(lead, points - end) if certain else points - least
+
+    def result(self, remedy: Remedy, suspicion: Suspicion) -> tuple[float, float, Remedy] | None:
+        """Return points, lead over the training at the same step, and the remedy with its result.
 
         A trial takes half of the steps. It ends at a quarter if it is behind the training,
         and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end, or if it is behind although the fault is certain. The gain is the difference
-        from the end of the training or, if better, a constant output; for a certain fault it is
-        the larger of the differences at the same step and at the end.
+        of the end, or if it is behind although the fault is certain.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
         end, lead, taken = case.end.points, 0.0, 0
         if remedy.action == "early_stopping":
             points = min((score for _, score in case.scores), key=lambda score: score.loss).points
-            suspicion.gains[str(remedy)] = points - end
-            return
+            return points, lead, remedy
         if remedy.action not in ACTIONS:
-            return
+            return None
         try:
             training = ACTIONS[remedy.action](case.training.copy(), **remedy.arguments)
             cost = step_seconds(training)
-            if self.left < training.steps / 2 * cost:
-                return
+            if self.left < training.steps / 4 * cost:
+                return None
             stops = {max(int(training.steps * share), 1): share for share in (0.25, 0.5, 1.0)}
             for taken in training.run():
                 self.bar.update()
@@ -170,6 +186,8 @@ class Trials:
                 points, share = training.score(training.net).points, stops[taken]
                 lead = points - case.points_at(share)
                 behind = lead < (-SLOW if suspicion.strength > WEAK else -WORSE)
+                if share == 0.25 and self.left < training.steps / 2 * cost:
+                    break
                 if share == 0.25 and behind and points < end - WORSE and not certain:
                     break
                 ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
@@ -182,14 +200,12 @@ class Trials:
             points = min(case.constant, end)
             lead = points - end
         except (ValueError, TypeError, KeyError):  # the remedy does not fit the network
-            return
+            return None
         self.left -= taken * cost
         word = case.points_name
         result = f"{word} {end:.3f} → {points:.3f}"
         if points < end:
             result = f"{word} {points:.3f}, compared with {points - lead:.3f} without the remedy"
         text = f"{remedy.text}; tried for {taken} steps: {result}"
-        suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
         self.texts.append(text)
-        least = end if certain or case.diverged else max(end, case.constant)
-        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - least
+        return points, lead, replace(remedy, text=text)

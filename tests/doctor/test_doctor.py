@@ -451,3 +451,31 @@ def test_a_learning_rate_far_too_large_for_rmsprop_gets_one_that_trains():
     found = digits(net, optimizer=RMSProp(net, lr=0.3), epochs=8).findings
     assert found[0].cause == "lr_too_high"
     assert 5e-4 < found[0].remedies[0].arguments["value"] < 0.02
+
+
+def dying():
+    """Return the diagnosis of a training whose units die, although the loss falls steadily."""
+    layers = [la for _ in range(2) for la in (Dense(128, 128, init="he_normal"), ReLU())]
+    net = Sequential([Dense(64, 128, init="he_normal"), ReLU(), *layers, Dense(128, 10)], rng=0)
+    return digits(net, optimizer=Adam(net, lr=0.05), epochs=3, batch_size=100)
+
+
+def test_units_that_die_during_training_are_dead():
+    first = dying().findings[0]
+    assert (first.cause, first.layer) == ("dead_units", "dense1")
+    assert 0 < first.step < 45
+    assert first.evidence["dead"] > 0.5
+    assert first.remedies[0].arguments["value"] < 0.05
+
+
+def test_units_that_die_in_a_training_that_fails_follow_from_the_learning_rate():
+    assert digits(healthy_net(), lr=2.0).findings[0].cause == "lr_too_high"
+
+
+def test_a_remedy_of_two_causes_is_tried_once():
+    diagnosis = dying()
+    causes = [finding.cause for finding in diagnosis.findings]
+    assert causes == ["dead_units", "lr_too_high"]
+    first, second = (finding.remedies[0].text for finding in diagnosis.findings)
+    assert first == second
+    assert diagnosis.checked.count(first) == 1
