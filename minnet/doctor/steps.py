@@ -29,8 +29,8 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.2
     elif update > 0.1 or rough > 0.5:
         strength = 0.5
-    factor = 10.0 if case.failed else MILDER
-    if case.diverged or update > 1:
+    factor = 10.0 if case.failed or update > 1 else MILDER
+    if case.failed and (case.diverged or update > 1):
         factor = 10.0 ** int(math.log10(min(max(update, 10 * USUAL), 1e30) / USUAL))
     larger = factor * min(factor, 10)
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
