@@ -43,10 +43,6 @@ class Suspicion:
         """Largest gain of a tried remedy, -inf if none was tried."""
         return max(self.gains.values(), default=-math.inf)
 
-    def gain_of(self, remedy: Remedy) -> float:
-        """Return the gain of a remedy, 0 for an untried one."""
-        return self.gains.get(str(remedy), 0.0)
-
     def finding(self, confidence: float) -> Finding:
         """Return the suspicion as a finding."""
         evidence = {k: float(v) for k, v in self.evidence.items() if math.isfinite(v)}
@@ -102,11 +98,6 @@ class Case:
         """Whether the training diverged or is no better than a constant output."""
         return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
 
-    @property
-    def steps(self) -> int:
-        """Number of observed steps."""
-        return len(self.losses)
-
     @cached_property
     def labels(self) -> Array | None:
         """Labels of the training rows, or None."""
@@ -160,7 +151,9 @@ class Case:
             snapshot.restore(net)
             found.append((step, self.training.score(net)))
         if self.diverged:
-            found.append((self.steps, Score(min(self.constant, found[-1][1].points), math.inf)))
+            found.append(
+                (len(self.losses), Score(min(self.constant, found[-1][1].points), math.inf))
+            )
         return found
 
     def points_at(self, share: float) -> float:

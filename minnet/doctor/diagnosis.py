@@ -53,8 +53,11 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
             if suspicion is not None:
                 suspicion.cause = cause.__name__
                 suspicions.append(suspicion)
-    for suspicion in suspicions:
-        suspicion.needed = required_gain(case, suspicion)
+    for s in suspicions:  # weak symptoms and uncertain scores require a larger gain
+        if not s.certain:
+            s.needed = max(s.needed, 2 * (1 - s.strength) * case.score_error)
+            if s.strength < WEAK:
+                s.needed += max(case.points_at(0.75) - case.end.points, 0.0)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
     if trials:
         checked += confirm(case, suspicions)
@@ -65,16 +68,6 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
-
-
-def required_gain(case: Case, suspicion: Suspicion) -> float:
-    """Return the gain that a remedy must bring, larger for weak symptoms and uncertain scores."""
-    if suspicion.certain:
-        return suspicion.needed
-    gain = max(suspicion.needed, 2 * (1 - suspicion.strength) * case.score_error)
-    if suspicion.strength < WEAK:
-        gain += max(case.points_at(0.75) - case.end.points, 0.0)
-    return gain
 
 
 def is_confirmed(suspicion: Suspicion) -> bool:
@@ -107,14 +100,10 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
                 if is_worth_a_trial(case, suspicion, remedy):
                     trials.attempt(remedy, suspicion)
             enough = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
-            if (
-                enough
-                and is_confirmed(suspicion)
-                and (best is None or rank(suspicion) > rank(best))
-            ):
-                best = suspicion
+            if enough and is_confirmed(suspicion):
+                best = max(best or suspicion, suspicion, key=rank)
     for suspicion in suspicions:
-        suspicion.remedies.sort(key=suspicion.gain_of, reverse=True)
+        suspicion.remedies.sort(key=lambda r: suspicion.gains.get(str(r), 0.0), reverse=True)
     return trials.texts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from statistics import geometric_mean
 from typing import Any
 
 from minnet import initializers
@@ -35,12 +35,6 @@ def of_weights(case: Case, strength: float, text: str, block: Block, **options: 
 def gradient_ratio(hidden: list[Block]) -> float:
     """Return RMS(dz) of the first hidden layer over that of the last one."""
     return max(hidden[0].dz / hidden[-1].dz, 1e-30) if hidden and hidden[-1].dz else 1.0
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    """Return the geometric mean."""
-    logs = [math.log(max(value, 1e-9)) for value in values]
-    return math.exp(sum(logs) / len(logs))
 
 
 def attenuation(case: Case) -> Suspicion | None:
@@ -84,7 +78,10 @@ def explosion(case: Case) -> Suspicion | None:
     hidden = [b for b in case.first.hidden if not b.normalized]
     if len(hidden) < 4:
         return None
-    ratio, gain = gradient_ratio(case.first.hidden), geometric_mean(b.gain for b in hidden)
+    ratio, gain = (
+        gradient_ratio(case.first.hidden),
+        geometric_mean(max(b.gain, 1e-9) for b in hidden),
+    )
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
     if largest < (3 if case.diverged else 5) or gain < 1.15:
@@ -194,7 +191,7 @@ def init_too_small(case: Case) -> Suspicion | None:
     blocks = [b for b in hidden if b.scale < SMALL and b.spread > 0.1]
     if len(blocks) * 2 <= len(hidden):
         return None
-    scale, last = geometric_mean(b.scale for b in blocks), hidden[-1]
+    scale, last = geometric_mean(max(b.scale, 1e-9) for b in blocks), hidden[-1]
     text = (
         f"The initial weights of {blocks[0].name} are {scale:.3g} times as large as those that "
         f"keep the scale of the signal. The outputs of {last.name} have a standard deviation of "

@@ -40,7 +40,7 @@ def lr_too_high(case: Case) -> Suspicion | None:
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
         [remedy("set_lr", case.lr / f) for f in (factor, larger, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
-        step=case.steps if case.diverged else 0,
+        step=len(case.losses) if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
     )
 
@@ -60,10 +60,10 @@ def lr_too_low(case: Case) -> Suspicion | None:
         0.45 if case.update < 1e-3 else 0.3,
         f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
         f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
-        f"{case.steps} steps.",
+        f"{len(case.losses)} steps.",
         [remedy("set_lr", f * case.lr) for f in (factor, factor / 10 if factor > 10 else 100)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
-        step=case.steps,
+        step=len(case.losses),
         needed=0.08,
     )
 
@@ -112,7 +112,7 @@ def over_regularized(case: Case) -> Suspicion | None:
         f"layer's weights ends at {sizes[1] / sizes[0]:.2g} times the initial value.",
         remedies,
         {"penalty": penalty, "dropout": dropout, "training_points": points},
-        step=case.steps,
+        step=len(case.losses),
         needed=0.015 if strong else max(0.03, 1.3 * case.score_error),
     )
 
