@@ -60,6 +60,10 @@ class Case:
 
     def __init__(self, training: Training) -> None:
         self.training, self.lr = training, training.lr
+        self.labels = labels_in(training.y)  # of the training rows, or None
+        self.classes = 0 if self.labels is None else int(self.labels.max()) + 1
+        self.points_name = "accuracy" if self.classes else "R²"
+        self.width = training.net.out_features or training.x.shape[1]  # number of outputs
         self.looks: list[tuple[int, Snapshot]] = []
         self.losses: list[float] = []
         self.error: BaseException | None = None
@@ -89,29 +93,9 @@ class Case:
         return isinstance(self.error, FloatingPointError)
 
     @property
-    def points_name(self) -> str:
-        """What the points are: accuracy of classes, R² of numbers."""
-        return "accuracy" if self.classes else "R²"
-
-    @property
     def failed(self) -> bool:
         """Whether the training diverged or is no better than a constant output."""
         return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
-
-    @cached_property
-    def labels(self) -> Array | None:
-        """Labels of the training rows, or None."""
-        return labels_in(self.training.y)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes, 0 if the targets are not classes."""
-        return 0 if self.labels is None else int(self.labels.max()) + 1
-
-    @property
-    def width(self) -> int:
-        """Number of outputs."""
-        return self.training.net.out_features or self.training.x.shape[1]
 
     # Symptoms before the first step, and at the last finite parameters.
 

@@ -188,7 +188,7 @@ class Trials:
         except FloatingPointError:
             points = min(case.constant, end)
             lead = points - end
-        except (ValueError, TypeError, KeyError):  # the remedy does not fit the network
+        except (ValueError, TypeError, LookupError):  # the remedy does not fit the network
             return None
         self.left -= taken * cost
         word = case.points_name

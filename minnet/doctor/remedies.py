@@ -1,7 +1,7 @@
 """Remedies: changes of a training by name and arguments, and how to apply them to a copy.
 
 Each action is a function that takes a copy of a training and returns the changed one. It raises
-ValueError, TypeError or KeyError if it does not fit the network. ``early_stopping``,
+ValueError, TypeError or LookupError if it does not fit the network. ``early_stopping``,
 ``check_labels`` and ``fix_backward`` cannot be applied to a copy, so they have no function.
 """
 
@@ -268,12 +268,7 @@ def constant_columns(x: Array) -> Array:
     return constant
 
 
-ON_SETTINGS: dict[str, Callable[..., Training]] = {
-    "clip_norm": lambda training, value: replace(training, clip_norm=value),
-    "scale_inputs": lambda training: training.with_rows(x=standardization(training.x)),
-    "scale_targets": lambda training: training.with_rows(y=standardization(training.y)),
-}
-ACTIONS = ON_SETTINGS | {
+ACTIONS: dict[str, Callable[..., Training]] = {
     action.__name__: action
     for action in (
         set_init, set_activation, insert_activation, add_batchnorm, add_residual, set_dropout,
@@ -281,3 +276,8 @@ ACTIONS = ON_SETTINGS | {
         drop_constant_features,
     )
 }  # fmt: skip
+ACTIONS |= {
+    "clip_norm": lambda training, value: replace(training, clip_norm=value),
+    "scale_inputs": lambda training: training.with_rows(x=standardization(training.x)),
+    "scale_targets": lambda training: training.with_rows(y=standardization(training.y)),
+}
