@@ -144,7 +144,9 @@ def dead_units(case: Case) -> Suspicion | None:
         block, share = found
         looks = (measure(case.training, *look) for look in case.looks)
         step = next(look.step for look in looks if worst(look, "dead", 0.5))
-        strength, needed, when = 0.4 + 0.25 * share, 0.02, "at the end, but not at the start"
+        strength, needed = 0.4 + 0.25 * share, 0.015
+        start = next(b.dead for b in case.first.hidden if b.name == block.name)
+        when = f"at the end, compared with {start:.0%} of the units before the first step"
         change = remedy("set_lr", case.lr / MILDER)
     else:
         return None
