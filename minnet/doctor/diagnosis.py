@@ -151,12 +151,12 @@ class Trials:
     def result(self, remedy: Remedy, suspicion: Suspicion) -> tuple[float, float, Remedy] | None:
         """Return points, lead over the training at the same step, and the remedy with its result.
 
-        A trial takes half of the steps. It ends at a quarter if it is behind the training,
-        and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end, or if it is behind although the fault is certain.
+        A trial takes half of the steps. It ends at a quarter if it is behind the training, or if
+        the time is short. It takes all steps if at half it is ahead of the training at that step,
+        but not yet ahead of the end, or if it is behind although the fault is certain.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
-        end, lead, taken = case.end.points, 0.0, 0
+        end, strong, lead, taken = case.end.points, suspicion.strength > WEAK, 0.0, 0
         if remedy.action == "early_stopping":
             points = min((score for _, score in case.scores), key=lambda score: score.loss).points
             return points, lead, remedy
@@ -174,16 +174,15 @@ class Trials:
                     continue
                 points, share = training.score(training.net).points, stops[taken]
                 lead = points - case.points_at(share)
-                behind = lead < (-SLOW if suspicion.strength > WEAK else -WORSE)
-                if share == 0.25 and self.left < training.steps / 2 * cost:
-                    break
-                if share == 0.25 and behind and points < end - WORSE and not certain:
-                    break
-                ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
-                undecided = ahead and points < end + needed
-                if certain:
-                    undecided = max(lead, points - end) <= -HARM
-                if share == 0.5 and not (undecided and self.left >= training.steps * cost):
+                if share == 0.25:
+                    behind = lead < (-SLOW if strong else -WORSE)
+                    goes_on = certain or not behind or points >= end - WORSE
+                elif certain:
+                    goes_on = max(lead, points - end) <= -HARM
+                else:
+                    ahead = lead > (0.0 if strong else max(needed, WORSE))
+                    goes_on = ahead and points < end + needed
+                if not goes_on or self.left < 2 * share * training.steps * cost:
                     break
         except FloatingPointError:
             points = min(case.constant, end)
