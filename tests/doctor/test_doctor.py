@@ -439,6 +439,18 @@ def test_trials_take_at_most_as_many_steps_as_the_training():
     assert sum(tried) <= doctor._case.training.steps
 
 
+def test_the_time_of_trials_leaves_time_for_the_examination_of_many_layers():
+    layers = [la for _ in range(9) for la in (Dense(16, 16, init="he_normal"), ReLU())]
+    net = Sequential([Dense(64, 16, init="he_normal"), ReLU(), *layers, Dense(16, 10)], rng=0)
+    for k in range(1, 11):
+        net[f"dense{k}"].params["weight"].value *= 2
+    doctor = observed(net, (DIGITS_X, DIGITS_Y), DIGITS_TEST, lr=0.05, epochs=25)
+    diagnosis, training = doctor.diagnosis(), doctor._case.training
+    assert diagnosis.findings[0].cause == "explosion"
+    tried = [int(m[1]) for m in (re.search(r"for (\d+) steps", t) for t in diagnosis.checked) if m]
+    assert 0 < sum(tried) < 0.8 * training.steps
+
+
 def test_units_that_are_active_for_few_rows_are_dead():
     net = Sequential([Dense(64, 64), ReLU(), Dense(64, 10)], rng=0)
     net["dense1"].params["bias"].value = -3.5
