@@ -18,6 +18,8 @@ from minnet.validation import Array
 
 LARGE = 1_000_000  # parameters above which fewer copies are kept
 WINDOWS = 20  # of the loss curve
+PER_LAYER = 0.005  # seconds of copies and of their symptoms and scores, for each layer
+MILDER = 4.0  # factor by which a learning rate is lowered first
 USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
 
 
@@ -41,10 +43,6 @@ class Suspicion:
         """Largest gain of a tried remedy, -inf if none was tried."""
         return max(self.gains.values(), default=-math.inf)
 
-    def gain_of(self, remedy: Remedy) -> float:
-        """Return the gain of a remedy, 0 for an untried one."""
-        return self.gains.get(str(remedy), 0.0)
-
     def finding(self, confidence: float) -> Finding:
         """Return the suspicion as a finding."""
         evidence = {k: float(v) for k, v in self.evidence.items() if math.isfinite(v)}
@@ -62,10 +60,15 @@ class Case:
 
     def __init__(self, training: Training) -> None:
         self.training, self.lr = training, training.lr
+        self.labels = labels_in(training.y)  # of the training rows, or None
+        self.classes = 0 if self.labels is None else int(self.labels.max()) + 1
+        self.points_name = "accuracy" if self.classes else "R²"
+        self.width = training.net.out_features or training.x.shape[1]  # number of outputs
         self.looks: list[tuple[int, Snapshot]] = []
         self.losses: list[float] = []
         self.error: BaseException | None = None
-        self.spent = 0.0  # estimated seconds of copies that were trained to examine causes
+        # Estimated seconds of the examination, without trials of remedies.
+        self.spent = PER_LAYER * len(list(training.net.walk()))
         n = training.steps
         due = {0, 1, n // 4, n // 2, n - 1}
         if training.net.theta.size < LARGE:
@@ -90,34 +93,9 @@ class Case:
         return isinstance(self.error, FloatingPointError)
 
     @property
-    def points_name(self) -> str:
-        """What the points are: accuracy of classes, R² of numbers."""
-        return "accuracy" if self.classes else "R²"
-
-    @property
     def failed(self) -> bool:
         """Whether the training diverged or is no better than a constant output."""
         return self.diverged or max(self.end.points, self.train_end) < self.constant + 0.02
-
-    @property
-    def steps(self) -> int:
-        """Number of observed steps."""
-        return len(self.losses)
-
-    @cached_property
-    def labels(self) -> Array | None:
-        """Labels of the training rows, or None."""
-        return labels_in(self.training.y)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes, 0 if the targets are not classes."""
-        return 0 if self.labels is None else int(self.labels.max()) + 1
-
-    @property
-    def width(self) -> int:
-        """Number of outputs."""
-        return self.training.net.out_features or self.training.x.shape[1]
 
     # Symptoms before the first step, and at the last finite parameters.
 
@@ -157,7 +135,9 @@ class Case:
             snapshot.restore(net)
             found.append((step, self.training.score(net)))
         if self.diverged:
-            found.append((self.steps, Score(min(self.constant, found[-1][1].points), math.inf)))
+            found.append(
+                (len(self.losses), Score(min(self.constant, found[-1][1].points), math.inf))
+            )
         return found
 
     def points_at(self, share: float) -> float:
@@ -205,3 +185,10 @@ class Case:
         parts = np.array_split(np.array(self.losses), min(WINDOWS, len(self.losses)))
         means = [float(part.mean()) for part in parts]
         return np.array([*means, math.inf] if self.diverged else means)
+
+    @cached_property
+    def roughness(self) -> float:
+        """Sum of the rises of the curve relative to its range; 0 for one that only falls."""
+        finite = self.curve[np.isfinite(self.curve)]
+        rises = float(np.maximum(np.diff(finite), 0).sum())
+        return rises / float(np.ptp(finite)) if rises else 0.0

@@ -53,8 +53,11 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
             if suspicion is not None:
                 suspicion.cause = cause.__name__
                 suspicions.append(suspicion)
-    for suspicion in suspicions:
-        suspicion.needed = required_gain(case, suspicion)
+    for s in suspicions:  # weak symptoms and uncertain scores require a larger gain
+        if not s.certain:
+            s.needed = max(s.needed, 2 * (1 - s.strength) * case.score_error)
+            if s.strength < WEAK:
+                s.needed += max(case.points_at(0.75) - case.end.points, 0.0)
     suspicions.sort(key=lambda s: (s.certain, s.strength), reverse=True)
     if trials:
         checked += confirm(case, suspicions)
@@ -65,16 +68,6 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
         confirmed = [s for s in suspicions if s.strength >= STRONG]
     confirmed.sort(key=rank, reverse=True)
     return Diagnosis([s.finding(min(rank(s) / 2.0, 0.99)) for s in confirmed], checked)
-
-
-def required_gain(case: Case, suspicion: Suspicion) -> float:
-    """Return the gain that a remedy must bring, larger for weak symptoms and uncertain scores."""
-    if suspicion.certain:
-        return suspicion.needed
-    gain = max(suspicion.needed, 2 * (1 - suspicion.strength) * case.score_error)
-    if suspicion.strength < WEAK:
-        gain += max(case.points_at(0.75) - case.end.points, 0.0)
-    return gain
 
 
 def is_confirmed(suspicion: Suspicion) -> bool:
@@ -107,14 +100,10 @@ def confirm(case: Case, suspicions: list[Suspicion]) -> list[str]:
                 if is_worth_a_trial(case, suspicion, remedy):
                     trials.attempt(remedy, suspicion)
             enough = suspicion.certain or suspicion.gain > 0.3 * (1 - case.end.points)
-            if (
-                enough
-                and is_confirmed(suspicion)
-                and (best is None or rank(suspicion) > rank(best))
-            ):
-                best = suspicion
+            if enough and is_confirmed(suspicion):
+                best = max(best or suspicion, suspicion, key=rank)
     for suspicion in suspicions:
-        suspicion.remedies.sort(key=suspicion.gain_of, reverse=True)
+        suspicion.remedies.sort(key=lambda r: suspicion.gains.get(str(r), 0.0), reverse=True)
     return trials.texts
 
 
@@ -139,29 +128,45 @@ class Trials:
         self.case, self.bar = case, bar
         self.left = max(case.training.steps * step_seconds(case.training) - case.spent, FLOOR)
         self.texts: list[str] = []
+        self.results: dict[tuple[str, bool], tuple[float, float, Remedy] | None] = {}
 
     def attempt(self, remedy: Remedy, suspicion: Suspicion) -> None:
-        """Try a remedy and record the gain in points, unless it cannot be tried.
+        """Record the gain of a remedy in points, unless it cannot be tried.
 
-        A trial takes half of the steps. It ends at a quarter if it is behind the training,
-        and takes all steps if at half it is ahead of the training at that step, but not yet ahead
-        of the end, or if it is behind although the fault is certain. The gain is the difference
-        from the end of the training or, if better, a constant output; for a certain fault it is
-        the larger of the differences at the same step and at the end.
+        The gain is the difference from the end of the training or, if better, a constant output;
+        for a certain fault it is the larger of the differences at the same step and at the end.
+        A remedy of several suspicions is tried once.
+        """
+        case, certain, key = self.case, suspicion.certain, (str(remedy), suspicion.certain)
+        if key not in self.results:
+            self.results[key] = self.result(remedy, suspicion)
+        if (result := self.results[key]) is None:
+            return
+        points, lead, tried = result
+        suspicion.remedies[suspicion.remedies.index(remedy)] = tried
+        end = case.end.points
+        least = end if certain or case.diverged else max(end, case.constant)
+        suspicion.gains[key[0]] = max(lead, points - end) if certain else points - least
+
+    def result(self, remedy: Remedy, suspicion: Suspicion) -> tuple[float, float, Remedy] | None:
+        """Return points, lead over the training at the same step, and the remedy with its result.
+
+        A trial takes half of the steps. It ends at a quarter if it is behind the training, or if
+        the time is short. It takes all steps if at half it is ahead of the training at that step,
+        but not yet ahead of the end, or if it is behind although the fault is certain.
         """
         case, needed, certain = self.case, suspicion.needed, suspicion.certain
-        end, lead, taken = case.end.points, 0.0, 0
+        end, strong, lead, taken = case.end.points, suspicion.strength > WEAK, 0.0, 0
         if remedy.action == "early_stopping":
             points = min((score for _, score in case.scores), key=lambda score: score.loss).points
-            suspicion.gains[str(remedy)] = points - end
-            return
+            return points, lead, remedy
         if remedy.action not in ACTIONS:
-            return
+            return None
         try:
             training = ACTIONS[remedy.action](case.training.copy(), **remedy.arguments)
             cost = step_seconds(training)
-            if self.left < training.steps / 2 * cost:
-                return
+            if self.left < training.steps / 4 * cost:
+                return None
             stops = {max(int(training.steps * share), 1): share for share in (0.25, 0.5, 1.0)}
             for taken in training.run():
                 self.bar.update()
@@ -169,27 +174,26 @@ class Trials:
                     continue
                 points, share = training.score(training.net).points, stops[taken]
                 lead = points - case.points_at(share)
-                behind = lead < (-SLOW if suspicion.strength > WEAK else -WORSE)
-                if share == 0.25 and behind and points < end - WORSE and not certain:
-                    break
-                ahead = lead > (0.0 if suspicion.strength > WEAK else max(needed, WORSE))
-                undecided = ahead and points < end + needed
-                if certain:
-                    undecided = max(lead, points - end) <= -HARM
-                if share == 0.5 and not (undecided and self.left >= training.steps * cost):
+                if share == 0.25:
+                    behind = lead < (-SLOW if strong else -WORSE)
+                    goes_on = certain or not behind or points >= end - WORSE
+                elif certain:
+                    goes_on = max(lead, points - end) <= -HARM
+                else:
+                    ahead = lead > (0.0 if strong else max(needed, WORSE))
+                    goes_on = ahead and points < end + needed
+                if not goes_on or self.left < 2 * share * training.steps * cost:
                     break
         except FloatingPointError:
             points = min(case.constant, end)
             lead = points - end
-        except (ValueError, TypeError, KeyError):  # the remedy does not fit the network
-            return
+        except (ValueError, TypeError, LookupError):  # the remedy does not fit the network
+            return None
         self.left -= taken * cost
         word = case.points_name
         result = f"{word} {end:.3f} → {points:.3f}"
         if points < end:
             result = f"{word} {points:.3f}, compared with {points - lead:.3f} without the remedy"
         text = f"{remedy.text}; tried for {taken} steps: {result}"
-        suspicion.remedies[suspicion.remedies.index(remedy)] = replace(remedy, text=text)
         self.texts.append(text)
-        least = end if certain or case.diverged else max(end, case.constant)
-        suspicion.gains[str(remedy)] = max(lead, points - end) if certain else points - least
+        return points, lead, replace(remedy, text=text)

@@ -114,12 +114,12 @@ class Diagnosis:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        items = []
-        for finding in self.findings:
-            title, *texts = map(html.escape, finding.lines())
-            items.append(f"<li><b>{title}</b><br>{'<br>'.join(texts)}</li>")
+        found = [[html.escape(text) for text in finding.lines()] for finding in self.findings]
+        items = "".join(
+            f"<li><b>{title}</b><br>{'<br>'.join(texts)}</li>" for title, *texts in found
+        )
         checked = "".join(f"<li>{html.escape(text)}</li>" for text in self.checked)
-        page = f"<p><b>{html.escape(self.title)}</b></p><ol>{''.join(items)}</ol>"
+        page = f"<p><b>{html.escape(self.title)}</b></p><ol>{items}</ol>"
         return page + f"<details><summary>Checked</summary><ul>{checked}</ul></details>"
 
 

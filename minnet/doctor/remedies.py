@@ -1,15 +1,16 @@
 """Remedies: changes of a training by name and arguments, and how to apply them to a copy.
 
 Each action is a function that takes a copy of a training and returns the changed one. It raises
-ValueError, TypeError or KeyError if it does not fit the network. ``early_stopping``,
+ValueError, TypeError or LookupError if it does not fit the network. ``early_stopping``,
 ``check_labels`` and ``fix_backward`` cannot be applied to a copy, so they have no function.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,6 @@ def remedy(action: str, value: Any = None, **arguments: Any) -> Remedy:
     return Remedy(action, arguments, TEXTS[action].format(*arguments.values()))
 
 
-# Layers.
-
-
 def matrix_of(layer: Layer) -> tuple[Array | None, Array | None]:
     """Return the first matrix of a layer and its gradient; a plain array has no gradient."""
     if isinstance(layer, Container):
@@ -91,15 +89,22 @@ def is_activation(layer: Layer) -> bool:
     return not isinstance(layer, others) and not is_weighted(layer)
 
 
-def rebuilt(training: Training, layers: Sequence[Layer]) -> Training:
+def rebuilt(training: Training, layers: Iterable[Layer]) -> Training:
     """Return a training of a network of copies of these layers, with their present parameters."""
     copies = [copy.deepcopy(layer) for layer in layers]
     return training.with_net(Sequential(copies, rng=SEED, dtype=training.net.dtype))
 
 
-def last_weighted(layers: Sequence[Layer]) -> int:
-    """Return the index of the last layer with a matrix."""
-    return max(k for k, layer in enumerate(layers) if is_weighted(layer))
+def with_hidden(training: Training, change: Callable[[list[Layer]], list[Layer]]) -> Training:
+    """Return a training whose network has changed hidden blocks, with the present parameters.
+
+    A block is a weighted layer and those up to the next one. The last one is not hidden, and layers
+    before the first one do not change.
+    """
+    layers = training.net.layers
+    starts = [k for k, layer in enumerate(layers) if is_weighted(layer)]
+    blocks = [change(list(layers[a:b])) for a, b in pairwise(starts)]
+    return rebuilt(training, [*layers[: starts[0]], *chain(*blocks), *layers[starts[-1] :]])
 
 
 def set_init(training: Training, value: str) -> Training:
@@ -119,46 +124,41 @@ def set_activation(training: Training, value: str) -> Training:
     def changed(layer: Layer) -> Layer:
         if isinstance(layer, Residual):
             return Residual(*map(changed, copy.deepcopy(layer).layers))
-        return ACTIVATIONS[value]() if is_activation(layer) else copy.deepcopy(layer)
+        return ACTIVATIONS[value]() if is_activation(layer) else layer
 
-    layers = training.net.layers
-    last = last_weighted(layers)
-    training = rebuilt(training, [*map(changed, layers[:last]), *layers[last:]])
+    training = with_hidden(training, lambda block: [*map(changed, block)])
     return set_init(training, initializers.recommend(value).name)
 
 
 def insert_activation(training: Training, value: str) -> Training:
     """Insert an activation between weighted layers that have none between them."""
-    found: list[Layer] = []
-    linear = False
-    for layer in training.net.layers:
-        if is_weighted(layer) and linear:
-            found.append(ACTIVATIONS[value]())
-        linear = is_weighted(layer) or (linear and not is_activation(layer))
-        found.append(layer)
-    return set_init(rebuilt(training, found), initializers.recommend(value).name)
+
+    def change(block: list[Layer]) -> list[Layer]:
+        return block if any(map(is_activation, block)) else [*block, ACTIVATIONS[value]()]
+
+    return set_init(with_hidden(training, change), initializers.recommend(value).name)
 
 
 def add_batchnorm(training: Training) -> Training:
     """Insert batch normalization between each hidden weighted layer and the activation after it."""
-    found: list[Layer] = []
-    for layer in training.net.layers:
-        if found and is_weighted(found[-1]) and is_activation(layer):
-            found.append(BatchNorm(found[-1].out_features or 1))
-        found.append(layer)
-    return rebuilt(training, found)
+
+    def change(block: list[Layer]) -> list[Layer]:
+        norm = (
+            [BatchNorm(block[0].out_features or 1)] if any(map(is_activation, block[1:2])) else []
+        )
+        return [block[0], *norm, *block[1:]]
+
+    return with_hidden(training, change)
 
 
 def add_residual(training: Training) -> Training:
     """Wrap each hidden layer that keeps the width, with its activation, in a Residual."""
-    rest: list[Layer] = list(training.net.layers)
-    found: list[Layer] = []
-    while rest:
-        size = next((k for k, la in enumerate(rest[1:], start=1) if is_weighted(la)), len(rest))
-        block, rest = rest[:size], rest[size:]
-        wraps = is_weighted(block[0]) and block[0].in_features == block[0].out_features
-        found += [Residual(*map(copy.deepcopy, block))] if wraps and rest else block
-    return rebuilt(training, found)
+
+    def change(block: list[Layer]) -> list[Layer]:
+        keeps = block[0].in_features == block[0].out_features
+        return [Residual(*copy.deepcopy(block))] if keeps else block
+
+    return with_hidden(training, change)
 
 
 def set_dropout(training: Training, value: float) -> Training:
@@ -168,11 +168,11 @@ def set_dropout(training: Training, value: float) -> Training:
         dropout.p = value
     if dropouts:
         return training
-    last = last_weighted(training.net.layers)
-    found: list[Layer] = []
-    for k, layer in enumerate(training.net.layers):
-        found += [layer, Dropout(value)] if k < last and is_activation(layer) else [layer]
-    return rebuilt(training, found)
+
+    def change(block: list[Layer]) -> list[Layer]:
+        return [*chain(*([la, Dropout(value)] if is_activation(la) else [la] for la in block))]
+
+    return with_hidden(training, change)
 
 
 def unfreeze(training: Training, layer: str) -> Training:
@@ -181,27 +181,12 @@ def unfreeze(training: Training, layer: str) -> Training:
     return training
 
 
-# Output and loss.
-
-
 def set_loss(training: Training, value: str) -> Training:
-    """Set the loss, drop the activation of the output, and give the output the right width."""
-    training = with_targets(training, getattr(losses, value)())
-    *layers, last = training.net.layers[: last_weighted(training.net.layers) + 1]
-    if training.y.ndim == 1 and last.out_features != (classes := int(training.y.max()) + 1):
-        last = Dense(last.in_features or 1, classes)
-    return rebuilt(training, [*layers, last])
+    """Set the loss, drop the activation of the output, and give the output the right width.
 
-
-def add_output_layer(training: Training) -> Training:
-    """Append a Dense layer with one output for each class, and use a loss on logits."""
-    training = with_targets(training, losses.SoftmaxCrossEntropy())
-    head = Dense(training.net.out_features or 1, int(training.y.max()) + 1)
-    return rebuilt(training, [*training.net.layers, head])
-
-
-def with_targets(training: Training, loss: Loss) -> Training:
-    """Return a training with another loss and, for classes, with targets in the form it takes."""
+    Classes are converted to the form that the loss takes.
+    """
+    loss: Loss = getattr(losses, value)()
 
     def converted(y: Array) -> Array:
         labels = labels_in(y)
@@ -209,10 +194,19 @@ def with_targets(training: Training, loss: Loss) -> Training:
             return y
         return labels[:, None].astype(training.net.dtype) if loss.multilabel else labels
 
-    return replace(training.with_rows(y=converted), loss=loss)
+    training = replace(training.with_rows(y=converted), loss=loss)
+    layers = list(training.net.layers)
+    while not is_weighted(last := layers.pop()):
+        pass
+    if training.y.ndim == 1 and last.out_features != (classes := int(training.y.max()) + 1):
+        last = Dense(last.in_features or 1, classes)
+    return rebuilt(training, [*layers, last])
 
 
-# Steps.
+def add_output_layer(training: Training) -> Training:
+    """Append a Dense layer with one output for each class, and use a loss on logits."""
+    head = Dense(training.net.out_features or 1, 1)
+    return set_loss(rebuilt(training, [*training.net.layers, head]), "SoftmaxCrossEntropy")
 
 
 def set_lr(training: Training, value: float) -> Training:
@@ -222,11 +216,6 @@ def set_lr(training: Training, value: float) -> Training:
         return replace(training, schedule=lambda step: factor * schedule(step))
     training.optimizer.lr = value
     return training
-
-
-def clip_norm(training: Training, value: float) -> Training:
-    """Clip the gradient to a norm."""
-    return replace(training, clip_norm=value)
 
 
 def set_batch_size(training: Training, value: int) -> Training:
@@ -246,19 +235,6 @@ def set_regularization(training: Training, value: float) -> Training:
     if optimizer.weight_decay:
         optimizer.weight_decay = value
     return replace(training, regularizer=regularizer)
-
-
-# Rows.
-
-
-def scale_inputs(training: Training) -> Training:
-    """Standardize the columns of the rows."""
-    return training.with_rows(x=standardization(training.x))
-
-
-def scale_targets(training: Training) -> Training:
-    """Standardize the targets."""
-    return training.with_rows(y=standardization(training.y))
 
 
 def drop_constant_features(training: Training) -> Training:
@@ -296,7 +272,12 @@ ACTIONS: dict[str, Callable[..., Training]] = {
     action.__name__: action
     for action in (
         set_init, set_activation, insert_activation, add_batchnorm, add_residual, set_dropout,
-        unfreeze, set_loss, add_output_layer, set_lr, clip_norm, set_batch_size,
-        set_regularization, scale_inputs, scale_targets, drop_constant_features,
+        unfreeze, set_loss, add_output_layer, set_lr, set_batch_size, set_regularization,
+        drop_constant_features,
     )
 }  # fmt: skip
+ACTIONS |= {
+    "clip_norm": lambda training, value: replace(training, clip_norm=value),
+    "scale_inputs": lambda training: training.with_rows(x=standardization(training.x)),
+    "scale_targets": lambda training: training.with_rows(y=standardization(training.y)),
+}

@@ -129,7 +129,7 @@ def label_noise(case: Case) -> Suspicion | None:
     labels, x, pair = case.labels, case.training.x, case.training.validation
     if labels is None or len(labels) < LEAST or not np.ptp(x, axis=0).any():
         return None
-    wrong, agreement = contradictions(x, labels)
+    wrong, agreement = contradictions(x, labels, x, labels)
     clear, share, held = surest(wrong, agreement), float(wrong.mean()), math.nan
     independent, excess = clear >= max(SURE, INDEPENDENT * share), 0.0
     held_labels = None if pair is None else labels_in(pair[1])
@@ -195,20 +195,20 @@ def is_predictable(case: Case, labels: Array, share: float) -> bool:
 
 
 def contradictions(
-    x: Array, labels: Array, others: Array | None = None, other_labels: Array | None = None
+    x: Array, labels: Array, others: Array, other_labels: Array
 ) -> tuple[Array, Array]:
-    """Return whether rows contradict the nearest rows of x, and how many of those agree.
+    """Return whether others contradict the nearest rows of x, and how many of those agree.
 
-    Columns are standardized by x. At most `MOST` rows of x and of the others are used.
-    Without others the rows of x are compared with each other.
+    Columns are standardized by x. At most `MOST` rows of each are used. If x is passed as others,
+    its rows are compared with each other.
     """
     rows, convert = np.random.default_rng(0).permutation(len(x))[:MOST], standardization(x)
     known, y = convert(x[rows]), labels[rows]
-    queried, answers = known, y
-    if others is not None and other_labels is not None:
-        queried, answers = convert(others[:MOST]), other_labels[:MOST]
+    queried, answers = convert(others[:MOST]), other_labels[:MOST]
+    if others is x:
+        queried, answers = known, y
     distances = np.square(known).sum(axis=1) - 2 * queried @ known.T
-    if others is None:
+    if others is x:
         np.fill_diagonal(distances, np.inf)
     k = min(NEIGHBOURS, len(rows) - 2)
     near = y[np.argpartition(distances, k, axis=1)[:, :k]]

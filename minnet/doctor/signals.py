@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from statistics import geometric_mean
 from typing import Any
 
 from minnet import initializers
-from minnet.doctor.case import Case, Suspicion
+from minnet.doctor.case import MILDER, Case, Suspicion
 from minnet.doctor.findings import Remedy
 from minnet.doctor.remedies import remedy
-from minnet.doctor.symptoms import Block
+from minnet.doctor.symptoms import Block, Symptoms, measure
 
 SMALL, LARGE = 0.45, 2.0  # scales of weights, relative to the usual rules, that are suspicious
 EQUAL = 0.02  # deviation between columns, relative to the weights, below which units are equal
@@ -35,12 +35,6 @@ def of_weights(case: Case, strength: float, text: str, block: Block, **options: 
 def gradient_ratio(hidden: list[Block]) -> float:
     """Return RMS(dz) of the first hidden layer over that of the last one."""
     return max(hidden[0].dz / hidden[-1].dz, 1e-30) if hidden and hidden[-1].dz else 1.0
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    """Return the geometric mean."""
-    logs = [math.log(max(value, 1e-9)) for value in values]
-    return math.exp(sum(logs) / len(logs))
 
 
 def attenuation(case: Case) -> Suspicion | None:
@@ -84,7 +78,10 @@ def explosion(case: Case) -> Suspicion | None:
     hidden = [b for b in case.first.hidden if not b.normalized]
     if len(hidden) < 4:
         return None
-    ratio, gain = gradient_ratio(case.first.hidden), geometric_mean(b.gain for b in hidden)
+    ratio, gain = (
+        gradient_ratio(case.first.hidden),
+        geometric_mean(max(b.gain, 1e-9) for b in hidden),
+    )
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
     if largest < (3 if case.diverged else 5) or gain < 1.15:
@@ -100,13 +97,12 @@ def explosion(case: Case) -> Suspicion | None:
     )
 
 
-def worst(case: Case, name: str, limit: float) -> tuple[Block, float] | None:
+def worst(symptoms: Symptoms, name: str, limit: float) -> tuple[Block, float] | None:
     """Return the hidden block with the largest share of saturated or dead outputs, if above limit.
 
-    The shares are those before training, because later saturation is often an effect of a high
-    learning rate. Blocks of equal units, which have a cause of their own, do not count.
+    Blocks of equal units, which have a cause of their own, do not count.
     """
-    shares = [(getattr(b, name), b) for b in case.first.hidden if b.spread > EQUAL]
+    shares = [(getattr(b, name), b) for b in symptoms.hidden if b.spread > EQUAL]
     share, block = max(shares, key=lambda pair: pair[0], default=(0.0, None))
     return None if block is None or share <= limit else (block, share)
 
@@ -117,7 +113,7 @@ def saturation(case: Case) -> Suspicion | None:
     A unit whose input is far from 0 passes on less than an eighth of the largest slope, so neither
     its weights nor the layers before it learn. Glorot & Bengio (2010), AISTATS, section 3.
     """
-    if (found := worst(case, "saturated", 0.3)) is None:
+    if (found := worst(case.first, "saturated", 0.3)) is None:
         return None
     block, share = found
     return Suspicion(
@@ -135,20 +131,34 @@ def dead_units(case: Case) -> Suspicion | None:
     """ReLU units whose output is 0 for nearly every row.
 
     Their gradient is 0 there, so they hardly recover. A negative bias, inputs of one sign or one
-    large step can cause it. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
+    large step can cause it. If the loss rises or stalls after large steps, lr_too_high is the cause
+    and dead units are an effect. Lu, Shin, Su & Karniadakis (2020), Dying ReLU and initialization.
     """
-    if (found := worst(case, "dead", 0.5)) is None:
+    found, step, when = worst(case.first, "dead", 0.5), 0, "before the first step"
+    if found:
+        block, share = found
+        strength = (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share
+        needed = 0.015 if share > 0.8 else 0.04  # the other units may suffice
+        change = draw_weights(case)
+    elif case.fits and case.roughness < 0.3 and (found := worst(case.last, "dead", 0.5)):
+        block, share = found
+        looks = (measure(case.training, *look) for look in case.looks)
+        step = next(look.step for look in looks if worst(look, "dead", 0.5))
+        strength, needed = 0.4 + 0.25 * share, 0.015
+        start = next(b.dead for b in case.first.hidden if b.name == block.name)
+        when = f"at the end, compared with {start:.0%} of the units before the first step"
+        change = remedy("set_lr", case.lr / MILDER)
+    else:
         return None
-    block, share = found
     return Suspicion(
-        (0.65 if block.bias < -0.1 else 0.35) + 0.25 * share,
+        strength,
         f"{share:.0%} of the units of {block.name} output 0 after {block.kind} for at least 98% of "
-        "the measured rows before the first step. There their gradient is 0, so training hardly "
-        "changes them.",
-        [draw_weights(case), remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
+        f"the measured rows {when}. There their gradient is 0, so training hardly changes them.",
+        [change, remedy("set_activation", "leaky_relu"), remedy("add_batchnorm")],
         {"dead": share, "mean_bias": block.bias},
         block.name,
-        needed=0.015 if share > 0.8 else 0.04,  # the other units may suffice
+        step,
+        needed,
     )
 
 
@@ -183,7 +193,7 @@ def init_too_small(case: Case) -> Suspicion | None:
     blocks = [b for b in hidden if b.scale < SMALL and b.spread > 0.1]
     if len(blocks) * 2 <= len(hidden):
         return None
-    scale, last = geometric_mean(b.scale for b in blocks), hidden[-1]
+    scale, last = geometric_mean(max(b.scale, 1e-9) for b in blocks), hidden[-1]
     text = (
         f"The initial weights of {blocks[0].name} are {scale:.3g} times as large as those that "
         f"keep the scale of the signal. The outputs of {last.name} have a standard deviation of "

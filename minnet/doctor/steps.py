@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from minnet.doctor.case import USUAL, Case, Suspicion
+from minnet.doctor.case import MILDER, USUAL, Case, Suspicion
 from minnet.doctor.remedies import remedy
 from minnet.layers.dropout import Dropout
 
@@ -19,10 +17,7 @@ def lr_too_high(case: Case) -> Suspicion | None:
     Gradient descent on a quadratic of curvature λ converges only for lr < 2 / λ; beyond it every
     step increases the error. LeCun et al. (1998), Efficient BackProp, section 5.
     """
-    curve, update = case.curve, case.update
-    finite = curve[np.isfinite(curve)]
-    rises = float(np.maximum(np.diff(finite), 0).sum())
-    rough = rises / np.ptp(finite) if rises else 0.0
+    curve, update, rough = case.curve, case.update, case.roughness
     if update < 0.5 * USUAL and curve[-1] <= curve[0] and not case.diverged:
         return None
     strength = 0.35 if update > 0.03 or curve[-1] > 1.02 * curve.min() else 0.25
@@ -34,17 +29,18 @@ def lr_too_high(case: Case) -> Suspicion | None:
         strength = 0.2
     elif update > 0.1 or rough > 0.5:
         strength = 0.5
-    factor = 10.0
-    if case.diverged or update > 1:
+    factor = 10.0 if case.failed or update > 1 else MILDER
+    if case.failed and (case.diverged or update > 1):
         factor = 10.0 ** int(math.log10(min(max(update, 10 * USUAL), 1e30) / USUAL))
+    larger = factor * min(factor, 10)
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return Suspicion(
         strength,
         f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
         f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
-        [remedy("set_lr", case.lr / f) for f in (factor, factor * 10, factor / 10) if f > 1],
+        [remedy("set_lr", case.lr / f) for f in (factor, larger, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
-        step=case.steps if case.diverged else 0,
+        step=len(case.losses) if case.diverged else 0,
         needed=0.01 if case.diverged else max(0.04, 1.3 * case.score_error),
     )
 
@@ -64,10 +60,10 @@ def lr_too_low(case: Case) -> Suspicion | None:
         0.45 if case.update < 1e-3 else 0.3,
         f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
         f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
-        f"{case.steps} steps.",
+        f"{len(case.losses)} steps.",
         [remedy("set_lr", f * case.lr) for f in (factor, factor / 10 if factor > 10 else 100)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
-        step=case.steps,
+        step=len(case.losses),
         needed=0.08,
     )
 
@@ -116,7 +112,7 @@ def over_regularized(case: Case) -> Suspicion | None:
         f"layer's weights ends at {sizes[1] / sizes[0]:.2g} times the initial value.",
         remedies,
         {"penalty": penalty, "dropout": dropout, "training_points": points},
-        step=case.steps,
+        step=len(case.losses),
         needed=0.015 if strong else max(0.03, 1.3 * case.score_error),
     )
 

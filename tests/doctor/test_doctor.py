@@ -439,6 +439,18 @@ def test_trials_take_at_most_as_many_steps_as_the_training():
     assert sum(tried) <= doctor._case.training.steps
 
 
+def test_the_time_of_trials_leaves_time_for_the_examination_of_many_layers():
+    layers = [la for _ in range(9) for la in (Dense(16, 16, init="he_normal"), ReLU())]
+    net = Sequential([Dense(64, 16, init="he_normal"), ReLU(), *layers, Dense(16, 10)], rng=0)
+    for k in range(1, 11):
+        net[f"dense{k}"].params["weight"].value *= 2
+    doctor = observed(net, (DIGITS_X, DIGITS_Y), DIGITS_TEST, lr=0.05, epochs=25)
+    diagnosis, training = doctor.diagnosis(), doctor._case.training
+    assert diagnosis.findings[0].cause == "explosion"
+    tried = [int(m[1]) for m in (re.search(r"for (\d+) steps", t) for t in diagnosis.checked) if m]
+    assert 0 < sum(tried) < 0.8 * training.steps
+
+
 def test_units_that_are_active_for_few_rows_are_dead():
     net = Sequential([Dense(64, 64), ReLU(), Dense(64, 10)], rng=0)
     net["dense1"].params["bias"].value = -3.5
@@ -451,3 +463,31 @@ def test_a_learning_rate_far_too_large_for_rmsprop_gets_one_that_trains():
     found = digits(net, optimizer=RMSProp(net, lr=0.3), epochs=8).findings
     assert found[0].cause == "lr_too_high"
     assert 5e-4 < found[0].remedies[0].arguments["value"] < 0.02
+
+
+def dying():
+    """Return the diagnosis of a training whose units die, although the loss falls steadily."""
+    layers = [la for _ in range(2) for la in (Dense(128, 128, init="he_normal"), ReLU())]
+    net = Sequential([Dense(64, 128, init="he_normal"), ReLU(), *layers, Dense(128, 10)], rng=0)
+    return digits(net, optimizer=Adam(net, lr=0.05), epochs=3, batch_size=100)
+
+
+def test_units_that_die_during_training_are_dead():
+    first = dying().findings[0]
+    assert (first.cause, first.layer) == ("dead_units", "dense1")
+    assert 0 < first.step < 45
+    assert first.evidence["dead"] > 0.5
+    assert first.remedies[0].arguments["value"] < 0.05
+
+
+def test_units_that_die_in_a_training_that_fails_follow_from_the_learning_rate():
+    assert digits(healthy_net(), lr=2.0).findings[0].cause == "lr_too_high"
+
+
+def test_a_remedy_of_two_causes_is_tried_once():
+    diagnosis = dying()
+    causes = [finding.cause for finding in diagnosis.findings]
+    assert causes == ["dead_units", "lr_too_high"]
+    first, second = (finding.remedies[0].text for finding in diagnosis.findings)
+    assert first == second
+    assert diagnosis.checked.count(first) == 1
