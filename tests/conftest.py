@@ -4,6 +4,7 @@ The differences are there so that no gradient is held only by `minnet.checks`.
 """
 
 import hashlib
+import re
 import signal
 
 import numpy as np
@@ -14,10 +15,18 @@ pytest.register_assert_rewrite("helpers")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Run the tests of a file in one process, so that their fixtures are computed once."""
+    """Run the tests of a file in one process, so that their fixtures are computed once.
+
+    The tests of one exercise, which are in two files, share the mutants of its reference.
+    """
     from xdist.scheduler import LoadFileScheduling
 
-    return LoadFileScheduling(config, log)
+    class ByFileOrExercise(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            exercise = re.match(r"tests/exercises/.*\[(e\d\d)", nodeid)
+            return exercise[1] if exercise else super()._split_scope(nodeid)
+
+    return ByFileOrExercise(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

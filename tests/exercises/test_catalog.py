@@ -16,6 +16,13 @@ SOLUTIONS = Path(__file__).parent / "solutions"
 EACH = pytest.mark.parametrize("exercise", catalog(), ids=names(), scope="module")
 
 
+@pytest.fixture(autouse=True)
+def _seeds_of_mutants(monkeypatch, request):
+    """Compare wrong answers with the mutants of the seed that other tests use; for e08 of two."""
+    seeds = (0, 1) if "[e08" in request.node.name else (0,)
+    monkeypatch.setattr(devcheck, "MUTANT_SEEDS", seeds)
+
+
 def _right(name):
     return devcheck.load_solutions(find(name), SOLUTIONS).RIGHT[0]
 
@@ -137,13 +144,13 @@ def _clipped_written(log, bins):
 @pytest.mark.parametrize(
     ("name", "answer", "message"),
     [
-        ("softmax_cross_entropy", _one_maximum, "one maximum is subtracted from all rows"),
-        ("softmax_cross_entropy", _not_finite_hidden, "common and large logits together"),
-        ("softmax_cross_entropy", _limited, "loss stops growing"),
-        ("variance_propagation", _weights_replaced, "weights: the list or an array in it"),
-        ("variance_propagation", _weight_written, "weights: the list or an array in it"),
-        ("vanishing_gradients", _norm_deleted, "it changes the log"),
-        ("vanishing_gradients", _clipped_written, "it changes the log"),
+        ("e03", _one_maximum, "one maximum is subtracted from all rows"),
+        ("e03", _not_finite_hidden, "common and large logits together"),
+        ("e03", _limited, "loss stops growing"),
+        ("e05", _weights_replaced, "weights: the list or an array in it"),
+        ("e05", _weight_written, "weights: the list or an array in it"),
+        ("e06", _norm_deleted, "it changes the log"),
+        ("e06", _clipped_written, "it changes the log"),
     ],
 )
 def test_a_mistake_is_recognized_in_another_implementation(name, answer, message):

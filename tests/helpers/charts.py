@@ -1,5 +1,6 @@
 """Networks, recordings and readers of figures for the tests of the charts."""
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,6 +55,12 @@ def recording(probe_class):
         probe.observe(step, net)
         optimizer.step()
     return probe
+
+
+@cache
+def recorded(probe_class):
+    """Return one recording for all charts, which only read it."""
+    return recording(probe_class)
 
 
 def bars(ax):
@@ -144,17 +151,17 @@ def contrasts(figure):
     """Return text -> contrast (WCAG 2) of its colour with the pixels behind it."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
+    figure.set_layout_engine("none")  # the next drawing keeps these places
     found = [text for text in visible_texts(figure) if not text.get_path_effects()]
-    colors = [text.get_color() for text in found]
+    boxes = [text.get_window_extent().get_points().astype(int) for text in found]
     for text in figure.findobj(Text):
-        text.set_alpha(0)
+        text.set_visible(False)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3] / 255
     ratios = {}
-    for text, color in zip(found, colors, strict=True):
-        (x0, y0), (x1, y1) = text.get_window_extent().get_points().astype(int)
+    for text, ((x0, y0), (x1, y1)) in zip(found, boxes, strict=True):
         behind = np.median(pixels[max(y0, 0) : y1, max(x0, 0) : x1], axis=(0, 1))
-        dark, light = sorted(luminance(np.array([to_rgb(color), behind])))
+        dark, light = sorted(luminance(np.array([to_rgb(text.get_color()), behind])))
         ratios[text.get_text()] = (light + 0.05) / (dark + 0.05)
     return ratios
 
@@ -173,13 +180,13 @@ DRAW = {
     "cdf": lambda **o: plot.cdf(ODD, **o),
     "cdf_log": lambda **o: plot.cdf(ODD, log=True, **o),
     "confusion": lambda **o: plot.confusion(LABELS, np.roll(LABELS, 5) % (1 + LABELS), **o),
-    "heatmap": lambda **o: plot.heatmap(recording(HistogramProbe), "relu1", kind="dy", **o),
-    "gradient_flow": lambda **o: plot.gradient_flow(recording(StatisticsProbe), kind="dy", **o),
+    "heatmap": lambda **o: plot.heatmap(recorded(HistogramProbe), "relu1", kind="dy", **o),
+    "gradient_flow": lambda **o: plot.gradient_flow(recorded(StatisticsProbe), kind="dy", **o),
     "gradient_flow_lines": lambda **o: plot.gradient_flow(
-        recording(StatisticsProbe), lines=True, theory={"dense1": 0.1}, **o
+        recorded(StatisticsProbe), lines=True, theory={"dense1": 0.1}, **o
     ),
-    "update_ratio": lambda **o: plot.update_ratio(recording(StatisticsProbe), **o),
-    "dead_units": lambda **o: plot.dead_units(recording(StatisticsProbe), **o),
+    "update_ratio": lambda **o: plot.update_ratio(recorded(StatisticsProbe), **o),
+    "dead_units": lambda **o: plot.dead_units(recorded(StatisticsProbe), **o),
     "learning_curves": lambda **o: plot.learning_curves(
         {"a": [history(3, 2, val=(4, 3)), history(2, 2, val=(3, 3))], "b": history(1, 1, 1)}, **o
     ),

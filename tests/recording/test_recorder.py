@@ -240,14 +240,14 @@ def test_memory_is_bounded_on_a_run_of_any_length(make):
     net, probe = Sequential([Dense(1, 2)], rng=0), make(["y"])
     net.forward([[1.0]], training=True)
     sizes = {}
-    for step in range(100_000):
+    for step in range(20_000):
         probe.observe(step, net)
-        if step in (2_000, 99_999):
+        if step in (2_000, 19_999):
             sizes[step] = len(pickle.dumps(probe))
-    assert sizes[99_999] <= sizes[2_000] * 1.1 + 200_000
-    assert sizes[99_999] < 2_000_000
+    assert sizes[19_999] <= sizes[2_000] * 1.1 + 40_000
+    assert sizes[19_999] < 2_000_000
     ends = probe.steps("dense1", "y")
-    assert (ends[0, 0], ends[-1, 1]) == (0, 99_999)
+    assert (ends[0, 0], ends[-1, 1]) == (0, 19_999)
     np.testing.assert_array_equal(ends[1:, 0], ends[:-1, 1] + 1)
 
 
