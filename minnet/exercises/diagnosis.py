@@ -170,12 +170,16 @@ def _explain(
         return fault.message, fault.id, dict(words.HINTS)[fault.id]
     if mutant is None and dtype is not None:
         return dtype, "dtype", None
-    related = None
+    related, place = None, ""
     if mutant is None and relations.relation(case, right, found, first) is None:
-        related = search.related()
-        name, mutant = (related is None and search.later()) or (first, None)
+        name = first
+        mutant, place = search.partly() or (None, "")
+        related = search.related() if mutant is None else None
+        if mutant is None and related is None:
+            name, mutant = search.later() or (first, None)
     if mutant is not None:
         message = words.sentence(name, mutant, exercise.reference)
+        message = f"{message.removesuffix('.')}; {place}." if place else message
         if mutant.known is not None:
             return message, mutant.known.id, mutant.known.hint
         return message, mutant.words, words.hint(mutant.words)

@@ -11,11 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from minnet.exercises.compare import TOLERANCE, digest
+from minnet.exercises.compare import TOLERANCE, digest, same
 from minnet.exercises.exercise import Results
 from minnet.exercises.mutants import Mutant, Mutants, results_of
 from minnet.exercises.reference import Key
-from minnet.exercises.relations import as_if_rounded, fitted, quantity, with_values
+from minnet.exercises.relations import (
+    as_if_rounded,
+    differing,
+    fitted,
+    quantity,
+    where,
+    with_values,
+)
 from minnet.validation import Array
 
 Group = dict[int, Mutant]  # mutants with the same value of a result, by form
@@ -23,6 +30,7 @@ Group = dict[int, Mutant]  # mutants with the same value of a result, by form
 MOST_LIKELY, MOST_PAIRED = 8, 40  # largest numbers of mutants of a step that are paired
 MOST_PAIRS = 2000  # pairs that are run for a result
 SHAPE = r"\(\d+,[\d, ]*\)|size \d+"  # in messages of NumPy
+FACTORS = r"size (\d+) is different from (\d+)|(\d+) \(dim \d+\) != (\d+)"  # of a matrix product
 FEW = 10  # entries of a result that may agree with a mutant by accident
 SEVERAL = 4  # entries of results that agree with a far-fetched mutant by accident at most
 
@@ -94,13 +102,13 @@ class Search:
     def stopped(self, message: str) -> tuple[str, Mutant] | None:
         """Return the next result, and a mutant that stops before it with the same shapes."""
         line, _, error = message.rpartition("`: ")
-        mutants, numbers = self.mutants, sorted(re.findall(SHAPE, error))
+        mutants, numbers = self.mutants, _shapes(error)
         name = next((each for each in mutants.right if each not in self.found), "")
         for mutant in mutants.all if name and len(numbers) > 1 else ():
             if mutant.cost < 3 and ("adds" not in mutant.words or "+" in line):
                 program = mutant.program(mutants.reference)
                 results = results_of(mutants.exercise, program, mutants.case, name)
-                same = sorted(re.findall(SHAPE, program.error)) == numbers
+                same = _shapes(program.error) == numbers
                 if name not in results and same and self._explained(mutant) == len(self.found):
                     return name, mutant
         return None
@@ -113,6 +121,28 @@ class Search:
             return None
         texts = with_values(mutants.case, found, right, mutants.values(name))
         return next((f"{name} is {text}." for text in texts), None)
+
+    def partly(self) -> tuple[Mutant, str] | None:
+        """Return a likely mutant that explains the wrong entries of the first wrong result.
+
+        The second value describes which entries are wrong.
+        """
+        name, mutants = self.wrong[0], self.mutants
+        found, right = self.found[name], mutants.right[name]
+        if found.shape != right.shape or not found.ndim:
+            return None
+        wrong = differing(found, right)
+        if wrong.all() or np.unique(found[wrong]).size < SEVERAL or _few_values(found[wrong]):
+            return None
+        for mutant in mutants.all:
+            value = mutants.result(mutant, name) if mutant.edits and mutant.cost < 3 else None
+            if value is not None and value.shape == found.shape:
+                part = np.where(wrong, value, found)
+                if not same(part[wrong][:1], found[wrong][:1], right):
+                    continue
+                if mutants.agree(name, part, found):
+                    return mutant, where(mutants.case, wrong)
+        return None
 
     def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
@@ -275,6 +305,12 @@ class Search:
                 alike = text and self.mutants.agree(name, found, factor * value)
                 if alike and self._confirmed(mutant, name, text):
                     yield replace(mutant, factor=text)
+
+
+def _shapes(error: str) -> list[str]:
+    """Return the shapes or sizes that a message of NumPy quotes, in order."""
+    sizes = re.search(FACTORS, error)
+    return sorted(filter(None, sizes.groups())) if sizes else sorted(re.findall(SHAPE, error))
 
 
 def _likeliest(group: Group) -> Mutant:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from types import CodeType
 from typing import Any
 
@@ -255,9 +255,9 @@ class Mutants:
             if not right or (isinstance(right[0], int) and not self.reference.reads(key, key)):
                 continue  # a number of rows or columns; its uses are changed instead
             found: set[bytes] = set()
-            values = snapshots[-1] | self._assigned(snapshots[0])
+            values = self._typical(snapshots)
             each = list(edits(self.reference, key, tree, values, right[-1]))
-            for edit in sorted(each, key=lambda edit: (edit.cost, len(edit.path), len(edit.words))):
+            for edit in sorted(each, key=_likelihood):
                 found_values = _values(edit.code, snapshots)
                 complete = len(found_values) == len(right)
                 if not found_values:
@@ -281,10 +281,18 @@ class Mutants:
             snapshots = [each for each in snapshots if eval(code, snapshot(each))] or snapshots
         return snapshots[:MOST_EXECUTIONS] + snapshots[MOST_EXECUTIONS:][-1:]
 
-    def _assigned(self, values: Values) -> Values:
-        """Return the values that are arguments or results of a step that has been executed."""
-        start = self.reference.start
-        return {name: value for name, value in values.items() if value is not start.get(name)}
+    def _typical(self, snapshots: Sequence[Values]) -> Values:
+        """Return the values of the first execution, or of the last one where they are arrays then.
+
+        Values without an assignment before the first execution are those of the last one, too.
+        """
+        start, first, last = self.reference.start, snapshots[0], snapshots[-1]
+        return last | {
+            name: value
+            for name, value in first.items()
+            if value is not start.get(name)
+            and isinstance(value, np.ndarray) >= isinstance(last.get(name), np.ndarray)
+        }
 
     def _known(self) -> Iterator[Mutant]:
         for known, form in product(self.reference.known, range(self.reference.forms)):
@@ -299,11 +307,23 @@ class Mutants:
                 yield Mutant((), words, 2, options={"order": (b, a)})
 
     def _swapped(self) -> Iterator[Mutant]:
-        """Yield the mutants that exchange two results."""
-        public = [name for name in self.right if name in self.public]
-        for one, other in combinations(public, 2):
-            words = f"{one} is what {other} should be, and the other way round"
-            yield Mutant((), words, 1, options={"swapped": (one, other)})
+        """Yield the mutants that exchange two results, or return them in another order."""
+        shown = {name.split()[0] for name in self.right}
+        words = {name: name for name in shown} | {
+            name: meaning for name, meaning in self.reference.meanings.items() if name not in shown
+        }
+        pairs = combinations([name for name in self.right if name in self.public], 2)
+        groups = [*pairs, *(method.returns for method in self.reference.methods.values())]
+        for names in groups:
+            for order in permutations(names):
+                moved = [pair for pair in zip(names, order, strict=True) if len({*pair}) > 1]
+                if not moved:
+                    continue
+                one, other = (words[each] for each in moved[0])
+                what = f"{one} is what {other} should be, and the other way round"
+                if len(moved) > 2:
+                    what = f"the results have the order {', '.join(words[each] for each in order)}"
+                yield Mutant((), what, 1, options={"swapped": dict(moved)})
 
     def _repeated(self) -> Iterator[Mutant]:
         """Yield the mutants in which the steps from an argument to a result are applied twice.
@@ -413,6 +433,11 @@ def _values(code: CodeType, snapshots: Sequence[Values]) -> list[Any]:
         for each in snapshots:
             values.append(eval(code, snapshot(each, names)))
     return values
+
+
+def _likelihood(edit: Edit) -> tuple[int, bool, int, int]:
+    """Return a key that sorts edits with equal values; another value in a factor is likelier."""
+    return edit.cost, "once too often" in edit.words, len(edit.path), len(edit.words)
 
 
 def _is_finite(value: Any) -> bool:

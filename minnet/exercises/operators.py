@@ -197,6 +197,8 @@ def _kinds(value: Any) -> Iterator[str]:
     """Yield the kinds of nodes that a name with this value is."""
     if is_number(value):
         yield from ("number", "value")
+        if isinstance(value, float) and value.is_integer():
+            yield "count"
         if 0 < value < 1:
             yield "share"
     elif isinstance(value, np.ndarray):
@@ -205,7 +207,7 @@ def _kinds(value: Any) -> Iterator[str]:
             yield "matrix"
         elif value.dtype.kind == "i":
             yield "indices"
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         yield "list"
 
 
@@ -234,6 +236,8 @@ def _of_step(
             yield begun, scope.fill("before the first update it is {X}", bindings), 2
     for other, step in reference.steps.items():
         if step.name == name and other != key and other[0] == key[0]:
+            if reference.steps[key].loop and not step.loop:
+                yield _to(name), "it is never updated", 1
             yield _to(step.forms[0]), f"it is computed as {step.meaning}", 2
 
 

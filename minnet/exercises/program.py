@@ -5,7 +5,8 @@ available to later calls of the same object: they are the state. Before its firs
 of a step is 0. ``first`` is True in the first call of a method. The functions ``normal``,
 ``uniform`` and ``random`` draw from a generator, ``flat`` makes one vector of a list of arrays,
 ``split`` is its inverse, ``cut`` returns the first rows of each array, by default as many as the
-shortest one has, and ``spectral`` is the largest singular value of a matrix.
+shortest one has, ``alike`` compares the shapes of arrays, and ``spectral`` is the largest singular
+value of a matrix.
 """
 
 import copy
@@ -86,6 +87,7 @@ def blank(array: Array, index: int, axis: int = 0) -> Array:
 OWN = {
     "sigmoid": _sigmoid, "relu": _relu, "spectral": _spectral, "flat": flat, "split": split,
     "blank": blank, "qr": np.linalg.qr,
+    "alike": lambda one, other: np.shape(one) == np.shape(other) != (),
     "cut": lambda arrays, rows=None: [each[: rows or min(map(len, arrays))] for each in arrays],
     **{name: _drawn(name) for name in ("normal", "uniform", "random")},
 }  # fmt: skip
@@ -111,8 +113,8 @@ class Program:
         Which of the alternative forms is used.
     order : tuple of Key, optional
         (moved, before): the first step is executed before the second.
-    swapped : tuple of str, optional
-        Two results that are exchanged.
+    swapped : dict of str to str, optional
+        Results that take the place of others.
     shared : tuple of str, default ()
         The names whose values all objects of the class share.
     kept : bool, default False
@@ -148,7 +150,7 @@ class Program:
         form: int = 0,
         *,
         order: tuple[Key, Key] | None = None,
-        swapped: tuple[str, str] | None = None,
+        swapped: Mapping[str, str] | None = None,
         shared: tuple[str, ...] = (),
         kept: bool = False,
         again: tuple[str, str, str, Sequence[str]] | None = None,
@@ -161,7 +163,7 @@ class Program:
         self.attributes: set[str] = set()
         self.values: Values = {}
         self.error = ""
-        self.public = dict(zip(swapped, reversed(swapped), strict=True)) if swapped else {}
+        self.public = swapped or {}
         self.shared, self.kept, self.again = shared, kept, again
         self.loops, self.functions = loops or {}, FUNCTIONS | (GUARDED if guarded else {})
         self.common: Values = {}

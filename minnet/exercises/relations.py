@@ -69,12 +69,20 @@ def _entries(case: Case, right: Results, name: str, found: Array) -> str:
         return text
     if error < ROUNDED:
         return f"{text}: right to about 3 digits{_rounding(found)}"
-    scale = max(np.abs(expected).max(), 1e-6)
-    wrong = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
+    wrong = differing(found, expected)
     if wrong.all():
         return text + _along_axes(found, expected)
     relation = _relation(case, found[wrong], expected[wrong]) if found[wrong].any() else "0"
-    return f"{text}; {_where(case, wrong)}" + (f", where it is {relation}" if relation else "")
+    place = where(case, wrong)
+    there = "; elsewhere" if place.endswith("right") else ", where"
+    return f"{text}; {place}" + (f"{there} it is {relation}" if relation else "")
+
+
+def differing(found: Array, expected: Array) -> Array:
+    """Return whether each entry is wrong."""
+    scale = max(np.abs(expected).max(), 1e-6)
+    wrong: Array = np.abs(found.astype(np.float64) - expected) > TOLERANCE * scale
+    return wrong
 
 
 def _rounding(found: Array) -> str:
@@ -209,7 +217,7 @@ def _quantities(case: Case) -> Iterator[tuple[str, float]]:
         yield f"({letter} - 1)", size - 1
 
 
-def _where(case: Case, wrong: Array) -> str:
+def where(case: Case, wrong: Array) -> str:
     """Describe which entries are wrong: a row or column, or those with certain inputs."""
     names = {1: ("entry",), 2: ("row", "column")}.get(wrong.ndim, ())
     ranges = [_range(wrong, axis, what) for axis, what in enumerate(names)]
@@ -236,11 +244,11 @@ def _range(wrong: Array, axis: int, what: str) -> str | None:
     others = tuple(each for each in range(wrong.ndim) if each != axis)
     found = np.flatnonzero(wrong.any(axis=others)).tolist()
     count = wrong.shape[axis]
-    if len(found) == 1 < count:
-        place = "the last " if found[0] == count - 1 else "the first " if found[0] == 0 else ""
-        return f"only {place}{what}{'' if place else f' {found[0]}'} is wrong"
-    if len(found) == count - 1 > 1:
-        return f"only {what} {({*range(count)} - {*found}).pop()} is right"
+    rest = [each for each in range(count) if each not in found]
+    for one, state in (found, "wrong"), (rest, "right"):
+        if len(one) == 1 < count and (state == "wrong" or count > 2):
+            named = {0: f"the first {what}", count - 1: f"the last {what}"}
+            return f"only {named.get(one[0], f'{what} {one[0]}')} is {state}"
     if len(found) < count:
         return f"only {what.replace('y', 'ie')}s {', '.join(map(str, found))} are wrong"
     return None

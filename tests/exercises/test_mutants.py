@@ -101,7 +101,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "in the mean of the batch and the variance that normalizes the batch, all entries"),
         ("e09", "centred / root\n", "centred / root**2\n", "the root"),
         ("e09", "collect(dy * into_gamma", "collect(dy * gamma * into_gamma",
-         "dgamma: it is multiplied by gamma once too often"),
+         "dgamma: the gradient of xhat is used where dy belongs"),
         ("e09", "xhat * (g * xhat).mean(axis=0)\n", "(g * xhat).mean(axis=0)\n",
          "in the path through the variance, xhat is missing as a factor"),
         ("e09", "g - g.mean(axis=0) - xhat", "g - g.mean() - xhat",
@@ -156,7 +156,8 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "norm: a mean is used where a sum belongs"),
         ("e14", "max_norm / norm if", "1 / norm if",
          "clipped[0]: in the scale, max_norm is missing above the division"),
-        ("e14", "if norm > max_norm", "if norm**2 > max_norm", "in the scale, norm is squared"),
+        ("e14", "if norm > max_norm", "if norm**2 > max_norm",
+         "in the comparison of norm with max_norm, the sum of squares is used"),
         ("e14", "if norm > max_norm else 1.0", "if norm > 1 else 1.0",
          "a fixed 1 is used where max_norm belongs"),
         ("e14", "return [g * factor for g in grads], norm",
@@ -238,6 +239,20 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "two objects of the class share one learning rate"),
         ("e13", "self.rule, self.lr", "Optimizer.rule, self.lr",
          "two objects of the class share one rule"),
+        ("e01", "return x @ self.weight + self.bias",
+         "return np.vstack([x[:-1] @ self.weight, x[-1:] @ self.weight + self.bias])",
+         "y: the bias is missing; only the last row is right"),
+        ("e06", "np.sqrt(np.mean(g**2))",
+         "np.mean(np.concatenate([b['gradients'][layer].ravel() for b in log[:-1]]) ** 2)",
+         "the root is missing; and in g, the last entry of log is left out"),
+        ("e09", "dy * into_gamma", "dy * (x - x.mean(axis=0))",
+         "dgamma: x minus the mean is used where xhat belongs"),
+        ("e13", "            new.append(p - self.lr * m_hat",
+         "            self.m[i] = m_hat\n            new.append(p - self.lr * m_hat",
+         "in the mean m, m̂ is used where m belongs"),
+        ("e13", "            new.append(p - self.lr * m_hat",
+         "            self.s[i] = s_hat\n            new.append(p - self.lr * m_hat",
+         "in the mean s of adam, ŝ is used where s belongs"),
         ("e14", "max_norm / norm if", "max_norm / (norm + 1e-5) if",
          "in the scale, a small number is added below the division"),
         ("e15", "y.max(axis=0) - y.min(axis=0) <= tolerance",
@@ -575,6 +590,10 @@ def draw_layers(rng):
          "in the size, the number of rows is multiplied by width, too."),
         ("c", lambda x, w, parts: sum(layers(x, w, [part] * 3)[2] for part in parts) / 9,
          "it is computed for each entry of parts alone, and then averaged."),
+        ("a", lambda x, w, parts: np.vstack([layers(x, w, parts)[0][:1], np.exp(
+            x[1:] - x[1:].mean(axis=1, keepdims=True))]),
+         "the division by the sum of the exponential of the shifted input is missing; only the "
+         "first row is right."),
         ("c", lambda x, w, parts: layers(x, w, [part[:4] for part in parts])[2],
          "in all rows, each entry of parts is cut to the number of rows of the last one."),
     ],
@@ -587,6 +606,48 @@ def test_repeated_shifted_separate_and_bracketed_parts_are_described(name, wrong
     exercise = exercise_of(LAYERS, run_layers, inputs=draw_layers)
     assert check(exercise, layers, seed=3) is None
     with pytest.raises(WrongAnswer, match=re.escape(f"{name}: {message}")):
+        check(exercise, answer, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [("bca", "the results have the order b, c, a."), ("acb", "b is what c should be, and the")],
+)
+def test_results_in_another_order_are_described(order, message):
+    def answer(x, widths, parts):
+        results = dict(zip("abc", layers(x, widths, parts), strict=True))
+        return tuple(results[name] for name in order)
+
+    with pytest.raises(WrongAnswer, match=re.escape(message)):
+        check(exercise_of(LAYERS, run_layers, inputs=draw_layers), answer, seed=3)
+
+
+CHAIN = """
+small(x, weights) -> sizes
+    h = x                            # the first h
+    sizes = zeros(0)                 # the empty list
+    for w in weights
+        z = h @ w                    # z
+        sizes = array([*sizes, sum(z ** 2)])  # the sizes
+        h = z                        # h
+"""
+
+
+def test_a_product_of_wrong_sizes_is_explained_by_a_value_that_a_loop_does_not_update():
+    def run(answer, case):
+        yield "sizes", answer(case.x, [case.first, case.second])
+
+    def draw(rng):
+        return Case(**{
+            name: rng.normal(size=size)
+            for name, size in (("x", (6, 5)), ("first", (5, 4)), ("second", (4, 3)))
+        })  # fmt: skip
+
+    def answer(x, weights):
+        return np.array([np.sum(np.dot(x, w) ** 2) for w in weights])
+
+    exercise = exercise_of(CHAIN, run, inputs=draw)
+    with pytest.raises(WrongAnswer, match="sizes: h is never updated; it stops with ValueError"):
         check(exercise, answer, seed=3)
 
 

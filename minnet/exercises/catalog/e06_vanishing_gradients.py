@@ -3,7 +3,7 @@
 The gradients are drawn as a deep sigmoid network has them: those of each layer are about a sixth of
 those of the next one. Their mean is not 0 and batches differ in size, so that the root mean square
 differs from every other average. Numbers of layers, batches and bins differ, and a second log is
-shorter than the first.
+shorter than the first; its gradients have one sign in each layer, so that 0 is outside of them.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def run(answer: Any, case: Case) -> Iterator[tuple[str, Any]]:
 def _log(case: Case, batches: int, layers: int) -> list[dict[str, Any]]:
     """Return gradients of each batch, their norm, and the gradients after clipping by it."""
     arrays: list[Array] = [getattr(case, f"dweight{layer}") for layer in range(1, layers + 1)]
+    if layers == 2:
+        arrays = [np.abs(arrays[0]), -np.abs(arrays[1])]
     log = []
     for batch in range(batches):
         gradients = [array[batch].copy() for array in arrays]

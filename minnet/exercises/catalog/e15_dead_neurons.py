@@ -15,7 +15,7 @@ import numpy as np
 from minnet.exercises.exercise import Case, Exercise, ResultError, returned
 from minnet.validation import Array
 
-ENDS, ROWS = (7, 12), 16  # three batches of different sizes
+ENDS, ROWS = (6, 12), 16  # three batches, of which the last is shorter
 TOLERANCES = {"relu": 0.0, "sigmoid": 1 / 64, "tanh": 1 / 32}
 
 
@@ -36,6 +36,7 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
     for changes in (
         *(0 * row, 0 * row, 0.2 * batch, 0.4 - 0.2 * batch),  # constant, or within each batch
         *(0.3 * (row == end - 1) for end in (*ENDS, ROWS)),  # the last row of a batch alone
+        *(0.4 - 0.3 * (row == end - 1) for end in (*ENDS, ROWS)),
         *((batch != still) * alive() for still in range(3)),
         *((batch == lively) * alive() for lively in range(3)),
         tolerance * 0.4 * rng.random(ROWS),
@@ -44,7 +45,7 @@ def _units(rng: np.random.Generator, kind: str, tolerance: float) -> Iterator[Ar
         *(tolerance * size * (row == 8) for size in (0.8, 1.6, 3.5, 30)),
         *(tolerance * size * rng.random(ROWS) ** 4 for size in (1.2, 1.5, 2, 3)),
         tolerance * 0.7 * ((row + 1) % 3 - 1),  # the first row lies in the middle
-        tolerance * 0.7 * np.array([0, -1, 1])[batch],
+        *(tolerance * 0.7 * np.array(each)[batch] for each in ((0, -1, 1), (0, 1, -1), (-1, 1, 0))),
         tolerance * 0.15 * row,  # less than the tolerance in each batch
         tolerance * 0.8 * np.minimum(row, 3),
     ):

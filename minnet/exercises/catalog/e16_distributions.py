@@ -25,7 +25,7 @@ def inputs(rng: np.random.Generator) -> Case:
     z = rng.permutation(np.concatenate([quarters, quarters, more]))
     return Case(
         z=z.reshape(-1, UNITS),
-        edges=np.array([0.5, 0.75, 1.0, 1.5, 2.25, 2.75]),
+        edges=np.array([0.25, 0.75, 1.0, 1.5, 2.25, 2.75]),
         wide_edges=np.array([-0.5, 0.25, 0.75, 1.5, 1.75, 2.5]),
         points=np.array([0.25, -0.5, 2.0, 0.0, 3.0, 1.1, 3.5]),
     )
