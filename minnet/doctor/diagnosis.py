@@ -48,7 +48,7 @@ def examine(case: Case, *, trials: bool = True) -> Diagnosis:
             with np.errstate(all="ignore"):
                 suspicion = cause(case)
         except Exception as error:  # of a user's layer, on the rows or steps that it receives
-            checked.append(f"not {cause.__name__}, because of {type(error).__name__}: {error}")
+            checked.append(f"{cause.__name__} was not examined ({type(error).__name__}: {error})")
         else:
             if suspicion is not None:
                 suspicion.cause = cause.__name__

@@ -44,7 +44,7 @@ class Finding:
     step : int
         Step, counted from 0, at which the symptom was measured first.
     confidence : float
-        Between 0 and 1.
+        Number from 0 to 1 by which the findings are ordered; not a probability.
     evidence : dict of str to float
         The numbers that decided.
     remedies : list of Remedy

@@ -38,10 +38,10 @@ NORMALIZATIONS = BatchNorm, LayerNorm, GroupNorm
 TEXTS = {
     "set_lr": "set the learning rate to {:.2g}",
     "set_init": "initialize with {} and biases of 0",
-    "set_activation": "use {} in the hidden layers, and draw the weights for it",
-    "insert_activation": "insert {} between the weighted layers, and draw the weights for it",
+    "set_activation": "use {} in the hidden layers, with its initializer",
+    "insert_activation": "insert {} between the weighted layers, with its initializer",
     "add_batchnorm": "insert BatchNorm before each hidden activation",
-    "add_residual": "add skip connections around layers of one width",
+    "add_residual": "add skip connections around hidden layers of equal input and output width",
     "clip_norm": "clip the gradient to norm {:.2g}",
     "scale_inputs": "standardize each column by the training rows, so that constant ones become 0",
     "scale_targets": "standardize the targets, and convert the predictions back",

@@ -117,13 +117,17 @@ def constant_features(case: Case) -> Suspicion | None:
 def label_noise(case: Case) -> Suspicion | None:
     """Training labels that contradict those of the nearest rows.
 
-    If labels are replaced at random, a row disagrees with its neighbours equally often whether or
-    not they agree with each other, and more often than a validation row with its nearest training
-    rows. Classes that overlap disagree at their borders, and equally often for validation
-    rows. If nearly as many rows disagree as for labels drawn at random, and the network only
-    guesses, then the labels are wrong even if those of the validation rows are, too. Where the
-    validation rows show no difference, a network trained on half of the rows must not predict the
-    labels of the others better than their neighbours do.
+    A row contradicts if its label differs from the most frequent one of its nearest rows. Classes
+    that overlap contradict at their borders, in training and validation rows alike; wrong labels
+    contradict also where the neighbours agree with each other. Labels are called noisy if such rows
+    contradict, and
+
+    1. more training rows contradict than validation rows, or
+    2. nearly as many contradict as for random labels, and the network only guesses, or
+    3. there are no validation rows, and contradictions do not depend on the neighbours' agreement.
+
+    In cases 2 and 3 a network trained on half of the rows must not predict the labels of the other
+    half better than their neighbours do.
     Brodley & Friedl (1999), Identifying mislabeled training data, JAIR 11.
     """
     labels, x, pair = case.labels, case.training.x, case.training.validation
@@ -147,9 +151,10 @@ def label_noise(case: Case) -> Suspicion | None:
             return None
     return Suspicion(
         min(0.5 + share, 0.92),
-        f"Of the quarter of the training rows whose {NEIGHBOURS} nearest neighbours agree best, "
-        f"{clear:.0%} have another label than those neighbours; of all training rows {share:.0%}"
-        + ("." if math.isnan(held) else f", but of the validation rows only {held:.0%}."),
+        f"{share:.0%} of the training labels differ from the most frequent label of the "
+        f"{NEIGHBOURS} nearest rows; in the quarter of the rows whose neighbours agree best, "
+        f"{clear:.0%}"
+        + ("." if math.isnan(held) else f". Of the validation labels {held:.0%} differ."),
         [remedy("check_labels")],
         {"contradicting": clear, "all_rows": share, "validation_rows": held},
         certain=True,

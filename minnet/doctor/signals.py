@@ -60,7 +60,7 @@ def attenuation(case: Case) -> Suspicion | None:
     return Suspicion(
         strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
-        f"factor of {1 / ratio:.3g}, or by {1 / factor:.2g} per layer. The first layers receive "
+        f"factor of {1 / ratio:.3g}, to {factor:.2g} times in each layer. The first layers receive "
         "too little gradient to learn in the time of this training.",
         remedies,
         {"gradient_ratio": ratio, "factor_per_layer": factor},
@@ -171,9 +171,9 @@ def symmetry(case: Case) -> Suspicion | None:
     for block, later in zip(case.first.hidden, case.last.hidden, strict=True):
         if block.spread < EQUAL:
             text = (
-                f"All units of {block.name} begin with equal weights: the deviation between them "
-                f"is {block.spread:.2g} of their RMS, and {later.spread:.2g} after training. Equal "
-                "units receive equal gradients."
+                f"All units of {block.name} begin with equal weights: the standard deviation "
+                f"between units is {block.spread:.2g} times the RMS of the weights, and "
+                f"{later.spread:.2g} times after training. Equal units receive equal gradients."
             )
             evidence = {"spread_at_start": block.spread, "spread_at_end": later.spread}
             strength, equal = 0.88 if later.spread < 0.3 else 0.4, later.spread < SAME

@@ -36,8 +36,9 @@ def lr_too_high(case: Case) -> Suspicion | None:
     end = "the training diverged" if case.diverged else f"it ends at {curve[-1]:.3g}"
     return Suspicion(
         strength,
-        f"With a learning rate of {case.lr:.3g} the first update of a layer is {update:.2g} times "
-        f"as large as its weights. The loss begins at {curve[0]:.3g}; {end}.",
+        f"The steps are too large: with a learning rate of {case.lr:.3g} the first update of a "
+        f"layer is {update:.2g} times as large as its weights. The loss begins at "
+        f"{curve[0]:.3g}; {end}.",
         [remedy("set_lr", case.lr / f) for f in (factor, larger, factor / 10) if f > 1],
         {"lr": case.lr, "relative_update": update, "roughness": rough},
         step=len(case.losses) if case.diverged else 0,
@@ -58,9 +59,9 @@ def lr_too_low(case: Case) -> Suspicion | None:
     fall = float((curve[0] - curve[-1]) / max(abs(curve[0]), 1e-12))
     return Suspicion(
         0.45 if case.update < 1e-3 else 0.3,
-        f"With a learning rate of {case.lr:.3g} the first update is only {case.update:.2g} times "
-        f"as large as the weights, and the loss changes from {curve[0]:.3g} to {curve[-1]:.3g} in "
-        f"{len(case.losses)} steps.",
+        f"The steps are too small: with a learning rate of {case.lr:.3g} the first update is only "
+        f"{case.update:.2g} times as large as the weights, and the loss changes from "
+        f"{curve[0]:.3g} to {curve[-1]:.3g} in {len(case.losses)} steps.",
         [remedy("set_lr", f * case.lr) for f in (factor, factor / 10 if factor > 10 else 100)],
         {"lr": case.lr, "relative_update": case.update, "fall": fall},
         step=len(case.losses),

@@ -30,7 +30,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e01", "return dy @ self.weight.T", "return dy @ self.weight",
          "dx: the weight is not transposed"),
         ("e01", "dy.sum(axis=0)", "np.full(dy.shape[1], dy.sum())",
-         "dbias: all entries are taken together"),
+         "dbias: the reduction is over all entries"),
         ("e01", "dy.sum(axis=0)", "dy.sum(axis=0) + getattr(self, 'dbias', 0)",
          "dbias of the second batch: it adds to its earlier value"),
         ("e02", "slope * x)", "0.01 * x)", "a fixed 0.01 is used where slope belongs"),
@@ -41,7 +41,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e02", "else sigmoid(x)", "else sigmoid(-x)", "y of sigmoid: the sign is wrong"),
         ("e03", "axis=1, keepdims=True)\n    log_p = shifted - np.log(np.exp(shifted).sum(axis=1",
          "axis=1, keepdims=True)\n    log_p = shifted - np.log(np.exp(shifted).sum(axis=None",
-         "loss: in the sum in softmax, all entries are taken together"),
+         "loss: in the sum in softmax, the reduction is over all entries"),
         ("e03", "-log_p[rows, labels].mean()", "-np.log2(np.exp(log_p))[rows, labels].mean()",
          "in the logarithm of p at the label, the logarithm has base 2"),
         ("e03", "-log_p[rows, labels].mean()", "-log_p[:, labels].mean()",
@@ -51,7 +51,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e03", "dlogits / len(labels)", "dlogits / logits.shape[1]",
          "dlogits: the number of classes is used where the number of rows belongs"),
         ("e04", "2 / (fan_in + fan_out) if rule", "2 / fan_in + fan_out if rule",
-         "in the deviation of xavier, the bracket below the division is missing"),
+         "in the deviation of xavier, the parentheses around the denominator are missing"),
         ("e04", "else 3 * variance) ** 0.5", "else 1.5 * variance) ** 0.5",
          "in the limit of xavier and the limit of he, a factor 2 is missing"),
         ("e04", "weight = rng.normal(0,", "weight = rng.normal(0.5,", "do not have the mean 0"),
@@ -65,7 +65,8 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "in E[h²] of x, the standard deviation is used where a mean square belongs"),
         ("e05", "weight.shape[0] * dev", "x.shape[1] * dev",
          "in Var(z) of the prediction, the number of features is used where fan_in belongs"),
-        ("e05", "z.var()", "z.var(ddof=1)", "measured with linear: the variance divides by the"),
+        ("e05", "z.var()", "z.var(ddof=1)",
+         "measured with linear: the variance divides by n - 1, not by n"),
         ("e05", "z.var()", "(z**2).mean()", "measured with linear: the square of the mean of z"),
         ("e05", "variance / 2 if", "variance if", "the share that the activation keeps is missing"),
         ("e06", "np.histogram(g, bins)", "np.histogram(np.abs(g), bins)",
@@ -95,45 +96,46 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e08", "(x - mean) / np.sqrt(var + self.eps) + self.beta",
          "(x - mean) / np.sqrt(var + self.eps)", "y: beta is missing"),
         ("e08", "m * self.running_var + (1 - m)", "(1 - m) * self.running_var + m",
-         "running_var: momentum and its complement to 1 are exchanged"),
+         "running_var: momentum and 1 minus momentum are swapped"),
         ("e08", "x.var(axis=0, ddof=1)", "x.var(axis=0) * (len(x) - 1) / len(x)", "exchanged"),
         ("e08", "x.mean(axis=0), x.var(axis=0)", "x.mean(), x.var()",
-         "in the mean of the batch and the variance that normalizes the batch, all entries"),
+         "in the mean of the batch and the variance that normalizes the batch, "
+         "the reduction is over all entries"),
         ("e09", "centred / root\n", "centred / root**2\n", "the root"),
         ("e09", "collect(dy * into_gamma", "collect(dy * gamma * into_gamma",
          "dgamma: the gradient of xhat is used where dy belongs"),
         ("e09", "xhat * (g * xhat).mean(axis=0)\n", "(g * xhat).mean(axis=0)\n",
          "in the path through the variance, xhat is missing as a factor"),
         ("e09", "g - g.mean(axis=0) - xhat", "g - g.mean() - xhat",
-         "in the path through the mean, all entries are taken together"),
+         "in the path through the mean, the reduction is over all entries"),
         ("e10", "self.gamma * self.xhat + self.beta\n", "self.gamma * (self.xhat + self.beta)\n",
-         "y: beta is multiplied by gamma, too"),
+         "y: beta is also multiplied by gamma"),
         ("e10", "x.var(axis=axis,", "x.std(axis=axis,", "the standard deviation is used where the"),
         ("e10", "collect(dy * xhat", "collect(dy * self.root * xhat",
          "dgamma: x minus the mean is used where xhat belongs"),
         ("e10", "average(h, axis=axis, keepdims=True)", "average(h)",
-         "in the path through the mean, all entries are taken together"),
+         "in the path through the mean, the reduction is over all entries"),
         ("e10", "xhat * average(h", "average(h",
          "in the path through the variance, xhat is missing as a factor"),
         ("e10", '"gamma_outside_means" else dx', '"gamma_outside_means" else dx * self.gamma',
          "dx: it is multiplied by gamma once too often"),
         ("e11", ".get(mistake, 1 - p)", ".get(mistake, p)",
-         "in the scaled mask, p and its complement to 1 are exchanged"),
+         "in the scaled mask, p and 1 minus p are swapped"),
         ("e11", "else rng.random(shape) >= p", "else rng.normal(size=shape) >= p",
          "in the mask, the random numbers are not uniform between 0 and 1"),
         ("e11", '"scaled_in_evaluation" else x', '"scaled_in_evaluation" else x / (1 - self.p)',
          "y in evaluation is divided by the probability of keeping an entry once too often"),
         ("e11", "else dy * self.mask", "else dy", "in dx, the scaled mask is missing as a factor"),
         ("e11", "else dy * self.mask", "else dy * (self.mask == 0) / (1 - self.p)",
-         "in dx, the mask is the wrong way round"),
+         "in dx, the mask is inverted"),
         ("e12", "momentum * velocity + gradient\n", "momentum * (velocity + gradient)\n",
-         "in the velocity, g is multiplied by momentum, too"),
+         "in the velocity, g is also multiplied by momentum"),
         ("e12", "= self.mistake, self.momentum", "= self.mistake, 1 - self.momentum",
-         "in the velocity, momentum and its complement to 1 are exchanged"),
+         "in the velocity, momentum and 1 minus momentum are swapped"),
         ("e12", "return np.sign(weight)", "return 1.0 * (weight > 0)",
          "in the slope of L1, the sign of negative numbers counts as 0"),
         ("e12", "return np.sign(weight)", "return weight / (np.abs(weight) + 1e-8)",
-         "in the slope of L1, a division replaces the sign"),
+         "replaces the sign; it is less than 1 for small values"),
         ("e12", "two * self.l2 * weight", "two * self.l2 * weight**2",
          "in the slope of L2, the weight is a factor twice"),
         ("e12", "self.l2 * (weight**2).sum()", "self.l2 * np.sqrt((weight**2).sum())",
@@ -155,7 +157,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e14", "np.sum(g**2) for g", "np.mean(g**2) for g",
          "norm: a mean is used where a sum belongs"),
         ("e14", "max_norm / norm if", "1 / norm if",
-         "clipped[0]: in the scale, max_norm is missing above the division"),
+         "clipped[0]: in the scale, the numerator max_norm is missing"),
         ("e14", "if norm > max_norm", "if norm**2 > max_norm",
          "in the comparison of norm with max_norm, the sum of squares is used"),
         ("e14", "if norm > max_norm else 1.0", "if norm > 1 else 1.0",
@@ -191,7 +193,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "dx: the bias is added to it"),
         ("e01", "self.x.T @ dy", "self.x[1:].T @ dy[1:]", "dweight: the first row is left out"),
         ("e01", "dy.sum(axis=0)", "np.full(dy.shape[1], dy.sum() / len(dy))",
-         "all entries are taken together; besides, it is 1/N = 1/6 times what that gives"),
+         "the reduction is over all entries; besides, it is 1/N = 1/6 times what that gives"),
         ("e01", "self.weight, self.bias = weight, bias", "Dense.weight = weight; Dense.bias = bias",
          "two objects of the class share"),
         ("e02", "else x > 0", "else np.full(x.shape, x.mean() > 0)",
@@ -203,10 +205,11 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
         ("e08", "x.mean(axis=0), x", "x[1:].sum(axis=0) / len(x), x",
          "in the mean of the batch, the first row is left out"),
         ("e09", "collect(dy * into_gamma, axis=axis)", "np.full(x.shape[1], (dy * x).sum())",
-         "dgamma: all entries are taken together; and x is used where xhat belongs"),
+         "dgamma: the reduction is over all entries; and x is used where xhat belongs"),
         ("e09", "g - g.mean(axis=0) - xhat * (g * xhat).mean(axis=0)",
          "g - g.mean() - xhat * (g * xhat).mean()",
-         "in the path through the mean and the path through the variance, all entries"),
+         "in the path through the mean and the path through the variance, "
+         "the reduction is over all entries"),
         ("e01", "dy.sum(axis=0)", "dy[:6].sum(axis=0)", "dbias of a narrow layer"),
         ("e03", "logits.max(axis=1, keepdims=True)", "logits.max(1, keepdims=True, initial=0)",
          "the largest logit starts from 0"),
@@ -254,7 +257,7 @@ EACH = pytest.mark.parametrize("exercise", catalog(), ids=str, scope="module")
          "            self.s[i] = s_hat\n            new.append(p - self.lr * m_hat",
          "in the mean s of adam, ŝ is used where s belongs"),
         ("e14", "max_norm / norm if", "max_norm / (norm + 1e-5) if",
-         "in the scale, a small number is added below the division"),
+         "in the scale, a small number is added to the divisor"),
         ("e15", "y.max(axis=0) - y.min(axis=0) <= tolerance",
          "2 * np.abs(y - y.mean(axis=0)).max(axis=0) <= tolerance", "dead units"),
     ], key=lambda row: row[0]),
@@ -368,7 +371,7 @@ def test_the_same_change_at_all_places_is_preferred_if_it_explains_more():
     def wrong(x, w, p):
         return (w * x).sum() / (1 - p), ((w * x) ** 2).sum() / len(x)
 
-    assert message_of(wrong) == "a: in a and b, all entries are taken together."
+    assert message_of(wrong) == "a: in a and b, the reduction is over all entries."
 
 
 def test_two_changes_of_different_factors_are_found_as_a_pair():
@@ -377,7 +380,7 @@ def test_two_changes_of_different_factors_are_found_as_a_pair():
 
     message = message_of(lambda x, w, p: ((w**2 * x).sum(0) / p, wrong(x, w, p)[1]))
     assert "w is a factor twice" in message
-    assert "p and its complement to 1 are exchanged" in message
+    assert "p and 1 minus p are swapped" in message
 
 
 POWERS = """
@@ -584,10 +587,11 @@ def draw_layers(rng):
         ("a", lambda x, w, parts: layers(layers(x, w, parts)[0], w, parts)[0],
          "the steps from x to a are applied twice."),
         ("b", lambda x, w, parts: layers(x, np.roll(w, 1), parts)[1],
-         "the entry before the right one is used of widths, and at the first place the last one."),
+         "widths is shifted: entry k - 1 is used at place k, and the last entry at the "
+         "first place."),
         ("b", lambda x, w, parts: np.array([w[i] * (np.sum(p**2) + len(p))
                                             for i, p in enumerate(parts)]),
-         "in the size, the number of rows is multiplied by width, too."),
+         "in the size, the number of rows is also multiplied by width."),
         ("c", lambda x, w, parts: sum(layers(x, w, [part] * 3)[2] for part in parts) / 9,
          "it is computed for each entry of parts alone, and then averaged."),
         ("a", lambda x, w, parts: np.vstack([layers(x, w, parts)[0][:1], np.exp(
