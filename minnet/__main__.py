@@ -1,4 +1,4 @@
-"""Run experiments, measure claims, replay trainings, and write exercises and lectures."""
+"""Run experiments, measure claims, replay training runs, and write exercises and lectures."""
 
 import argparse
 import os

@@ -12,7 +12,7 @@ from minnet.replay.page import Replay, replay
 
 
 def add_parser(commands: Any) -> None:
-    """Add ``replay``, which writes the page of one or two recorded trainings."""
+    """Add ``replay``, which writes the page of one or two recorded training runs."""
     parser = commands.add_parser(
         "replay",
         help="write a page that replays a recorded training",
@@ -45,7 +45,7 @@ def read_replay(files: list[Path], titles: list[str]) -> Replay:
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If a file holds no recording, or the files do not belong to one or two trainings.
+        If a file holds no recording, or the files do not belong to one or two training runs.
     """
     histograms: list[HistogramProbe] = []
     statistics: list[StatisticsProbe] = []
@@ -58,7 +58,7 @@ def read_replay(files: list[Path], titles: list[str]) -> Replay:
     one, two = len(histograms), len(statistics)
     if max(one, two) > 2 or (one and two and one != two):
         raise ValueError(
-            "replay: expected histograms, statistics or both of one or two trainings, got "
+            "replay: expected histograms, statistics or both of one or two training runs, got "
             f"{one} files of histograms and {two} of statistics"
         )
     names = [*titles, *(path.name.partition(".")[0] for path in files[len(titles) :])]

@@ -30,7 +30,7 @@ POLICY = (
 
 
 class Replay:
-    """A page that replays one or two recorded trainings; `minnet.replay` creates it.
+    """A page that replays one or two recorded training runs; `minnet.replay` creates it.
 
     A notebook displays the page itself. The page is one HTML file, which needs no network.
 
@@ -119,7 +119,7 @@ def replay(
     TypeError
         If an argument has the wrong type.
     ValueError
-        If nothing was recorded, or ``other`` already shows two trainings.
+        If nothing was recorded, or ``other`` already shows two training runs.
 
     Examples
     --------

@@ -187,7 +187,7 @@ class _MLP(base.BaseEstimator):
         return Rows(*parts[::2]), held_out
 
     def _start(self, rows: Rows, random_state: Any) -> None:
-        """Create the network and empty the records of earlier trainings."""
+        """Create the network and empty the records of earlier training runs."""
         # The seed is drawn from a copy, so that random_state draws the weights first, as in
         # scikit-learn.
         source = copy.deepcopy(random_state) if self.init is None else random_state
