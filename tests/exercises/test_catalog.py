@@ -85,13 +85,13 @@ def test_the_package_holds_no_solutions():
 
 
 @pytest.mark.parametrize(
-    "requested", [1, "1", "01", "e1", "e01", "E01", "dense", "e01_dense", " dense "]
+    "requested", [1, np.int8(1), "1", "01", "e1", "e01", "E01", "dense", "e01_dense", " dense "]
 )
 def test_an_exercise_is_found_by_number_or_name(requested):
     assert find(requested).name == "dense"
 
 
-@pytest.mark.parametrize("requested", [0, 99, "densest", "", None])
+@pytest.mark.parametrize("requested", [0, 99, True, 1.0, "densest", "", None])
 def test_an_unknown_exercise_is_rejected_with_a_list(requested):
     with pytest.raises(ValueError, match=r"there is no exercise .* e01_dense, "):
         find(requested)

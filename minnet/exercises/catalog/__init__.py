@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 from runpy import run_path
 
 from minnet.exercises.exercise import Exercise
-from minnet.validation import shown
+from minnet.validation import is_whole, shown
 
 
 @cache
@@ -55,7 +55,8 @@ def find(exercise: int | str) -> Exercise:
     >>> find("e01") is find(1) is find("dense")
     True
     """
-    requested = str(exercise).strip().lower() if isinstance(exercise, int | str | Path) else ""
+    named = is_whole(exercise) or isinstance(exercise, str | Path)
+    requested = str(exercise).strip().lower() if named else ""
     for file in names():
         label, name = file.split("_", 1)
         if requested in (file, label, name) or requested.removeprefix("e").zfill(2) == label[1:]:
