@@ -18,7 +18,6 @@ from minnet.validation import Array
 
 LARGE = 1_000_000  # parameters above which fewer copies are kept
 WINDOWS = 20  # of the loss curve
-PER_LAYER = 0.005  # seconds of copies and of their symptoms and scores, for each layer
 MILDER = 4.0  # factor by which a learning rate is lowered first
 USUAL = 0.01  # usual size of the first update of a matrix relative to the matrix
 
@@ -67,8 +66,7 @@ class Case:
         self.looks: list[tuple[int, Snapshot]] = []
         self.losses: list[float] = []
         self.error: BaseException | None = None
-        # Estimated seconds of the examination, without trials of remedies.
-        self.spent = PER_LAYER * len(list(training.net.walk()))
+        self.spent = 0.0  # estimated seconds of copies that were trained to examine causes
         n = training.steps
         due = {0, 1, n // 4, n // 2, n - 1}
         if training.net.theta.size < LARGE:

@@ -29,6 +29,7 @@ FAMILIES = {
     "learning rate, batch size, regularization and overfitting": steps.CAUSES,
 }
 CAUSES = tuple(cause.__name__ for family in FAMILIES.values() for cause in family)
+PER_LAYER = 0.005  # seconds of copies, symptoms and scores for each layer
 FLOOR = 0.1  # seconds that trials of a short training may take, by `step_seconds`
 DELAY = 2.0  # seconds after which a progress bar appears
 STRONG = 0.65  # strength at which a suspicion is reported without trials
@@ -126,7 +127,10 @@ class Trials:
 
     def __init__(self, case: Case, bar: Any) -> None:
         self.case, self.bar = case, bar
-        self.left = max(case.training.steps * step_seconds(case.training) - case.spent, FLOOR)
+        training, spent = case.training, case.spent
+        if case.diverged:  # other trainings need the time to decide a trial after all steps
+            spent += PER_LAYER * len(list(training.net.walk()))
+        self.left = max(training.steps * step_seconds(training) - spent, FLOOR)
         self.texts: list[str] = []
         self.results: dict[tuple[str, bool], tuple[float, float, Remedy] | None] = {}
 
