@@ -329,7 +329,7 @@ def test_an_unknown_exercise_is_reported(arguments, folder, capsys):
 def test_dev_check_accepts_a_complete_exercise(capsys):
     assert run("dev-check", 1, "--solutions", SOLUTIONS) == 0
     output = capsys.readouterr().out
-    assert re.match(r"e01 dense: \d+ distinct mistakes, 4 of them in words of their", output)
+    assert re.match(r"e01 dense: \d+ distinct mistakes, 6 of them in words of their", output)
     assert output.endswith("no problems\n")
 
 

@@ -54,7 +54,8 @@ def test_damaged_file_is_compiled_again_and_replaced(home, compiled, suffix):
         after = compiled()
         assert_adds(unused(add_row), np.float32)
         assert compiled() == after
-        assert len(path.read_bytes()) == len(whole)
+        # The machine code may differ by some bytes.
+        assert len(path.read_bytes()) == pytest.approx(len(whole), rel=0.02)
 
 
 def test_removed_data_file_is_compiled_again(home, compiled):

@@ -143,6 +143,20 @@ class DividedByN(Dense):
         return dx
 
 
+class RowsCounted(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dbias = np.ones_like(dy).sum(axis=0)
+        return dx
+
+
+class SumsMultiplied(Dense):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dweight = np.outer(self.x.sum(axis=0), dy.sum(axis=0))
+        return dx
+
+
 class GradientsAddUp(Dense):
     dweight = dbias = 0
 
@@ -176,6 +190,8 @@ WRONG = {
     "dbias_averaged": DbiasAveraged,
     "dweight_divided_by_n": DweightDividedByN,
     "divided_by_n": DividedByN,
+    "rows_counted": RowsCounted,
+    "sums_multiplied": SumsMultiplied,
     "gradients_add_up": GradientsAddUp,
     "first_x_kept": FirstXKept,
     "input_changed": InputChanged,

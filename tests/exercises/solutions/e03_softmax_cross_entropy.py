@@ -70,6 +70,10 @@ def with_mistake(logits, labels, mistake):
     loss, dlogits = losses.mean(), (p - one_hot) / n
     if mistake in ("loss_summed", "everything_summed"):
         loss = losses.sum()
+    if mistake == "likeliest_class":
+        loss = -np.take_along_axis(log_p, log_p.argmax(axis=1)[:, None], axis=1).mean()
+    if mistake == "slope_once_more":
+        dlogits = dlogits * p * (1 - p)
     if mistake == "loss_over_all_entries":
         loss = -(one_hot * log_p).mean()
     if mistake in ("gradient_not_divided", "everything_summed"):
@@ -111,6 +115,8 @@ WRONG = {
         "one_subtracted_everywhere",
         "labels_in_every_row",
         "yes_or_no",
+        "likeliest_class",
+        "slope_once_more",
         "stopped_at_dp",
         "one_maximum_for_all_rows",
         "limited_logarithm",

@@ -51,8 +51,14 @@ class Momentum:
     def step(self, weight, bias, dweight, dbias, lr):
         mistake = self.mistake
         slope = self.slope(weight)
-        if mistake not in ("penalty_left_out", "penalty_outside_velocity"):
+        by_size = 2 * self.l2 * weight
+        if mistake == "l2_outside_velocity":
+            dweight = dweight + slope - by_size
+        elif mistake == "l1_outside_velocity":
+            dweight = dweight + by_size
+        elif mistake not in ("penalty_left_out", "penalty_outside_velocity"):
             dweight = dweight + slope
+        earlier = self.weight_velocity, self.bias_velocity
         if mistake == "bias_penalised":
             dbias = dbias + self.slope(bias)
         if mistake == "bias_penalised_by_l2":
@@ -65,6 +71,12 @@ class Momentum:
             by_bias = dbias + self.momentum * by_bias
         if mistake == "penalty_outside_velocity":
             by_weight = by_weight + slope
+        if mistake == "l2_outside_velocity":
+            by_weight = by_weight + by_size
+        if mistake == "l1_outside_velocity":
+            by_weight = by_weight + slope - by_size
+        if mistake == "step_of_earlier_velocity":
+            by_weight, by_bias = earlier
         if mistake == "input_changed":
             weight -= lr * by_weight
             return weight, bias - lr * by_bias
@@ -201,6 +213,9 @@ WRONG = {
         "velocity_not_kept",
         "first_gradient_twice",
         "penalty_outside_velocity",
+        "l2_outside_velocity",
+        "l1_outside_velocity",
+        "step_of_earlier_velocity",
         "input_changed",
     )
 } | {"velocity_shared": VelocityShared}

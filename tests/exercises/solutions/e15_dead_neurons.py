@@ -114,6 +114,10 @@ def wrongly_dead(batches, tolerance, mistake):
         dead = np.all(abs(y - y.mean(axis=0)) <= tolerance, axis=0)
     elif mistake == "distance_from_first_row":
         dead = np.all(abs(y - y[0]) <= tolerance, axis=0)
+    elif mistake == "relative_tolerance":
+        dead = span(y) <= tolerance * np.maximum(abs(y.max(axis=0)), abs(y.min(axis=0)))
+    elif mistake == "first_and_last_row":
+        dead = abs(y[-1] - y[0]) <= tolerance
     elif mistake == "alive_for_dead":
         dead = span(y) > tolerance
     else:
@@ -151,6 +155,8 @@ DEAD = (
     "deviation_for_span",
     "distance_from_mean",
     "distance_from_first_row",
+    "relative_tolerance",
+    "first_and_last_row",
     "alive_for_dead",
     "input_changed",
 )
