@@ -143,10 +143,9 @@ def add_batchnorm(training: Training) -> Training:
     """Insert batch normalization between each hidden weighted layer and the activation after it."""
 
     def change(block: list[Layer]) -> list[Layer]:
-        norm = (
-            [BatchNorm(block[0].out_features or 1)] if any(map(is_activation, block[1:2])) else []
-        )
-        return [block[0], *norm, *block[1:]]
+        if not any(map(is_activation, block[1:2])):
+            return block
+        return [block[0], BatchNorm(block[0].out_features or 1), *block[1:]]
 
     return with_hidden(training, change)
 
@@ -205,7 +204,7 @@ def set_loss(training: Training, value: str) -> Training:
 
 def add_output_layer(training: Training) -> Training:
     """Append a Dense layer with one output for each class, and use a loss on logits."""
-    head = Dense(training.net.out_features or 1, 1)
+    head = Dense(training.net.out_features or 1, 1)  # set_loss gives it the right width
     return set_loss(rebuilt(training, [*training.net.layers, head]), "SoftmaxCrossEntropy")
 
 

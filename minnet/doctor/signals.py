@@ -60,8 +60,8 @@ def attenuation(case: Case) -> Suspicion | None:
     return Suspicion(
         strength,
         f"From {hidden[-1].name} back to {hidden[0].name} the RMS of the gradient falls by a "
-        f"factor of {1 / ratio:.3g}, to {factor:.2g} times in each layer. The first layers receive "
-        "too little gradient to learn in the time of this training.",
+        f"factor of {1 / ratio:.3g}; each layer multiplies it by {factor:.2g}. The first layers "
+        "receive too little gradient to learn in the time of this training.",
         remedies,
         {"gradient_ratio": ratio, "factor_per_layer": factor},
         hidden[0].name,
@@ -78,10 +78,8 @@ def explosion(case: Case) -> Suspicion | None:
     hidden = [b for b in case.first.hidden if not b.normalized]
     if len(hidden) < 4:
         return None
-    ratio, gain = (
-        gradient_ratio(case.first.hidden),
-        geometric_mean(max(b.gain, 1e-9) for b in hidden),
-    )
+    ratio = gradient_ratio(case.first.hidden)
+    gain = geometric_mean(max(b.gain, 1e-9) for b in hidden)
     growth = hidden[-1].h_std / hidden[0].h_std if hidden[0].h_std else 1.0
     largest = max(ratio, growth)
     if largest < (3 if case.diverged else 5) or gain < 1.15:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 
@@ -83,10 +82,7 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
         return None
     tail = [layer for layer in blocks[-1].others if is_activation(layer) and not is_linear(layer)]
     ends = tail[-1].path if tail else blocks[-1].name
-    certain, strength, needed, total = True, 0.9, 0.0, 1.0
-    if isinstance(loss, CrossEntropy):
-        net = network_at(case.training, case.looks[0][1])
-        total = float(net.predict(batch_of(case.training)[0]).sum(axis=1).mean())
+    certain, strength, needed = True, 0.9, 0.0
     evidence: dict[str, float] = {"classes": case.classes, "outputs": width}
     if loss.takes_logits and tail and not width > case.classes > 0:
         reason = (
@@ -94,7 +90,7 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
             "The probabilities cannot approach 0 or 1, and the slope of the activation shrinks the "
             "gradients."
         )
-    elif abs(total - 1) > 1e-3:
+    elif isinstance(loss, CrossEntropy) and abs((total := sum_of_outputs(case)) - 1) > 1e-3:
         evidence = {"sum_of_outputs": total}
         reason = (
             f"{loss} takes probabilities whose sum is 1, but the outputs of {ends} sum to "
@@ -122,6 +118,12 @@ def output_loss_mismatch(case: Case) -> Suspicion | None:
         target = "SigmoidBinaryCrossEntropy"
     remedies = [remedy("set_loss", target)]
     return Suspicion(strength, reason, remedies, evidence, ends, needed=needed, certain=certain)
+
+
+def sum_of_outputs(case: Case) -> float:
+    """Return the sum of the outputs of a row, before training and averaged over rows."""
+    net = network_at(case.training, case.looks[0][1])
+    return float(net.predict(batch_of(case.training)[0]).sum(axis=1).mean())
 
 
 def out_of_reach(activations: list[Layer], y: Array) -> float:
@@ -203,22 +205,9 @@ def loss_error(case: Case) -> float:
 
 
 def gradient_error(case: Case, path: str) -> float:
-    """Return the largest error of Σ gradient u for a random u, relative to the gradient's norm.
-
-    A copy of the layer as it was before the forward pass draws the same random numbers; if it does
-    not, the error is unknown and 0.
-    """
+    """Return the largest relative error of the directional derivatives of a user's layer."""
     training, net = case.training, network_at(case.training, case.looks[-1][1])
-    rng, n, errors = np.random.default_rng(0), len(training.x), [0.0]
-
-    def value(name: str, change: Any) -> float:
-        layer, rows = copy.deepcopy(before), x
-        if name:
-            layer.params[name].value = layer.params[name].value + change
-        else:
-            rows = x + change
-        return float((layer.forward(rows, training=True) * dy).sum())
-
+    rng, n = np.random.default_rng(0), len(training.x)
     try:
         inputs = []
         for _ in range(3):
@@ -230,18 +219,38 @@ def gradient_error(case: Case, path: str) -> float:
             before = copy.deepcopy(layer)
             dy = rng.standard_normal(layer.forward(x, training=True).shape)
             layer.backward(dy)
-        for name, gradient in {
-            "": layer.dx,
-            **{k: p.grad for k, p in layer.params.items()},
-        }.items():
-            u = np.random.default_rng(1).standard_normal(gradient.shape)
-            slopes = [(value(name, h * u) - value(name, -h * u)) / (2 * h) for h in (1e-4, 1e-6)]
-            least = max(float(np.linalg.norm(gradient)), 1e-9 * float(np.abs(dy).sum()))
-            found = [abs(s - float((gradient * u).sum())) / max(least, abs(s)) for s in slopes]
-            errors.append(min(found) if value(name, 0.0) == value(name, 0.0) else 0.0)
+        gradients = {"": layer.dx} | {name: p.grad for name, p in layer.params.items()}
+        passes = before, x, dy
+        return max(directional_error(*passes, name, grad) for name, grad in gradients.items())
     except Exception:  # another fault of a user's layer, which training has reported
         return 0.0
-    return max(errors)
+
+
+def directional_error(before: Layer, x: Array, dy: Array, name: str, gradient: Array) -> float:
+    """Return the error of Σ gradient u for a random u, relative to the norm of the gradient.
+
+    ``name`` is that of a parameter, or "" for the input. A copy of the layer as it was before the
+    forward pass draws the same random numbers; if it does not, the error is unknown and 0.
+    """
+    direction = np.random.default_rng(1).standard_normal(gradient.shape)
+
+    def value(h: float) -> float:
+        layer, rows = copy.deepcopy(before), x
+        if name:
+            layer.params[name].value = layer.params[name].value + h * direction
+        else:
+            rows = x + h * direction
+        return float((layer.forward(rows, training=True) * dy).sum())
+
+    if value(0.0) != value(0.0):
+        return 0.0
+    slope, errors = float((gradient * direction).sum()), []
+    for h in (1e-4, 1e-6):
+        numerical = (value(h) - value(-h)) / (2 * h)
+        noise = 1e-9 * float(np.abs(dy).sum())
+        scale = max(float(np.linalg.norm(gradient)), abs(numerical), noise)
+        errors.append(abs(numerical - slope) / scale)
+    return min(errors)
 
 
 def frozen_layer(case: Case) -> Suspicion | None:

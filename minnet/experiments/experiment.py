@@ -1,19 +1,16 @@
 """Experiments: networks trained with several seeds, with figures and a report."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minnet.doctor import Diagnosis
-from minnet.experiments import report
+from minnet.experiments import replays, report
+from minnet.experiments.diagnoses import diagnose, steps_of
 from minnet.experiments.setup import Setup
 from minnet.experiments.sweep import Store, sweep
-from minnet.experiments.trial import Record, Trials, diagnose, observed_steps
+from minnet.experiments.trial import Record, Trials
 from minnet.files import write_text
-from minnet.history import History
-from minnet.replay import Replay, replay
 
 QUICK_NOTE = (
     "Networks that learn slowly have not finished training; compare final accuracies in a run "
@@ -34,18 +31,35 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """An experiment: networks that are trained, and figures and a report of them."""
+    """An experiment: networks that are trained, and figures and a report of them.
 
-    name: str  # of the command
-    summary: str  # a sentence on what is trained
-    variants: Mapping[str, Setup]  # label -> setup with seed 0: the corrected one and its remedies
-    quick: Mapping[str, Any]  # changes of every setup for a run of about a minute
-    draw: Callable[[Results], report.Figures]  # figures and captions besides the learning curves
-    # Paragraphs with numbers computed from the results, besides the outcomes.
+    Attributes
+    ----------
+    name, summary : str
+        Name of the command, and a sentence on what is trained.
+    variants : dict of str to Setup
+        Label -> setup with seed 0: the corrected experiment and its remedies.
+    quick : dict
+        Changes of every setup for a run of one to three minutes.
+    draw : callable
+        Results -> figures by name, each with its caption, besides the learning curves.
+    summarize : callable
+        Results -> paragraphs with numbers computed from the results, besides the outcomes.
+    article : dict of str to Setup
+        Label -> setup with the article's settings, including its errors; empty if no article
+        has code.
+    omitted : collection of str
+        Labels without learning curves.
+    """
+
+    name: str
+    summary: str
+    variants: Mapping[str, Setup]
+    quick: Mapping[str, Any]
+    draw: Callable[[Results], report.Figures]
     summarize: Callable[[Results], list[str]]
-    # Setups with the article's settings, including its errors; empty if no article has code.
     article: Mapping[str, Setup] = field(default_factory=dict)
-    omitted: Collection[str] = ()  # labels without learning curves
+    omitted: Collection[str] = ()
 
     def setups(
         self, *, as_article: bool = False, quick: bool = False, **changes: Any
@@ -99,14 +113,14 @@ class Experiment:
         if results.quick:
             parts.append(f"This was a quick run ({report.listed(self.quick)}). {QUICK_NOTE}")
         parts += ["## Results", self.text(results)]
-        counts = {observed_steps(runs[0].setup) for runs in results.trials.values()}
+        counts = {steps_of(runs[0].setup) for runs in results.trials.values()}
         note = f"Causes of poor training in the first {max(counts)} steps with the first seed:"
         parts += ["## Diagnosis", note, report.diagnosis_list(diagnoses)]
         parts += ["## Settings", settings, "## Figures"]
         for name, (figure, caption) in self.figures(results).items():
             report.save(figure, out / name)
             parts.append(f"![{name.replace('_', ' ')}]({name}.png)\n\n*{caption}*")
-        page = replay_of(results.trials, results.records, diagnoses)
+        page = replays.replay_of(results.trials, results.records, diagnoses)
         page.save(out / "replay.html")
         parts.append(f"[Replay of the training: {page.title}](replay.html)")
         write_text(out / "report.md", "\n\n".join(parts) + "\n", "report")
@@ -118,34 +132,3 @@ class Experiment:
     def figures(self, results: Results) -> report.Figures:
         """Return the figures of ``draw`` and the learning curves."""
         return self.draw(results) | report.learning_curves(results.trials, self.omitted)
-
-
-def replay_of(
-    trials: Trials, records: Mapping[str, Record], diagnoses: Mapping[str, Diagnosis] | None = None
-) -> Replay:
-    """Return the replay of the first label and of the other one with the highest test accuracy.
-
-    The trainings are those with the first seed. The findings of the diagnoses are marked at their
-    step and layer.
-    """
-
-    def page(label: str, other: Replay | None = None) -> Replay:
-        record, curves = records[label], trials[label][0].curves
-        ends, _ = record.statistics.epochs("loss")
-        history = History(
-            val_loss=curves["val_loss"][: len(ends)],
-            val_accuracy=curves["val_accuracy"][: len(ends)],
-            epoch_steps=[int(end) + 1 for end in ends],
-        )
-        return replay(
-            record.histograms, record.statistics, history, other=other,
-            diagnosis=(diagnoses or {}).get(label), title=label,
-        )  # fmt: skip
-
-    def score(label: str) -> float:
-        trial = trials[label][0]
-        value = trial.last("val_accuracy")
-        return -math.inf if trial.stopped is not None or math.isnan(value) else value
-
-    first, *others = records
-    return page(first, page(max(others, key=score)) if others else None)

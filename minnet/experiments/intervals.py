@@ -11,13 +11,23 @@ from minnet.recording.statistics import half_interval
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95% interval."""
+    """A value with its 95% interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The value and the ends of its interval; both ends are nan for fewer than two seeds.
+    n : int
+        Number of seeds from which the value was computed.
+    excluded : int
+        Number of seeds that were excluded.
+    """
 
     value: float
-    low: float  # ends of the interval; both are nan for fewer than two seeds
+    low: float
     high: float
-    n: int  # number of seeds from which the value was computed
-    excluded: int = field(default=0, kw_only=True)  # number of seeds that were excluded
+    n: int
+    excluded: int = field(default=0, kw_only=True)
 
     def within(self, low: float, high: float) -> Self:
         """Return the value with its interval clipped, such as that of an accuracy to [0, 1]."""

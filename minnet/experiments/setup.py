@@ -125,42 +125,85 @@ class LogOfClipped(Layer):
 class Setup:
     """Data, network, loss and optimizer of a training.
 
+    Attributes
+    ----------
+    data : str
+        One of IMAGES, "iris", "iris_article" (standardized before an unstratified split), or "csv".
+    table : tuple of str
+        Path, target and checksum of the CSV file of "csv".
+    scaling : str
+        Range of the pixels: "unit" for [0, 1], "centred" for [-1, 1], "bytes" for [0, 255].
+    rows : int or None
+        Number of training rows, taken from the beginning; None for all.
+    hidden : tuple of int
+        Units of each hidden layer: a Dense, an activation, and the options below.
+    activation : str
+        One of ACTIVATIONS.
+    init : str
+        An initializer's name, or "torch": weights and biases uniform within ±1/√fan_in, as in
+        PyTorch's Linear.
+    weight_scale : float
+        Factor of the initial weights.
+    weight_sign : {"both", "positive", "negative"}
+        Use the initial weights of hidden layers as drawn, or ± their magnitudes.
+    batchnorm, layernorm : bool
+        Put a BatchNorm or a LayerNorm before each activation.
+    bias : bool or None
+        Give hidden layers a bias; None for a bias unless a BatchNorm follows.
+    residual : bool
+        Put a skip connection around each hidden layer that keeps the width.
+    dropout : float
+        Probability of a Dropout after each activation.
+    output : bool
+        Add a last Dense with one unit for each class. Without it, the last hidden units are used
+        as probabilities.
+    loss : {"cross_entropy", "squared_error"}
+        Cross-entropy of logits, or squared error to one-hot rows.
+    optimizer, lr, momentum
+        One of OPTIMIZERS; momentum is for "sgd" only.
+    l1, l2 : float
+        Strengths of the penalties; at most one may be positive.
+    clip_norm : float or None
+        Norm to which gradients are clipped.
+    batch_size, epochs : int
+        Batches are at most as large as the data. With 0 epochs nothing is trained.
+    measures : tuple of str
+        Extra measures, by their names in `minnet.experiments.measures`.
+    seed : int
+        Seed of the initial weights, the order of the rows, and dropout.
+
     Raises
     ------
     ValueError
         If a name is unknown, a number is out of range, or l1 and l2 are both positive.
     """
 
-    hidden: tuple[int, ...]  # units of each hidden layer: a Dense, an activation, and the options
-    data: str = "mnist"  # or another one of IMAGES, "iris", "iris_article" or "csv"
-    table: tuple[str, ...] = ()  # path, target and checksum of the CSV file of "csv"
-    scaling: str = "unit"  # range of pixels: "unit" [0, 1], "centred" [-1, 1], "bytes" [0, 255]
-    rows: int | None = None  # number of training rows, taken from the beginning; None for all
-    activation: str = "relu"  # one of ACTIVATIONS
-    # An initializer's name, or "torch": weights and biases uniform within ±1/√fan_in, as in
-    # PyTorch's Linear.
+    hidden: tuple[int, ...]
+    data: str = "mnist"
+    table: tuple[str, ...] = ()
+    scaling: str = "unit"
+    rows: int | None = None
+    activation: str = "relu"
     init: str = "glorot_uniform"
-    weight_scale: float = 1.0  # factor of the initial weights
-    weight_sign: str = "both"  # of hidden weights: "both" as drawn, "positive", "negative"
-    batchnorm: bool = False  # put a BatchNorm before each activation
-    layernorm: bool = False  # put a LayerNorm before each activation
-    bias: bool | None = None  # of hidden layers; None for a bias unless a BatchNorm follows
-    residual: bool = False  # put a skip connection around each hidden layer that keeps the width
-    dropout: float = 0.0  # probability of a Dropout after each activation
-    # Add a last Dense with one unit for each class. Without it, the last hidden units are used as
-    # probabilities.
+    weight_scale: float = 1.0
+    weight_sign: str = "both"
+    batchnorm: bool = False
+    layernorm: bool = False
+    bias: bool | None = None
+    residual: bool = False
+    dropout: float = 0.0
     output: bool = True
-    loss: str = "cross_entropy"  # of logits, or "squared_error" to one-hot rows
-    optimizer: str = "adam"  # one of OPTIMIZERS
+    loss: str = "cross_entropy"
+    optimizer: str = "adam"
     lr: float = 1e-3
-    momentum: float = 0.0  # for "sgd" only
-    l1: float = 0.0  # strengths of the penalties; at most one may be positive
+    momentum: float = 0.0
+    l1: float = 0.0
     l2: float = 0.0
-    clip_norm: float | None = None  # norm to which gradients are clipped
-    batch_size: int = 128  # batches are at most as large as the data
-    epochs: int = 1  # with 0 nothing is trained
-    measures: tuple[str, ...] = ()  # extra measures, by names in `minnet.experiments.measures`
-    seed: int = 0  # of the initial weights, the order of the rows, and dropout
+    clip_norm: float | None = None
+    batch_size: int = 128
+    epochs: int = 1
+    measures: tuple[str, ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("hidden", "measures", "table"):  # lists in JSON

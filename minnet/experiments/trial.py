@@ -1,14 +1,12 @@
 """Train a `Setup`, and measure every epoch, and every layer before and after training.
 
 A `Trial` holds numbers only, so that hundreds can be stored, sent between processes and compared
-over seeds. A `Record` holds the trained network and a recording of the training, for figures. A
-diagnosis is that of another training under a `Doctor`.
+over seeds. A `Record` holds the trained network and a recording of the training, for figures.
 """
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from minnet.doctor import Diagnosis, Doctor
 from minnet.experiments.measures import MEASURES, dense, distribution, rms
 from minnet.experiments.setup import ACTIVATIONS, Setup
 from minnet.layers.dense import Dense
@@ -31,8 +28,6 @@ from minnet.validation import Array
 TEST_ROWS = 1000  # rows whose activations are measured
 EVALUATED = 10_000  # training rows that are evaluated after an epoch
 SLOTS = 64  # points in time that a record keeps
-LEAST = 30  # steps that a diagnosis observes, unless fewer are planned
-WORK = 1e10  # limit of steps * rows of a batch * parameters, for more than LEAST steps
 CURVES = (
     "loss", "accuracy", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds",
 )  # fmt: skip
@@ -42,20 +37,31 @@ Snapshot = dict[str, list[dict[str, Any]]]
 
 @dataclass
 class Trial:
-    """The results of one training."""
+    """The results of one training.
+
+    Attributes
+    ----------
+    setup : Setup
+        Setup that was trained.
+    curves : dict of str to list of float
+        Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
+        ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
+        rows, both with the network at the end of the epoch. ``seconds`` is the training time.
+    start, end : dict
+        The `snapshot` of the network before and after training; None if its outputs or
+        gradients are not finite, and at the end of a training that diverged.
+    measures : dict
+        Results of the setup's ``measures`` by name, at ``start`` and ``end``.
+    stopped : str or None
+        Message of the error that ended a diverged training.
+    """
 
     setup: Setup
-    # Values by epoch. ``loss`` and ``accuracy`` are means over the batches during the epoch.
-    # ``val_`` values belong to the test rows and ``train_`` values to the first 10000 training
-    # rows, both with the network at the end of the epoch. ``seconds`` is the training time.
     curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
-    # The `snapshot` of the network before and after training; None if its outputs or gradients
-    # are not finite, and at the end of a training that diverged.
     start: Snapshot | None = None
     end: Snapshot | None = None
-    # Results of the setup's ``measures`` by name, at ``start`` and ``end``.
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stopped: str | None = None  # message of the error that ended a diverged training
+    stopped: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the results for JSON."""
@@ -230,39 +236,6 @@ def _measure(trial: Trial, when: str, net: Sequential) -> None:
     if trial.setup.measures:
         data = trial.setup.load()
         trial.measures[when] = {name: MEASURES[name](net, data) for name in trial.setup.measures}
-
-
-def observed_steps(setup: Setup) -> int:
-    """Return the number of steps that are observed; trials of remedies take as many at most.
-
-    The start of any training resembles one with a low learning rate. Therefore only trainings of
-    large networks are cut short.
-    """
-    planned = setup.epochs * math.ceil(len(setup.load().x) / setup.batch_size)
-    affordable = int(WORK / (setup.batch_size * setup.build().theta.size))
-    return min(planned, max(affordable, LEAST))
-
-
-def diagnose(setup: Setup) -> Diagnosis:
-    """Return the diagnosis of the first steps of a setup's training.
-
-    They use its first training rows only, and the first test rows as validation rows.
-    """
-    data, net = setup.load(), setup.build()
-    size = min(setup.batch_size, len(data.x))
-    steps, test = observed_steps(setup), slice(TEST_ROWS)
-    rows = slice(steps * size)
-    epochs = math.ceil(steps / math.ceil(len(data.x[rows]) / size))
-    doctor = Doctor((data.x_test[test], targets(setup, data.labels_test[test])))
-    with threadpool_limits(1, user_api="blas"):
-        with suppress(FloatingPointError):  # of a training that diverges
-            fit(
-                net, data.x[rows], targets(setup, data.labels[rows]), loss=setup.make_loss(),
-                optimizer=setup.make_optimizer(net), epochs=min(epochs, setup.epochs),
-                batch_size=size, rng=np.random.default_rng([setup.seed, 1]), probes=[doctor],
-                regularizer=setup.make_regularizer(), clip_norm=setup.clip_norm,
-            )  # fmt: skip
-        return doctor.diagnosis()
 
 
 def plain(value: Any, *, back: bool = False) -> Any:

@@ -43,9 +43,10 @@ Examples
 ['dense1', 'dense2']
 """
 
+from minnet.plot.animation import animate
 from minnet.plot.confusion import confusion
 from minnet.plot.distributions import cdf, density, histograms
-from minnet.plot.heatmap import animate, heatmap
+from minnet.plot.heatmap import heatmap
 from minnet.plot.runs import dead_units, gradient_flow, learning_curves, update_ratio
 from minnet.plot.style import depth_colors
 

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from minnet.experiments.diagnoses import LEAST, WORK, diagnose, steps_of
 from minnet.experiments.iris import EXPERIMENT
 from minnet.experiments.report import diagnosis_list
 from minnet.experiments.setup import Setup
-from minnet.experiments.trial import LEAST, WORK, diagnose, observed_steps
 
 DIGITS = Setup(data="digits", hidden=(16,) * 6, batch_size=20, epochs=10, optimizer="adam", lr=0.01)
 
@@ -30,11 +30,11 @@ def test_a_healthy_network_has_no_finding():
 
 
 def test_only_trainings_of_large_networks_are_observed_in_part():
-    assert observed_steps(DIGITS.but(epochs=1, rows=40)) == 2
-    assert observed_steps(DIGITS) == 10 * math.ceil(len(DIGITS.load().x) / 20)
+    assert steps_of(DIGITS.but(epochs=1, rows=40)) == 2
+    assert steps_of(DIGITS) == 10 * math.ceil(len(DIGITS.load().x) / 20)
     large = DIGITS.but(hidden=(500, 500), epochs=1000)
-    assert LEAST < observed_steps(large) == int(WORK / (20 * large.build().theta.size))
-    assert observed_steps(large.but(hidden=(3000,) * 4)) == LEAST
+    assert LEAST < steps_of(large) == int(WORK / (20 * large.build().theta.size))
+    assert steps_of(large.but(hidden=(3000,) * 4)) == LEAST
 
 
 def test_iris_is_healthy_although_its_first_steps_are_slow():

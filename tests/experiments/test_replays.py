@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from minnet.experiments.experiment import replay_of
+from minnet.experiments.replays import replay_of
 from minnet.experiments.setup import Setup
 from minnet.experiments.trial import Record, train
 
