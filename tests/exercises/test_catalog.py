@@ -91,7 +91,14 @@ def test_an_exercise_is_found_by_number_or_name(requested):
     assert find(requested).name == "dense"
 
 
-@pytest.mark.parametrize("requested", [0, 99, True, 1.0, "densest", "", None])
+class Unfriendly:
+    def __repr__(self):
+        raise RuntimeError
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize("requested", [0, 99, True, 1.0, "densest", "", None, Unfriendly()])
 def test_an_unknown_exercise_is_rejected_with_a_list(requested):
     with pytest.raises(ValueError, match=r"there is no exercise .* e01_dense, "):
         find(requested)

@@ -258,6 +258,8 @@ def test_a_step_outside_the_observed_ones_raises():
     probe = recorded([[1.0] * 4], [[5.0] * 4])
     with pytest.raises(ValueError, match=r"quantile: expected step from 0 to 1, .* got 2"):
         probe.quantile("only", "y", 0.5, step=2)
+    with pytest.raises(TypeError, match="quantile: expected step to be a whole number"):
+        probe.quantile("only", "y", 0.5, step="last")
 
 
 def test_a_users_layer_in_plain_numpy_is_recorded():
