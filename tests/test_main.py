@@ -216,8 +216,8 @@ def test_a_run_on_a_table_has_a_folder_of_its_own(vanishing, csv_file, tmp_path,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--csv", "table.csv"], "expected --csv with --target"),
-        (["--target", "kind"], "expected --csv with --target"),
+        (["--csv", "table.csv"], "got only --csv; add --target COLUMN"),
+        (["--target", "kind"], "got only --target; add --csv FILE"),
         (["--csv", "table.csv", "--target", "kind", "--data", "digits"], "neither --data nor"),
         (["--csv", "table.csv", "--target", "kind", "--as-article"], "nor --as-article"),
         (["--csv", "table.csv", "--target", "colour"], "unknown names ['colour']"),

@@ -106,10 +106,13 @@ def _table(options: argparse.Namespace) -> tuple[str, ...] | None:
     """Return path, target and checksum of the CSV file, so that a changed file is trained anew."""
     if options.csv is None and options.target is None:
         return None
-    if not (options.csv and options.target) or options.data or options.as_article:
+    if not (options.csv and options.target):
+        given, missing = ("--csv", "--target COLUMN") if options.csv else ("--target", "--csv FILE")
+        raise ValueError(f"run: expected --csv and --target, got only {given}; add {missing}")
+    if options.data or options.as_article:
         raise ValueError(
-            "run: expected --csv with --target, and neither --data nor --as-article, got another "
-            "combination; the article's settings belong to its own data"
+            "run: expected neither --data nor --as-article with --csv; remove them, because the "
+            "table replaces the data of the experiment"
         )
     with open_file(options.csv, "run") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -79,5 +79,5 @@ def _load(path: Path) -> HistogramProbe | StatisticsProbe:
             reasons.append(str(error))
     raise ValueError(
         f"replay: expected a file of HistogramProbe.save or StatisticsProbe.save, got {path}. "
-        + " ".join(reasons)
+        + ". ".join(reasons)
     )
