@@ -276,16 +276,16 @@ function curveView(id, title, note, [thin, thick], scaleOf) {
       const root = heading(id, title, note + names + (scale.base ? " The axis is logarithmic." : ""));
       const svg = stepPlot(root, high, title);
       addLeftAxis(svg, d3.axisLeft(scale).ticks(4, scale.base ? "~g" : undefined));
+      addCursor(svg, 4, high);
       for (const { curve, kind } of all) {
         const line = d3.line((_, k) => x(curve.steps[k]), scale)
           .defined((v) => Number.isFinite(v) && (v > 0 || !scale.base));
         svg.append("path").attr("class", kind).attr("d", line(curve.values));
         if (curve.values.length === 1) { // of which a line shows nothing
-          svg.append("circle").attr("class", kind).attr("r", 4)
+          svg.append("circle").attr("class", kind).attr("r", 5)
             .attr("cx", x(curve.steps[0])).attr("cy", scale(curve.values[0]));
         }
       }
-      addCursor(svg, 4, high);
     },
     update() {},
   };
