@@ -9,6 +9,7 @@ int64 labels that count from 0. `from_csv` returns two further values, see `Tabl
 new rows for its transformer. Each call returns new arrays, which may be modified.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -147,17 +148,27 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
         check_finite(arrays[i], where)  # StandardScaler ignores NaN as missing values
     # Very large and very small features are scaled by powers of 2, exactly, so that their squares
     # are normal numbers. Constant features, whose scale_ is 1, are scaled back.
+    dtypes = [x.dtype for x in arrays]
     largest = np.abs(arrays[0]).max(axis=0).astype(np.float64)
-    powers = np.where((largest > 1e100) | (largest < 1e-100), np.frexp(largest)[1], 0)
+    varies = (arrays[0] != arrays[0][0]).any(axis=0)
+    powers = np.where((largest > 1e30) | ((largest < 1e-30) & varies), np.frexp(largest)[1], 0)
     with np.errstate(over="ignore", under="ignore"):
         if powers.any():
-            arrays = [np.ldexp(x, -powers) for x in arrays]
+            arrays = [np.ldexp(x.astype(np.float64), -powers) for x in arrays]
+        _check_results(arrays)  # a large value over a small deviation
         scaler = StandardScaler().fit(arrays[0])
         back = np.where(scaler.scale_ == 1, powers, 0)
-        arrays = [np.ldexp(scaler.transform(x), back) for x in arrays]
+        arrays = [
+            np.ldexp(scaler.transform(x), back).astype(dtype)
+            for x, dtype in zip(arrays, dtypes, strict=True)
+        ]
+    _check_results(arrays)
+    return tuple(np.ascontiguousarray(x) for x in arrays)
+
+
+def _check_results(arrays: Sequence[Rows]) -> None:
     for i, x in enumerate(arrays):
         check_finite(x, f"standardize: result {i}")
-    return tuple(np.ascontiguousarray(x) for x in arrays)
 
 
 def mnist(data_home: Home = None, *, download: bool = True, dtype: DTypeLike = np.float32) -> Split:

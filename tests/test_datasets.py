@@ -212,6 +212,26 @@ def test_standardize_scales_very_large_and_very_small_features(size):
     np.testing.assert_allclose(others, [[0, 0]])
 
 
+def test_standardize_scales_values_near_the_ends_of_float32():
+    (z,) = datasets.standardize(np.float32([[3e38], [-3e38], [-3e38]]))
+    np.testing.assert_allclose(z, [[2**0.5], [-(0.5**0.5)], [-(0.5**0.5)]], rtol=1e-6)
+    assert z.dtype == np.float32
+
+
+def test_standardize_names_the_result_that_overflows():
+    tiny = np.array([[1e-300], [-1e-300]])
+    for others in np.ones((1, 1), np.float32), np.full((1, 1), 1e10):
+        with pytest.raises(FloatingPointError, match=r"standardize: result 1: .*got inf at row 0"):
+            datasets.standardize(tiny, others)
+    np.testing.assert_allclose(datasets.standardize(tiny, [[1.0]])[1], 1e300)
+
+
+def test_standardize_shifts_large_values_by_a_tiny_constant():
+    z, others = datasets.standardize([[1e-300], [1e-300]], [[1e10]])
+    np.testing.assert_array_equal(z, 0)
+    np.testing.assert_array_equal(others, 1e10)
+
+
 def test_download_is_a_flag(tmp_path):
     with pytest.raises(TypeError, match="download as True or False"):
         datasets.mnist(tmp_path, download="no")
