@@ -154,7 +154,7 @@ def check_layer(
     check_instance(layer, Layer, "check_layer", "a layer such as Dense(3, 2)")
     if not isinstance(x_shape, tuple | list) or len(x_shape) != 2:
         raise TypeError(f"check_layer: expected x_shape as (rows, features), got {shown(x_shape)}")
-    positive(tolerance, "check_layer", "tolerance")
+    tolerance = positive(tolerance, "check_layer", "tolerance")
     generator = as_rng(rng, "check_layer")
     n, features = (count(size, "check_layer", "x_shape") for size in x_shape)
     layer = copy.deepcopy(layer).build(rng=generator, dtype=np.float64)
@@ -230,7 +230,7 @@ def check_loss(
     True
     """
     check_instance(loss, Loss, "check_loss", "a loss such as MeanSquaredError()")
-    positive(tolerance, "check_loss", "tolerance")
+    tolerance = positive(tolerance, "check_loss", "tolerance")
     loss, output = copy.deepcopy(loss), as_array(output, FLOAT64, "check_loss", "output").copy()
     value = loss.forward(output, target)
     found = np.array(loss.backward())

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from minnet.files import AnyPath, as_path, open_file
 from minnet.layer import Rng
-from minnet.validation import as_float_dtype, as_rng, fraction, is_whole, shown
+from minnet.validation import as_float_dtype, as_rng, fraction, is_whole, one_of, shown
 
 Rows: TypeAlias = NDArray[np.floating[Any]]
 Labels: TypeAlias = NDArray[np.int64]
@@ -96,6 +96,8 @@ def from_csv(
 
     if not isinstance(target, NAME):
         raise TypeError(f"from_csv: expected target as the name of a column, got {shown(target)}")
+    if task is not None:
+        one_of(task, ("classification", "regression"), "from_csv", "task")
     dtype, frame = as_float_dtype(dtype), read_csv(path, **options)
     categorical = _names(categorical, "categorical")
     columns, unused = [*frame.columns], [str(target), *_names(drop, "drop")]
@@ -249,8 +251,8 @@ def _targets(column: Any, task: str | None, dtype: np.dtype[Any]) -> tuple[Any, 
         return column.to_numpy(dtype)[:, None], None
     if task not in (None, "classification"):
         raise ValueError(
-            "from_csv: expected task as 'classification', or 'regression' with a target of "
-            f"numbers, got {shown(task)} with {column.dtype}; choose the other one"
+            f"from_csv: expected a target of numbers with task='regression', got {column.dtype}; "
+            "use task='classification'"
         )
     if task is None:
         _check_text(column)

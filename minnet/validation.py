@@ -21,6 +21,7 @@ from minnet.kernels.losses import first_improper_row, first_invalid_label
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 LARGEST_INT64 = 2**63 - 1
+MISSING = {"nan", "None", "<NA>", "NaT"}  # missing values as texts
 SMALLEST = {dtype: float(np.finfo(dtype).tiny) for dtype in (FLOAT32, FLOAT64)}  # normal numbers
 
 
@@ -41,7 +42,9 @@ def shown(value: Any) -> str:
 def as_float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return dtype as a NumPy dtype; raise unless it is float32 or float64."""
     try:
-        found = None if dtype is None else np.dtype(dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about names such as "a"
+            found = None if dtype is None else np.dtype(dtype)
     except Exception:  # also of the object's own methods
         found = None
     if found is None:
@@ -256,7 +259,7 @@ def _refuse_labels(array: Array, where: object) -> NoReturn:
         "use labels.astype(int), or numpy.unique(labels, return_inverse=True)[1] for names; "
         "one-hot rows have shape (n, classes)"
     )
-    missing = np.array([str(label) in ("nan", "None", "<NA>", "NaT") for label in array])
+    missing = missing_labels(array)
     fractions = array % 1 != 0 if array.dtype.kind == "f" else missing
     if missing.any():
         got += f" and no label in row {missing.argmax()}"
@@ -265,6 +268,12 @@ def _refuse_labels(array: Array, where: object) -> NoReturn:
         got += f" and {array[fractions.argmax()]} in row {fractions.argmax()}"
         repair = "use a loss for numbers, such as MeanSquaredError with target[:, None]"
     raise TypeError(f"{where}: expected integer labels, got {got}; {repair}")
+
+
+def missing_labels(labels: Array) -> Array:
+    """Return which labels, or which rows of labels, are NaN, None or another missing value."""
+    rows = labels.reshape(len(labels), -1).tolist() if labels.size else []
+    return np.array([any(str(each) in MISSING for each in row) for row in rows], bool)
 
 
 def _as_probabilities(

@@ -436,3 +436,16 @@ def test_rows_of_text_or_dates_are_refused(kind):
         TypeError, match=r"X as an array of numbers, got text or dates; use X.astype"
     ):
         MLPClassifier().fit(x, y)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_error_for_a_missing_label_names_the_row(method):
+    y = pandas.Series(["a", "b", "b", pandas.NA], dtype="string")
+    options = {} if method == "fit" else {"classes": ["a", "b"]}
+    with pytest.raises(ValueError, match=r"expected y without missing values, got one in row 3"):
+        getattr(MLPClassifier(), method)(np.zeros((4, 2)), y, **options)
+
+
+def test_classes_beyond_int64_are_refused_without_a_warning():
+    with pytest.raises(ValueError, match="Unknown label type"):
+        MLPClassifier().partial_fit(np.zeros((2, 2)), [0, 1], classes=(1e300, 1.0))

@@ -483,3 +483,8 @@ def test_a_positive_number_that_rounds_to_a_subnormal_one_is_refused():
     with pytest.raises(ValueError, match=r"eps = 1e-40, as float32, to be positive"):
         minnet.Adam(net, eps=1e-40)
     minnet.Adam(Sequential([Dense(2, 2)], rng=0, dtype=np.float64), eps=1e-40)
+
+
+def test_a_name_of_a_dtype_that_numpy_deprecates_is_refused_without_a_warning():
+    with pytest.raises(ValueError, match="expected float32 or float64, got"):
+        as_float_dtype("b, a")

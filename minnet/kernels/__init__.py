@@ -35,9 +35,11 @@ def warmup(*, dtypes: Collection[str] = ("float32", "float64")) -> int:
     ValueError
         If dtypes is empty or contains another dtype.
     """
-    valid = isinstance(dtypes, list | tuple | set | frozenset) and dtypes
-    if not valid or not all(dtype in ("float32", "float64") for dtype in dtypes):
-        got = dtypes if valid else type(dtypes).__name__
+    names: list[str] = []
+    if isinstance(dtypes, list | tuple | set | frozenset):
+        names = [dtype if isinstance(dtype, str) else type(dtype).__name__ for dtype in dtypes]
+    if not names or not {*names} <= {"float32", "float64"}:
+        got = names or type(dtypes).__name__
         raise ValueError(f"warmup: expected dtypes 'float32', 'float64' or both, got {got}")
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)

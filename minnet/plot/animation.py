@@ -54,7 +54,9 @@ def animate(
         If seconds is not a number in (0, 3600].
     """
     parts.recorded(probe, HistogramProbe, kind, [layer], "animate")
-    in_range(seconds, "animate", "seconds", lambda value: 0 < value <= HOUR, "in (0, 3600]")
+    seconds = in_range(
+        seconds, "animate", "seconds", lambda value: 0 < value <= HOUR, "in (0, 3600]"
+    )
     ax = style.axes(ax, figsize=figsize, where="animate")
     edges, densities = _densities(probe, layer, kind)
     zeros, steps = probe.zeros(layer, kind), probe.steps(layer, kind)

@@ -104,20 +104,22 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             plt.draw_if_interactive()  # loads the backend, which can change settings permanently
         kept = {name: mpl.rcParams[name] for name in _USERS}
         kept["font.family"] = [*kept["font.family"], _FALLBACK]
-        _check_options(draw.__name__, **kwargs)
+        options: dict[str, Any] = kwargs | _converted(draw.__name__, **kwargs)
         with mpl.rc_context():
             mpl.rcdefaults()
             mpl.rcParams.update(_STYLE | kept)
-            return draw(*args, **kwargs)
+            return draw(*args, **options)
 
     return drawn
 
 
-def _check_options(
+def _converted(
     where: str, /, *, title: Any = None, figsize: Any = None, **options: Any
-) -> None:
-    for name in ("log", "lines"):
-        as_flag(options.get(name, False), where, name)
+) -> dict[str, Any]:
+    """Return the options that most charts have, converted to bool and float."""
+    found: dict[str, Any] = {
+        name: as_flag(options[name], where, name) for name in ("log", "lines") if name in options
+    }
     if title is not None:
         check_instance(title, str, where, "title as a str")
     if figsize is not None:
@@ -125,10 +127,13 @@ def _check_options(
         check_instance(figsize, tuple | list | np.ndarray, where, expected)
         if getattr(figsize, "ndim", 1) != 1 or len(figsize) != 2:
             raise ValueError(f"{where}: expected {expected}, got {shown(figsize)}")
-        for side in figsize:
+        found["figsize"] = tuple(
             in_range(
                 side, where, "each side of figsize", lambda v: 1 <= v <= 300, "1 to 300 inches"
             )
+            for side in figsize
+        )
+    return found
 
 
 def new_figure(figsize: tuple[float, float]) -> LectureFigure:

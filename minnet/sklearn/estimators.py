@@ -38,6 +38,7 @@ from minnet.validation import (
     in_range,
     is_number,
     is_whole,
+    missing_labels,
     one_of,
     shown,
     to_numpy,
@@ -170,12 +171,12 @@ class _MLP(base.BaseEstimator):
 
     def _split(self, rows: Rows, random_state: Any) -> tuple[Rows, Rows]:
         """Return training rows and validation rows."""
-        in_range(
+        share = in_range(
             self.validation_fraction, "fit", "validation_fraction", lambda v: 0 < v < 1, "in (0, 1)"
         )
         binary = base.is_classifier(self) and rows.targets.shape[1] == 1
         parts = train_test_split(
-            *(array for array in rows if array is not None), test_size=self.validation_fraction,
+            *(array for array in rows if array is not None), test_size=share,
             random_state=random_state, stratify=rows.targets if binary else None,
         )  # fmt: skip
         held_out = Rows(*parts[1::2])
@@ -371,6 +372,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
     def _decode(self, logits: Array, threshold: float = 0.0) -> Any:
         return self._binarizer.inverse_transform(logits, threshold=threshold)
 
+    @np.errstate(invalid="ignore")  # numbers that are no int64 are no labels
     def _targets(self, y: Array, new: bool, partial: bool, classes: Any) -> Any:
         """Return 0/1 targets (n, outputs), with a single output for two classes."""
         check_classification_targets(y)
@@ -457,6 +459,11 @@ def _checked(array: Any, where: str, name: str) -> Any:
         values = to_numpy(array, where, name)
         if values.ndim == 0 and name == "y":
             raise TypeError(f"{where}: expected y as an array, got {shown(array)}")
+        if values.dtype == object and name == "y" and (missing := missing_labels(values)).any():
+            raise ValueError(
+                f"{where}: expected y without missing values, got one in row {missing.argmax()}; "
+                "remove the rows without a target"
+            )
     if name == "X" and isinstance(array, np.ndarray) and array.dtype.kind in "SUMm":
         raise TypeError(
             f"{where}: expected X as an array of numbers, got text or dates; use X.astype(float)"

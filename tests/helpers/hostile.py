@@ -143,9 +143,11 @@ def attempt(
 
 
 def _computes_in_other_dtype(target: Target, value: Any, double: bool) -> bool:
-    """Return whether a loss computes value in another dtype than the twin."""
+    """Return whether a loss or standardize computes value in another dtype than the twin."""
     owner = owner_of(target)
     wide = isinstance(value, np.ndarray) and value.dtype.itemsize >= 8
+    if target.name == "datasets.standardize":
+        return not double and getattr(value, "dtype", None) != np.float32
     return isinstance(owner, type) and issubclass(owner, Loss) and wide != double
 
 
@@ -212,7 +214,7 @@ def _used(result: Any, target: Target, world: World) -> Any:
     if target.name.startswith("schedules.") and callable(result):
         return [result(step) for step in (0, 1, 5, 100)]
     if target.name in ("sklearn.MLPClassifier", "sklearn.MLPRegressor"):
-        if isinstance(result.max_iter, int) and result.max_iter == 200:
+        if isinstance(result.max_iter, int | np.integer) and result.max_iter == 200:
             result.max_iter = 2
         result.fit(world.x, world.labels)
         return result.predict(world.x)

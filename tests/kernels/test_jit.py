@@ -225,7 +225,7 @@ def test_after_warmup_no_call_compiles(home, monkeypatch, compiled):
     assert compiled() == before
 
 
-@pytest.mark.parametrize("dtypes", [("int8",), ("float32", "float16"), "float32", ()])
+@pytest.mark.parametrize("dtypes", [("int8",), ("float32", None), {"float16"}, "float32", (), None])
 def test_warmup_refuses_other_dtypes(dtypes):
     with pytest.raises(ValueError, match="expected dtypes 'float32', 'float64' or both"):
         warmup(dtypes=dtypes)

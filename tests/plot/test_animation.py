@@ -44,3 +44,10 @@ def test_seconds_and_layer_are_validated(probe):
             minnet.plot.animate(probe, "relu1", seconds=seconds)
     with pytest.raises(ValueError, match="relu9"):
         minnet.plot.animate(probe, "relu9")
+
+
+def test_seconds_may_be_a_small_numpy_integer(probe):
+    for seconds in (6, np.uint8(6)):
+        animation = minnet.plot.animate(probe, "relu1", seconds=seconds)
+        assert animation.event_source.interval == pytest.approx(6000 / 6)
+        animation._draw_was_started = True  # it is not shown

@@ -126,6 +126,8 @@ def test_title_and_figsize_of_histograms():
     figure = plot.histograms({"a": [1.0, 2.0], "b": [1.0]}, title="A title", figsize=(8, 7))
     assert figure.get_suptitle() == "A title"
     assert figure.get_size_inches().tolist() == [8, 7]
+    for figsize in np.array([8, 7], np.uint8), [8.0, np.float16(7)]:
+        assert plot.cdf({"a": [1.0]}, figsize=figsize).get_size_inches().tolist() == [8, 7]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 8, 30])
