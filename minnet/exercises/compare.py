@@ -40,10 +40,14 @@ def same(found: Array, expected: Array, right: Array, tolerance: float = TOLERAN
         return False
     if not found.size:
         return True
-    a, b, c = (np.asarray(value, dtype=np.float64) for value in (found, expected, right))
-    scale = max(np.abs(a).max(), np.abs(c).max() if c.size else 0.0, 1e-12)
+    a, b = (np.asarray(value, dtype=np.float64) for value in (found, expected))
     with np.errstate(invalid="ignore"):  # infinity minus infinity
-        return bool(np.abs(a - b).max() <= tolerance * scale)
+        return bool(np.abs(a - b).max() <= tolerance * scale_of(found, right))
+
+
+def scale_of(found: Array, right: Array) -> float:
+    """Return the largest magnitude found or right, or 1e-12 if larger."""
+    return max(float(np.abs(each.astype(float)).max(initial=1e-12)) for each in (found, right))
 
 
 def equal(one: Any, other: Any) -> bool:

@@ -54,21 +54,28 @@ class Search:
         self, mutants: Mutants, found: Results, wrong: Sequence[str], again: Results
     ) -> None:
         self.mutants, self.found, self.wrong, self.again = mutants, found, wrong, again
+        self._numbers = {name: value.astype(np.float64) for name, value in found.items()}
+        self._limits = {name: mutants.limit(name, value) for name, value in found.items()}
 
     def first(self) -> Mutant | None:
         """Return the mutant, or the pair of mutants, that explains the first wrong result."""
         mutants, name = self.mutants, self.wrong[0]
         found = self.found[name]
+        alike: list[Mutant] = []
         likely: list[Mutant] = []
-        for cost in (1, 2, 4):  # a mutant that explains everything is better than less likely ones
+        # A mutant that explains everything is better than less likely ones.
+        for above, cost in itertools.pairwise((-1, 1, 2, 4)):
             if not likely or self._explained(likely[0]) < len(self.found):
-                ranked = self._ranked(name, (each for each in mutants.all if each.cost <= cost))
+                some = (each for each in mutants.all if above < each.cost <= cost)
+                alike += self._alike(name, some)
+                ranked = self._ranked(name, alike)
                 likely = [each for each in ranked if not self._far_fetched(each, name)]
         certain = likely and (likely[0].cost < 2 or 2 * self._wrong(likely[0]) >= len(self.wrong))
         if certain or _few_values(found) or name in mutants.exercise.tolerances:
             return likely[0] if likely else None
         usable = self._usable(name)
-        pairs = self._ranked(name, self._pairs(usable, name, every=not likely))
+        pairs = self._alike(name, self._pairs(usable, name, every=not likely))
+        pairs = self._ranked(name, pairs)
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
         if not likely and (not pairs or pairs[0].cost > 2):
             pairs = [*self._scaled(usable, name), *pairs]
@@ -91,11 +98,12 @@ class Search:
         for name in (*later, first):
             if _accidental(self.found[name]) or (self.found[name].size == 1 and name != first):
                 continue
-            for mutant in self._ranked(name, likely if name == first else alone):
-                alike = self._wrong(mutant)
-                most = 2 * alike >= len(self.wrong) or name == first
+            alike = self._alike(name, likely if name == first else alone)
+            for mutant in self._ranked(name, alike):
+                explained = self._wrong(mutant)
+                most = 2 * explained >= len(self.wrong) or name == first
                 statistic = name in self.mutants.exercise.tolerances
-                if most and (alike > 1 or mutant.cost < 2 or not statistic):
+                if most and (explained > 1 or mutant.cost < 2 or not statistic):
                     return name, mutant
         return None
 
@@ -144,19 +152,21 @@ class Search:
                     return mutant, where(mutants.case, wrong)
         return None
 
-    def _ranked(self, name: str, candidates: Iterable[Mutant] | None = None) -> list[Mutant]:
+    def _alike(self, name: str, candidates: Iterable[Mutant]) -> list[Mutant]:
+        """Return the mutants that agree with a wrong result, also for the inputs of `AGAIN`."""
+        return [
+            mutant for mutant in candidates
+            if self._agrees(mutant, name)
+            and not self.mutants.is_right(mutant, name)
+            and self._confirmed(mutant, name)
+        ]  # fmt: skip
+
+    def _ranked(self, name: str, alike: Sequence[Mutant]) -> list[Mutant]:
         """Return the mutants that agree with a wrong result, the one that explains most first.
 
         A mutant that would change a right result comes last; one that is no edit is left out.
         One of several changes comes before it, if another wrong result contradicts some of them.
         """
-        mutants, found = self.mutants, self.found[name]
-        alike = [
-            mutant for mutant in (mutants.all if candidates is None else candidates)
-            if mutants.agree(name, found, mutants.result(mutant, name))
-            and not mutants.is_right(mutant, name)
-            and self._confirmed(mutant, name)
-        ]  # fmt: skip
         spoiling = {id(mutant) for mutant in alike if self._spoils(mutant)}
         return sorted(
             (each for each in alike if each.edits or id(each) not in spoiling),
@@ -203,10 +213,15 @@ class Search:
 
     def _explained(self, mutant: Mutant, names: Iterable[str] | None = None) -> int:
         """Return how many of the results agree with those of a mutant."""
-        return sum(
-            self.mutants.agree(name, self.found[name], self.mutants.result(mutant, name))
-            for name in (self.found if names is None else names)
-        )
+        return sum(self._agrees(mutant, name) for name in (self.found if names is None else names))
+
+    def _agrees(self, mutant: Mutant, name: str) -> bool:
+        """Return whether a result agrees with that of a mutant within its tolerance."""
+        value, found = self.mutants.result(mutant, name), self._numbers[name]
+        if value is None or value.shape != found.shape:
+            return False
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            return bool(np.abs(found - value).max(initial=0) <= self._limits[name])
 
     def _wrong(self, mutant: Mutant) -> int:
         """Return how many of the wrong results agree with those of a mutant."""
@@ -287,7 +302,7 @@ class Search:
                     continue
                 given |= {(id(first), id(second)), (id(second), id(first))}
                 pair = mutants.pair(first, second, form)
-                if mutants.agree(name, found, mutants.result(pair, name)):
+                if self._agrees(pair, name):
                     yield pair
 
     def _scaled(self, usable: Sequence[Group], name: str) -> Iterator[Mutant]:

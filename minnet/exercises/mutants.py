@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import rules
-from minnet.exercises.compare import TOLERANCE, digest, equal, same
+from minnet.exercises.compare import TOLERANCE, digest, equal, same, scale_of
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import GUARDED, Program, names_in, snapshot
@@ -238,10 +238,13 @@ class Mutants:
 
     def agree(self, name: str, found: Array, expected: Array | None) -> bool:
         """Return whether two values of a result agree within its tolerance."""
-        if expected is None:
-            return False
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
-        return same(found, expected, self.right[name], tolerance)
+        return expected is not None and same(found, expected, self.right[name], tolerance)
+
+    def limit(self, name: str, found: Array) -> float:
+        """Return the largest difference with which another value agrees with the one found."""
+        tolerance = self.exercise.tolerances.get(name, TOLERANCE)
+        return tolerance * scale_of(found, self.right[name])
 
     def _possible(self, form: int) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""

@@ -190,7 +190,9 @@ def fitted(found: Array, expected: Array) -> float:
 
 def quantity(case: Case, factor: float) -> str | None:
     """Return a factor as a quantity of the exercise, such as "N = 6", or None."""
-    return next((text for text, size in _quantities(case) if np.isclose(factor, size)), None)
+    texts, sizes = zip(*_quantities(case), strict=True)
+    near = np.isclose(factor, sizes)
+    return texts[int(near.argmax())] if near.any() else None
 
 
 def _quantities(case: Case) -> Iterator[tuple[str, float]]:
