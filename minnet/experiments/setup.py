@@ -216,9 +216,9 @@ class Setup:
                 raise ValueError(f"Setup: unknown {name} {value!r}; there are {', '.join(known)}")
         for name, check in NUMBERS.items():
             if (number := getattr(self, name)) is not None:  # rows and clip_norm
-                object.__setattr__(self, name, check(number, "Setup", name))
-        hidden = tuple(count(units, "Setup", "hidden") for units in self.hidden)
-        object.__setattr__(self, "hidden", hidden)
+                check(number, "Setup", name)
+        for units in self.hidden:
+            count(units, "Setup", "hidden")
         if (self.data == "csv") != bool(self.table):
             raise ValueError(f"Setup: expected a table for 'csv' only, got data {self.data!r}")
         if self.l1 and self.l2:

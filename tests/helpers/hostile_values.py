@@ -105,7 +105,6 @@ def scalars() -> tuple[Hostile, ...]:
         _value("(pd.NA, 1)", (pd.NA, 1)),
         _value("(nan, 1.0)", (float("nan"), 1.0)),
         _value("('a', 'b')", ("a", "b")),
-        _value("range(2)", range(2)),
         _value("{}", {}),
         _value("{'a': 1}", {"a": 1}),
         _value("{1, 2}", {1, 2}),
