@@ -155,11 +155,11 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
     with np.errstate(over="ignore", under="ignore"):
         if powers.any():
             arrays = [np.ldexp(x.astype(np.float64), -powers) for x in arrays]
-        _check_results(arrays)  # a large value over a small deviation
+            _check_results(arrays)  # x / std overflows
         scaler = StandardScaler().fit(arrays[0])
         back = np.where(scaler.scale_ == 1, powers, 0)
         arrays = [
-            np.ldexp(scaler.transform(x), back).astype(dtype)
+            np.ldexp(scaler.transform(x), back).astype(dtype, copy=False)
             for x, dtype in zip(arrays, dtypes, strict=True)
         ]
     _check_results(arrays)

@@ -271,9 +271,14 @@ def _refuse_labels(array: Array, where: object) -> NoReturn:
 
 
 def missing_labels(labels: Array) -> Array:
-    """Return which labels, or which rows of labels, are NaN, None or another missing value."""
+    """Return which labels, or which rows of labels, are missing, such as NaN or None.
+
+    In an array of objects a text such as "None" is a label. Other arrays hold texts in place of
+    missing values.
+    """
+    text = shown if labels.dtype == object else str
     rows = labels.reshape(len(labels), -1).tolist() if labels.size else []
-    return np.array([any(str(each) in MISSING for each in row) for row in rows], bool)
+    return np.array([any(text(each) in MISSING for each in row) for row in rows], bool)
 
 
 def _as_probabilities(

@@ -446,6 +446,11 @@ def test_the_error_for_a_missing_label_names_the_row(method):
         getattr(MLPClassifier(), method)(np.zeros((4, 2)), y, **options)
 
 
+def test_a_text_such_as_none_is_a_label():
+    y = np.array(["None", "some", "nan"] * 4, object)
+    assert set(classifier().fit(X[:12], y).classes_) == {"None", "some", "nan"}
+
+
 def test_classes_beyond_int64_are_refused_without_a_warning():
     with pytest.raises(ValueError, match="Unknown label type"):
         MLPClassifier().partial_fit(np.zeros((2, 2)), [0, 1], classes=(1e300, 1.0))

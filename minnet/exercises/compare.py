@@ -34,20 +34,19 @@ def close(found: Array, other: Any) -> bool:
     return numbers and found.shape == other.shape and relative_error(found, other) <= TOLERANCE
 
 
-def same(found: Array, expected: Array, right: Array, tolerance: float = TOLERANCE) -> bool:
-    """Return whether values agree, relative to the largest magnitude found or right."""
+def same(found: Array, expected: Array, limit: float) -> bool:
+    """Return whether values have the same shape and differ by at most limit."""
     if found.shape != expected.shape:
         return False
-    if not found.size:
-        return True
     a, b = (np.asarray(value, dtype=np.float64) for value in (found, expected))
     with np.errstate(invalid="ignore"):  # infinity minus infinity
-        return bool(np.abs(a - b).max() <= tolerance * scale_of(found, right))
+        return bool(np.abs(a - b).max(initial=0) <= limit)
 
 
-def scale_of(found: Array, right: Array) -> float:
-    """Return the largest magnitude found or right, or 1e-12 if larger."""
-    return max(float(np.abs(each.astype(float)).max(initial=1e-12)) for each in (found, right))
+def limit_of(found: Array, right: Array, tolerance: float = TOLERANCE) -> float:
+    """Return tolerance times the largest magnitude found or right, or 1e-12 if larger."""
+    sizes = (np.abs(each.astype(np.float64)).max(initial=1e-12) for each in (found, right))
+    return tolerance * float(max(sizes))
 
 
 def equal(one: Any, other: Any) -> bool:

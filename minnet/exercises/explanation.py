@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minnet.exercises.compare import TOLERANCE, digest, same
+from minnet.exercises.compare import TOLERANCE, digest, limit_of, same
 from minnet.exercises.exercise import Results
 from minnet.exercises.mutants import Mutant, Mutants, results_of
 from minnet.exercises.reference import Key
@@ -66,16 +66,16 @@ class Search:
         # A mutant that explains everything is better than less likely ones.
         for above, cost in itertools.pairwise((-1, 1, 2, 4)):
             if not likely or self._explained(likely[0]) < len(self.found):
-                some = (each for each in mutants.all if above < each.cost <= cost)
-                alike += self._alike(name, some)
+                possible = (each for each in mutants.all if above < each.cost <= cost)
+                alike += self._alike(name, possible)
                 ranked = self._ranked(name, alike)
                 likely = [each for each in ranked if not self._far_fetched(each, name)]
         certain = likely and (likely[0].cost < 2 or 2 * self._wrong(likely[0]) >= len(self.wrong))
         if certain or _few_values(found) or name in mutants.exercise.tolerances:
             return likely[0] if likely else None
         usable = self._usable(name)
-        pairs = self._alike(name, self._pairs(usable, name, every=not likely))
-        pairs = self._ranked(name, pairs)
+        some = self._pairs(usable, name, every=not likely)
+        pairs = self._ranked(name, self._alike(name, some))
         pairs = [pair for pair in pairs if found.size > 1 or self._wrong(pair) > 1]
         if not likely and (not pairs or pairs[0].cost > 2):
             pairs = [*self._scaled(usable, name), *pairs]
@@ -146,7 +146,7 @@ class Search:
             value = mutants.result(mutant, name) if mutant.edits and mutant.cost < 3 else None
             if value is not None and value.shape == found.shape:
                 part = np.where(wrong, value, found)
-                if not same(part[wrong][:1], found[wrong][:1], right):
+                if not same(part[wrong][:1], found[wrong][:1], limit_of(found[wrong][:1], right)):
                     continue
                 if mutants.agree(name, part, found):
                     return mutant, where(mutants.case, wrong)
@@ -217,11 +217,8 @@ class Search:
 
     def _agrees(self, mutant: Mutant, name: str) -> bool:
         """Return whether a result agrees with that of a mutant within its tolerance."""
-        value, found = self.mutants.result(mutant, name), self._numbers[name]
-        if value is None or value.shape != found.shape:
-            return False
-        with np.errstate(invalid="ignore"):  # infinity minus infinity
-            return bool(np.abs(found - value).max(initial=0) <= self._limits[name])
+        value = self.mutants.result(mutant, name)
+        return value is not None and same(self._numbers[name], value, self._limits[name])
 
     def _wrong(self, mutant: Mutant) -> int:
         """Return how many of the wrong results agree with those of a mutant."""

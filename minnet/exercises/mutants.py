@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minnet.exercises import rules
-from minnet.exercises.compare import TOLERANCE, digest, equal, same, scale_of
+from minnet.exercises.compare import TOLERANCE, digest, equal, limit_of, same
 from minnet.exercises.exercise import AGAIN, Case, Exercise, Results
 from minnet.exercises.operators import Edit, apply, edits, in_words
 from minnet.exercises.program import GUARDED, Program, names_in, snapshot
@@ -238,13 +238,12 @@ class Mutants:
 
     def agree(self, name: str, found: Array, expected: Array | None) -> bool:
         """Return whether two values of a result agree within its tolerance."""
-        tolerance = self.exercise.tolerances.get(name, TOLERANCE)
-        return expected is not None and same(found, expected, self.right[name], tolerance)
+        return expected is not None and same(found, expected, self.limit(name, found))
 
     def limit(self, name: str, found: Array) -> float:
         """Return the largest difference with which another value agrees with the one found."""
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
-        return tolerance * scale_of(found, self.right[name])
+        return limit_of(found, self.right[name], tolerance)
 
     def _possible(self, form: int) -> Iterator[tuple[Edit, bool]]:
         """Yield the edits that change the value of a step, and whether each value is a new one."""

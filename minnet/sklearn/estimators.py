@@ -372,7 +372,7 @@ class MLPClassifier(base.ClassifierMixin, _MLP):
     def _decode(self, logits: Array, threshold: float = 0.0) -> Any:
         return self._binarizer.inverse_transform(logits, threshold=threshold)
 
-    @np.errstate(invalid="ignore")  # numbers that are no int64 are no labels
+    @np.errstate(invalid="ignore")  # scikit-learn casts numbers beyond int64, then refuses them
     def _targets(self, y: Array, new: bool, partial: bool, classes: Any) -> Any:
         """Return 0/1 targets (n, outputs), with a single output for two classes."""
         check_classification_targets(y)
