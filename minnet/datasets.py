@@ -148,20 +148,16 @@ def standardize(x_train: ArrayLike, *others: ArrayLike) -> tuple[Rows, ...]:
         check_finite(arrays[i], where)  # StandardScaler ignores NaN as missing values
     # Very large and very small features are scaled by powers of 2, exactly, so that their squares
     # are normal numbers. Constant features, whose scale_ is 1, are scaled back.
-    dtypes = [x.dtype for x in arrays]
     largest = np.abs(arrays[0]).max(axis=0).astype(np.float64)
     varies = (arrays[0] != arrays[0][0]).any(axis=0)
     powers = np.where((largest > 1e30) | ((largest < 1e-30) & varies), np.frexp(largest)[1], 0)
     with np.errstate(over="ignore", under="ignore"):
         if powers.any():
-            arrays = [np.ldexp(x.astype(np.float64), -powers) for x in arrays]
+            arrays = [np.ldexp(x, -powers) for x in arrays]
             _check_results(arrays)  # x / std overflows
         scaler = StandardScaler().fit(arrays[0])
         back = np.where(scaler.scale_ == 1, powers, 0)
-        arrays = [
-            np.ldexp(scaler.transform(x), back).astype(dtype, copy=False)
-            for x, dtype in zip(arrays, dtypes, strict=True)
-        ]
+        arrays = [np.ldexp(scaler.transform(x), back) for x in arrays]
     _check_results(arrays)
     return tuple(np.ascontiguousarray(x) for x in arrays)
 
