@@ -241,7 +241,7 @@ class Mutants:
         return expected is not None and same(found, expected, self.limit(name, found))
 
     def limit(self, name: str, found: Array) -> float:
-        """Return the largest difference with which another value agrees with the one found."""
+        """Return how far a value may differ from the one found and still agree with it."""
         tolerance = self.exercise.tolerances.get(name, TOLERANCE)
         return limit_of(found, self.right[name], tolerance)
 
